@@ -1,0 +1,206 @@
+//! The one door for CBOR: everything read from a peer is scanned for the strict form first.
+//!
+//! Strict means definite lengths, shortest integers and lengths, map keys that are integers in
+//! strictly ascending order, no tags, floats or `undefined`, a bounded depth, and nothing left
+//! over. The decoder library accepts more, so [`decode`] never runs it on unscanned bytes.
+
+use minicbor::{Decode, Encode};
+use thiserror::Error;
+
+use crate::limits::MAX_CBOR_DEPTH;
+
+/// Bytes that are not one strict CBOR item of the wanted shape. Says no more, on purpose.
+#[derive(Debug, Error, PartialEq, Eq)]
+#[error("malformed CBOR")]
+pub struct Malformed;
+
+/// Encodes a value. Cannot fail: the sink is memory and no type here refuses.
+#[must_use]
+pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let outcome = minicbor::encode(value, &mut bytes);
+    debug_assert!(outcome.is_ok(), "encoding into memory failed");
+    bytes
+}
+
+/// Decodes exactly one strict item that fills `bytes`.
+///
+/// # Errors
+/// [`Malformed`] for anything else.
+pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Malformed> {
+    match scan_item(bytes) {
+        Ok([]) => minicbor::decode(bytes).map_err(|_| Malformed),
+        _ => Err(Malformed),
+    }
+}
+
+/// Splits the first strict item off `bytes`: (item, rest).
+///
+/// # Errors
+/// [`Malformed`] if `bytes` does not begin with a whole strict item.
+pub fn split_item(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
+    let rest = scan_item(bytes)?;
+    bytes.split_at_checked(bytes.len() - rest.len()).ok_or(Malformed)
+}
+
+/// Checks one item in strict form and returns what follows it.
+fn scan_item(bytes: &[u8]) -> Result<&[u8], Malformed> {
+    Scanner { rest: bytes }.run()
+}
+
+struct Scanner<'b> {
+    rest: &'b [u8],
+}
+
+/// What the item just read leaves to be read.
+enum Head {
+    Leaf,
+    Array(u64),
+    Map(u64),
+}
+
+impl<'b> Scanner<'b> {
+    fn run(mut self) -> Result<&'b [u8], Malformed> {
+        self.item(0)?;
+        Ok(self.rest)
+    }
+
+    /// Recurses at most `MAX_CBOR_DEPTH` deep.
+    fn item(&mut self, depth: usize) -> Result<(), Malformed> {
+        if depth > MAX_CBOR_DEPTH {
+            return Err(Malformed);
+        }
+        match self.head()? {
+            Head::Leaf => Ok(()),
+            Head::Array(count) => (0..count).try_for_each(|_| self.item(depth + 1)),
+            Head::Map(count) => self.map(count, depth + 1),
+        }
+    }
+
+    fn map(&mut self, count: u64, depth: usize) -> Result<(), Malformed> {
+        let mut last = None;
+        for _ in 0..count {
+            let key = self.map_key()?;
+            if last.is_some_and(|last| key <= last) {
+                return Err(Malformed);
+            }
+            last = Some(key);
+            self.item(depth)?;
+        }
+        Ok(())
+    }
+
+    /// Every map of this protocol is keyed by small unsigned integers.
+    fn map_key(&mut self) -> Result<u64, Malformed> {
+        match self.byte()? {
+            first if first >> 5 == 0 => self.argument(first & 0x1f),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn head(&mut self) -> Result<Head, Malformed> {
+        let first = self.byte()?;
+        let (major, info) = (first >> 5, first & 0x1f);
+        if major == 7 {
+            // false, true and null are the only simple values anybody writes
+            return if matches!(info, 20..=22) { Ok(Head::Leaf) } else { Err(Malformed) };
+        }
+        let argument = self.argument(info)?;
+        match major {
+            0 | 1 => Ok(Head::Leaf),
+            2 => self.take(argument).map(|_| Head::Leaf),
+            3 => {
+                let text = self.take(argument)?;
+                std::str::from_utf8(text).map(|_| Head::Leaf).map_err(|_| Malformed)
+            }
+            // each element takes a byte at least: a count beyond that is refused before looping
+            4 if argument <= self.rest.len() as u64 => Ok(Head::Array(argument)),
+            5 if argument <= self.rest.len() as u64 / 2 => Ok(Head::Map(argument)),
+            _ => Err(Malformed),
+        }
+    }
+
+    fn argument(&mut self, info: u8) -> Result<u64, Malformed> {
+        let (value, smallest) = match info {
+            0..=23 => return Ok(u64::from(info)),
+            24 => (self.uint(1)?, 24),
+            25 => (self.uint(2)?, 1 << 8),
+            26 => (self.uint(4)?, 1 << 16),
+            27 => (self.uint(8)?, 1 << 32),
+            _ => return Err(Malformed),
+        };
+        if value < smallest { Err(Malformed) } else { Ok(value) }
+    }
+
+    fn uint(&mut self, width: u64) -> Result<u64, Malformed> {
+        Ok(self.take(width)?.iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+    }
+
+    fn byte(&mut self) -> Result<u8, Malformed> {
+        let (first, rest) = self.rest.split_first().ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(*first)
+    }
+
+    fn take(&mut self, count: u64) -> Result<&'b [u8], Malformed> {
+        let count = usize::try_from(count).map_err(|_| Malformed)?;
+        let (taken, rest) = self.rest.split_at_checked(count).ok_or(Malformed)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn accepts(hex_text: &str) -> bool {
+        matches!(scan_item(&hex::decode(hex_text).unwrap()), Ok([]))
+    }
+
+    #[test]
+    fn strict_items_are_accepted() {
+        for item in ["00", "1818", "43010203", "6161", "820102", "a200010102", "f5", "f6", "20"] {
+            assert!(accepts(item), "{item}");
+        }
+    }
+
+    #[test]
+    fn everything_but_the_strict_form_is_refused() {
+        for (item, why) in [
+            ("1801", "longer integer than needed"),
+            ("1900ff", "longer integer than needed"),
+            ("5f4101ff", "indefinite bytes"),
+            ("9fff", "indefinite array"),
+            ("bf0001ff", "indefinite map"),
+            ("a201020001", "keys descending"),
+            ("a200010002", "duplicate key"),
+            ("a1616101", "text key"),
+            ("0000", "trailing byte"),
+            ("c000", "tag"),
+            ("f93c00", "float"),
+            ("f7", "undefined"),
+            ("61ff", "text that is not UTF-8"),
+            ("818181818181818181818100", "too deep"),
+            ("4401", "truncated"),
+            ("9b00000000ffffffff", "count beyond the input"),
+        ] {
+            assert!(!accepts(item), "{item}: {why}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_scanned_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
+            let _ = scan_item(&bytes);
+        }
+
+        #[test]
+        fn what_we_encode_is_strict(value in proptest::collection::vec(any::<u64>(), 0..64)) {
+            let bytes = encode(&value);
+            prop_assert_eq!(decode::<Vec<u64>>(&bytes), Ok(value));
+        }
+    }
+}

@@ -1,0 +1,14 @@
+//! What both ends share: the wire between daemon and server, the end-to-end sessions between
+//! daemons, and (feature `rpc`) the types of the daemon's local socket.
+//!
+//! With default features nothing here touches a socket, a file or a clock, and nothing panics on
+//! bytes a stranger chose: callers hand in bytes, the time and randomness, and get values back.
+//! `PROTOCOL.md` beside this crate describes every byte; a client in another language can be
+//! written from it alone.
+
+pub mod cbor;
+pub mod crypto;
+pub mod ids;
+pub mod limits;
+pub mod message;
+pub mod time;

@@ -1,0 +1,103 @@
+//! Every number both ends share, with its unit and its reason.
+//!
+//! Tunables of one process live in that process's configuration, not here.
+
+use std::time::Duration;
+
+/// Default TCP port, as in the first Python application.
+pub const DEFAULT_PORT: u16 = 8897;
+/// The one protocol version there is.
+pub const PROTOCOL_VERSION: u8 = 1;
+/// Version of the handshake's own layout.
+pub const HANDSHAKE_VERSION: u8 = 1;
+/// Most bytes the server reads before the handshake is complete: the opening and two Noise messages fit several times.
+pub const MAX_HANDSHAKE_BYTES: usize = 2 * 1024;
+/// A handshake that takes longer is abandoned.
+pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// Longest record (token text) either side reads before login: requests there carry at most a certificate and a log entry.
+pub const MAX_RECORD_BYTES_GUEST: usize = 8 * 1024;
+/// Longest record (token text) either side reads after login: four 64 KiB contents, grown by 4/3, and room for headers.
+pub const MAX_RECORD_BYTES: usize = 512 * 1024;
+/// The writer packs queued frames into one record up to this many plaintext bytes.
+pub const PACK_RECORD_BYTES: usize = 16 * 1024;
+/// A direction's key must be changed after this many records …
+pub const REKEY_RECORDS: u64 = 65_536;
+/// … or after this long, whichever is first. Twice either is enforced by the receiver.
+pub const REKEY_AFTER: Duration = Duration::from_secs(15 * 60);
+/// Silence after which a ping is sent.
+pub const PING_AFTER: Duration = Duration::from_secs(20);
+/// Silence after which the peer is taken for dead: two pings unanswered, and five seconds.
+pub const DEAD_AFTER: Duration = Duration::from_secs(45);
+
+/// Shortest user name, as in the first Python application.
+pub const MIN_USERNAME_BYTES: usize = 3;
+/// Longest user name: the width of the adopted `username` column.
+pub const MAX_USERNAME_BYTES: usize = 150;
+/// Longest password: bcrypt reads 72 bytes and ends them with a NUL; nothing is ever truncated.
+pub const MAX_PASSWORD_BYTES: usize = 71;
+/// Most active devices of one account.
+pub const MAX_DEVICES: usize = 16;
+/// Most devices of one account that wait for approval.
+pub const MAX_WAITING_DEVICES: usize = 3;
+/// Most entries one account log may hold, and one answer of `log.fetch` carries as many as fit its record.
+pub const MAX_LOG_ENTRIES: usize = 1024;
+/// Most names in one `lookup`.
+pub const MAX_LOOKUP_USERS: usize = 100;
+
+/// Deepest nesting of any CBOR item on the wire.
+pub const MAX_CBOR_DEPTH: usize = 8;
+
+/// Most one-time key hashes in a bundle.
+pub const MAX_ONE_TIME_KEYS: usize = 64;
+/// A device publishes fresh one-time keys when fewer than this many are left on the server.
+pub const REFILL_ONE_TIME_BELOW: usize = 16;
+/// How long a signed bundle may be used.
+pub const BUNDLE_LIFETIME: Duration = Duration::from_secs(30 * DAY);
+/// Age at which the signed prekey and the ML-KEM key are replaced.
+pub const PREKEY_RENEWAL: Duration = Duration::from_secs(7 * DAY);
+/// Private halves stay this long after the last bundle naming them was signed.
+pub const PREKEY_RETENTION: Duration = Duration::from_secs(61 * DAY);
+
+/// Most message keys one ratchet step may skip.
+pub const MAX_SKIP: u32 = 1_000;
+/// Most skipped message keys one session keeps.
+pub const MAX_SKIPPED_KEYS: usize = 2_000;
+/// Old receiving chains whose skipped keys are kept.
+pub const MAX_OLD_CHAINS: usize = 5;
+/// Skipped keys older than this are dropped.
+pub const SKIPPED_KEY_LIFETIME: Duration = Duration::from_secs(30 * DAY);
+/// Most sessions kept per pair of devices besides the one used for sending.
+pub const MAX_RECEIVE_SESSIONS: usize = 5;
+/// A confirmed session is renewed by a new INIT after this long …
+pub const SESSION_RENEWAL: Duration = Duration::from_secs(30 * DAY);
+/// … or after this many messages.
+pub const SESSION_RENEWAL_MESSAGES: u64 = 5_000;
+/// An initiator's unanswered INIT counts as simultaneous with the peer's for this long.
+pub const SIMULTANEOUS_WINDOW: Duration = Duration::from_secs(DAY);
+
+/// Padded sizes of a content, in bytes; above the last they go in steps of [`PAD_STEP_BYTES`].
+pub const PAD_SIZES: [usize; 4] = [480, 992, 2016, 4064];
+/// Step of the larger padded sizes.
+pub const PAD_STEP_BYTES: usize = 4 * 1024;
+/// Largest padded content; larger things are attachments.
+pub const MAX_CONTENT_BYTES: usize = 64 * 1024;
+/// Longest text of one message: a full content less its headers, acks and heads.
+pub const MAX_TEXT_BYTES: usize = 60 * 1024;
+/// Longest text in the public room: it is copied to everybody.
+pub const MAX_ROOM_TEXT_BYTES: usize = 8 * 1024;
+/// Most acknowledgements one content carries.
+pub const MAX_ACKS: usize = 16;
+/// Most given-up sequence numbers one acknowledgement names.
+pub const MAX_GIVEN_UP: usize = 8;
+/// How long a message waits for the ones its author sent before it.
+pub const ORDER_WAIT: Duration = Duration::from_secs(60);
+
+/// Most devices one submit names.
+pub const MAX_SUBMIT_DEVICES: usize = 64;
+/// How long the server remembers a submit for deduplication.
+pub const SUBMIT_MEMORY: Duration = Duration::from_secs(31 * DAY);
+/// Most posts one `room.since` asks for.
+pub const MAX_ROOM_PAGE: u64 = 500;
+
+const DAY: u64 = 24 * 60 * 60;
