@@ -1,0 +1,135 @@
+//! Rows in maps: what tests and the simulated world give the engine instead of a database.
+//!
+//! Behaves as the sealed store does, call by call; one property test holds both to that. Keeps nothing.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use super::rows::{Direction, Place, Rows, RowsError, Table};
+
+/// Rows that live as long as the value does. A clone is a snapshot.
+#[derive(Clone, Default)]
+pub struct MemoryRows {
+    rows: BTreeMap<(Table, Vec<u8>, Vec<u8>), Row>,
+    next_put: u64,
+}
+
+#[derive(Clone)]
+struct Row {
+    order: u64,
+    put: u64,
+    value: Vec<u8>,
+}
+
+impl MemoryRows {
+    /// No rows at all.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Runs `step`; what it changed is undone when it fails.
+    ///
+    /// # Errors
+    /// Those of `step`.
+    pub fn attempt<T, E>(&mut self, step: impl FnOnce(&mut dyn Rows) -> Result<T, E>) -> Result<T, E> {
+        let before = self.clone();
+        step(self).inspect_err(|_| *self = before)
+    }
+
+    fn scope<'a>(&'a self, table: Table, scope: &'a [u8]) -> impl Iterator<Item = &'a Row> {
+        let from = (table, scope.to_vec(), Vec::new());
+        self.rows.range(from..).take_while(move |((t, s, _), _)| *t == table && s == scope).map(|(_, row)| row)
+    }
+}
+
+impl std::fmt::Debug for MemoryRows {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "MemoryRows({} rows)", self.rows.len())
+    }
+}
+
+impl Rows for MemoryRows {
+    fn get(&self, place: Place<'_>) -> Result<Option<Vec<u8>>, RowsError> {
+        Ok(self.rows.get(&owned(place)).map(|row| row.value.clone()))
+    }
+
+    fn put(&mut self, place: Place<'_>, order: u64, value: &[u8]) -> Result<(), RowsError> {
+        let place = owned(place);
+        let put = self.rows.get(&place).map_or(self.next_put, |row| row.put);
+        self.next_put += 1;
+        self.rows.insert(place, Row { order, put, value: value.to_vec() });
+        Ok(())
+    }
+
+    fn delete(&mut self, place: Place<'_>) -> Result<bool, RowsError> {
+        Ok(self.rows.remove(&owned(place)).is_some())
+    }
+
+    fn delete_range(&mut self, table: Table, scope: &[u8], range: RangeInclusive<u64>) -> Result<u64, RowsError> {
+        let before = self.rows.len();
+        self.rows.retain(|(t, s, _), row| *t != table || s != scope || !range.contains(&row.order));
+        Ok((before - self.rows.len()) as u64)
+    }
+
+    fn scan(
+        &self,
+        table: Table,
+        scope: &[u8],
+        range: RangeInclusive<u64>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<(u64, Vec<u8>)>, RowsError> {
+        let mut rows: Vec<_> = self.scope(table, scope).filter(|row| range.contains(&row.order)).collect();
+        rows.sort_by_key(|row| (row.order, row.put));
+        if direction == Direction::Descending {
+            rows.reverse();
+        }
+        Ok(rows.into_iter().take(limit).map(|row| (row.order, row.value.clone())).collect())
+    }
+
+    fn last_order(&self, table: Table, scope: &[u8]) -> Result<Option<u64>, RowsError> {
+        Ok(self.scope(table, scope).map(|row| row.order).max())
+    }
+
+    fn count(&self, table: Table, scope: &[u8]) -> Result<u64, RowsError> {
+        Ok(self.scope(table, scope).count() as u64)
+    }
+}
+
+fn owned(place: Place<'_>) -> (Table, Vec<u8>, Vec<u8>) {
+    (place.table, place.scope.to_vec(), place.key.to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failed_step_leaves_nothing_behind() {
+        let mut rows = MemoryRows::new();
+        let place = Place::new(Table::Chats, b"", b"bob");
+        rows.put(place, 1, b"kept").unwrap();
+
+        let outcome: Result<(), RowsError> = rows.attempt(|rows| {
+            rows.put(place, 2, b"lost")?;
+            Err(RowsError::Full)
+        });
+
+        assert_eq!(outcome, Err(RowsError::Full));
+        assert_eq!(rows.get(place).unwrap().unwrap(), b"kept");
+    }
+
+    #[test]
+    fn scans_stay_within_their_scope_and_range() {
+        let mut rows = MemoryRows::new();
+        for (scope, order) in [("a", 3), ("a", 1), ("a", 2), ("ab", 9)] {
+            rows.put(Place::new(Table::Events, scope.as_bytes(), &[order]), u64::from(order), &[order]).unwrap();
+        }
+        let scan = |range, direction| rows.scan(Table::Events, b"a", range, direction, 2).unwrap();
+        assert_eq!(scan(0..=u64::MAX, Direction::Ascending), [(1, vec![1]), (2, vec![2])]);
+        assert_eq!(scan(0..=2, Direction::Descending), [(2, vec![2]), (1, vec![1])]);
+        assert_eq!(rows.last_order(Table::Events, b"a").unwrap(), Some(3));
+        assert_eq!(rows.count(Table::Events, b"a").unwrap(), 3);
+    }
+}
