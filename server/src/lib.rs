@@ -1,1 +1,3 @@
-//! Skeleton.
+//! Keeps accounts and mailboxes for end-to-end encrypted chat, and can read no private message.
+
+pub mod mailbox;

@@ -1,0 +1,366 @@
+//! The mailbox's decisions, apart from doing them: what a submit deserves, which sequence a row
+//! gets, how far a device may run ahead of its acknowledgements.
+//!
+//! Pure: no clock, no store, no socket. The stores call [`judge`] inside their transaction, the
+//! live server keeps a [`Window`] per connection, and a simulated world can use both as they are.
+//! Nothing here stores anything: a verdict other than [`Verdict::Store`] means that nothing may be.
+
+use chat_protocol::ids::{DeviceId, Head, Username};
+use chat_protocol::message::client::UserHead;
+
+/// How much one mailbox may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quota {
+    /// Most messages waiting in one mailbox.
+    pub messages: u64,
+    /// Most bytes waiting in one mailbox.
+    pub bytes: u64,
+    /// Most messages waiting in one mailbox from one sending account.
+    pub from_one: u64,
+}
+
+/// How much one mailbox holds, before the submit being judged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Messages waiting.
+    pub messages: u64,
+    /// Bytes waiting.
+    pub bytes: u64,
+    /// Messages waiting from the account that submits.
+    pub from_sender: u64,
+}
+
+impl Quota {
+    /// Whether a mailbox with this `usage` takes `bytes` more from the sender.
+    #[must_use]
+    pub const fn admits(&self, usage: &Usage, bytes: u64) -> bool {
+        usage.messages < self.messages
+            && usage.bytes.saturating_add(bytes) <= self.bytes
+            && usage.from_sender < self.from_one
+    }
+}
+
+/// The owner of a device a submit names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owner {
+    /// Account.
+    pub user: Username,
+    /// Whether its log counts the device as active.
+    pub active: bool,
+    /// What already waits for the device.
+    pub usage: Usage,
+}
+
+/// A device a submit names, as the store knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Device.
+    pub device: DeviceId,
+    /// Whose it is; absent when nobody's.
+    pub owner: Option<Owner>,
+    /// Size of what is to be stored for it.
+    pub bytes: u64,
+}
+
+/// What a submit deserves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Names an outdated log head: nothing is stored; the true heads of the accounts concerned.
+    Stale(Vec<UserHead>),
+    /// Names a device that is nobody's, or no longer (or not yet) active: nothing is stored.
+    NotFound,
+    /// Every mailbox named is full: nothing is stored.
+    Full,
+    /// Stored for the devices of `to`; those of `full` are left out.
+    Store {
+        /// Devices that get their envelope, in the order named.
+        to: Vec<DeviceId>,
+        /// Devices whose mailbox is full.
+        full: Vec<DeviceId>,
+    },
+}
+
+/// Judges a submit that was not seen before (a repeated one gets its first answer again).
+///
+/// `claimed` are the heads the sender named. `truth` holds the head of every account that is
+/// claimed or owns a target, where the account has a log. Heads come first, because a sender who
+/// learns of a newer log picks its devices anew.
+#[must_use]
+pub fn judge(quota: &Quota, claimed: &[UserHead], truth: &[UserHead], targets: &[Target]) -> Verdict {
+    let stale = outdated(claimed, truth, targets);
+    if !stale.is_empty() {
+        return Verdict::Stale(stale);
+    }
+    if !targets.iter().all(|target| target.owner.as_ref().is_some_and(|owner| owner.active)) {
+        return Verdict::NotFound;
+    }
+    let (to, full): (Vec<_>, Vec<_>) = targets
+        .iter()
+        .partition(|target| target.owner.as_ref().is_some_and(|owner| quota.admits(&owner.usage, target.bytes)));
+    if to.is_empty() {
+        return Verdict::Full;
+    }
+    Verdict::Store { to: devices(&to), full: devices(&full) }
+}
+
+fn devices(targets: &[&Target]) -> Vec<DeviceId> {
+    targets.iter().map(|target| target.device).collect()
+}
+
+/// The true heads of accounts that were claimed wrongly, or own a target and were not claimed.
+fn outdated(claimed: &[UserHead], truth: &[UserHead], targets: &[Target]) -> Vec<UserHead> {
+    let owns_target =
+        |user: &Username| targets.iter().any(|target| target.owner.as_ref().is_some_and(|o| &o.user == user));
+    let agrees = |known: &UserHead| match head_of(claimed, &known.user) {
+        Some(head) => head == known.head,
+        None => !owns_target(&known.user),
+    };
+    truth.iter().filter(|known| !agrees(known)).cloned().collect()
+}
+
+fn head_of(heads: &[UserHead], user: &Username) -> Option<Head> {
+    heads.iter().find(|head| &head.user == user).map(|head| head.head)
+}
+
+/// The sequence after `last`: contiguous, beginning at 1.
+#[must_use]
+pub const fn next_seq(last: u64) -> u64 {
+    last.saturating_add(1)
+}
+
+/// What an acknowledgement up to `seq` does to a mailbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ack {
+    /// Rows up to and including `seq` go.
+    Forget,
+    /// Known already: nothing changes.
+    Known,
+    /// Names a message that was never stored: refused.
+    Unknown,
+}
+
+/// Judges a cumulative acknowledgement.
+#[must_use]
+pub const fn judge_ack(acked: u64, last: u64, seq: u64) -> Ack {
+    if seq > last {
+        Ack::Unknown
+    } else if seq <= acked {
+        Ack::Known
+    } else {
+        Ack::Forget
+    }
+}
+
+/// How far one connection has pushed its mailbox, and how far it may.
+///
+/// Rows arrive on two ways: fresh from a commit ([`Window::fresh`], only if nothing before it
+/// waits) and read back from the store ([`Window::stored`], which may skip numbers that retention
+/// removed). Whatever the interleaving, a row is pushed at most once and never before an older one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    size: u64,
+    acked: u64,
+    pushed: u64,
+    last: u64,
+}
+
+impl Window {
+    /// A window of `size` (at least one) over a mailbox acknowledged to `acked` and filled to `last`.
+    #[must_use]
+    pub fn new(size: u64, acked: u64, last: u64) -> Self {
+        Self { size: size.max(1), acked, pushed: acked, last: last.max(acked) }
+    }
+
+    /// Highest sequence pushed.
+    #[must_use]
+    pub const fn pushed(&self) -> u64 {
+        self.pushed
+    }
+
+    /// Whether a row that was just committed as `seq` is to be pushed at once; counts it as pushed.
+    pub fn fresh(&mut self, seq: u64) -> bool {
+        self.last = self.last.max(seq);
+        let next = self.room() > 0 && seq == next_seq(self.pushed);
+        if next {
+            self.pushed = seq;
+        }
+        next
+    }
+
+    /// Notes that rows up to `seq` exist, without pushing any.
+    pub fn waiting(&mut self, seq: u64) {
+        self.last = self.last.max(seq);
+    }
+
+    /// Whether a row read back from the store is to be pushed; counts it as pushed.
+    pub const fn stored(&mut self, seq: u64) -> bool {
+        let next = self.room() > 0 && seq > self.pushed;
+        if next {
+            self.pushed = seq;
+        }
+        next
+    }
+
+    /// How many rows to read from the store now: 0 when nothing waits or the window is closed.
+    #[must_use]
+    pub const fn due(&self) -> u64 {
+        if self.last > self.pushed { self.room() } else { 0 }
+    }
+
+    /// Notes that the store has no row above `seq`, so that numbers retention removed are not asked for again.
+    pub const fn exhausted(&mut self, seq: u64) {
+        if self.last <= seq && self.pushed < seq {
+            self.pushed = seq;
+        }
+    }
+
+    /// Takes a cumulative acknowledgement.
+    pub fn ack(&mut self, seq: u64) {
+        self.acked = self.acked.max(seq.min(self.pushed));
+    }
+
+    const fn room(&self) -> u64 {
+        self.size.saturating_sub(self.pushed.saturating_sub(self.acked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_protocol::ids::HeadHash;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const QUOTA: Quota = Quota { messages: 2, bytes: 100, from_one: 2 };
+
+    fn head(seq: u64) -> Head {
+        Head { seq, hash: HeadHash::new([u8::try_from(seq).unwrap(); 32]) }
+    }
+
+    fn claim(user: &str, seq: u64) -> UserHead {
+        UserHead { user: user.parse().unwrap(), head: head(seq) }
+    }
+
+    fn target(id: u8, user: &str, usage: Usage) -> Target {
+        let owner = Owner { user: user.parse().unwrap(), active: true, usage };
+        Target { device: DeviceId::new([id; 16]), owner: Some(owner), bytes: 10 }
+    }
+
+    fn full() -> Usage {
+        Usage { messages: 2, bytes: 20, from_sender: 0 }
+    }
+
+    #[test]
+    fn submit_under_true_heads_is_stored() {
+        let verdict = judge(&QUOTA, &[claim("bob", 1)], &[claim("bob", 1)], &[target(1, "bob", Usage::default())]);
+        assert_eq!(verdict, Verdict::Store { to: vec![DeviceId::new([1; 16])], full: vec![] });
+    }
+
+    #[test]
+    fn submit_under_an_outdated_or_missing_head_learns_the_true_one() {
+        let targets = [target(1, "bob", Usage::default())];
+        let truth = [claim("bob", 2)];
+        assert_eq!(judge(&QUOTA, &[claim("bob", 1)], &truth, &targets), Verdict::Stale(vec![claim("bob", 2)]));
+        assert_eq!(judge(&QUOTA, &[], &truth, &targets), Verdict::Stale(vec![claim("bob", 2)]));
+    }
+
+    #[test]
+    fn a_named_account_without_devices_in_the_submit_must_be_right_too() {
+        let targets = [target(1, "bob", Usage::default())];
+        let truth = [claim("bob", 1), claim("alice", 3)];
+        let verdict = judge(&QUOTA, &[claim("bob", 1), claim("alice", 2)], &truth, &targets);
+        assert_eq!(verdict, Verdict::Stale(vec![claim("alice", 3)]));
+        assert!(matches!(judge(&QUOTA, &[claim("bob", 1)], &truth, &targets), Verdict::Store { .. }));
+    }
+
+    #[test]
+    fn device_of_nobody_or_no_longer_active_is_not_found() {
+        let mut revoked = target(1, "bob", Usage::default());
+        if let Some(owner) = &mut revoked.owner {
+            owner.active = false;
+        }
+        let heads = [claim("bob", 1)];
+        assert_eq!(judge(&QUOTA, &heads, &heads, &[revoked]), Verdict::NotFound);
+        let nobodys = Target { device: DeviceId::new([9; 16]), owner: None, bytes: 1 };
+        let verdict = judge(&QUOTA, &heads, &heads, &[target(1, "bob", Usage::default()), nobodys]);
+        assert_eq!(verdict, Verdict::NotFound);
+    }
+
+    #[test]
+    fn full_mailboxes_are_left_out_unless_all_are_full() {
+        let heads = [claim("bob", 1)];
+        let (open, closed) = (target(1, "bob", Usage::default()), target(2, "bob", full()));
+        let verdict = judge(&QUOTA, &heads, &heads, &[closed.clone(), open]);
+        assert_eq!(verdict, Verdict::Store { to: vec![DeviceId::new([1; 16])], full: vec![DeviceId::new([2; 16])] });
+        assert_eq!(judge(&QUOTA, &heads, &heads, &[closed]), Verdict::Full);
+    }
+
+    #[test]
+    fn every_quota_counts() {
+        assert!(QUOTA.admits(&Usage { messages: 1, bytes: 90, from_sender: 1 }, 10));
+        assert!(!QUOTA.admits(&Usage { messages: 2, bytes: 0, from_sender: 0 }, 1));
+        assert!(!QUOTA.admits(&Usage { messages: 0, bytes: 91, from_sender: 0 }, 10));
+        assert!(!QUOTA.admits(&Usage { messages: 0, bytes: u64::MAX, from_sender: 0 }, 10));
+        assert!(!QUOTA.admits(&Usage { messages: 0, bytes: 0, from_sender: 2 }, 1));
+    }
+
+    #[test]
+    fn acknowledgements_are_cumulative_and_never_ahead() {
+        assert_eq!(judge_ack(3, 9, 3), Ack::Known);
+        assert_eq!(judge_ack(3, 9, 9), Ack::Forget);
+        assert_eq!(judge_ack(3, 9, 10), Ack::Unknown);
+    }
+
+    #[test]
+    fn window_closes_when_full_and_opens_with_the_acknowledgement() {
+        let mut window = Window::new(2, 0, 0);
+        assert!(window.fresh(1) && window.fresh(2) && !window.fresh(3));
+        assert_eq!(window.due(), 0);
+        window.ack(1);
+        assert_eq!(window.due(), 1);
+        assert!(window.stored(3) && !window.stored(4));
+    }
+
+    #[test]
+    fn numbers_removed_by_retention_are_skipped_without_stalling() {
+        let mut window = Window::new(4, 3, 9);
+        assert!(!window.fresh(10), "older rows may wait in the store");
+        assert!(window.stored(8) && window.pushed() == 8);
+        window.exhausted(10);
+        assert_eq!(window.due(), 0);
+        window.ack(10);
+        assert!(window.fresh(11));
+    }
+
+    proptest! {
+        /// Any interleaving of commits, reads and acknowledgements pushes every row once, in order.
+        #[test]
+        fn every_row_is_pushed_once_in_order(size in 1u64..5, steps in proptest::collection::vec(0u8..3, 1..200)) {
+            let (mut window, mut last, mut pushed) = (Window::new(size, 0, 0), 0u64, Vec::new());
+            for step in steps {
+                match step {
+                    0 => {
+                        last += 1;
+                        if window.fresh(last) { pushed.push(last) }
+                    }
+                    1 => {
+                        let after = window.pushed();
+                        for seq in after + 1..=last.min(after + window.due()) {
+                            if window.stored(seq) { pushed.push(seq) }
+                        }
+                    }
+                    _ => window.ack(window.pushed()),
+                }
+                prop_assert!(window.pushed() - window.acked <= size);
+            }
+            while window.pushed() < last {
+                window.ack(window.pushed());
+                let after = window.pushed();
+                for seq in after + 1..=last.min(after + window.due()) {
+                    if window.stored(seq) { pushed.push(seq) }
+                }
+            }
+            prop_assert_eq!(pushed, (1..=last).collect::<Vec<_>>());
+        }
+    }
+}
