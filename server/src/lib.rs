@@ -1,3 +1,4 @@
 //! Keeps accounts and mailboxes for end-to-end encrypted chat, and can read no private message.
 
 pub mod mailbox;
+pub mod store;
