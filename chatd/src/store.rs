@@ -1,10 +1,231 @@
 //! The daemon's memory: rows grouped by scope and ordered by a number, every value sealed on disk.
 //!
-//! [`rows`] says what may be asked of it and has the form that lives in memory alone, for tests and
-//! the simulated world. Nothing outside this module speaks SQL.
+//! [`rows`] says what may be asked of it, [`memory`] is the form for tests and the simulated world,
+//! [`Store`] the one on disk. Two files: `store.key`, the random store key wrapped by a key file or a
+//! passphrase, and `store.db`. Nothing outside this module speaks SQL or knows the store key. What it
+//! cannot read it refuses and leaves as it is.
+//!
+//! Honest limits: sizes and orders of rows are visible, an older copy of the whole database
+//! is not noticed here, and a solid-state disk may keep blocks that were overwritten.
 
+mod database;
 pub mod memory;
 pub mod rows;
+mod seal;
+mod sealed;
+#[cfg(test)]
+mod tests;
+mod wrap;
 
-pub use memory::MemoryRows;
-pub use rows::{Direction, Place, Rows, RowsError, Table};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chat_protocol::crypto::kdf::hkdf;
+use chat_protocol::crypto::labels::Label;
+use chat_protocol::crypto::secret::SecretBytes;
+use rusqlite::{Connection, TransactionBehavior};
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+pub use self::memory::MemoryRows;
+pub use self::rows::{Direction, Place, Rows, RowsError, Table};
+use self::seal::Seals;
+pub use self::sealed::SealedRows;
+pub use self::wrap::{Unlock, UnlockError};
+use crate::dirs::{DataDir, DirError};
+
+const KEY_NAME: &str = "store.key";
+const DATABASE_NAME: &str = "store.db";
+/// How long a deleted row may stay in the write-ahead log.
+const LOG_LIFETIME: Duration = Duration::from_secs(60);
+
+/// Why a store could not be opened. It is left as it was found.
+#[derive(Debug, Error)]
+pub enum StoreError {
+    /// The store key could not be had.
+    #[error(transparent)]
+    Unlock(#[from] UnlockError),
+    /// A file is not private, or could not be read or written.
+    #[error(transparent)]
+    Dir(#[from] DirError),
+    /// The database is damaged, full, or cannot be used.
+    #[error(transparent)]
+    Rows(#[from] RowsError),
+    /// One of the two files is gone.
+    #[error("{missing} is missing beside {present}: put it back from a copy, or move {present} away to start anew")]
+    Half {
+        /// The file that is not there.
+        missing: &'static str,
+        /// The one that is.
+        present: &'static str,
+    },
+    /// A later program wrote it.
+    #[error("the database has version {found}, this program knows {known}: use a newer chatd")]
+    Newer {
+        /// Its version.
+        found: i64,
+        /// The newest version known here.
+        known: i64,
+    },
+}
+
+/// The sealed rows of one account on disk.
+pub struct Store {
+    path: PathBuf,
+    key: SecretBytes<32>,
+    seals: Arc<Seals>,
+    writer: Mutex<Writer>,
+}
+
+struct Writer {
+    conn: Connection,
+    truncated: Instant,
+}
+
+impl Store {
+    /// Opens the store in `dir`, or makes one where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing that was there is then changed.
+    pub fn open(dir: &DataDir, unlock: &Unlock) -> Result<Self, StoreError> {
+        let (key_path, path) = (dir.file(KEY_NAME), dir.file(DATABASE_NAME));
+        let key = match (crate::dirs::private_exists(&key_path)?, database::exists(&path)?) {
+            (true, true) => wrap::open(&key_path, unlock)?,
+            (true, false) => return Err(StoreError::Half { missing: DATABASE_NAME, present: KEY_NAME }),
+            (false, found) => begin(&key_path, &path, unlock, found)?,
+        };
+        let conn = database::open(&path)?;
+        let writer = Mutex::new(Writer { conn, truncated: Instant::now() });
+        Ok(Self { path, seals: Arc::new(Seals::new(&key)), key, writer })
+    }
+
+    /// Wraps the store key in another way: rewrites `store.key` and nothing else.
+    ///
+    /// # Errors
+    /// [`StoreError`]; the old way then still works.
+    pub fn change_unlock(dir: &DataDir, from: &Unlock, to: &Unlock) -> Result<(), StoreError> {
+        let path = dir.file(KEY_NAME);
+        let key = wrap::open(&path, from)?;
+        Ok(wrap::write(&path, to, &key)?)
+    }
+
+    /// Runs `work` over the rows and commits what it did, durably, if it succeeds.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`RowsError`]; nothing of it is then kept.
+    pub fn transaction<T, E: From<RowsError>>(
+        &self,
+        work: impl FnOnce(&mut SealedRows<'_>) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let mut writer = self.writer();
+        let begun = writer.conn.transaction_with_behavior(TransactionBehavior::Immediate);
+        let tx = begun.map_err(database::classify)?;
+        let mut rows = SealedRows::new(&tx, &self.seals, true);
+        let done = work(&mut rows)?;
+        rows.alive()?;
+        tx.commit().map_err(database::classify)?;
+        if writer.truncated.elapsed() >= LOG_LIFETIME {
+            writer.truncate_log();
+        }
+        Ok(done)
+    }
+
+    /// Opens another connection for reading, which neither waits for the writer nor delays it.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn reader(&self) -> Result<Reader, RowsError> {
+        Ok(Reader { conn: Mutex::new(database::open_reader(&self.path)?), seals: Arc::clone(&self.seals) })
+    }
+
+    /// Empties the write-ahead log, where deleted rows linger. Call it about once a minute while idle.
+    pub fn tidy(&self) {
+        self.writer().truncate_log();
+    }
+
+    /// Bytes the database takes on disk.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        let wal = self.path.with_extension("db-wal");
+        [&self.path, &wal].iter().filter_map(|path| std::fs::metadata(path).ok()).map(|meta| meta.len()).sum()
+    }
+
+    /// What the PEM files of this store are encrypted under: 256 bits, in base64url.
+    #[must_use]
+    pub fn pem_passphrase(&self) -> Zeroizing<String> {
+        let bytes = Zeroizing::new(hkdf::<32>(b"", self.key.expose(), Label::StorePem));
+        Zeroizing::new(URL_SAFE_NO_PAD.encode(*bytes))
+    }
+
+    /// Key of the secret that stands in for an RSA ciphertext that does not open.
+    #[must_use]
+    pub fn rejection_key(&self) -> SecretBytes<32> {
+        SecretBytes::new(hkdf(b"", self.key.expose(), Label::StoreReject))
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        // a panic in the middle of a transaction has rolled it back
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Store {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Store({})", self.path.display())
+    }
+}
+
+impl Writer {
+    /// What fails here is tried again a minute later, and costs space until then.
+    fn truncate_log(&mut self) {
+        self.truncated = Instant::now();
+        if let Err(error) = database::truncate_log(&self.conn) {
+            tracing::warn!(%error, "the write-ahead log was not emptied");
+        }
+    }
+}
+
+/// One more connection, for reading.
+pub struct Reader {
+    conn: Mutex<Connection>,
+    seals: Arc<Seals>,
+}
+
+impl Reader {
+    /// Runs `work` over the rows as they are at one instant.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`RowsError`].
+    pub fn read<T, E: From<RowsError>>(&self, work: impl FnOnce(&dyn Rows) -> Result<T, E>) -> Result<T, E> {
+        let mut conn = self.conn.lock().unwrap_or_else(PoisonError::into_inner);
+        let tx = conn.transaction().map_err(database::classify)?;
+        work(&SealedRows::new(&tx, &self.seals, false))
+    }
+}
+
+impl std::fmt::Debug for Reader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Reader(..)")
+    }
+}
+
+/// Makes the two files of a new store. The key comes last: until it is there, nothing was ever written,
+/// and a database beside it can only be what an earlier beginning left.
+fn begin(
+    key_path: &std::path::Path,
+    path: &std::path::Path,
+    unlock: &Unlock,
+    found: bool,
+) -> Result<SecretBytes<32>, StoreError> {
+    if !found {
+        database::create(path)?;
+    } else if database::has_rows(path)? {
+        return Err(StoreError::Half { missing: KEY_NAME, present: DATABASE_NAME });
+    }
+    let key = SecretBytes::new(wrap::random());
+    wrap::write(key_path, unlock, &key)?;
+    Ok(key)
+}

@@ -1,0 +1,147 @@
+//! Opens the database file and brings it to the newest form; the one list of migrations.
+//!
+//! A new database is built under another name and renamed, so that a file by the right name is always
+//! whole. One that is damaged, empty or newer than this program is refused and left as it is.
+
+use std::fs::{self, OpenOptions};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+
+use super::StoreError;
+use super::rows::RowsError;
+use crate::dirs::DirError;
+
+/// "chat", so that `file` and SQLite's tools know whose it is.
+const APPLICATION_ID: i32 = 0x6368_6174;
+/// How long one connection waits for another, in milliseconds. Only the truncation of the log ever makes one wait.
+const BUSY_MS: u64 = 5_000;
+/// Append-only: the n-th brings version n-1 to version n.
+const MIGRATIONS: [&str; 1] = [include_str!("../../../sql/chatd/0001_rows.sql")];
+
+/// Makes a new database with no rows in it.
+pub(super) fn create(at: &Path) -> Result<(), StoreError> {
+    let unfinished = at.with_extension("new");
+    for name in ["new", "new-wal", "new-shm"] {
+        remove(&at.with_extension(name))?;
+    }
+    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
+    made.map_err(|source| DirError::Io { doing: "create", path: unfinished.as_path().into(), source })?;
+    let mut conn = connect(&unfinished, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    pragma(&conn, "journal_mode", "WAL")?;
+    pragma(&conn, "application_id", APPLICATION_ID)?;
+    migrate(&mut conn, 0)?;
+    conn.close().map_err(|(_, error)| classify(error))?;
+    fs::rename(&unfinished, at).map_err(|source| DirError::Io { doing: "create", path: at.into(), source })?;
+    Ok(())
+}
+
+/// Opens a database for writing, after looking it over from end to end.
+pub(super) fn open(at: &Path) -> Result<Connection, StoreError> {
+    let mut conn = connect(at, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    look_over(&conn)?;
+    let found: i64 = query(&conn, "user_version")?;
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    if found > known {
+        return Err(StoreError::Newer { found, known });
+    }
+    migrate(&mut conn, usize::try_from(found).unwrap_or(0))?;
+    pragma(&conn, "synchronous", "FULL")?;
+    pragma(&conn, "secure_delete", "ON")?;
+    Ok(conn)
+}
+
+/// Opens one more connection that cannot write.
+pub(super) fn open_reader(at: &Path) -> Result<Connection, RowsError> {
+    let conn = connect(at, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // the shared-memory file of the log needs a connection that may write; the rows are protected here
+    pragma(&conn, "query_only", "ON")?;
+    Ok(conn)
+}
+
+/// Whether there is a database, and not a file cut to nothing.
+pub(super) fn exists(at: &Path) -> Result<bool, StoreError> {
+    match crate::dirs::private_exists(at)? {
+        true if fs::metadata(at).is_ok_and(|meta| meta.len() == 0) => {
+            Err(RowsError::Corrupt("the file is empty".into()).into())
+        }
+        found => Ok(found),
+    }
+}
+
+/// Whether anything was ever written to it and is still there.
+pub(super) fn has_rows(at: &Path) -> Result<bool, StoreError> {
+    let found: i64 = open(at)?.query_row("SELECT count(*) FROM rows", [], |row| row.get(0)).map_err(classify)?;
+    Ok(found > 0)
+}
+
+/// Moves the write-ahead log into the database and cuts it to nothing, so that old pages are gone.
+///
+/// A reader in the middle of something keeps it; it goes the next time.
+pub(super) fn truncate_log(conn: &Connection) -> Result<(), RowsError> {
+    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(classify)
+}
+
+/// Sorts SQLite's many failures into the few that matter.
+pub(super) fn classify(error: rusqlite::Error) -> RowsError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => RowsError::Full,
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => RowsError::Corrupt(error.to_string()),
+        Some(_) => RowsError::Unavailable(error.to_string()),
+        // a column of another type than we write, a row that is not there: somebody changed the file
+        None => RowsError::Corrupt(error.to_string()),
+    }
+}
+
+fn connect(at: &Path, flags: OpenFlags) -> Result<Connection, RowsError> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
+    let conn = Connection::open_with_flags(at, flags).map_err(classify)?;
+    conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(classify)?;
+    pragma(&conn, "cell_size_check", "ON")?;
+    pragma(&conn, "trusted_schema", "OFF")?;
+    Ok(conn)
+}
+
+/// Only reads: a damaged file is left byte for byte as it was found.
+fn look_over(conn: &Connection) -> Result<(), RowsError> {
+    let mode: String = query(conn, "journal_mode")?;
+    let whose: i32 = query(conn, "application_id")?;
+    if mode != "wal" || whose != APPLICATION_ID {
+        return Err(RowsError::Corrupt("the header is not ours".into()));
+    }
+    let verdict: String = query(conn, "integrity_check(1)")?;
+    if verdict == "ok" { Ok(()) } else { Err(RowsError::Corrupt(verdict)) }
+}
+
+fn migrate(conn: &mut Connection, done: usize) -> Result<(), RowsError> {
+    for (version, sql) in MIGRATIONS.iter().enumerate().skip(done) {
+        let tx = conn.transaction().map_err(classify)?;
+        tx.execute_batch(sql).map_err(classify)?;
+        pragma(&tx, "user_version", i64::try_from(version + 1).unwrap_or(i64::MAX))?;
+        tx.commit().map_err(classify)?;
+    }
+    Ok(())
+}
+
+fn pragma(conn: &Connection, name: &str, value: impl rusqlite::ToSql) -> Result<(), RowsError> {
+    // some answer with the value they took, some with nothing
+    conn.pragma_update_and_check(None, name, value, |_| Ok(())).or_else(|error| match error {
+        rusqlite::Error::QueryReturnedNoRows => Ok(()),
+        error => Err(classify(error)),
+    })
+}
+
+fn query<T: rusqlite::types::FromSql>(conn: &Connection, pragma: &str) -> Result<T, RowsError> {
+    conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).map_err(classify)
+}
+
+fn remove(path: &PathBuf) -> Result<(), DirError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(DirError::Io { doing: "remove", path: path.as_path().into(), source })
+        }
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,70 @@
+//! What needs a look inside: a full disk, and what prints.
+
+use super::*;
+
+fn home() -> (tempfile::TempDir, DataDir, Unlock) {
+    let outer = tempfile::tempdir().unwrap();
+    let dir = DataDir::open(&outer.path().join("data")).unwrap();
+    let unlock = Unlock::KeyFile(dir.file("key"));
+    (outer, dir, unlock)
+}
+
+fn place(key: &[u8]) -> Place<'_> {
+    Place::new(Table::Messages, b"", key)
+}
+
+#[test]
+fn atk_58_a_full_disk_is_one_clear_error_and_costs_nothing_stored() {
+    let (_outer, dir, unlock) = home();
+    let store = Store::open(&dir, &unlock).unwrap();
+    store.transaction(|rows| rows.put(place(b"before"), 1, b"kept")).unwrap();
+    let limit = |pages: u32| store.writer().conn.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+    limit(10).unwrap();
+
+    let outcome: Result<(), RowsError> = store.transaction(|rows| {
+        let big = rows.attempt(|rows| rows.put(place(b"big"), 2, &[0; 100_000]));
+        assert_eq!(big, Err(RowsError::Full));
+        rows.put(place(b"small"), 3, b"after the failure")
+    });
+    let small = store.reader().unwrap().read(|rows| rows.get(place(b"small"))).unwrap();
+    assert_eq!(outcome.is_ok(), small.is_some(), "what was reported and what was kept differ: {outcome:?}");
+    assert_eq!(store.reader().unwrap().read(|rows| rows.get(place(b"big"))), Ok::<_, RowsError>(None));
+
+    limit(10_000).unwrap();
+    store.transaction(|rows| rows.put(place(b"big"), 2, &[0; 100_000])).unwrap();
+    let before = store.reader().unwrap().read(|rows| rows.get(place(b"before")));
+    assert_eq!(before, Ok::<_, RowsError>(Some(b"kept".to_vec())));
+}
+
+#[test]
+fn a_panic_inside_a_transaction_undoes_it() {
+    let (_outer, dir, unlock) = home();
+    let store = Store::open(&dir, &unlock).unwrap();
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        store.transaction(|rows| {
+            rows.put(place(b"a"), 1, b"1")?;
+            assert_eq!(rows.count(Table::Messages, b"")?, 0, "on purpose");
+            Ok::<_, RowsError>(())
+        })
+    }));
+    assert!(panicked.is_err());
+    let count = store.transaction(|rows| rows.count(Table::Messages, b""));
+    assert_eq!(count, Ok(0));
+}
+
+#[test]
+fn the_disk_is_asked_to_be_durable_and_to_forget() {
+    let (_outer, dir, unlock) = home();
+    let store = Store::open(&dir, &unlock).unwrap();
+    let pragma = |name: &str| store.writer().conn.pragma_query_value(None, name, |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!((pragma("synchronous"), pragma("secure_delete")), (2, 1));
+}
+
+#[test]
+fn atk_62_the_store_does_not_print_its_keys() {
+    let (_outer, dir, unlock) = home();
+    let store = Store::open(&dir, &unlock).unwrap();
+    assert_eq!(format!("{store:?}"), format!("Store({})", store.path.display()));
+    assert_eq!(format!("{:?}", store.reader().unwrap()), "Reader(..)");
+    assert_eq!(format!("{:?}", store.rejection_key()), "SecretBytes<32>(..)");
+}
