@@ -8,7 +8,10 @@
 
 pub mod cbor;
 pub mod crypto;
+pub mod frame;
+pub mod handshake;
 pub mod ids;
 pub mod limits;
 pub mod message;
+pub mod record;
 pub mod time;

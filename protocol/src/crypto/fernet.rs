@@ -1,13 +1,13 @@
 //! The only door to the `fernet` crate.
 //!
 //! A token's timestamp is always 0 and must be 0: with real times a skewed clock would lose
-//! messages, and `decrypt_with_ttl` of the crate panics on the largest one. Token text is malleable
-//! in its padding, so it never identifies anything.
+//! messages, and `decrypt_with_ttl` of the crate panics on the largest one. The crate takes base64 in
+//! more forms than one; only the canonical one is opened here. Tokens never identify anything.
 
 use std::fmt;
 
 use base64::Engine;
-use base64::engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD};
+use base64::engine::general_purpose::URL_SAFE;
 use rand::CryptoRng;
 use thiserror::Error;
 
@@ -119,14 +119,17 @@ pub const fn raw_token_len(plaintext: usize) -> usize {
     OVERHEAD_BYTES + (plaintext / 16 + 1) * 16
 }
 
-/// Version, zero timestamp and whole blocks, checked before the crate sees the token.
+/// Version, zero timestamp, whole blocks and the one canonical base64, checked before the crate sees the token.
 fn check_shape(token: &str) -> Result<(), OpenError> {
-    let unpadded = token.trim_end_matches('=');
-    let decoded_len = unpadded.len() * 3 / 4;
-    let header: String = unpadded.chars().take(12).collect();
-    let header = URL_SAFE_NO_PAD.decode(header).map_err(|_| OpenError)?;
-    let whole_blocks = decoded_len >= MIN_TOKEN_BYTES && (decoded_len - OVERHEAD_BYTES).is_multiple_of(16);
-    if whole_blocks && header == [0x80, 0, 0, 0, 0, 0, 0, 0, 0] { Ok(()) } else { Err(OpenError) }
+    let text = token.as_bytes();
+    let (head, tail) = (text.first_chunk::<12>().ok_or(OpenError)?, text.last_chunk::<4>().ok_or(OpenError)?);
+    let head = URL_SAFE.decode(head).map_err(|_| OpenError)?;
+    // strict about padding and the bits behind the last byte
+    let last = URL_SAFE.decode(tail).map_err(|_| OpenError)?.len();
+    let raw_len = (text.len() / 4 * 3 + last).checked_sub(3).ok_or(OpenError)?;
+    let whole_blocks = raw_len >= MIN_TOKEN_BYTES && (raw_len - OVERHEAD_BYTES).is_multiple_of(16);
+    let fits = text.len().is_multiple_of(4) && whole_blocks && head == [0x80, 0, 0, 0, 0, 0, 0, 0, 0];
+    if fits { Ok(()) } else { Err(OpenError) }
 }
 
 #[cfg(test)]
