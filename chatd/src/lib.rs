@@ -1,5 +1,6 @@
 //! The daemon of one account: keeps its keys, sessions and history, holds the connection to the
 //! server, and offers everything on a local socket. The binary is a thin shell around this library.
 
+pub mod api;
 pub mod dirs;
 pub mod store;

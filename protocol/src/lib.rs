@@ -14,4 +14,6 @@ pub mod ids;
 pub mod limits;
 pub mod message;
 pub mod record;
+#[cfg(feature = "rpc")]
+pub mod rpc;
 pub mod time;

@@ -1,0 +1,95 @@
+//! What the control socket may ask of the daemon: one method for each RPC method.
+//!
+//! The socket side ([`crate::rpc`]) parses, bounds, orders and answers; the daemon's loop does the
+//! rest behind this trait. `hello`, `events.subscribe` and `events.unsubscribe` are answered by the
+//! socket side alone. Errors are for the caller's eyes: nothing secret is in them.
+
+use async_trait::async_trait;
+use chat_protocol::rpc::types::{
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Chat, ChatGet,
+    ChatList, ChatMarkRead, ChatOpen, ChatPage, DaemonInfoAnswer, Done, Entered, Health, IdentityAccept, IdentityGet,
+    LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgGet, MsgList, MsgSend, MsgStatus, OpenedChat,
+    OwnIdentity, PeerIdentity, PresenceAnswer, ResetAnswer, Sent, UserLookup,
+};
+use chat_protocol::rpc::{Event, RpcError};
+use tokio::sync::{broadcast, watch};
+
+/// A stretch of the durable event log.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct EventPage {
+    /// Events behind the place asked for, ascending, each with its `seq`.
+    pub events: Vec<Event>,
+    /// The oldest sequence still kept; one more than the newest when the log is empty.
+    pub oldest_seq: u64,
+}
+
+/// The outcome of a call.
+pub type Answer<T> = Result<T, RpcError>;
+
+/// The daemon as the control socket sees it.
+///
+/// Calls may come from many connections at once. A call that is dropped half-way (its connection is
+/// gone) either had its whole effect or none.
+#[async_trait]
+pub trait Api: Send + Sync + 'static {
+    /// `daemon.info`
+    async fn daemon_info(&self) -> Answer<DaemonInfoAnswer>;
+    /// `daemon.health`
+    async fn daemon_health(&self) -> Answer<Health>;
+    /// `daemon.shutdown`: asks the process to drain and end; returns before it does.
+    async fn daemon_shutdown(&self) -> Answer<Done>;
+    /// `net.kick`
+    async fn net_kick(&self) -> Answer<Done>;
+
+    /// `account.register`
+    async fn account_register(&self, params: AccountRegister) -> Answer<Entered>;
+    /// `account.login`
+    async fn account_login(&self, params: AccountLogin) -> Answer<Entered>;
+    /// `account.status`
+    async fn account_status(&self) -> Answer<AccountStatusAnswer>;
+    /// `account.logout`
+    async fn account_logout(&self, params: AccountLogout) -> Answer<Done>;
+    /// `account.password`
+    async fn account_password(&self, params: AccountPassword) -> Answer<Done>;
+    /// `account.reset`
+    async fn account_reset(&self, params: AccountReset) -> Answer<ResetAnswer>;
+    /// `account.reset.cancel`
+    async fn account_reset_cancel(&self) -> Answer<Done>;
+
+    /// `presence.list`
+    async fn presence_list(&self) -> Answer<PresenceAnswer>;
+    /// `user.lookup`
+    async fn user_lookup(&self, params: UserLookup) -> Answer<LookupAnswer>;
+
+    /// `identity.self`
+    async fn identity_self(&self) -> Answer<OwnIdentity>;
+    /// `identity.get`
+    async fn identity_get(&self, params: IdentityGet) -> Answer<PeerIdentity>;
+    /// `identity.accept`
+    async fn identity_accept(&self, params: IdentityAccept) -> Answer<PeerIdentity>;
+
+    /// `chat.open`
+    async fn chat_open(&self, params: ChatOpen) -> Answer<OpenedChat>;
+    /// `chat.list`
+    async fn chat_list(&self, params: ChatList) -> Answer<ChatPage>;
+    /// `chat.get`
+    async fn chat_get(&self, params: ChatGet) -> Answer<Chat>;
+    /// `chat.mark_read`
+    async fn chat_mark_read(&self, params: ChatMarkRead) -> Answer<MarkedRead>;
+
+    /// `msg.send`
+    async fn msg_send(&self, params: MsgSend) -> Answer<Sent>;
+    /// `msg.get`
+    async fn msg_get(&self, params: MsgGet) -> Answer<Message>;
+    /// `msg.list`
+    async fn msg_list(&self, params: MsgList) -> Answer<MessagePage>;
+    /// `msg.status`
+    async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus>;
+
+    /// The newest sequence in the event log, changed after each commit that appended; 0 when empty.
+    fn newest_event(&self) -> watch::Receiver<u64>;
+    /// Events behind `seq`, at most `max`.
+    async fn events_after(&self, seq: u64, max: usize) -> Answer<EventPage>;
+    /// Volatile events from now on. Whoever lags behind misses some, and is not told.
+    fn volatile(&self) -> broadcast::Receiver<Event>;
+}

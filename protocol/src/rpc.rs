@@ -1,0 +1,54 @@
+//! The daemon's local JSON-RPC socket: one definition for chatd, chatctl, bots and the document.
+//!
+//! A call is a type: its parameters implement [`Method`], which names the method, its answer and
+//! whether calls of one connection keep their order. Parameters refuse unknown keys; answers and
+//! events only grow within API version 1, and readers ignore what they do not know.
+
+pub mod errors;
+pub mod events;
+pub mod paths;
+pub mod secret;
+pub mod target;
+pub mod types;
+mod values;
+
+pub use errors::{Kind, RpcError};
+pub use events::{Event, EventBody};
+pub use secret::Secret;
+pub use target::{ChatId, Target};
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// Version of this API, as `hello` names it.
+pub const API_VERSION: &str = "1";
+/// Longest line either side sends, newline not counted: 1 MiB. One message text is at most 60 KiB.
+pub const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Most calls in one batch.
+pub const MAX_BATCH: usize = 100;
+/// Method of every notification the daemon sends.
+pub const EVENT_NOTIFICATION: &str = "event";
+/// Ends a subscription: `{subscription}`, or its id as the only positional parameter.
+pub const UNSUBSCRIBE: &str = "events.unsubscribe";
+/// Most events `events.subscribe` keeps ready for one reader; the rest waits in the log.
+pub const EVENTS_IN_FLIGHT: usize = 256;
+
+/// When a call runs with respect to the other calls of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// At once, beside the others.
+    Free,
+    /// After every earlier call of the connection that changes something.
+    InTurn,
+}
+
+/// The parameters of a call.
+pub trait Method: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+    /// Name on the wire.
+    const NAME: &'static str;
+    /// See [`Order`].
+    const ORDER: Order;
+    /// What a success carries.
+    type Answer: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static;
+}

@@ -1,0 +1,266 @@
+//! What happens, as consumers hear it: one envelope for every type.
+//!
+//! A daemon stores the envelope's JSON with its cause, in one transaction. Volatile events
+//! (`presence`, `heartbeat`) have no `seq` and are never stored.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::target::ChatId;
+use super::types::{Chat, ConnectionState, LogHead, Message, MessageState};
+use crate::ids::{Fingerprint, MessageId, Username};
+
+/// One event: `{seq?, time_ms, type, chat?, replayed, data}`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Event {
+    /// Place in the log, from 1; absent for volatile events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seq: Option<u64>,
+    /// When it happened.
+    pub time_ms: u64,
+    /// Name of its type; readers ignore those they do not know.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The chat it belongs to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub chat: Option<ChatId>,
+    /// Whether it was already in the log when the subscription began.
+    #[serde(default)]
+    pub replayed: bool,
+    /// What its type carries: see [`EventBody`].
+    pub data: Value,
+}
+
+/// Type name, variant and data of every event.
+macro_rules! bodies {
+    ($($(#[$doc:meta])* $name:ident($wire:literal, $data:ty);)*) => {
+        /// The types of events and what each carries.
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        #[serde(tag = "type", content = "data")]
+        pub enum EventBody {
+            $($(#[$doc])* #[serde(rename = $wire)] $name($data),)*
+        }
+
+        impl EventBody {
+            /// Every type name there is.
+            pub const TYPES: &'static [&'static str] = &[$($wire),*];
+
+            /// Name of the type.
+            #[must_use]
+            pub const fn type_name(&self) -> &'static str {
+                match self { $(Self::$name(_) => $wire),* }
+            }
+
+            fn to_data(&self) -> Value {
+                match self { $(Self::$name(data) => serde_json::to_value(data).unwrap_or_default()),* }
+            }
+        }
+    };
+}
+
+bodies! {
+    /// A message came in or was sent.
+    MessageNew("message.new", Message);
+    /// A sent message moved on.
+    MessageStatus("message.status", StatusChanged);
+    /// Messages of a peer were lost for good.
+    MessageMissing("message.missing", Missing);
+    /// A message does not open.
+    MessageUndecryptable("message.undecryptable", Undecryptable);
+    /// A message is kept back.
+    MessageHeld("message.held", Held);
+    /// Volatile: who came and who went.
+    Presence("presence", PresenceChanged);
+    /// Messages of a chat were marked read.
+    ChatRead("chat.read", ReadUpTo);
+    /// A chat is new or changed.
+    ChatUpdated("chat.updated", Chat);
+    /// A peer's identity is not the one known.
+    IdentityChanged("identity.changed", IdentityChange);
+    /// A peer's account log came in two versions; both are kept as evidence.
+    IdentityForkEvidence("identity.fork_evidence", AboutUser);
+    /// The server keeps back a part of a peer's account log.
+    IdentityLogWithheld("identity.log_withheld", AboutUser);
+    /// Somebody asked to reset this account.
+    ResetPending("account.reset_pending", ResetAt);
+    /// The reset was cancelled.
+    ResetCancelled("account.reset_cancelled", Nothing);
+    /// This machine's clock and the server's are far apart.
+    ClockSkew("clock_skew", Skew);
+    /// The connection to the server changed.
+    Connection("connection", ConnectionChanged);
+    /// Everything the server held for this device has been handled.
+    SyncDone("sync.done", Synced);
+    /// The daemon ends.
+    DaemonStopping("daemon.stopping", Nothing);
+    /// Events between these two, inclusive, are gone from the log.
+    Gap("gap", Range);
+    /// Volatile: nothing happened for a while, and the connection lives.
+    Heartbeat("heartbeat", Beat);
+}
+
+/// Defines what a type carries; it may grow.
+macro_rules! data {
+    ($($(#[$doc:meta])* $name:ident { $($fields:tt)* })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+        pub struct $name { $($fields)* }
+    )*};
+}
+
+data! {
+    /// No data.
+    Nothing {}
+    /// A sent message moved on.
+    StatusChanged {
+        /// Message.
+        pub id: MessageId,
+        /// Where it is now.
+        pub state: MessageState,
+        /// For whom, if not for all.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub user: Option<Username>,
+        /// Why it failed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<String>,
+    }
+    /// Messages of a peer were lost for good.
+    Missing {
+        /// Whose.
+        pub from_user: Username,
+        /// How many.
+        pub count: u64,
+    }
+    /// A message does not open.
+    Undecryptable {
+        /// Who is said to have sent it.
+        pub from_user: Username,
+        /// Why, in one word.
+        pub reason: String,
+        /// Whether the sender will be asked to send it again.
+        pub will_retry: bool,
+    }
+    /// A message is kept back.
+    Held {
+        /// Who sent it.
+        pub from_user: Username,
+        /// Why, in one word.
+        pub why: String,
+    }
+    /// Who came and who went.
+    PresenceChanged {
+        /// Now online.
+        pub online: Vec<Username>,
+        /// Now offline.
+        pub offline: Vec<Username>,
+    }
+    /// Messages of a chat were marked read.
+    ReadUpTo {
+        /// The last one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub up_to: Option<MessageId>,
+        /// What is still unread.
+        pub unread: u64,
+    }
+    /// A peer's identity is not the one known.
+    IdentityChange {
+        /// Peer.
+        pub user: Username,
+        /// The one known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub old: Option<Fingerprint>,
+        /// The one seen now.
+        pub new: Fingerprint,
+        /// Where its log stands: what `identity.accept` wants.
+        pub head: LogHead,
+        /// What the daemon did: `blocked` (nothing is sent until it is accepted) or `noted`.
+        pub action: String,
+    }
+    /// About a peer.
+    AboutUser {
+        /// Peer.
+        pub user: Username,
+    }
+    /// A reset waits.
+    ResetAt {
+        /// Until then.
+        pub at_ms: u64,
+    }
+    /// Clocks are apart.
+    Skew {
+        /// The server's clock less ours.
+        pub offset_ms: i64,
+    }
+    /// The connection to the server changed.
+    ConnectionChanged {
+        /// What it is now.
+        pub state: ConnectionState,
+        /// Why.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<String>,
+        /// When the next attempt is made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub next_retry_ms: Option<u64>,
+    }
+    /// Everything held was handled.
+    Synced {
+        /// How many messages.
+        pub replayed: u64,
+    }
+    /// A range of the log.
+    Range {
+        /// First.
+        pub from: u64,
+        /// Last.
+        pub to: u64,
+    }
+    /// Sign of life.
+    Beat {
+        /// Newest event in the log.
+        pub seq: u64,
+    }
+}
+
+impl Event {
+    /// A durable event; the log numbers it when it is stored.
+    #[must_use]
+    pub fn durable(seq: u64, time_ms: u64, chat: Option<ChatId>, body: &EventBody) -> Self {
+        Self { seq: Some(seq), ..Self::volatile(time_ms, chat, body) }
+    }
+
+    /// An event that is sent to whoever listens now, and forgotten.
+    #[must_use]
+    pub fn volatile(time_ms: u64, chat: Option<ChatId>, body: &EventBody) -> Self {
+        let kind = body.type_name().to_owned();
+        Self { seq: None, time_ms, kind, chat, replayed: false, data: body.to_data() }
+    }
+
+    /// What it carries; `None` for a type this version does not know.
+    #[must_use]
+    pub fn body(&self) -> Option<EventBody> {
+        let tagged = serde_json::json!({ "type": self.kind, "data": self.data });
+        serde_json::from_value(tagged).ok()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_reads_back_as_stored() {
+        let body = EventBody::SyncDone(Synced { replayed: 3 });
+        let event = Event::durable(7, 1_000, None, &body);
+        let json = serde_json::to_string(&event).unwrap();
+        assert_eq!(json, r#"{"seq":7,"time_ms":1000,"type":"sync.done","replayed":false,"data":{"replayed":3}}"#);
+        let read: Event = serde_json::from_str(&json).unwrap();
+        assert_eq!(read.body(), Some(body));
+    }
+
+    #[test]
+    fn types_and_keys_of_tomorrow_are_survived() {
+        let json = r#"{"seq":7,"time_ms":1,"type":"of.tomorrow","data":[1],"more":true}"#;
+        assert_eq!(serde_json::from_str::<Event>(json).unwrap().body(), None);
+    }
+}

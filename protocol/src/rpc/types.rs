@@ -1,0 +1,59 @@
+//! Parameters and answers of every method.
+//!
+//! Times are milliseconds since the Unix epoch (`_ms`). Keys an answer does not need are left out.
+
+mod account;
+mod chats;
+mod daemon;
+mod messages;
+mod people;
+
+pub use account::*;
+pub use chats::*;
+pub use daemon::*;
+pub use messages::*;
+pub use people::*;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// Defines the parameters of a method and says what it answers.
+macro_rules! method {
+    ($(#[$doc:meta])* $name:ident($wire:literal, $order:ident) -> $answer:ty { $($fields:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name { $($fields)* }
+
+        impl $crate::rpc::Method for $name {
+            const NAME: &'static str = $wire;
+            const ORDER: $crate::rpc::Order = $crate::rpc::Order::$order;
+            type Answer = $answer;
+        }
+    };
+}
+
+/// Defines an object of answers and events; it may grow.
+macro_rules! object {
+    ($(#[$doc:meta])* $name:ident { $($fields:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        pub struct $name { $($fields)* }
+    };
+}
+
+/// Defines a word out of a few.
+macro_rules! word {
+    ($(#[$doc:meta])* $name:ident { $($variants:tt)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        pub enum $name { $($variants)* }
+    };
+}
+
+pub(crate) use {method, object, word};
+
+/// A success that says nothing more: `{}`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Done {}

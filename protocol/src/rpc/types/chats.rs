@@ -1,0 +1,134 @@
+//! Chats: the private ones, the public room, the notes to oneself.
+
+use super::{IdentityState, Message, method, object, word};
+use crate::ids::{DeviceId, MessageId, Username};
+use crate::rpc::target::{ChatId, Target};
+
+word! {
+    /// What a chat is.
+    ChatKind {
+        /// With one peer, end-to-end encrypted.
+        Direct,
+        /// The public room, readable by the server.
+        Room,
+        /// Notes to oneself; they never leave the account's devices.
+        #[serde(rename = "self")]
+        Myself,
+        /// A group.
+        Group,
+    }
+}
+object! {
+    /// A chat.
+    Chat {
+        /// Its id, also usable as a target.
+        pub id: ChatId,
+        /// What it is.
+        pub kind: ChatKind,
+        /// For people.
+        pub title: String,
+        /// Whether only its members can read it; false for the public room.
+        pub end_to_end: bool,
+        /// Messages not marked read.
+        pub unread: u64,
+        /// The newest message.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub last: Option<Message>,
+        /// In a private chat: the peer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub peer: Option<Username>,
+        /// In a private chat: what we think of the peer's identity.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub identity: Option<IdentityState>,
+    }
+}
+
+method! {
+    /// Starts the private sessions with a peer's devices now.
+    ChatOpen("chat.open", InTurn) -> OpenedChat {
+        /// Peer.
+        pub to: Target,
+    }
+}
+object! {
+    /// Answers [`ChatOpen`].
+    OpenedChat {
+        /// The chat.
+        pub chat: ChatId,
+        /// The peer's devices.
+        pub devices: Vec<DeviceSession>,
+        /// What we think of the peer's identity.
+        pub identity: IdentityState,
+    }
+}
+object! {
+    /// A device of a peer, and the session with it.
+    DeviceSession {
+        /// Device.
+        pub device: DeviceId,
+        /// How far the session is.
+        pub session: SessionState,
+    }
+}
+word! {
+    /// How far a session is.
+    SessionState {
+        /// There is none.
+        None,
+        /// Begun, not yet answered.
+        Starting,
+        /// Both sides have it.
+        Confirmed,
+    }
+}
+
+method! {
+    /// Chats, the one with the newest message first.
+    ChatList("chat.list", Free) -> ChatPage {
+        /// Only those with unread messages.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub unread: Option<bool>,
+        /// At most so many; 100 when absent, 500 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u32>,
+        /// `cursor` of the page before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
+    }
+}
+object! {
+    /// Answers [`ChatList`].
+    ChatPage {
+        /// Chats.
+        pub chats: Vec<Chat>,
+        /// Asks for the next page; absent on the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
+    }
+}
+method! {
+    /// One chat.
+    ChatGet("chat.get", Free) -> Chat {
+        /// Which.
+        pub to: Target,
+    }
+}
+method! {
+    /// Marks the messages of a chat as read.
+    ChatMarkRead("chat.mark_read", InTurn) -> MarkedRead {
+        /// Chat.
+        pub to: Target,
+        /// The last one that was read; the newest when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub up_to: Option<MessageId>,
+    }
+}
+object! {
+    /// Answers [`ChatMarkRead`].
+    MarkedRead {
+        /// The chat.
+        pub chat: ChatId,
+        /// What is still unread.
+        pub unread: u64,
+    }
+}

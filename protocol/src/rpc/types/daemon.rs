@@ -1,0 +1,216 @@
+//! The daemon itself, and the subscription to its events.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use super::{Done, method, object, word};
+use crate::rpc::target::ChatId;
+
+method! {
+    /// Says who calls and for which API version. Optional on the Unix socket.
+    Hello("hello", Free) -> HelloAnswer {
+        /// Major version of the API the caller was written for.
+        pub api: String,
+        /// `name/version` of the caller, for the daemon's log.
+        pub client: String,
+    }
+}
+object! {
+    /// Answers [`Hello`].
+    HelloAnswer {
+        /// Version of the API.
+        pub api: String,
+        /// Name and version of the daemon.
+        pub daemon: String,
+        /// Optional abilities of this daemon.
+        pub features: Vec<String>,
+    }
+}
+
+method! {
+    /// What runs here, and where.
+    DaemonInfo("daemon.info", Free) -> DaemonInfoAnswer {}
+}
+object! {
+    /// Answers [`DaemonInfo`].
+    DaemonInfoAnswer {
+        /// Version of the daemon.
+        pub version: String,
+        /// Version of the API.
+        pub api: String,
+        /// Profile this daemon serves.
+        pub profile: String,
+        /// Where its data lives.
+        pub data_dir: String,
+        /// Where its socket is.
+        pub socket: String,
+        /// Process id.
+        pub pid: u32,
+        /// How long it has run.
+        pub uptime_ms: u64,
+        /// Limits a client should know.
+        pub limits: DaemonLimits,
+        /// Optional abilities of this daemon.
+        pub features: Vec<String>,
+    }
+}
+object! {
+    /// Limits of the socket and of messages.
+    DaemonLimits {
+        /// Longest line.
+        pub line_bytes: u64,
+        /// Most calls in one batch.
+        pub batch: u64,
+        /// Longest text of a private message.
+        pub text_bytes: u64,
+        /// Longest text in the public room.
+        pub room_text_bytes: u64,
+    }
+}
+impl DaemonLimits {
+    /// The limits of this version.
+    #[must_use]
+    pub const fn current() -> Self {
+        Self {
+            line_bytes: crate::rpc::MAX_LINE_BYTES as u64,
+            batch: crate::rpc::MAX_BATCH as u64,
+            text_bytes: crate::limits::MAX_TEXT_BYTES as u64,
+            room_text_bytes: crate::limits::MAX_ROOM_TEXT_BYTES as u64,
+        }
+    }
+}
+
+method! {
+    /// How the daemon is doing.
+    DaemonHealth("daemon.health", Free) -> Health {}
+}
+object! {
+    /// Answers [`DaemonHealth`].
+    Health {
+        /// The daemon's loop runs.
+        pub live: bool,
+        /// There is an account, the store is open, and the server is connected.
+        pub ready: bool,
+        /// The connection to the server.
+        pub connection: Connection,
+        /// What waits to be sent.
+        pub outbox: OutboxHealth,
+        /// The daemon's store.
+        pub store: StoreHealth,
+    }
+}
+word! {
+    /// State of the connection to the server.
+    ConnectionState {
+        /// No account: nowhere to connect to.
+        Idle,
+        /// On the way.
+        Connecting,
+        /// Logged in.
+        Online,
+        /// Waiting to try again.
+        Offline,
+        /// The server refuses this device; nothing is tried until somebody logs in.
+        AuthFailed,
+        /// The server ended the connection on purpose.
+        Kicked,
+    }
+}
+object! {
+    /// The connection to the server.
+    Connection {
+        /// Its state.
+        pub state: ConnectionState,
+        /// Since when.
+        pub since_ms: u64,
+        /// `host:port`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub server: Option<String>,
+        /// When the server was last heard.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub last_rx_ms: Option<u64>,
+        /// Last measured round trip.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub rtt_ms: Option<u64>,
+        /// Why there is no connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<String>,
+        /// When the next attempt is made.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub next_retry_ms: Option<u64>,
+    }
+}
+object! {
+    /// What waits to be sent.
+    OutboxHealth {
+        /// Messages not yet accepted by the server.
+        pub queued: u64,
+        /// Messages given up.
+        pub failed: u64,
+    }
+}
+object! {
+    /// The daemon's store.
+    StoreHealth {
+        /// Size on disk.
+        pub bytes: u64,
+        /// Whether it waits for its passphrase.
+        pub locked: bool,
+    }
+}
+
+method! {
+    /// Ends the daemon: calls in flight finish, what is queued is kept.
+    DaemonShutdown("daemon.shutdown", InTurn) -> Done {}
+}
+method! {
+    /// Tries the connection again now.
+    NetKick("net.kick", Free) -> Done {}
+}
+
+method! {
+    /// Asks for events as they happen, from a place in the durable log onwards.
+    ///
+    /// The answer is the subscription's id; notifications `event` follow, their
+    /// `params` being `{subscription, result: Event}`.
+    EventsSubscribe("events.subscribe", InTurn) -> String {
+        /// Where to begin; `now` when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub from: Option<Since>,
+        /// Only these types; all when absent. `gap` is always sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub types: Option<Vec<String>>,
+        /// Only these chats, and events of no chat; all when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub chats: Option<Vec<ChatId>>,
+        /// Whether the account's own messages come too; they do when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub include_self: Option<bool>,
+    }
+}
+impl EventsSubscribe {
+    /// Everything, from `from` onwards.
+    #[must_use]
+    pub const fn everything(from: Since) -> Self {
+        Self { from: Some(from), types: None, chats: None, include_self: None }
+    }
+}
+
+/// A place in the event log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum Since {
+    /// A word.
+    Word(SinceWord),
+    /// Behind the event with this sequence: what a client that handled it says next.
+    After(u64),
+}
+word! {
+    /// A named place in the event log.
+    SinceWord {
+        /// Only what happens from now on.
+        Now,
+        /// The oldest event kept.
+        Start,
+    }
+}
