@@ -1,4 +1,213 @@
 //! What the mailboxes promise: a message is in one durably before its sender hears `accepted`, and
 //! stays until its device acknowledged it.
+//!
+//! One task ([`commit_loop`]) gathers whatever submits and posts came while the previous commit ran,
+//! stores them together, then answers and routes all of them. It never waits on a timer: alone, a
+//! submit is committed at once; under load one commit carries hundreds. The queue is bounded and its full case is `busy`:
+//! nothing was stored, the client tries again with the same bytes. The task ends when every [`Mailbox`] is dropped, after
+//! everything queued was committed.
 
 pub mod rules;
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::server::{Accepted, Code, Push, Refusal, RoomPosted};
+use tokio::sync::mpsc;
+
+use crate::counters::Counters;
+use crate::router::Router;
+use crate::store::{Mail, NewPost, Posted, SharedStore, StoreError, SubmitOutcome, SubmitRow};
+use rules::Quota;
+
+/// How long to wait before trying again when the queue is full or the database away, in milliseconds.
+const RETRY_MS: u64 = 1_000;
+
+/// What becomes of the answer to a submit: called once, after its commit.
+pub type Answer<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
+
+/// Something to be stored, and whom to tell.
+pub enum Job {
+    /// Envelopes for mailboxes.
+    Submit {
+        /// What to store.
+        row: SubmitRow,
+        /// Account of the sending device.
+        from: Username,
+        /// Whom to tell.
+        answer: Answer<Accepted>,
+    },
+    /// A post for the room.
+    Post {
+        /// What to store.
+        post: NewPost,
+        /// Whom to tell.
+        answer: Answer<RoomPosted>,
+    },
+}
+
+/// The way in. Cheap to clone.
+#[derive(Clone)]
+pub struct Mailbox(mpsc::Sender<Job>);
+
+impl Mailbox {
+    /// Queues a job; its answer comes after the commit, or at once when the queue is full.
+    pub fn take(&self, job: Job) {
+        if let Err(mpsc::error::TrySendError::Full(job) | mpsc::error::TrySendError::Closed(job)) = self.0.try_send(job)
+        {
+            job.refuse(busy());
+        }
+    }
+}
+
+impl Job {
+    fn refuse(self, refusal: Refusal) {
+        match self {
+            Self::Submit { answer, .. } => answer(Err(refusal)),
+            Self::Post { answer, .. } => answer(Err(refusal)),
+        }
+    }
+}
+
+/// What the loop works with.
+#[derive(Clone)]
+pub struct Desk {
+    /// Where it stores.
+    pub store: SharedStore,
+    /// Where it sends what was stored.
+    pub router: Arc<Router>,
+    /// Counts commits.
+    pub counters: Arc<Counters>,
+    /// What one mailbox may hold.
+    pub quota: Quota,
+    /// Most jobs of one transaction.
+    pub at_once: usize,
+}
+
+/// A queue of `depth` jobs; the receiver is for [`commit_loop`].
+#[must_use]
+pub fn queue(depth: usize) -> (Mailbox, mpsc::Receiver<Job>) {
+    let (sender, receiver) = mpsc::channel(depth.max(1));
+    (Mailbox(sender), receiver)
+}
+
+/// Commits what comes, until every [`Mailbox`] is gone and the queue is empty.
+pub async fn commit_loop(desk: Desk, mut jobs: mpsc::Receiver<Job>) {
+    let mut batch = Vec::new();
+    while jobs.recv_many(&mut batch, desk.at_once.max(1)).await > 0 {
+        desk.commit(batch.drain(..)).await;
+    }
+}
+
+/// A submit whose row is at the store.
+struct Pending {
+    from: Username,
+    device: DeviceId,
+    envelopes: HashMap<DeviceId, Vec<u8>>,
+    answer: Answer<Accepted>,
+}
+
+impl Desk {
+    async fn commit(&self, jobs: impl Iterator<Item = Job>) {
+        let (mut rows, mut pending, mut posts) = (Vec::new(), Vec::new(), Vec::new());
+        for job in jobs {
+            match job {
+                Job::Submit { row, from, answer } => {
+                    let envelopes = row.to.iter().cloned().collect();
+                    pending.push(Pending { from, device: row.sender, envelopes, answer });
+                    rows.push(row);
+                }
+                Job::Post { post, answer } => posts.push((post, answer)),
+            }
+        }
+        if !rows.is_empty() {
+            self.commit_submits(rows, pending).await;
+        }
+        for (post, answer) in posts {
+            self.commit_post(post, answer).await;
+        }
+    }
+
+    async fn commit_submits(&self, rows: Vec<SubmitRow>, pending: Vec<Pending>) {
+        self.counters.committed();
+        match self.store.commit_submits(rows, self.quota).await {
+            Ok(outcomes) => {
+                for (outcome, pending) in outcomes.into_iter().zip(pending) {
+                    self.finish(outcome, pending).await;
+                }
+            }
+            Err(error) => {
+                let refusal = store_failed("submits", &error);
+                pending.into_iter().for_each(|pending| (pending.answer)(Err(refusal.clone())));
+            }
+        }
+    }
+
+    /// Answers the sender, then routes: the sender's answer is queued first because it is owed.
+    async fn finish(&self, outcome: SubmitOutcome, mut pending: Pending) {
+        match outcome {
+            SubmitOutcome::Stored { placed, full } => {
+                (pending.answer)(Ok(Accepted { full }));
+                for (device, seq) in placed {
+                    let envelope = pending.envelopes.remove(&device).unwrap_or_default();
+                    let mail = Mail { seq, from: pending.from.clone(), from_device: pending.device, envelope };
+                    self.router.mail(device, &mail);
+                }
+            }
+            SubmitOutcome::Repeated { full } => {
+                (pending.answer)(Ok(Accepted { full }));
+                self.remind(pending.envelopes.into_keys()).await;
+            }
+            SubmitOutcome::Stale(heads) => {
+                (pending.answer)(Err(Refusal { heads: Some(heads), ..Refusal::new(Code::Stale) }));
+            }
+            SubmitOutcome::Full => (pending.answer)(Err(Code::MailboxFull.into())),
+            SubmitOutcome::NotFound => (pending.answer)(Err(Code::NotFound.into())),
+            SubmitOutcome::Failed => (pending.answer)(Err(Code::Internal.into())),
+        }
+    }
+
+    /// A repeated submit may be one whose commit was not known to have happened: then nobody was told.
+    async fn remind(&self, devices: impl Iterator<Item = DeviceId>) {
+        for device in devices.filter(|device| self.router.is_online(*device)) {
+            match self.store.mailbox_state(device).await {
+                Ok(state) => self.router.waiting(device, state.last),
+                Err(error) => tracing::warn!(%device, %error, "mailbox state unknown"),
+            }
+        }
+    }
+
+    async fn commit_post(&self, post: NewPost, answer: Answer<RoomPosted>) {
+        self.counters.committed();
+        match self.store.room_post(post).await {
+            Ok(Posted::New(post)) => {
+                answer(Ok(RoomPosted { room_seq: post.room_seq, at: post.at }));
+                self.router.everybody(&Push::Room(post));
+            }
+            Ok(Posted::Repeated { room_seq, at }) => answer(Ok(RoomPosted { room_seq, at })),
+            Ok(Posted::Missing) => answer(Err(Code::ApprovalRequired.into())),
+            Err(error) => answer(Err(store_failed("room post", &error))),
+        }
+    }
+}
+
+/// What a client hears when the store fails: with `busy` the same bytes may be sent again.
+pub(crate) fn store_failed(what: &'static str, error: &StoreError) -> Refusal {
+    match error {
+        StoreError::Unavailable(cause) => {
+            tracing::warn!(what, %cause, "database unavailable");
+            busy()
+        }
+        StoreError::Corrupt(_) | StoreError::Internal(_) => {
+            let cause = std::error::Error::source(error).map(ToString::to_string);
+            tracing::error!(what, %error, cause, "database failed");
+            Code::Internal.into()
+        }
+    }
+}
+
+/// Too much to do: try the same again in a moment.
+pub(crate) fn busy() -> Refusal {
+    Refusal { retry_after_ms: Some(RETRY_MS), ..Refusal::new(Code::Busy) }
+}

@@ -177,6 +177,12 @@ impl Window {
         self.pushed
     }
 
+    /// Highest sequence known to exist.
+    #[must_use]
+    pub const fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Whether a row that was just committed as `seq` is to be pushed at once; counts it as pushed.
     pub fn fresh(&mut self, seq: u64) -> bool {
         self.last = self.last.max(seq);
