@@ -2,5 +2,7 @@
 //! server, and offers everything on a local socket. The binary is a thin shell around this library.
 
 pub mod api;
+pub mod clock;
 pub mod dirs;
+pub mod link;
 pub mod store;

@@ -1,0 +1,308 @@
+//! Keeps the daemon connected: dials, logs in, hands frames both ways, and tries again when it ends.
+//!
+//! One task, started by [`spawn`] and ended by [`LinkHandle::stop`] or when the daemon drops its
+//! receiver. It owns the socket and the records' keys, knows nothing of what the frames mean, and never
+//! repeats a request: after [`LinkEvent::Offline`] nothing asked before counts as asked.
+//!
+//! ```text
+//! Connecting ──▶ Online ──▶ Offline ──▶ (wait, or kick) ──▶ Connecting
+//!      ├───────────────────▶ Offline        network trouble: waits double, with jitter
+//!      └───────────────────▶ AuthFailed     the server refused this device: long waits
+//! ```
+
+mod backoff;
+mod connection;
+mod converse;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_protocol::frame::{Frame, FrameKind};
+use chat_protocol::handshake::ServerPublicKey;
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::limits::MAX_RECORD_BYTES;
+use chat_protocol::message::client::Login;
+use chat_protocol::message::server::{Code, LoggedIn, Push, Refusal, Welcome};
+use chat_protocol::record::max_body;
+use chat_protocol::time::Timestamp;
+use futures_util::FutureExt;
+use rand::RngExt;
+use thiserror::Error;
+use tokio::sync::{Notify, mpsc};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+pub use self::backoff::Timing;
+use self::backoff::{Backoff, jittered};
+pub use self::connection::{CallError, ConnectError, Connection, Lost, Server};
+use self::converse::Ended;
+use crate::clock;
+
+/// Requests that may wait for the writer. When they do, the network is slower than the daemon: further ones are
+/// refused and stay in the daemon's own durable queue.
+const REQUEST_QUEUE: usize = 256;
+/// Room for kind, id and type around a payload.
+const FRAME_HEAD_BYTES: usize = 16;
+
+/// Signs a login for one connection: channel binding and proven server key in, signature out. Takes milliseconds.
+pub type SignLogin = Arc<dyn Fn(&[u8; 32], &ServerPublicKey) -> Vec<u8> + Send + Sync>;
+
+/// What a link needs to know.
+#[derive(Clone)]
+pub struct LinkSetup {
+    /// Where to, and what must be proven.
+    pub server: Server,
+    /// Whose account.
+    pub user: Username,
+    /// Which device.
+    pub device: DeviceId,
+    /// Its signature.
+    pub sign: SignLogin,
+    /// How patient to be.
+    pub timing: Timing,
+}
+
+impl std::fmt::Debug for LinkSetup {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "LinkSetup({} as {} at {})", self.user, self.device, self.server)
+    }
+}
+
+/// What the daemon hears of its connection.
+#[derive(Debug)]
+pub enum LinkEvent {
+    /// An attempt begins.
+    Connecting,
+    /// Logged in: from here on requests are sent.
+    Online {
+        /// The server's greeting.
+        welcome: Welcome,
+        /// Where the server stands with this device.
+        logged_in: LoggedIn,
+        /// The server's clock less ours, in milliseconds.
+        server_offset_ms: i64,
+    },
+    /// No connection. Whatever was not answered will not be.
+    Offline {
+        /// Why, for the user.
+        reason: String,
+        /// When the next attempt begins.
+        retry_at: Timestamp,
+    },
+    /// The server does not let this device in.
+    AuthFailed {
+        /// What it said.
+        reason: AuthFailure,
+    },
+    /// A request was answered.
+    Answer {
+        /// As given to [`LinkHandle::request`].
+        id: u64,
+        /// The answer's payload, or the refusal.
+        result: Result<Vec<u8>, Refusal>,
+    },
+    /// The server said something unasked.
+    Push(Push),
+}
+
+/// Why the server does not let a device in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum AuthFailure {
+    /// It does not know the device, or it was revoked.
+    #[error("the server does not accept this device: it was revoked, replaced by a reset, or never enrolled there")]
+    Denied,
+    /// Another device of the account has to approve it first.
+    #[error("this device waits to be approved by another device of the account")]
+    ApprovalRequired,
+}
+
+/// Why a request was not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+pub enum RequestError {
+    /// Too many wait already; ask again after the next answer.
+    #[error("too many requests wait for the connection")]
+    Full,
+    /// No server would read a record that long.
+    #[error("the request is larger than a record may be")]
+    TooLarge,
+    /// The link was stopped.
+    #[error("the connection was stopped")]
+    Stopped,
+}
+
+/// The daemon's end of a link. Dropping it stops the link.
+#[derive(Debug)]
+pub struct LinkHandle {
+    requests: mpsc::Sender<Frame>,
+    kick: Arc<Notify>,
+    stop: CancellationToken,
+}
+
+impl LinkHandle {
+    /// Queues a request. `id` is the daemon's and comes back with the answer; the payload is that of type `number`.
+    ///
+    /// Taken while not online, it is dropped: only what is asked after [`LinkEvent::Online`] is sent.
+    ///
+    /// # Errors
+    /// [`RequestError`]; never waits.
+    pub fn request(&self, id: u64, number: u16, payload: Vec<u8>) -> Result<(), RequestError> {
+        if payload.len() + FRAME_HEAD_BYTES > max_body(MAX_RECORD_BYTES) {
+            return Err(RequestError::TooLarge);
+        }
+        let frame = Frame { kind: FrameKind::Request, id, number, payload };
+        self.requests.try_send(frame).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => RequestError::Full,
+            mpsc::error::TrySendError::Closed(_) => RequestError::Stopped,
+        })
+    }
+
+    /// Ends a wait and tries to connect at once; nothing while connected.
+    pub fn kick(&self) {
+        self.kick.notify_one();
+    }
+
+    /// Says good-bye to the server and ends the task.
+    pub fn stop(&self) {
+        self.stop.cancel();
+    }
+}
+
+impl Drop for LinkHandle {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Starts a link. `events` is bounded: while it is full nothing is read from the server.
+#[must_use]
+pub fn spawn(setup: LinkSetup, events: mpsc::Sender<LinkEvent>) -> LinkHandle {
+    let (sender, requests) = mpsc::channel(REQUEST_QUEUE);
+    let (kick, stop) = (Arc::new(Notify::new()), CancellationToken::new());
+    let link =
+        Link { setup, events, requests, kick: Arc::clone(&kick), stop: stop.clone(), backoff: Backoff::default() };
+    tokio::spawn(link.run());
+    LinkHandle { requests: sender, kick, stop }
+}
+
+struct Link {
+    setup: LinkSetup,
+    events: mpsc::Sender<LinkEvent>,
+    requests: mpsc::Receiver<Frame>,
+    kick: Arc<Notify>,
+    stop: CancellationToken,
+    backoff: Backoff,
+}
+
+/// Nobody listens any more.
+struct Gone;
+
+/// How an attempt failed.
+enum Failure {
+    Refused(AuthFailure),
+    Trouble { reason: String, at_least: Duration },
+    Gone,
+}
+
+impl From<Gone> for Failure {
+    fn from(_: Gone) -> Self {
+        Self::Gone
+    }
+}
+
+impl Link {
+    async fn run(mut self) {
+        let stop = self.stop.clone();
+        // stopping during an attempt or a wait drops it; an established connection sees `stop` itself and says good-bye
+        while let Ok(wait) = self.once(&stop).await {
+            tokio::select! {
+                () = tokio::time::sleep(wait) => {}
+                () = self.kick.notified() => self.backoff.reset(),
+                () = stop.cancelled() => return,
+            }
+        }
+    }
+
+    /// One connection from beginning to end: how long to wait before the next.
+    async fn once(&mut self, stop: &CancellationToken) -> Result<Duration, Gone> {
+        self.tell(LinkEvent::Connecting).await?;
+        let attempt = tokio::select! {
+            attempt = self.log_in() => attempt,
+            () = stop.cancelled() => return Err(Gone),
+        };
+        let failure = match attempt {
+            Ok(connection) => self.talk(connection, stop).await,
+            Err(failure) => failure,
+        };
+        match failure {
+            Failure::Gone => Err(Gone),
+            Failure::Refused(reason) => {
+                self.tell(LinkEvent::AuthFailed { reason }).await?;
+                Ok(jittered(self.setup.timing.refused_wait, chance()))
+            }
+            Failure::Trouble { reason, at_least } => {
+                let wait = self.backoff.next(&self.setup.timing, chance()).max(at_least);
+                tracing::info!(reason, wait_ms = wait.as_millis(), "offline");
+                self.tell(LinkEvent::Offline { reason, retry_at: clock::now() + wait }).await?;
+                Ok(wait)
+            }
+        }
+    }
+
+    async fn log_in(&mut self) -> Result<Connection, Failure> {
+        let setup = &self.setup;
+        let mut connection = Connection::dial(&setup.server, &setup.timing).await.map_err(trouble)?;
+        let (sign, binding, key) = (Arc::clone(&setup.sign), connection.channel_binding, connection.server_key);
+        let signed = tokio::task::spawn_blocking(move || sign(&binding, &key)).await.map_err(trouble)?;
+        let login = Login { user: setup.user.clone(), device: setup.device, signature: signed.into() };
+        let logged_in = connection.call(&login).await.map_err(|error| match error {
+            CallError::Refused(refusal) => refused(&refusal),
+            CallError::Lost(lost) => trouble(lost),
+        })?;
+        // what was asked before is no longer wanted: the daemon asks again once it hears that it is online
+        while self.requests.try_recv().is_ok() {}
+        tracing::info!(server = %setup.server, "online");
+        let (welcome, server_offset_ms) = (connection.welcome.clone(), connection.server_offset_ms);
+        self.tell(LinkEvent::Online { welcome, logged_in, server_offset_ms }).await?;
+        Ok(connection)
+    }
+
+    async fn talk(&mut self, connection: Connection, stop: &CancellationToken) -> Failure {
+        let began = Instant::now();
+        let timing = self.setup.timing;
+        let ended = converse::converse(connection, &mut self.requests, &self.events, &timing, stop).await;
+        // a kick that came while connected was for this connection, not for the wait after it
+        let _ = self.kick.notified().now_or_never();
+        if began.elapsed() >= timing.steady_after {
+            self.backoff.reset();
+        }
+        match ended {
+            Ended::Stopped => Failure::Gone,
+            Ended::Lost(lost) => trouble(lost),
+        }
+    }
+
+    /// Waits while the daemon is busy: events are never dropped and stay in order.
+    async fn tell(&self, event: LinkEvent) -> Result<(), Gone> {
+        self.events.send(event).await.map_err(|_| Gone)
+    }
+}
+
+fn trouble(error: impl std::fmt::Display) -> Failure {
+    Failure::Trouble { reason: error.to_string(), at_least: Duration::ZERO }
+}
+
+/// Tells a server that does not want this device from one that is merely busy.
+fn refused(refusal: &Refusal) -> Failure {
+    match refusal.code {
+        Code::Denied | Code::NotFound => Failure::Refused(AuthFailure::Denied),
+        Code::ApprovalRequired => Failure::Refused(AuthFailure::ApprovalRequired),
+        code => Failure::Trouble {
+            reason: format!("the server did not take the login: {code:?}"),
+            at_least: Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)),
+        },
+    }
+}
+
+fn chance() -> f64 {
+    rand::rng().random_range(0.0..=1.0)
+}
