@@ -8,8 +8,11 @@
 
 pub mod cbor;
 pub mod crypto;
+#[cfg(feature = "fixtures")]
+pub mod fixtures;
 pub mod frame;
 pub mod handshake;
+pub mod identity;
 pub mod ids;
 pub mod limits;
 pub mod message;
