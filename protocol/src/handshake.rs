@@ -204,4 +204,35 @@ mod tests {
             assert_eq!(read_opening(&bad), Err(HandshakeError::Opening));
         }
     }
+
+    /// The vector was made by other implementations: tests/oracle/wire.py.
+    #[test]
+    fn frozen_handshake_is_spoken_by_both_ends() {
+        let vector: serde_json::Value = serde_json::from_str(include_str!("../tests/vectors/handshake.json")).unwrap();
+        let bytes = |name: &str| hex::decode(vector[name].as_str().unwrap()).unwrap();
+        let array = |name: &str| -> [u8; 32] { bytes(name).try_into().unwrap() };
+        let psk = psk(&FernetKey::from_base64(vector["secret_key"].as_str().unwrap().as_bytes()).unwrap());
+        assert_eq!(psk.expose(), &array("psk"));
+        let opening = opening(&VERSIONS);
+        let ends = ["client", "server"].map(|end| array(&format!("{end}_ephemeral_private")));
+        let begin = |end: usize| builder(&psk, &opening).unwrap().fixed_ephemeral_key_for_testing_only(&ends[end]);
+        let (public, private) = (array("server_public"), array("server_private"));
+        let mut client = begin(0).remote_public_key(&public).unwrap().build_initiator().unwrap();
+        let mut server = begin(1).local_private_key(&private).unwrap().build_responder().unwrap();
+
+        let first = write_message(&mut client, &[]).unwrap();
+        assert_eq!([&opening[..], &first].concat(), bytes("first"));
+        read_message(&mut server, &first[2..]).unwrap();
+        let second = write_message(&mut server, &bytes("welcome")).unwrap();
+        assert_eq!(second, bytes("second"));
+        assert_eq!(read_message(&mut client, &second[2..]), Ok(bytes("welcome")));
+
+        for mut end in [client, server] {
+            assert_eq!(end.get_handshake_hash(), array("handshake_hash"));
+            let split = Split::of(&mut end);
+            assert_eq!(split.client_to_server.expose(), &array("client_to_server"));
+            assert_eq!(split.server_to_client.expose(), &array("server_to_client"));
+            assert_eq!(split.channel_binding, array("channel_binding"));
+        }
+    }
 }

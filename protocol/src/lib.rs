@@ -14,6 +14,7 @@ pub mod frame;
 pub mod handshake;
 pub mod identity;
 pub mod ids;
+pub mod invite;
 pub mod limits;
 pub mod message;
 pub mod record;

@@ -11,4 +11,6 @@
 mod attacks;
 mod connection;
 mod handshakes;
+mod messages;
 mod records;
+mod vectors;

@@ -1,0 +1,212 @@
+//! Every message of the protocol against its frozen bytes: numbers and fields may never move.
+
+use chat_protocol::cbor;
+use chat_protocol::ids::{DeviceId, Head, HeadHash, KeyHash, SessionId, SubmitId, Username};
+use chat_protocol::message::client::*;
+use chat_protocol::message::server::*;
+use chat_protocol::message::{Blob, Call, Done, Envelope};
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+use serde_json::Value;
+
+use super::vectors::{bytes, vector};
+
+const AT: Timestamp = Timestamp::from_millis(1_800_000_000_000);
+
+fn user(name: &str) -> Username {
+    name.parse().unwrap()
+}
+
+fn blob(text: &str) -> Blob {
+    Blob(text.as_bytes().to_vec())
+}
+
+fn password(text: &str) -> Password {
+    Password::new(text.into()).unwrap()
+}
+
+fn head() -> Head {
+    Head { seq: 3, hash: HeadHash::new([0xaa; 32]) }
+}
+
+fn device() -> DeviceId {
+    DeviceId::new([0xdd; 16])
+}
+
+fn submit_id() -> SubmitId {
+    SubmitId::new(7, [9; 8])
+}
+
+fn envelope() -> Envelope {
+    let (sid, header) = (SessionId::new([0x51; 16]), Blob(vec![0; 40]));
+    Envelope { sid, header, token: blob("token"), init: Some(blob("init")) }
+}
+
+fn user_head() -> UserHead {
+    UserHead { user: user("bob"), head: head() }
+}
+
+fn logged_in() -> LoggedIn {
+    LoggedIn {
+        head: head(),
+        mailbox_acked: 10,
+        mailbox_last: 12,
+        bundle_seq: 2,
+        submit_counter: 7,
+        room_last: 99,
+        reset_pending: Some(AT),
+    }
+}
+
+fn post() -> Post {
+    let (at, text) = (AT, "hi all".into());
+    Post { room_seq: 99, user: user("bob"), at, text, submit_id: submit_id(), device: device() }
+}
+
+/// The frozen messages of one group, each to be asked for once.
+struct Frozen(Vec<Value>);
+
+impl Frozen {
+    fn group(name: &str) -> Self {
+        Self(vector(include_str!("../vectors/messages.json"))[name].as_array().unwrap().clone())
+    }
+
+    fn take(&mut self, name: &str) -> Value {
+        let index = self.0.iter().position(|message| message["name"] == name).unwrap();
+        self.0.remove(index)
+    }
+
+    fn request<T: Call + Clone>(&mut self, name: &str, call: &T, wrap: fn(T) -> Request) {
+        let frozen = self.take(name);
+        assert_eq!(frozen["number"], T::TYPE, "{name}");
+        assert_eq!(hex::encode(cbor::encode(call)), frozen["payload"], "{name}");
+        assert_eq!(Request::decode(T::TYPE, &bytes(&frozen["payload"])), Ok(wrap(call.clone())), "{name}");
+    }
+
+    fn answer<T>(&mut self, name: &str, answer: &T)
+    where
+        T: Encode<()> + for<'b> Decode<'b, ()> + PartialEq + std::fmt::Debug + Clone,
+    {
+        let frozen = self.take(name);
+        assert_eq!(hex::encode(cbor::encode(answer)), frozen["payload"], "{name}");
+        assert_eq!(cbor::decode::<T>(&bytes(&frozen["payload"])), Ok(answer.clone()), "{name}");
+    }
+
+    fn push(&mut self, name: &str, push: &Push) {
+        let frozen = self.take(name);
+        assert_eq!(frozen["number"], push.number(), "{name}");
+        assert_eq!(hex::encode(push.encode()), frozen["payload"], "{name}");
+        assert_eq!(Push::decode(push.number(), &bytes(&frozen["payload"])), Ok(Some(push.clone())), "{name}");
+    }
+
+    fn done(self) {
+        assert!(self.0.is_empty(), "not tested: {:?}", self.0);
+    }
+}
+
+#[test]
+fn requests_of_guests_and_about_people_are_frozen() {
+    let mut frozen = Frozen::group("requests");
+    frozen.0.retain(|message| message["number"].as_u64() < Some(32));
+    let (user, password) = (user("alice"), password("correct horse"));
+    let (cert, signature) = (blob("cert"), blob("signature"));
+    let register = Register { user: user.clone(), password: password.clone(), invite: Some(Blob(vec![0; 16])) };
+    frozen.request("register", &register, Request::Register);
+    let enrol = Enrol {
+        user: user.clone(),
+        password: password.clone(),
+        cert: cert.clone(),
+        signature: signature.clone(),
+        genesis: Some(blob("genesis")),
+    };
+    frozen.request("enrol", &enrol, Request::Enrol);
+    let reset =
+        Reset { user: user.clone(), password, cert, signature: signature.clone(), genesis: Some(blob("genesis")) };
+    frozen.request("reset", &reset, Request::Reset);
+    frozen.request("login", &Login { user: user.clone(), device: device(), signature }, Request::Login);
+    frozen.request("lookup", &Lookup { users: vec![user.clone(), self::user("bob")] }, Request::Lookup);
+    frozen.request("log_fetch", &LogFetch { user, from: 2 }, Request::LogFetch);
+    frozen.request("log_append", &LogAppend { head: head(), entry: blob("entry") }, Request::LogAppend);
+    let change = ChangePassword { old: self::password("old one"), new: self::password("new one") };
+    frozen.request("change_password", &change, Request::ChangePassword);
+    frozen.request("reset_cancel", &ResetCancel {}, Request::ResetCancel);
+    frozen.request("presence_watch", &PresenceWatch { visible: true }, Request::PresenceWatch);
+    frozen.done();
+}
+
+#[test]
+fn requests_about_messages_are_frozen() {
+    let mut frozen = Frozen::group("requests");
+    frozen.0.retain(|message| message["number"].as_u64() >= Some(32));
+    let publish = BundlePublish { bundle: blob("bundle"), one_time: vec![Blob(vec![0; 32])] };
+    frozen.request("bundle_publish", &publish, Request::BundlePublish);
+    frozen.request("bundle_fetch", &BundleFetch { user: user("bob"), device: device() }, Request::BundleFetch);
+    frozen.request("one_time_status", &OneTimeStatus {}, Request::OneTimeStatus);
+    let to = vec![Addressed { device: device(), envelope: envelope() }];
+    frozen.request("submit", &Submit { submit_id: submit_id(), heads: vec![user_head()], to }, Request::Submit);
+    frozen.request("mailbox_ack", &MailboxAck { seq: 300 }, Request::MailboxAck);
+    frozen.request("room_post", &RoomPost { submit_id: submit_id(), text: "hi all".into() }, Request::RoomPost);
+    frozen.request("room_since", &RoomSince { seq: Some(98), max: 500 }, Request::RoomSince);
+    frozen.done();
+}
+
+#[test]
+fn answers_are_frozen() {
+    let mut frozen = Frozen::group("answers");
+    frozen.answer("done", &Done {});
+    frozen.answer("enrolled_ready", &Enrolled::Ready(logged_in()));
+    frozen.answer("enrolled_approval_required", &Enrolled::ApprovalRequired(head()));
+    frozen.answer("reset_done", &ResetState::Done(logged_in()));
+    frozen.answer("reset_waiting", &ResetState::Waiting(AT));
+    frozen.answer("logged_in", &logged_in());
+    let alice = KnownUser { user: user("alice"), head: Some(head()), online: true };
+    let bob = KnownUser { user: user("bob"), head: None, online: false };
+    frozen.answer("looked_up", &LookedUp { users: vec![alice, bob] });
+    frozen.answer("log_page", &LogPage { entries: vec![blob("entry"); 2], head: head() });
+    frozen.answer("bundle", &Bundle { bundle: blob("bundle"), one_time: Some(Blob(vec![0; 32])) });
+    frozen.answer("one_time_left", &OneTimeLeft { hashes: vec![KeyHash::new([0xaa; 32])], bundle_seq: 2 });
+    frozen.answer("accepted", &Accepted { full: vec![device()] });
+    frozen.answer("room_posted", &RoomPosted { room_seq: 99, at: AT });
+    frozen.answer("room_page", &RoomPage { posts: vec![post()], last: 99, oldest: 1 });
+    frozen.answer("presence_list", &PresenceList { users: vec![user("alice"), user("bob")] });
+    let refusal = Refusal { code: Code::Stale, retry_after_ms: Some(1500), heads: Some(vec![user_head()]) };
+    frozen.answer("refusal", &refusal);
+    let welcome = Welcome { server_time: AT, next_key: Some(Blob(vec![0; 32])), ..super::connection::welcome() };
+    frozen.answer("welcome", &welcome);
+    frozen.done();
+}
+
+#[test]
+fn pushes_are_frozen() {
+    let mut frozen = Frozen::group("pushes");
+    let deliver = Deliver { mailbox_seq: 12, from: user("bob"), from_device: device(), envelope: envelope() };
+    frozen.push("deliver", &Push::Deliver(deliver));
+    frozen.push("room", &Push::Room(post()));
+    let change = PresenceChange { online: vec![user("alice")], offline: vec![user("bob")] };
+    frozen.push("presence", &Push::Presence(change));
+    frozen.push("reset_notice", &Push::Reset(ResetNotice { at: Some(AT) }));
+    frozen.push("log_grew", &Push::LogGrew(LogGrew { user: user("alice"), head: head() }));
+    frozen.push("drained", &Push::Drained(MailboxDrained { seq: 12 }));
+    frozen.done();
+}
+
+#[test]
+fn codes_are_frozen() {
+    let codes = [
+        Code::BadRequest,
+        Code::Unsupported,
+        Code::Denied,
+        Code::ApprovalRequired,
+        Code::Busy,
+        Code::RateLimited,
+        Code::Stale,
+        Code::MailboxFull,
+        Code::TooLarge,
+        Code::Exists,
+        Code::NotFound,
+        Code::Internal,
+    ];
+    for (number, code) in (0u8..).zip(codes) {
+        assert_eq!(cbor::encode(&code), [number], "{code:?}");
+    }
+}
