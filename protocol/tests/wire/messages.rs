@@ -210,3 +210,27 @@ fn codes_are_frozen() {
         assert_eq!(cbor::encode(&code), [number], "{code:?}");
     }
 }
+
+#[test]
+fn the_document_names_every_number() {
+    let document = include_str!("../../PROTOCOL.md");
+    let vector = vector(include_str!("../vectors/messages.json"));
+    for (group, heading) in [("requests", "### 6.1"), ("pushes", "### 6.2")] {
+        let (_, section) = document.split_once(heading).unwrap();
+        for message in vector[group].as_array().unwrap() {
+            let row = format!("| {} | `{}` |", message["number"], message["name"].as_str().unwrap());
+            assert!(section.contains(&row), "{row}");
+        }
+    }
+}
+
+#[test]
+fn the_document_states_the_limits_that_hold() {
+    use chat_protocol::limits::{MAX_RECORD_BYTES, MAX_RECORD_BYTES_GUEST};
+    use chat_protocol::record::max_body;
+    assert_eq!((max_body(MAX_RECORD_BYTES_GUEST), max_body(MAX_RECORD_BYTES)), (6_070, 393_142));
+    let document = include_str!("../../PROTOCOL.md");
+    for number in ["8,192", "524,288", "6,070", "393,142"] {
+        assert!(document.contains(number), "{number}");
+    }
+}
