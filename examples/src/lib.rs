@@ -1,1 +1,36 @@
-//! Skeleton.
+//! A stage for whole-system stories: real servers, daemons, command lines and databases.
+//!
+//! Everything a story starts lives in one temporary directory and in processes that end with the
+//! story, also when it panics. Nothing here sleeps for a fixed time: waiting is always for a line,
+//! an event or an end, with a [`DEADLINE`] that only a broken program reaches.
+//!
+//! The package depends on none of the programs: it knows what a user knows, their names, their
+//! options and the socket. They must be built already (`make test` does that).
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "only tests use this package, and a story that cannot go on says why by panicking"
+)]
+
+pub mod binaries;
+pub mod database;
+pub mod person;
+pub mod process;
+pub mod server;
+pub mod socket;
+pub mod stage;
+
+use std::time::Duration;
+
+/// Longest wait for anything. Far above what a slow machine under load needs.
+pub const DEADLINE: Duration = Duration::from_secs(90);
+
+pub use database::Database;
+pub use person::Person;
+pub use process::{Outcome, Process};
+pub use server::Server;
+pub use socket::{Refused, Socket};
+pub use stage::Stage;

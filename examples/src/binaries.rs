@@ -1,0 +1,58 @@
+//! Finds the programs under test, and runs them in an environment of our making.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// The directory the programs were built into: where this test's own program is, unless `CHAT_BIN_DIR` says else.
+#[must_use]
+pub fn directory() -> PathBuf {
+    if let Some(dir) = std::env::var_os("CHAT_BIN_DIR") {
+        return dir.into();
+    }
+    let test = std::env::current_exe().expect("the test's own path");
+    let deps = test.parent().expect("a program is in a directory");
+    deps.parent().expect("target/<profile>/deps has a parent").to_owned()
+}
+
+/// Top of the repository.
+#[must_use]
+pub fn repository() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("examples/ is in the repository").to_owned()
+}
+
+/// A command that runs one of our programs, `chat-server`, `chatd` or `chatctl`.
+///
+/// # Panics
+/// If it was not built.
+#[must_use]
+pub fn program(name: &str, home: &Path) -> Command {
+    let path = directory().join(name);
+    assert!(path.is_file(), "{} is missing: run `make test`, or `cargo build --workspace --bins`", path.display());
+    in_own_world(Command::new(path), home)
+}
+
+/// A command that runs a script of `examples/`.
+#[must_use]
+pub fn script(name: &str, home: &Path) -> Command {
+    in_own_world(Command::new(repository().join("examples").join(name)), home)
+}
+
+/// The Python whose libraries the tests compare ours with.
+///
+/// # Panics
+/// If it was not installed.
+#[must_use]
+pub fn python(home: &Path) -> Command {
+    let path =
+        std::env::var_os("CHAT_PYTHON").map_or_else(|| repository().join("target/python/bin/python"), PathBuf::from);
+    assert!(path.is_file(), "{} is missing: run `make test-setup`", path.display());
+    in_own_world(Command::new(path), home)
+}
+
+/// Takes the tester's environment away, but for the search path: no profile, database or home of theirs is touched.
+fn in_own_world(mut command: Command, home: &Path) -> Command {
+    command.env_clear().env("HOME", home).env("TMPDIR", home).current_dir(home);
+    let path = std::env::var("PATH").unwrap_or_default();
+    command.env("PATH", format!("{}:{path}:/usr/sbin:/sbin", directory().display()));
+    command
+}

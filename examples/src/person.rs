@@ -1,0 +1,232 @@
+//! Somebody with a daemon and a command line.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::binaries;
+use crate::process::{Outcome, Process};
+use crate::socket::{Refused, Socket};
+
+/// A person: name, password, data directory, and a daemon that may run.
+pub struct Person {
+    name: String,
+    home: PathBuf,
+    /// What the person types where a password is asked.
+    pub password: String,
+    daemon: Option<Process>,
+    socket: Option<Socket>,
+    events: Vec<Value>,
+}
+
+impl Person {
+    /// Somebody whose daemon does not run and who has no account.
+    #[must_use]
+    pub fn new(name: &str, home: &Path) -> Self {
+        let password = format!("{name} likes long passwords");
+        Self { name: name.to_owned(), home: home.to_owned(), password, daemon: None, socket: None, events: Vec::new() }
+    }
+
+    /// Name of the account.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The name as a target.
+    #[must_use]
+    pub fn at(&self) -> String {
+        format!("@{}", self.name)
+    }
+
+    /// The daemon's data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    /// Process id of the daemon.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.daemon.as_ref().expect("running").id()
+    }
+
+    /// Everything the daemon wrote to its log since it was started.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.daemon.as_ref().map(Process::said).unwrap_or_default()
+    }
+
+    /// A command that starts this person's daemon.
+    #[must_use]
+    pub fn chatd(&self) -> Command {
+        let mut command = binaries::program("chatd", &self.home);
+        command.arg("--data-dir").arg(self.data());
+        command
+    }
+
+    /// A command line of this person.
+    #[must_use]
+    pub fn chatctl(&self, words: &[&str]) -> Command {
+        let mut command = binaries::program("chatctl", &self.home);
+        command.env("CHATD_DATA_DIR", self.data()).args(words);
+        command
+    }
+
+    /// Starts the daemon, waits until it is ready, and follows its events where we stopped reading them.
+    pub fn start(&mut self) {
+        let daemon = Process::start(&format!("chatd of {}", self.name), self.chatd());
+        daemon.line("that it is ready", |line| line.contains("ready").then_some(()));
+        self.daemon = Some(daemon);
+        let mut socket = Socket::connect(&self.data().join("chat.sock"));
+        let from = self.events.last().map_or_else(|| json!("start"), |event| event["seq"].clone());
+        socket.call("events.subscribe", json!({"from": from})).expect("anyone may subscribe");
+        self.socket = Some(socket);
+    }
+
+    /// Ends the daemon without warning.
+    pub fn kill(&mut self) {
+        self.socket = None;
+        if let Some(daemon) = self.daemon.take() {
+            daemon.kill();
+        }
+    }
+
+    /// Asks the daemon to end and waits for that.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub fn stop(&mut self) {
+        self.socket = None;
+        if let Some(daemon) = self.daemon.take() {
+            let outcome = daemon.stop();
+            assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        }
+    }
+
+    /// Runs the command line to its end.
+    #[must_use]
+    pub fn ctl(&self, words: &[&str]) -> Outcome {
+        self.ctl_with(words, "")
+    }
+
+    /// The same, with standard input.
+    #[must_use]
+    pub fn ctl_with(&self, words: &[&str], input: &str) -> Outcome {
+        Process::run(&format!("chatctl {}", words.join(" ")), self.chatctl(words), input)
+    }
+
+    /// Registers, logs in or resets through the command line, with the invite in a file and the password from
+    /// standard input.
+    #[must_use]
+    pub fn enter(&self, verb: &str, invite: &str) -> Outcome {
+        let file = self.home.join("invite");
+        std::fs::write(&file, invite).expect("the home can be written");
+        let file = file.to_str().expect("temporary paths are text").to_owned();
+        let mut words = vec![verb, &self.name, "--invite-file", &file, "--password-stdin"];
+        if verb == "reset" {
+            words.extend(["--confirm", &self.name]);
+        }
+        self.ctl_with(&words, &format!("{}\n", self.password))
+    }
+
+    /// Calls a method of the daemon.
+    ///
+    /// # Errors
+    /// What the daemon refused.
+    ///
+    /// # Panics
+    /// If the daemon does not run.
+    pub fn call(&mut self, method: &str, params: Value) -> Result<Value, Refused> {
+        self.socket.as_mut().expect("the daemon runs").call(method, params)
+    }
+
+    /// Sends a text and returns the id of the message.
+    ///
+    /// # Panics
+    /// If the daemon refuses.
+    pub fn send(&mut self, to: &str, text: &str) -> String {
+        let sent = self.call("msg.send", json!({"to": to, "text": text})).expect("sending is accepted");
+        sent["id"].as_str().expect("an id").to_owned()
+    }
+
+    /// Waits for the first event, since the beginning of the story, that `found` recognises.
+    pub fn event(&mut self, awaited: &str, found: impl Fn(&Value) -> bool) -> Value {
+        if let Some(event) = self.events.iter().find(|event| found(event)) {
+            return event.clone();
+        }
+        loop {
+            let event = self.next_event(awaited);
+            if found(&event) {
+                return event;
+            }
+        }
+    }
+
+    fn next_event(&mut self, awaited: &str) -> Value {
+        let awaited = format!("{}: {awaited}", self.name);
+        let event = self.socket.as_mut().expect("the daemon runs").event(&awaited);
+        if event.get("seq").is_some() {
+            self.events.push(event.clone());
+        }
+        event
+    }
+
+    /// Waits until the text arrived in the chat, from whom it says.
+    pub fn hears(&mut self, chat: &str, from: &str, text: &str) -> Value {
+        let is_it = |event: &Value| {
+            let data = &event["data"];
+            event["type"] == "message.new" && event["chat"] == chat && data["from"] == from && data["text"] == text
+        };
+        self.event(&format!("`{text}` from {from} in {chat}"), is_it)["data"].clone()
+    }
+
+    /// Waits until a message this person sent got so far (or, for `accepted`, further).
+    pub fn sees(&mut self, id: &str, state: &str) {
+        let is_it = |event: &Value| {
+            event["type"] == "message.status" && event["data"]["id"] == id && event["data"]["state"] == state
+        };
+        self.event(&format!("message {id} {state}"), is_it);
+    }
+
+    /// Waits until the daemon is connected and logged in, by asking it.
+    pub fn online(&mut self) {
+        self.event("to be online", |event| event["type"] == "connection" && event["data"]["state"] == "online");
+    }
+
+    /// Waits for this state of the connection, from now on.
+    pub fn turns(&mut self, state: &str) {
+        if self.call("daemon.health", json!({})).expect("health")["connection"]["state"] == state {
+            return;
+        }
+        let is_it = |event: &Value| event["type"] == "connection" && event["data"]["state"] == state;
+        while !is_it(&self.next_event(&format!("the connection to be {state}"))) {}
+    }
+
+    /// The texts of a chat, in its order, each with its author: `alice: hi`.
+    ///
+    /// # Panics
+    /// If the daemon refuses.
+    pub fn history(&mut self, chat: &str) -> Vec<String> {
+        let page = self.call("msg.list", json!({"to": chat, "limit": 500})).expect("history");
+        let messages = page["messages"].as_array().expect("a list").clone();
+        let ids: BTreeSet<_> = messages.iter().map(|message| message["id"].to_string()).collect();
+        assert_eq!(ids.len(), messages.len(), "a message is there twice");
+        messages.iter().map(|message| format!("{}: {}", text(&message["from"]), text(&message["text"]))).collect()
+    }
+
+    /// Every durable event read so far.
+    #[must_use]
+    pub fn events(&self) -> &[Value] {
+        &self.events
+    }
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}

@@ -1,0 +1,190 @@
+//! A program that runs: what it says is kept, and it ends with its owner.
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread;
+use std::time::Instant;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use crate::DEADLINE;
+
+/// What a finished program left.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// Exit code; `None` when a signal ended it.
+    pub code: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Outcome {
+    /// Standard output of a program that succeeded.
+    ///
+    /// # Panics
+    /// If it did not.
+    #[must_use]
+    pub fn success(self) -> String {
+        assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self.stdout
+    }
+}
+
+/// Lines read so far from both outputs, and how many of them are still open.
+#[derive(Default)]
+struct Heard {
+    out: Vec<String>,
+    err: Vec<String>,
+    open: usize,
+}
+
+#[derive(Default)]
+struct Ears {
+    heard: Mutex<Heard>,
+    more: Condvar,
+}
+
+/// A running program. Killed when dropped.
+pub struct Process {
+    name: String,
+    child: Child,
+    ears: Arc<Ears>,
+}
+
+impl Process {
+    /// Starts a program with its outputs captured.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start(name: &str, mut command: Command) -> Self {
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{name}: {command:?}: {error}"));
+        let ears = Arc::new(Ears { heard: Mutex::new(Heard { open: 2, ..Heard::default() }), ..Ears::default() });
+        listen(&ears, child.stdout.take().expect("piped"), |heard| &mut heard.out);
+        listen(&ears, child.stderr.take().expect("piped"), |heard| &mut heard.err);
+        Self { name: name.to_owned(), child, ears }
+    }
+
+    /// Runs a program to its end, with this as its standard input.
+    #[must_use]
+    pub fn run(name: &str, command: Command, input: &str) -> Outcome {
+        let mut process = Self::start(name, command);
+        if let Some(mut stdin) = process.child.stdin.take() {
+            // A program that fails early does not read what it was told.
+            let _ = stdin.write_all(input.as_bytes());
+        }
+        process.finish()
+    }
+
+    /// Waits for the first line that `find` makes something of.
+    ///
+    /// # Panics
+    /// If the program ends or the deadline passes without one.
+    pub fn line<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
+        let until = Instant::now() + DEADLINE;
+        let mut heard = self.ears.heard.lock().expect("no reader panicked");
+        loop {
+            if let Some(found) = heard.out.iter().chain(&heard.err).find_map(|line| find(line)) {
+                return found;
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(heard.open > 0 && !left.is_zero(), "{} never said {what}:\n{}", self.name, tell(&heard));
+            heard = self.ears.more.wait_timeout(heard, left).expect("no reader panicked").0;
+        }
+    }
+
+    /// Everything it said so far, on both outputs.
+    #[must_use]
+    pub fn said(&self) -> String {
+        tell(&self.ears.heard.lock().expect("no reader panicked"))
+    }
+
+    /// Its process id.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Ends it without warning, as a crash or a power cut would.
+    pub fn kill(mut self) {
+        self.end();
+    }
+
+    /// Asks it to end, and waits until it did.
+    pub fn stop(self) -> Outcome {
+        self.signal(Signal::TERM);
+        self.finish()
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).expect("a child that was not waited for can be signalled");
+    }
+
+    /// Waits for its end.
+    ///
+    /// # Panics
+    /// If it does not end before the deadline.
+    pub fn finish(mut self) -> Outcome {
+        drop(self.child.stdin.take());
+        let until = Instant::now() + DEADLINE;
+        let mut heard = self.ears.heard.lock().expect("no reader panicked");
+        while heard.open > 0 {
+            let left = until.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "{} does not end:\n{}", self.name, tell(&heard));
+            heard = self.ears.more.wait_timeout(heard, left).expect("no reader panicked").0;
+        }
+        let (stdout, stderr) = (text(&heard.out), text(&heard.err));
+        drop(heard);
+        let status: ExitStatus = self.child.wait().expect("a child can be waited for");
+        Outcome { code: status.code(), stdout, stderr }
+    }
+
+    fn end(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.end();
+        if thread::panicking() {
+            eprintln_lines(&self.name, &self.said());
+        }
+    }
+}
+
+/// What the program said belongs to the failed test's report.
+#[expect(clippy::print_stderr, reason = "the test runner shows this beside the failure")]
+fn eprintln_lines(name: &str, said: &str) {
+    eprintln!("---- {name} ----\n{said}");
+}
+
+fn listen(ears: &Arc<Ears>, from: impl Read + Send + 'static, which: fn(&mut Heard) -> &mut Vec<String>) {
+    let ears = Arc::clone(ears);
+    thread::spawn(move || {
+        let mut lines = BufReader::new(from);
+        let mut line = Vec::new();
+        while lines.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
+            let said = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
+            which(&mut ears.heard.lock().expect("no listener panicked")).push(said);
+            ears.more.notify_all();
+            line.clear();
+        }
+        ears.heard.lock().expect("no listener panicked").open -= 1;
+        ears.more.notify_all();
+    });
+}
+
+fn text(lines: &[String]) -> String {
+    lines.iter().flat_map(|line| [line.as_str(), "\n"]).collect()
+}
+
+fn tell(heard: &Heard) -> String {
+    format!("{}{}", text(&heard.out), text(&heard.err))
+}

@@ -1,0 +1,144 @@
+//! A chat server in a directory of its own, on a port the system chose.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::binaries;
+use crate::process::{Outcome, Process};
+
+/// Settings that make tests quick; none of them is what a test is about.
+const QUICK: [&str; 4] =
+    ["passwords.bcrypt_cost=4", "passwords.at_once=2", "connections.presence_seconds=0", "rates.failed_logins=1000"];
+
+/// A server, running or not.
+pub struct Server {
+    home: PathBuf,
+    settings: Vec<String>,
+    database: Option<String>,
+    address: Option<String>,
+    process: Option<Process>,
+}
+
+impl Server {
+    /// Prepares a server in `home`; it does not run yet.
+    #[must_use]
+    pub fn init(home: &Path) -> Self {
+        let settings = QUICK.map(str::to_owned).to_vec();
+        let server = Self { home: home.to_owned(), settings, database: None, address: None, process: None };
+        let _ = server.admin(&["init"]).success();
+        server
+    }
+
+    /// Uses this database from the next start on.
+    pub fn use_database(&mut self, url: &str) {
+        self.database = Some(url.to_owned());
+    }
+
+    /// Sets `key=value` from the next start on.
+    pub fn set(&mut self, setting: &str) {
+        self.settings.push(setting.to_owned());
+    }
+
+    /// Starts it and waits until it listens: on a free port at first, later on the same one again.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub fn start(&mut self) {
+        let mut command = self.command("run");
+        command.arg("--listen").arg(self.address.as_deref().unwrap_or("127.0.0.1:0"));
+        if let Some(url) = &self.database {
+            command.arg("--database").arg(url);
+        }
+        for setting in &self.settings {
+            command.arg("--set").arg(setting);
+        }
+        let process = Process::start("chat-server", command);
+        let address = process.line("where it listens", |line| line.strip_prefix("listening on ").map(str::to_owned));
+        self.address = Some(address);
+        self.process = Some(process);
+    }
+
+    /// Where it listens.
+    ///
+    /// # Panics
+    /// If it never ran.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        self.address.as_deref().expect("started")
+    }
+
+    /// Ends it without warning.
+    pub fn kill(&mut self) {
+        if let Some(process) = self.process.take() {
+            process.kill();
+        }
+    }
+
+    /// Asks it to end and waits for that.
+    ///
+    /// # Panics
+    /// If it does not end well.
+    pub fn stop(&mut self) {
+        if let Some(process) = self.process.take() {
+            let outcome = process.stop();
+            assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
+        }
+    }
+
+    /// Everything it wrote to its log since it was started.
+    #[must_use]
+    pub fn said(&self) -> String {
+        self.process.as_ref().map(Process::said).unwrap_or_default()
+    }
+
+    /// Process id.
+    ///
+    /// # Panics
+    /// If it does not run.
+    #[must_use]
+    pub fn id(&self) -> u32 {
+        self.process.as_ref().expect("running").id()
+    }
+
+    /// The invite, with the port that was chosen.
+    ///
+    /// # Panics
+    /// If the server refuses.
+    #[must_use]
+    pub fn invite(&self) -> String {
+        let mut command = self.command("invite");
+        command.env("CHAT_SERVER_PUBLIC", self.address());
+        let printed = Process::run("chat-server invite", command, "").success();
+        let invite = printed.split_whitespace().find(|word| word.starts_with("chat://"));
+        invite.unwrap_or_else(|| panic!("no invite in: {printed}")).to_owned()
+    }
+
+    /// Runs one of its administration commands.
+    #[must_use]
+    pub fn admin(&self, words: &[&str]) -> Outcome {
+        self.admin_with(words, "")
+    }
+
+    /// The same, with standard input.
+    #[must_use]
+    pub fn admin_with(&self, words: &[&str], input: &str) -> Outcome {
+        let mut command = binaries::program("chat-server", &self.home);
+        command.args(words).arg("--data").arg(self.data());
+        if let (Some(url), false) = (&self.database, words == ["init"]) {
+            command.arg("--database").arg(url);
+        }
+        Process::run(&words.join(" "), command, input)
+    }
+
+    /// Its data directory.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.home.join("data")
+    }
+
+    fn command(&self, verb: &str) -> Command {
+        let mut command = binaries::program("chat-server", &self.home);
+        command.arg(verb).arg("--data").arg(self.data());
+        command
+    }
+}

@@ -1,0 +1,110 @@
+//! A client of the daemon's socket, on the standard library alone.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::DEADLINE;
+
+/// What the daemon answered instead of a result.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refused {
+    /// JSON-RPC code.
+    pub code: i64,
+    /// Its words.
+    pub message: String,
+    /// `data.kind`.
+    pub kind: String,
+}
+
+/// A connection. Dropping it closes it.
+pub struct Socket {
+    writer: UnixStream,
+    lines: Receiver<Value>,
+    events: VecDeque<Value>,
+    calls: u64,
+}
+
+impl Socket {
+    /// Connects.
+    ///
+    /// # Panics
+    /// If nobody listens there.
+    #[must_use]
+    pub fn connect(path: &Path) -> Self {
+        let writer = UnixStream::connect(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+        let reader = BufReader::new(writer.try_clone().expect("a socket can be cloned"));
+        let (say, lines) = channel();
+        thread::spawn(move || {
+            for line in reader.lines().map_while(Result::ok) {
+                let value = serde_json::from_str(&line)
+                    .unwrap_or_else(|error| json!({"broken": line, "why": error.to_string()}));
+                if say.send(value).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { writer, lines, events: VecDeque::new(), calls: 0 }
+    }
+
+    /// Calls a method and waits for its answer; events that come meanwhile are kept.
+    ///
+    /// # Errors
+    /// [`Refused`] when the daemon answers with an error.
+    ///
+    /// # Panics
+    /// If the connection ends or the deadline passes.
+    pub fn call(&mut self, method: &str, params: Value) -> Result<Value, Refused> {
+        self.calls += 1;
+        let request = json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params});
+        writeln!(self.writer, "{request}").unwrap_or_else(|error| panic!("{method}: {error}"));
+        loop {
+            let line = self.next(method);
+            if line.get("id") == Some(&json!(self.calls)) {
+                return answer(line);
+            }
+            self.keep(line);
+        }
+    }
+
+    /// The next event, in the order of the daemon.
+    ///
+    /// # Panics
+    /// If the connection ends or the deadline passes.
+    pub fn event(&mut self, awaited: &str) -> Value {
+        while self.events.is_empty() {
+            let line = self.next(awaited);
+            self.keep(line);
+        }
+        self.events.pop_front().expect("just filled")
+    }
+
+    fn keep(&mut self, line: Value) {
+        assert_eq!(line["method"], "event", "neither an answer nor an event: {line}");
+        self.events.push_back(line["params"]["result"].clone());
+    }
+
+    fn next(&self, awaited: &str) -> Value {
+        let until = Instant::now() + DEADLINE;
+        let left = until.saturating_duration_since(Instant::now());
+        self.lines.recv_timeout(left).unwrap_or_else(|error| panic!("waiting for {awaited}: {error}"))
+    }
+}
+
+fn answer(mut line: Value) -> Result<Value, Refused> {
+    if let Some(error) = line.get("error") {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        return Err(Refused {
+            code: error["code"].as_i64().unwrap_or_default(),
+            message: text(&error["message"]),
+            kind: text(&error["data"]["kind"]),
+        });
+    }
+    Ok(line["result"].take())
+}
