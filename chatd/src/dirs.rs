@@ -214,6 +214,19 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DirError> {
     sync_parent(path).map_err(|source| fail("sync the directory of", source))
 }
 
+/// Deletes a file, and is content when there is none.
+///
+/// # Errors
+/// [`DirError::Io`].
+pub fn remove(path: &Path) -> Result<(), DirError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != io::ErrorKind::NotFound => {
+            Err(DirError::Io { doing: "remove", path: path.into(), source })
+        }
+        _ => Ok(()),
+    }
+}
+
 /// Looks whether a private file is there, refusing one that is not private.
 ///
 /// # Errors
@@ -227,6 +240,7 @@ pub fn private_exists(path: &Path) -> Result<bool, DirError> {
 }
 
 fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // what an interrupted writing left
     match fs::remove_file(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}

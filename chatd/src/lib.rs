@@ -1,8 +1,10 @@
 //! The daemon of one account: keeps its keys, sessions and history, holds the connection to the
 //! server, and offers everything on a local socket. The binary is a thin shell around this library.
 
+pub mod account;
 pub mod api;
 pub mod clock;
 pub mod dirs;
+pub mod keys;
 pub mod link;
 pub mod store;

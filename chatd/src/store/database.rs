@@ -4,9 +4,8 @@
 //! whole. One that is damaged, empty or newer than this program is refused and left as it is.
 
 use std::fs::{self, OpenOptions};
-use std::io;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
@@ -25,7 +24,7 @@ const MIGRATIONS: [&str; 1] = [include_str!("../../../sql/chatd/0001_rows.sql")]
 pub(super) fn create(at: &Path) -> Result<(), StoreError> {
     let unfinished = at.with_extension("new");
     for name in ["new", "new-wal", "new-shm"] {
-        remove(&at.with_extension(name))?;
+        crate::dirs::remove(&at.with_extension(name))?;
     }
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
     made.map_err(|source| DirError::Io { doing: "create", path: unfinished.as_path().into(), source })?;
@@ -135,13 +134,4 @@ fn pragma(conn: &Connection, name: &str, value: impl rusqlite::ToSql) -> Result<
 
 fn query<T: rusqlite::types::FromSql>(conn: &Connection, pragma: &str) -> Result<T, RowsError> {
     conn.query_row(&format!("PRAGMA {pragma}"), [], |row| row.get(0)).map_err(classify)
-}
-
-fn remove(path: &PathBuf) -> Result<(), DirError> {
-    match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(DirError::Io { doing: "remove", path: path.as_path().into(), source })
-        }
-        _ => Ok(()),
-    }
 }

@@ -1,0 +1,192 @@
+//! What is kept of the account: where it lives, which device this is, and what is under way.
+
+use std::sync::Arc;
+
+use chat_protocol::cbor;
+use chat_protocol::crypto::fernet::FernetKey;
+use chat_protocol::crypto::secret::SecretBytes;
+use chat_protocol::handshake::ServerPublicKey;
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
+use chat_protocol::identity::login::Binding;
+use chat_protocol::ids::{DeviceId, Username};
+use minicbor::{Decode, Encode};
+
+use crate::link::{LinkSetup, Server, Timing};
+use crate::store::{Place, Rows, RowsError, Table};
+
+const ACCOUNT: Place<'static> = Place::new(Table::Account, b"self", b"account");
+const PENDING: Place<'static> = Place::new(Table::Account, b"self", b"pending");
+
+/// Whether the daemon shall be connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Standing {
+    /// The device is active in the account's log.
+    #[n(0)]
+    Active,
+    /// Another device of the account has to approve it.
+    #[n(1)]
+    Waiting,
+    /// Its user logged out; keys and history are still here.
+    #[n(2)]
+    LoggedOut,
+}
+
+/// The one account of this daemon.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Whose.
+    pub user: Username,
+    /// Where.
+    pub server: Server,
+    /// This device.
+    pub cert: DeviceCert,
+    /// The own account log; absent while the device waits, since until the digits were compared nobody's word is
+    /// good for it.
+    pub log: Option<AccountLog>,
+    /// Whether to be connected.
+    pub standing: Standing,
+}
+
+impl Account {
+    /// This device.
+    #[must_use]
+    pub fn device(&self) -> DeviceId {
+        self.cert.id()
+    }
+
+    /// Reads the account, if there is one.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn load(rows: &dyn Rows) -> Result<Option<Self>, RowsError> {
+        Ok(read::<Stored>(rows, ACCOUNT)?.map(Stored::open))
+    }
+
+    /// Writes the account.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn save(&self, rows: &mut dyn Rows) -> Result<(), RowsError> {
+        rows.put(ACCOUNT, 0, &cbor::encode(&Stored::of(self)))
+    }
+
+    /// Removes the account and whatever was under way.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn delete(rows: &mut dyn Rows) -> Result<(), RowsError> {
+        rows.delete(ACCOUNT)?;
+        rows.delete(PENDING).map(drop)
+    }
+
+    /// What the link needs to log this device in.
+    #[must_use]
+    pub fn link_setup(&self, keys: &DeviceKeys, timing: Timing) -> LinkSetup {
+        let (key, cert) = (keys.signing.clone(), self.cert.clone());
+        let sign = move |channel: &[u8; 32], server_key: &ServerPublicKey| {
+            let binding = Binding { channel: *channel, server_key: *server_key.as_bytes() };
+            binding.sign_login(&key, &cert, &mut rand::rng())
+        };
+        let (server, user) = (self.server.clone(), self.user.clone());
+        LinkSetup { server, user, device: self.device(), sign: Arc::new(sign), timing }
+    }
+}
+
+/// What an unfinished entrance is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub(super) enum Purpose {
+    #[n(0)]
+    Enter,
+    #[n(1)]
+    Reset,
+}
+
+/// An entrance the server may already know of: the same bytes are offered again until it is settled.
+#[derive(Clone, Debug)]
+pub(super) struct Pending {
+    pub(super) purpose: Purpose,
+    /// The account as it will be; its log is the genesis on offer.
+    pub(super) account: Account,
+}
+
+impl Pending {
+    pub(super) fn load(rows: &dyn Rows) -> Result<Option<Self>, RowsError> {
+        let Some(stored) = read::<Stored>(rows, PENDING)? else { return Ok(None) };
+        let purpose = stored.purpose.unwrap_or(Purpose::Enter);
+        Ok(Some(Self { purpose, account: stored.open() }))
+    }
+
+    pub(super) fn save(&self, rows: &mut dyn Rows) -> Result<(), RowsError> {
+        let stored = Stored { purpose: Some(self.purpose), ..Stored::of(&self.account) };
+        rows.put(PENDING, 0, &cbor::encode(&stored))
+    }
+
+    pub(super) fn delete(rows: &mut dyn Rows) -> Result<(), RowsError> {
+        rows.delete(PENDING).map(drop)
+    }
+
+    /// The server took it: it becomes the account, in one transaction.
+    pub(super) fn settle(account: &Account, rows: &mut dyn Rows) -> Result<(), RowsError> {
+        account.save(rows)?;
+        Self::delete(rows)
+    }
+}
+
+/// The row.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Stored {
+    #[n(0)]
+    user: Username,
+    #[n(1)]
+    host: String,
+    #[n(2)]
+    port: u16,
+    #[n(3)]
+    server_key: SecretBytes<32>,
+    #[n(4)]
+    secret: SecretBytes<32>,
+    #[n(5)]
+    cert: DeviceCert,
+    #[n(6)]
+    log: Option<AccountLog>,
+    #[n(7)]
+    standing: Standing,
+    #[n(8)]
+    purpose: Option<Purpose>,
+}
+
+impl Stored {
+    fn of(account: &Account) -> Self {
+        Self {
+            user: account.user.clone(),
+            host: account.server.host.clone(),
+            port: account.server.port,
+            server_key: SecretBytes::new(*account.server.key.as_bytes()),
+            secret: account.server.secret.bytes().clone(),
+            cert: account.cert.clone(),
+            log: account.log.clone(),
+            standing: account.standing,
+            purpose: None,
+        }
+    }
+
+    fn open(self) -> Account {
+        let server = Server {
+            host: self.host,
+            port: self.port,
+            key: ServerPublicKey::new(*self.server_key.expose()),
+            secret: FernetKey::from_bytes(*self.secret.expose()),
+        };
+        Account { user: self.user, server, cert: self.cert, log: self.log, standing: self.standing }
+    }
+}
+
+fn read<T: for<'b> Decode<'b, ()>>(rows: &dyn Rows, place: Place<'_>) -> Result<Option<T>, RowsError> {
+    let Some(bytes) = rows.get(place)? else { return Ok(None) };
+    let bytes = zeroize::Zeroizing::new(bytes);
+    cbor::decode(&bytes).map(Some).map_err(|_| RowsError::Corrupt("the account's row cannot be read".into()))
+}
