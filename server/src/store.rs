@@ -4,6 +4,8 @@
 //! is one transaction and is durable when it returns. No SQL leaves this module, and nothing here
 //! judges a signature: whoever calls has verified what it hands in.
 
+mod schema;
+pub mod sqlite;
 mod types;
 
 use std::sync::Arc;

@@ -161,11 +161,11 @@ pub struct AppendEntry {
 /// What became of a write to a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogWrite {
-    /// The entry is the last one of the log (also when these very bytes were written before).
+    /// The entry stands in the log (also when these very bytes were written before).
     Written,
     /// The log stands elsewhere.
     Stale(Head),
-    /// There is no such account, or no log to extend.
+    /// There is no such account, no log to extend, or the device has ended before.
     Missing,
 }
 
@@ -191,6 +191,31 @@ pub enum DeviceState {
     Revoked,
     /// Of a log that a reset replaced.
     Replaced,
+}
+
+impl DeviceState {
+    /// The number both databases store.
+    #[must_use]
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::Waiting => 0,
+            Self::Active => 1,
+            Self::Revoked => 2,
+            Self::Replaced => 3,
+        }
+    }
+
+    /// The state of a stored number.
+    #[must_use]
+    pub const fn from_code(code: u8) -> Option<Self> {
+        Some(match code {
+            0 => Self::Waiting,
+            1 => Self::Active,
+            2 => Self::Revoked,
+            3 => Self::Replaced,
+            _ => return None,
+        })
+    }
 }
 
 /// A device as remembered.

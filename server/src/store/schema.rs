@@ -1,0 +1,41 @@
+//! The schema's history, as refinery wants it. Append only: an applied file never changes.
+
+use refinery::{Migration, Runner};
+
+use super::{Cause, Result, StoreError};
+
+/// Declares a list of migrations from files of the top-level `sql` folder.
+macro_rules! migrations {
+    ($folder:literal: $($name:literal => $version:literal),* $(,)?) => {
+        [$(($version, include_str!(concat!("../../../sql/", $folder, "/", $name, ".sql")))),*]
+    };
+}
+
+const SQLITE: [(&str, &str); 5] = migrations!("sqlite":
+    "0001_accounts" => "V1__accounts",
+    "0002_identities" => "V2__identities",
+    "0003_bundles" => "V3__bundles",
+    "0004_mailboxes" => "V4__mailboxes",
+    "0005_room" => "V5__room",
+);
+
+/// Steps that bring a SQLite database up to date.
+pub(super) fn sqlite() -> Result<Runner> {
+    runner(&SQLITE)
+}
+
+fn runner(files: &[(&str, &str)]) -> Result<Runner> {
+    let steps =
+        files.iter().map(|(name, sql)| Migration::unapplied(name, sql)).collect::<std::result::Result<Vec<_>, _>>();
+    steps.map(|steps| Runner::new(&steps)).map_err(failed)
+}
+
+/// A migration that could not run.
+pub(super) fn failed(error: refinery::Error) -> StoreError {
+    StoreError::Internal(Cause::from(error))
+}
+
+/// Names of the steps a run has just applied.
+pub(super) fn names(report: &refinery::Report) -> Vec<String> {
+    report.applied_migrations().iter().map(ToString::to_string).collect()
+}

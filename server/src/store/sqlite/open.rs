@@ -1,0 +1,43 @@
+//! Opens the file: private, durable, up to date.
+
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+use std::time::Duration;
+
+use rusqlite::{Connection, OpenFlags};
+
+use super::super::{Cause, Result, StoreError, schema};
+
+/// How long to wait for another process, `chat-server user` say, to finish its write.
+const BUSY: Duration = Duration::from_secs(5);
+/// Statements kept prepared per connection: more than there are.
+const STATEMENTS: usize = 128;
+
+/// The connection that writes, and the migrations it had to apply.
+pub(super) fn writing(file: &Path) -> Result<(Connection, Vec<String>)> {
+    create_private(file)?;
+    let mut db =
+        Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")?;
+    let report = schema::sqlite()?.run(&mut db).map_err(schema::failed)?;
+    Ok((db, schema::names(&report)))
+}
+
+/// A connection that only reads.
+pub(super) fn reading(file: &Path) -> Result<Connection> {
+    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;")?;
+    Ok(db)
+}
+
+/// SQLite gives its side files the mode of the main one, so that one is made first.
+fn create_private(file: &Path) -> Result<()> {
+    let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file);
+    made.map(drop).map_err(|error| StoreError::Unavailable(Cause::from(error)))
+}

@@ -1,0 +1,116 @@
+//! The one thread that writes, and its group commit.
+//!
+//! Jobs that wait together share a transaction and its one sync; each runs behind a savepoint, so a
+//! job that fails leaves nothing and disturbs nobody. Nobody is answered before the commit. The
+//! queue is bounded: who finds it full waits. The thread ends when the store is dropped.
+
+use std::thread;
+
+use rusqlite::Connection;
+use tokio::sync::{mpsc, oneshot};
+
+use super::super::{Cause, Result, StoreError};
+use super::row::Sql;
+
+/// Jobs that may wait; senders beyond that wait themselves.
+const QUEUE: usize = 1_024;
+/// Jobs in one transaction: enough to share the sync, few enough to answer soon.
+const GROUP: usize = 256;
+
+pub(super) struct Writer {
+    jobs: mpsc::Sender<Box<dyn Job>>,
+}
+
+/// Something to write, and somebody who waits for it.
+trait Job: Send {
+    fn run(&mut self, db: &Connection);
+    /// Tells the outcome: its own if the transaction was committed.
+    fn answer(self: Box<Self>, committed: bool);
+}
+
+struct Task<T, F> {
+    work: Option<F>,
+    outcome: Option<Result<T>>,
+    reply: oneshot::Sender<Result<T>>,
+}
+
+impl<T: Send, F: FnOnce(&Connection) -> Sql<T> + Send> Job for Task<T, F> {
+    fn run(&mut self, db: &Connection) {
+        if let Some(work) = self.work.take() {
+            self.outcome = Some(apart(db, work));
+        }
+    }
+
+    fn answer(self: Box<Self>, committed: bool) {
+        let outcome = if committed { self.outcome } else { None };
+        let lost = || Err(StoreError::Unavailable("the transaction was not committed".into()));
+        // who no longer waits needs no answer
+        let _ = self.reply.send(outcome.unwrap_or_else(lost));
+    }
+}
+
+impl Writer {
+    pub(super) fn start(db: Connection) -> Result<Self> {
+        let (jobs, waiting) = mpsc::channel(QUEUE);
+        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(&db, waiting));
+        thread.map_err(|error| StoreError::Unavailable(Cause::from(error)))?;
+        Ok(Self { jobs })
+    }
+
+    /// Runs `work` in a transaction and returns once it is durable.
+    pub(super) async fn write<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let task = Box::new(Task { work: Some(work), outcome: None, reply });
+        self.jobs.send(task).await.map_err(|_| stopped())?;
+        answer.await.map_err(|_| stopped())?
+    }
+}
+
+fn stopped() -> StoreError {
+    StoreError::Unavailable("the writer has stopped".into())
+}
+
+fn serve(db: &Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
+    let mut group = Vec::with_capacity(GROUP);
+    while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
+        let committed = commit(db, &mut group);
+        if let Err(error) = &committed {
+            tracing::error!(%error, jobs = group.len(), "a transaction was not committed");
+        }
+        group.drain(..).for_each(|job| job.answer(committed.is_ok()));
+    }
+}
+
+fn commit(db: &Connection, group: &mut [Box<dyn Job>]) -> Sql<()> {
+    db.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    for job in group {
+        // after a full disk SQLite has rolled back by itself: what follows would commit one by one
+        if db.is_autocommit() {
+            break;
+        }
+        job.run(db);
+    }
+    let result = db.prepare_cached("COMMIT").and_then(|mut commit| commit.execute([])).map(drop);
+    if result.is_err() && !db.is_autocommit() {
+        db.execute_batch("ROLLBACK")?;
+    }
+    result
+}
+
+/// Runs `work` behind a savepoint: all of it or nothing.
+pub(super) fn apart<T>(db: &Connection, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+    db.prepare_cached("SAVEPOINT job")?.execute([])?;
+    let outcome = work(db);
+    let end = if outcome.is_ok() { "RELEASE job" } else { "ROLLBACK TO job" };
+    if !db.is_autocommit() {
+        db.prepare_cached(end)?.execute([])?;
+        if outcome.is_err() {
+            db.prepare_cached("RELEASE job")?.execute([])?;
+        }
+    }
+    outcome.map_err(StoreError::from)
+}

@@ -1,0 +1,136 @@
+//! What every store promises, whatever the database. Each promise runs on a store of its own users.
+
+pub mod accounts;
+pub mod bundles;
+pub mod logs;
+pub mod mailboxes;
+pub mod room;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use chat_protocol::ids::{DeviceId, Head, HeadHash, SubmitId, Username};
+use chat_protocol::message::client::UserHead;
+use chat_protocol::time::Timestamp;
+use chat_server::mailbox::rules::Quota;
+use chat_server::store::{Creation, LogWrite, NewAccount, NewLog, PasswordHash, Retention, Store, SubmitRow};
+
+pub type Shared = Arc<dyn Store>;
+
+pub const ROOMY: Quota = Quota { messages: 1_000, bytes: 1 << 20, from_one: 1_000 };
+pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+pub const KEPT: Retention = Retention {
+    mailbox: DAY.saturating_mul(30),
+    room: DAY.saturating_mul(30),
+    submits: DAY.saturating_mul(31),
+    waiting: DAY,
+};
+
+pub fn at(ms: u64) -> Timestamp {
+    Timestamp::from_millis(1_800_000_000_000 + ms)
+}
+
+pub fn name(text: &str) -> Username {
+    text.parse().unwrap()
+}
+
+/// A number nobody had before, so that tests can share a database.
+pub fn fresh() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    NEXT.fetch_add(1, Ordering::Relaxed)
+}
+
+pub fn bytes<const N: usize>(number: u64) -> [u8; N] {
+    let mut bytes = [0xa5; N];
+    bytes[..8].copy_from_slice(&number.to_be_bytes());
+    bytes
+}
+
+pub fn hash(number: u64) -> HeadHash {
+    HeadHash::new(bytes(number))
+}
+
+pub async fn account(store: &Shared, user: &str) -> Username {
+    let user = name(&format!("{user}{}", fresh()));
+    let new = NewAccount { user: user.clone(), hash: PasswordHash::new("$2b$04$x".into()), invite: None, at: at(0) };
+    assert_eq!(store.create_account(new).await.unwrap(), Creation::Created);
+    user
+}
+
+/// An enrolled account with one active device.
+#[derive(Clone)]
+pub struct Person {
+    pub user: Username,
+    pub device: DeviceId,
+    pub head: Head,
+    pub genesis: NewLog,
+}
+
+impl Person {
+    pub fn claim(&self) -> UserHead {
+        UserHead { user: self.user.clone(), head: self.head }
+    }
+}
+
+pub fn genesis(user: &Username) -> NewLog {
+    let number = fresh();
+    NewLog {
+        user: user.clone(),
+        device: DeviceId::new(bytes(number)),
+        cert: format!("certificate {number}").into_bytes(),
+        genesis: format!("genesis {number}").into_bytes(),
+        hash: hash(number),
+        at: at(1),
+    }
+}
+
+pub async fn person(store: &Shared, user: &str) -> Person {
+    let user = account(store, user).await;
+    let new = genesis(&user);
+    assert_eq!(store.begin_log(new.clone()).await.unwrap(), LogWrite::Written);
+    Person { user, device: new.device, head: Head { seq: 0, hash: new.hash }, genesis: new }
+}
+
+pub fn submit(from: &Person, counter: u64, to: &[&Person], text: &str) -> SubmitRow {
+    SubmitRow {
+        sender: from.device,
+        submit_id: SubmitId::new(counter, [7; 8]),
+        heads: to.iter().map(|person| person.claim()).collect(),
+        to: to.iter().map(|person| (person.device, text.as_bytes().to_vec())).collect(),
+        at: at(10 + counter),
+    }
+}
+
+/// Runs every promise on the store that `$open` makes.
+#[macro_export]
+macro_rules! contract {
+    ($open:path) => {
+        $crate::contract!(@list $open,
+            accounts: name_is_one_account_in_every_spelling, invite_is_used_once, password_changes_by_compare_and_set,
+                colliding_rows_are_refused_until_renamed, enrolled_account_keeps_its_name, accounts_are_listed_in_pages,
+                atk_21_hostile_text_is_only_ever_a_value, atk_22_corrupt_hashes_come_out_as_they_are;
+            logs: of_two_first_enrolments_one_wins, append_is_compare_and_set, revoked_device_loses_everything_and_never_returns,
+                reset_archives_and_ends_the_old_devices, reset_waits_and_is_cancelled, waiting_devices_are_few_and_known,
+                atk_23_swapped_hashes_change_no_identity, login_state_tells_where_everything_stands;
+            bundles: bundle_sequence_only_rises, one_time_key_is_handed_out_once, keys_a_bundle_does_not_list_are_dropped,
+                racing_requesters_get_different_keys;
+            mailboxes: sequences_are_contiguous_per_device, repeated_submit_gets_its_first_answer,
+                one_bad_row_fails_alone, outdated_head_stores_nothing, full_mailbox_is_named_and_others_served,
+                quotas_count_within_one_commit, acknowledged_messages_make_room, acknowledgement_ahead_is_refused,
+                reading_stops_at_the_byte_limit, unknown_and_ended_devices_are_not_found,
+                sweep_forgets_by_age_and_keeps_the_sequence, racing_commits_leave_no_gap, large_commits_are_whole;
+            room: posts_are_contiguous_and_deduplicated, newest_posts_come_without_a_cursor, sweep_keeps_the_counter,
+                any_text_survives;
+        );
+    };
+    (@list $open:path, $($module:ident: $($promise:ident),+;)+) => {
+        $(mod $module {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $promise() {
+                let home = $open().await;
+                $crate::contract::$module::$promise(&home).await;
+            })+
+        })+
+    };
+}
