@@ -20,4 +20,5 @@ pub mod message;
 pub mod record;
 #[cfg(feature = "rpc")]
 pub mod rpc;
+pub mod session;
 pub mod time;

@@ -1,0 +1,149 @@
+//! What is inside a message: who may name which chat, what is acknowledged, what is said, and the padding
+//! that makes short messages look alike.
+//!
+//! Everything here was sealed by the peer and is still not trusted: a malformed content is one
+//! [`ContentError`], an unknown type is kept as [`Body::Unsupported`]. Types below 128 are messages:
+//! they carry a [`SenderSeq`], are acknowledged and shown. Types from 128 on are control: they carry
+//! none and create no duty to answer.
+
+mod body;
+mod padding;
+mod wire;
+
+use minicbor::{CborLen, Decode, Encode};
+use thiserror::Error;
+
+pub use self::body::{Body, Delete, Edit, LogEntries, Reaction, Receipt, Reply, Text, Unsupported, kind};
+pub use self::padding::{pad, padded_len, unpad};
+use crate::ids::{DeviceId, Head, MessageId, Username};
+use crate::limits::{MAX_ACKS, MAX_GIVEN_UP};
+use crate::time::Timestamp;
+
+/// Why a content is not one.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum ContentError {
+    /// Wrong padding, CBOR, counts, lengths or version.
+    #[error("malformed content")]
+    Malformed,
+    /// Longer than 64 KiB with its padding, or a text over its limit.
+    #[error("the content is too large")]
+    TooLarge,
+}
+
+/// The chat a content belongs to, **as its reader names it**: to the peer the author's name, to the
+/// author's own devices the peer's.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Conversation {
+    /// With one user; with oneself, notes.
+    Direct(Username),
+    /// A group; reserved, 32 bytes.
+    Group([u8; 32]),
+    /// Something later than this program.
+    Unknown,
+}
+
+/// Numbers an author device's messages in one conversation without gaps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct SenderSeq {
+    /// Grows when the author's state was rolled back: counting begins again.
+    #[n(0)]
+    pub epoch: u64,
+    /// Position; the first one seen is the base.
+    #[n(1)]
+    pub n: u64,
+}
+
+/// Where the account logs stand for the author.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Heads {
+    /// The author's account.
+    #[n(0)]
+    pub own: Head,
+    /// The reader's account, as known to the author.
+    #[n(1)]
+    pub peer: Head,
+}
+
+/// Acknowledges what one author device sent in this conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Ack {
+    /// The author's device.
+    #[n(0)]
+    pub device: DeviceId,
+    /// Its epoch.
+    #[n(1)]
+    pub epoch: u64,
+    /// Nothing below this is awaited any more.
+    #[n(2)]
+    pub below: u64,
+    /// Positions below it that never came; at most 8.
+    #[n(3)]
+    pub given_up: Vec<u64>,
+}
+
+/// One end-to-end message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Content {
+    /// The chat.
+    pub conversation: Conversation,
+    /// Chosen by the author; readers deduplicate by the author's fingerprint and this.
+    pub id: MessageId,
+    /// Present exactly for messages, see [`Body::is_message`].
+    pub sender_seq: Option<SenderSeq>,
+    /// The author's clock; display only.
+    pub sent: Timestamp,
+    /// Where the logs stand.
+    pub heads: Heads,
+    /// At most 16; see [`Content::fit_acks`].
+    pub acks: Vec<Ack>,
+    /// What is said.
+    pub body: Body,
+}
+
+impl Content {
+    /// Encodes and pads it for [`super::ratchet::Session::seal`].
+    ///
+    /// # Errors
+    /// [`ContentError::TooLarge`]; [`ContentError::Malformed`] if the reader would refuse it.
+    pub fn encode(&self) -> Result<Vec<u8>, ContentError> {
+        self.check()?;
+        pad(self.to_cbor())
+    }
+
+    /// Reads what [`super::ratchet::Session::open`] gave.
+    ///
+    /// # Errors
+    /// [`ContentError`]: show a marker in the history, acknowledge the envelope, do not retry.
+    pub fn decode(padded: &[u8]) -> Result<Self, ContentError> {
+        let content = Self::from_cbor(unpad(padded)?)?;
+        content.check()?;
+        Ok(content)
+    }
+
+    /// Takes as many of `acks` as fit without growing the padded size: how many it took. The rest
+    /// follows in a receipt.
+    pub fn fit_acks(&mut self, acks: &[Ack]) -> usize {
+        let size = padded_len(self.to_cbor().len());
+        let before = self.acks.len();
+        for ack in acks.iter().take(MAX_ACKS.saturating_sub(before)) {
+            self.acks.push(ack.clone());
+            if padded_len(self.to_cbor().len()) != size {
+                self.acks.pop();
+                break;
+            }
+        }
+        self.acks.len() - before
+    }
+
+    /// The rules beyond shape, for writer and reader alike.
+    fn check(&self) -> Result<(), ContentError> {
+        let acks_fit = self.acks.len() <= MAX_ACKS && self.acks.iter().all(|ack| ack.given_up.len() <= MAX_GIVEN_UP);
+        if !acks_fit || self.sender_seq.is_some() != self.body.is_message() {
+            return Err(ContentError::Malformed);
+        }
+        self.body.check()
+    }
+}

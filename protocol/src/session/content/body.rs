@@ -1,0 +1,235 @@
+//! The types of content.
+
+use minicbor::{CborLen, Decode, Encode};
+
+use super::{Ack, ContentError};
+use crate::cbor;
+use crate::ids::{MessageId, Username};
+use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_LOG_ENTRIES, MAX_TEXT_BYTES};
+use crate::message::Blob;
+
+/// Numbers of the types: assigned once, never reused. Below 128 messages, from 128 on control.
+pub mod kind {
+    /// [`super::Text`].
+    pub const TEXT: u16 = 1;
+    /// [`super::Reply`].
+    pub const REPLY: u16 = 2;
+    /// [`super::Edit`].
+    pub const EDIT: u16 = 3;
+    /// [`super::Delete`].
+    pub const DELETE: u16 = 4;
+    /// [`super::Reaction`].
+    pub const REACTION: u16 = 5;
+    /// A file stored in chunks elsewhere; reserved.
+    pub const FILE: u16 = 6;
+    /// First of the group operations; reserved.
+    pub const GROUP_FIRST: u16 = 16;
+    /// Last of the group operations; reserved.
+    pub const GROUP_LAST: u16 = 31;
+    /// First of the control types.
+    pub const CONTROL_FIRST: u16 = 128;
+    /// [`super::Receipt`].
+    pub const RECEIPT: u16 = 128;
+    /// Nothing but a turn of the ratchet.
+    pub const HEARTBEAT: u16 = 129;
+    /// First content of an INIT that replaces broken sessions.
+    pub const RESET: u16 = 130;
+    /// [`super::LogEntries`].
+    pub const LOG_ENTRIES: u16 = 131;
+}
+
+/// Longest reaction, in bytes: one emoji with all its modifiers.
+const MAX_REACTION_BYTES: usize = 64;
+
+/// Something said.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Text {
+    /// At most 60 KiB.
+    #[n(0)]
+    pub text: String,
+}
+
+/// Something said in answer to a message of the same conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Reply {
+    /// At most 60 KiB.
+    #[n(0)]
+    pub text: String,
+    /// The message answered.
+    #[n(1)]
+    pub to: MessageId,
+}
+
+/// Another text for one of the author's own messages.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Edit {
+    /// The message changed.
+    #[n(0)]
+    pub target: MessageId,
+    /// At most 60 KiB.
+    #[n(1)]
+    pub text: String,
+}
+
+/// Takes one of the author's own messages back.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Delete {
+    /// The message taken back.
+    #[n(0)]
+    pub target: MessageId,
+}
+
+/// Reacts to a message of the same conversation.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Reaction {
+    /// The message reacted to.
+    #[n(0)]
+    pub target: MessageId,
+    /// At most 64 bytes; empty takes the author's reaction back.
+    #[n(1)]
+    pub emoji: String,
+}
+
+/// Says what arrived (the acks of the content) and what was read.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Receipt {
+    /// What the user has read, per author device: everything below the position. At most 16.
+    #[n(0)]
+    pub read: Vec<Ack>,
+}
+
+/// Account-log entries the reader lacks.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct LogEntries {
+    /// Whose log.
+    #[n(0)]
+    pub user: Username,
+    /// Signed entries, contiguous; as many as fit a content.
+    #[n(1)]
+    pub entries: Vec<Blob>,
+}
+
+/// A type this program does not know: shown as unsupported, kept as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unsupported {
+    /// Its number.
+    pub kind: u16,
+    /// Its body.
+    pub body: Vec<u8>,
+}
+
+/// What a content says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// See [`Text`].
+    Text(Text),
+    /// See [`Reply`].
+    Reply(Reply),
+    /// See [`Edit`].
+    Edit(Edit),
+    /// See [`Delete`].
+    Delete(Delete),
+    /// See [`Reaction`].
+    Reaction(Reaction),
+    /// See [`Receipt`].
+    Receipt(Receipt),
+    /// Turns the ratchet.
+    Heartbeat,
+    /// First content of an INIT that replaces broken sessions.
+    Reset,
+    /// See [`LogEntries`].
+    LogEntries(LogEntries),
+    /// See [`Unsupported`].
+    Unsupported(Unsupported),
+}
+
+/// A body without fields.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Empty {}
+
+impl Body {
+    /// A plain text.
+    #[must_use]
+    pub const fn text(text: String) -> Self {
+        Self::Text(Text { text })
+    }
+
+    /// Its number on the wire.
+    #[must_use]
+    pub const fn kind(&self) -> u16 {
+        match self {
+            Self::Text(_) => kind::TEXT,
+            Self::Reply(_) => kind::REPLY,
+            Self::Edit(_) => kind::EDIT,
+            Self::Delete(_) => kind::DELETE,
+            Self::Reaction(_) => kind::REACTION,
+            Self::Receipt(_) => kind::RECEIPT,
+            Self::Heartbeat => kind::HEARTBEAT,
+            Self::Reset => kind::RESET,
+            Self::LogEntries(_) => kind::LOG_ENTRIES,
+            Self::Unsupported(other) => other.kind,
+        }
+    }
+
+    /// Whether it is numbered, acknowledged and shown; the others are control.
+    #[must_use]
+    pub const fn is_message(&self) -> bool {
+        self.kind() < kind::CONTROL_FIRST
+    }
+
+    pub(super) fn to_cbor(&self) -> Vec<u8> {
+        match self {
+            Self::Text(body) => cbor::encode(body),
+            Self::Reply(body) => cbor::encode(body),
+            Self::Edit(body) => cbor::encode(body),
+            Self::Delete(body) => cbor::encode(body),
+            Self::Reaction(body) => cbor::encode(body),
+            Self::Receipt(body) => cbor::encode(body),
+            Self::Heartbeat | Self::Reset => cbor::encode(&Empty {}),
+            Self::LogEntries(body) => cbor::encode(body),
+            Self::Unsupported(body) => body.body.clone(),
+        }
+    }
+
+    pub(super) fn from_cbor(number: u16, bytes: &[u8]) -> Result<Self, ContentError> {
+        let empty = |body| cbor::decode::<Empty>(bytes).map(|_| body);
+        let body = match number {
+            kind::TEXT => cbor::decode(bytes).map(Self::Text),
+            kind::REPLY => cbor::decode(bytes).map(Self::Reply),
+            kind::EDIT => cbor::decode(bytes).map(Self::Edit),
+            kind::DELETE => cbor::decode(bytes).map(Self::Delete),
+            kind::REACTION => cbor::decode(bytes).map(Self::Reaction),
+            kind::RECEIPT => cbor::decode(bytes).map(Self::Receipt),
+            kind::HEARTBEAT => empty(Self::Heartbeat),
+            kind::RESET => empty(Self::Reset),
+            kind::LOG_ENTRIES => cbor::decode(bytes).map(Self::LogEntries),
+            _ => Ok(Self::Unsupported(Unsupported { kind: number, body: bytes.to_vec() })),
+        };
+        body.map_err(|_| ContentError::Malformed)
+    }
+
+    /// The rules beyond shape.
+    pub(super) fn check(&self) -> Result<(), ContentError> {
+        let within = |fits: bool, error| if fits { Ok(()) } else { Err(error) };
+        match self {
+            Self::Text(Text { text }) | Self::Reply(Reply { text, .. }) | Self::Edit(Edit { text, .. }) => {
+                within(text.len() <= MAX_TEXT_BYTES, ContentError::TooLarge)
+            }
+            Self::Reaction(reaction) => within(reaction.emoji.len() <= MAX_REACTION_BYTES, ContentError::Malformed),
+            Self::Receipt(receipt) => {
+                let counts = |ack: &Ack| ack.given_up.len() <= MAX_GIVEN_UP;
+                within(receipt.read.len() <= MAX_ACKS && receipt.read.iter().all(counts), ContentError::Malformed)
+            }
+            Self::LogEntries(log) => within(log.entries.len() <= MAX_LOG_ENTRIES, ContentError::Malformed),
+            Self::Delete(_) | Self::Heartbeat | Self::Reset | Self::Unsupported(_) => Ok(()),
+        }
+    }
+}
