@@ -1,9 +1,12 @@
 //! Keeps accounts and mailboxes for end-to-end encrypted chat, and can read no private message.
 
+pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod limits;
 pub mod mailbox;
+pub mod password;
 pub mod router;
+pub mod shutdown;
 pub mod store;
 pub mod work;

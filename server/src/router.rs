@@ -149,10 +149,10 @@ impl Router {
         }
     }
 
-    /// Lets every connection finish what is queued and say goodbye.
-    pub fn close_all(&self, why: Closed) {
+    /// Drops every connection as it is.
+    pub fn sever_all(&self, why: Closed) {
         let peers = self.lock().everybody();
-        peers.iter().for_each(|peer| peer.outbox().close(why));
+        peers.iter().for_each(|peer| peer.outbox().sever(why));
     }
 
     fn lock(&self) -> MutexGuard<'_, Directory> {

@@ -220,9 +220,16 @@ impl Window {
         }
     }
 
-    /// Takes a cumulative acknowledgement.
-    pub fn ack(&mut self, seq: u64) {
-        self.acked = self.acked.max(seq.min(self.pushed));
+    /// Takes a cumulative acknowledgement; tells whether it names something that exists.
+    ///
+    /// It may be ahead of what was pushed here: the device got that over an earlier connection.
+    pub fn ack(&mut self, seq: u64) -> bool {
+        let known = seq <= self.last;
+        if known {
+            self.acked = self.acked.max(seq);
+            self.pushed = self.pushed.max(seq);
+        }
+        known
     }
 
     const fn room(&self) -> u64 {
@@ -322,9 +329,16 @@ mod tests {
         let mut window = Window::new(2, 0, 0);
         assert!(window.fresh(1) && window.fresh(2) && !window.fresh(3));
         assert_eq!(window.due(), 0);
-        window.ack(1);
+        assert!(window.ack(1));
         assert_eq!(window.due(), 1);
         assert!(window.stored(3) && !window.stored(4));
+    }
+
+    #[test]
+    fn what_an_earlier_connection_brought_is_not_pushed_again() {
+        let mut window = Window::new(4, 0, 9);
+        assert!(window.ack(7) && !window.ack(10));
+        assert!(!window.stored(7) && window.stored(8));
     }
 
     #[test]
@@ -334,8 +348,7 @@ mod tests {
         assert!(window.stored(8) && window.pushed() == 8);
         window.exhausted(10);
         assert_eq!(window.due(), 0);
-        window.ack(10);
-        assert!(window.fresh(11));
+        assert!(window.ack(10) && window.fresh(11));
     }
 
     proptest! {
@@ -355,12 +368,12 @@ mod tests {
                             if window.stored(seq) { pushed.push(seq) }
                         }
                     }
-                    _ => window.ack(window.pushed()),
+                    _ => prop_assert!(window.ack(window.pushed())),
                 }
                 prop_assert!(window.pushed() - window.acked <= size);
             }
             while window.pushed() < last {
-                window.ack(window.pushed());
+                prop_assert!(window.ack(window.pushed()));
                 let after = window.pushed();
                 for seq in after + 1..=last.min(after + window.due()) {
                     if window.stored(seq) { pushed.push(seq) }

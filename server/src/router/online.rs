@@ -191,14 +191,11 @@ impl Online {
         }
     }
 
-    /// Takes an acknowledgement; tells whether it names something that was pushed.
+    /// Takes an acknowledgement; tells whether it names something that exists.
     pub fn acknowledge(&self, seq: u64) -> bool {
         let known = match &mut *self.lock() {
-            Flow::Open { window, .. } if seq <= window.pushed() => {
-                window.ack(seq);
-                true
-            }
-            _ => false,
+            Flow::Open { window, .. } => window.ack(seq),
+            Flow::Held { .. } => false,
         };
         self.due.notify_one();
         known

@@ -22,6 +22,9 @@ pub struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
     drained: Notify,
+    /// Cancelled with the first reason to end; the reader stops asking.
+    ending: CancellationToken,
+    /// Cancelled when not even the queue is to be written.
     severed: CancellationToken,
     limits: OutboxLimits,
 }
@@ -53,7 +56,9 @@ pub struct Batch {
     pub ping: bool,
     /// A pong is due.
     pub pong: bool,
-    /// After this batch the connection says goodbye, for this reason.
+    /// A goodbye is due after the frames.
+    pub goodbye: bool,
+    /// After this batch the connection ends, for this reason.
     pub close: Option<Closed>,
 }
 
@@ -65,6 +70,7 @@ impl Outbox {
             queue: Mutex::default(),
             filled: Notify::new(),
             drained: Notify::new(),
+            ending: CancellationToken::new(),
             severed: CancellationToken::new(),
             limits,
         }
@@ -77,8 +83,8 @@ impl Outbox {
             return;
         }
         if !queue.frames.is_empty() && queue.exceeds(frame.len(), self.limits) {
-            queue.closed = Some(Closed::SlowReader);
-            self.severed.cancel();
+            drop(queue);
+            self.sever(Closed::SlowReader);
             return;
         }
         queue.put(frame);
@@ -114,13 +120,21 @@ impl Outbox {
     /// Lets the writer finish what is queued and say goodbye. The first reason stays.
     pub fn close(&self, why: Closed) {
         self.lock().closed.get_or_insert(why);
+        self.ending.cancel();
         self.filled.notify_one();
     }
 
     /// Ends the connection at once, without a goodbye.
     pub fn sever(&self, why: Closed) {
         self.lock().closed.get_or_insert(why);
+        self.ending.cancel();
         self.severed.cancel();
+        self.filled.notify_one();
+    }
+
+    /// Resolves when the connection ends, one way or the other.
+    pub async fn ending(&self) {
+        self.ending.cancelled().await;
     }
 
     /// Resolves when the connection is to be dropped as it is.
@@ -169,6 +183,7 @@ impl Queue {
             frames: mem::take(&mut self.frames),
             ping: mem::take(&mut self.ping),
             pong: mem::take(&mut self.pong),
+            goodbye: self.closed.is_some(),
             close: self.closed,
         })
     }
