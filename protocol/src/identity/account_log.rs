@@ -11,10 +11,10 @@
 
 mod build;
 mod entry;
+mod stored;
 
 use std::fmt;
 
-use minicbor::{Decode, Encode};
 use thiserror::Error;
 
 pub use self::build::Author;
@@ -22,7 +22,6 @@ use self::entry::{Entry, Op, SignedEntry};
 use super::device::DeviceCert;
 use crate::ids::{DeviceId, Fingerprint, Head, HeadHash, Username};
 use crate::limits::{MAX_DEVICES, MAX_LOG_ENTRIES};
-use crate::message::Blob;
 use crate::time::Timestamp;
 
 /// Why entries were refused. The log that refused them is unchanged.
@@ -397,34 +396,5 @@ enum Checks {
 impl fmt::Debug for AccountLog {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "AccountLog({} at {})", self.user, self.head.seq)
-    }
-}
-
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Stored {
-    #[n(0)]
-    user: Username,
-    #[n(1)]
-    entries: Vec<Blob>,
-}
-
-impl<C> Encode<C> for AccountLog {
-    fn encode<W: minicbor::encode::Write>(
-        &self,
-        e: &mut minicbor::Encoder<W>,
-        ctx: &mut C,
-    ) -> Result<(), minicbor::encode::Error<W::Error>> {
-        let entries = self.entries.iter().cloned().map(Blob).collect();
-        Stored { user: self.user.clone(), entries }.encode(e, ctx)
-    }
-}
-
-/// For own storage only: signatures are not verified again. What comes from others goes through [`AccountLog::verify`].
-impl<'b, C> Decode<'b, C> for AccountLog {
-    fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let stored = Stored::decode(d, ctx)?;
-        let entries: Vec<&[u8]> = stored.entries.iter().map(|entry| &**entry).collect();
-        Self::replay(&stored.user, &entries).map_err(|_| minicbor::decode::Error::message("not an account log"))
     }
 }

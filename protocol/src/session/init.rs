@@ -10,18 +10,19 @@
 //! loop, [`Resolved::session`], open the first message, and only then commit. Failures are counted,
 //! never answered.
 
+mod schedule;
+
 use minicbor::{CborLen, Decode, Encode};
 use rand::CryptoRng;
 use thiserror::Error;
-use zeroize::Zeroizing;
 
+use self::schedule::{Publics, Secrets, parties, session_id};
 use super::bundle::{KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle, one_time_hash};
-use super::ratchet::{Parties, Session};
+use super::ratchet::Session;
 use crate::cbor;
 use crate::crypto::agreement::{PublicKey, SecretKey};
 use crate::crypto::fernet::FernetKey;
-use crate::crypto::kdf::{self, put_prefixed, sha256};
-use crate::crypto::labels::Label;
+use crate::crypto::kdf::{self, sha256};
 use crate::crypto::rsa::DecryptionKey;
 use crate::crypto::secret::SecretBytes;
 use crate::crypto::{kem, rsa};
@@ -389,77 +390,4 @@ pub fn open_share<R: CryptoRng + ?Sized>(
     let opened = key.decrypt(&init.body.rsa_ciphertext, rng).ok();
     let share = opened.and_then(|text| FernetKey::from_base64(&text).ok()).map(|key| key.bytes().clone());
     Share(share.unwrap_or(rejected))
-}
-
-/// Everything public in a key exchange.
-struct Publics<'a> {
-    init: &'a Init,
-    /// Initiator, responder.
-    certs: [&'a DeviceCert; 2],
-    signed_prekey: PublicKey,
-    kem_key: &'a [u8],
-    one_time: Option<&'a PublicKey>,
-}
-
-impl Publics<'_> {
-    /// `th = H("chat/v1/init" ‖ 0 ‖ lp(INIT) ‖ lp(cert_A) ‖ lp(cert_B) ‖ lp(SPK) ‖ lp(KEM key) ‖ lp(one-time or empty))`.
-    fn transcript(&self) -> [u8; 32] {
-        let [initiator, responder] = self.certs;
-        let one_time = self.one_time.map_or(&[][..], |key| key.as_bytes().as_slice());
-        let mut parts = Vec::new();
-        for part in [
-            &self.init.bytes,
-            initiator.bytes(),
-            responder.bytes(),
-            self.signed_prekey.as_bytes().as_slice(),
-            self.kem_key,
-            one_time,
-        ] {
-            put_prefixed(&mut parts, part);
-        }
-        kdf::hash(Label::Init, &[&parts])
-    }
-
-    fn parties(&self) -> Parties {
-        parties(self.init)
-    }
-}
-
-fn parties(init: &Init) -> Parties {
-    let Body { initiator, responder, .. } = &init.body;
-    Parties {
-        initiator: initiator.fingerprint,
-        initiator_device: initiator.device,
-        responder: responder.fingerprint,
-        responder_device: responder.device,
-    }
-}
-
-/// `sid = H("chat/v1/sid" ‖ 0 ‖ th)[0..16]`.
-fn session_id(transcript: &[u8; 32]) -> SessionId {
-    let [id @ .., _, _, _, _, _, _, _, _, _, _, _, _, _, _, _, _] = kdf::hash(Label::Sid, &[transcript]);
-    SessionId::new(id)
-}
-
-/// `0xFF×32 ‖ s ‖ DH1 ‖ DH2 ‖ DH3 ‖ [DH4] ‖ ss`.
-struct Secrets(Zeroizing<Vec<u8>>);
-
-type Agreed = Option<Result<SecretBytes<32>, crate::crypto::agreement::LowOrder>>;
-
-impl Secrets {
-    fn gather(share: SecretBytes<32>, agreed: [Agreed; 4], kem: SecretBytes<32>) -> Result<Self, InitError> {
-        // reserved at once, so that growing leaves no copy behind
-        let mut ikm = Zeroizing::new(Vec::with_capacity(7 * 32));
-        ikm.extend_from_slice(&[0xff; 32]);
-        ikm.extend_from_slice(share.expose());
-        for secret in agreed.into_iter().flatten() {
-            ikm.extend_from_slice(secret.map_err(|_| InitError::Key)?.expose());
-        }
-        ikm.extend_from_slice(kem.expose());
-        Ok(Self(ikm))
-    }
-
-    fn root(&self, transcript: &[u8; 32]) -> SecretBytes<32> {
-        SecretBytes::new(kdf::hkdf(transcript, &self.0, Label::Session))
-    }
 }
