@@ -7,4 +7,5 @@ pub mod clock;
 pub mod dirs;
 pub mod keys;
 pub mod link;
+pub mod rpc;
 pub mod store;

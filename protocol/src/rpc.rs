@@ -4,6 +4,8 @@
 //! whether calls of one connection keep their order. Parameters refuse unknown keys; answers and
 //! events only grow within API version 1, and readers ignore what they do not know.
 
+#[cfg(feature = "rpc-client")]
+pub mod client;
 pub mod errors;
 pub mod events;
 pub mod paths;
@@ -31,9 +33,6 @@ pub const MAX_BATCH: usize = 100;
 pub const EVENT_NOTIFICATION: &str = "event";
 /// Ends a subscription: `{subscription}`, or its id as the only positional parameter.
 pub const UNSUBSCRIBE: &str = "events.unsubscribe";
-/// Most events `events.subscribe` keeps ready for one reader; the rest waits in the log.
-pub const EVENTS_IN_FLIGHT: usize = 256;
-
 /// When a call runs with respect to the other calls of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {

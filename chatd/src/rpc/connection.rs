@@ -1,0 +1,225 @@
+//! One caller: reads lines, runs calls, writes answers and events through one bounded queue.
+//!
+//! ```text
+//! lines ─ parse ┬─ free calls: a task each ─┐
+//!               └─ calls in turn: one task ─┼─ queue ─ writer
+//!                       subscriptions ──────┘
+//! ```
+//! A caller that does not read fills its queue; then its calls wait, then its lines are not read. At
+//! the end of input (or at shutdown) calls in flight finish, subscriptions send what the log has, the queue is
+//! written out, and only then the connection closes.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Order};
+use jsonrpsee::core::middleware::RpcServiceT;
+use jsonrpsee::core::server::{Extensions, MethodResponse, MethodSink};
+use jsonrpsee::types::Id;
+use serde_json::value::RawValue;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedWriteHalf;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tracing::debug;
+
+use super::FINISH_WITHIN;
+use super::lines::{Line, Lines};
+use super::methods::Offer;
+use super::requests::{Work, parse};
+use super::service::{Service, refuse};
+use super::subscribe::Ending;
+
+/// Most calls in flight: each may hold a line of a mebibyte.
+const MAX_CALLS: usize = 32;
+/// Answers and events that wait for the writer: a few times what it takes at once. The largest event is about 360 KiB
+/// (a text of control characters), so a stalled reader costs at most some 12 MiB; usually a few KiB.
+const QUEUE: usize = 32;
+/// The writer gathers what waits up to this much before it writes.
+const WRITE_BYTES: usize = 64 * 1024;
+
+type Queue = mpsc::Sender<Box<RawValue>>;
+
+/// A caller and what it has going.
+pub(super) struct Connection {
+    offer: Arc<Offer>,
+    service: Service,
+    queue: Queue,
+    outbound: mpsc::Receiver<Box<RawValue>>,
+    calls: Calls,
+    ending: Ending,
+    stop: CancellationToken,
+}
+
+/// The calls in flight.
+struct Calls {
+    tracker: TaskTracker,
+    places: Arc<Semaphore>,
+    /// Cancelled when they take too long after the end.
+    abandoned: CancellationToken,
+}
+
+/// A call on its way, holding its place among [`MAX_CALLS`].
+struct Job {
+    work: Work,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    /// Connection `number`; `stop` ends it as the end of input would.
+    pub(super) fn new(number: usize, offer: Arc<Offer>, stop: CancellationToken) -> Self {
+        let (queue, outbound) = mpsc::channel(QUEUE);
+        let ending = Ending::default();
+        let mut extensions = Extensions::new();
+        extensions.insert(ending.clone());
+        let service = Service::new(number, offer.methods.clone(), MethodSink::new(queue.clone()), extensions);
+        let calls = Calls {
+            tracker: TaskTracker::new(),
+            places: Arc::new(Semaphore::new(MAX_CALLS)),
+            abandoned: CancellationToken::new(),
+        };
+        Self { offer, service, queue, outbound, calls, ending, stop }
+    }
+
+    /// Serves until the caller is gone, or has said all and was answered.
+    pub(super) async fn run(self, stream: UnixStream) {
+        let Self { offer, service, queue, outbound, calls, ending, stop } = self;
+        let (input, output) = stream.into_split();
+        let flush = CancellationToken::new();
+        let mut writer = tokio::spawn(write(output, outbound, flush.clone()));
+
+        let (turns, waiting) = mpsc::channel(MAX_CALLS);
+        calls.spawn(take_turns(service.clone(), waiting, queue.clone()));
+        let lines = Lines::new(BufReader::new(input), MAX_LINE_BYTES);
+        let reading = read(lines, &offer, &service, &queue, &calls, turns);
+        // Lines half-read at shutdown are of no more interest.
+        tokio::select! {
+            () = reading => {}
+            () = stop.cancelled() => {}
+            () = queue.closed() => {}
+        }
+
+        calls.finish().await;
+        ending.token.cancel();
+        ending.running.close();
+        within(ending.running.wait()).await;
+        flush.cancel();
+        if timeout(FINISH_WITHIN, &mut writer).await.is_err() {
+            writer.abort();
+        }
+    }
+}
+
+impl Calls {
+    /// A place in flight, as soon as there is one.
+    async fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).acquire_owned().await.ok()
+    }
+
+    fn spawn(&self, call: impl Future<Output = ()> + Send + 'static) {
+        let abandoned = self.abandoned.clone();
+        self.tracker.spawn(async move {
+            // A call that is dropped here had [`FINISH_WITHIN`] to finish and nobody to answer to.
+            tokio::select! {
+                () = abandoned.cancelled() => {}
+                () = call => {}
+            }
+        });
+    }
+
+    async fn finish(self) {
+        self.tracker.close();
+        within(self.tracker.wait()).await;
+        self.abandoned.cancel();
+    }
+}
+
+async fn within(end: impl Future<Output = ()>) {
+    if timeout(FINISH_WITHIN, end).await.is_err() {
+        debug!(limit = ?Duration::as_secs(&FINISH_WITHIN), "a connection did not finish in time");
+    }
+}
+
+/// Starts what each line asks for, until the input ends.
+async fn read<R: tokio::io::AsyncBufRead + Unpin>(
+    mut lines: Lines<R>,
+    offer: &Offer,
+    service: &Service,
+    queue: &Queue,
+    calls: &Calls,
+    turns: mpsc::Sender<Job>,
+) {
+    while let Some(line) = lines.next().await {
+        let Some(place) = calls.place().await else { return };
+        let work = match line {
+            Line::TooLong => Work::Refused(refuse(Id::Null, &Kind::FrameTooLarge.into())),
+            Line::Text(line) => parse(&line),
+        };
+        let order = work.order(&offer.orders);
+        let job = Job { work, _place: place };
+        match order {
+            Order::Free => calls.spawn(job.run(service.clone(), queue.clone())),
+            Order::InTurn if turns.send(job).await.is_ok() => {}
+            Order::InTurn => return,
+        }
+    }
+}
+
+/// Runs the calls that keep their order, one after the other.
+async fn take_turns(service: Service, mut waiting: mpsc::Receiver<Job>, queue: Queue) {
+    while let Some(job) = waiting.recv().await {
+        job.run(service.clone(), queue.clone()).await;
+    }
+}
+
+impl Job {
+    async fn run(self, service: Service, queue: Queue) {
+        let answer = match self.work {
+            Work::Call(request) => service.call(request).await,
+            Work::Batch(batch) => service.batch(batch).await,
+            Work::Refused(answer) => answer,
+            Work::Nothing => MethodResponse::notification(),
+        };
+        // A subscription's answer went through its own sink already.
+        if !answer.is_notification() && !answer.is_subscription() {
+            // Nobody is left to read it when this fails.
+            let _ = queue.send(answer.into_json()).await;
+        }
+    }
+}
+
+/// Writes what is queued; after `flush`, what is left, and then it closes.
+async fn write(mut output: OwnedWriteHalf, mut outbound: mpsc::Receiver<Box<RawValue>>, flush: CancellationToken) {
+    let mut bytes = Vec::new();
+    loop {
+        let first = tokio::select! {
+            biased;
+            first = outbound.recv() => first,
+            // Nothing is taken from the queue when this branch wins.
+            () = flush.cancelled(), if !outbound.is_closed() => {
+                outbound.close();
+                continue;
+            }
+        };
+        let Some(first) = first else { return };
+        push(&mut bytes, &first);
+        while bytes.len() < WRITE_BYTES
+            && let Ok(more) = outbound.try_recv()
+        {
+            push(&mut bytes, &more);
+        }
+        if output.write_all(&bytes).await.is_err() {
+            return;
+        }
+        bytes.clear();
+        bytes.shrink_to(WRITE_BYTES);
+    }
+}
+
+fn push(bytes: &mut Vec<u8>, json: &RawValue) {
+    bytes.extend_from_slice(json.get().as_bytes());
+    bytes.push(b'\n');
+}

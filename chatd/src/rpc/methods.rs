@@ -1,0 +1,216 @@
+//! Names and handlers: which call asks what of the daemon.
+//!
+//! A handler reads its named parameters, asks the [`Api`], and bounds the answer. It knows nothing of
+//! connections.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use chat_protocol::rpc::types::{
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
+    ChatGet, ChatList, ChatMarkRead, ChatOpen, DaemonHealth, DaemonInfo, DaemonShutdown, EventsSubscribe, Hello,
+    HelloAnswer, IdentityAccept, IdentityGet, IdentitySelf, Message, MessagePage, MsgGet, MsgList, MsgSend, MsgStatus,
+    NetKick, PresenceList, UserLookup,
+};
+use chat_protocol::rpc::{API_VERSION, EVENT_NOTIFICATION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, UNSUBSCRIBE};
+use jsonrpsee::core::server::{Methods, RpcModule};
+use jsonrpsee::types::{ErrorObjectOwned, Params};
+use serde_json::value::RawValue;
+use tracing::error;
+
+use super::subscribe;
+use crate::api::{Answer, Api};
+
+/// Room an answer's own frame takes, besides the result: version, id and braces.
+const FRAME_BYTES: usize = 1024;
+
+/// When the calls of each name run.
+pub(super) type Orders = HashMap<&'static str, Order>;
+
+/// Everything the socket answers.
+pub(super) struct Offer {
+    /// The handlers.
+    pub(super) methods: Methods,
+    /// See [`Order`]; what is not here runs at once.
+    pub(super) orders: Orders,
+}
+
+impl Offer {
+    /// What `api` can do.
+    pub(super) fn new(api: Arc<dyn Api>) -> Self {
+        let mut module = Module { methods: RpcModule::new(()), orders: Orders::new(), api };
+        daemon(&mut module);
+        account(&mut module);
+        people(&mut module);
+        chats(&mut module);
+        messages(&mut module);
+        events(&mut module);
+        Self { methods: module.methods.into(), orders: module.orders }
+    }
+}
+
+fn daemon(module: &mut Module) {
+    module.add(|_, params: Hello| async move { hello(&params) });
+    module.add(|api, DaemonInfo {}| async move { api.daemon_info().await });
+    module.add(|api, DaemonHealth {}| async move { api.daemon_health().await });
+    module.add(|api, DaemonShutdown {}| async move { api.daemon_shutdown().await });
+    module.add(|api, NetKick {}| async move { api.net_kick().await });
+}
+
+fn account(module: &mut Module) {
+    module.add(|api, params: AccountRegister| async move { api.account_register(params).await });
+    module.add(|api, params: AccountLogin| async move { api.account_login(params).await });
+    module.add(|api, AccountStatus {}| async move { api.account_status().await });
+    module.add(|api, params: AccountLogout| async move { api.account_logout(params).await });
+    module.add(|api, params: AccountPassword| async move { api.account_password(params).await });
+    module.add(|api, params: AccountReset| async move { api.account_reset(params).await });
+    module.add(|api, AccountResetCancel {}| async move { api.account_reset_cancel().await });
+}
+
+fn people(module: &mut Module) {
+    module.add(|api, PresenceList {}| async move { api.presence_list().await });
+    module.add(|api, params: UserLookup| async move { api.user_lookup(params).await });
+    module.add(|api, IdentitySelf {}| async move { api.identity_self().await });
+    module.add(|api, params: IdentityGet| async move { api.identity_get(params).await });
+    module.add(|api, params: IdentityAccept| async move { api.identity_accept(params).await });
+}
+
+fn chats(module: &mut Module) {
+    module.add(|api, params: ChatOpen| async move { api.chat_open(params).await });
+    module.add(|api, params: ChatList| async move { api.chat_list(params).await });
+    module.add(|api, params: ChatGet| async move { api.chat_get(params).await });
+    module.add(|api, params: ChatMarkRead| async move { api.chat_mark_read(params).await });
+}
+
+fn messages(module: &mut Module) {
+    module.add(|api, params: MsgSend| async move { api.msg_send(params).await });
+    module.add(|api, params: MsgGet| async move { api.msg_get(params).await });
+    module.add(|api, params: MsgList| async move {
+        let forwards = params.after.is_some();
+        Ok(fit(api.msg_list(params).await?, forwards))
+    });
+    module.add(|api, params: MsgStatus| async move { api.msg_status(params).await });
+}
+
+fn events(module: &mut Module) {
+    let api = Arc::clone(&module.api);
+    let run = move |params: Params<'static>, pending, _, extensions| {
+        subscribe::run(Arc::clone(&api), read(&params), pending, extensions)
+    };
+    let added = module.methods.register_subscription(EventsSubscribe::NAME, EVENT_NOTIFICATION, UNSUBSCRIBE, run);
+    if let Err(why) = added {
+        error!(%why, "events cannot be offered");
+    }
+    module.orders.insert(EventsSubscribe::NAME, EventsSubscribe::ORDER);
+    module.orders.insert(UNSUBSCRIBE, Order::InTurn);
+}
+
+fn hello(params: &Hello) -> Answer<HelloAnswer> {
+    if params.api != API_VERSION {
+        let message = format!("this daemon speaks version {API_VERSION} of the API");
+        return Err(RpcError::new(Kind::VersionMismatch, message));
+    }
+    Ok(HelloAnswer {
+        api: API_VERSION.to_owned(),
+        daemon: concat!("chatd/", env!("CARGO_PKG_VERSION")).to_owned(),
+        features: Vec::new(),
+    })
+}
+
+/// The methods so far, and whom they ask.
+struct Module {
+    methods: RpcModule<()>,
+    orders: Orders,
+    api: Arc<dyn Api>,
+}
+
+impl Module {
+    /// Adds the method whose parameters `handler` takes.
+    fn add<M, F, Fut>(&mut self, handler: F)
+    where
+        M: Method,
+        F: Fn(Arc<dyn Api>, M) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Answer<M::Answer>> + Send + 'static,
+    {
+        let api = Arc::clone(&self.api);
+        let call = move |params: Params<'static>, _, _| {
+            let asked = read::<M>(&params).map(|params| handler(Arc::clone(&api), params));
+            async move {
+                let answer = match asked {
+                    Ok(answer) => answer.await,
+                    Err(refused) => Err(refused),
+                };
+                answer.and_then(|answer| write(&answer)).map_err(|error| to_wire(&error))
+            }
+        };
+        if let Err(why) = self.methods.register_async_method(M::NAME, call) {
+            error!(%why, "a method cannot be offered");
+        }
+        self.orders.insert(M::NAME, M::ORDER);
+    }
+}
+
+/// Reads named parameters; none at all are the same as `{}`.
+fn read<M: Method>(params: &Params<'_>) -> Result<M, RpcError> {
+    let text = params.as_str().unwrap_or("{}");
+    if !text.trim_start().starts_with('{') {
+        return Err(RpcError::invalid("params", "parameters must be named: an object"));
+    }
+    let mut json = serde_json::Deserializer::from_str(text);
+    serde_path_to_error::deserialize(&mut json).map_err(|error| {
+        let message = error.inner().to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        RpcError::invalid(path_of(&error.path().to_string(), message), message)
+    })
+}
+
+/// Where the mistake is; a missing key has no place of its own, so its name is the path.
+fn path_of(found: &str, message: &str) -> String {
+    let named = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
+    match (found, named) {
+        (".", Some(name)) => name.to_owned(),
+        (".", None) => "params".to_owned(),
+        (path, Some(name)) => format!("{path}.{name}"),
+        (path, None) => path.to_owned(),
+    }
+}
+
+/// Writes an answer out, and refuses one that would not fit its line.
+fn write(answer: &impl serde::Serialize) -> Result<Box<RawValue>, RpcError> {
+    let text = serde_json::value::to_raw_value(answer)
+        .map_err(|_| RpcError::new(Kind::Internal, "the answer could not be written"))?;
+    if text.get().len() + FRAME_BYTES > MAX_LINE_BYTES {
+        let refusal = RpcError::new(Kind::TooLarge, "the answer does not fit into one line");
+        return Err(refusal.with_hint("ask for fewer with `limit`"));
+    }
+    Ok(text)
+}
+
+/// Leaves out the messages farthest from where the caller asked, until the page fits its line.
+fn fit(mut page: MessagePage, forwards: bool) -> MessagePage {
+    let mut room = MAX_LINE_BYTES - 2 * FRAME_BYTES;
+    let mut fits = |message: &Message| {
+        let bytes = serde_json::to_string(message).map_or(usize::MAX, |text| text.len() + 1);
+        let left = room.checked_sub(bytes);
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    let all = page.messages.len();
+    let kept = if forwards {
+        page.messages.iter().take_while(|message| fits(message)).count()
+    } else {
+        page.messages.iter().rev().take_while(|message| fits(message)).count()
+    };
+    if forwards {
+        page.messages.truncate(kept);
+    } else {
+        page.messages.drain(..all - kept);
+    }
+    page.more |= kept < all;
+    page
+}
+
+/// The error as JSON-RPC says it.
+pub(super) fn to_wire(error: &RpcError) -> ErrorObjectOwned {
+    ErrorObjectOwned::owned(error.kind.code(), error.message.clone(), Some(error.data()))
+}

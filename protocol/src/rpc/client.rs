@@ -1,0 +1,207 @@
+//! The typed client of the local socket, for chatctl and for bots written in Rust.
+//!
+//! A line transport under jsonrpsee's client: calls may be in flight together, and answers find
+//! their callers. Never prints or logs what it carries.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use jsonrpsee::core::client::async_client::RpcService;
+use jsonrpsee::core::client::{
+    Client as Inner, ClientBuilder, ClientT, Error as InnerError, ReceivedMessage, Subscription, SubscriptionClientT,
+    SubscriptionCloseReason, TransportReceiverT, TransportSenderT,
+};
+use jsonrpsee::core::middleware::RpcServiceBuilder;
+use jsonrpsee::core::traits::ToRpcParams;
+use serde_json::value::RawValue;
+use thiserror::Error;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+use super::errors::{ErrorData, RpcError};
+use super::types::{EventsSubscribe, Since};
+use super::{Event, MAX_LINE_BYTES, Method, UNSUBSCRIBE};
+
+/// How long a call may take. Registering makes keys and waits for the server's password hash.
+const CALL_WITHIN: Duration = Duration::from_secs(120);
+/// Events kept for a reader that is busy; more, and it resumes from its cursor.
+const EVENTS_KEPT: usize = 1024;
+
+/// Why there is no daemon to talk to.
+#[derive(Debug, Error)]
+#[error("no daemon answers on {}", path.display())]
+pub struct ConnectError {
+    /// The socket.
+    pub path: PathBuf,
+    /// What the system said.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Why a call has no result.
+#[derive(Debug, Error)]
+pub enum CallError {
+    /// The daemon said no.
+    #[error(transparent)]
+    Refused(#[from] RpcError),
+    /// The connection ended first; the call may or may not have had its effect.
+    #[error("the daemon closed the connection")]
+    Disconnected,
+    /// No answer in two minutes.
+    #[error("the daemon did not answer in time")]
+    TimedOut,
+    /// The answer is not what this version expects.
+    #[error("the daemon's answer was not understood: {0}")]
+    Malformed(String),
+}
+
+impl From<InnerError> for CallError {
+    fn from(error: InnerError) -> Self {
+        match error {
+            InnerError::Call(refusal) => {
+                let data = refusal.data().and_then(|data| serde_json::from_str::<ErrorData>(data.get()).ok());
+                Self::Refused(RpcError::from_wire(refusal.code(), refusal.message(), data))
+            }
+            InnerError::RequestTimeout => Self::TimedOut,
+            InnerError::ParseError(why) => Self::Malformed(why.to_string()),
+            InnerError::Transport(_) | InnerError::RestartNeeded(_) | InnerError::ServiceDisconnect => {
+                Self::Disconnected
+            }
+            other => Self::Malformed(other.to_string()),
+        }
+    }
+}
+
+/// A connection to a daemon. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Client(Arc<Inner<RpcService>>);
+
+impl Client {
+    /// Connects to the daemon's socket.
+    ///
+    /// # Errors
+    /// [`ConnectError`] when nobody listens there.
+    pub async fn connect(path: &Path) -> Result<Self, ConnectError> {
+        let failed = |source| ConnectError { path: path.to_owned(), source };
+        let (input, output) = UnixStream::connect(path).await.map_err(failed)?.into_split();
+        // Without the default middleware, which would log passwords at trace level.
+        let inner = ClientBuilder::new()
+            .set_rpc_middleware(RpcServiceBuilder::new())
+            .request_timeout(CALL_WITHIN)
+            .max_buffer_capacity_per_subscription(EVENTS_KEPT)
+            .build_with_tokio(Sender(output), Receiver(BufReader::new(input)));
+        Ok(Self(Arc::new(inner)))
+    }
+
+    /// Makes a call.
+    ///
+    /// # Errors
+    /// [`CallError::Refused`] with the daemon's reason, or what became of the connection.
+    pub async fn call<M: Method>(&self, params: &M) -> Result<M::Answer, CallError> {
+        Ok(self.0.request(M::NAME, Params(to_raw(params)?)).await?)
+    }
+
+    /// Makes a call by name, with parameters as they are.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn call_raw(&self, method: &str, params: Box<RawValue>) -> Result<serde_json::Value, CallError> {
+        Ok(self.0.request(method, Params(params)).await?)
+    }
+
+    /// Asks for events.
+    ///
+    /// # Errors
+    /// As [`Client::call`].
+    pub async fn events(&self, wanted: EventsSubscribe) -> Result<Events, CallError> {
+        let stream = self.subscribe(&wanted).await?;
+        Ok(Events { client: self.clone(), wanted, stream })
+    }
+
+    async fn subscribe(&self, wanted: &EventsSubscribe) -> Result<Subscription<Event>, CallError> {
+        Ok(self.0.subscribe(EventsSubscribe::NAME, Params(to_raw(wanted)?), UNSUBSCRIBE).await?)
+    }
+}
+
+/// Events as they come, in order and without holes.
+#[derive(Debug)]
+pub struct Events {
+    client: Client,
+    wanted: EventsSubscribe,
+    stream: Subscription<Event>,
+}
+
+impl Events {
+    /// The next event; `None` when the daemon is gone.
+    ///
+    /// A reader slower than the daemon falls back to the log by itself.
+    ///
+    /// # Errors
+    /// [`CallError`] when the subscription could not be resumed.
+    pub async fn next(&mut self) -> Result<Option<Event>, CallError> {
+        loop {
+            match self.stream.next().await {
+                Some(Ok(event)) => {
+                    if let Some(seq) = event.seq {
+                        self.wanted.from = Some(Since::After(seq));
+                    }
+                    return Ok(Some(event));
+                }
+                Some(Err(why)) => return Err(CallError::Malformed(why.to_string())),
+                None => match self.stream.close_reason() {
+                    Some(SubscriptionCloseReason::Lagged) => self.stream = self.client.subscribe(&self.wanted).await?,
+                    _ => return Ok(None),
+                },
+            }
+        }
+    }
+}
+
+/// Named parameters, already written.
+struct Params(Box<RawValue>);
+
+impl ToRpcParams for Params {
+    fn to_rpc_params(self) -> Result<Option<Box<RawValue>>, serde_json::Error> {
+        Ok(Some(self.0))
+    }
+}
+
+fn to_raw(params: &impl serde::Serialize) -> Result<Box<RawValue>, CallError> {
+    serde_json::value::to_raw_value(params).map_err(|why| CallError::Malformed(why.to_string()))
+}
+
+struct Sender(OwnedWriteHalf);
+
+impl TransportSenderT for Sender {
+    type Error = io::Error;
+
+    async fn send(&mut self, mut line: String) -> Result<(), io::Error> {
+        line.push('\n');
+        self.0.write_all(line.as_bytes()).await
+    }
+
+    async fn close(&mut self) -> Result<(), io::Error> {
+        self.0.shutdown().await
+    }
+}
+
+struct Receiver(BufReader<OwnedReadHalf>);
+
+impl TransportReceiverT for Receiver {
+    type Error = io::Error;
+
+    /// The daemon keeps its lines below the limit; batches, which this client does not send, may be longer.
+    async fn receive(&mut self) -> Result<ReceivedMessage, io::Error> {
+        let limit = MAX_LINE_BYTES as u64 + 1;
+        let mut line = Vec::new();
+        let read = (&mut self.0).take(limit).read_until(b'\n', &mut line).await?;
+        match line.pop() {
+            Some(b'\n') => Ok(ReceivedMessage::Bytes(line)),
+            Some(_) if read as u64 == limit => Err(io::Error::new(io::ErrorKind::InvalidData, "line too long")),
+            _ => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+}
