@@ -1,0 +1,419 @@
+//! The control socket as its callers meet it: a real socket, a fake daemon behind it.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "rpc/fake.rs"]
+mod fake;
+
+use std::time::Duration;
+
+use chat_protocol::rpc::events::PresenceChanged;
+use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::{EventBody, MAX_LINE_BYTES, Target};
+use fake::{Served, nothing_much, serve, user};
+use serde_json::{Value, json};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::UnixStream;
+use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
+
+/// A caller with nothing but a socket, as a script would be.
+struct Script {
+    input: BufReader<OwnedReadHalf>,
+    output: OwnedWriteHalf,
+}
+
+impl Script {
+    async fn connect(served: &Served) -> Self {
+        let (input, output) = UnixStream::connect(&served.path).await.unwrap().into_split();
+        Self { input: BufReader::new(input), output }
+    }
+
+    async fn write(&mut self, bytes: impl AsRef<[u8]>) {
+        self.output.write_all(bytes.as_ref()).await.unwrap();
+    }
+
+    async fn ask(&mut self, id: u64, method: &str, params: Value) {
+        let call = json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params});
+        self.write(format!("{call}\n")).await;
+    }
+
+    async fn line(&mut self) -> Value {
+        let mut line = String::new();
+        let read = tokio::time::timeout(Duration::from_secs(20), self.input.read_line(&mut line));
+        assert_ne!(read.await.expect("an answer").unwrap(), 0, "the connection was closed");
+        serde_json::from_str(&line).unwrap()
+    }
+
+    async fn call(&mut self, method: &str, params: Value) -> Value {
+        self.ask(1, method, params).await;
+        self.line().await
+    }
+
+    /// The next event, without its subscription.
+    async fn event(&mut self) -> Value {
+        let mut line = self.line().await;
+        assert_eq!(line["method"], "event", "{line}");
+        line["params"]["result"].take()
+    }
+
+    async fn rest(mut self) -> String {
+        let mut rest = String::new();
+        self.input.read_to_string(&mut rest).await.unwrap();
+        rest
+    }
+}
+
+fn kind(answer: &Value) -> &str {
+    answer["error"]["data"]["kind"].as_str().unwrap_or("no error")
+}
+
+#[tokio::test]
+async fn hello_names_the_version_and_refuses_another() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    let answer = script.call("hello", json!({"api": "1", "client": "test/1"})).await;
+    assert_eq!(answer["result"]["api"], "1");
+    let answer = script.call("hello", json!({"api": "2", "client": "test/1"})).await;
+    assert_eq!((kind(&answer), answer["error"]["code"].as_i64()), ("version_mismatch", Some(1024)));
+}
+
+#[tokio::test]
+async fn a_parameter_that_is_wrong_is_named() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    for (method, params, path) in [
+        ("msg.send", json!({"to": "@bob", "text": "hi", "colour": 1}), "colour"),
+        ("msg.send", json!({"to": "@bob"}), "text"),
+        ("msg.send", json!({"to": "bob", "text": "hi"}), "to"),
+        ("msg.send", json!({"to": "@bob", "text": 7}), "text"),
+        ("msg.send", json!(["@bob", "hi"]), "params"),
+        ("user.lookup", json!({"users": ["bob", "no/body"]}), "users[1]"),
+        ("identity.accept", json!({"user": "bob", "fingerprint": "00".repeat(32), "head": {"seq": 0}}), "head.hash"),
+        ("net.kick", json!({"hard": true}), "hard"),
+        ("events.subscribe", json!({"from": "yesterday"}), "from"),
+        ("events.subscribe", json!({"types": ["message.new", "message.nwe"]}), "types[1]"),
+    ] {
+        let answer = script.call(method, params.clone()).await;
+        assert_eq!(answer["error"]["code"], -32602, "{method} {params}: {answer}");
+        assert_eq!(answer["error"]["data"]["path"], path, "{method} {params}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_and_the_connection_lives_on() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    let deep = "[".repeat(100_000) + &"]".repeat(100_000);
+    let deep_params = format!(
+        r#"{{"jsonrpc":"2.0","id":1,"method":"msg.send","params":{{"to":{}1{}}}}}"#,
+        "[".repeat(50_000),
+        "]".repeat(50_000)
+    );
+    let corpus: Vec<(Vec<u8>, &str)> = vec![
+        (b"\xff\xfe{}".to_vec(), "parse"),
+        (b"{".to_vec(), "parse"),
+        (br#"{"jsonrpc":"2.0","id":1,"method":"#.to_vec(), "parse"),
+        (b"nonsense".to_vec(), "parse"),
+        (b"{} {}".to_vec(), "parse"),
+        (b"[".to_vec(), "parse"),
+        (br#""\ud800""#.to_vec(), "invalid_request"),
+        (b"42".to_vec(), "invalid_request"),
+        (b"{}".to_vec(), "invalid_request"),
+        (br#"{"jsonrpc":"1.0","id":1,"method":"net.kick"}"#.to_vec(), "invalid_request"),
+        (br#"{"jsonrpc":"2.0","id":1.5,"method":"net.kick"}"#.to_vec(), "invalid_request"),
+        (br#"{"jsonrpc":"2.0","id":{},"method":"net.kick"}"#.to_vec(), "invalid_request"),
+        (br#"{"jsonrpc":"2.0","id":1,"id":2,"method":"net.kick"}"#.to_vec(), "invalid_request"),
+        (br#"{"jsonrpc":"2.0","id":1e999,"method":"net.kick"}"#.to_vec(), "invalid_request"),
+        (br#"{"jsonrpc":"2.0","id":99999999999999999999999,"method":"net.kick"}"#.to_vec(), "invalid_request"),
+        (br#"{"jsonrpc":"2.0","id":1,"method":"net.kik"}"#.to_vec(), "unknown_method"),
+        (
+            br#"{"jsonrpc":"2.0","id":1,"method":"msg.send","params":{"to":"@bob","to":"@eve","text":"hi"}}"#.to_vec(),
+            "invalid_params",
+        ),
+        (br#"{"jsonrpc":"2.0","id":1,"method":"events.subscribe","params":{"from":1e400}}"#.to_vec(), "invalid_params"),
+        (b"[]".to_vec(), "invalid_request"),
+        (deep.into_bytes(), "no error"),
+        (deep_params.into_bytes(), "invalid_params"),
+    ];
+    for (line, expected) in corpus {
+        script.write([line.as_slice(), b"\n"].concat()).await;
+        let answer = script.line().await;
+        let shown = String::from_utf8_lossy(&line[..line.len().min(80)]).into_owned();
+        if expected == "no error" {
+            assert_eq!(kind(&answer[0]), "invalid_request", "{shown}: {answer}");
+        } else {
+            assert_eq!(kind(&answer), expected, "{shown}: {answer}");
+        }
+    }
+    assert_eq!(script.call("net.kick", json!({})).await["result"], json!({}));
+}
+
+#[tokio::test]
+async fn notifications_and_blank_lines_are_never_answered() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    let said = r#"{"jsonrpc":"2.0","method":"msg.send","params":{"to":"@bob","text":"hi"}}"#;
+    script.write(format!("\n\r\n   \n{said}\n")).await;
+    assert_eq!(script.call("net.kick", json!({})).await["id"], 1);
+    assert!(served.fake.state().messages.is_empty());
+}
+
+#[tokio::test]
+async fn batches_hold_one_to_a_hundred_calls() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    for (count, answers) in [(1, 1), (100, 100), (101, 0)] {
+        let calls: Vec<_> = (0..count).map(|id| json!({"jsonrpc": "2.0", "id": id, "method": "net.kick"})).collect();
+        script.write(format!("{}\n", Value::from(calls))).await;
+        let answer = script.line().await;
+        assert_eq!(answer.as_array().map_or(0, Vec::len), answers, "{answer}");
+        assert!(answers > 0 || kind(&answer) == "invalid_request");
+    }
+}
+
+#[tokio::test]
+async fn a_batch_answers_each_of_its_calls() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    script
+        .write(concat!(
+            r#"[{"jsonrpc":"2.0","id":1,"method":"net.kick"},7,{"jsonrpc":"2.0","method":"net.kick"},"#,
+            r#"{"jsonrpc":"2.0","id":2,"method":"nope"},{"jsonrpc":"2.0","id":3,"method":"events.subscribe"}]"#,
+            "\n"
+        ))
+        .await;
+    let answer = script.line().await;
+    let kinds: Vec<_> = answer.as_array().unwrap().iter().map(kind).collect();
+    assert_eq!(kinds, ["no error", "invalid_request", "unknown_method", "invalid_request"]);
+}
+
+#[tokio::test]
+async fn a_line_too_long_is_refused_and_skipped() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    let mut long = vec![b'x'; MAX_LINE_BYTES + 1];
+    long.push(b'\n');
+    script.write(&long).await;
+    let answer = script.line().await;
+    assert_eq!((kind(&answer), answer["error"]["code"].as_i64()), ("frame_too_large", Some(1033)));
+    let text = "y".repeat(60 * 1024);
+    assert_eq!(script.call("msg.send", json!({"to": "@bob", "text": text})).await["result"]["chat"], "@bob");
+}
+
+#[tokio::test]
+async fn a_thousand_pipelined_sends_keep_their_order() {
+    let served = serve();
+    let script = Script::connect(&served).await;
+    let Script { mut input, mut output } = script;
+    let writer = tokio::spawn(async move {
+        for id in 0..1000_u64 {
+            let params = json!({"to": "@bob", "text": id.to_string()});
+            let call = json!({"jsonrpc": "2.0", "id": id, "method": "msg.send", "params": params});
+            output.write_all(format!("{call}\n").as_bytes()).await.unwrap();
+        }
+        output
+    });
+    let mut answered = 0;
+    let mut line = String::new();
+    while answered < 1000 {
+        line.clear();
+        input.read_line(&mut line).await.unwrap();
+        answered += 1;
+    }
+    drop(writer.await.unwrap());
+    let texts: Vec<_> =
+        served.fake.state().messages.iter().map(|message| message.text.parse::<u64>().unwrap()).collect();
+    assert_eq!(texts, (0..1000).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_call_that_waits_holds_up_no_other() {
+    let served = serve();
+    let closed = served.fake.gate.acquire().await.unwrap();
+    let mut script = Script::connect(&served).await;
+    script.ask(1, "presence.list", json!({})).await;
+    script.ask(2, "net.kick", json!({})).await;
+    assert_eq!(script.line().await["id"], 2);
+    drop(closed);
+    assert_eq!(script.line().await["id"], 1);
+}
+
+#[tokio::test]
+async fn half_close_finishes_the_calls_in_flight() {
+    let served = serve();
+    let closed = served.fake.gate.acquire().await.unwrap();
+    let mut script = Script::connect(&served).await;
+    script.ask(1, "presence.list", json!({})).await;
+    script.write(r#"{"jsonrpc":"2.0","id":2,"method":"net.kick"}"#).await;
+    script.output.shutdown().await.unwrap();
+    assert_eq!(script.line().await["id"], 2, "a last line needs no newline");
+    drop(closed);
+    assert_eq!(script.line().await["id"], 1);
+    assert_eq!(script.rest().await, "");
+}
+
+#[tokio::test]
+async fn events_are_replayed_from_the_place_asked_for_and_then_live() {
+    let served = serve();
+    for number in 1..=100 {
+        served.fake.append(None, &nothing_much(number));
+    }
+    let mut script = Script::connect(&served).await;
+    let subscription = script.call("events.subscribe", json!({"from": 90})).await["result"].clone();
+    assert!(subscription.is_string());
+    for seq in 91..=100 {
+        let event = script.event().await;
+        assert_eq!((event["seq"].as_u64(), event["replayed"].as_bool()), (Some(seq), Some(true)));
+    }
+    served.fake.append(None, &nothing_much(101));
+    let event = script.event().await;
+    assert_eq!((event["seq"].as_u64(), event["replayed"].as_bool()), (Some(101), Some(false)));
+    let ended = script.call("events.unsubscribe", json!({"subscription": subscription})).await;
+    assert_eq!(ended["result"], true);
+    served.fake.append(None, &nothing_much(102));
+    assert_eq!(script.call("net.kick", json!({})).await["id"], 1, "nothing comes after the end");
+}
+
+#[tokio::test]
+async fn trimmed_history_is_announced_and_a_cursor_ahead_is_refused() {
+    let served = serve();
+    for number in 1..=10 {
+        served.fake.append(None, &nothing_much(number));
+    }
+    served.fake.trim(5);
+    let mut script = Script::connect(&served).await;
+    script.call("events.subscribe", json!({"from": 2})).await;
+    let gap = script.event().await;
+    assert_eq!((&gap["type"], &gap["data"]), (&json!("gap"), &json!({"from": 3, "to": 5})));
+    assert_eq!(script.event().await["seq"], 6);
+    let mut script = Script::connect(&served).await;
+    script.call("events.subscribe", json!({"from": "start"})).await;
+    assert_eq!(script.event().await["seq"], 6, "the start is the oldest that is kept");
+    let mut script = Script::connect(&served).await;
+    assert_eq!(kind(&script.call("events.subscribe", json!({"from": 11})).await), "cursor_trimmed");
+}
+
+#[tokio::test]
+async fn a_subscription_hears_what_it_asked_for() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    let wanted = json!({"types": ["message.new", "presence"], "chats": ["@bob"], "include_self": false});
+    script.call("events.subscribe", wanted).await;
+    served.fake.append(None, &nothing_much(1));
+    served.fake.receive("carol", "not this");
+    served.fake.say(&EventBody::Presence(PresenceChanged { online: vec![user("bob")], offline: vec![] }));
+    let presence = script.event().await;
+    assert_eq!((&presence["type"], &presence["seq"]), (&json!("presence"), &Value::Null));
+    script.ask(2, "msg.send", json!({"to": "@bob", "text": "nor this"})).await;
+    assert_eq!(script.line().await["id"], 2);
+    served.fake.receive("bob", "but this");
+    assert_eq!(script.event().await["data"]["text"], "but this");
+}
+
+#[tokio::test]
+async fn a_subscriber_that_stops_reading_delays_nobody_and_misses_nothing() {
+    let served = serve();
+    let mut stalled = Script::connect(&served).await;
+    stalled.call("events.subscribe", json!({})).await;
+    let mut other = Script::connect(&served).await;
+    other.call("events.subscribe", json!({})).await;
+    let text = "z".repeat(8 * 1024);
+    for number in 0..500 {
+        served.fake.receive("bob", &format!("{number} {text}"));
+        let event = other.event().await;
+        assert!(event["data"]["text"].as_str().unwrap().starts_with(&format!("{number} ")));
+    }
+    for seq in 1..=500_u64 {
+        assert_eq!(stalled.event().await["seq"], seq);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_quiet_subscription_hears_a_heartbeat() {
+    let served = serve();
+    served.fake.append(None, &nothing_much(1));
+    let mut script = Script::connect(&served).await;
+    script.call("events.subscribe", json!({})).await;
+    let begun = tokio::time::Instant::now();
+    let mut line = String::new();
+    script.input.read_line(&mut line).await.unwrap();
+    let event: Value = serde_json::from_str(&line).unwrap();
+    assert_eq!(event["params"]["result"]["type"], "heartbeat");
+    assert_eq!(event["params"]["result"]["data"], json!({"seq": 1}));
+    assert!(begun.elapsed() >= Duration::from_secs(29));
+}
+
+#[tokio::test]
+async fn subscriptions_are_bounded_and_their_places_come_back() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    let mut last = Value::Null;
+    for _ in 0..16 {
+        last = script.call("events.subscribe", json!({})).await["result"].take();
+    }
+    assert_eq!(kind(&script.call("events.subscribe", json!({})).await), "too_many_subscriptions");
+    // As jsonrpsee's own client says it.
+    assert_eq!(script.call("events.unsubscribe", json!([last])).await["result"], true);
+    assert_eq!(script.call("events.unsubscribe", json!([last])).await["result"], false);
+}
+
+#[tokio::test]
+async fn a_page_of_long_messages_is_cut_to_fit_its_line() {
+    let served = serve();
+    for number in 0..40 {
+        served.fake.receive("bob", &format!("{number} {}", "z".repeat(60_000)));
+    }
+    let mut script = Script::connect(&served).await;
+    let page = script.call("msg.list", json!({"to": "@bob"})).await["result"].take();
+    let texts: Vec<_> = page["messages"].as_array().unwrap().iter().map(|m| m["text"].as_str().unwrap()).collect();
+    assert!(texts.len() > 10 && texts.len() < 40, "{}", texts.len());
+    assert!(texts.last().unwrap().starts_with("39 "), "the newest stay");
+    assert_eq!(page["more"], true);
+}
+
+#[tokio::test]
+async fn shutdown_answers_its_caller_sends_the_last_events_and_removes_the_socket() {
+    let mut served = serve();
+    let mut listener = Script::connect(&served).await;
+    listener.call("events.subscribe", json!({})).await;
+    let mut script = Script::connect(&served).await;
+    served.fake.append(Some(&Target::Room), &nothing_much(1));
+    assert_eq!(script.call("daemon.shutdown", json!({})).await["result"], json!({}));
+    (&mut served.task).await.unwrap();
+    assert_eq!(listener.event().await["seq"], 1);
+    assert_eq!(listener.rest().await, "");
+    assert!(!served.path.exists());
+}
+
+#[tokio::test]
+async fn the_typed_client_speaks_with_it() {
+    use chat_protocol::rpc::client::{CallError, Client};
+    use chat_protocol::rpc::types::{EventsSubscribe, MsgSend, Since, SinceWord};
+    let served = serve();
+    let client = Client::connect(&served.path).await.unwrap();
+    let mut events = client.events(EventsSubscribe::everything(Since::Word(SinceWord::Now))).await.unwrap();
+    let mut send = MsgSend {
+        to: "@bob".parse().unwrap(),
+        text: "hi".to_owned(),
+        client_id: Some("k".to_owned()),
+        require_online: None,
+    };
+    let first = client.call(&send).await.unwrap();
+    let again = client.call(&send).await.unwrap();
+    assert_eq!((first.id, first.duplicate, again.duplicate), (again.id, false, true));
+    let Some(EventBody::MessageNew(message)) = events.next().await.unwrap().unwrap().body() else {
+        panic!("no message")
+    };
+    assert_eq!((message.id, message.state), (first.id, Some(MessageState::Queued)));
+    send = MsgSend { to: "@nobody".parse().unwrap(), client_id: None, ..send };
+    let Err(CallError::Refused(error)) = client.call(&send).await else { panic!("nobody got it") };
+    assert_eq!(error.kind, chat_protocol::rpc::Kind::NotFound);
+    served.fake.stop.cancel();
+    assert!(events.next().await.unwrap().is_none());
+}

@@ -1,0 +1,357 @@
+//! A daemon without network, keys or disk behind a real socket: what callers see of one.
+
+#![allow(unreachable_pub, dead_code, reason = "shared by the tests of chatd and chatctl")]
+
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use chat_protocol::ids::{DeviceId, Fingerprint, HeadHash, MessageId, Username};
+use chat_protocol::rpc::events::{StatusChanged, Synced};
+use chat_protocol::rpc::types::*;
+use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError, Target};
+use chatd::api::{Answer, Api, EventPage};
+use chatd::dirs::DataDir;
+use tokio::sync::{Semaphore, broadcast, watch};
+use tokio_util::sync::CancellationToken;
+
+/// The only password the fake accepts.
+pub const PASSWORD: &str = "correct horse battery";
+/// When everything happens.
+pub const NOW: u64 = 1_700_000_000_000;
+
+#[derive(Default)]
+pub struct State {
+    pub log: Vec<Event>,
+    pub oldest: u64,
+    pub messages: Vec<Message>,
+    keys: HashMap<String, Sent>,
+    pub online: HashSet<String>,
+    /// Every secret that arrived.
+    pub secrets: Vec<String>,
+    pub logged_in: bool,
+}
+
+pub struct Fake {
+    state: Mutex<State>,
+    newest: watch::Sender<u64>,
+    volatile: broadcast::Sender<Event>,
+    /// `presence.list` waits for a permit and gives it back.
+    pub gate: Semaphore,
+    pub stop: CancellationToken,
+}
+
+pub fn user(name: &str) -> Username {
+    name.parse().unwrap()
+}
+
+impl Fake {
+    pub fn new() -> Arc<Self> {
+        let state = State { oldest: 1, logged_in: true, ..State::default() };
+        Arc::new(Self {
+            state: Mutex::new(state),
+            newest: watch::Sender::new(0),
+            volatile: broadcast::Sender::new(16),
+            gate: Semaphore::new(1),
+            stop: CancellationToken::new(),
+        })
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    /// Appends to the durable log, as a commit would.
+    pub fn append(&self, chat: Option<&Target>, body: &EventBody) {
+        let mut state = self.state();
+        let seq = state.oldest + state.log.len() as u64;
+        state.log.push(Event::durable(seq, NOW, chat.map(ChatId::from), body));
+        drop(state);
+        self.newest.send_replace(seq);
+    }
+
+    pub fn say(&self, body: &EventBody) {
+        self.volatile.send(Event::volatile(NOW, None, body)).unwrap();
+    }
+
+    /// Forgets the oldest events.
+    pub fn trim(&self, count: usize) {
+        let mut state = self.state();
+        state.log.drain(..count);
+        state.oldest += count as u64;
+    }
+
+    /// A message arrives.
+    pub fn receive(&self, from: &str, text: &str) -> MessageId {
+        let target = Target::User(user(from));
+        self.store(&target, from, text, None)
+    }
+
+    /// A message is said in the room.
+    pub fn overhear(&self, from: &str, text: &str) -> MessageId {
+        self.store(&Target::Room, from, text, None)
+    }
+
+    pub fn moved(&self, id: MessageId, state: MessageState) {
+        let moved = StatusChanged { id, state, user: None, error: None };
+        self.append(None, &EventBody::MessageStatus(moved));
+    }
+
+    fn store(&self, chat: &Target, from: &str, text: &str, state: Option<MessageState>) -> MessageId {
+        let number = self.state().messages.len() as u128 + 1;
+        let id = number.to_be_bytes();
+        let message = Message {
+            id: MessageId::new(id),
+            chat: ChatId::from(chat),
+            from: user(from),
+            outgoing: state.is_some(),
+            text: text.to_owned(),
+            sent_ms: NOW,
+            stored_ms: NOW,
+            state,
+            late: false,
+            client_id: None,
+        };
+        self.state().messages.push(message.clone());
+        self.append(Some(chat), &EventBody::MessageNew(message));
+        MessageId::new(id)
+    }
+
+    fn enter(&self, user: Username, password: Answer<PasswordFrom>, door: Answer<Option<Door>>) -> Answer<Entered> {
+        if let Some(Door::Invite(invite)) = door? {
+            self.state().secrets.push(invite.expose().to_owned());
+        }
+        let PasswordFrom::Given(password) = password? else {
+            return Err(RpcError::invalid("password_file", "not here"));
+        };
+        self.state().secrets.push(password.expose().to_owned());
+        if password.expose() != PASSWORD {
+            return Err(RpcError::new(Kind::BadCredentials, "wrong user or password"));
+        }
+        self.state().logged_in = true;
+        Ok(Entered {
+            state: EnteredState::Ready,
+            user,
+            device_id: DeviceId::new([2; 16]),
+            fingerprint: Fingerprint::new([3; 32]),
+            digits: None,
+        })
+    }
+
+    fn peer(&self, user: Username) -> PeerIdentity {
+        PeerIdentity { user, state: IdentityState::Tofu, safety_number: Some("12345 ".repeat(12)), seen: Vec::new() }
+    }
+}
+
+#[async_trait]
+impl Api for Fake {
+    async fn daemon_info(&self) -> Answer<DaemonInfoAnswer> {
+        Ok(DaemonInfoAnswer {
+            version: "0.1.0".to_owned(),
+            api: "1".to_owned(),
+            profile: "default".to_owned(),
+            data_dir: "/data".to_owned(),
+            socket: "/data/chat.sock".to_owned(),
+            pid: 7,
+            uptime_ms: 1_000,
+            limits: DaemonLimits::current(),
+            features: Vec::new(),
+        })
+    }
+
+    async fn daemon_health(&self) -> Answer<Health> {
+        let connection = Connection {
+            state: ConnectionState::Online,
+            since_ms: NOW,
+            server: Some("chat.example:8897".to_owned()),
+            last_rx_ms: None,
+            rtt_ms: Some(12),
+            reason: None,
+            next_retry_ms: None,
+        };
+        let outbox = OutboxHealth { queued: 0, failed: 0 };
+        Ok(Health { live: true, ready: true, connection, outbox, store: StoreHealth { bytes: 4096, locked: false } })
+    }
+
+    async fn daemon_shutdown(&self) -> Answer<Done> {
+        self.stop.cancel();
+        Ok(Done {})
+    }
+
+    async fn net_kick(&self) -> Answer<Done> {
+        Ok(Done {})
+    }
+
+    async fn account_register(&self, params: AccountRegister) -> Answer<Entered> {
+        if params.user.as_str() == "taken" {
+            return Err(RpcError::new(Kind::AlreadyExists, "that name is taken"));
+        }
+        self.enter(params.user.clone(), params.password(), params.door())
+    }
+
+    async fn account_login(&self, params: AccountLogin) -> Answer<Entered> {
+        self.enter(params.user.clone(), params.password(), params.door())
+    }
+
+    async fn account_status(&self) -> Answer<AccountStatusAnswer> {
+        let logged_in = self.state().logged_in;
+        Ok(AccountStatusAnswer {
+            state: if logged_in { AccountState::Ready } else { AccountState::None },
+            user: logged_in.then(|| user("alice")),
+            server: logged_in.then(|| "chat.example:8897".to_owned()),
+            device_id: logged_in.then(|| DeviceId::new([2; 16])),
+            fingerprint: logged_in.then(|| Fingerprint::new([3; 32])),
+            reset_at_ms: None,
+        })
+    }
+
+    async fn account_logout(&self, _: AccountLogout) -> Answer<Done> {
+        self.state().logged_in = false;
+        Ok(Done {})
+    }
+
+    async fn account_password(&self, params: AccountPassword) -> Answer<Done> {
+        let mut state = self.state();
+        state.secrets.extend([params.old.expose().to_owned(), params.new.expose().to_owned()]);
+        if params.old.expose() == PASSWORD { Ok(Done {}) } else { Err(Kind::BadCredentials.into()) }
+    }
+
+    async fn account_reset(&self, _: AccountReset) -> Answer<ResetAnswer> {
+        Ok(ResetAnswer { state: ResetProgress::Waiting, at_ms: Some(NOW) })
+    }
+
+    async fn account_reset_cancel(&self) -> Answer<Done> {
+        Ok(Done {})
+    }
+
+    async fn presence_list(&self) -> Answer<PresenceAnswer> {
+        let _open = self.gate.acquire().await.unwrap();
+        let mut names: Vec<String> = self.state().online.iter().cloned().collect();
+        names.sort();
+        let users = names.iter().map(|name| PresentUser { user: user(name), me: name == "alice" }).collect();
+        Ok(PresenceAnswer { users })
+    }
+
+    async fn user_lookup(&self, params: UserLookup) -> Answer<LookupAnswer> {
+        let info = |user: Username| UserInfo { exists: user.as_str() == "bob", user, online: false, fingerprint: None };
+        Ok(LookupAnswer { users: params.users.into_iter().map(info).collect() })
+    }
+
+    async fn identity_self(&self) -> Answer<OwnIdentity> {
+        Ok(OwnIdentity {
+            user: user("alice"),
+            fingerprint: Fingerprint::new([3; 32]),
+            head: LogHead { seq: 0, hash: HeadHash::new([4; 32]) },
+            device_id: DeviceId::new([2; 16]),
+        })
+    }
+
+    async fn identity_get(&self, params: IdentityGet) -> Answer<PeerIdentity> {
+        Ok(self.peer(params.user))
+    }
+
+    async fn identity_accept(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
+        Ok(self.peer(params.user))
+    }
+
+    async fn chat_open(&self, params: ChatOpen) -> Answer<OpenedChat> {
+        Ok(OpenedChat { chat: ChatId::from(&params.to), devices: Vec::new(), identity: IdentityState::Tofu })
+    }
+
+    async fn chat_list(&self, _: ChatList) -> Answer<ChatPage> {
+        Ok(ChatPage { chats: Vec::new(), cursor: None })
+    }
+
+    async fn chat_get(&self, _: ChatGet) -> Answer<Chat> {
+        Err(Kind::NotFound.into())
+    }
+
+    async fn chat_mark_read(&self, params: ChatMarkRead) -> Answer<MarkedRead> {
+        Ok(MarkedRead { chat: ChatId::from(&params.to), unread: 0 })
+    }
+
+    async fn msg_send(&self, params: MsgSend) -> Answer<Sent> {
+        if let Target::User(name) = &params.to {
+            match name.as_str() {
+                "nobody" => return Err(RpcError::new(Kind::NotFound, "there is no user nobody")),
+                "changed" => return Err(RpcError::new(Kind::IdentityChanged, "the identity of @changed has changed")),
+                _ => {}
+            }
+        }
+        let known = params.client_id.as_ref().and_then(|key| self.state().keys.get(key).cloned());
+        if let Some(sent) = known {
+            return Ok(Sent { duplicate: true, ..sent });
+        }
+        let id = self.store(&params.to, "alice", &params.text, Some(MessageState::Queued));
+        let sent = Sent { id, chat: ChatId::from(&params.to), state: MessageState::Queued, duplicate: false };
+        if let Some(key) = params.client_id {
+            self.state().keys.insert(key, sent.clone());
+        }
+        Ok(sent)
+    }
+
+    async fn msg_get(&self, params: MsgGet) -> Answer<Message> {
+        let found = self.state().messages.iter().find(|message| message.id == params.id).cloned();
+        found.ok_or(Kind::NotFound.into())
+    }
+
+    async fn msg_list(&self, params: MsgList) -> Answer<MessagePage> {
+        let chat = ChatId::from(&params.to);
+        let messages: Vec<_> = self.state().messages.iter().filter(|message| message.chat == chat).cloned().collect();
+        Ok(MessagePage { messages, more: false })
+    }
+
+    async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus> {
+        Ok(MessageStatus { id: params.id, state: MessageState::Queued, recipients: Vec::new() })
+    }
+
+    fn newest_event(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    async fn events_after(&self, seq: u64, max: usize) -> Answer<EventPage> {
+        let state = self.state();
+        let behind = state.log.iter().filter(|event| event.seq.unwrap_or(0) > seq);
+        Ok(EventPage { events: behind.take(max).cloned().collect(), oldest_seq: state.oldest })
+    }
+
+    fn volatile(&self) -> broadcast::Receiver<Event> {
+        self.volatile.subscribe()
+    }
+}
+
+/// An event of no consequence.
+pub fn nothing_much(number: u64) -> EventBody {
+    EventBody::SyncDone(Synced { replayed: number })
+}
+
+/// A served socket; it ends with this value.
+pub struct Served {
+    pub fake: Arc<Fake>,
+    pub path: PathBuf,
+    pub task: tokio::task::JoinHandle<()>,
+    _dir: tempfile::TempDir,
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        self.fake.stop.cancel();
+    }
+}
+
+/// Serves a fake on a socket of its own; it listens once this returns.
+pub fn serve() -> Served {
+    let dir = tempfile::tempdir().unwrap();
+    let data = dir.path().join("data");
+    let path = data.join("chat.sock");
+    let lock = DataDir::open(&data).unwrap().lock().unwrap();
+    let (listener, bound) = chatd::rpc::bind(&path, &lock).unwrap();
+    let fake = Fake::new();
+    let (api, stop) = (Arc::clone(&fake), fake.stop.clone());
+    let task = tokio::spawn(async move {
+        chatd::rpc::serve(listener, api, stop).await;
+        drop((bound, lock));
+    });
+    Served { fake, path, task, _dir: dir }
+}
