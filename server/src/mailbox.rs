@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::server::{Accepted, Code, Push, Refusal, RoomPosted};
+use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
 use crate::counters::Counters;
@@ -121,15 +122,14 @@ impl Desk {
                 Job::Post { post, answer } => posts.push((post, answer)),
             }
         }
-        if !rows.is_empty() {
-            self.commit_submits(rows, pending).await;
-        }
-        for (post, answer) in posts {
-            self.commit_post(post, answer).await;
-        }
+        // at once, so that a store which groups writes makes one transaction of both
+        tokio::join!(self.commit_submits(rows, pending), self.commit_posts(posts));
     }
 
     async fn commit_submits(&self, rows: Vec<SubmitRow>, pending: Vec<Pending>) {
+        if rows.is_empty() {
+            return;
+        }
         self.counters.committed();
         match self.store.commit_submits(rows, self.quota).await {
             Ok(outcomes) => {
@@ -178,17 +178,24 @@ impl Desk {
         }
     }
 
-    async fn commit_post(&self, post: NewPost, answer: Answer<RoomPosted>) {
-        self.counters.committed();
-        match self.store.room_post(post).await {
-            Ok(Posted::New(post)) => {
-                answer(Ok(RoomPosted { room_seq: post.room_seq, at: post.at }));
-                self.router.everybody(&Push::Room(post));
-            }
-            Ok(Posted::Repeated { room_seq, at }) => answer(Ok(RoomPosted { room_seq, at })),
-            Ok(Posted::Missing) => answer(Err(Code::ApprovalRequired.into())),
-            Err(error) => answer(Err(store_failed("room post", &error))),
+    async fn commit_posts(&self, posts: Vec<(NewPost, Answer<RoomPosted>)>) {
+        let (posts, answers): (Vec<_>, Vec<_>) = posts.into_iter().unzip();
+        let outcomes = join_all(posts.into_iter().map(|post| self.store.room_post(post))).await;
+        let mut fresh = Vec::new();
+        for (outcome, answer) in outcomes.into_iter().zip(answers) {
+            answer(match outcome {
+                Ok(Posted::New(post)) => {
+                    let posted = RoomPosted { room_seq: post.room_seq, at: post.at };
+                    fresh.push(post);
+                    Ok(posted)
+                }
+                Ok(Posted::Repeated { room_seq, at }) => Ok(RoomPosted { room_seq, at }),
+                Ok(Posted::Missing) => Err(Code::ApprovalRequired.into()),
+                Err(error) => Err(store_failed("room post", &error)),
+            });
         }
+        fresh.sort_by_key(|post| post.room_seq);
+        fresh.into_iter().for_each(|post| self.router.everybody(&Push::Room(post)));
     }
 }
 

@@ -1,0 +1,297 @@
+//! Becoming somebody: registration, enrolment, login, reset; and changing what proves it.
+//!
+//! A password is looked at only after its attempt was counted, and an unknown user costs the same
+//! hash as a wrong password and gets the same answer. What a device signed is bound to this connection
+//! and this server, so nothing that was recorded or relayed is worth anything here.
+
+use std::time::Instant;
+
+use chat_protocol::crypto::kdf::sha256;
+use chat_protocol::ids::{DeviceId, Head, Username};
+use chat_protocol::limits::MAX_WAITING_DEVICES;
+use chat_protocol::message::Done;
+use chat_protocol::message::client::{ChangePassword, Enrol, LogAppend, Login, Password, Register, Reset, UserHead};
+use chat_protocol::message::server::{Code, LogGrew, Push, Refusal, ResetNotice};
+use chat_protocol::time::Timestamp;
+
+use super::proof::{self, Newcomer};
+use super::{Guest, Ready, bad_request};
+use crate::clock;
+use crate::config::Registration;
+use crate::counters::Closed;
+use crate::limits::Source;
+use crate::mailbox::{busy, store_failed};
+use crate::password;
+use crate::serve::Shared;
+use crate::store::{
+    Account, AppendEntry, Creation, DeviceState, LogWrite, NewAccount, NewDevice, PasswordHash, PendingReset,
+    StoreError, StoredDevice, Waiting,
+};
+
+/// What an enrolment leads to.
+pub(super) enum Enrolment {
+    /// The device is active.
+    Active(Username, DeviceId),
+    /// The account has a log, standing there: one of its devices must approve.
+    Waits(Head),
+}
+
+/// What a reset leads to.
+pub(super) enum ResetOutcome {
+    /// The new log stands and its device is active.
+    Done(Username, DeviceId),
+    /// Ask again then.
+    Waits(Timestamp),
+}
+
+fn failed(error: StoreError) -> Refusal {
+    store_failed("account", &error)
+}
+
+fn too_many_waiting() -> Refusal {
+    Code::RateLimited.into()
+}
+
+impl Guest {
+    /// Creates an account. Every try counts, because every answer tells whether a name is taken.
+    pub(super) async fn register(&self, ask: Register) -> Result<Done, Refusal> {
+        let shared = &self.shared;
+        ask.password.check().map_err(|_| bad_request())?;
+        shared.limits.registrations.check(&self.source)?;
+        let invite = match (shared.config.registration, ask.invite) {
+            (Registration::Open, _) => None,
+            (Registration::Invite, Some(token)) => Some(sha256(&token)),
+            (Registration::Invite, None) => return Err(Code::Denied.into()),
+        };
+        let hash = new_hash(shared, ask.password).await?;
+        let new = NewAccount { user: ask.user, hash, invite, at: clock::now() };
+        match shared.store.create_account(new).await.map_err(failed)? {
+            Creation::Created => Ok(Done {}),
+            Creation::Exists => Err(Code::Exists.into()),
+            Creation::InviteRefused => Err(Code::Denied.into()),
+        }
+    }
+
+    /// Verifies the device's signature. An unknown device, another's device and a wrong signature are one answer.
+    pub(super) async fn login(&self, ask: &Login) -> Result<(), Refusal> {
+        let stored = self.shared.store.device(ask.device).await.map_err(failed)?;
+        let stored = stored.filter(|device| device.user == ask.user).ok_or(Code::Denied)?;
+        let (binding, signature, state) = (self.binding, ask.signature.clone(), stored.state);
+        let job = move || proof::login(&binding, &stored, &signature);
+        self.shared.signatures.run(job).await.map_err(|_| busy())??;
+        match state {
+            DeviceState::Active => Ok(()),
+            DeviceState::Waiting => Err(Code::ApprovalRequired.into()),
+            DeviceState::Revoked | DeviceState::Replaced => Err(Code::Denied.into()),
+        }
+    }
+
+    /// Makes a device known: active when its genesis is the first one, else waiting for approval.
+    pub(super) async fn enrol(&self, ask: Enrol) -> Result<Enrolment, Refusal> {
+        check_password(&self.shared, self.source, &ask.user, ask.password).await?;
+        let (binding, user) = (self.binding, ask.user);
+        let job = move || proof::newcomer(&binding, user, ask.cert, &ask.signature, ask.genesis);
+        let newcomer = self.shared.signatures.run(job).await.map_err(|_| busy())??;
+        match newcomer.clone().into_log(clock::now()) {
+            Some(log) => match self.shared.store.begin_log(log).await.map_err(failed)? {
+                LogWrite::Written => Ok(Enrolment::Active(newcomer.user, newcomer.device)),
+                LogWrite::Stale(head) => self.wait_for_approval(newcomer, head).await,
+                LogWrite::Missing => Err(Code::Denied.into()),
+            },
+            None => {
+                let head = head_of(&self.shared, &newcomer.user).await?.ok_or_else(bad_request)?;
+                self.wait_for_approval(newcomer, head).await
+            }
+        }
+    }
+
+    async fn wait_for_approval(&self, newcomer: Newcomer, head: Head) -> Result<Enrolment, Refusal> {
+        let Newcomer { user, device, cert, .. } = newcomer;
+        let new = NewDevice { user: user.clone(), device, cert, at: clock::now() };
+        let most = u32::try_from(MAX_WAITING_DEVICES).unwrap_or(u32::MAX);
+        match self.shared.store.add_waiting_device(new, most).await.map_err(failed)? {
+            Waiting::Waits => Ok(Enrolment::Waits(head)),
+            Waiting::Known(DeviceState::Active) => Ok(Enrolment::Active(user, device)),
+            Waiting::Known(_) | Waiting::Missing => Err(Code::Denied.into()),
+            Waiting::TooMany => Err(too_many_waiting()),
+        }
+    }
+
+    /// Starts an account again whose devices are lost, after a time in which any of them can object.
+    pub(super) async fn reset(&self, ask: Reset) -> Result<ResetOutcome, Refusal> {
+        check_password(&self.shared, self.source, &ask.user, ask.password).await?;
+        let head = head_of(&self.shared, &ask.user).await?.ok_or(Code::NotFound)?;
+        let (binding, user) = (self.binding, ask.user);
+        if ask.genesis.is_none() {
+            return Err(stale(user, head));
+        }
+        let job = move || proof::newcomer(&binding, user, ask.cert, &ask.signature, ask.genesis);
+        let newcomer = self.shared.signatures.run(job).await.map_err(|_| busy())??;
+        let Some(genesis) = newcomer.genesis.clone() else { return Err(bad_request()) };
+        if genesis.hash == head.hash {
+            // it happened already, and the answer was lost
+            return Ok(ResetOutcome::Done(newcomer.user, newcomer.device));
+        }
+        if genesis.replaces != Some(head.hash) {
+            return Err(stale(newcomer.user, head));
+        }
+        match self.waits_until(&newcomer.user, genesis.hash).await? {
+            Some(until) => Ok(ResetOutcome::Waits(until)),
+            None => self.replace_log(newcomer, head).await,
+        }
+    }
+
+    /// Until when this reset waits; announced to the account's devices when it begins to.
+    async fn waits_until(
+        &self,
+        user: &Username,
+        genesis: chat_protocol::ids::HeadHash,
+    ) -> Result<Option<Timestamp>, Refusal> {
+        let (store, now) = (&self.shared.store, clock::now());
+        let pending = store.pending_reset(user).await.map_err(failed)?;
+        if let Some(pending) = pending.filter(|pending| pending.genesis == genesis) {
+            return Ok((pending.due > now).then_some(pending.due));
+        }
+        if !self.was_seen_lately(user, now).await? {
+            return Ok(None);
+        }
+        let due = now + self.shared.config.accounts.reset_wait;
+        store.put_reset(user, PendingReset { genesis, at: now, due }).await.map_err(failed)?;
+        self.shared.router.account(user, &Push::Reset(ResetNotice { at: Some(due) }));
+        Ok(Some(due))
+    }
+
+    async fn was_seen_lately(&self, user: &Username, now: Timestamp) -> Result<bool, Refusal> {
+        if !self.shared.router.devices_online(user).is_empty() {
+            return Ok(true);
+        }
+        let span = self.shared.config.accounts.reset_seen;
+        let lately = |device: &StoredDevice| device.last_login.is_some_and(|login| now.since(login) < span);
+        let devices = self.shared.store.devices(user).await.map_err(failed)?;
+        Ok(devices.iter().any(|device| device.state == DeviceState::Active && lately(device)))
+    }
+
+    async fn replace_log(&self, newcomer: Newcomer, replaces: Head) -> Result<ResetOutcome, Refusal> {
+        let (user, device) = (newcomer.user.clone(), newcomer.device);
+        let log = newcomer.into_log(clock::now()).ok_or_else(bad_request)?;
+        match self.shared.store.reset_log(replaces, log).await.map_err(failed)? {
+            LogWrite::Written => {
+                let ended = self.shared.router.devices_online(&user);
+                self.shared.router.end(&ended, Closed::Revoked);
+                Ok(ResetOutcome::Done(user, device))
+            }
+            LogWrite::Stale(head) => Err(stale(user, head)),
+            LogWrite::Missing => Err(Code::NotFound.into()),
+        }
+    }
+}
+
+impl Ready {
+    /// Extends the own log; whoever the entry revokes is disconnected before this is answered.
+    pub(super) async fn log_append(&self, ask: LogAppend) -> Result<Done, Refusal> {
+        let (shared, user) = (self.shared(), self.user().clone());
+        shared.limits.lookups.check(&self.device())?;
+        let all = u32::try_from(chat_protocol::limits::MAX_LOG_ENTRIES).unwrap_or(u32::MAX);
+        let page = shared.store.log(&user, 0, all).await.map_err(failed)?.ok_or(Code::NotFound)?;
+        let (head, entry) = (ask.head, ask.entry);
+        let truth = page.head;
+        let job = {
+            let (user, entry) = (user.clone(), entry.clone());
+            move || proof::growth(&user, page.entries, head, &entry)
+        };
+        let growth = shared.signatures.run(job).await.map_err(|_| busy())?;
+        let growth = match growth {
+            Ok(Some(growth)) => growth,
+            Ok(None) => return Ok(Done {}),
+            Err(refusal) if refusal.code == Code::Stale => return Err(stale(user, truth)),
+            Err(refusal) => return Err(refusal),
+        };
+        let append = AppendEntry {
+            user: user.clone(),
+            expected: head,
+            entry: entry.0,
+            head: growth.head,
+            activates: growth.activates,
+            revokes: growth.revokes.clone(),
+            at: clock::now(),
+        };
+        match shared.store.append_log(append).await.map_err(failed)? {
+            LogWrite::Written => {}
+            LogWrite::Stale(head) => return Err(stale(user, head)),
+            LogWrite::Missing => return Err(Code::NotFound.into()),
+        }
+        shared.router.end(&growth.revokes, Closed::Revoked);
+        shared.router.account(&user, &Push::LogGrew(LogGrew { user: user.clone(), head: growth.head }));
+        Ok(Done {})
+    }
+
+    pub(super) async fn change_password(&self, ask: ChangePassword) -> Result<Done, Refusal> {
+        ask.new.check().map_err(|_| bad_request())?;
+        let shared = self.shared();
+        let old = check_password(shared, self.source, self.user(), ask.old).await?;
+        let hash = new_hash(shared, ask.new).await?;
+        let changed = shared.store.set_password(self.user(), hash, Some(old.hash)).await.map_err(failed)?;
+        if changed { Ok(Done {}) } else { Err(Code::Denied.into()) }
+    }
+
+    pub(super) async fn reset_cancel(&self) -> Result<Done, Refusal> {
+        if self.shared().store.cancel_reset(self.user()).await.map_err(failed)? {
+            self.shared().router.account(self.user(), &Push::Reset(ResetNotice { at: None }));
+        }
+        Ok(Done {})
+    }
+}
+
+/// Checks a password within the limits; the account whose it is.
+async fn check_password(
+    shared: &Shared,
+    source: Source,
+    user: &Username,
+    password: Password,
+) -> Result<Account, Refusal> {
+    password.check().map_err(|_| bad_request())?;
+    shared.limits.passwords.begin(user, source, Instant::now())?;
+    let verdict = try_password(shared, user, password).await;
+    if !matches!(verdict, Ok(None)) {
+        shared.limits.passwords.forgive(user, source);
+    }
+    verdict?.ok_or(Refusal::new(Code::Denied))
+}
+
+/// The account if the password is its own. Unknown users cost a hash too.
+async fn try_password(shared: &Shared, user: &Username, password: Password) -> Result<Option<Account>, Refusal> {
+    let account = shared.store.account(user).await.map_err(failed)?;
+    let (cost, hash) = (shared.config.passwords.bcrypt_cost, account.as_ref().map(|account| account.hash.clone()));
+    let again = password.clone();
+    shared.counters.hashed();
+    let job = move || password::verify(&password, hash.as_ref(), cost);
+    let verdict = shared.passwords.run(job).await.map_err(|_| busy())?;
+    let Some(mut account) = account.filter(|_| verdict.is_right()) else { return Ok(None) };
+    if verdict.wants_rehash() {
+        let hash = new_hash(shared, again).await?;
+        let replaced = shared.store.set_password(user, hash.clone(), Some(account.hash.clone())).await;
+        if replaced.map_err(failed)? {
+            account.hash = hash;
+        }
+    }
+    Ok(Some(account))
+}
+
+async fn new_hash(shared: &Shared, password: Password) -> Result<PasswordHash, Refusal> {
+    let cost = shared.config.passwords.bcrypt_cost;
+    shared.counters.hashed();
+    let hashed = shared.passwords.run(move || password::hash(&password, cost)).await.map_err(|_| busy())?;
+    hashed.map_err(|error| {
+        tracing::error!(%error, "password not hashed");
+        Code::Internal.into()
+    })
+}
+
+async fn head_of(shared: &Shared, user: &Username) -> Result<Option<Head>, Refusal> {
+    let known = shared.store.heads(std::slice::from_ref(user)).await.map_err(failed)?;
+    Ok(known.into_iter().find(|known| &known.user == user).and_then(|known| known.head))
+}
+
+fn stale(user: Username, head: Head) -> Refusal {
+    Refusal { heads: Some(vec![UserHead { user, head }]), ..Refusal::new(Code::Stale) }
+}

@@ -1,0 +1,80 @@
+//! Somebody who knows secret.key and has not said who they are.
+
+use std::sync::Arc;
+
+use chat_protocol::identity::login::Binding;
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::client::Request;
+use chat_protocol::message::server::{Code, Enrolled, LoggedIn, Refusal, ResetState};
+use minicbor::Encode;
+
+use super::account::{Enrolment, ResetOutcome};
+use super::{Asked, Peer, Ready};
+use crate::counters::Closed;
+use crate::limits::Source;
+use crate::router::outbox::Outbox;
+use crate::serve::Shared;
+
+/// Refusals after which a guest is sent away: enough for a person at a prompt, few for a program.
+const MAX_REFUSALS: u32 = 16;
+
+/// A connection without a login.
+pub(crate) struct Guest {
+    pub(super) shared: Arc<Shared>,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) source: Source,
+    pub(super) binding: Binding,
+    refusals: u32,
+}
+
+impl Guest {
+    pub(super) fn new(shared: Arc<Shared>, outbox: Arc<Outbox>, source: Source, binding: Binding) -> Self {
+        Self { shared, outbox, source, binding, refusals: 0 }
+    }
+
+    pub(super) async fn take(self, asked: Asked, request: Result<Request, Refusal>) -> Peer {
+        match request {
+            Ok(Request::Register(request)) => {
+                let outcome = self.register(request).await;
+                self.stay(asked, outcome)
+            }
+            Ok(Request::Enrol(request)) => match self.enrol(request).await {
+                Ok(Enrolment::Active(user, device)) => self.enter(asked, user, device, Enrolled::Ready).await,
+                Ok(Enrolment::Waits(head)) => self.stay(asked, Ok(Enrolled::ApprovalRequired(head))),
+                Err(refusal) => self.stay::<Enrolled>(asked, Err(refusal)),
+            },
+            Ok(Request::Login(request)) => match self.login(&request).await {
+                Ok(()) => self.enter(asked, request.user, request.device, std::convert::identity).await,
+                Err(refusal) => self.stay::<LoggedIn>(asked, Err(refusal)),
+            },
+            Ok(Request::Reset(request)) => match self.reset(request).await {
+                Ok(ResetOutcome::Done(user, device)) => self.enter(asked, user, device, ResetState::Done).await,
+                Ok(ResetOutcome::Waits(until)) => self.stay(asked, Ok(ResetState::Waiting(until))),
+                Err(refusal) => self.stay::<ResetState>(asked, Err(refusal)),
+            },
+            Ok(_) => self.stay::<LoggedIn>(asked, Err(Code::Denied.into())),
+            Err(refusal) => self.stay::<LoggedIn>(asked, Err(refusal)),
+        }
+    }
+
+    /// Answers and remains a guest; after too many refusals no longer.
+    fn stay<A: Encode<()>>(mut self, asked: Asked, outcome: Result<A, Refusal>) -> Peer {
+        self.outbox.push(asked.answer(&outcome));
+        self.refusals += u32::from(outcome.is_err());
+        if self.refusals >= MAX_REFUSALS { Peer::Closing(Closed::Refused) } else { Peer::Guest(self) }
+    }
+
+    /// Becomes the device that was just proven.
+    async fn enter<A: Encode<()>>(
+        self,
+        asked: Asked,
+        user: Username,
+        device: DeviceId,
+        wrap: fn(LoggedIn) -> A,
+    ) -> Peer {
+        match Ready::enter(&self, user, device, |state| asked.answer(&Ok(wrap(state)))).await {
+            Ok(ready) => Peer::Ready(ready),
+            Err(refusal) => self.stay::<A>(asked, Err(refusal)),
+        }
+    }
+}

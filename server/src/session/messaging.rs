@@ -1,0 +1,114 @@
+//! Bundles, submits and acknowledgements.
+
+use std::collections::HashSet;
+
+use chat_protocol::cbor;
+use chat_protocol::crypto::fernet::raw_token_len;
+use chat_protocol::limits::{MAX_CONTENT_BYTES, MAX_ONE_TIME_KEYS, MAX_SUBMIT_DEVICES};
+use chat_protocol::message::client::{BundleFetch, BundlePublish, MailboxAck, Submit};
+use chat_protocol::message::server::{Bundle, Code, OneTimeLeft, Refusal};
+use chat_protocol::message::{Blob, Done, Envelope};
+
+use super::delivery::Acknowledged;
+use super::{Asked, Ready, bad_request, proof};
+use crate::clock;
+use crate::mailbox::{Job, busy, store_failed};
+use crate::store::{DeviceState, Publication, SubmitRow};
+
+/// Ratchet key, pn and n.
+const HEADER_BYTES: usize = 40;
+/// Longest INIT: an RSA-4096 and an ML-KEM-768 ciphertext, two names, keys and hashes fit twice.
+const MAX_INIT_BYTES: usize = 6 * 1024;
+
+impl Ready {
+    /// The signature is checked although every fetcher checks it too: a device that publishes nonsense
+    /// would otherwise make others spend their one-time keys on it.
+    pub(super) async fn bundle_publish(&self, ask: BundlePublish) -> Result<Done, Refusal> {
+        self.shared().limits.lookups.check(&self.device())?;
+        if ask.one_time.len() > MAX_ONE_TIME_KEYS {
+            return Err(Code::TooLarge.into());
+        }
+        let failed = |error| store_failed("bundle", &error);
+        let stored = self.shared().store.device(self.device()).await.map_err(failed)?.ok_or(Code::Denied)?;
+        let job = move || proof::bundle(&stored, ask);
+        let bundle = self.shared().signatures.run(job).await.map_err(|_| busy())??;
+        match self.shared().store.publish_bundle(bundle).await.map_err(failed)? {
+            Publication::Published => Ok(Done {}),
+            Publication::Stale(_) => Err(Code::Stale.into()),
+            Publication::Missing => Err(Code::ApprovalRequired.into()),
+        }
+    }
+
+    pub(super) async fn bundle_fetch(&self, ask: &BundleFetch) -> Result<Bundle, Refusal> {
+        self.shared().limits.bundles.check(&(self.device(), ask.device))?;
+        let failed = |error| store_failed("bundle", &error);
+        let stored = self.shared().store.device(ask.device).await.map_err(failed)?.ok_or(Code::NotFound)?;
+        if stored.user != ask.user || stored.state != DeviceState::Active {
+            return Err(Code::NotFound.into());
+        }
+        let taken = self.shared().store.take_bundle(ask.device).await.map_err(failed)?.ok_or(Code::NotFound)?;
+        let one_time = taken.one_time.map(|key| Blob(key.to_vec()));
+        Ok(Bundle { bundle: Blob(taken.bundle), one_time })
+    }
+
+    pub(super) async fn one_time_status(&self) -> Result<OneTimeLeft, Refusal> {
+        self.shared().limits.lookups.check(&self.device())?;
+        let left = self.shared().store.one_time_left(self.device()).await;
+        left.map_err(|error| store_failed("one-time keys", &error))
+    }
+
+    /// Queues a submit; its answer follows its commit. The sender is this device, whatever it may claim.
+    pub(super) async fn submit(&self, asked: Asked, ask: Submit) {
+        let checked = check_submit(&ask).and_then(|()| Ok(self.shared().limits.submits.check(&self.device())?));
+        if let Err(refusal) = checked {
+            return self.refuse(asked, refusal);
+        }
+        let Some(ticket) = self.ticket().await else { return };
+        let row = SubmitRow {
+            sender: self.device(),
+            submit_id: ask.submit_id,
+            heads: ask.heads,
+            to: ask.to.into_iter().map(|to| (to.device, cbor::encode(&to.envelope))).collect(),
+            at: clock::now(),
+        };
+        let outbox = self.peer().outbox().clone();
+        let answer = Box::new(move |result| {
+            outbox.push(asked.answer(&result));
+            drop(ticket);
+        });
+        self.shared().mailbox.take(Job::Submit { row, from: self.user().clone(), answer });
+    }
+
+    pub(super) async fn mailbox_ack(&self, asked: Asked, ask: MailboxAck) {
+        if !self.peer().acknowledge(ask.seq) {
+            return self.refuse(asked, bad_request());
+        }
+        if let Some(ticket) = self.ticket().await {
+            self.acknowledge(Acknowledged { asked, seq: ask.seq, ticket }).await;
+        }
+    }
+}
+
+/// What can be refused without the store.
+fn check_submit(ask: &Submit) -> Result<(), Refusal> {
+    if ask.to.len() > MAX_SUBMIT_DEVICES || ask.heads.len() > MAX_SUBMIT_DEVICES {
+        return Err(Code::TooLarge.into());
+    }
+    let devices: HashSet<_> = ask.to.iter().map(|to| to.device).collect();
+    let users: HashSet<_> = ask.heads.iter().map(|head| &head.user).collect();
+    if ask.to.is_empty() || devices.len() < ask.to.len() || users.len() < ask.heads.len() {
+        return Err(bad_request());
+    }
+    ask.to.iter().try_for_each(|to| check_envelope(&to.envelope))
+}
+
+fn check_envelope(envelope: &Envelope) -> Result<(), Refusal> {
+    if envelope.header.len() != HEADER_BYTES {
+        return Err(bad_request());
+    }
+    let init = envelope.init.as_ref().map_or(0, |init| init.len());
+    if envelope.token.len() > raw_token_len(MAX_CONTENT_BYTES) || init > MAX_INIT_BYTES {
+        return Err(Code::TooLarge.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! One device of one account, logged in.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::client::Request;
+use chat_protocol::message::server::{Code, LoggedIn, Refusal};
+use minicbor::Encode;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::delivery::{self, Acknowledged};
+use super::{Asked, Guest, Peer};
+use crate::clock;
+use crate::limits::Source;
+use crate::mailbox::store_failed;
+use crate::router::{Online, Opening};
+use crate::serve::Shared;
+use crate::store::DeviceState;
+
+/// A logged-in connection.
+pub(crate) struct Ready {
+    seat: Seat,
+    pub(super) source: Source,
+    /// One per request that waits for a commit.
+    tickets: Arc<Semaphore>,
+    most_tickets: u32,
+    acks: mpsc::Sender<Acknowledged>,
+}
+
+/// A place in the directory, given up when dropped.
+struct Seat {
+    shared: Arc<Shared>,
+    peer: Arc<Online>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.shared.router.leave(&self.peer);
+    }
+}
+
+impl Ready {
+    /// Takes its place in the directory, looks once more whether the device may, and answers the login.
+    ///
+    /// In this order: a message committed, or a revocation accepted, from the moment the place is taken finds this
+    /// connection; what came before is in the state read afterwards.
+    pub(super) async fn enter(
+        guest: &Guest,
+        user: Username,
+        device: DeviceId,
+        answer: impl FnOnce(LoggedIn) -> Bytes,
+    ) -> Result<Self, Refusal> {
+        let shared = Arc::clone(&guest.shared);
+        let peer = Arc::new(Online::new(user, device, Arc::clone(&guest.outbox)));
+        shared.router.enter(&peer);
+        let seat = Seat { shared: Arc::clone(&shared), peer: Arc::clone(&peer) };
+        let state = login_state(&shared, &peer).await?;
+        let window = shared.config.mailbox.delivery_window;
+        let opening = Opening { window, acked: state.mailbox_acked, last: state.mailbox_last };
+        peer.open(opening, [answer(state)]);
+        let most_tickets = u32::try_from(shared.config.connections.requests_at_once.max(1)).unwrap_or(u32::MAX);
+        let (acks, acknowledged) = mpsc::channel(shared.config.connections.requests_at_once.max(1));
+        tokio::spawn(delivery::run(shared, peer, acknowledged));
+        let tickets = Arc::new(Semaphore::new(most_tickets as usize));
+        Ok(Self { seat, source: guest.source, tickets, most_tickets, acks })
+    }
+
+    /// The table of contents of everything a device may ask.
+    pub(super) async fn take(self, asked: Asked, request: Result<Request, Refusal>) -> Peer {
+        match request {
+            Ok(Request::Lookup(ask)) => self.answer(asked, self.lookup(ask).await),
+            Ok(Request::LogFetch(ask)) => self.answer(asked, self.log_fetch(&ask).await),
+            Ok(Request::LogAppend(ask)) => self.answer(asked, self.log_append(ask).await),
+            Ok(Request::ChangePassword(ask)) => self.answer(asked, self.change_password(ask).await),
+            Ok(Request::ResetCancel(_)) => self.answer(asked, self.reset_cancel().await),
+            Ok(Request::PresenceWatch(ask)) => self.presence_watch(asked, ask),
+            Ok(Request::BundlePublish(ask)) => self.answer(asked, self.bundle_publish(ask).await),
+            Ok(Request::BundleFetch(ask)) => self.answer(asked, self.bundle_fetch(&ask).await),
+            Ok(Request::OneTimeStatus(_)) => self.answer(asked, self.one_time_status().await),
+            Ok(Request::Submit(ask)) => self.submit(asked, ask).await,
+            Ok(Request::MailboxAck(ask)) => self.mailbox_ack(asked, ask).await,
+            Ok(Request::RoomPost(ask)) => self.room_post(asked, ask).await,
+            Ok(Request::RoomSince(ask)) => self.answer(asked, self.room_since(&ask).await),
+            Ok(Request::Register(_) | Request::Enrol(_) | Request::Login(_) | Request::Reset(_)) => {
+                self.refuse(asked, super::bad_request());
+            }
+            Err(refusal) => self.refuse(asked, refusal),
+        }
+        Peer::Ready(self)
+    }
+
+    pub(super) fn answer<A: Encode<()>>(&self, asked: Asked, result: Result<A, Refusal>) {
+        self.peer().outbox().push(asked.answer(&result));
+    }
+
+    pub(super) fn refuse(&self, asked: Asked, refusal: Refusal) {
+        self.peer().outbox().push(asked.refuse(refusal));
+    }
+
+    pub(super) fn shared(&self) -> &Arc<Shared> {
+        &self.seat.shared
+    }
+
+    pub(super) fn peer(&self) -> &Arc<Online> {
+        &self.seat.peer
+    }
+
+    pub(super) fn user(&self) -> &Username {
+        self.peer().user()
+    }
+
+    pub(super) fn device(&self) -> DeviceId {
+        self.peer().device()
+    }
+
+    /// One of the requests that may wait for a commit. With none left the next request waits here, unread
+    /// ones in the socket: the peer that asks too much at once is slowed down, nobody else.
+    pub(super) async fn ticket(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.tickets).acquire_owned().await.ok()
+    }
+
+    /// Hands an acknowledgement to the delivery task.
+    pub(super) async fn acknowledge(&self, acknowledged: Acknowledged) {
+        // it is gone only when the connection ends: then nobody waits for the answer
+        let _gone = self.acks.send(acknowledged).await;
+    }
+
+    /// Waits for every request in progress, unless the connection was severed.
+    pub(super) async fn settle(self) {
+        // both only wait
+        tokio::select! {
+            _ = self.tickets.acquire_many(self.most_tickets) => {}
+            () = self.peer().outbox().severed() => {}
+        }
+    }
+}
+
+/// Where everything stands for a device that is in the directory already.
+async fn login_state(shared: &Shared, peer: &Online) -> Result<LoggedIn, Refusal> {
+    let failed = |error| store_failed("login", &error);
+    let stored = shared.store.device(peer.device()).await.map_err(failed)?.ok_or(Code::Denied)?;
+    match stored.state {
+        DeviceState::Active if &stored.user == peer.user() => {}
+        DeviceState::Waiting => return Err(Code::ApprovalRequired.into()),
+        _ => return Err(Code::Denied.into()),
+    }
+    shared.store.touch_login(peer.device(), clock::now()).await.map_err(failed)?;
+    shared.store.login_state(peer.device()).await.map_err(failed)?.ok_or(Refusal::new(Code::Denied))
+}

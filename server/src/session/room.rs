@@ -1,0 +1,102 @@
+//! The public room: readable by the server, and every client says so.
+
+use chat_protocol::limits::{MAX_ROOM_PAGE, MAX_ROOM_TEXT_BYTES};
+use chat_protocol::message::client::{RoomPost, RoomSince};
+use chat_protocol::message::server::{Code, Post, Refusal, RoomPage};
+
+use super::{Asked, Ready, bad_request};
+use crate::clock;
+use crate::mailbox::{Job, store_failed};
+use crate::store::NewPost;
+
+/// Texts of an answer in bytes: with names and numbers far inside a record.
+const MAX_PAGE_BYTES: usize = 256 * 1024;
+/// A post without its text: longest name, ids, numbers.
+const POST_BYTES: usize = 256;
+
+impl Ready {
+    /// Queues a post; its answer follows its commit. The author is this device, whatever it may claim.
+    pub(super) async fn room_post(&self, asked: Asked, ask: RoomPost) {
+        let checked = check(&ask.text).and_then(|()| Ok(self.shared().limits.submits.check(&self.device())?));
+        if let Err(refusal) = checked {
+            return self.refuse(asked, refusal);
+        }
+        let Some(ticket) = self.ticket().await else { return };
+        let post = NewPost { device: self.device(), submit_id: ask.submit_id, text: ask.text, at: clock::now() };
+        let outbox = self.peer().outbox().clone();
+        let answer = Box::new(move |result| {
+            outbox.push(asked.answer(&result));
+            drop(ticket);
+        });
+        self.shared().mailbox.take(Job::Post { post, answer });
+    }
+
+    pub(super) async fn room_since(&self, ask: &RoomSince) -> Result<RoomPage, Refusal> {
+        self.shared().limits.lookups.check(&self.device())?;
+        let limit = u32::try_from(ask.max.min(MAX_ROOM_PAGE)).unwrap_or(u32::MAX);
+        let page = self.shared().store.room_since(ask.seq, limit).await;
+        let mut page = page.map_err(|error| store_failed("room", &error))?;
+        page.posts = if ask.seq.is_some() { first_that_fit(page.posts) } else { last_that_fit(page.posts) };
+        Ok(page)
+    }
+}
+
+fn check(text: &str) -> Result<(), Refusal> {
+    match text.len() {
+        0 => Err(bad_request()),
+        len if len > MAX_ROOM_TEXT_BYTES => Err(Code::TooLarge.into()),
+        _ => Ok(()),
+    }
+}
+
+fn first_that_fit(posts: Vec<Post>) -> Vec<Post> {
+    let fitting = count_fitting(posts.iter());
+    posts.into_iter().take(fitting).collect()
+}
+
+fn last_that_fit(posts: Vec<Post>) -> Vec<Post> {
+    let fitting = count_fitting(posts.iter().rev());
+    let skipped = posts.len() - fitting;
+    posts.into_iter().skip(skipped).collect()
+}
+
+fn count_fitting<'a>(posts: impl Iterator<Item = &'a Post>) -> usize {
+    let mut bytes = 0;
+    posts
+        .take_while(|post| {
+            bytes += post.text.len() + POST_BYTES;
+            bytes <= MAX_PAGE_BYTES
+        })
+        .count()
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_protocol::ids::{DeviceId, SubmitId};
+    use chat_protocol::time::Timestamp;
+
+    use super::*;
+
+    fn post(room_seq: u64, len: usize) -> Post {
+        Post {
+            room_seq,
+            user: "alice".parse().unwrap(),
+            at: Timestamp::ZERO,
+            text: "x".repeat(len),
+            submit_id: SubmitId::new(1, [0; 8]),
+            device: DeviceId::new([1; 16]),
+        }
+    }
+
+    fn seqs(posts: &[Post]) -> Vec<u64> {
+        posts.iter().map(|post| post.room_seq).collect()
+    }
+
+    #[test]
+    fn pages_keep_the_end_that_was_asked_for() {
+        let long = MAX_PAGE_BYTES / 2 - POST_BYTES;
+        let posts = || (1..=3).map(|seq| post(seq, long)).collect::<Vec<_>>();
+        assert_eq!(seqs(&first_that_fit(posts())), [1, 2]);
+        assert_eq!(seqs(&last_that_fit(posts())), [2, 3]);
+    }
+}

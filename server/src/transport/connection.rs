@@ -1,0 +1,227 @@
+//! One connection from its first byte to its last.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_protocol::frame::decode_frames;
+use chat_protocol::limits::{DEAD_AFTER, MAX_HANDSHAKE_BYTES, PING_AFTER};
+use chat_protocol::record::{Record, Sealer};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use super::Permits;
+use super::reader::Reader;
+use super::writer::Writer;
+use crate::counters::Closed;
+use crate::limits::Source;
+use crate::router::outbox::{Outbox, OutboxLimits};
+use crate::serve::Shared;
+use crate::session::{Handshaking, Peer, Welcomed};
+
+/// Serves one connection until it ends, and counts why it did.
+pub(super) async fn run(shared: Arc<Shared>, mut stream: TcpStream, source: Source, permits: Permits) {
+    let _best_effort = stream.set_nodelay(true);
+    let deadline = shared.config.connections.handshake;
+    let why = match timeout(deadline, shake_hands(&shared, &mut stream, source)).await {
+        Ok(Ok(welcomed)) => converse(&shared, stream, *welcomed, permits).await,
+        Ok(Err(why)) => why,
+        Err(_) => Closed::HandshakeDeadline,
+    };
+    tracing::debug!(?why, "connection closed");
+    shared.counters.connection_closed(why);
+}
+
+/// Reads exactly the client's first words and answers them; not a byte to whoever does not know the keys.
+async fn shake_hands(shared: &Arc<Shared>, stream: &mut TcpStream, source: Source) -> Result<Box<Welcomed>, Closed> {
+    let handshaking = Handshaking::new(shared, source);
+    let mut received = Vec::new();
+    loop {
+        let wanted = handshaking.wanted(&received)?.min(MAX_HANDSHAKE_BYTES);
+        let have = received.len();
+        if have >= wanted {
+            break;
+        }
+        received.resize(wanted, 0);
+        let missing = received.get_mut(have..).unwrap_or_default();
+        stream.read_exact(missing).await.map_err(|_| Closed::Handshake)?;
+    }
+    let (reply, welcomed) = handshaking.answer(&received)?;
+    stream.write_all(&reply).await.map_err(|_| Closed::Io)?;
+    welcomed.map(Box::new).ok_or(Closed::Handshake)
+}
+
+/// The conversation of a connection whose handshake is done. The writer ends after the goodbye or when
+/// it is severed; the reader is never dropped while it works on a request.
+async fn converse(shared: &Arc<Shared>, stream: TcpStream, welcomed: Welcomed, permits: Permits) -> Closed {
+    let settings = &shared.config.connections;
+    let limits = OutboxLimits { bytes: settings.outbox_bytes, frames: settings.outbox_frames };
+    let outbox = Arc::new(Outbox::new(limits));
+    let (read_half, write_half) = stream.into_split();
+    let writer = writer(write_half, welcomed.sealer, &outbox, settings.write);
+    let writing = tokio::spawn(writer.run());
+    let mut conversation = Conversation {
+        reader: Reader::new(read_half, welcomed.opener),
+        silence: Silence::new(settings.login),
+        outbox: Arc::clone(&outbox),
+        permits,
+    };
+    let peer = Peer::Guest(welcomed.identity.guest(Arc::clone(shared), Arc::clone(&outbox)));
+    let (peer, why) = conversation.run(shared, peer).await;
+    peer.settle().await;
+    match why {
+        Closed::Truncated | Closed::Io | Closed::Dead | Closed::Record | Closed::Malformed => outbox.sever(why),
+        _ => outbox.close(why),
+    }
+    let _written = writing.await;
+    outbox.closed().unwrap_or(why)
+}
+
+fn writer(socket: tokio::net::tcp::OwnedWriteHalf, sealer: Sealer, outbox: &Arc<Outbox>, deadline: Duration) -> Writer {
+    Writer { socket, sealer, outbox: Arc::clone(outbox), deadline }
+}
+
+struct Conversation {
+    reader: Reader,
+    silence: Silence,
+    outbox: Arc<Outbox>,
+    permits: Permits,
+}
+
+impl Conversation {
+    /// Hands records to the peer's state until one side ends it.
+    async fn run(&mut self, shared: &Shared, mut peer: Peer) -> (Peer, Closed) {
+        loop {
+            // every branch is cancel-safe: the reader keeps what it has read, the others only wait
+            let record = tokio::select! {
+                biased;
+                () = self.outbox.ending() => return (peer, self.outbox.closed().unwrap_or(Closed::Io)),
+                () = shared.stopping.cancelled() => return (peer, Closed::Shutdown),
+                () = sleep_until(self.silence.next()) => match self.silence.expired(Instant::now()) {
+                    Expired::Nothing => continue,
+                    Expired::Ping => {
+                        self.outbox.ping();
+                        continue;
+                    }
+                    Expired::Over(why) => return (peer, why),
+                },
+                record = self.reader.next() => record,
+            };
+            peer = match self.take(record, peer).await {
+                (peer, None) => peer,
+                (peer, Some(why)) => return (peer, why),
+            };
+            self.silence.broken(Instant::now());
+        }
+    }
+
+    async fn take(&mut self, record: Result<Record, Closed>, peer: Peer) -> (Peer, Option<Closed>) {
+        match record {
+            Ok(Record::Data(body)) => self.frames(&body, peer).await,
+            Ok(Record::Ping) => {
+                self.outbox.pong();
+                (peer, None)
+            }
+            Ok(Record::Pong) => (peer, None),
+            Ok(Record::Close) => (peer, Some(Closed::ByPeer)),
+            Err(why) => (peer, Some(why)),
+        }
+    }
+
+    /// A record whose frames do not all parse is not processed at all.
+    async fn frames(&mut self, body: &[u8], mut peer: Peer) -> (Peer, Option<Closed>) {
+        let Ok(frames) = decode_frames(body) else { return (peer, Some(Closed::Malformed)) };
+        for frame in frames {
+            peer = peer.take(frame).await;
+            if let Peer::Closing(why) = peer {
+                return (peer, Some(why));
+            }
+            if peer.is_ready() && self.permits.guest.take().is_some() {
+                self.reader.logged_in();
+                self.silence.logged_in();
+            }
+            if let Some(why) = self.outbox.closed() {
+                return (peer, Some(why));
+            }
+        }
+        (peer, None)
+    }
+}
+
+/// When to ask whether the peer is still there, and when to give it up.
+#[derive(Debug)]
+struct Silence {
+    since: Instant,
+    pings: u32,
+    login_until: Option<Instant>,
+}
+
+/// What a silence has led to.
+#[derive(Debug, PartialEq, Eq)]
+enum Expired {
+    Nothing,
+    Ping,
+    Over(Closed),
+}
+
+impl Silence {
+    fn new(login: Duration) -> Self {
+        let now = Instant::now();
+        Self { since: now, pings: 0, login_until: Some(now + login) }
+    }
+
+    fn broken(&mut self, now: Instant) {
+        (self.since, self.pings) = (now, 0);
+    }
+
+    fn logged_in(&mut self) {
+        self.login_until = None;
+    }
+
+    fn next(&self) -> Instant {
+        let ping = self.since + PING_AFTER * (self.pings + 1);
+        let next = ping.min(self.since + DEAD_AFTER);
+        self.login_until.map_or(next, |until| next.min(until))
+    }
+
+    fn expired(&mut self, now: Instant) -> Expired {
+        if self.login_until.is_some_and(|until| now >= until) {
+            Expired::Over(Closed::LoginDeadline)
+        } else if now >= self.since + DEAD_AFTER {
+            Expired::Over(Closed::Dead)
+        } else if now >= self.since + PING_AFTER * (self.pings + 1) {
+            self.pings += 1;
+            Expired::Ping
+        } else {
+            Expired::Nothing
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn silence_leads_to_two_pings_and_then_to_the_end() {
+        let mut silence = Silence::new(Duration::from_secs(3600));
+        silence.logged_in();
+        let start = silence.since;
+        assert_eq!(silence.next(), start + PING_AFTER);
+        assert_eq!(silence.expired(start + PING_AFTER / 2), Expired::Nothing);
+        assert_eq!(silence.expired(start + PING_AFTER), Expired::Ping);
+        assert_eq!(silence.expired(start + PING_AFTER * 2), Expired::Ping);
+        assert_eq!(silence.next(), start + DEAD_AFTER);
+        assert_eq!(silence.expired(start + DEAD_AFTER), Expired::Over(Closed::Dead));
+        silence.broken(start + DEAD_AFTER);
+        assert_eq!(silence.next(), start + DEAD_AFTER + PING_AFTER);
+    }
+
+    #[test]
+    fn guests_have_a_deadline_however_talkative() {
+        let mut silence = Silence::new(Duration::from_secs(10));
+        let start = silence.since;
+        silence.broken(start + Duration::from_secs(9));
+        assert_eq!(silence.expired(start + Duration::from_secs(10)), Expired::Over(Closed::LoginDeadline));
+    }
+}
