@@ -31,7 +31,7 @@ pub enum KeyError {
     #[error(transparent)]
     Rows(#[from] RowsError),
     /// Not a key we can use.
-    #[error("{path} cannot be used: {source}")]
+    #[error("{path} cannot be used")]
     Unusable {
         /// The file.
         path: Quoted,

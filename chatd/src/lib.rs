@@ -3,9 +3,13 @@
 
 pub mod account;
 pub mod api;
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod dirs;
 pub mod keys;
 pub mod link;
+pub mod process;
+pub mod report;
 pub mod rpc;
 pub mod store;

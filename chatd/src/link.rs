@@ -37,6 +37,7 @@ use self::backoff::{Backoff, jittered};
 pub use self::connection::{CallError, ConnectError, Connection, Lost, Server};
 use self::converse::Ended;
 use crate::clock;
+use crate::report::Chain;
 
 /// Requests that may wait for the writer. When they do, the network is slower than the daemon: further ones are
 /// refused and stay in the daemon's own durable queue.
@@ -287,8 +288,8 @@ impl Link {
     }
 }
 
-fn trouble(error: impl std::fmt::Display) -> Failure {
-    Failure::Trouble { reason: error.to_string(), at_least: Duration::ZERO }
+fn trouble(error: impl std::error::Error + 'static) -> Failure {
+    Failure::Trouble { reason: Chain(&error).to_string(), at_least: Duration::ZERO }
 }
 
 /// Tells a server that does not want this device from one that is merely busy.

@@ -98,7 +98,7 @@ async fn next_enrolment(peer: &mut Peer) -> (Frame, Enrol) {
     let binding = Binding { channel: peer.secured.channel_binding, server_key: *peer.secured.server_key.as_bytes() };
     binding.verify_enrol(&cert, &enrol.signature).unwrap();
     if let Some(genesis) = &enrol.genesis {
-        AccountLog::verify(&alice(), &[genesis.0.clone()]).unwrap();
+        AccountLog::verify(&alice(), &[&genesis.0]).unwrap();
     }
     (frame, enrol)
 }

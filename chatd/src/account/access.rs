@@ -30,7 +30,7 @@ pub enum AccessError {
     #[error(transparent)]
     Dir(#[from] DirError),
     /// The file holds something else.
-    #[error("{path}: {source}")]
+    #[error("{path} cannot be used")]
     Secret {
         /// The file.
         path: Quoted,
@@ -140,7 +140,7 @@ mod tests {
         let message = |address, key| Access::from_parts(address, key, &file).unwrap_err().to_string();
         assert!(message("a b", "").contains("`a b` is not an address"));
         assert!(message("host", "short").contains("server key"));
-        assert!(message("host", &"A".repeat(43)).contains("secret.key: not a Fernet key"));
+        assert!(message("host", &"A".repeat(43)).contains("secret.key cannot be used"));
         assert!(Access::from_invite("chat://nonsense").is_err());
     }
 }

@@ -12,6 +12,7 @@ use thiserror::Error;
 use super::AccessError;
 use crate::keys::KeyError;
 use crate::link::{CallError, ConnectError, Lost};
+use crate::report::Chain;
 use crate::store::RowsError;
 
 /// Why there is no account, or none of the wanted kind.
@@ -54,7 +55,7 @@ pub enum AccountError {
     #[error(transparent)]
     Connect(#[from] ConnectError),
     /// The connection ended too early; doing the same again finishes it.
-    #[error("{0}; do the same again to finish it")]
+    #[error("the talk with the server was cut short; do the same again to finish it")]
     Lost(#[from] Lost),
     /// The keys of the device.
     #[error(transparent)]
@@ -123,7 +124,7 @@ impl AccountError {
 
 impl From<AccountError> for RpcError {
     fn from(error: AccountError) -> Self {
-        Self { retry_after_ms: error.retry_after_ms(), ..Self::new(error.kind(), error.to_string()) }
+        Self { retry_after_ms: error.retry_after_ms(), ..Self::new(error.kind(), Chain(&error).to_string()) }
     }
 }
 

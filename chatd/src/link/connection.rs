@@ -53,7 +53,7 @@ impl std::fmt::Display for Server {
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// Nobody answers at that address.
-    #[error("cannot reach {server}: {source}")]
+    #[error("cannot reach {server}")]
     Unreachable {
         /// Address.
         server: String,
@@ -76,7 +76,7 @@ pub enum ConnectError {
         server: String,
     },
     /// Versions, or a greeting that cannot be read.
-    #[error("cannot speak with {server}: {source}")]
+    #[error("cannot speak with {server}")]
     Handshake {
         /// Address.
         server: String,
@@ -89,10 +89,10 @@ pub enum ConnectError {
 #[derive(Debug, Error)]
 pub enum Lost {
     /// The network failed.
-    #[error("the connection broke: {0}")]
+    #[error("the connection broke")]
     Io(#[from] io::Error),
     /// A record was changed, repeated, missing, or cut off.
-    #[error("the connection is not intact: {0}")]
+    #[error("the connection is not intact")]
     Record(#[from] RecordError),
     /// The server said something that cannot be understood.
     #[error("the server sent something malformed")]

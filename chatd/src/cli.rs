@@ -1,0 +1,129 @@
+//! The command line of `chatd`, and what its exit codes mean.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// What the process exits with, after sysexits.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// Ended because it was asked to.
+    Done = 0,
+    /// The command line is wrong.
+    Usage = 64,
+    /// The store is damaged, or of a newer version; nothing was changed.
+    Damaged = 65,
+    /// The daemon's own failure.
+    Internal = 70,
+    /// A directory, file or socket is not private, or cannot be made.
+    Refused = 73,
+    /// Reading or writing failed, or the disk is full.
+    Io = 74,
+    /// Another daemon uses this data or answers on this socket.
+    InUse = 75,
+    /// The passphrase or key file does not open the store.
+    Locked = 77,
+}
+
+const AFTER_HELP: &str = "\
+Exit codes:
+  0 asked to end   64 wrong usage   65 store damaged   70 internal failure   73 not private, or cannot be made
+  74 disk trouble  75 another chatd has this data   77 passphrase or key file does not fit
+
+SIGTERM and SIGINT end the daemon in good order; SIGHUP is ignored, so that closing a terminal does not.";
+
+/// Hold the keys and the connection of one account, and offer it on a local socket
+#[derive(Debug, Parser)]
+#[command(name = "chatd", version, after_help = AFTER_HELP, max_term_width = 100)]
+pub struct Cli {
+    /// Where everything is and what opens it.
+    #[command(flatten)]
+    pub options: Options,
+    /// What to do instead of running.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// Options of every command.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Name of the account's profile: one daemon serves one account
+    #[arg(long, env = "CHATD_PROFILE", value_name = "NAME", global = true)]
+    pub profile: Option<String>,
+    /// Keep everything of the profile in DIR
+    #[arg(long, env = "CHATD_DATA_DIR", value_name = "DIR", global = true)]
+    pub data_dir: Option<PathBuf>,
+    /// Listen on PATH
+    #[arg(long, env = "CHATD_SOCKET", value_name = "PATH", global = true)]
+    pub socket: Option<PathBuf>,
+    /// Open the store with this file, made if missing [default: `key` in the data directory]
+    #[arg(long, env = "CHATD_KEY_FILE", value_name = "FILE", global = true,
+          conflicts_with_all = ["passphrase", "passphrase_file"])]
+    pub key_file: Option<PathBuf>,
+    /// Ask for the passphrase that opens the store
+    #[arg(long, global = true, conflicts_with = "passphrase_file")]
+    pub passphrase: bool,
+    /// Read the passphrase from the first line of FILE
+    #[arg(long, env = "CHATD_PASSPHRASE_FILE", value_name = "FILE", global = true)]
+    pub passphrase_file: Option<PathBuf>,
+    /// Take over a private key of the first application, a plain PEM, when the account is entered
+    #[arg(long, env = "CHATD_IMPORT_KEY", value_name = "FILE", global = true)]
+    pub import_key: Option<PathBuf>,
+    /// What to log: error, warn, info, debug, trace, or filters by module
+    #[arg(long, env = "CHATD_LOG", value_name = "LEVEL", default_value = "info", global = true)]
+    pub log: String,
+}
+
+/// What else the program does.
+#[derive(Clone, Debug, Subcommand)]
+pub enum Command {
+    /// Open the store in another way from now on; rewrites one small file, also while the daemon runs
+    ChangeKey(ChangeKey),
+}
+
+/// The way the store shall be opened from now on.
+#[derive(Clone, Debug, Args)]
+#[group(required = true, multiple = false)]
+pub struct ChangeKey {
+    /// By this file, made if missing
+    #[arg(long, value_name = "FILE")]
+    pub new_key_file: Option<PathBuf>,
+    /// By a passphrase that is asked for twice
+    #[arg(long)]
+    pub new_passphrase: bool,
+    /// By the passphrase in the first line of FILE
+    #[arg(long, value_name = "FILE")]
+    pub new_passphrase_file: Option<PathBuf>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn two_ways_to_open_the_store_are_one_too_many() {
+        for both in [["--key-file=k", "--passphrase"], ["--passphrase", "--passphrase-file=p"]] {
+            assert!(Cli::try_parse_from(["chatd"].iter().chain(&both)).is_err(), "{both:?}");
+        }
+        assert!(Cli::try_parse_from(["chatd", "change-key"]).is_err());
+        assert!(Cli::try_parse_from(["chatd", "change-key", "--new-passphrase"]).is_ok());
+    }
+
+    #[test]
+    fn atk_62_no_option_takes_a_secret() {
+        let command = Cli::command();
+        let secret = |id: &str| id.contains("pass") || id.contains("secret") || id.contains("invite");
+        for option in command.get_arguments().filter(|option| secret(option.get_id().as_str())) {
+            let name = option.get_id().as_str();
+            assert!(name.ends_with("_file") || !option.get_action().takes_values(), "{name}");
+        }
+    }
+}
