@@ -9,8 +9,11 @@ use std::sync::LazyLock;
 
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::crypto::kdf;
+use chat_protocol::crypto::rsa::{SigningKey, VerifyingKey};
 use chat_protocol::frame::decode_frames;
 use chat_protocol::handshake::{ServerKey, client::Hello, server, server::Listening};
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::invite::Invite;
 use chat_protocol::limits::MAX_RECORD_BYTES_GUEST;
 use chat_protocol::message::client::Request;
@@ -18,6 +21,10 @@ use chat_protocol::message::server::{
     Bundle, Enrolled, LogPage, LoggedIn, LookedUp, Push, Refusal, ResetState, RoomPage, Welcome,
 };
 use chat_protocol::record::Opener;
+use chat_protocol::session::bundle::VerifiedBundle;
+use chat_protocol::session::content::Content;
+use chat_protocol::session::init::Init;
+use chat_protocol::session::ratchet::Header;
 use chat_protocol::time::Timestamp;
 
 const NOW: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -91,5 +98,41 @@ pub fn invite(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
     if let Ok(invite) = Invite::parse(text) {
         assert_eq!(*invite.to_text(), text.trim(), "there is one way to write an invite");
+    }
+}
+
+/// Certificates, account logs and keys: what the server hands on from others, and files a user imports.
+pub fn identity(data: &[u8]) {
+    if let Ok(cert) = DeviceCert::decode(data) {
+        assert_eq!(cert.bytes(), data, "a certificate keeps its bytes");
+    }
+    let mut entries = Vec::new();
+    let mut rest = data;
+    while let Ok((entry, after)) = chat_protocol::cbor::split_item(rest) {
+        entries.push(entry);
+        rest = after;
+    }
+    let _ = AccountLog::verify(&"alice".parse().expect("a name"), &entries);
+    if let Ok(key) = VerifyingKey::from_spki(data) {
+        assert_eq!(key.to_spki(), data, "there is one way to write a key");
+    }
+    let _ = std::str::from_utf8(data).map(SigningKey::from_plain_pem);
+}
+
+/// What one device says to another: bundle, INIT, header, content.
+pub fn sessions(data: &[u8]) {
+    static CERT: LazyLock<DeviceCert> =
+        LazyLock::new(|| DeviceCert::decode(include_bytes!("corpus/identity/cert")).expect("the seed"));
+    let _ = VerifiedBundle::verify(data, &CERT);
+    let _ = Init::read(data);
+    if let Ok(header) = Header::read(data) {
+        assert_eq!(header.to_bytes(), data);
+    }
+    let _ = Content::decode(data);
+    let len = [480, 992, 2016, 4064].into_iter().find(|len| *len > data.len()).unwrap_or(data.len() + 1);
+    let mut padded = [data, &[0x80]].concat();
+    padded.resize(len, 0);
+    if let Ok(content) = Content::decode(&padded) {
+        let _ = content.encode();
     }
 }

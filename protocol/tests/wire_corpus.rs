@@ -50,3 +50,13 @@ fn corpus_of_handshakes() {
 fn corpus_of_invites() {
     replay("invite", inputs::invite);
 }
+
+#[test]
+fn corpus_of_identities() {
+    replay("identity", inputs::identity);
+}
+
+#[test]
+fn corpus_of_sessions() {
+    replay("sessions", inputs::sessions);
+}
