@@ -126,7 +126,6 @@ pub struct Sealed {
 }
 
 /// What opening a message gives; all of it belongs in one transaction.
-#[derive(Debug)]
 #[must_use = "the session is unchanged until this is stored"]
 pub struct Opened {
     /// The state to store.
@@ -381,6 +380,12 @@ fn halves(okm: &[u8; 64]) -> ([u8; 32], [u8; 32]) {
     left.iter_mut().zip(okm).for_each(|(to, from)| *to = *from);
     right.iter_mut().zip(okm.iter().skip(32)).for_each(|(to, from)| *to = *from);
     (left, right)
+}
+
+impl fmt::Debug for Opened {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Opened({:?}, ..)", self.session)
+    }
 }
 
 impl fmt::Debug for Session {

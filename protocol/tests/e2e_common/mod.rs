@@ -136,3 +136,11 @@ impl End {
         (minicbor::to_vec(&self.session).unwrap(), self.skipped.len())
     }
 }
+
+/// Asserts that opening fails and leaves everything stored as it was.
+pub fn refuses(end: &mut End, sealed: &Sealed) -> OpenError {
+    let before = end.stored();
+    let error = end.open(sealed).unwrap_err();
+    assert_eq!(end.stored(), before, "state changed");
+    error
+}

@@ -3,13 +3,19 @@
 use super::ContentError;
 use crate::limits::{MAX_CONTENT_BYTES, PAD_SIZES, PAD_STEP_BYTES};
 
+/// Largest of the small sizes; the larger ones lie whole steps above it.
+const LARGEST_SMALL: usize = {
+    let [.., largest] = PAD_SIZES;
+    largest
+};
+
 /// The padded size of `len` bytes; `None` beyond 64 KiB.
 #[must_use]
 pub fn padded_len(len: usize) -> Option<usize> {
     // one byte at least marks where the padding begins
     let needed = len.checked_add(1)?;
     let small = PAD_SIZES.into_iter().find(|size| *size >= needed);
-    let size = small.unwrap_or(needed.next_multiple_of(PAD_STEP_BYTES));
+    let size = small.unwrap_or(LARGEST_SMALL + needed.saturating_sub(LARGEST_SMALL).next_multiple_of(PAD_STEP_BYTES));
     (size <= MAX_CONTENT_BYTES).then_some(size)
 }
 
@@ -29,9 +35,8 @@ pub fn pad(mut bytes: Vec<u8>) -> Result<Vec<u8>, ContentError> {
 /// # Errors
 /// [`ContentError::Malformed`] for a size that is none of the fixed ones, or no 0x80 before the zeros.
 pub fn unpad(padded: &[u8]) -> Result<&[u8], ContentError> {
-    let fixed = PAD_SIZES.contains(&padded.len())
-        || padded.len() > PAD_STEP_BYTES && padded.len().is_multiple_of(PAD_STEP_BYTES);
-    if !fixed || padded.len() > MAX_CONTENT_BYTES {
+    // a length is one of the sizes if it is the size of what it holds at most
+    if padded.len().checked_sub(1).and_then(padded_len) != Some(padded.len()) {
         return Err(ContentError::Malformed);
     }
     let end = padded.iter().rposition(|byte| *byte != 0).ok_or(ContentError::Malformed)?;
@@ -49,17 +54,17 @@ mod tests {
 
     #[test]
     fn sizes_are_the_fixed_ones() {
-        let sizes = [(0, 480), (479, 480), (480, 992), (2015, 2016), (4063, 4064), (4064, 8192), (65_535, 65_536)];
+        let sizes = [(0, 480), (479, 480), (480, 992), (2015, 2016), (4063, 4064), (4064, 8160), (65_503, 65_504)];
         sizes.into_iter().for_each(|(len, size)| assert_eq!(padded_len(len), Some(size), "{len}"));
-        assert_eq!(padded_len(65_536), None);
-        assert_eq!(pad(vec![1; 65_536]), Err(ContentError::TooLarge));
+        assert_eq!(padded_len(65_504), None);
+        assert_eq!(pad(vec![1; 65_504]), Err(ContentError::TooLarge));
     }
 
     #[test]
     fn atk_53_wrong_padding_is_malformed() {
         let mut no_marker = vec![0; 480];
         no_marker[3] = 0x81;
-        for padded in [vec![], vec![0; 480], vec![0x80; 481], vec![0x80; 4096], no_marker, vec![0x80; 69_632]] {
+        for padded in [vec![], vec![0; 480], vec![0x80; 481], vec![0x80; 4096], no_marker, vec![0x80; 69_600]] {
             assert_eq!(unpad(&padded), Err(ContentError::Malformed), "{} bytes", padded.len());
         }
     }

@@ -1,0 +1,168 @@
+//! What is inside messages: equal sizes, strict reading, unknown types.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+mod e2e_common;
+
+use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId};
+use chat_protocol::limits::{MAX_ACKS, MAX_TEXT_BYTES};
+use chat_protocol::session::content::{
+    Ack, Body, Content, ContentError, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply,
+    SenderSeq, Text, Unsupported, kind, pad, unpad,
+};
+use e2e_common::{AT, session_pair};
+use proptest::prelude::*;
+
+const ID: MessageId = MessageId::new([7; 16]);
+
+fn content(body: Body) -> Content {
+    let head = Head { seq: 12, hash: HeadHash::new([1; 32]) };
+    Content {
+        conversation: Conversation::Direct("alice".parse().unwrap()),
+        id: ID,
+        sender_seq: body.is_message().then_some(SenderSeq { epoch: 1_700_000_000_000, n: 70_000 }),
+        sent: AT,
+        heads: Heads { own: head, peer: head },
+        acks: vec![],
+        body,
+    }
+}
+
+fn ack(device: u8) -> Ack {
+    Ack { device: DeviceId::new([device; 16]), epoch: 1, below: 1000, given_up: vec![998, 999] }
+}
+
+fn every_body() -> Vec<Body> {
+    vec![
+        Body::text("hello".into()),
+        Body::Reply(Reply { text: "yes".into(), to: ID }),
+        Body::Edit(Edit { target: ID, text: "hallo".into() }),
+        Body::Delete(Delete { target: ID }),
+        Body::Reaction(Reaction { target: ID, emoji: "👍".into() }),
+        Body::Receipt(Receipt { read: vec![ack(1)] }),
+        Body::Heartbeat,
+        Body::Reset,
+        Body::LogEntries(LogEntries { user: "bob".parse().unwrap(), entries: vec![vec![1; 900].into()] }),
+    ]
+}
+
+#[test]
+fn every_type_reads_back_as_written() {
+    for body in every_body() {
+        let content = content(body);
+        assert_eq!(Content::decode(&content.encode().unwrap()), Ok(content));
+    }
+}
+
+#[test]
+fn types_keep_their_numbers() {
+    let numbers: Vec<_> = every_body().iter().map(Body::kind).collect();
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 128, 129, 130, 131]);
+}
+
+#[test]
+fn unknown_types_are_kept_as_they_came() {
+    for (number, message) in [(kind::FILE, true), (kind::GROUP_FIRST, true), (200, false)] {
+        let content = content(Body::Unsupported(Unsupported { kind: number, body: vec![0xa0] }));
+        assert_eq!(content.sender_seq.is_some(), message);
+        assert_eq!(Content::decode(&content.encode().unwrap()), Ok(content));
+    }
+}
+
+#[test]
+fn atk_52_short_texts_receipts_and_heartbeats_have_equal_sizes() {
+    let (mut alice, _) = session_pair(true);
+    let mut sizes = |body| {
+        let sealed = alice.session.seal(&content(body).encode().unwrap()).unwrap();
+        (sealed.header.len(), sealed.token.len())
+    };
+    let heartbeat = sizes(Body::Heartbeat);
+    assert_eq!(sizes(Body::Receipt(Receipt::default())), heartbeat);
+    assert_eq!(sizes(Body::Reset), heartbeat);
+    for len in 1..=150 {
+        assert_eq!(sizes(Body::text("x".repeat(len))), heartbeat, "{len} bytes");
+    }
+    assert_eq!(sizes(Body::text("é".repeat(75))), heartbeat);
+}
+
+#[test]
+fn acks_never_make_a_content_larger() {
+    let acks: Vec<_> = (0..20).map(ack).collect();
+    for len in [1, 150, 200, 250, 900, 2000] {
+        let mut content = content(Body::text("x".repeat(len)));
+        let size = content.encode().unwrap().len();
+        let taken = content.fit_acks(&acks);
+        assert_eq!(content.acks, acks[..taken]);
+        assert_eq!(content.encode().unwrap().len(), size);
+    }
+    let mut roomy = content(Body::text("x".repeat(1000)));
+    assert_eq!(roomy.fit_acks(&acks), MAX_ACKS);
+    assert_eq!(roomy.fit_acks(&acks[16..]), 0);
+}
+
+#[test]
+fn texts_end_at_their_limit() {
+    let longest = content(Body::text("x".repeat(MAX_TEXT_BYTES)));
+    assert_eq!(Content::decode(&longest.encode().unwrap()), Ok(longest));
+    assert_eq!(content(Body::text("x".repeat(MAX_TEXT_BYTES + 1))).encode(), Err(ContentError::TooLarge));
+}
+
+#[test]
+fn atk_53_counts_beyond_the_limits_are_malformed() {
+    let mut many = content(Body::text("hi".into()));
+    many.acks = (0..17).map(ack).collect();
+    assert_eq!(many.encode(), Err(ContentError::Malformed));
+    let mut given_up = content(Body::text("hi".into()));
+    given_up.acks = vec![Ack { given_up: (0..9).collect(), ..ack(1) }];
+    assert_eq!(given_up.encode(), Err(ContentError::Malformed));
+    let read = (0..17).map(ack).collect();
+    assert_eq!(content(Body::Receipt(Receipt { read })).encode(), Err(ContentError::Malformed));
+}
+
+#[test]
+fn atk_53_numbered_control_and_unnumbered_messages_are_malformed() {
+    let mut text = content(Body::text("hi".into()));
+    text.sender_seq = None;
+    assert_eq!(text.encode(), Err(ContentError::Malformed));
+    let mut heartbeat = content(Body::Heartbeat);
+    heartbeat.sender_seq = Some(SenderSeq { epoch: 1, n: 1 });
+    assert_eq!(heartbeat.encode(), Err(ContentError::Malformed));
+}
+
+#[test]
+fn atk_53_malformed_cbor_in_correct_padding_is_malformed() {
+    let good = content(Body::Text(Text { text: "hello".into() })).encode().unwrap();
+    let good = unpad(&good).unwrap();
+    let damage: [(&str, Vec<u8>); 6] = [
+        ("empty", vec![]),
+        ("trailing byte", [good, &[0]].concat()),
+        ("truncated", good[..good.len() - 1].to_vec()),
+        ("indefinite map", [&[0xbf], &good[1..], &[0xff]].concat()),
+        ("too deep", vec![0x81; 400]),
+        ("not UTF-8", good.iter().map(|byte| if *byte == b'h' { 0xff } else { *byte }).collect()),
+    ];
+    for (what, bytes) in damage {
+        assert_eq!(Content::decode(&pad(bytes).unwrap()), Err(ContentError::Malformed), "{what}");
+    }
+}
+
+proptest! {
+    #[test]
+    fn atk_53_any_damage_is_read_without_panic(place in 0_usize..300, value: u8) {
+        let mut bytes = content(Body::text("hello".into())).encode().unwrap();
+        bytes[place] = value;
+        let _ = Content::decode(&bytes);
+    }
+
+    #[test]
+    fn texts_read_back_as_written(text in ".{0,400}") {
+        let content = content(Body::text(text));
+        prop_assert_eq!(Content::decode(&content.encode().unwrap()), Ok(content));
+    }
+}
