@@ -227,6 +227,9 @@ impl ResetTalk<'_> {
             Err(CallError::Refused(Refusal { code: Code::Stale, heads: Some(heads), .. })) => {
                 heads.iter().find(|head| head.user == self.user).map(|head| head.head.hash)
             }
+            Err(CallError::Refused(refusal)) if refusal.code == Code::NotFound => {
+                return Err(AccountError::NothingToReset);
+            }
             Err(error) => return Err(error.into()),
             Ok(_) => None,
         };

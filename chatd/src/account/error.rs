@@ -45,6 +45,9 @@ pub enum AccountError {
     /// The server admits by personal invite, and this was none, or was used.
     #[error("the server admits new accounts by personal invite only, and this one has none or was used already")]
     InviteRefused,
+    /// The account has no log to replace.
+    #[error("no device was ever logged in to this account: log in instead")]
+    NothingToReset,
     /// Any other no.
     #[error("the server refused: {}", words(.0.code))]
     Refused(Refusal),
@@ -100,6 +103,7 @@ impl AccountError {
         match self {
             Self::Another { .. } | Self::Already { .. } | Self::NameTaken { .. } => Kind::AlreadyExists,
             Self::NoAccount => Kind::Unauthenticated,
+            Self::NothingToReset => Kind::NotFound,
             Self::BadCredentials => Kind::BadCredentials,
             Self::InviteRefused => Kind::ServerRejected,
             Self::Refused(refusal) => refused_kind(refusal.code),
