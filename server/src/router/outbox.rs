@@ -151,6 +151,9 @@ impl Outbox {
     /// Waits until something is to be written and takes all of it. Cancel-safe: nothing is taken before it returns.
     pub async fn next(&self) -> Batch {
         loop {
+            if self.severed.is_cancelled() {
+                return Batch { close: self.closed(), ..Batch::default() };
+            }
             if let Some(batch) = self.lock().take() {
                 self.drained.notify_one();
                 return batch;
@@ -218,6 +221,15 @@ mod tests {
         outbox.push(frame(60));
         outbox.severed().await;
         assert_eq!(outbox.closed(), Some(Closed::SlowReader));
+    }
+
+    #[tokio::test]
+    async fn severed_connection_hears_nothing_more() {
+        let outbox = Outbox::new(LIMITS);
+        outbox.push(frame(10));
+        outbox.sever(Closed::Record);
+        let batch = outbox.next().await;
+        assert_eq!((batch.frames.len(), batch.goodbye, batch.close), (0, false, Some(Closed::Record)));
     }
 
     #[tokio::test]

@@ -43,8 +43,10 @@ async fn shake_hands(shared: &Arc<Shared>, stream: &mut TcpStream, source: Sourc
             break;
         }
         received.resize(wanted, 0);
-        let missing = received.get_mut(have..).unwrap_or_default();
-        stream.read_exact(missing).await.map_err(|_| Closed::Handshake)?;
+        match stream.read(received.get_mut(have..).unwrap_or_default()).await {
+            Ok(count) if count > 0 => received.truncate(have + count),
+            _ => return Err(Closed::Handshake),
+        }
     }
     let (reply, welcomed) = handshaking.answer(&received)?;
     stream.write_all(&reply).await.map_err(|_| Closed::Io)?;

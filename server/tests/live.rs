@@ -1,0 +1,25 @@
+//! The real server over real TCP, asked by a small client that can also misbehave.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+#[path = "live/accounts.rs"]
+mod accounts;
+#[path = "live/attacks.rs"]
+mod attacks;
+#[path = "live/client.rs"]
+mod client;
+#[path = "live/devices.rs"]
+mod devices;
+#[path = "live/mailboxes.rs"]
+mod mailboxes;
+#[path = "live/room.rs"]
+mod room;
+#[path = "live/world.rs"]
+mod world;

@@ -1,0 +1,380 @@
+//! Registering, enrolling, logging in, starting again; and everybody who must not.
+
+use std::time::Duration;
+
+use chat_protocol::fixtures::first_device;
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::{
+    ChangePassword, Enrol, Lookup, OneTimeStatus, Register, ResetCancel, RoomSince, UserHead,
+};
+use chat_protocol::message::server::{Code, Enrolled, Push, ResetState};
+use chat_protocol::time::Timestamp;
+use chat_server::config::Registration;
+use chat_server::store::{DeviceState, Invite, NewAccount, PasswordHash};
+
+use crate::client::{End, now};
+use crate::world::{Absent, World, enrol, genesis, login, password, register, replacing, reset, settings};
+
+const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+fn wrong(mut ask: Enrol) -> Enrol {
+    ask.password = password("wrong horse");
+    ask
+}
+
+#[tokio::test]
+async fn person_registers_enrols_and_logs_in_again() {
+    let world = World::new().await;
+    let alice = world.join("alice", 0).await;
+    assert_eq!(alice.logged_in.head, alice.device.log.head());
+    assert_eq!((alice.logged_in.mailbox_last, alice.logged_in.submit_counter, alice.logged_in.bundle_seq), (0, 0, 0));
+    let mut alice = alice.vanish(&world).await.come_back(&world).await;
+    let known =
+        alice.client.call(&Lookup { users: vec!["nobody".parse().unwrap(), alice.user.clone()] }).await.unwrap();
+    let [only] = known.users.as_slice() else { panic!("{known:?}") };
+    assert_eq!((&only.user, only.head, only.online), (&alice.user, Some(alice.device.log.head()), false));
+}
+
+#[tokio::test]
+async fn taken_name_is_refused_in_any_case() {
+    let world = World::new().await;
+    let mut guest = world.guest().await;
+    guest.call(&register("Alice")).await.unwrap();
+    assert_eq!(guest.refused(&register("alice")).await, Code::Exists);
+}
+
+#[tokio::test]
+async fn guests_may_only_become_somebody() {
+    let world = World::new().await;
+    let mut guest = world.guest().await;
+    assert_eq!(guest.refused(&OneTimeStatus {}).await, Code::Denied);
+    assert_eq!(guest.refused(&RoomSince { seq: None, max: 1 }).await, Code::Denied);
+    assert_eq!(guest.refused(&Lookup { users: vec![] }).await, Code::Denied);
+}
+
+#[tokio::test]
+async fn guest_with_too_many_refusals_is_sent_away() {
+    let world = World::new().await;
+    let mut guest = world.guest().await;
+    for _ in 0..16 {
+        assert_eq!(guest.refused(&OneTimeStatus {}).await, Code::Denied);
+    }
+    assert_eq!(guest.end().await, End::Goodbye);
+}
+
+#[tokio::test]
+async fn of_two_first_enrolments_one_wins_and_the_other_waits_for_approval() {
+    let world = World::new().await;
+    let user = "alice".parse().unwrap();
+    let (mut one, mut two) = (world.guest().await, world.guest().await);
+    one.call(&register("alice")).await.unwrap();
+    let devices = [first_device(&user, 0, AT), first_device(&user, 1, AT)];
+    let (first, second) = (enrol(&one, &devices[0], true), enrol(&two, &devices[1], true));
+    let (a, b) = tokio::join!(one.call(&first), two.call(&second));
+    let outcomes = [a.unwrap(), b.unwrap()];
+    let winners = outcomes.iter().filter(|outcome| matches!(outcome, Enrolled::Ready(_))).count();
+    assert_eq!(winners, 1, "{outcomes:?}");
+    let winner = outcomes.iter().position(|outcome| matches!(outcome, Enrolled::Ready(_))).unwrap();
+    assert_eq!(outcomes[1 - winner], Enrolled::ApprovalRequired(devices[winner].log.head()));
+    let loser = devices[1 - winner].clone();
+    let mut guest = world.guest().await;
+    let ask = login(&guest, &loser);
+    assert_eq!(guest.refused(&ask).await, Code::ApprovalRequired);
+}
+
+#[tokio::test]
+async fn enrolment_whose_answer_was_lost_succeeds_again_with_the_same_bytes() {
+    let world = World::new().await;
+    let alice = world.join("alice", 0).await.vanish(&world).await;
+    let mut guest = world.guest().await;
+    let again = enrol(&guest, &alice.device, true);
+    assert!(matches!(guest.call(&again).await, Ok(Enrolled::Ready(_))));
+}
+
+#[tokio::test]
+async fn at_most_three_devices_wait_for_approval() {
+    let world = World::new().await;
+    let alice = world.join("alice", 0).await;
+    for n in 1..=3 {
+        let mut guest = world.guest().await;
+        let ask = enrol(&guest, &first_device(&alice.user, n, AT), false);
+        assert_eq!(guest.call(&ask).await.unwrap(), Enrolled::ApprovalRequired(alice.device.log.head()));
+    }
+    let mut guest = world.guest().await;
+    let ask = enrol(&guest, &first_device(&alice.user, 4, AT), false);
+    assert_eq!(guest.refused(&ask).await, Code::RateLimited);
+}
+
+#[tokio::test]
+async fn genesis_of_another_device_or_name_is_refused() {
+    let world = World::new().await;
+    let mut guest = world.guest().await;
+    guest.call(&register("alice")).await.unwrap();
+    let user = "alice".parse().unwrap();
+    let (mine, other) = (first_device(&user, 0, AT), first_device(&user, 1, AT));
+    let foreign = Enrol { genesis: Some(genesis(&other.log)), ..enrol(&guest, &mine, true) };
+    assert_eq!(guest.refused(&foreign).await, Code::BadRequest);
+    let bobs = first_device(&"bob".parse().unwrap(), 0, AT);
+    let renamed = Enrol { user: "alice".parse().unwrap(), ..enrol(&guest, &bobs, true) };
+    assert_eq!(guest.refused(&renamed).await, Code::BadRequest);
+}
+
+#[tokio::test]
+async fn password_is_changed_by_whoever_knows_the_old_one() {
+    let world = World::new().await;
+    let mut alice = world.join("alice", 0).await;
+    let change = |old: &str| ChangePassword { old: password(old), new: password("new horse") };
+    assert_eq!(alice.client.refused(&change("wrong horse")).await, Code::Denied);
+    alice.client.call(&change(crate::world::PASSWORD)).await.unwrap();
+    let mut guest = world.guest().await;
+    let ask = enrol(&guest, &first_device(&alice.user, 1, AT), false);
+    assert_eq!(guest.refused(&ask).await, Code::Denied);
+    let ask = Enrol { password: password("new horse"), ..ask };
+    assert!(matches!(guest.call(&ask).await, Ok(Enrolled::ApprovalRequired(_))));
+}
+
+#[tokio::test]
+async fn cheap_hash_is_replaced_at_the_next_right_password() {
+    let mut config = settings();
+    let world = World::with(config.clone()).await;
+    let alice = world.join("alice", 0).await;
+    let hash = async |world: &World| world.store.account(&alice.user).await.unwrap().unwrap().hash.expose().to_owned();
+    assert!(hash(&world).await.starts_with("$2b$04$"));
+    config.passwords.bcrypt_cost = 5;
+    let world = world.restart(config).await;
+    let mut guest = world.guest().await;
+    let ask = enrol(&guest, &first_device(&alice.user, 1, AT), false);
+    guest.call(&ask).await.unwrap();
+    assert!(hash(&world).await.starts_with("$2b$05$"));
+}
+
+#[tokio::test]
+async fn reset_of_a_deserted_account_happens_at_once() {
+    let mut config = settings();
+    config.accounts.reset_seen = Duration::ZERO;
+    let world = World::with(config).await;
+    let mut bob = world.join("bob", 5).await;
+    let alice = world.join("alice", 0).await.vanish(&world).await;
+    let mut guest = world.guest().await;
+    let ask = reset(&guest, &first_device(&alice.user, 1, AT), false);
+    let refusal = guest.call(&ask).await.unwrap_err();
+    let old = alice.device.log.head();
+    assert_eq!(refusal.heads, Some(vec![UserHead { user: alice.user.clone(), head: old }]));
+    let device = replacing(&alice.user, 1, old);
+    let ask = reset(&guest, &device, true);
+    let Ok(ResetState::Done(state)) = guest.call(&ask).await else { panic!("not reset") };
+    assert_eq!(state.head, device.log.head());
+    assert_eq!(alice.refused(&world).await, Code::Denied);
+    let letter = chat_protocol::message::client::Submit {
+        submit_id: bob.next_submit(),
+        heads: vec![UserHead { user: alice.user.clone(), head: old }],
+        to: vec![crate::world::addressed(alice.device.cert.id(), "hi")],
+    };
+    let refusal = bob.client.call(&letter).await.unwrap_err();
+    assert_eq!(refusal.heads, Some(vec![UserHead { user: alice.user.clone(), head: device.log.head() }]));
+}
+
+#[tokio::test]
+async fn reset_of_an_account_in_use_waits_is_announced_and_can_be_cancelled() {
+    let world = World::new().await;
+    let mut alice = world.join("alice", 0).await;
+    let device = replacing(&alice.user, 1, alice.device.log.head());
+    let mut guest = world.guest().await;
+    let ask = reset(&guest, &device, true);
+    let Ok(ResetState::Waiting(due)) = guest.call(&ask).await else { panic!("not waiting") };
+    assert!(due > now() + Duration::from_secs(23 * 3600));
+    let told = |push| if let Push::Reset(notice) = push { Some(notice.at) } else { None };
+    assert_eq!(alice.client.push_of(told).await, Some(due));
+    assert_eq!(guest.call(&ask).await.unwrap(), ResetState::Waiting(due), "asking again changes nothing");
+    alice.client.call(&ResetCancel {}).await.unwrap();
+    assert_eq!(alice.client.push_of(told).await, None);
+    assert_eq!(world.store.pending_reset(&alice.user).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn reset_that_waited_its_time_ends_the_old_devices() {
+    let mut config = settings();
+    config.accounts.reset_wait = Duration::ZERO;
+    let world = World::with(config).await;
+    let mut alice = world.join("alice", 0).await;
+    let device = replacing(&alice.user, 1, alice.device.log.head());
+    let mut guest = world.guest().await;
+    let ask = reset(&guest, &device, true);
+    assert!(matches!(guest.call(&ask).await, Ok(ResetState::Waiting(_))));
+    assert!(matches!(guest.call(&ask).await, Ok(ResetState::Done(_))));
+    assert_eq!(alice.client.end().await, End::Goodbye);
+    let old = world.store.device(alice.id()).await.unwrap().unwrap();
+    assert_eq!(old.state, DeviceState::Replaced);
+}
+
+#[tokio::test]
+async fn atk_19_unknown_user_and_wrong_password_cost_a_hash_and_hear_the_same() {
+    let world = World::new().await;
+    let mut guest = world.guest().await;
+    guest.call(&register("alice")).await.unwrap();
+    let before = world.counters.hashes();
+    let known = wrong(enrol(&guest, &first_device(&"alice".parse().unwrap(), 0, AT), true));
+    let unknown = wrong(enrol(&guest, &first_device(&"nobody".parse().unwrap(), 1, AT), true));
+    let (known, unknown) = (guest.call(&known).await.unwrap_err(), guest.call(&unknown).await.unwrap_err());
+    assert_eq!(known, unknown);
+    assert_eq!(known.code, Code::Denied);
+    assert_eq!(world.counters.hashes() - before, 2, "one each");
+}
+
+#[tokio::test]
+async fn wrong_passwords_are_limited_before_any_hash() {
+    let world = World::new().await;
+    let mut guest = world.guest().await;
+    guest.call(&register("alice")).await.unwrap();
+    let device = first_device(&"alice".parse().unwrap(), 0, AT);
+    let (good, bad) = (enrol(&guest, &device, true), wrong(enrol(&guest, &device, true)));
+    for _ in 0..5 {
+        assert_eq!(guest.refused(&bad).await, Code::Denied);
+    }
+    let before = world.counters.hashes();
+    let refusal = guest.call(&good).await.unwrap_err();
+    assert_eq!(refusal.code, Code::RateLimited);
+    assert!(refusal.retry_after_ms.is_some_and(|wait| wait > 60_000));
+    assert_eq!(world.counters.hashes(), before, "the password was not looked at");
+    let mut other = world.guest().await;
+    other.call(&register("bob")).await.expect("another account is not concerned");
+}
+
+#[tokio::test]
+async fn atk_20_a_flood_of_passwords_is_busy_while_members_are_served() {
+    const FLOOD: usize = 60;
+    let mut config = settings();
+    config.passwords.bcrypt_cost = 10;
+    config.passwords.queue = 2;
+    let world = World::with(config).await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let mut guests = Vec::new();
+    for _ in 0..FLOOD {
+        guests.push(world.guest().await);
+    }
+    let device = first_device(&"nobody".parse().unwrap(), 2, AT);
+    let one = enrol(&guests[0], &device, true);
+    let asked: Vec<_> = (0..FLOOD).map(|n| attempt(&one, n)).collect();
+    let before = world.counters.hashes();
+    let flood = tokio::spawn(async move {
+        let mut codes = Vec::new();
+        for (guest, ask) in guests.iter_mut().zip(&asked) {
+            guest.ask(ask).await;
+        }
+        for (guest, ask) in guests.iter_mut().zip(&asked) {
+            codes.push(guest.answer::<Enrol>(1).await.map(|_| ask.user.clone()).unwrap_err().code);
+        }
+        codes
+    });
+    let served_before_the_end = {
+        alice.send(&bob, "are they gone?").await.unwrap();
+        bob.receive().await
+    };
+    assert_eq!(served_before_the_end, (1, "are they gone?".to_owned()));
+    let codes = flood.await.unwrap();
+    let busy = codes.iter().filter(|code| **code == Code::Busy).count();
+    assert!(busy > 0 && codes.iter().all(|code| matches!(code, Code::Busy | Code::Denied)), "{codes:?}");
+    assert!(world.counters.hashes() - before <= FLOOD as u64, "no more than one hash each");
+}
+
+/// A password for an account of its own, so that no limit per account helps. It is looked at before the signature.
+fn attempt(one: &Enrol, n: usize) -> Enrol {
+    Enrol { user: format!("nobody{n}").parse().unwrap(), ..one.clone() }
+}
+
+#[tokio::test]
+async fn atk_21_hostile_names_are_refused_on_the_wire() {
+    let world = World::new().await;
+    let mut guest = world.guest().await;
+    for hostile in ["Alice", "alice\n", "-rf", "..", "a'; DROP TABLE chat_app; --", "\u{202e}alice", "ali\u{200b}ce"] {
+        let mut payload = vec![0xa2, 0x00];
+        payload.extend(chat_protocol::cbor::encode(&hostile.to_owned()));
+        payload.extend([0x01, 0x63, b'p', b'w', b'd']);
+        let frame = chat_protocol::frame::Frame {
+            kind: chat_protocol::frame::FrameKind::Request,
+            id: 9,
+            number: <Register as chat_protocol::message::Call>::TYPE,
+            payload,
+        };
+        guest.send(&[frame]).await;
+        let refusal = guest.answer::<Register>(9).await.unwrap_err();
+        assert_eq!(refusal.code, Code::BadRequest, "{hostile:?}");
+    }
+    assert_eq!(world.store.accounts(0, 10).await.unwrap(), []);
+}
+
+#[tokio::test]
+async fn atk_22_corrupt_hash_in_the_row_is_a_wrong_password() {
+    let world = World::new().await;
+    for (n, row) in ["", "$2b$12$short", "not a hash", "ü"].into_iter().enumerate() {
+        let user = format!("user{n}");
+        let hash = PasswordHash::new(row.into());
+        let new = NewAccount { user: user.parse().unwrap(), hash, invite: None, at: now() };
+        world.store.create_account(new).await.unwrap();
+        let mut guest = world.guest().await;
+        let ask = enrol(&guest, &first_device(&user.parse().unwrap(), n, AT), true);
+        assert_eq!(guest.refused(&ask).await, Code::Denied, "{row:?}");
+    }
+}
+
+#[tokio::test]
+async fn atk_23_swapped_hashes_change_no_identity() {
+    let world = World::new().await;
+    let alice = world.join("alice", 0).await;
+    let mut mallory = world.guest().await;
+    mallory.call(&Register { password: password("mallory's"), ..register("mallory") }).await.unwrap();
+    let stolen = world.store.account(&"mallory".parse().unwrap()).await.unwrap().unwrap().hash;
+    assert!(world.store.set_password(&alice.user, stolen, None).await.unwrap());
+    let thief = first_device(&alice.user, 1, AT);
+    let ask = Enrol { password: password("mallory's"), ..enrol(&mallory, &thief, true) };
+    let outcome = mallory.call(&ask).await.unwrap();
+    assert_eq!(outcome, Enrolled::ApprovalRequired(alice.device.log.head()), "the log is what it was");
+    let ask = login(&mallory, &thief);
+    assert_eq!(mallory.refused(&ask).await, Code::ApprovalRequired);
+}
+
+#[tokio::test]
+async fn atk_25_registrations_are_limited_per_address() {
+    let mut config = settings();
+    config.rates.registrations_per_hour = 3;
+    let world = World::with(config).await;
+    let mut guest = world.guest().await;
+    for n in 0..3 {
+        guest.call(&register(&format!("user{n}"))).await.unwrap();
+    }
+    let before = world.counters.hashes();
+    let refusal = guest.call(&register("user3")).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.retry_after_ms.is_some()), (Code::RateLimited, true));
+    assert_eq!(world.counters.hashes(), before);
+}
+
+#[tokio::test]
+async fn atk_25_where_invites_are_asked_for_a_used_one_is_refused() {
+    let mut config = settings();
+    config.registration = Registration::Invite;
+    let world = World::with(config).await;
+    let token = [9; 16];
+    let hash = chat_protocol::crypto::kdf::sha256(&token);
+    let expires = now() + Duration::from_secs(60);
+    world.store.create_invite(Invite { hash, at: now(), expires }).await.unwrap();
+    let mut guest = world.guest().await;
+    assert!(guest.welcome.limits.invite_only);
+    let with = |name: &str, token: [u8; 16]| Register { invite: Some(Blob(token.to_vec())), ..register(name) };
+    assert_eq!(guest.refused(&register("alice")).await, Code::Denied);
+    assert_eq!(guest.refused(&with("alice", [1; 16])).await, Code::Denied);
+    guest.call(&with("alice", token)).await.unwrap();
+    assert_eq!(guest.refused(&with("mallory", token)).await, Code::Denied);
+}
+
+#[tokio::test]
+async fn device_of_somebody_else_cannot_be_claimed() {
+    let world = World::new().await;
+    let alice = world.join("alice", 0).await.vanish(&world).await;
+    let bob = world.join("bob", 1).await.vanish(&world).await;
+    let mut guest = world.guest().await;
+    let ask = login(&guest, &bob.device);
+    let ask = chat_protocol::message::client::Login { user: alice.user.clone(), ..ask };
+    assert_eq!(guest.refused(&ask).await, Code::Denied);
+    let unknown = Absent::unknown("carol", 2);
+    assert_eq!(unknown.refused(&world).await, Code::Denied);
+}
