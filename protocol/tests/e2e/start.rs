@@ -1,22 +1,12 @@
 //! How sessions begin, and what a server or a stranger tries on bundles and INITs.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
-mod e2e_common;
-
+use crate::common::{AT, Device, End, refuses, session_pair};
 use chat_protocol::crypto::agreement::SecretKey;
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::session::bundle::{BundleError, KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle};
 use chat_protocol::session::init::{Init, InitError, Initiated, open_share, resolve};
 use chat_protocol::session::ratchet::OpenError;
 use chat_protocol::time::Timestamp;
-use e2e_common::{AT, Device, End, refuses, session_pair};
 
 #[test]
 fn first_message_opens_with_and_without_a_one_time_key() {

@@ -1,18 +1,8 @@
 //! The ratchet against loss, disorder, splicing, replay and theft.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
-mod e2e_common;
-
+use crate::common::{refuses, rng, session_pair};
 use chat_protocol::crypto::agreement::PublicKey;
 use chat_protocol::session::ratchet::{Header, OpenError, Sealed, Session};
-use e2e_common::{refuses, rng, session_pair};
 use rand::RngExt;
 use rand::seq::SliceRandom;
 

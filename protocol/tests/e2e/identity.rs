@@ -1,12 +1,4 @@
 //! Accounts, devices, logins and RSA keys against forged, foreign and hostile input.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
 use chat_protocol::crypto::rsa::{Context, DecryptionKey, EncryptionKey, RsaError, SigningKey, VerifyingKey};
 use chat_protocol::fixtures::{FirstDevice, device_keys, first_device};
@@ -183,7 +175,7 @@ fn both_sides_see_the_same_safety_number() {
 #[test]
 fn certificate_uses_each_key_for_one_purpose() {
     let mut keys = device_keys(0);
-    let one = include_str!("fixtures/sign_0.pem");
+    let one = include_str!("../fixtures/sign_0.pem");
     keys.decryption = DecryptionKey::from_plain_pem(one).unwrap();
     assert!(keys.certify(&name("alice"), AT).is_err());
 }
@@ -244,7 +236,7 @@ fn keys_survive_their_encrypted_pem() {
 
 #[test]
 fn seed_keys_of_2048_bits_are_imported_from_both_pem_formats() {
-    for pem in [include_str!("fixtures/seed_2048.pem"), include_str!("fixtures/seed_2048_pkcs1.pem")] {
+    for pem in [include_str!("../fixtures/seed_2048.pem"), include_str!("../fixtures/seed_2048_pkcs1.pem")] {
         let key = DecryptionKey::from_plain_pem(pem).unwrap();
         let ciphertext = key.encryption_key().encrypt(b"a Fernet key", &mut rand::rng()).unwrap();
         assert_eq!(key.decrypt(&ciphertext, &mut rand::rng()).unwrap().as_slice(), b"a Fernet key");

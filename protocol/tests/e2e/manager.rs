@@ -1,21 +1,11 @@
 //! Which session two devices use, whatever the order things happen in.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-mod e2e_common;
 
 use std::time::Duration;
 
+use crate::common::{AT, rng};
 use chat_protocol::ids::SessionId;
 use chat_protocol::session::manager::{Arrival, Failures, Stage, Standings, restart_due};
 use chat_protocol::time::Timestamp;
-use e2e_common::{AT, rng};
 use rand::RngExt;
 
 fn sid(byte: u8) -> SessionId {

@@ -1,21 +1,11 @@
 //! RSA keys and signatures that must be refused, and secrets that must not print.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
-mod e2e_common;
-
+use crate::common::{Device, session_pair};
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::crypto::rsa::{Context, DecryptionKey, EncryptionKey, RsaError, SigningKey, VerifyingKey};
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::session::content::Body;
 use chat_protocol::session::init::{Init, open_share};
-use e2e_common::{Device, session_pair};
 use rsa::pkcs8::{EncodePublicKey, spki};
 use rsa::signature::{RandomizedSigner, SignatureEncoding, Signer};
 
@@ -105,7 +95,7 @@ fn atk_34_keys_in_any_but_the_canonical_encoding_are_refused() {
 #[test]
 fn atk_17_signatures_with_other_salts_hashes_or_paddings_are_rejected() {
     let key = device_keys(0).signing;
-    let pem = include_str!("fixtures/sign_0.pem");
+    let pem = include_str!("../fixtures/sign_0.pem");
     let raw = <rsa::RsaPrivateKey as rsa::pkcs8::DecodePrivateKey>::from_pkcs8_pem(pem).unwrap();
     let message = [b"chat/v1/sig\0login\0".as_slice(), &sha256(b"object")].concat();
     let mut rng = rand::rng();

@@ -1,14 +1,4 @@
 //! Devices with prekeys, and a store for skipped keys, as a daemon has them.
-#![allow(
-    dead_code,
-    unreachable_pub,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::collections::BTreeMap;
 

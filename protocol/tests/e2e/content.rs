@@ -1,22 +1,12 @@
 //! What is inside messages: equal sizes, strict reading, unknown types.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
-mod e2e_common;
-
+use crate::common::{AT, session_pair};
 use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId};
 use chat_protocol::limits::{MAX_ACKS, MAX_TEXT_BYTES};
 use chat_protocol::session::content::{
     Ack, Body, Content, ContentError, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply,
     SenderSeq, Text, Unsupported, kind, pad, unpad,
 };
-use e2e_common::{AT, session_pair};
 use proptest::prelude::*;
 
 const ID: MessageId = MessageId::new([7; 16]);

@@ -1,0 +1,21 @@
+//! Accounts, devices and end-to-end sessions: promises, attacks and frozen vectors.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod checks;
+mod common;
+mod content;
+mod hostile_keys;
+mod identity;
+mod manager;
+mod ratchet;
+mod start;
+mod vectors;
+mod wycheproof;

@@ -1,0 +1,62 @@
+//! Frozen vectors: what an independent implementation once wrote must be read for ever.
+
+use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId};
+use chat_protocol::session::content::{
+    Ack, Body, Content, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply, SenderSeq, Unsupported,
+};
+use serde_json::Value;
+
+use crate::checks::{bytes, check_identity, check_session};
+use crate::common::AT;
+
+fn read(text: &str) -> Value {
+    serde_json::from_str(text).unwrap()
+}
+
+#[test]
+fn frozen_account_logs_logins_and_digits() {
+    check_identity(&read(include_str!("../vectors/identity.json")));
+}
+
+#[test]
+fn frozen_sessions_open() {
+    check_session(&read(include_str!("../vectors/session.json")));
+}
+
+#[test]
+fn frozen_contents_are_read_and_written_byte_for_byte() {
+    let vector = read(include_str!("../vectors/content.json"));
+    let head = Head { seq: 3, hash: HeadHash::new([0xaa; 32]) };
+    let ack = Ack { device: DeviceId::new([0xdd; 16]), epoch: 5, below: 1000, given_up: vec![998, 999] };
+    let target = MessageId::new([0x77; 16]);
+    let bodies = [
+        ("text", Body::text("hello".into())),
+        ("reply", Body::Reply(Reply { text: "yes".into(), to: target })),
+        ("edit", Body::Edit(Edit { target, text: "hallo".into() })),
+        ("delete", Body::Delete(Delete { target })),
+        ("reaction", Body::Reaction(Reaction { target, emoji: "👍".into() })),
+        ("receipt", Body::Receipt(Receipt { read: vec![ack.clone()] })),
+        ("heartbeat", Body::Heartbeat),
+        ("reset", Body::Reset),
+        (
+            "log_entries",
+            Body::LogEntries(LogEntries { user: "bob".parse().unwrap(), entries: vec![b"entry".to_vec().into()] }),
+        ),
+        ("unsupported", Body::Unsupported(Unsupported { kind: 40, body: vec![0xa1, 0, 1] })),
+    ];
+    assert_eq!(vector.as_object().unwrap().len(), bodies.len());
+    for (name, body) in bodies {
+        let content = Content {
+            conversation: Conversation::Direct("alice".parse().unwrap()),
+            id: MessageId::new([7; 16]),
+            sender_seq: body.is_message().then_some(SenderSeq { epoch: 9, n: 70 }),
+            sent: AT,
+            heads: Heads { own: head, peer: head },
+            acks: vec![ack.clone()],
+            body,
+        };
+        let frozen = bytes(&vector[name]);
+        assert_eq!(content.encode().unwrap(), frozen, "{name}");
+        assert_eq!(Content::decode(&frozen), Ok(content), "{name}");
+    }
+}
