@@ -4,6 +4,7 @@
 //! is one transaction and is durable when it returns. No SQL leaves this module, and nothing here
 //! judges a signature: whoever calls has verified what it hands in.
 
+pub mod mysql;
 mod schema;
 pub mod sqlite;
 mod types;
@@ -16,6 +17,7 @@ use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::Timestamp;
 use thiserror::Error;
 
+use crate::config::DatabaseUrl;
 use crate::mailbox::rules::{Ack, Quota};
 
 pub use types::{
@@ -43,6 +45,33 @@ pub enum StoreError {
     /// The database refused a statement: a defect here or a foreign hand in the schema.
     #[error("the database failed")]
     Internal(#[source] Cause),
+}
+
+/// A store that is ready, and what was done to make it so.
+pub struct Opened {
+    /// The store.
+    pub store: SharedStore,
+    /// Names of the migrations that were applied now.
+    pub applied: Vec<String>,
+}
+
+/// Opens a database and brings its schema up to date.
+///
+/// # Errors
+/// [`StoreError`] when it cannot be reached or is not one of ours.
+pub async fn open(url: &DatabaseUrl) -> Result<Opened> {
+    match url {
+        DatabaseUrl::Sqlite(file) => {
+            let file = file.clone();
+            let opened = tokio::task::spawn_blocking(move || sqlite::SqliteStore::open(&file)).await;
+            let (store, applied) = opened.map_err(|error| StoreError::Internal(Cause::from(error)))??;
+            Ok(Opened { store: Arc::new(store), applied })
+        }
+        DatabaseUrl::Mysql(opts) => {
+            let (store, applied) = mysql::MysqlStore::open(opts).await?;
+            Ok(Opened { store: Arc::new(store), applied })
+        }
+    }
 }
 
 /// What the database driver said; never contains parameters of a statement.

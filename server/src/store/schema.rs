@@ -19,9 +19,22 @@ const SQLITE: [(&str, &str); 5] = migrations!("sqlite":
     "0005_room" => "V5__room",
 );
 
+const MYSQL: [(&str, &str); 5] = migrations!("mysql":
+    "0001_accounts" => "V1__accounts",
+    "0002_identities" => "V2__identities",
+    "0003_bundles" => "V3__bundles",
+    "0004_mailboxes" => "V4__mailboxes",
+    "0005_room" => "V5__room",
+);
+
 /// Steps that bring a SQLite database up to date.
 pub(super) fn sqlite() -> Result<Runner> {
     runner(&SQLITE)
+}
+
+/// Steps that bring a MySQL or MariaDB database up to date.
+pub(super) fn mysql() -> Result<Runner> {
+    runner(&MYSQL)
 }
 
 fn runner(files: &[(&str, &str)]) -> Result<Runner> {

@@ -311,6 +311,15 @@ pub struct SubmitRow {
     pub at: Timestamp,
 }
 
+impl SubmitRow {
+    /// Whether a device is named more than once, which no store takes.
+    #[must_use]
+    pub fn repeats_a_device(&self) -> bool {
+        let named: std::collections::BTreeSet<_> = self.to.iter().map(|(device, _)| device).collect();
+        named.len() != self.to.len()
+    }
+}
+
 /// What became of a submit.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SubmitOutcome {
@@ -332,7 +341,7 @@ pub enum SubmitOutcome {
     Full,
     /// A device is nobody's or not active, the sender's own included. Nothing is stored or remembered.
     NotFound,
-    /// The row broke a rule of the database. Nothing of it is stored.
+    /// The row names a device twice or broke a rule of the database. Nothing of it is stored.
     Failed,
 }
 

@@ -25,6 +25,9 @@ fn settle(db: &Connection, row: &SubmitRow, quota: &Quota) -> SubmitOutcome {
 }
 
 fn submit(db: &Connection, row: &SubmitRow, quota: &Quota) -> Sql<SubmitOutcome> {
+    if row.repeats_a_device() {
+        return Ok(SubmitOutcome::Failed);
+    }
     if let Some(earlier) = recall(db, row.sender, row.submit_id)? {
         return Ok(SubmitOutcome::Repeated { full: earlier.full });
     }

@@ -1,0 +1,128 @@
+//! Decides a group of submits on what was read, and lists what is to be written. Pure: each row
+//! sees what the rows before it changed.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
+use chat_protocol::message::client::UserHead;
+use chat_protocol::time::Timestamp;
+
+use super::super::{DeviceState, SubmitOutcome, SubmitRow};
+use super::ground::Ground;
+use crate::mailbox::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
+
+/// A message to be inserted.
+pub(super) struct NewMail<'a> {
+    pub(super) device: DeviceId,
+    pub(super) seq: u64,
+    pub(super) sender: DeviceId,
+    pub(super) account: i64,
+    pub(super) at: Timestamp,
+    pub(super) envelope: &'a [u8],
+}
+
+/// A submit to be remembered.
+pub(super) struct Remembered {
+    pub(super) sender: DeviceId,
+    pub(super) submit_id: SubmitId,
+    pub(super) at: Timestamp,
+    pub(super) full: Vec<DeviceId>,
+}
+
+/// What changes; the values of mailboxes and senders are in the ground.
+#[derive(Default)]
+pub(super) struct Changes<'a> {
+    pub(super) mail: Vec<NewMail<'a>>,
+    pub(super) mailboxes: BTreeSet<DeviceId>,
+    pub(super) senders: BTreeSet<(DeviceId, i64)>,
+    pub(super) remembered: Vec<Remembered>,
+    pub(super) counters: BTreeMap<DeviceId, u64>,
+}
+
+pub(super) fn settle<'a>(
+    ground: &mut Ground,
+    rows: &'a [SubmitRow],
+    quota: &Quota,
+) -> (Vec<SubmitOutcome>, Changes<'a>) {
+    let mut changes = Changes::default();
+    let outcomes = rows.iter().map(|row| one(ground, &mut changes, row, quota)).collect();
+    (outcomes, changes)
+}
+
+fn one<'a>(ground: &mut Ground, changes: &mut Changes<'a>, row: &'a SubmitRow, quota: &Quota) -> SubmitOutcome {
+    if row.repeats_a_device() {
+        return SubmitOutcome::Failed;
+    }
+    if let Some(full) = ground.earlier.get(&(row.sender, row.submit_id)) {
+        return SubmitOutcome::Repeated { full: full.clone() };
+    }
+    let Some((account, DeviceState::Active)) = ground.devices.get(&row.sender).copied() else {
+        return SubmitOutcome::NotFound;
+    };
+    let targets: Vec<_> = row.to.iter().map(|(device, envelope)| ground.target(*device, account, envelope)).collect();
+    match judge(quota, &row.heads, &ground.truth(row, &targets), &targets) {
+        Verdict::Stale(heads) => SubmitOutcome::Stale(heads),
+        Verdict::NotFound => SubmitOutcome::NotFound,
+        Verdict::Full => SubmitOutcome::Full,
+        Verdict::Store { to, full } => {
+            let envelopes = row.to.iter().filter(|(device, _)| to.contains(device));
+            let placed =
+                envelopes.map(|(device, bytes)| place(ground, changes, row, account, *device, bytes)).collect();
+            remember(ground, changes, row, full.clone());
+            SubmitOutcome::Stored { placed, full }
+        }
+    }
+}
+
+impl Ground {
+    fn target(&self, device: DeviceId, sender: i64, envelope: &[u8]) -> Target {
+        let owner = self.devices.get(&device).and_then(|(account, state)| {
+            let person = self.people.get(account)?;
+            let counters = self.mailboxes.get(&device).copied().unwrap_or_default();
+            let from_sender = self.senders.get(&(device, sender)).copied().unwrap_or(0);
+            let usage = Usage { messages: counters.messages, bytes: counters.bytes, from_sender };
+            Some(Owner { user: person.user.clone(), active: *state == DeviceState::Active, usage })
+        });
+        Target { device, owner, bytes: envelope.len() as u64 }
+    }
+
+    /// Heads of every account that is claimed or owns a target.
+    fn truth(&self, row: &SubmitRow, targets: &[Target]) -> Vec<UserHead> {
+        let owners = targets.iter().filter_map(|target| target.owner.as_ref().map(|owner| &owner.user));
+        let users: BTreeSet<&Username> = owners.chain(row.heads.iter().map(|claim| &claim.user)).collect();
+        let known = users.into_iter().filter_map(|user| Some(UserHead { user: user.clone(), head: self.head(user)? }));
+        known.collect()
+    }
+
+    fn head(&self, user: &Username) -> Option<Head> {
+        let person = self.people.values().find(|person| &person.user == user);
+        person.map_or_else(|| self.claimed.get(user).copied(), |person| person.head)
+    }
+}
+
+fn place<'a>(
+    ground: &mut Ground,
+    changes: &mut Changes<'a>,
+    row: &'a SubmitRow,
+    account: i64,
+    device: DeviceId,
+    envelope: &'a [u8],
+) -> (DeviceId, u64) {
+    let counters = ground.mailboxes.entry(device).or_default();
+    counters.last = next_seq(counters.last);
+    counters.messages += 1;
+    counters.bytes += envelope.len() as u64;
+    *ground.senders.entry((device, account)).or_default() += 1;
+    changes.mailboxes.insert(device);
+    changes.senders.insert((device, account));
+    let (seq, sender, at) = (counters.last, row.sender, row.at);
+    changes.mail.push(NewMail { device, seq, sender, account, at, envelope });
+    (device, seq)
+}
+
+fn remember(ground: &mut Ground, changes: &mut Changes<'_>, row: &SubmitRow, full: Vec<DeviceId>) {
+    ground.earlier.insert((row.sender, row.submit_id), full.clone());
+    let counter = changes.counters.entry(row.sender).or_default();
+    *counter = row.submit_id.counter().max(*counter);
+    changes.remembered.push(Remembered { sender: row.sender, submit_id: row.submit_id, at: row.at, full });
+}

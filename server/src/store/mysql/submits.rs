@@ -1,0 +1,130 @@
+//! Submits: a group is read, settled and written in a handful of statements.
+
+use chat_protocol::ids::DeviceId;
+use mysql_async::Value;
+use mysql_async::prelude::Queryable;
+
+use super::super::{SubmitOutcome, SubmitRow};
+use super::accounts::Names;
+use super::ground::{Counters, Ground};
+use super::row::{Sql, int, marks, millis, run, value};
+use super::settle::{Changes, NewMail, settle};
+use crate::mailbox::rules::Quota;
+
+/// Rows in one statement …
+const ROWS: usize = 256;
+/// … and bytes: far below the smallest packet limit in use, 4 MiB.
+const BYTES: usize = 1024 * 1024;
+
+pub(super) async fn commit<C: Queryable>(
+    db: &mut C,
+    names: Names,
+    rows: &[SubmitRow],
+    quota: &Quota,
+) -> Sql<Vec<SubmitOutcome>> {
+    if rows.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut ground = Ground::read(db, names, rows).await?;
+    let (outcomes, changes) = settle(&mut ground, rows, quota);
+    store(db, &ground, changes).await?;
+    Ok(outcomes)
+}
+
+async fn store<C: Queryable>(db: &mut C, ground: &Ground, changes: Changes<'_>) -> Sql<()> {
+    let mail: Vec<_> = changes.mail.iter().map(mail_values).collect();
+    let insert = "INSERT INTO mail (device, seq, sender, sender_account, at_ms, envelope) VALUES ";
+    insert_all(db, insert, "(?, ?, ?, ?, ?, ?)", "", mail).await?;
+
+    let mailboxes = changes.mailboxes.iter().map(|device| mailbox_values(ground, *device)).collect();
+    let insert = "INSERT INTO mailbox (device, last_seq, acked_seq, messages, bytes) VALUES ";
+    let or_update = " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), messages = VALUES(messages), \
+                     bytes = VALUES(bytes)";
+    insert_all(db, insert, "(?, ?, 0, ?, ?)", or_update, mailboxes).await?;
+
+    let senders = changes.senders.iter().map(|key| sender_values(ground, *key)).collect();
+    let insert = "INSERT INTO mailbox_sender (device, account, messages) VALUES ";
+    let or_update = " ON DUPLICATE KEY UPDATE messages = VALUES(messages)";
+    insert_all(db, insert, "(?, ?, ?)", or_update, senders).await?;
+
+    let remembered = changes.remembered.iter().map(|submit| {
+        let full: Vec<u8> = submit.full.iter().flat_map(|device| *device.as_bytes()).collect();
+        vec![value(submit.sender.as_bytes()), value(submit.submit_id.as_bytes()), millis(submit.at).into(), full.into()]
+    });
+    let insert = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES ";
+    insert_all(db, insert, "(?, ?, ?, ?, 0)", "", remembered.collect()).await?;
+
+    for (sender, counter) in changes.counters {
+        let sql = "UPDATE device SET submit_counter = GREATEST(submit_counter, ?) WHERE device = ?";
+        run(db, sql, (int(counter), &sender.as_bytes()[..])).await?;
+    }
+    Ok(())
+}
+
+fn mail_values(mail: &NewMail<'_>) -> Vec<Value> {
+    vec![
+        value(mail.device.as_bytes()),
+        int(mail.seq).into(),
+        value(mail.sender.as_bytes()),
+        mail.account.into(),
+        millis(mail.at).into(),
+        value(mail.envelope),
+    ]
+}
+
+fn mailbox_values(ground: &Ground, device: DeviceId) -> Vec<Value> {
+    let Counters { last, messages, bytes } = ground.mailboxes.get(&device).copied().unwrap_or_default();
+    vec![value(device.as_bytes()), int(last).into(), int(messages).into(), int(bytes).into()]
+}
+
+fn sender_values(ground: &Ground, key: (DeviceId, i64)) -> Vec<Value> {
+    let messages = ground.senders.get(&key).copied().unwrap_or(0);
+    vec![value(key.0.as_bytes()), key.1.into(), int(messages).into()]
+}
+
+/// Inserts rows, many per statement.
+async fn insert_all<C: Queryable>(
+    db: &mut C,
+    insert: &str,
+    row: &str,
+    after: &str,
+    mut rows: Vec<Vec<Value>>,
+) -> Sql<()> {
+    while !rows.is_empty() {
+        let rest = rows.split_off(fitting(&rows));
+        let sql = format!("{insert}{}{after}", marks(row, rows.len()));
+        run(db, sql, rows.into_iter().flatten().collect::<Vec<_>>()).await?;
+        rows = rest;
+    }
+    Ok(())
+}
+
+/// How many rows fit one statement: a power of two, so that there are few texts and they stay prepared.
+fn fitting(rows: &[Vec<Value>]) -> usize {
+    let size = |row: &Vec<Value>| {
+        row.iter().map(|value| if let Value::Bytes(bytes) = value { bytes.len() } else { 8 }).sum::<usize>()
+    };
+    let mut bytes = 0;
+    let fit = rows.iter().take(ROWS).take_while(|row| {
+        bytes += size(row);
+        bytes <= BYTES
+    });
+    let fit = fit.count().max(1);
+    (fit + 1).next_power_of_two() / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statements_have_few_lengths_and_bounded_size() {
+        let small = vec![vec![Value::from(1)]; 300];
+        assert_eq!(fitting(&small), 256);
+        assert_eq!(fitting(&small[..255]), 128);
+        assert_eq!(fitting(&small[..1]), 1);
+        let large = vec![vec![value(&[0; 400_000])]; 5];
+        assert_eq!(fitting(&large), 2);
+        assert_eq!(fitting(&[vec![value(&[0; 2_000_000])]]), 1, "what is too large alone still goes");
+    }
+}

@@ -1,0 +1,30 @@
+//! Deletes what has outlived its time, in steps small enough that nobody waits for their locks.
+
+use chat_protocol::ids::DeviceId;
+use chat_protocol::time::Timestamp;
+use mysql_async::prelude::Queryable;
+
+use super::devices;
+use super::mailbox;
+use super::row::{Sql, id, many, millis, run, uint};
+
+/// Rows deleted in one transaction.
+pub(super) const STEP: u64 = 1_000;
+
+/// Devices whose mailbox holds something older, and up to which sequence. A mailbox's sequence is
+/// its order of arrival: everything up to the newest outdated message is as old.
+pub(super) async fn old_mail<C: Queryable>(db: &mut C, before: Timestamp) -> Sql<Vec<(DeviceId, u64)>> {
+    let sql = "SELECT device, MAX(seq) FROM mail WHERE at_ms < ? GROUP BY device";
+    many(db, sql, (millis(before),), |row| Ok((id(row, 0)?, uint(row, 1)?))).await
+}
+
+/// Forgets the old part of one mailbox.
+pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64) -> Sql<u64> {
+    devices::lock(db, vec![device]).await?;
+    mailbox::forget(db, device, seq).await
+}
+
+/// One step over a table whose rows end by themselves.
+pub(super) async fn delete<C: Queryable>(db: &mut C, condition: &str, before: Timestamp) -> Sql<u64> {
+    run(db, format!("DELETE FROM {condition} LIMIT {STEP}"), (millis(before),)).await
+}
