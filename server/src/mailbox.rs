@@ -73,7 +73,7 @@ impl Job {
 
 /// What the loop works with.
 #[derive(Clone)]
-pub struct Desk {
+pub struct Commits {
     /// Where it stores.
     pub store: SharedStore,
     /// Where it sends what was stored.
@@ -94,10 +94,10 @@ pub fn queue(depth: usize) -> (Mailbox, mpsc::Receiver<Job>) {
 }
 
 /// Commits what comes, until every [`Mailbox`] is gone and the queue is empty.
-pub async fn commit_loop(desk: Desk, mut jobs: mpsc::Receiver<Job>) {
+pub async fn commit_loop(commits: Commits, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::new();
-    while jobs.recv_many(&mut batch, desk.at_once.max(1)).await > 0 {
-        desk.commit(batch.drain(..)).await;
+    while jobs.recv_many(&mut batch, commits.at_once.max(1)).await > 0 {
+        commits.commit(batch.drain(..)).await;
     }
 }
 
@@ -109,7 +109,7 @@ struct Pending {
     answer: Answer<Accepted>,
 }
 
-impl Desk {
+impl Commits {
     async fn commit(&self, jobs: impl Iterator<Item = Job>) {
         let (mut rows, mut pending, mut posts) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {

@@ -121,7 +121,7 @@ impl Server {
     pub fn new(config: Config, store: SharedStore, keys: &Keys, shutdown: CancellationToken) -> Self {
         let (router, counters) = (Arc::new(Router::default()), Arc::new(Counters::default()));
         let (mailbox, jobs) = mailbox::queue(config.mailbox.queue);
-        let desk = mailbox::Desk {
+        let commits = mailbox::Commits {
             store: Arc::clone(&store),
             router: Arc::clone(&router),
             counters: Arc::clone(&counters),
@@ -143,7 +143,7 @@ impl Server {
             counters,
             mailbox,
         };
-        Self { shared: Arc::new(shared), commits: tokio::spawn(mailbox::commit_loop(desk, jobs)) }
+        Self { shared: Arc::new(shared), commits: tokio::spawn(mailbox::commit_loop(commits, jobs)) }
     }
 
     /// Counts of what happened; outlives the server.

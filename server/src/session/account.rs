@@ -7,15 +7,15 @@
 use std::time::Instant;
 
 use chat_protocol::crypto::kdf::sha256;
-use chat_protocol::ids::{DeviceId, Head, Username};
-use chat_protocol::limits::MAX_WAITING_DEVICES;
-use chat_protocol::message::Done;
+use chat_protocol::ids::{DeviceId, Head, HeadHash, Username};
+use chat_protocol::limits::{MAX_LOG_ENTRIES, MAX_WAITING_DEVICES};
 use chat_protocol::message::client::{ChangePassword, Enrol, LogAppend, Login, Password, Register, Reset, UserHead};
 use chat_protocol::message::server::{Code, LogGrew, Push, Refusal, ResetNotice};
+use chat_protocol::message::{Blob, Done};
 use chat_protocol::time::Timestamp;
 
-use super::proof::{self, Newcomer};
-use super::{Guest, Ready, bad_request};
+use super::proof::{self, Growth, Newcomer};
+use super::{Asked, Guest, Ready, bad_request};
 use crate::clock;
 use crate::config::Registration;
 use crate::counters::Closed;
@@ -24,8 +24,8 @@ use crate::mailbox::{busy, store_failed};
 use crate::password;
 use crate::serve::Shared;
 use crate::store::{
-    Account, AppendEntry, Creation, DeviceState, LogWrite, NewAccount, NewDevice, PasswordHash, PendingReset,
-    StoreError, StoredDevice, Waiting,
+    Account, Creation, DeviceState, LogWrite, NewAccount, NewDevice, PasswordHash, PendingReset, StoreError,
+    StoredDevice, Waiting,
 };
 
 /// What an enrolment leads to.
@@ -142,11 +142,7 @@ impl Guest {
     }
 
     /// Until when this reset waits; announced to the account's devices when it begins to.
-    async fn waits_until(
-        &self,
-        user: &Username,
-        genesis: chat_protocol::ids::HeadHash,
-    ) -> Result<Option<Timestamp>, Refusal> {
+    async fn waits_until(&self, user: &Username, genesis: HeadHash) -> Result<Option<Timestamp>, Refusal> {
         let (store, now) = (&self.shared.store, clock::now());
         let pending = store.pending_reset(user).await.map_err(failed)?;
         if let Some(pending) = pending.filter(|pending| pending.genesis == genesis) {
@@ -187,42 +183,47 @@ impl Guest {
 }
 
 impl Ready {
-    /// Extends the own log; whoever the entry revokes is disconnected before this is answered.
-    pub(super) async fn log_append(&self, ask: LogAppend) -> Result<Done, Refusal> {
-        let (shared, user) = (self.shared(), self.user().clone());
+    /// Extends the own log. Whoever the entry revokes is disconnected before this is answered; a device that
+    /// revoked itself, right after.
+    pub(super) async fn log_append(&self, asked: Asked, ask: LogAppend) {
+        let outcome = self.grow_log(ask).await;
+        let revoked = outcome.as_ref().is_ok_and(|revoked| revoked.contains(&self.device()));
+        self.answer(asked, outcome.map(|_| Done {}));
+        if revoked {
+            self.shared().router.end(&[self.device()], Closed::Revoked);
+        }
+    }
+
+    /// Verifies and stores the entry, and acts on it; which devices it revoked.
+    async fn grow_log(&self, ask: LogAppend) -> Result<Vec<DeviceId>, Refusal> {
+        let (shared, user, believed) = (self.shared(), self.user(), ask.head);
         shared.limits.lookups.check(&self.device())?;
-        let all = u32::try_from(chat_protocol::limits::MAX_LOG_ENTRIES).unwrap_or(u32::MAX);
-        let page = shared.store.log(&user, 0, all).await.map_err(failed)?.ok_or(Code::NotFound)?;
-        let (head, entry) = (ask.head, ask.entry);
-        let truth = page.head;
-        let job = {
-            let (user, entry) = (user.clone(), entry.clone());
-            move || proof::growth(&user, page.entries, head, &entry)
-        };
-        let growth = shared.signatures.run(job).await.map_err(|_| busy())?;
-        let growth = match growth {
-            Ok(Some(growth)) => growth,
-            Ok(None) => return Ok(Done {}),
-            Err(refusal) if refusal.code == Code::Stale => return Err(stale(user, truth)),
-            Err(refusal) => return Err(refusal),
-        };
-        let append = AppendEntry {
-            user: user.clone(),
-            expected: head,
-            entry: entry.0,
-            head: growth.head,
-            activates: growth.activates,
-            revokes: growth.revokes.clone(),
-            at: clock::now(),
-        };
-        match shared.store.append_log(append).await.map_err(failed)? {
+        let Some(growth) = self.judge_entry(ask.head, ask.entry.clone()).await? else { return Ok(Vec::new()) };
+        let (head, revokes) = (growth.head, growth.revokes.clone());
+        match shared.store.append_log(growth.into_entry(user, believed, ask.entry)).await.map_err(failed)? {
             LogWrite::Written => {}
-            LogWrite::Stale(head) => return Err(stale(user, head)),
+            LogWrite::Stale(head) => return Err(stale(user.clone(), head)),
             LogWrite::Missing => return Err(Code::NotFound.into()),
         }
-        shared.router.end(&growth.revokes, Closed::Revoked);
-        shared.router.account(&user, &Push::LogGrew(LogGrew { user: user.clone(), head: growth.head }));
-        Ok(Done {})
+        tracing::info!(%user, seq = head.seq, revoked = revokes.len(), "account log grew");
+        let others: Vec<_> = revokes.iter().copied().filter(|device| *device != self.device()).collect();
+        shared.router.end(&others, Closed::Revoked);
+        shared.router.account(user, &Push::LogGrew(LogGrew { user: user.clone(), head }));
+        Ok(revokes)
+    }
+
+    /// What the entry would do to the log as it is stored; `None` if it is in it already.
+    async fn judge_entry(&self, believed: Head, entry: Blob) -> Result<Option<Growth>, Refusal> {
+        let (shared, user) = (self.shared(), self.user().clone());
+        let all = u32::try_from(MAX_LOG_ENTRIES).unwrap_or(u32::MAX);
+        let page = shared.store.log(&user, 0, all).await.map_err(failed)?.ok_or(Code::NotFound)?;
+        let truth = page.head;
+        let job = move || proof::growth(&user, page.entries, believed, &entry);
+        let outcome = shared.signatures.run(job).await.map_err(|_| busy())?;
+        outcome.map_err(|refusal| match refusal.code {
+            Code::Stale => stale(self.user().clone(), truth),
+            _ => refusal,
+        })
     }
 
     pub(super) async fn change_password(&self, ask: ChangePassword) -> Result<Done, Refusal> {

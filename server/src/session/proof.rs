@@ -18,7 +18,8 @@ use chat_protocol::time::Timestamp;
 use minicbor::Encode;
 
 use super::bad_request;
-use crate::store::{NewBundle, NewLog, StoredDevice};
+use crate::clock;
+use crate::store::{AppendEntry, NewBundle, NewLog, StoredDevice};
 
 /// A device that has shown that it holds its keys, on this connection.
 #[derive(Clone)]
@@ -82,6 +83,14 @@ pub(super) struct Growth {
     pub(super) head: Head,
     pub(super) activates: Option<(DeviceId, Vec<u8>)>,
     pub(super) revokes: Vec<DeviceId>,
+}
+
+impl Growth {
+    /// What is to be stored of it.
+    pub(super) fn into_entry(self, user: &Username, expected: Head, entry: Blob) -> AppendEntry {
+        let Self { head, activates, revokes } = self;
+        AppendEntry { user: user.clone(), expected, entry: entry.0, head, activates, revokes, at: clock::now() }
+    }
 }
 
 /// An account log as the protocol reads it from storage: user and entries.

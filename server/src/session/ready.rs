@@ -1,6 +1,7 @@
 //! One device of one account, logged in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, Username};
@@ -17,6 +18,10 @@ use crate::mailbox::store_failed;
 use crate::router::{Online, Opening};
 use crate::serve::Shared;
 use crate::store::DeviceState;
+
+/// Logins of one device closer than this are not noted again: they matter to the day, and a whole town that
+/// reconnects should not have to write.
+const NOTE_LOGIN_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// A logged-in connection.
 pub(crate) struct Ready {
@@ -59,6 +64,7 @@ impl Ready {
         let window = shared.config.mailbox.delivery_window;
         let opening = Opening { window, acked: state.mailbox_acked, last: state.mailbox_last };
         peer.open(opening, [answer(state)]);
+        tracing::debug!(user = %peer.user(), %device, "logged in");
         let most_tickets = u32::try_from(shared.config.connections.requests_at_once.max(1)).unwrap_or(u32::MAX);
         let (acks, acknowledged) = mpsc::channel(shared.config.connections.requests_at_once.max(1));
         tokio::spawn(delivery::run(shared, peer, acknowledged));
@@ -71,7 +77,7 @@ impl Ready {
         match request {
             Ok(Request::Lookup(ask)) => self.answer(asked, self.lookup(ask).await),
             Ok(Request::LogFetch(ask)) => self.answer(asked, self.log_fetch(&ask).await),
-            Ok(Request::LogAppend(ask)) => self.answer(asked, self.log_append(ask).await),
+            Ok(Request::LogAppend(ask)) => self.log_append(asked, ask).await,
             Ok(Request::ChangePassword(ask)) => self.answer(asked, self.change_password(ask).await),
             Ok(Request::ResetCancel(_)) => self.answer(asked, self.reset_cancel().await),
             Ok(Request::PresenceWatch(ask)) => self.presence_watch(asked, ask),
@@ -145,6 +151,9 @@ async fn login_state(shared: &Shared, peer: &Online) -> Result<LoggedIn, Refusal
         DeviceState::Waiting => return Err(Code::ApprovalRequired.into()),
         _ => return Err(Code::Denied.into()),
     }
-    shared.store.touch_login(peer.device(), clock::now()).await.map_err(failed)?;
+    let now = clock::now();
+    if stored.last_login.is_none_or(|last| now.since(last) >= NOTE_LOGIN_EVERY) {
+        shared.store.touch_login(peer.device(), now).await.map_err(failed)?;
+    }
     shared.store.login_state(peer.device()).await.map_err(failed)?.ok_or(Refusal::new(Code::Denied))
 }

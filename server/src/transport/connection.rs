@@ -90,6 +90,13 @@ struct Conversation {
     permits: Permits,
 }
 
+impl Drop for Conversation {
+    /// However a conversation ends, its writer does too.
+    fn drop(&mut self) {
+        self.outbox.sever(Closed::Io);
+    }
+}
+
 impl Conversation {
     /// Hands records to the peer's state until one side ends it.
     async fn run(&mut self, shared: &Shared, mut peer: Peer) -> (Peer, Closed) {

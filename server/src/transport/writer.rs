@@ -50,6 +50,8 @@ impl Writer {
             out.shrink_to(KEEP_BYTES);
             if batch.close.is_some() {
                 let _closed = self.socket.shutdown().await;
+                // nothing more can be said: whoever still works on an answer need not wait for it
+                self.outbox.sever(Closed::Io);
                 return;
             }
         }

@@ -89,6 +89,15 @@ async fn atk_24_revoked_device_is_disconnected_and_refused() {
 }
 
 #[tokio::test]
+async fn device_that_revokes_itself_hears_the_answer_and_goes() {
+    let world = World::new().await;
+    let mut alice = world.join("alice", 0).await;
+    let revoke = revoking(&alice.device.log, &alice.device, &alice.device);
+    alice.client.call(&revoke).await.unwrap();
+    assert_eq!(alice.client.end().await, End::Goodbye);
+}
+
+#[tokio::test]
 async fn entry_under_an_outdated_head_learns_the_true_one_and_repeating_is_harmless() {
     let world = World::new().await;
     let mut alice = world.join("alice", 0).await;
