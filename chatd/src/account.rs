@@ -27,7 +27,7 @@ use chat_protocol::time::Timestamp;
 pub use self::access::{Access, AccessError};
 use self::entrance::Entrance;
 pub use self::error::AccountError;
-pub use self::record::{Account, Standing};
+pub use self::record::{Account, Standing, keep_server_keys};
 use crate::dirs::DataDir;
 use crate::keys::{KeyError, KeyRing};
 use crate::link::{CallError, Connection, Timing};

@@ -48,11 +48,18 @@ const FRAME_HEAD_BYTES: usize = 16;
 /// Signs a login for one connection: channel binding and proven server key in, signature out. Takes milliseconds.
 pub type SignLogin = Arc<dyn Fn(&[u8; 32], &ServerPublicKey) -> Vec<u8> + Send + Sync>;
 
+/// Keeps what a login proved and announced: the server's key, and the one that will replace it.
+pub type PinKeys = Arc<dyn Fn(ServerPublicKey, Option<ServerPublicKey>) + Send + Sync>;
+
 /// What a link needs to know.
 #[derive(Clone)]
 pub struct LinkSetup {
     /// Where to, and what must be proven.
     pub server: Server,
+    /// The key the server announced as its next one; good as soon as the present one no longer is.
+    pub next_key: Option<ServerPublicKey>,
+    /// Told when either key changes, before [`LinkEvent::Online`].
+    pub pin: PinKeys,
     /// Whose account.
     pub user: Username,
     /// Which device.
@@ -250,8 +257,8 @@ impl Link {
     }
 
     async fn log_in(&mut self) -> Result<Connection, Failure> {
+        let mut connection = self.dial().await.map_err(trouble)?;
         let setup = &self.setup;
-        let mut connection = Connection::dial(&setup.server, &setup.timing).await.map_err(trouble)?;
         let (sign, binding, key) = (Arc::clone(&setup.sign), connection.channel_binding, connection.server_key);
         let signed = tokio::task::spawn_blocking(move || sign(&binding, &key)).await.map_err(trouble)?;
         let login = Login { user: setup.user.clone(), device: setup.device, signature: signed.into() };
@@ -259,12 +266,38 @@ impl Link {
             CallError::Refused(refusal) => refused(&refusal),
             CallError::Lost(lost) => trouble(lost),
         })?;
+        self.pin(&connection).await;
         // what was asked before is no longer wanted: the daemon asks again once it hears that it is online
         while self.requests.try_recv().is_ok() {}
-        tracing::info!(server = %setup.server, "online");
+        tracing::info!(server = %self.setup.server, "online");
         let (welcome, server_offset_ms) = (connection.welcome.clone(), connection.server_offset_ms);
         self.tell(LinkEvent::Online { welcome, logged_in, server_offset_ms }).await?;
         Ok(connection)
+    }
+
+    /// A server that gave its key up is known by the one it announced.
+    async fn dial(&self) -> Result<Connection, ConnectError> {
+        let LinkSetup { server, next_key, timing, .. } = &self.setup;
+        match (Connection::dial(server, timing).await, next_key) {
+            (Err(ConnectError::Keys { .. }), Some(next)) => {
+                Connection::dial(&Server { key: *next, ..server.clone() }, timing).await
+            }
+            (dialled, _) => dialled,
+        }
+    }
+
+    /// Only a server that proved a pinned key is heard about the next one.
+    async fn pin(&mut self, connection: &Connection) {
+        let announced = connection.welcome.next_key.as_ref();
+        let next = announced.and_then(|key| ServerPublicKey::try_from(&**key).ok());
+        if (connection.server_key, next) == (self.setup.server.key, self.setup.next_key) {
+            return;
+        }
+        self.setup.server.key = connection.server_key;
+        self.setup.next_key = next;
+        let (pin, key) = (Arc::clone(&self.setup.pin), connection.server_key);
+        // a row that could not be written is written at the next login
+        let _ = tokio::task::spawn_blocking(move || pin(key, next)).await;
     }
 
     async fn talk(&mut self, connection: Connection, stop: &CancellationToken) -> Failure {

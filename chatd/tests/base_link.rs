@@ -39,6 +39,8 @@ fn hasty() -> Timing {
 fn setup(server: Server, timing: Timing) -> LinkSetup {
     LinkSetup {
         server,
+        next_key: None,
+        pin: Arc::new(|_, _| ()),
         user: "alice".parse().unwrap(),
         device: DeviceId::new([7; 16]),
         sign: Arc::new(|binding, key| [&binding[..], key.as_bytes()].concat()),

@@ -48,12 +48,16 @@ impl House {
     }
 
     async fn start(&mut self) {
+        self.start_with(ServerKey::from_bytes([1; 32]), None).await;
+    }
+
+    async fn start_with(&mut self, server: ServerKey, next: Option<ServerKey>) {
         let (store, _) = SqliteStore::open(&self.dir.path().join("server.db")).unwrap();
         let listener = TcpListener::bind(self.address).await.unwrap();
         self.address = listener.local_addr().unwrap();
         let mut config = Config::default();
         config.passwords.bcrypt_cost = 4;
-        let keys = Keys { server: ServerKey::from_bytes([1; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) };
+        let keys = Keys { server, next, secret: FernetKey::from_bytes([2; 32]) };
         let shutdown = CancellationToken::new();
         let running = serve::run(config, Arc::new(store), listener, keys, shutdown.clone());
         self.running = Some((shutdown, tokio::spawn(async { running.await.unwrap() })));
@@ -102,7 +106,8 @@ impl Home {
         let account = self.desk.account().unwrap().unwrap();
         let keys = self.desk.keys_of(&account).await.unwrap();
         let (sender, events) = mpsc::channel(64);
-        (spawn(account.link_setup(&keys, self.desk.timing), sender), events)
+        let setup = account.link_setup(&keys, self.desk.timing);
+        (spawn(account::keep_server_keys(setup, &self.desk.store), sender), events)
     }
 }
 
@@ -115,7 +120,8 @@ fn password(text: &str) -> Password {
 }
 
 async fn until_online(events: &mut mpsc::Receiver<LinkEvent>) {
-    while !matches!(events.recv().await.expect("the link lives"), LinkEvent::Online { .. }) {}
+    let online = async { while !matches!(events.recv().await.expect("the link lives"), LinkEvent::Online { .. }) {} };
+    tokio::time::timeout(Duration::from_secs(60), online).await.expect("it came online");
 }
 
 /// Asks for alice and waits for the answer.
@@ -146,8 +152,32 @@ async fn an_account_is_made_once_and_its_link_survives_a_restart_of_the_server()
     until_online(&mut events).await;
     alice_is_known(&link, &mut events, 2).await;
 
+    the_server_changes_its_key(&mut house, &home, &mut events).await;
     passwords_are_checked_and_changed(&house, &home).await;
     another_device_waits_and_a_reset_takes_over(&house, &home).await;
+}
+
+/// Announced, then done: whoever was online in between knows the new key, also after a restart of the daemon.
+async fn the_server_changes_its_key(house: &mut House, home: &Home, events: &mut mpsc::Receiver<LinkEvent>) {
+    let (old, new) = (ServerKey::from_bytes([1; 32]), ServerKey::from_bytes([3; 32]));
+    let kept = || home.desk.account().unwrap().unwrap();
+    house.stop().await;
+    house.start_with(old.clone(), Some(new.clone())).await;
+    // a server that is ending may have let the link in once more
+    while (kept().server.key, kept().next_key) != (old.public(), Some(new.public())) {
+        until_online(events).await;
+    }
+
+    house.stop().await;
+    house.start_with(new.clone(), None).await;
+    while (kept().server.key, kept().next_key) != (new.public(), None) {
+        until_online(events).await;
+    }
+    let (_link, mut events) = home.link().await;
+    until_online(&mut events).await;
+
+    house.stop().await;
+    house.start_with(new, Some(old)).await;
 }
 
 /// Keys are slow to make, so these go on with the account above.

@@ -170,7 +170,7 @@ fn fresh(
     let author = Author { key: &keys.signing, cert: &cert, at };
     let log = Some(AccountLog::genesis(author, replaces, &mut rand::rng())?);
     let (user, server) = (user.clone(), access.server.clone());
-    Ok(Account { user, server, cert, log, standing: Standing::Active })
+    Ok(Account { user, server, cert, log, standing: Standing::Active, next_key: None })
 }
 
 fn commit_offer(desk: &Desk, purpose: Purpose, account: Account) -> Result<Account, AccountError> {

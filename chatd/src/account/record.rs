@@ -13,7 +13,7 @@ use chat_protocol::ids::{DeviceId, Username};
 use minicbor::{Decode, Encode};
 
 use crate::link::{LinkSetup, Server, Timing};
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::store::{Place, Rows, RowsError, Store, Table};
 
 const ACCOUNT: Place<'static> = Place::new(Table::Account, b"self", b"account");
 const PENDING: Place<'static> = Place::new(Table::Account, b"self", b"pending");
@@ -47,6 +47,8 @@ pub struct Account {
     pub log: Option<AccountLog>,
     /// Whether to be connected.
     pub standing: Standing,
+    /// The key the server announced as its next one.
+    pub next_key: Option<ServerPublicKey>,
 }
 
 impl Account {
@@ -81,7 +83,7 @@ impl Account {
         rows.delete(PENDING).map(drop)
     }
 
-    /// What the link needs to log this device in.
+    /// What the link needs to log this device in. A change of the server's keys is kept by [`keep_server_keys`].
     #[must_use]
     pub fn link_setup(&self, keys: &DeviceKeys, timing: Timing) -> LinkSetup {
         let (key, cert) = (keys.signing.clone(), self.cert.clone());
@@ -90,7 +92,29 @@ impl Account {
             binding.sign_login(&key, &cert, &mut rand::rng())
         };
         let (server, user) = (self.server.clone(), self.user.clone());
-        LinkSetup { server, user, device: self.device(), sign: Arc::new(sign), timing }
+        let (next_key, pin) = (self.next_key, Arc::new(|_, _| ()));
+        LinkSetup { server, next_key, pin, user, device: self.device(), sign: Arc::new(sign), timing }
+    }
+}
+
+/// Has a link write the server's change of keys into the account, so that it is known after a restart too.
+#[must_use]
+pub fn keep_server_keys(setup: LinkSetup, store: &Arc<Store>) -> LinkSetup {
+    let store = Arc::clone(store);
+    LinkSetup { pin: Arc::new(move |key, next| keep_keys(&store, key, next)), ..setup }
+}
+
+fn keep_keys(store: &Store, key: ServerPublicKey, next_key: Option<ServerPublicKey>) {
+    let kept = store.transaction(|rows| match Account::load(rows)? {
+        Some(mut account) => {
+            account.server.key = key;
+            account.next_key = next_key;
+            account.save(rows)
+        }
+        None => Ok::<_, RowsError>(()),
+    });
+    if let Err(error) = kept {
+        tracing::warn!(%error, "the server's change of keys was not kept");
     }
 }
 
@@ -157,6 +181,8 @@ struct Stored {
     standing: Standing,
     #[n(8)]
     purpose: Option<Purpose>,
+    #[n(9)]
+    next_key: Option<SecretBytes<32>>,
 }
 
 impl Stored {
@@ -171,6 +197,7 @@ impl Stored {
             log: account.log.clone(),
             standing: account.standing,
             purpose: None,
+            next_key: account.next_key.map(|key| SecretBytes::new(*key.as_bytes())),
         }
     }
 
@@ -181,7 +208,9 @@ impl Stored {
             key: ServerPublicKey::new(*self.server_key.expose()),
             secret: FernetKey::from_bytes(*self.secret.expose()),
         };
-        Account { user: self.user, server, cert: self.cert, log: self.log, standing: self.standing }
+        let next_key = self.next_key.map(|key| ServerPublicKey::new(*key.expose()));
+        let Self { user, cert, log, standing, .. } = self;
+        Account { user, server, cert, log, standing, next_key }
     }
 }
 
