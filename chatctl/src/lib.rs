@@ -1,1 +1,107 @@
-//! Skeleton.
+//! The command line of chatd: each verb is one or two calls on its local socket.
+//!
+//! stdout is data, stderr is talk. Secrets come from a prompt without echo, from standard input or from a file, never
+//! from an argument or the environment. Text of others is escaped before a terminal sees it. The
+//! exit code says what kind of failure it was; `chatctl help` lists them.
+
+pub mod cli;
+mod commands;
+pub mod error;
+mod output;
+mod secrets;
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+
+use chat_protocol::rpc::Method;
+use chat_protocol::rpc::client::Client;
+use chat_protocol::rpc::paths::{Given, Paths};
+use clap::Parser;
+
+use cli::{Cli, Options};
+use error::Failure;
+use output::Output;
+
+/// Reads the arguments, does what they say, and tells how it went.
+#[must_use]
+pub fn run() -> ExitCode {
+    match Cli::try_parse() {
+        Ok(cli) => act(cli),
+        Err(usage) => {
+            // Nothing is left to tell a closed terminal.
+            let _ = usage.print();
+            if usage.use_stderr() { ExitCode::from(error::USAGE) } else { ExitCode::SUCCESS }
+        }
+    }
+}
+
+fn act(cli: Cli) -> ExitCode {
+    let json = cli.options.json;
+    let outcome = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(Failure::from)
+        .and_then(|runtime| runtime.block_on(commands::run(cli.verb, &mut Session::new(cli.options))));
+    match outcome {
+        Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report(&mut std::io::stderr().lock(), json);
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+/// One run: where the daemon is, and where the output goes.
+pub(crate) struct Session {
+    options: Options,
+    pub(crate) out: Output,
+}
+
+impl Session {
+    fn new(options: Options) -> Self {
+        let out = Output::new(options.json);
+        Self { options, out }
+    }
+
+    /// Whether a person can be asked.
+    pub(crate) fn has_terminal() -> bool {
+        std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Connects to the daemon.
+    pub(crate) async fn client(&self) -> Result<Client, Failure> {
+        let paths = self.paths()?;
+        Client::connect(&paths.socket).await.map_err(|error| self.not_running(error))
+    }
+
+    /// Connects, makes one call, and prints its answer as JSON or as `human` has it.
+    pub(crate) async fn simple<M: Method>(
+        &mut self,
+        params: &M,
+        human: impl FnOnce(&M::Answer) -> Vec<String>,
+    ) -> Result<(), Failure> {
+        let answer = self.client().await?.call(params).await?;
+        self.out.answer(&answer, human)
+    }
+
+    fn paths(&self) -> Result<Paths, Failure> {
+        let directories = directories::BaseDirs::new();
+        let given = Given {
+            profile: self.options.profile.clone(),
+            data_dir: self.options.data_dir.clone(),
+            socket: self.options.socket.clone(),
+            runtime_home: std::env::var_os("XDG_RUNTIME_DIR").map(Into::into),
+            data_home: directories.map(|directories| directories.data_dir().to_owned()),
+        };
+        given.resolve().map_err(|why| Failure::Usage(why.to_string()))
+    }
+
+    fn not_running(&self, error: chat_protocol::rpc::client::ConnectError) -> Failure {
+        let hint = match (&self.options.data_dir, &self.options.profile) {
+            (Some(dir), _) => format!("start it with `chatd --data-dir {}`", dir.display()),
+            (None, Some(profile)) => format!("start it with `chatd --profile {profile}`"),
+            (None, None) => "start it with `chatd`, or `systemctl --user start chatd`".to_owned(),
+        };
+        Failure::NotRunning { path: error.path, source: error.source, hint }
+    }
+}

@@ -1,2 +1,7 @@
-//! Skeleton.
-fn main() {}
+//! See the library.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    chatctl::run()
+}

@@ -1,0 +1,192 @@
+//! `register`, `login`, `logout`, `passwd`, `reset`: everything that handles secrets.
+
+use chat_protocol::ids::Username;
+use chat_protocol::rpc::client::Client;
+use chat_protocol::rpc::types::{
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
+    Entered, EnteredState, ResetAnswer, ResetProgress,
+};
+use chat_protocol::rpc::{Kind, RpcError, Secret};
+
+use crate::Session;
+use crate::cli::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
+use crate::error::Failure;
+use crate::output::{escape, time};
+use crate::secrets::{self, StdinLines};
+
+const INVITE_FLAGS: &str = "--invite-file or --invite-stdin";
+const PASSWORD_FLAGS: &str = "--password-file or --password-stdin";
+
+/// Whether a password is being chosen: then it is asked for twice.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Password {
+    New,
+    Known,
+}
+
+/// `chatctl register NAME`
+pub(super) async fn register(entrance: Entrance, session: &mut Session) -> Result<(), Failure> {
+    // Whether chatd runs is found out before anything is asked.
+    let client = session.client().await?;
+    let mut stdin = StdinLines::default();
+    let invite = invite(&entrance.door, true, &mut stdin)?;
+    let password = password(&entrance.password, Password::New, &mut stdin)?;
+    let DoorFlags { server, server_key, secret_key_file, .. } = entrance.door;
+    let params = AccountRegister {
+        invite,
+        server,
+        server_key,
+        secret_key_file: secret_key_file.map(absolute).transpose()?,
+        user: entrance.user,
+        password: Some(password),
+        password_file: None,
+    };
+    let answer = client.call(&params).await?;
+    session.out.answer(&answer, |answer| entered("registered", answer))
+}
+
+/// `chatctl login NAME`
+pub(super) async fn login(entrance: Entrance, session: &mut Session) -> Result<(), Failure> {
+    let client = session.client().await?;
+    let mut stdin = StdinLines::default();
+    let invite = invite(&entrance.door, !knows_server(&client).await?, &mut stdin)?;
+    let password = password(&entrance.password, Password::Known, &mut stdin)?;
+    let DoorFlags { server, server_key, secret_key_file, .. } = entrance.door;
+    let params = AccountLogin {
+        invite,
+        server,
+        server_key,
+        secret_key_file: secret_key_file.map(absolute).transpose()?,
+        user: entrance.user,
+        password: Some(password),
+        password_file: None,
+    };
+    let answer = client.call(&params).await?;
+    session.out.answer(&answer, |answer| entered("logged in", answer))
+}
+
+fn entered(done: &str, answer: &Entered) -> Vec<String> {
+    match answer.state {
+        EnteredState::Ready => {
+            vec![format!("{done} as {}", answer.user), format!("fingerprint {}", answer.fingerprint)]
+        }
+        EnteredState::ApprovalRequired => {
+            let mut lines = vec!["another device of the account has to approve this one".to_owned()];
+            lines.extend(answer.digits.as_deref().map(|digits| format!("it must show {}", escape(digits))));
+            lines
+        }
+    }
+}
+
+/// `chatctl logout`
+pub(super) async fn logout(logout: &Logout, session: &mut Session) -> Result<(), Failure> {
+    let params = AccountLogout { forget_keys: logout.forget_keys.then_some(true) };
+    session.simple(&params, |_| vec!["logged out".to_owned()]).await
+}
+
+/// `chatctl passwd`
+pub(super) async fn passwd(passwd: &Passwd, session: &mut Session) -> Result<(), Failure> {
+    let client = session.client().await?;
+    let mut stdin = StdinLines::default();
+    let pick = |file: Option<&std::path::PathBuf>, stdin: &mut StdinLines, what| match file {
+        Some(file) => secrets::from_file(file, what).map(Some),
+        None if passwd.password_stdin => stdin.next(what).map(Some),
+        None => Ok(None),
+    };
+    let old = match pick(passwd.password_file.as_ref(), &mut stdin, "old password")? {
+        Some(old) => old,
+        None => secrets::ask("old password", "--password-file or --password-stdin")?,
+    };
+    let new = match pick(passwd.new_password_file.as_ref(), &mut stdin, "new password")? {
+        Some(new) => new,
+        None => secrets::ask_new("new password", "--new-password-file or --password-stdin")?,
+    };
+    let answer = client.call(&AccountPassword { old, new }).await?;
+    session.out.answer(&answer, |_| vec!["password changed".to_owned()])
+}
+
+/// `chatctl reset NAME`, `chatctl reset --cancel`
+pub(super) async fn reset(reset: Reset, session: &mut Session) -> Result<(), Failure> {
+    let Some(user) = reset.user else {
+        return session.simple(&AccountResetCancel {}, |_| vec!["reset cancelled".to_owned()]).await;
+    };
+    let client = session.client().await?;
+    let confirm = confirmed(&user, reset.confirm)?;
+    let mut stdin = StdinLines::default();
+    let invite = invite(&reset.door, !knows_server(&client).await?, &mut stdin)?;
+    let password = password(&reset.password, Password::Known, &mut stdin)?;
+    let DoorFlags { server, server_key, secret_key_file, .. } = reset.door;
+    let params = AccountReset {
+        invite,
+        server,
+        server_key,
+        secret_key_file: secret_key_file.map(absolute).transpose()?,
+        user,
+        password: Some(password),
+        password_file: None,
+        confirm,
+    };
+    let answer = client.call(&params).await?;
+    session.out.answer(&answer, was_reset)
+}
+
+fn was_reset(answer: &ResetAnswer) -> Vec<String> {
+    match (answer.state, answer.at_ms) {
+        (ResetProgress::Done, _) => vec!["the account has a new identity; its peers will be told".to_owned()],
+        (ResetProgress::Waiting, at) => vec![
+            "a device of the account was seen lately, and can still cancel the reset".to_owned(),
+            format!("say the same again after {}", at.map(time).unwrap_or_default()),
+        ],
+    }
+}
+
+/// The name once more, given or typed.
+fn confirmed(user: &Username, given: Option<String>) -> Result<String, Failure> {
+    let typed = match given {
+        Some(name) => name,
+        None if Session::has_terminal() => {
+            rpassword::prompt_password(format!("Devices and unread messages of {user} will be gone. Type the name: "))?
+        }
+        None => return Err(Failure::Usage(format!("say that you mean it: --confirm {user}"))),
+    };
+    if typed == user.as_str() {
+        Ok(typed)
+    } else {
+        Err(Failure::Refused(RpcError::invalid("confirm", "that is not the name of the account")))
+    }
+}
+
+async fn knows_server(client: &Client) -> Result<bool, Failure> {
+    match client.call(&AccountStatus {}).await {
+        Ok(status) => Ok(status.server.is_some()),
+        Err(chat_protocol::rpc::client::CallError::Refused(refusal)) if refusal.kind == Kind::Unauthenticated => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The invite, from wherever it was said to be; asked for only if `needed`.
+fn invite(door: &DoorFlags, needed: bool, stdin: &mut StdinLines) -> Result<Option<Secret>, Failure> {
+    match &door.invite_file {
+        Some(file) => secrets::from_file(file, "invite").map(Some),
+        None if door.invite_stdin => stdin.next("invite").map(Some),
+        None if door.server.is_none() && needed => secrets::ask("invite", INVITE_FLAGS).map(Some),
+        None => Ok(None),
+    }
+}
+
+fn password(flags: &PasswordFlags, kind: Password, stdin: &mut StdinLines) -> Result<Secret, Failure> {
+    match &flags.password_file {
+        Some(file) => secrets::from_file(file, "password"),
+        None if flags.password_stdin => stdin.next("password"),
+        None if kind == Password::New => secrets::ask_new("password", PASSWORD_FLAGS),
+        None => secrets::ask("password", PASSWORD_FLAGS),
+    }
+}
+
+/// The daemon has another working directory.
+fn absolute(path: std::path::PathBuf) -> Result<String, Failure> {
+    let path = std::path::absolute(path)?;
+    path.into_os_string().into_string().map_err(|_| Failure::Usage("the file's name is not UTF-8".to_owned()))
+}

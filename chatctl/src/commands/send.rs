@@ -1,0 +1,108 @@
+//! `send`: one message, and if wanted how far it came.
+
+use std::io::Read;
+
+use chat_protocol::ids::MessageId;
+use chat_protocol::limits::MAX_TEXT_BYTES;
+use chat_protocol::rpc::client::{Client, Events};
+use chat_protocol::rpc::types::{EventsSubscribe, MessageState, MsgSend, MsgStatus, Since, SinceWord};
+use chat_protocol::rpc::{EventBody, Kind, RpcError};
+
+use crate::Session;
+use crate::cli::{Send, Wait};
+use crate::error::Failure;
+use crate::output::{escape, word};
+
+/// `chatctl send TARGET TEXT`
+pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure> {
+    let params = MsgSend {
+        text: text(send.text)?,
+        to: send.to,
+        client_id: send.id,
+        require_online: send.require_online.then_some(true),
+    };
+    let client = session.client().await?;
+    // Before the message is sent, so that nothing that happens to it is missed.
+    let events = match send.wait {
+        Some(_) => Some(client.events(changes()).await?),
+        None => None,
+    };
+    let mut sent = client.call(&params).await?;
+    if let (Some(wait), Some(events)) = (send.wait, events) {
+        sent.state = tokio::time::timeout(send.timeout, arrival(&client, events, sent.id, wait))
+            .await
+            .unwrap_or_else(|_| Err(too_late(wait)))?;
+    }
+    session.out.answer(&sent, |sent| {
+        vec![format!("{} to {}: {}", word(&sent.state), escape(sent.chat.as_str()), sent.id.to_uuid())]
+    })
+}
+
+/// The text: given, or read to its end; one line break there belongs to the pipe and not to the message.
+fn text(given: Option<String>) -> Result<String, Failure> {
+    if let Some(text) = given.filter(|text| text != "-") {
+        return Ok(text);
+    }
+    let mut text = String::new();
+    let limit = MAX_TEXT_BYTES as u64 + 2;
+    std::io::stdin().lock().take(limit).read_to_string(&mut text).map_err(|error| match error.kind() {
+        std::io::ErrorKind::InvalidData => Failure::Usage("the text is not UTF-8".to_owned()),
+        _ => error.into(),
+    })?;
+    if text.ends_with('\n') {
+        text.pop();
+    }
+    if text.len() > MAX_TEXT_BYTES {
+        let refusal = RpcError::new(Kind::TooLarge, format!("the text is longer than {MAX_TEXT_BYTES} bytes"));
+        return Err(Failure::Refused(refusal));
+    }
+    Ok(text)
+}
+
+fn changes() -> EventsSubscribe {
+    let types = Some(vec!["message.status".to_owned()]);
+    EventsSubscribe { types, ..EventsSubscribe::everything(Since::Word(SinceWord::Now)) }
+}
+
+/// Waits until the message is as far as wanted, or will never be.
+async fn arrival(client: &Client, mut events: Events, id: MessageId, wait: Wait) -> Result<MessageState, Failure> {
+    // With a known `--id` it may be there already.
+    let mut state = client.call(&MsgStatus { id }).await?.state;
+    loop {
+        if let Some(outcome) = outcome(state, wait) {
+            return outcome;
+        }
+        let event = events.next().await?.ok_or(Failure::Lost)?;
+        if let Some(EventBody::MessageStatus(changed)) = event.body()
+            && changed.id == id
+        {
+            state = changed.state;
+        }
+    }
+}
+
+/// Whether a message in `state` need not be waited for any longer.
+fn outcome(state: MessageState, wait: Wait) -> Option<Result<MessageState, Failure>> {
+    let far = match state {
+        MessageState::Queued => 0,
+        MessageState::Accepted => 1,
+        MessageState::Delivered => 2,
+        MessageState::Read => 3,
+        MessageState::NotReceived | MessageState::Failed | MessageState::Cancelled => {
+            let message = format!("the message was {}", word(&state));
+            return Some(Err(Failure::Refused(RpcError::new(Kind::ServerRejected, message))));
+        }
+    };
+    let wanted = match wait {
+        Wait::Accepted => 1,
+        Wait::Delivered => 2,
+        Wait::Read => 3,
+    };
+    (far >= wanted).then_some(Ok(state))
+}
+
+fn too_late(wait: Wait) -> Failure {
+    let wanted = format!("{wait:?}").to_lowercase();
+    let refusal = RpcError::new(Kind::Timeout, format!("the message was not {wanted} in time; it is still on its way"));
+    Failure::Refused(refusal.with_hint("see `chatctl history`; sending it again with the same --id is safe"))
+}

@@ -1,0 +1,55 @@
+//! `status`: the account, and how the daemon is doing.
+
+use chat_protocol::rpc::types::{AccountState, AccountStatus, AccountStatusAnswer, Connection, DaemonHealth, Health};
+use serde::Serialize;
+
+use crate::Session;
+use crate::error::Failure;
+use crate::output::{escape, time, word};
+
+/// Both answers in one object.
+#[derive(Serialize)]
+struct Status {
+    account: AccountStatusAnswer,
+    health: Health,
+}
+
+/// `chatctl status`
+pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
+    let client = session.client().await?;
+    let status =
+        Status { account: client.call(&AccountStatus {}).await?, health: client.call(&DaemonHealth {}).await? };
+    session.out.answer(&status, lines)?;
+    if status.account.state == AccountState::None {
+        session.out.talk("there is no account yet: make one with `chatctl register NAME`");
+    }
+    Ok(())
+}
+
+fn lines(status: &Status) -> Vec<String> {
+    let Status { account, health } = status;
+    let mut rows = vec![("account", who(account))];
+    rows.extend(account.fingerprint.map(|fingerprint| ("fingerprint", fingerprint.to_string())));
+    rows.push(("connection", connection(&health.connection)));
+    rows.push(("outbox", format!("{} queued, {} failed", health.outbox.queued, health.outbox.failed)));
+    rows.extend(account.reset_at_ms.map(|at| ("reset", format!("at {}; `chatctl reset --cancel` stops it", time(at)))));
+    rows.iter().map(|(name, value)| format!("{name:<12} {value}")).collect()
+}
+
+fn who(account: &AccountStatusAnswer) -> String {
+    match &account.user {
+        Some(user) => format!("{user} ({})", word(&account.state)),
+        None => word(&account.state),
+    }
+}
+
+fn connection(connection: &Connection) -> String {
+    let mut text = word(&connection.state);
+    for (before, value) in [(" to ", &connection.server), (": ", &connection.reason)] {
+        if let Some(value) = value {
+            text.push_str(before);
+            text.push_str(&escape(value));
+        }
+    }
+    format!("{text} since {}", time(connection.since_ms))
+}

@@ -1,0 +1,236 @@
+//! Failures in words: what went wrong, why, what to do about it, and the exit code.
+
+use std::fmt::Write as _;
+use std::io::{self, Write};
+use std::path::PathBuf;
+
+use chat_protocol::rpc::client::CallError;
+use chat_protocol::rpc::{Kind, RpcError};
+use serde_json::json;
+
+use crate::output::escape;
+
+/// The command line is wrong.
+pub const USAGE: u8 = 64;
+/// A file that was named cannot be read.
+const NO_INPUT: u8 = 66;
+/// The daemon is not there.
+const UNAVAILABLE: u8 = 69;
+/// Something is broken.
+const SOFTWARE: u8 = 70;
+/// Reading or writing failed.
+const IO: u8 = 74;
+
+/// Why a command did not do what it should.
+#[derive(Debug)]
+pub enum Failure {
+    /// Nobody listens on the socket.
+    NotRunning {
+        /// The socket.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+        /// The command that starts it.
+        hint: String,
+    },
+    /// The daemon said no.
+    Refused(RpcError),
+    /// The daemon went away in the middle.
+    Lost,
+    /// The daemon's answer makes no sense to this version.
+    Malformed(String),
+    /// The command line is wrong in a way clap cannot see.
+    Usage(String),
+    /// A file cannot be read, or should not be used.
+    Input {
+        /// What was wanted.
+        what: String,
+        /// Why it is not used.
+        why: String,
+        /// What to do.
+        hint: String,
+    },
+    /// Reading or writing failed.
+    Io(io::Error),
+    /// Whoever read our output has heard enough; no failure at all.
+    ClosedPipe,
+}
+
+impl From<CallError> for Failure {
+    fn from(error: CallError) -> Self {
+        match error {
+            CallError::Refused(refusal) => Self::Refused(refusal),
+            CallError::Disconnected => Self::Lost,
+            CallError::TimedOut => Self::Refused(RpcError::new(Kind::Timeout, "chatd did not answer in time")),
+            CallError::Malformed(why) => Self::Malformed(why),
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::BrokenPipe { Self::ClosedPipe } else { Self::Io(error) }
+    }
+}
+
+/// A failure as prose.
+struct Prose {
+    error: String,
+    cause: Option<String>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// What the process exits with.
+    #[must_use]
+    pub const fn exit_code(&self) -> u8 {
+        match self {
+            Self::NotRunning { .. } | Self::Lost => UNAVAILABLE,
+            Self::Refused(refusal) => refusal.kind.exit_code(),
+            Self::Malformed(_) => SOFTWARE,
+            Self::Usage(_) => USAGE,
+            Self::Input { .. } => NO_INPUT,
+            Self::Io(_) => IO,
+            Self::ClosedPipe => 0,
+        }
+    }
+
+    /// Tells it, as prose or as one JSON object.
+    pub fn report(&self, to: &mut impl Write, json: bool) {
+        let text = if json { self.to_json() } else { self.prose().to_string() };
+        // There is nowhere left to say that this failed.
+        let _ = writeln!(to, "{text}");
+    }
+
+    fn to_json(&self) -> String {
+        let Prose { error, cause, hint } = self.prose();
+        let data = match self {
+            Self::Refused(refusal) => json!(refusal.data()),
+            _ => json!({ "kind": self.local_kind(), "retryable": false, "cause": cause, "hint": hint }),
+        };
+        json!({ "error": { "message": error, "exit_code": self.exit_code(), "data": data } }).to_string()
+    }
+
+    /// Kinds that are chatctl's own.
+    const fn local_kind(&self) -> &'static str {
+        match self {
+            Self::NotRunning { .. } => "not_running",
+            Self::Lost => "disconnected",
+            Self::Malformed(_) => "malformed_answer",
+            Self::Usage(_) => "usage",
+            Self::Input { .. } => "input",
+            Self::Io(_) | Self::ClosedPipe => "io",
+            Self::Refused(refusal) => refusal.kind.as_str(),
+        }
+    }
+
+    fn prose(&self) -> Prose {
+        let prose = |error: &str, cause: Option<String>, hint: Option<&str>| Prose {
+            error: error.to_owned(),
+            cause,
+            hint: hint.map(str::to_owned),
+        };
+        match self {
+            Self::NotRunning { path, source, hint } => {
+                prose("chatd is not running", Some(format!("{}: {}", path.display(), words(source))), Some(hint))
+            }
+            Self::Refused(refusal) => refused(refusal),
+            Self::Lost => {
+                prose("chatd closed the connection", None, Some("see whether it still runs: `chatctl status`"))
+            }
+            Self::Malformed(why) => prose(
+                "chatd and chatctl do not understand each other",
+                Some(why.clone()),
+                Some("install the same version of both, and restart chatd"),
+            ),
+            Self::Usage(why) => prose(why, None, Some("`chatctl help` shows what can be said")),
+            Self::Input { what, why, hint } => prose(&format!("cannot use {what}"), Some(why.clone()), Some(hint)),
+            Self::Io(error) => prose("input or output failed", Some(words(error)), None),
+            Self::ClosedPipe => prose("the output was closed", None, None),
+        }
+    }
+}
+
+fn refused(refusal: &RpcError) -> Prose {
+    let place = refusal.path.as_ref().map(|path| format!("parameter `{path}`"));
+    let candidates = (!refusal.candidates.is_empty()).then(|| format!("it could be {}", refusal.candidates.join(", ")));
+    let hint = refusal.hint.clone().or_else(|| hint(refusal));
+    Prose { error: refusal.message.clone(), cause: place.or(candidates), hint }
+}
+
+/// What helps against a kind of failure when the daemon gave no advice of its own.
+fn hint(refusal: &RpcError) -> Option<String> {
+    let fixed = match refusal.kind {
+        Kind::Unauthenticated => "make an account with `chatctl register NAME`, or log in with `chatctl login NAME`",
+        Kind::Locked => "start chatd with its passphrase: `chatd --passphrase`",
+        Kind::BadCredentials => "check the name and the password",
+        Kind::AlreadyExists => "choose another name, or log in with `chatctl login NAME`",
+        Kind::ServerUnreachable | Kind::Offline => "see `chatctl status`; chatd keeps trying by itself",
+        Kind::IdentityChanged => {
+            "ask your peer in another way, then compare with `chatctl rpc identity.get '{\"user\":\"NAME\"}'`"
+        }
+        Kind::UnknownMethod | Kind::VersionMismatch => "install the same version of chatd and chatctl",
+        _ => {
+            let seconds = refusal.retry_after_ms?.div_ceil(1000);
+            return Some(format!("try again in {seconds} s"));
+        }
+    };
+    Some(fixed.to_owned())
+}
+
+impl std::fmt::Display for Prose {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Error: {}", escape(&self.error))?;
+        if let Some(cause) = &self.cause {
+            write!(f, "\nCaused by: {}", escape(cause))?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, "\nHint: {}", escape(hint))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the system said, in lower case and without its number.
+fn words(error: &io::Error) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut letters = text.chars();
+    let mut words = String::new();
+    if let Some(first) = letters.next() {
+        // Writing into a string cannot fail.
+        let _ = write!(words, "{}{}", first.to_lowercase(), letters.as_str());
+    }
+    words
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(failure: &Failure) -> String {
+        let mut text = Vec::new();
+        failure.report(&mut text, false);
+        String::from_utf8(text).unwrap()
+    }
+
+    #[test]
+    fn a_failure_has_its_cause_and_its_hint() {
+        let refusal = RpcError::new(Kind::RateLimited, "too many tries").with_retry_after_ms(1_500);
+        assert_eq!(told(&Failure::Refused(refusal)), "Error: too many tries\nHint: try again in 2 s\n");
+        let refusal = RpcError::invalid("to", "not a target");
+        assert_eq!(told(&Failure::Refused(refusal)), "Error: not a target\nCaused by: parameter `to`\n");
+    }
+
+    #[test]
+    fn atk_61_words_of_others_are_escaped_in_errors() {
+        let refusal = RpcError::new(Kind::NotFound, "no user \u{1b}[2Jbob\u{202e}");
+        assert_eq!(told(&Failure::Refused(refusal)), "Error: no user \\u{1b}[2Jbob\\u{202e}\n");
+    }
+
+    #[test]
+    fn a_closed_pipe_is_no_failure() {
+        let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
+        assert_eq!(closed.exit_code(), 0);
+    }
+}

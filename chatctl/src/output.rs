@@ -1,0 +1,149 @@
+//! What goes to stdout: one JSON object a line, or text a terminal can be trusted with.
+
+use std::io::{self, Write};
+
+use chat_protocol::rpc::types::{Message, MessageState};
+use serde::Serialize;
+
+use crate::error::Failure;
+
+/// Standard output in the form that was asked for.
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) const fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// Whether JSON was asked for.
+    pub(crate) const fn is_json(&self) -> bool {
+        self.json
+    }
+
+    /// Prints an answer: the object itself, or the lines that `human` makes of it.
+    pub(crate) fn answer<T: Serialize>(
+        &mut self,
+        answer: &T,
+        human: impl FnOnce(&T) -> Vec<String>,
+    ) -> Result<(), Failure> {
+        if self.json { self.object(answer) } else { human(answer).iter().try_for_each(|line| self.line(line)) }
+    }
+
+    /// Prints an object on a line.
+    pub(crate) fn object(&mut self, object: &impl Serialize) -> Result<(), Failure> {
+        let text = serde_json::to_string(object).map_err(|error| Failure::Malformed(error.to_string()))?;
+        self.line(&text)
+    }
+
+    /// Prints a line and lets it go at once: a pipe's reader waits for it.
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        writeln!(stdout, "{line}")?;
+        Ok(stdout.flush()?)
+    }
+
+    /// Prints text as it is.
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
+        let mut stdout = io::stdout().lock();
+        stdout.write_all(bytes)?;
+        Ok(stdout.flush()?)
+    }
+
+    /// Says something on stderr, for people only.
+    pub(crate) fn talk(&mut self, text: &str) {
+        if !self.json {
+            // Talk that nobody hears is no failure.
+            let _ = writeln!(io::stderr().lock(), "{}", escape(text));
+        }
+    }
+}
+
+/// Makes text of others harmless: control characters, bidirectional overrides, invisible characters
+/// and line breaks are written as escapes.
+pub(crate) fn escape(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '\n' => shown.push_str("\\n"),
+            '\r' => shown.push_str("\\r"),
+            '\t' => shown.push_str("\\t"),
+            _ if is_treacherous(character) => shown.extend(character.escape_unicode()),
+            _ => shown.push(character),
+        }
+    }
+    shown
+}
+
+/// Characters that move the cursor, turn the text around, or cannot be seen.
+fn is_treacherous(character: char) -> bool {
+    character.is_control()
+        || matches!(character,
+            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
+            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
+            | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A message on a line: when, where, who, what.
+pub(crate) fn message(message: &Message) -> String {
+    let state = match message.state {
+        Some(MessageState::Delivered | MessageState::Read) | None => String::new(),
+        Some(state) => format!(" ({})", word(&state)),
+    };
+    format!(
+        "{}  {}  {}: {}{state}",
+        time(message.sent_ms),
+        escape(message.chat.as_str()),
+        escape(message.from.as_str()),
+        escape(&message.text)
+    )
+}
+
+/// The wire's own word for a value of a few words.
+pub(crate) fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word.replace('_', " "),
+        _ => String::new(),
+    }
+}
+
+/// `2026-11-22 23:25:04Z`; after Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms".
+pub(crate) fn time(millis: u64) -> String {
+    let seconds = millis / 1000;
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    let shifted = days + 719_468;
+    let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", second / 3600, second / 60 % 60, second % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn atk_61_nothing_reaches_a_terminal_that_could_fool_it() {
+        assert_eq!(escape("a\u{1b}]0;title\u{7}b"), "a\\u{1b}]0;title\\u{7}b");
+        assert_eq!(escape("bob\nalice: yes\r\t"), "bob\\nalice: yes\\r\\t");
+        assert_eq!(
+            escape("\u{202e}evil\u{2066}\u{200b}\u{9b}31m\u{7f}"),
+            "\\u{202e}evil\\u{2066}\\u{200b}\\u{9b}31m\\u{7f}"
+        );
+        assert_eq!(escape("grüß dich 👩‍🚀 עברית"), "grüß dich 👩‍🚀 עברית");
+    }
+
+    #[test]
+    fn times_are_those_of_the_calendar() {
+        assert_eq!(time(0), "1970-01-01 00:00:00Z");
+        assert_eq!(time(951_782_399_000), "2000-02-28 23:59:59Z");
+        assert_eq!(time(951_868_799_999), "2000-02-29 23:59:59Z");
+        assert_eq!(time(1_700_000_000_000), "2023-11-14 22:13:20Z");
+        assert!(time(u64::MAX).ends_with('Z'));
+    }
+}

@@ -1,0 +1,113 @@
+//! Where passwords and invites come from: a prompt without echo, lines of stdin, private files.
+//!
+//! Never an argument and never the environment: other users and crash reports can see both.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use chat_protocol::rpc::Secret;
+use zeroize::Zeroizing;
+
+use crate::Session;
+use crate::error::Failure;
+
+/// Most bytes read from a file or stdin: an invite has some 300.
+const MAX_BYTES: u64 = 16 * 1024;
+
+/// Lines of standard input, read once and handed out in order.
+#[derive(Default)]
+pub(crate) struct StdinLines(Option<std::vec::IntoIter<Zeroizing<String>>>);
+
+impl StdinLines {
+    /// The next line, which holds `what`.
+    pub(crate) fn next(&mut self, what: &str) -> Result<Secret, Failure> {
+        let lines = match &mut self.0 {
+            Some(lines) => lines,
+            empty => empty.insert(read_lines(io::stdin().lock(), "stdin")?.into_iter()),
+        };
+        lines.next().map(Secret::from).ok_or_else(|| Failure::Input {
+            what: "stdin".to_owned(),
+            why: format!("it has no line with the {what}"),
+            hint: format!("send the {what} on a line of its own"),
+        })
+    }
+}
+
+/// First line of a file.
+pub(crate) fn from_file(path: &Path, what: &str) -> Result<Secret, Failure> {
+    let name = path.display().to_string();
+    let failed = |error: io::Error| Failure::Input {
+        what: name.clone(),
+        why: error.to_string(),
+        hint: format!("name a file with the {what} in its first line"),
+    };
+    let file = File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    if meta.is_file() && meta.mode() & 0o077 != 0 {
+        let why = format!("other users can read the {what} in it");
+        return Err(Failure::Input { hint: format!("protect it with `chmod 600 {name}`"), what: name, why });
+    }
+    let first = read_lines(file, &name)?.into_iter().next();
+    first.map(Secret::from).ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))
+}
+
+/// Asks a person.
+pub(crate) fn ask(what: &str, flag: &str) -> Result<Secret, Failure> {
+    if !Session::has_terminal() {
+        return Err(Failure::Usage(format!("there is no terminal to ask for the {what}: use {flag}")));
+    }
+    Ok(Secret::new(rpassword::prompt_password(format!("{}: ", capital(what)))?))
+}
+
+/// Asks a person twice for something new.
+pub(crate) fn ask_new(what: &str, flag: &str) -> Result<Secret, Failure> {
+    let first = ask(what, flag)?;
+    if ask(&format!("{what} again"), flag)? == first {
+        Ok(first)
+    } else {
+        Err(Failure::Usage(format!("the two entries of the {what} differ")))
+    }
+}
+
+/// All lines, without their ends and without empty ones at the end.
+fn read_lines(input: impl Read, name: &str) -> Result<Vec<Zeroizing<String>>, Failure> {
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    let read = input.take(MAX_BYTES + 1).read_to_string(&mut text);
+    let refuse = |why: &str| Failure::Input {
+        what: name.to_owned(),
+        why: why.to_owned(),
+        hint: "send UTF-8 text of a few lines".to_owned(),
+    };
+    match read {
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(refuse("it is not UTF-8")),
+        Err(error) => Err(error.into()),
+        Ok(bytes) if bytes as u64 > MAX_BYTES => Err(refuse("it is too long")),
+        Ok(_) => Ok(text.lines().map(|line| Zeroizing::new(line.to_owned())).collect()),
+    }
+}
+
+fn capital(what: &str) -> String {
+    let mut letters = what.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_lose_their_ends_and_nothing_else() {
+        let lines = read_lines("in vite\r\n pass word \n".as_bytes(), "stdin").unwrap();
+        let lines: Vec<&str> = lines.iter().map(|line| line.as_str()).collect();
+        assert_eq!(lines, ["in vite", " pass word "]);
+    }
+
+    #[test]
+    fn atk_62_a_refused_input_is_not_quoted() {
+        let canary = [b"canary-".as_slice(), &[0xff]].concat();
+        let failure = read_lines(canary.as_slice(), "stdin").unwrap_err();
+        assert!(!format!("{failure:?}").contains("canary"));
+    }
+}
