@@ -266,7 +266,7 @@ pub(crate) struct Reset {
     #[arg(value_parser = user, required_unless_present = "cancel")]
     pub(crate) user: Option<Username>,
     /// Stop a reset that somebody started
-    #[arg(long, exclusive = true)]
+    #[arg(long, conflicts_with = "user")]
     pub(crate) cancel: bool,
     /// The name once more: your old devices and unread messages will be gone
     #[arg(long, value_name = "USER")]

@@ -71,6 +71,18 @@ impl Fake {
         self.newest.send_replace(seq);
     }
 
+    /// Wakes when the log grows.
+    pub fn newest(&self) -> watch::Receiver<u64> {
+        self.newest.subscribe()
+    }
+
+    /// Waits until somebody listens.
+    pub async fn subscribed(&self) {
+        while self.newest.receiver_count() == 0 {
+            tokio::task::yield_now().await;
+        }
+    }
+
     pub fn say(&self, body: &EventBody) {
         self.volatile.send(Event::volatile(NOW, None, body)).unwrap();
     }
