@@ -12,12 +12,16 @@
 //! it. The server verifies who speaks, and nothing of what is said. `README.md` beside this crate says
 //! what it guarantees and how it fails.
 
+pub mod admin;
+pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod counters;
+pub mod failure;
 pub mod limits;
 pub mod mailbox;
 pub mod password;
+pub mod private;
 pub mod router;
 pub mod serve;
 mod session;

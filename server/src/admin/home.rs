@@ -1,0 +1,182 @@
+//! The data directory of a server and what is in it: keys, settings, the way to the database.
+
+use std::path::{Path, PathBuf};
+
+use chat_protocol::crypto::fernet::FernetKey;
+use chat_protocol::handshake::ServerKey;
+
+use super::{Done, talk};
+use crate::cli::Place;
+use crate::config::{Config, DatabaseUrl, layers};
+use crate::failure::{Exit, Failure};
+use crate::private;
+use crate::serve::Keys;
+use crate::store::{self, Opened};
+
+/// Key that clients pin; one line of base64url.
+pub(super) const SERVER_KEY: &str = "server.key";
+/// Key every member knows; the 44 characters of the first application.
+pub(super) const SECRET_KEY: &str = "secret.key";
+/// The server key that will replace the present one; only while clients move over.
+const NEXT_KEY: &str = "server.key.next";
+/// Settings.
+pub(super) const SETTINGS: &str = "server.toml";
+/// The embedded database.
+const DATABASE: &str = "chat.db";
+
+/// A data directory, and what the command line says on top of it.
+pub(super) struct Home {
+    pub(super) dir: PathBuf,
+    pub(super) json: bool,
+    sets: Vec<String>,
+    password_in_arguments: bool,
+}
+
+impl Home {
+    pub(super) fn new(place: Place) -> Result<Self, Failure> {
+        let dir = place.data.or_else(default_dir).ok_or_else(|| {
+            Failure::new(Exit::Config, "there is no home directory to keep data in")
+                .hint("name a directory: `--data DIR`")
+        })?;
+        let mut sets = place.set;
+        let given = place.database.as_deref().map(str::parse::<DatabaseUrl>).transpose();
+        let given = given.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+        sets.extend(place.database.map(|url| format!("database={url}")));
+        let password_in_arguments = given.is_some_and(|url| url.has_password());
+        Ok(Self { dir, json: place.json, sets, password_in_arguments })
+    }
+
+    pub(super) fn path(&self, name: &str) -> PathBuf {
+        self.dir.join(name)
+    }
+
+    /// The settings, with these of the command line on top.
+    pub(super) fn config(&self, more: &[String]) -> Result<Config, Failure> {
+        let path = self.path(SETTINGS);
+        let file = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) => {
+                return Err(Failure::new(Exit::Config, format!("cannot read {}", path.display())).because(error));
+            }
+        };
+        let wrong = |error: layers::ConfigError| {
+            Failure::new(Exit::Config, format!("settings are wrong: {error}"))
+                .hint(format!("look into {}, the environment (CHAT_SERVER_…) and `--set`", path.display()))
+        };
+        if layers::read(&file, [], &[]).map_err(wrong)?.database.is_some_and(|url| url.has_password()) {
+            private::check_file(&path)?;
+        }
+        let env =
+            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let sets: Vec<_> = self.sets.iter().chain(more).cloned().collect();
+        layers::read(&file, env, &sets).map_err(wrong)
+    }
+
+    /// Fails with what to do when `init` was not run here.
+    pub(super) fn keys(&self) -> Result<Keys, Failure> {
+        let init = || format!("set a server up first: `chat-server init --data {}`", self.dir.display());
+        if !self.path(SERVER_KEY).exists() || !self.path(SECRET_KEY).exists() {
+            return Err(
+                Failure::new(Exit::Config, format!("there is no server in {}", self.dir.display())).hint(init())
+            );
+        }
+        private::check_directory(&self.dir)?;
+        let next = self.path(NEXT_KEY);
+        let next = if next.exists() { Some(read_server_key(&next)?) } else { None };
+        Ok(Keys {
+            server: read_server_key(&self.path(SERVER_KEY))?,
+            next,
+            secret: read_secret(&self.path(SECRET_KEY))?,
+        })
+    }
+
+    /// Opens the database the settings name.
+    pub(super) async fn open(&self, config: &Config) -> Result<Opened, Failure> {
+        if self.password_in_arguments {
+            talk("Warning: every user of this machine can read the password in `--database`; put it in server.toml");
+        }
+        let url = self.database(config)?;
+        if let DatabaseUrl::Sqlite(file) = &url {
+            private::directory(&self.dir)?;
+            private::check_file(file)?;
+        }
+        let opened = store::open(&url).await.map_err(|error| {
+            Failure::from(error).hint(format!("the database is {url}; another one is named with `--database`"))
+        })?;
+        tracing::info!(database = %url, applied = opened.applied.len(), "database open");
+        Ok(opened)
+    }
+
+    /// Settings first, then the variables of the first application, then a file of our own.
+    fn database(&self, config: &Config) -> Result<DatabaseUrl, Failure> {
+        if let Some(url) = &config.database {
+            return Ok(url.clone().inside(&self.dir));
+        }
+        let dotenv = dotenv(Path::new(".env"))?.into_iter().chain(dotenv(&self.path(".env"))?).collect::<Vec<_>>();
+        let of_file = |name: &str| dotenv.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
+        let adopted = DatabaseUrl::from_seed(|name| std::env::var(name).ok().or_else(|| of_file(name)));
+        let adopted = adopted.map_err(|error| {
+            Failure::new(Exit::Config, error.to_string())
+                .hint("set DB_HOST, DB_USER, DB_PASSWORD and DB_NAME, or `--database`")
+        })?;
+        Ok(adopted.unwrap_or_else(|| DatabaseUrl::Sqlite(self.path(DATABASE))))
+    }
+}
+
+fn default_dir() -> Option<PathBuf> {
+    directories::BaseDirs::new().map(|base| base.data_dir().join("chat-server"))
+}
+
+/// `DB_*` lines of a `.env` file, if there is one. The words of its errors would show the line.
+fn dotenv(path: &Path) -> Result<Vec<(String, String)>, Failure> {
+    if !path.is_file() {
+        return Ok(Vec::new());
+    }
+    let unreadable = || Failure::new(Exit::Config, format!("{} cannot be read as NAME=VALUE lines", path.display()));
+    let lines = dotenvy::from_path_iter(path).map_err(|_| unreadable())?;
+    let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|_| unreadable())?;
+    Ok(lines.into_iter().filter(|(name, _)| name.starts_with("DB_")).collect())
+}
+
+fn read_server_key(path: &Path) -> Result<ServerKey, Failure> {
+    let text = private::read(path)?;
+    ServerKey::from_text(&text).map_err(|error| damaged(path, error))
+}
+
+pub(super) fn read_secret(path: &Path) -> Result<FernetKey, Failure> {
+    let text = private::read(path)?;
+    FernetKey::from_base64(text.trim().as_bytes()).map_err(|error| damaged(path, error))
+}
+
+fn damaged(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
+    Failure::new(Exit::Data, format!("{} is damaged", path.display()))
+        .because(error)
+        .hint("restore it from a backup: with another key, every client takes this for another server")
+}
+
+/// Held while a server runs on the directory.
+pub(super) fn lock(dir: &Path) -> Result<std::fs::File, Failure> {
+    let path = dir.join("server.lock");
+    let open = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
+    let file = open
+        .map_err(|error| Failure::new(Exit::CannotCreate, format!("cannot use {}", path.display())).because(error))?;
+    file.try_lock().map_err(|_| {
+        let words = format!("another chat-server runs on {}", dir.display());
+        Failure::new(Exit::InUse, words).hint("stop it first, or name another directory: `--data DIR`")
+    })?;
+    Ok(file)
+}
+
+/// Creates what is missing and tells whether it was; a file that is there must be right.
+pub(super) fn create_or_check(path: &Path, contents: &str, check: impl FnOnce(&Path) -> Done) -> Result<bool, Failure> {
+    match private::create(path, contents.as_bytes()) {
+        Ok(()) => Ok(true),
+        Err(private::PrivateError::Exists(_)) => check(path).map(|()| false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn check_server_key(path: &Path) -> Done {
+    read_server_key(path).map(drop)
+}

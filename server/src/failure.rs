@@ -1,0 +1,110 @@
+//! How a command fails: words for a person, a number for a script.
+
+use std::error::Error;
+use std::fmt;
+
+use crate::private::PrivateError;
+use crate::store::StoreError;
+
+/// What the process exits with, after sysexits.h.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum Exit {
+    /// The command line is wrong.
+    Usage = 64,
+    /// Input or stored data is damaged or not acceptable.
+    Data = 65,
+    /// The database or an address is not available.
+    Unavailable = 69,
+    /// The server's own failure.
+    Internal = 70,
+    /// Something would be overwritten, or cannot be made.
+    CannotCreate = 73,
+    /// Another server runs on this data.
+    InUse = 75,
+    /// A file or directory is not private.
+    NotPrivate = 77,
+    /// Settings are wrong, or nothing is set up yet.
+    Config = 78,
+}
+
+/// A failed command.
+#[derive(Debug)]
+pub struct Failure {
+    /// Exit code.
+    pub exit: Exit,
+    message: String,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+    hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure that says only this.
+    #[must_use]
+    pub fn new(exit: Exit, message: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), cause: None, hint: None }
+    }
+
+    /// Adds what it came from.
+    #[must_use]
+    pub fn because(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Error: {}", self.message)?;
+        let mut cause = self.cause.as_deref().map(|cause| cause as &dyn Error);
+        let mut said = self.message.clone();
+        while let Some(error) = cause {
+            let words = error.to_string();
+            // drivers repeat their causes in their own words
+            if !said.contains(&words) {
+                writeln!(f, "Caused by: {words}")?;
+            }
+            (said, cause) = (words, error.source());
+        }
+        self.hint.iter().try_for_each(|hint| writeln!(f, "Hint: {hint}"))
+    }
+}
+
+impl From<PrivateError> for Failure {
+    fn from(error: PrivateError) -> Self {
+        let exit = match &error {
+            PrivateError::Missing(_) => Exit::Config,
+            PrivateError::Exists(_) | PrivateError::Io { .. } => Exit::CannotCreate,
+            PrivateError::NotPlain { .. } | PrivateError::Foreign { .. } | PrivateError::Open { .. } => {
+                Exit::NotPrivate
+            }
+        };
+        let failure = Self::new(exit, error.to_string());
+        match error {
+            PrivateError::Io { source, .. } => failure.because(source),
+            _ => failure,
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let exit = match error {
+            StoreError::Unavailable(_) => Exit::Unavailable,
+            StoreError::Corrupt(_) => Exit::Data,
+            StoreError::Internal(_) => Exit::Internal,
+        };
+        let words = error.to_string();
+        match error {
+            StoreError::Unavailable(cause) | StoreError::Internal(cause) => Self::new(exit, words).because(cause),
+            StoreError::Corrupt(_) => Self::new(exit, words),
+        }
+    }
+}

@@ -1,0 +1,224 @@
+//! Files that are ours alone. What is a link, belongs to somebody else or is open to others is
+//! refused with the command that mends it: whoever could replace `secret.key` could replace the server.
+
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use thiserror::Error;
+use zeroize::Zeroizing;
+
+/// Longest file read: keys and settings are far shorter.
+const MAX_BYTES: u64 = 1024 * 1024;
+
+/// Why a file or directory is not used.
+#[derive(Debug, Error)]
+pub enum PrivateError {
+    /// Not there.
+    #[error("{} does not exist", .0.display())]
+    Missing(PathBuf),
+    /// A symbolic link, or not a plain file or directory.
+    #[error("{} is not a plain {what}: replace it by the {what} itself", path.display())]
+    NotPlain {
+        /// Which.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+    },
+    /// Somebody else's.
+    #[error("{} belongs to user {owner}: fix it with `chown {me} {}`", path.display(), path.display())]
+    Foreign {
+        /// Which.
+        path: PathBuf,
+        /// Its owner's number.
+        owner: u32,
+        /// Our number.
+        me: u32,
+    },
+    /// Others may read or write it.
+    #[error("{} is open to others (mode {mode:04o}): fix it with `chmod {wanted:04o} {}`", path.display(), path.display())]
+    Open {
+        /// Which.
+        path: PathBuf,
+        /// Its mode.
+        mode: u32,
+        /// What it should be.
+        wanted: u32,
+    },
+    /// It is there already and would be lost.
+    #[error("{} exists already", .0.display())]
+    Exists(PathBuf),
+    /// The system refuses.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// Makes the directory, mode 0700, or checks the one that is there.
+///
+/// # Errors
+/// [`PrivateError`].
+pub fn directory(path: &Path) -> Result<(), PrivateError> {
+    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| told(path, error))?;
+    }
+    check_directory(path)
+}
+
+/// Checks a directory that must be there.
+///
+/// # Errors
+/// [`PrivateError`].
+pub fn check_directory(path: &Path) -> Result<(), PrivateError> {
+    let meta = fs::symlink_metadata(path).map_err(|error| told(path, error))?;
+    plain(path, meta.is_dir(), "directory")?;
+    check(path, &meta, 0o700)
+}
+
+/// Checks that a file, if it is there, is ours alone.
+///
+/// # Errors
+/// [`PrivateError`].
+pub fn check_file(path: &Path) -> Result<(), PrivateError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(told(path, error)),
+        Ok(meta) => {
+            plain(path, meta.is_file(), "file")?;
+            check(path, &meta, 0o600)
+        }
+    }
+}
+
+/// Reads a private file.
+///
+/// # Errors
+/// [`PrivateError`].
+pub fn read(path: &Path) -> Result<Zeroizing<String>, PrivateError> {
+    check_file(path)?;
+    let open = OpenOptions::new().read(true).custom_flags(no_follow()).open(path);
+    let file = open.map_err(|error| told(path, error))?;
+    // the file that was opened is judged, not the one that had the name before
+    let meta = file.metadata().map_err(|error| told(path, error))?;
+    check(path, &meta, 0o600)?;
+    let mut text = Zeroizing::new(String::new());
+    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| told(path, error))?;
+    Ok(text)
+}
+
+/// Creates a private file, durably; one that exists is never touched.
+///
+/// # Errors
+/// [`PrivateError::Exists`], or what the system says.
+pub fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateError> {
+    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    let written = open.and_then(|mut file| {
+        file.write_all(contents)?;
+        file.sync_all()?;
+        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+    });
+    written.map_err(|error| told(path, error))
+}
+
+fn no_follow() -> i32 {
+    i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0)
+}
+
+fn plain(path: &Path, is: bool, what: &'static str) -> Result<(), PrivateError> {
+    if is { Ok(()) } else { Err(PrivateError::NotPlain { path: path.to_owned(), what }) }
+}
+
+fn check(path: &Path, meta: &Metadata, wanted: u32) -> Result<(), PrivateError> {
+    let (path, me, mode) = (path.to_owned(), rustix::process::geteuid().as_raw(), meta.mode() & 0o7777);
+    if meta.uid() != me {
+        return Err(PrivateError::Foreign { path, owner: meta.uid(), me });
+    }
+    if mode & 0o077 != 0 {
+        return Err(PrivateError::Open { path, mode, wanted });
+    }
+    Ok(())
+}
+
+fn told(path: &Path, source: io::Error) -> PrivateError {
+    let path = path.to_owned();
+    match source.kind() {
+        io::ErrorKind::NotFound => PrivateError::Missing(path),
+        io::ErrorKind::AlreadyExists => PrivateError::Exists(path),
+        _ => PrivateError::Io { path, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::{PermissionsExt, symlink};
+
+    use super::*;
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn private_files_read_back_and_are_never_overwritten() {
+        let dir = tempfile::tempdir().unwrap();
+        let home = dir.path().join("a/b");
+        directory(&home).unwrap();
+        assert_eq!(fs::metadata(&home).unwrap().mode() & 0o777, 0o700);
+        let file = home.join("secret.key");
+        create(&file, b"words").unwrap();
+        assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+        assert!(matches!(create(&file, b"others"), Err(PrivateError::Exists(_))));
+        assert_eq!(*read(&file).unwrap(), "words");
+        assert!(matches!(read(&home.join("none")), Err(PrivateError::Missing(_))));
+    }
+
+    #[test]
+    fn atk_63_open_modes_are_refused_with_the_fix() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret.key");
+        create(&file, b"words").unwrap();
+        for open in [0o640, 0o604, 0o620, 0o666] {
+            mode(&file, open);
+            let words = read(&file).unwrap_err().to_string();
+            assert!(words.ends_with(&format!("fix it with `chmod 0600 {}`", file.display())), "{words}");
+        }
+        mode(dir.path(), 0o750);
+        let words = directory(dir.path()).unwrap_err().to_string();
+        assert!(words.contains("(mode 0750)") && words.contains("`chmod 0700 "), "{words}");
+    }
+
+    #[test]
+    fn atk_63_links_are_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let (file, link) = (dir.path().join("real.key"), dir.path().join("secret.key"));
+        create(&file, b"words").unwrap();
+        symlink(&file, &link).unwrap();
+        assert!(matches!(read(&link), Err(PrivateError::NotPlain { .. })));
+        let (home, link) = (dir.path().join("home"), dir.path().join("link"));
+        directory(&home).unwrap();
+        symlink(&home, &link).unwrap();
+        assert!(matches!(directory(&link), Err(PrivateError::NotPlain { .. })));
+    }
+
+    #[test]
+    fn atk_63_foreign_owners_are_refused_with_the_fix() {
+        // without root nothing can be given away, but what is root's is foreign
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret.key");
+        create(&file, b"words").unwrap();
+        let foreign = if rustix::process::geteuid().is_root() {
+            std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
+            file
+        } else {
+            PathBuf::from("/etc/hostname")
+        };
+        let words = read(&foreign).unwrap_err().to_string();
+        assert!(words.contains("belongs to user") && words.contains("fix it with `chown "), "{words}");
+    }
+}

@@ -1,0 +1,338 @@
+//! The administrator's command line: exact words, exit codes, what is written where.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    unreachable_pub,
+    dead_code,
+    reason = "tests"
+)]
+
+mod contract;
+mod support;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use chat_protocol::invite::Invite;
+use tempfile::TempDir;
+
+use support::mariadb::MariaDb;
+
+struct Desk {
+    root: TempDir,
+}
+
+struct Outcome {
+    code: i32,
+    out: String,
+    err: String,
+}
+
+impl Desk {
+    fn new() -> Self {
+        Self { root: tempfile::tempdir().unwrap() }
+    }
+
+    fn set_up() -> Self {
+        let desk = Self::new();
+        assert_eq!(desk.run(&["init", "--public", "chat.example.org:8897"]).code, 0);
+        desk
+    }
+
+    fn data(&self) -> PathBuf {
+        self.root.path().join("data")
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
+        command.env_clear().env("HOME", self.root.path()).current_dir(self.root.path());
+        command.args(words).arg("--data").arg(self.data());
+        command
+    }
+
+    fn run(&self, words: &[&str]) -> Outcome {
+        self.finish(self.command(words), "")
+    }
+
+    fn finish(&self, command: Command, input: &str) -> Outcome {
+        let output = assert_cmd::Command::from_std(command).write_stdin(input).output().unwrap();
+        let text =
+            |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(self.root.path().to_str().unwrap(), "ROOT");
+        Outcome { code: output.status.code().unwrap(), out: text(output.stdout), err: talk(&text(output.stderr)) }
+    }
+
+    fn sqlite(&self) -> rusqlite::Connection {
+        rusqlite::Connection::open(self.data().join("chat.db")).unwrap()
+    }
+
+    fn adopt(&self, names: &[&str]) {
+        assert_eq!(self.run(&["migrate"]).code, 0);
+        for name in names {
+            let sql = "INSERT INTO chat_app (username, password) VALUES (?1, 'x')";
+            self.sqlite().execute(sql, [name]).unwrap();
+        }
+    }
+}
+
+/// Standard error without the log, whose lines begin with a date.
+fn talk(err: &str) -> String {
+    err.lines().filter(|line| !line.starts_with("20")).map(|line| format!("{line}\n")).collect()
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
+
+/// A running server, ended with its owner.
+struct Running(Child, String);
+
+impl Running {
+    fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        Self(child, line.trim().to_owned())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+#[test]
+fn init_makes_private_keys_and_prints_an_invite() {
+    let desk = Desk::new();
+    let made = desk.run(&["init", "--public", "chat.example.org:8897", "--listen", "127.0.0.1:8897"]);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert_eq!(
+        made.err,
+        "A server is set up in ROOT/data\n\
+         Give this invite to the people who may join; it contains the secret key:\n"
+    );
+    let invite = Invite::parse(&made.out).unwrap();
+    assert_eq!((invite.host.as_str(), invite.port, invite.token), ("chat.example.org", 8897, None));
+    let secret = fs::read_to_string(desk.data().join("secret.key")).unwrap();
+    assert_eq!(secret.len(), 44, "the first application's format");
+    assert_eq!(secret, *invite.secret.to_base64());
+    assert_eq!(mode(&desk.data()), 0o700);
+    for file in ["server.key", "secret.key", "server.toml"] {
+        assert_eq!(mode(&desk.data().join(file)), 0o600, "{file}");
+    }
+    let again = desk.run(&["invite"]);
+    assert_eq!((again.code, again.out), (0, made.out.clone()), "the address is remembered");
+    let json: serde_json::Value = serde_json::from_str(&desk.run(&["invite", "--json"]).out).unwrap();
+    assert_eq!(json["invite"], made.out.trim());
+}
+
+#[test]
+fn init_never_overwrites() {
+    let desk = Desk::set_up();
+    let before = fs::read(desk.data().join("server.key")).unwrap();
+    let again = desk.run(&["init"]);
+    assert_eq!(again.code, 73);
+    assert_eq!(
+        again.err,
+        "Error: there is a server in ROOT/data already\n\
+         Hint: print its invite: `chat-server invite --data ROOT/data`\n"
+    );
+    assert_eq!(fs::read(desk.data().join("server.key")).unwrap(), before);
+}
+
+#[test]
+fn init_takes_the_secret_key_that_is_there() {
+    let desk = Desk::new();
+    fs::create_dir(desk.data()).unwrap();
+    fs::set_permissions(desk.data(), fs::Permissions::from_mode(0o700)).unwrap();
+    let key = "cw_0x689RpI-jtRR7oE8h_eQsKImvJapLeSbXpwF4e4=";
+    fs::write(desk.data().join("secret.key"), key).unwrap();
+    let open = desk.run(&["init"]);
+    assert_eq!(open.code, 77);
+    assert!(
+        open.err.contains("is open to others (mode 0644): fix it with `chmod 0600 ROOT/data/secret.key`"),
+        "{}",
+        open.err
+    );
+    fs::set_permissions(desk.data().join("secret.key"), fs::Permissions::from_mode(0o600)).unwrap();
+    let made = desk.run(&["init"]);
+    assert!(made.err.starts_with("Keeping the secret.key that is there\n"), "{}", made.err);
+    assert!(
+        made.err
+            .ends_with("Note: it names 127.0.0.1:8897; `--public HOST:PORT` names what clients reach from elsewhere\n")
+    );
+    assert_eq!(*Invite::parse(&made.out).unwrap().secret.to_base64(), key);
+}
+
+#[test]
+fn what_is_wrong_is_said_with_what_to_do() {
+    let desk = Desk::new();
+    let missing = desk.run(&["run"]);
+    assert_eq!(missing.code, 78);
+    assert_eq!(
+        missing.err,
+        "Error: there is no server in ROOT/data\n\
+         Hint: set a server up first: `chat-server init --data ROOT/data`\n"
+    );
+    let desk = Desk::set_up();
+    assert_eq!(desk.run(&["dance"]).code, 64);
+    assert_eq!(desk.run(&["--help"]).code, 0);
+    let public = desk.run(&["invite", "--public", "nowhere"]);
+    assert_eq!(
+        (public.code, public.err.as_str()),
+        (64, "Error: `nowhere` is not HOST:PORT, as in chat.example.org:8897\n")
+    );
+    let key = desk.run(&["invite", "--set", "rates.burts=1"]);
+    assert_eq!(key.code, 78);
+    assert!(key.err.starts_with("Error: settings are wrong: unknown field `burts`, expected one of"), "{}", key.err);
+    fs::write(desk.data().join("server.toml"), "[mailbox]\ndays = 1\ndays = 2\n").unwrap();
+    assert!(desk.run(&["invite"]).err.starts_with("Error: settings are wrong: line 3: "));
+    fs::write(desk.data().join("server.toml"), "").unwrap();
+    fs::write(desk.data().join("server.key"), "short").unwrap();
+    let damaged = desk.run(&["invite"]);
+    assert_eq!(damaged.code, 65);
+    assert!(damaged.err.starts_with("Error: ROOT/data/server.key is damaged\n"), "{}", damaged.err);
+}
+
+#[test]
+fn atk_63_links_and_open_modes_are_refused_with_the_fix() {
+    let desk = Desk::set_up();
+    fs::set_permissions(desk.data(), fs::Permissions::from_mode(0o755)).unwrap();
+    let open = desk.run(&["run", "--listen", "127.0.0.1:0"]);
+    assert_eq!(open.code, 77);
+    assert_eq!(open.err, "Error: ROOT/data is open to others (mode 0755): fix it with `chmod 0700 ROOT/data`\n");
+    fs::set_permissions(desk.data(), fs::Permissions::from_mode(0o700)).unwrap();
+    fs::rename(desk.data().join("secret.key"), desk.root.path().join("elsewhere.key")).unwrap();
+    symlink(desk.root.path().join("elsewhere.key"), desk.data().join("secret.key")).unwrap();
+    let link = desk.run(&["invite"]);
+    assert_eq!(link.code, 77);
+    assert_eq!(link.err, "Error: ROOT/data/secret.key is not a plain file: replace it by the file itself\n");
+}
+
+#[test]
+fn accounts_are_listed_renamed_and_given_passwords() {
+    let desk = Desk::set_up();
+    desk.adopt(&["alice", "Bob", "bob", "-rf", "ev\u{202e}il\n"]);
+    let listed = desk.run(&["user", "list"]);
+    assert_eq!(
+        listed.out,
+        "alice\tno devices\n\
+         Bob\tno devices\tcannot log in: another account has the same name in another spelling\n\
+         bob\tno devices\tcannot log in: another account has the same name in another spelling\n\
+         -rf\tno devices\tcannot log in: the name is not allowed\n\
+         ev\\u{202e}il\\n\tno devices\tcannot log in: the name is not allowed\n"
+    );
+    let json: serde_json::Value = serde_json::from_str(&desk.run(&["user", "list", "--json"]).out).unwrap();
+    assert_eq!(json[0]["name"], "alice");
+    assert_eq!(json[3]["refused"], "the name is not allowed");
+
+    let renamed = desk.run(&["user", "rename", "-rf", "Rf-User"]);
+    assert_eq!((renamed.code, renamed.err.as_str()), (0, "-rf is now rf-user\n"));
+    let taken = desk.run(&["user", "rename", "Bob", "ALICE"]);
+    assert_eq!((taken.code, taken.err.as_str()), (65, "Error: there is an account alice already\n"));
+    let nobody = desk.run(&["user", "rename", "nobody", "somebody"]);
+    assert!(nobody.err.starts_with("Error: there is no account nobody\nHint: "), "{}", nobody.err);
+    let name = desk.run(&["user", "rename", "Bob", ".b"]);
+    assert_eq!(name.code, 64);
+
+    let passwd = |input: &str| {
+        desk.finish(desk.command(&["user", "passwd", "alice", "--set", "passwords.bcrypt_cost=4"]), input)
+    };
+    let done = passwd("correct horse\n");
+    assert_eq!((done.code, done.err.as_str()), (0, "The password of alice is changed; its devices stay logged in\n"));
+    let hash: String =
+        desk.sqlite().query_row("SELECT password FROM chat_app WHERE id = 1", [], |row| row.get(0)).unwrap();
+    assert!(bcrypt::verify("correct horse", &hash).unwrap());
+    let long = passwd(&"x".repeat(72));
+    assert_eq!((long.code, long.err.as_str()), (65, "Error: the password has 72 bytes, at most 71 are possible\n"));
+}
+
+#[test]
+fn migrate_names_what_it_did_once() {
+    let desk = Desk::set_up();
+    let first = desk.run(&["migrate"]);
+    assert_eq!((first.code, first.out.lines().count()), (0, 5), "{}{}", first.out, first.err);
+    assert_eq!(mode(&desk.data().join("chat.db")), 0o600);
+    let again = desk.run(&["migrate"]);
+    assert_eq!((again.out.as_str(), again.err.as_str()), ("", "The database is up to date\n"));
+}
+
+#[test]
+fn personal_invites_carry_a_token_that_only_the_hash_remembers() {
+    let desk = Desk::set_up();
+    let invite = desk.run(&["invite", "--set", "registration=invite"]);
+    let token = Invite::parse(&invite.out).unwrap().token.unwrap();
+    let stored: Vec<u8> = desk.sqlite().query_row("SELECT hash FROM invite", [], |row| row.get(0)).unwrap();
+    assert_eq!(stored, chat_protocol::crypto::kdf::sha256(&token));
+}
+
+#[test]
+fn run_says_where_it_listens_and_ends_well_when_asked() {
+    let desk = Desk::set_up();
+    let mut server = Running::start(desk.command(&["run", "--listen", "127.0.0.1:0"]));
+    let address = server.1.strip_prefix("listening on 127.0.0.1:").expect(&server.1).parse::<u16>().unwrap();
+    assert!(std::net::TcpStream::connect(("127.0.0.1", address)).is_ok());
+    let second = desk.run(&["run", "--listen", "127.0.0.1:0"]);
+    assert_eq!(second.code, 75);
+    assert!(
+        second.err.starts_with("Error: another chat-server runs on ROOT/data\nHint: stop it first"),
+        "{}",
+        second.err
+    );
+    assert_eq!(desk.run(&["user", "list"]).code, 0, "administration works beside it");
+    let port = Desk::set_up().run(&["run", "--listen", &format!("127.0.0.1:{address}")]);
+    assert_eq!(port.code, 69);
+    assert!(port.err.contains("cannot listen on 127.0.0.1:"), "{}", port.err);
+    assert!(Command::new("kill").arg(server.0.id().to_string()).status().unwrap().success());
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn atk_62_no_output_shows_a_database_password() {
+    let desk = Desk::set_up();
+    let url = "mysql://chat:hunter2@127.0.0.1:1/chat";
+    let mut by_argument = desk.command(&["migrate", "--log", "debug", "--database", url]);
+    by_argument.env("RUST_BACKTRACE", "0");
+    let mut by_env = desk.command(&["user", "list", "--log", "debug"]);
+    by_env.env("CHAT_SERVER_DATABASE", url);
+    let mut by_seed = desk.command(&["user", "list", "--log", "debug"]);
+    by_seed.env("DB_HOST", "127.0.0.1:1").env("DB_USER", "chat").env("DB_PASS", "hunter2").env("DB_NAME", "chat");
+    for command in [by_argument, by_env, by_seed] {
+        let output = assert_cmd::Command::from_std(command).output().unwrap();
+        let all = [output.stdout, output.stderr].map(|bytes| String::from_utf8(bytes).unwrap()).concat();
+        assert_eq!(output.status.code(), Some(69), "{all}");
+        assert!(!all.contains("hunter2"), "{all}");
+        assert!(all.contains("the database is mysql://chat@127.0.0.1:1/chat"), "{all}");
+    }
+    let settings = desk.data().join("server.toml");
+    fs::write(&settings, format!("database = \"{url}\"\n")).unwrap();
+    fs::set_permissions(&settings, fs::Permissions::from_mode(0o644)).unwrap();
+    let open = desk.run(&["user", "list"]);
+    assert_eq!(open.code, 77, "settings with a password are as private as a key: {}", open.err);
+    fs::write(desk.root.path().join(".env"), "DB_PASS=\"hunter2\nDB_NAME=chat\n").unwrap();
+    fs::write(&settings, "").unwrap();
+    let dotenv = desk.run(&["user", "list"]);
+    assert_eq!(dotenv.code, 78, "{}", dotenv.err);
+    assert!(!dotenv.err.contains("hunter2"), "{}", dotenv.err);
+}
+
+#[test]
+fn database_of_the_first_application_is_found_by_its_variables() {
+    let database = MariaDb::start();
+    let insert = "INSERT INTO chat_app (username, password) VALUES ('Carol', 'x')";
+    assert!(database.execute(&format!("CREATE DATABASE seed; USE seed; {}; {insert};", support::SEED_TABLE)));
+    let desk = Desk::set_up();
+    let socket = database.socket();
+    let lines = format!("DB_HOST={}\nDB_USER=root\nDB_PASSWORD=\nDB_NAME=seed\n", socket.display());
+    fs::write(desk.root.path().join(".env"), lines).unwrap();
+    let listed = desk.run(&["user", "list"]);
+    assert_eq!((listed.code, listed.out.as_str()), (0, "Carol\tno devices\n"), "{}", listed.err);
+    assert!(!desk.data().join("chat.db").exists());
+}
