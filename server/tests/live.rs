@@ -15,10 +15,14 @@ mod accounts;
 mod attacks;
 #[path = "live/client.rs"]
 mod client;
+#[path = "live/database.rs"]
+mod database;
 #[path = "live/devices.rs"]
 mod devices;
 #[path = "live/mailboxes.rs"]
 mod mailboxes;
+#[path = "support/mariadb.rs"]
+mod mariadb;
 #[path = "live/room.rs"]
 mod room;
 #[path = "live/world.rs"]

@@ -209,6 +209,9 @@ impl Silence {
 
 #[cfg(test)]
 mod tests {
+    use chat_protocol::limits::MAX_RECORD_BYTES_GUEST;
+
+    use super::super::reader::GUEST_READ_BYTES;
     use super::*;
 
     #[test]
@@ -224,6 +227,25 @@ mod tests {
         assert_eq!(silence.expired(start + DEAD_AFTER), Expired::Over(Closed::Dead));
         silence.broken(start + DEAD_AFTER);
         assert_eq!(silence.next(), start + DEAD_AFTER + PING_AFTER);
+    }
+
+    /// Bytes of the state of an async function, whatever it is waiting for.
+    fn size_of_task<A, B, C, D, F>(_: fn(A, B, C, D) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    fn size_of_method<A, F>(_: fn(A) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    #[test]
+    fn atk_08_a_stranger_costs_less_than_64_kib() {
+        let tasks = size_of_task(run) + size_of_method(Writer::run);
+        // the handshake's bytes and state are gone before the records' buffers are there; a buffer may be twice what it holds
+        let reading = GUEST_READ_BYTES + 2 * (MAX_RECORD_BYTES_GUEST + 4 + GUEST_READ_BYTES);
+        let opened = MAX_RECORD_BYTES_GUEST;
+        let answers = 2 * MAX_RECORD_BYTES_GUEST;
+        assert!(tasks + reading + opened + answers < 64 * 1024, "{tasks} bytes of tasks");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::clock;
 use crate::counters::Closed;
 
 /// One read before login. With the opener's record of 8 KiB this stays far below the 64 KiB a stranger may cost.
-const GUEST_READ_BYTES: usize = 4 * 1024;
+pub(super) const GUEST_READ_BYTES: usize = 4 * 1024;
 /// One read after login.
 const READ_BYTES: usize = 16 * 1024;
 

@@ -158,6 +158,21 @@ async fn atk_06_server_records_reflected_to_it_close_the_connection() {
 }
 
 #[tokio::test]
+async fn atk_13_silent_connections_take_nothing_from_members() {
+    let world = World::new().await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let mut silent = Vec::new();
+    for _ in 0..300 {
+        silent.push(TcpStream::connect(world.at).await.unwrap());
+    }
+    for n in 1..=20 {
+        alice.send(&bob, "still here").await.unwrap();
+        assert_eq!(bob.receive().await.0, n);
+    }
+    assert_eq!(world.counters.closed(Closed::Refused), 0);
+}
+
+#[tokio::test]
 async fn atk_08_record_lengths_out_of_bounds_close_before_the_record_arrives() {
     let world = World::new().await;
     for length in [0u32, 1, 8 * 1024 + 1, u32::MAX] {

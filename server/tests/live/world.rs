@@ -68,6 +68,15 @@ impl World {
 
     pub async fn start(dir: Arc<TempDir>, config: Config, server_key: ServerKey) -> Self {
         let store: SharedStore = Arc::new(SqliteStore::open(&dir.path().join("chat.db")).unwrap().0);
+        Self::run(store, dir, config, server_key).await
+    }
+
+    /// A server over another store.
+    pub async fn over(store: SharedStore, config: Config) -> Self {
+        Self::run(store, Arc::new(tempfile::tempdir().unwrap()), config, ServerKey::from_bytes([7; 32])).await
+    }
+
+    async fn run(store: SharedStore, dir: Arc<TempDir>, config: Config, server_key: ServerKey) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let secret = FernetKey::from_bytes([8; 32]);
