@@ -264,3 +264,14 @@ pub enum Waiting {
     /// No such account.
     Missing,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn atk_62_password_hashes_do_not_print() {
+        let account = Account { user: "alice".parse().unwrap(), hash: PasswordHash::new("$2b$12$secret".into()) };
+        assert_eq!(format!("{account:?}"), "Account { user: alice, hash: PasswordHash(..) }");
+    }
+}
