@@ -31,15 +31,15 @@ use connection::Connection;
 
 /// Most connections at once: more scripts than one person runs.
 pub const MAX_CONNECTIONS: usize = 256;
-/// How long calls in flight, and then the last bytes, may take once a connection ends.
+/// How long calls in flight, and then the last events and bytes, may take once a connection ends.
 pub const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait after the system had no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `shutdown` is cancelled and every connection has ended.
 ///
-/// Ending takes at most three times [`FINISH_WITHIN`]: calls in flight are answered and subscribers get what
-/// is in the log.
+/// Ending takes at most twice [`FINISH_WITHIN`]: first calls in flight are answered, then subscribers get
+/// what is in the log.
 pub async fn serve(listener: UnixListener, api: Arc<dyn Api>, shutdown: CancellationToken) {
     let offer = Arc::new(methods::Offer::new(api));
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));

@@ -10,7 +10,6 @@
 //! written out, and only then the connection closes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Order};
 use jsonrpsee::core::middleware::RpcServiceT;
@@ -105,9 +104,13 @@ impl Connection {
         calls.finish().await;
         ending.token.cancel();
         ending.running.close();
-        within(ending.running.wait()).await;
-        flush.cancel();
-        if timeout(FINISH_WITHIN, &mut writer).await.is_err() {
+        // One deadline for both: a reader that has stopped reading delays the daemon's end no longer.
+        let last_words = async {
+            ending.running.wait().await;
+            flush.cancel();
+            let _ = (&mut writer).await;
+        };
+        if !within(last_words).await {
             writer.abort();
         }
     }
@@ -137,10 +140,13 @@ impl Calls {
     }
 }
 
-async fn within(end: impl Future<Output = ()>) {
-    if timeout(FINISH_WITHIN, end).await.is_err() {
-        debug!(limit = ?Duration::as_secs(&FINISH_WITHIN), "a connection did not finish in time");
+/// Says whether it ended in time.
+async fn within(end: impl Future<Output = ()>) -> bool {
+    let ended = timeout(FINISH_WITHIN, end).await.is_ok();
+    if !ended {
+        debug!("a connection did not finish in time");
     }
+    ended
 }
 
 /// Starts what each line asks for, until the input ends.
