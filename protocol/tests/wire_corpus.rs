@@ -60,3 +60,8 @@ fn corpus_of_identities() {
 fn corpus_of_sessions() {
     replay("sessions", inputs::sessions);
 }
+
+#[test]
+fn corpus_of_ratchet_messages() {
+    replay("ratchet", inputs::ratchet);
+}
