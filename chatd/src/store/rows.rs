@@ -41,6 +41,8 @@ pub enum Table {
     Clients = 14,
     /// Where the public room was read to.
     Room = 15,
+    /// Counters and positions of the engine.
+    State = 16,
 }
 
 impl Table {

@@ -1,0 +1,180 @@
+//! What is inside a message: written for one device, read from one session.
+//!
+//! A content speaks for the session it came through and for nothing else: another conversation than
+//! the peer's, or acknowledgements of what was never sent, change nothing.
+
+use chat_protocol::ids::{DeviceId, MessageId, Username};
+use chat_protocol::session::content::{Ack, Body, Content, Conversation, Heads, Receipt, Reply, SenderSeq, Text};
+use chat_protocol::time::Timestamp;
+
+use super::history::{self, Kind, Message, State};
+use super::order::{self, Whose};
+use super::outbox::Number;
+use super::receipts::{self, Debt};
+use super::sessions::Received;
+use super::turn::Turn;
+use super::{EngineError, peers};
+
+/// A text for one device of the recipient, or of the own account.
+pub(crate) fn text(
+    turn: &mut Turn<'_>,
+    peer: &Username,
+    reader: &Username,
+    device: &DeviceId,
+    message: &Message,
+    (epoch, n): Number,
+) -> Result<Vec<u8>, EngineError> {
+    // each reader's own name for the chat
+    let chat = if *reader == turn.me.user { peer.clone() } else { turn.me.user.clone() };
+    let text = message.text.clone();
+    let body = match message.reply_to {
+        Some(to) => Body::Reply(Reply { text, to }),
+        None => Body::text(text),
+    };
+    let mut content = content(turn, reader, chat, message.id, body)?;
+    content.sender_seq = Some(SenderSeq { epoch, n });
+    content.sent = message.sent;
+    let acks = acks(turn, reader, device)?;
+    // what does not fit without growing the message follows in a receipt
+    if content.fit_acks(&acks) < acks.len() {
+        receipts::owe(turn, reader, device)?;
+    }
+    encode(&content)
+}
+
+/// Acknowledgements, and what was read.
+pub(crate) fn receipt(
+    turn: &mut Turn<'_>,
+    reader: &Username,
+    device: &DeviceId,
+    debt: Option<&Debt>,
+) -> Result<Vec<u8>, EngineError> {
+    let read = debt.and_then(|debt| debt.read).map(|(epoch, n)| Ack {
+        device: *device,
+        epoch,
+        below: n + 1,
+        given_up: Vec::new(),
+    });
+    let body = Body::Receipt(Receipt { read: read.into_iter().collect() });
+    let mut content = control(turn, reader, body)?;
+    content.acks = acks(turn, reader, device)?;
+    encode(&content)
+}
+
+/// The first content of a session that replaces broken ones.
+pub(crate) fn reset(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::Reset)?;
+    encode(&content)
+}
+
+fn control(turn: &mut Turn<'_>, reader: &Username, body: Body) -> Result<Content, EngineError> {
+    let id = MessageId::from_parts(turn.now, turn.random());
+    let me = turn.me.user.clone();
+    content(turn, reader, me, id, body)
+}
+
+fn content(
+    turn: &mut Turn<'_>,
+    reader: &Username,
+    chat: Username,
+    id: MessageId,
+    body: Body,
+) -> Result<Content, EngineError> {
+    let own = peers::own(turn)?.pinned.log.head();
+    let peer = peers::known(turn, reader)?.ok_or(EngineError::UnknownUser)?.pinned.log.head();
+    Ok(Content {
+        conversation: Conversation::Direct(chat),
+        id,
+        sender_seq: None,
+        sent: turn.now,
+        heads: Heads { own, peer },
+        acks: Vec::new(),
+        body,
+    })
+}
+
+/// What arrived from a device in the private chat with its user.
+fn acks(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<Vec<Ack>, EngineError> {
+    let line = order::line(turn, &history::private(user), device)?;
+    let ack = line.map(|line| Ack { device: *device, epoch: line.epoch, below: line.next, given_up: line.given_up });
+    Ok(ack.into_iter().collect())
+}
+
+fn encode(content: &Content) -> Result<Vec<u8>, EngineError> {
+    content.encode().map_err(|_| EngineError::Damaged("a message that cannot be written"))
+}
+
+/// An opened content takes its effect, in the transaction that stores the session it came through.
+pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), EngineError> {
+    let content = match Content::decode(&received.plaintext) {
+        Ok(content) => content,
+        Err(_) => return marker(turn, received, Kind::Malformed),
+    };
+    peers::announced(turn, &received.user, &content.heads.own)?;
+    if content.conversation != Conversation::Direct(received.user.clone()) {
+        tracing::warn!(user = %received.user, "a message that names another chat than its author's");
+        return marker(turn, received, Kind::Unsupported);
+    }
+    for ack in content.acks.iter().filter(|ack| ack.device == turn.me.device) {
+        receipts::heard(turn, &received.user, ack)?;
+    }
+    match content.body {
+        Body::Receipt(receipt) => receipt
+            .read
+            .iter()
+            .filter(|ack| ack.device == turn.me.device)
+            .try_for_each(|ack| Ok(receipts::read(turn, &received.user, ack)?)),
+        Body::Heartbeat | Body::Reset | Body::LogEntries(_) => Ok(()),
+        _ => shown(turn, received, content),
+    }
+}
+
+/// A content with a number: shown once, in order, and acknowledged.
+fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(), EngineError> {
+    receipts::owe(turn, &received.user, &received.device)?;
+    let Some(number) = content.sender_seq.map(|seq| (seq.epoch, seq.n)) else { return Ok(()) };
+    let Some(peer) = peers::known(turn, &received.user)? else { return Ok(()) };
+    if history::seen_before(turn, &peer.pinned.log.fingerprint(), &content.id)? {
+        return Ok(());
+    }
+    let (kind, text, reply_to) = match content.body {
+        Body::Text(Text { text }) => (Kind::Text, text, None),
+        Body::Reply(Reply { text, to }) => (Kind::Text, text, Some(to)),
+        _ => (Kind::Unsupported, String::new(), None),
+    };
+    let message =
+        Message { reply_to, number: Some(number), ..incoming(turn, received, content.id, content.sent, kind, text) };
+    let chat = history::private(&received.user);
+    let whose = Whose { chat, user: received.user.clone(), device: received.device };
+    Ok(order::arrived(turn, &whose, number, message)?)
+}
+
+/// Something was sealed correctly and makes no sense: the history says so, and nobody is asked again.
+fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Result<(), EngineError> {
+    let id = MessageId::from_parts(turn.now, turn.random());
+    let message = incoming(turn, received, id, turn.now, kind, String::new());
+    Ok(history::append(turn, &message)?)
+}
+
+fn incoming(turn: &Turn<'_>, received: &Received, id: MessageId, sent: Timestamp, kind: Kind, text: String) -> Message {
+    Message {
+        id,
+        chat: history::private(&received.user),
+        from: received.user.clone(),
+        device: Some(received.device),
+        mine: false,
+        kind,
+        text,
+        sent,
+        stored: turn.now,
+        state: State::Received,
+        late: false,
+        error: None,
+        delivered: None,
+        read: None,
+        client_id: None,
+        room_seq: None,
+        reply_to: None,
+        number: None,
+    }
+}

@@ -1,0 +1,297 @@
+//! What the mailbox delivers: stored, opened on a copy, shown once, acknowledged after the commit.
+//!
+//! ```text
+//! deliver ─┬─ session known ──▶ opened ──▶ content
+//!          ├─ INIT ──▶ stored raw, acknowledged ──▶ peer's log ──▶ RSA ──▶ opened ──▶ content
+//!          ├─ session of a waiting INIT ──▶ stored raw behind it
+//!          └─ anything else ──▶ undecryptable
+//! ```
+//! An INIT is acknowledged before any RSA is done, so acknowledgements tell nothing; one that does not
+//! open is dropped in silence.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chat_protocol::ids::{DeviceId, SessionId, Username};
+use chat_protocol::message::Envelope;
+use chat_protocol::message::server::Deliver;
+use chat_protocol::session::init::Share;
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use super::state::{Counter, decode, load, save};
+use super::turn::Turn;
+use super::{Action, EngineError, content, events, peers, sessions};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+
+/// New INITs of one device that may be opened at once …
+const INIT_BURST: usize = 8;
+/// … and how long each of those slots takes to come back: four a minute.
+const INIT_SLOT: Duration = Duration::from_secs(15);
+/// Most distinct INITs of one device that wait; beyond that they are dropped and counted.
+const MAX_WAITING_INITS: u64 = 64;
+/// Most bytes of one device that wait.
+const MAX_WAITING_BYTES: u64 = 8 * 1024 * 1024;
+/// How long an INIT waits for its author's device to appear in the account log.
+const ABSENT_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+/// Most RSA shares given out to be opened; the daemon opens one at a time.
+const MAX_OPENING: usize = 8;
+
+/// An envelope as it was delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Raw {
+    #[n(0)]
+    pub(crate) position: u64,
+    #[n(1)]
+    pub(crate) from: Username,
+    #[n(2)]
+    pub(crate) device: DeviceId,
+    #[n(3)]
+    pub(crate) envelope: Envelope,
+    #[n(4)]
+    pub(crate) arrived: Timestamp,
+    /// The user was told that it is kept back.
+    #[n(5)]
+    pub(crate) told: bool,
+}
+
+/// Bytes of a device that wait.
+type Waiting = u64;
+
+fn raw_place(key: &[u8; 8]) -> Place<'_> {
+    Place::new(Table::Inbox, b"raw", key)
+}
+
+fn behind_scope(sid: &SessionId) -> Vec<u8> {
+    [b"sid:".as_slice(), sid.as_bytes()].concat()
+}
+
+fn inits_scope(device: &DeviceId) -> Vec<u8> {
+    [b"inits:".as_slice(), device.as_bytes()].concat()
+}
+
+/// One delivery. What was stored before is not looked at again.
+pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), EngineError> {
+    if deliver.mailbox_seq <= Counter::Mailbox.get(turn.rows)? {
+        if let Some(link) = &mut turn.live.link {
+            link.acked = link.acked.min(deliver.mailbox_seq.saturating_sub(1));
+        }
+        return Ok(());
+    }
+    Counter::Mailbox.set(turn.rows, deliver.mailbox_seq)?;
+    if let Some(link) = &mut turn.live.link {
+        link.replayed += 1;
+    }
+    let raw = Raw {
+        position: deliver.mailbox_seq,
+        from: deliver.from,
+        device: deliver.from_device,
+        envelope: deliver.envelope,
+        arrived: turn.now,
+        told: false,
+    };
+    take(turn, raw)
+}
+
+fn take(turn: &mut Turn<'_>, raw: Raw) -> Result<(), EngineError> {
+    let sid = raw.envelope.sid;
+    if raw.device == turn.me.device {
+        return Ok(events::undecryptable(turn, &raw.from, "own message")?);
+    }
+    if let Some(session) = sessions::find(turn.rows, &sid)? {
+        return if session.device == raw.device {
+            open(turn, &raw, &session)
+        } else {
+            Ok(events::undecryptable(turn, &raw.from, "session of another device")?)
+        };
+    }
+    let waits = turn.rows.count(Table::Inbox, &behind_scope(&sid))? > 0;
+    if waits || (raw.envelope.init.is_some() && !sessions::is_replay(turn.rows, &raw.envelope)?) {
+        return Ok(keep(turn, raw)?);
+    }
+    if raw.envelope.init.is_none() {
+        sessions::did_not_open(turn, &raw.from, &raw.device)?;
+    }
+    Ok(())
+}
+
+fn open(turn: &mut Turn<'_>, raw: &Raw, session: &sessions::Stored) -> Result<(), EngineError> {
+    match sessions::open(turn, session, &raw.envelope)? {
+        Some(opened) => content::arrived(turn, &opened),
+        None => sessions::did_not_open(turn, &raw.from, &raw.device),
+    }
+}
+
+/// Stores an envelope raw, within what one device may let wait.
+fn keep(turn: &mut Turn<'_>, raw: Raw) -> Result<(), RowsError> {
+    let sid = raw.envelope.sid;
+    let inits = inits_scope(&raw.device);
+    let bytes = waiting_bytes(turn, &raw.device)? + size(&raw);
+    let many = turn.rows.count(Table::Inbox, &inits)? >= MAX_WAITING_INITS
+        && turn.rows.get(Place::new(Table::Inbox, &inits, sid.as_bytes()))?.is_none();
+    if many || bytes > MAX_WAITING_BYTES {
+        tracing::warn!(device = %raw.device, "too much of one device waits to be opened; dropped");
+        return Ok(());
+    }
+    let key = raw.position.to_be_bytes();
+    set_waiting_bytes(turn, &raw.device, bytes)?;
+    turn.rows.put(Place::new(Table::Inbox, &inits, sid.as_bytes()), raw.position, &[])?;
+    turn.rows.put(Place::new(Table::Inbox, &behind_scope(&sid), &key), raw.position, &key)?;
+    save(turn.rows, raw_place(&key), raw.position, &raw)
+}
+
+fn size(raw: &Raw) -> u64 {
+    let init = raw.envelope.init.as_ref().map_or(0, |init| init.len());
+    (raw.envelope.token.len() + raw.envelope.header.len() + init) as u64
+}
+
+fn waiting_bytes(turn: &Turn<'_>, device: &DeviceId) -> Result<Waiting, RowsError> {
+    Ok(load(turn.rows, Place::new(Table::Inbox, b"bytes", device.as_bytes()))?.unwrap_or(0))
+}
+
+fn set_waiting_bytes(turn: &mut Turn<'_>, device: &DeviceId, bytes: Waiting) -> Result<(), RowsError> {
+    let place = Place::new(Table::Inbox, b"bytes", device.as_bytes());
+    if bytes == 0 {
+        return turn.rows.delete(place).map(|_| ());
+    }
+    save(turn.rows, place, 0, &bytes)
+}
+
+fn drop_raw(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
+    let key = raw.position.to_be_bytes();
+    let behind = behind_scope(&raw.envelope.sid);
+    turn.rows.delete(raw_place(&key))?;
+    turn.rows.delete(Place::new(Table::Inbox, &behind, &key))?;
+    if turn.rows.count(Table::Inbox, &behind)? == 0 {
+        turn.rows.delete(Place::new(Table::Inbox, &inits_scope(&raw.device), raw.envelope.sid.as_bytes()))?;
+    }
+    let bytes = waiting_bytes(turn, &raw.device)?.saturating_sub(size(raw));
+    set_waiting_bytes(turn, &raw.device, bytes)
+}
+
+fn drop_all_behind(turn: &mut Turn<'_>, sid: &SessionId) -> Result<(), RowsError> {
+    for raw in behind(turn.rows, sid)? {
+        drop_raw(turn, &raw)?;
+    }
+    Ok(())
+}
+
+fn behind(rows: &dyn Rows, sid: &SessionId) -> Result<Vec<Raw>, RowsError> {
+    let mut found = Vec::new();
+    for (position, _) in rows.scan(Table::Inbox, &behind_scope(sid), 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        found.extend(load(rows, raw_place(&position.to_be_bytes()))?);
+    }
+    Ok(found)
+}
+
+/// Gives out the RSA shares of INITs whose author is known. Says whether any is still on its way.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
+    let mut begun = BTreeSet::new();
+    let mut busy = false;
+    for (_, bytes) in turn.rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        let raw: Raw = decode(Table::Inbox, &bytes)?;
+        if begun.insert(raw.envelope.sid) {
+            busy |= start(turn, raw)?;
+        }
+    }
+    Ok(busy)
+}
+
+/// Takes the first envelope of a new session one step further; true while an answer is awaited.
+fn start(turn: &mut Turn<'_>, raw: Raw) -> Result<bool, EngineError> {
+    if turn.live.opening.contains(&raw.position) {
+        return Ok(true);
+    }
+    if turn.now.since(raw.arrived) > ABSENT_KEPT {
+        drop_all_behind(turn, &raw.envelope.sid)?;
+        return Ok(false);
+    }
+    let Some(init) = sessions::read_init(turn, &raw)? else {
+        drop_all_behind(turn, &raw.envelope.sid)?;
+        return Ok(false);
+    };
+    let Some(peer) = peers::get(turn.rows, &raw.from)? else {
+        peers::look_up(turn, &raw.from);
+        return Ok(peers::fetching(turn, &raw.from));
+    };
+    if init.initiator().fingerprint != peer.pinned.log.fingerprint() {
+        return stranger(turn, raw, &peer);
+    }
+    if peers::device(turn, &raw.from, &raw.device)?.is_none() {
+        peers::fetch(turn, &raw.from)?;
+        return Ok(peers::fetching(turn, &raw.from));
+    }
+    if !sessions::fits(turn, &raw, &init, &peer.pinned.log)? {
+        drop_all_behind(turn, &raw.envelope.sid)?;
+        return Ok(false);
+    }
+    if turn.live.opening.len() >= MAX_OPENING || !slot(turn, raw.device) {
+        return Ok(false);
+    }
+    turn.live.opening.insert(raw.position);
+    turn.actions.push(Action::OpenShare { job: raw.position, init: Box::new(init) });
+    Ok(true)
+}
+
+/// An INIT under another identity than the pinned one is kept outside the chat until the user decides.
+fn stranger(turn: &mut Turn<'_>, mut raw: Raw, peer: &peers::Peer) -> Result<bool, EngineError> {
+    if peer.rival.is_none() {
+        peers::fetch(turn, &raw.from)?;
+        return Ok(peers::fetching(turn, &raw.from));
+    }
+    if !raw.told {
+        raw.told = true;
+        events::held(turn, &raw.from, "identity_changed")?;
+        save(turn.rows, raw_place(&raw.position.to_be_bytes()), raw.position, &raw)?;
+    }
+    Ok(false)
+}
+
+/// Takes one of a device's slots for new INITs, if it has any left.
+fn slot(turn: &mut Turn<'_>, device: DeviceId) -> bool {
+    let now = turn.now;
+    let taken = turn.live.inits.entry(device).or_default();
+    let window = INIT_SLOT * u32::try_from(INIT_BURST).unwrap_or(u32::MAX);
+    taken.retain(|at| now.since(*at) < window);
+    match taken.first().copied() {
+        Some(first) if taken.len() >= INIT_BURST => {
+            turn.wake(first + window);
+            false
+        }
+        _ => {
+            taken.push(now);
+            true
+        }
+    }
+}
+
+/// The RSA share of a waiting INIT, opened (or replaced, which nobody can tell) outside.
+pub(crate) fn share_opened(turn: &mut Turn<'_>, job: u64, share: Share) -> Result<(), EngineError> {
+    turn.live.opening.remove(&job);
+    let Some(raw) = load::<Raw>(turn.rows, raw_place(&job.to_be_bytes()))? else { return Ok(()) };
+    let Some(opened) = sessions::accept(turn, &raw, share)? else {
+        tracing::debug!(device = %raw.device, "an INIT did not open");
+        return Ok(drop_all_behind(turn, &raw.envelope.sid)?);
+    };
+    let sid = raw.envelope.sid;
+    drop_raw(turn, &raw)?;
+    content::arrived(turn, &opened)?;
+    for next in behind(turn.rows, &sid)? {
+        drop_raw(turn, &next)?;
+        let Some(session) = sessions::find(turn.rows, &sid)? else { break };
+        open(turn, &next, &session)?;
+    }
+    Ok(())
+}
+
+/// Drops what is kept back of an identity the user did not accept.
+pub(crate) fn drop_held(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    for (_, bytes) in turn.rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        let raw: Raw = decode(Table::Inbox, &bytes)?;
+        if raw.from == *user && raw.told {
+            drop_all_behind(turn, &raw.envelope.sid)?;
+        }
+    }
+    Ok(())
+}

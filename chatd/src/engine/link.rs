@@ -1,0 +1,140 @@
+//! The connection as the engine sees it: what to do when it comes, what its answers belong to.
+
+use std::time::Duration;
+
+use chat_protocol::cbor;
+use chat_protocol::ids::Username;
+use chat_protocol::message::client::MailboxAck;
+use chat_protocol::message::server::{LoggedIn, Push, Refusal};
+use chat_protocol::rpc::events::ConnectionChanged;
+use chat_protocol::rpc::types::ConnectionState;
+use minicbor::Decode;
+
+use super::state::Counter;
+use super::turn::{Asked, Link, Turn};
+use super::{Action, EngineError, events, inbox, order, outbox, peers, prekeys, room, sessions};
+
+/// A difference of the clocks that is worth a word.
+const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
+
+/// The link is logged in: everything in flight is repeated, everything missed is asked for.
+pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) -> Result<(), EngineError> {
+    turn.live.link = Some(Link {
+        offset_ms,
+        next_id: 1,
+        asked: std::collections::BTreeMap::new(),
+        acked: logged_in.mailbox_acked,
+        drained: None,
+        synced: false,
+        replayed: 0,
+        room_last: logged_in.room_last,
+    });
+    turn.live.pause.clear();
+    sessions::check_rollback(turn, logged_in)?;
+    prekeys::online(turn, logged_in)?;
+    let me = peers::own(turn)?;
+    if logged_in.head != me.pinned.log.head() {
+        peers::fetch(turn, &me.user)?;
+    }
+    if let Some(at) = logged_in.reset_pending {
+        events::reset_pending(turn, Some(at.as_millis()))?;
+    }
+    if offset_ms.unsigned_abs() > u64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(u64::MAX) {
+        events::clock_skew(turn, offset_ms)?;
+    }
+    let state = ConnectionState::Online;
+    Ok(events::connection(turn, ConnectionChanged { state, reason: None, next_retry_ms: None })?)
+}
+
+/// The link is down, on its way, or refused.
+pub(crate) fn not_online(turn: &mut Turn<'_>, change: ConnectionChanged) -> Result<(), EngineError> {
+    turn.live.link = None;
+    turn.live.pages.clear();
+    Ok(events::connection(turn, change)?)
+}
+
+/// An answer finds what was asked; one that nobody waits for is dropped.
+pub(crate) fn answered(turn: &mut Turn<'_>, id: u64, result: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
+    let Some(asked) = turn.live.link.as_mut().and_then(|link| link.asked.remove(&id)) else { return Ok(()) };
+    match asked {
+        Asked::Flight(submit_id) => outbox::answered(turn, submit_id, result),
+        Asked::Ack => Ok(()),
+        Asked::Lookup(user) => peers::looked_up(turn, &user, read(result)),
+        Asked::Log(user, from) => peers::fetched(turn, &user, from, read(result)),
+        Asked::Bundle(user, device) => sessions::bundle(turn, &user, &device, read(result)),
+        Asked::Publish(seq) => prekeys::published(turn, seq, result.map(|_| ())),
+        Asked::OneTime => prekeys::left(turn, read(result)),
+        Asked::Room => room::page(turn, read(result)),
+    }
+}
+
+/// An answer that cannot be read is as good as a failure of the server.
+fn read<T: for<'b> Decode<'b, ()>>(result: Result<Vec<u8>, Refusal>) -> Result<T, Refusal> {
+    let internal = |_| Refusal::new(chat_protocol::message::server::Code::Internal);
+    result.and_then(|payload| cbor::decode(&payload).map_err(internal))
+}
+
+/// What the server says unasked.
+pub(crate) fn pushed(turn: &mut Turn<'_>, push: Push) -> Result<(), EngineError> {
+    match push {
+        Push::Deliver(deliver) => inbox::delivered(turn, deliver),
+        Push::Room(post) => room::pushed(turn, post),
+        Push::Presence(change) => presence(turn, change.online, change.offline),
+        Push::Reset(notice) => Ok(events::reset_pending(turn, notice.at.map(|at| at.as_millis()))?),
+        Push::LogGrew(grown) => {
+            peers::refresh(turn, &[chat_protocol::message::client::UserHead { user: grown.user, head: grown.head }])
+                .map(|_| ())
+        }
+        Push::Drained(drained) => {
+            if let Some(link) = &mut turn.live.link {
+                link.drained = Some(drained.seq);
+            }
+            Ok(())
+        }
+    }
+}
+
+fn presence(turn: &mut Turn<'_>, online: Vec<Username>, offline: Vec<Username>) -> Result<(), EngineError> {
+    turn.actions.push(Action::Presence { online, offline });
+    Ok(())
+}
+
+/// What follows from the state the rows are in, once per batch of inputs.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    order::sweep(turn)?;
+    peers::sweep(turn)?;
+    let opening = inbox::pump(turn)?;
+    if turn.live.link.is_none() {
+        return Ok(());
+    }
+    acknowledge(turn)?;
+    prekeys::pump(turn)?;
+    sessions::pump(turn)?;
+    outbox::pump(turn)?;
+    room::pump(turn)?;
+    say_synced(turn, opening)
+}
+
+/// Everything delivered is in this transaction; the server may forget it after the commit.
+fn acknowledge(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let seq = Counter::Mailbox.get(turn.rows)?;
+    let behind = turn.live.link.as_ref().is_some_and(|link| link.acked < seq);
+    if behind
+        && turn.ask(Asked::Ack, &MailboxAck { seq })
+        && let Some(link) = &mut turn.live.link
+    {
+        link.acked = seq;
+    }
+    Ok(())
+}
+
+fn say_synced(turn: &mut Turn<'_>, opening: bool) -> Result<(), EngineError> {
+    let seq = Counter::Mailbox.get(turn.rows)?;
+    let Some(link) = &mut turn.live.link else { return Ok(()) };
+    if opening || link.synced || link.drained.is_none_or(|drained| drained > seq) {
+        return Ok(());
+    }
+    link.synced = true;
+    let replayed = link.replayed;
+    Ok(events::synced(turn, replayed)?)
+}

@@ -1,0 +1,205 @@
+//! Bodies in the order their author sent them: what came too early waits, what never comes is given up.
+//!
+//! ```text
+//! n = next   shown, and with it whatever waited right behind it
+//! n > next   waits, at most 60 s; then "n messages missing" is shown and it follows
+//! n < next   shown, marked `late` if it had been given up
+//! ```
+//! There is one line per conversation and device of its author.
+
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::limits::{MAX_GIVEN_UP, ORDER_WAIT};
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use super::events;
+use super::history::{self, Message};
+use super::outbox::Number;
+use super::state::{decode, load, save};
+use super::turn::Turn;
+use crate::store::{Direction, Place, RowsError, Table};
+
+/// Where the conversation with one device of its author stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Line {
+    /// Changes when the author's state was lost.
+    #[n(0)]
+    pub(crate) epoch: u64,
+    /// The number awaited.
+    #[n(1)]
+    pub(crate) next: u64,
+    /// The highest numbers given up, ascending.
+    #[n(2)]
+    pub(crate) given_up: Vec<u64>,
+}
+
+/// A message that came before one its author sent earlier.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Early {
+    #[n(0)]
+    message: Message,
+    #[n(1)]
+    until: Timestamp,
+}
+
+/// Names a line: the chat and the author's device.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Whose {
+    #[n(0)]
+    pub(crate) chat: String,
+    #[n(1)]
+    pub(crate) user: Username,
+    #[n(2)]
+    pub(crate) device: DeviceId,
+}
+
+impl Whose {
+    fn line_scope(&self) -> Vec<u8> {
+        line_scope(&self.chat)
+    }
+
+    fn early_scope(&self) -> Vec<u8> {
+        [b"early:".as_slice(), self.device.as_bytes(), self.chat.as_bytes()].concat()
+    }
+}
+
+fn line_scope(chat: &str) -> Vec<u8> {
+    [b"line:", chat.as_bytes()].concat()
+}
+
+/// How the conversation with each device of a chat's author stands, for acknowledgements.
+pub(crate) fn line(turn: &Turn<'_>, chat: &str, device: &DeviceId) -> Result<Option<Line>, RowsError> {
+    load(turn.rows, Place::new(Table::Held, &line_scope(chat), device.as_bytes()))
+}
+
+/// Takes a message that was not seen before and shows what its number allows.
+pub(crate) fn arrived(
+    turn: &mut Turn<'_>,
+    whose: &Whose,
+    (epoch, n): Number,
+    mut message: Message,
+) -> Result<(), RowsError> {
+    let known = line(turn, &whose.chat, &whose.device)?;
+    match known {
+        Some(mut line) if line.epoch == epoch => {
+            if n > line.next {
+                return wait(turn, whose, n, message);
+            }
+            if n < line.next {
+                message.late = give_back(&mut line, n);
+                history::append(turn, &message)?;
+                return put(turn, whose, &line);
+            }
+            history::append(turn, &message)?;
+            line.next += 1;
+            follow(turn, whose, &mut line)
+        }
+        Some(line) if line.epoch > epoch => {
+            message.late = true;
+            history::append(turn, &message)
+        }
+        older => {
+            if older.is_some() {
+                release_all(turn, whose)?;
+            }
+            history::append(turn, &message)?;
+            put(turn, whose, &Line { epoch, next: n + 1, given_up: Vec::new() })
+        }
+    }
+}
+
+/// Takes `n` off the list of numbers given up.
+fn give_back(line: &mut Line, n: u64) -> bool {
+    let before = line.given_up.len();
+    line.given_up.retain(|known| *known != n);
+    line.given_up.len() < before
+}
+
+fn put(turn: &mut Turn<'_>, whose: &Whose, line: &Line) -> Result<(), RowsError> {
+    save(turn.rows, Place::new(Table::Held, &whose.line_scope(), whose.device.as_bytes()), 0, line)
+}
+
+fn wait(turn: &mut Turn<'_>, whose: &Whose, n: u64, message: Message) -> Result<(), RowsError> {
+    let until = turn.now + ORDER_WAIT;
+    let scope = whose.early_scope();
+    save(turn.rows, Place::new(Table::Held, &scope, &n.to_be_bytes()), n, &Early { message, until })?;
+    save(turn.rows, Place::new(Table::Held, b"waiting", &scope), 0, whose)?;
+    turn.wake(until);
+    Ok(())
+}
+
+/// Shows what waited right behind, and keeps the line.
+fn follow(turn: &mut Turn<'_>, whose: &Whose, line: &mut Line) -> Result<(), RowsError> {
+    let scope = whose.early_scope();
+    while let Some((n, early)) = first(turn, &scope)? {
+        if n != line.next {
+            break;
+        }
+        take(turn, &scope, n, &early.message)?;
+        line.next += 1;
+    }
+    if turn.rows.count(Table::Held, &scope)? == 0 {
+        turn.rows.delete(Place::new(Table::Held, b"waiting", &scope))?;
+    }
+    put(turn, whose, line)
+}
+
+fn first(turn: &Turn<'_>, scope: &[u8]) -> Result<Option<(u64, Early)>, RowsError> {
+    let found = turn.rows.scan(Table::Held, scope, 0..=u64::MAX, Direction::Ascending, 1)?;
+    found.first().map(|(n, bytes)| Ok((*n, decode(Table::Held, bytes)?))).transpose()
+}
+
+fn take(turn: &mut Turn<'_>, scope: &[u8], n: u64, message: &Message) -> Result<(), RowsError> {
+    turn.rows.delete(Place::new(Table::Held, scope, &n.to_be_bytes()))?;
+    history::append(turn, message)
+}
+
+/// The author began anew: nothing that waited can become complete.
+fn release_all(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
+    let scope = whose.early_scope();
+    while let Some((n, early)) = first(turn, &scope)? {
+        take(turn, &scope, n, &early.message)?;
+    }
+    turn.rows.delete(Place::new(Table::Held, b"waiting", &scope))?;
+    Ok(())
+}
+
+/// Gives up gaps that were waited for long enough.
+pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    for (_, bytes) in turn.rows.scan(Table::Held, b"waiting", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        let whose: Whose = decode(Table::Held, &bytes)?;
+        give_up_due(turn, &whose)?;
+    }
+    Ok(())
+}
+
+fn give_up_due(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
+    let scope = whose.early_scope();
+    while let Some((n, early)) = first(turn, &scope)? {
+        if early.until > turn.now {
+            turn.wake(early.until);
+            break;
+        }
+        let Some(mut line) = line(turn, &whose.chat, &whose.device)? else { break };
+        give_up(turn, whose, &mut line, n)?;
+        super::receipts::owe(turn, &whose.user, &whose.device)?;
+    }
+    Ok(())
+}
+
+/// Says that everything before `n` is missing, and goes on with `n`.
+fn give_up(turn: &mut Turn<'_>, whose: &Whose, line: &mut Line, n: u64) -> Result<(), RowsError> {
+    let missing = n.saturating_sub(line.next);
+    if missing > 0 {
+        events::missing(turn, &whose.chat, &whose.user, missing)?;
+        let newest = n.saturating_sub(MAX_GIVEN_UP as u64).max(line.next);
+        line.given_up.extend(newest..n);
+        let surplus = line.given_up.len().saturating_sub(MAX_GIVEN_UP);
+        line.given_up.drain(..surplus);
+    }
+    line.next = n;
+    follow(turn, whose, line)
+}

@@ -1,0 +1,441 @@
+//! What is still to be sent: first as plaintext in order per recipient, then as bytes in flight.
+//!
+//! ```text
+//! queued ──sealed and committed──▶ in flight ──accepted──▶ gone
+//!    ▲                                │  │
+//!    └──────────── stale ─────────────┘  └── full: the same envelopes under a new submit id
+//! ```
+//! A flight is repeated byte for byte until it is answered, over as many connections as that takes;
+//! only `stale`, which stores nothing, sends a message back to be sealed anew for the verified set.
+
+use std::time::Duration;
+
+use chat_protocol::cbor;
+use chat_protocol::ids::{DeviceId, MessageId, SubmitId, Username};
+use chat_protocol::message::client::{Addressed, RoomPost, Submit};
+use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
+use chat_protocol::message::{Blob, Call};
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use super::history::{self, State};
+use super::peers::{self, Recipients};
+use super::sessions::{self, Sealed};
+use super::state::{Counter, decode, load, save};
+use super::turn::{Asked, Turn};
+use super::{EngineError, receipts};
+use crate::store::{Direction, Place, RowsError, Table};
+
+/// Most submits in flight: enough to keep a link busy, few enough that late encryption stays late.
+const WINDOW: u64 = 64;
+/// Most messages that wait to be sent. A sender that reaches it is told so.
+const MAX_QUEUED: u64 = 100_000;
+/// Pause after `busy`, `internal` or `rate_limited` without a time of the server's own.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// Pause before a full mailbox is tried again.
+const FULL_PAUSE: Duration = Duration::from_secs(60);
+/// Most delivered messages to one user that wait to be reported read.
+const MAX_UNREAD: u64 = 10_000;
+/// Longest pause between two tries: doubling ends here.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// The author's number of a message within one conversation: (epoch, n).
+pub(crate) type Number = (u64, u64);
+
+/// A private message that waits to be sealed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Item {
+    /// Position in the queue.
+    #[n(0)]
+    pub(crate) position: u64,
+    /// Message it carries.
+    #[n(1)]
+    pub(crate) id: MessageId,
+    /// Recipient.
+    #[n(2)]
+    pub(crate) to: Username,
+    /// Given when it is sealed first; kept when it is sealed again.
+    #[n(3)]
+    pub(crate) number: Option<Number>,
+    /// How often the server refused it as stale.
+    #[n(4)]
+    pub(crate) refused: u32,
+    /// Not before.
+    #[n(5)]
+    pub(crate) after: Timestamp,
+}
+
+/// What a flight carries, for when it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Cargo {
+    /// A private message.
+    #[n(0)]
+    Message(#[n(0)] Item),
+    /// A post in the public room.
+    #[n(1)]
+    Post(#[n(0)] MessageId),
+    /// A receipt or heartbeat for one device.
+    #[n(2)]
+    Receipt(#[n(0)] Username, #[n(1)] DeviceId),
+}
+
+/// Bytes under way.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Flight {
+    #[n(0)]
+    submit_id: SubmitId,
+    /// Request type.
+    #[n(1)]
+    number: u16,
+    /// The request, exactly as it is sent every time.
+    #[n(2)]
+    payload: Blob,
+    #[n(3)]
+    cargo: Cargo,
+    /// Not before.
+    #[n(4)]
+    after: Timestamp,
+    /// How often the server put it off.
+    #[n(5)]
+    put_off: u32,
+}
+
+fn flight_place(id: &SubmitId) -> Place<'_> {
+    Place::new(Table::Submits, b"flight", id.as_bytes())
+}
+
+fn queue_scope(to: &Username) -> Vec<u8> {
+    [b"to:", to.as_str().as_bytes()].concat()
+}
+
+fn destination_place(to: &Username) -> Place<'_> {
+    Place::new(Table::Outbox, b"destinations", to.as_str().as_bytes())
+}
+
+/// Puts a stored message in line for its recipient.
+pub(crate) fn enqueue(turn: &mut Turn<'_>, id: MessageId, to: Username) -> Result<(), EngineError> {
+    if queued(turn.rows)? >= MAX_QUEUED {
+        return Err(EngineError::QueueFull);
+    }
+    let position = Counter::Outbox.next(turn.rows)?;
+    let item = Item { position, id, to, number: None, refused: 0, after: Timestamp::ZERO };
+    Ok(put_back(turn, &item)?)
+}
+
+/// Puts a post for the public room under way at once: nothing about it depends on the recipients.
+pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<SubmitId, RowsError> {
+    let submit_id = next_submit_id(turn)?;
+    let payload = cbor::encode(&RoomPost { submit_id, text: text.to_owned() });
+    launch(turn, Flight::new(submit_id, RoomPost::TYPE, payload, Cargo::Post(id)))?;
+    Ok(submit_id)
+}
+
+/// Messages that were not accepted yet.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn queued(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
+    let mut total = rows.count(Table::Submits, b"flight")?;
+    for (_, name) in rows.scan(Table::Outbox, b"destinations", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        total += rows.count(Table::Outbox, &[b"to:".as_slice(), &name].concat())?;
+    }
+    Ok(total)
+}
+
+/// Own messages that were given up, ever.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn failed(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
+    Counter::Failed.get(rows)
+}
+
+/// Sends whatever there is room for: first what is under way already, then what has to be sealed.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    if turn.live.link.is_none() {
+        return Ok(());
+    }
+    repeat_flights(turn)?;
+    seal_queues(turn)?;
+    receipts::pump(turn)
+}
+
+/// Whether another submit fits in the window.
+pub(crate) fn has_room(turn: &Turn<'_>) -> Result<bool, RowsError> {
+    Ok(turn.rows.count(Table::Submits, b"flight")? < WINDOW)
+}
+
+/// Commits a flight and sends it if there is a connection.
+pub(crate) fn launch(turn: &mut Turn<'_>, flight: Flight) -> Result<(), RowsError> {
+    keep(turn, &flight)?;
+    send(turn, flight);
+    Ok(())
+}
+
+/// A submit id nobody has used.
+pub(crate) fn next_submit_id(turn: &mut Turn<'_>) -> Result<SubmitId, RowsError> {
+    let counter = Counter::Submit.next(turn.rows)?;
+    Ok(SubmitId::new(counter, turn.random()))
+}
+
+impl Flight {
+    pub(crate) fn new(submit_id: SubmitId, number: u16, payload: Vec<u8>, cargo: Cargo) -> Self {
+        Self { submit_id, number, payload: payload.into(), cargo, after: Timestamp::ZERO, put_off: 0 }
+    }
+}
+
+fn keep(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    save(turn.rows, flight_place(&flight.submit_id), flight.submit_id.counter(), flight)
+}
+
+fn send(turn: &mut Turn<'_>, flight: Flight) {
+    let payload = flight.payload.0;
+    turn.ask_raw(Asked::Flight(flight.submit_id), flight.number, || payload);
+}
+
+fn repeat_flights(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    let window = usize::try_from(WINDOW).unwrap_or(usize::MAX);
+    for (_, bytes) in turn.rows.scan(Table::Submits, b"flight", 0..=u64::MAX, Direction::Ascending, window)? {
+        let flight: Flight = decode(Table::Submits, &bytes)?;
+        if flight.after > turn.now {
+            turn.wake(flight.after);
+        } else {
+            send(turn, flight);
+        }
+    }
+    Ok(())
+}
+
+fn seal_queues(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    for (_, name) in turn.rows.scan(Table::Outbox, b"destinations", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        let Some(to) = String::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { continue };
+        seal_queue(turn, &to)?;
+    }
+    Ok(())
+}
+
+/// Seals one recipient's messages in order, until one has to wait.
+fn seal_queue(turn: &mut Turn<'_>, to: &Username) -> Result<(), EngineError> {
+    while has_room(turn)? {
+        let Some(item) = first(turn, to)? else { break };
+        if item.after > turn.now {
+            turn.wake(item.after);
+            break;
+        }
+        if !seal_item(turn, item)? {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn first(turn: &Turn<'_>, to: &Username) -> Result<Option<Item>, RowsError> {
+    let found = turn.rows.scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, 1)?;
+    found.first().map(|(_, bytes)| decode(Table::Outbox, bytes)).transpose()
+}
+
+/// Seals one message for every device of its recipient; false if it has to wait.
+fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
+    let devices = match peers::recipients(turn, &item.to)? {
+        Recipients::Devices(devices) => devices,
+        Recipients::Wait => return Ok(false),
+    };
+    let Some((_, message)) = history::get(turn.rows, &item.id)? else {
+        forget(turn, &item)?;
+        return Ok(true);
+    };
+    if !sessions::ready(turn, &devices)? {
+        return Ok(false);
+    }
+    let number = match item.number {
+        Some(number) => number,
+        None => number_next(turn, &item)?,
+    };
+    item.number = Some(number);
+    let Sealed { heads, to } = sessions::seal_message(turn, &item.to, &devices, &message, number)?;
+    forget(turn, &item)?;
+    submit(turn, heads, to, Cargo::Message(item))?;
+    Ok(true)
+}
+
+/// Puts envelopes under way under a fresh submit id.
+pub(crate) fn submit(
+    turn: &mut Turn<'_>,
+    heads: Vec<chat_protocol::message::client::UserHead>,
+    to: Vec<Addressed>,
+    cargo: Cargo,
+) -> Result<(), RowsError> {
+    let submit_id = next_submit_id(turn)?;
+    let payload = cbor::encode(&Submit { submit_id, heads, to });
+    launch(turn, Flight::new(submit_id, Submit::TYPE, payload, cargo))
+}
+
+/// The next number of the conversation, remembered so that an acknowledgement finds its message.
+fn number_next(turn: &mut Turn<'_>, item: &Item) -> Result<Number, RowsError> {
+    let epoch = Counter::Epoch.get(turn.rows)?;
+    let place = Place::new(Table::Outbox, b"numbers", item.to.as_str().as_bytes());
+    let n = match load::<Number>(turn.rows, place)? {
+        Some((known, n)) if known == epoch => n + 1,
+        _ => 1,
+    };
+    save(turn.rows, place, 0, &(epoch, n))?;
+    let scope = sent_scope(&item.to, epoch);
+    turn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, item.id.as_bytes())?;
+    Ok((epoch, n))
+}
+
+/// Rows naming the messages sent to a user, by number.
+pub(crate) fn sent_scope(to: &Username, epoch: u64) -> Vec<u8> {
+    [b"sent:".as_slice(), &epoch.to_be_bytes(), to.as_str().as_bytes()].concat()
+}
+
+/// Rows naming the messages a user's device has, and its user has not read.
+pub(crate) fn unread_scope(to: &Username, epoch: u64) -> Vec<u8> {
+    [b"unread:".as_slice(), &epoch.to_be_bytes(), to.as_str().as_bytes()].concat()
+}
+
+/// Remembers a delivered message until it is read. Whoever never tells costs a bounded number of rows.
+pub(crate) fn await_read(
+    turn: &mut Turn<'_>,
+    to: &Username,
+    (epoch, n): Number,
+    id: &MessageId,
+) -> Result<(), RowsError> {
+    let scope = unread_scope(to, epoch);
+    turn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, id.as_bytes())?;
+    match n.checked_sub(MAX_UNREAD) {
+        Some(old) => turn.rows.delete_range(Table::Outbox, &scope, 0..=old).map(drop),
+        None => Ok(()),
+    }
+}
+
+/// The highest number given to a message for `to`.
+pub(crate) fn last_number(turn: &Turn<'_>, to: &Username) -> Result<Option<Number>, RowsError> {
+    load(turn.rows, Place::new(Table::Outbox, b"numbers", to.as_str().as_bytes()))
+}
+
+fn put_back(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
+    let scope = queue_scope(&item.to);
+    save(turn.rows, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()), item.position, item)?;
+    turn.rows.put(destination_place(&item.to), item.position, item.to.as_str().as_bytes())
+}
+
+fn forget(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
+    let scope = queue_scope(&item.to);
+    turn.rows.delete(Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()))?;
+    if turn.rows.count(Table::Outbox, &scope)? == 0 {
+        turn.rows.delete(destination_place(&item.to))?;
+    }
+    Ok(())
+}
+
+/// Ends every message that still waits for `to`.
+pub(crate) fn fail_all(turn: &mut Turn<'_>, to: &Username, error: &str) -> Result<(), RowsError> {
+    for item in waiting(turn, to)? {
+        forget(turn, &item)?;
+        history::end(turn, &item.id, State::Failed, Some(error))?;
+    }
+    Ok(())
+}
+
+fn waiting(turn: &Turn<'_>, to: &Username) -> Result<Vec<Item>, RowsError> {
+    turn.rows
+        .scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, usize::MAX)?
+        .iter()
+        .map(|(_, bytes)| decode(Table::Outbox, bytes))
+        .collect()
+}
+
+/// What the server said about a flight.
+pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
+    let Some(flight) = load::<Flight>(turn.rows, flight_place(&id))? else { return Ok(()) };
+    match answer {
+        Ok(payload) => accepted(turn, flight, &payload),
+        Err(refusal) => refused(turn, flight, &refusal),
+    }
+}
+
+fn accepted(turn: &mut Turn<'_>, flight: Flight, payload: &[u8]) -> Result<(), EngineError> {
+    turn.rows.delete(flight_place(&flight.submit_id))?;
+    match &flight.cargo {
+        Cargo::Post(id) => {
+            let posted: Option<RoomPosted> = cbor::decode(payload).ok();
+            super::room::posted(turn, id, posted.as_ref())?;
+        }
+        Cargo::Message(item) => {
+            history::advance(turn, &item.id, State::Accepted)?;
+        }
+        Cargo::Receipt(..) => {}
+    }
+    let full = cbor::decode::<Accepted>(payload).map(|accepted| accepted.full).unwrap_or_default();
+    if full.is_empty() || flight.number != Submit::TYPE {
+        return Ok(());
+    }
+    Ok(retry_full(turn, flight, &full)?)
+}
+
+/// The same envelopes for the devices that had no room, under a new id.
+fn retry_full(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), RowsError> {
+    let Ok(mut submit) = cbor::decode::<Submit>(&flight.payload) else { return Ok(()) };
+    submit.submit_id = next_submit_id(turn)?;
+    submit.to.retain(|addressed| full.contains(&addressed.device));
+    let mut next = Flight::new(submit.submit_id, Submit::TYPE, cbor::encode(&submit), flight.cargo);
+    next.put_off = flight.put_off + 1;
+    next.after = turn.now + doubled(FULL_PAUSE, flight.put_off);
+    turn.wake(next.after);
+    keep(turn, &next)
+}
+
+fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
+    match refusal.code {
+        Code::Busy | Code::RateLimited | Code::Internal => put_off(turn, flight, refusal, BUSY_PAUSE),
+        Code::MailboxFull => put_off(turn, flight, refusal, FULL_PAUSE),
+        Code::Stale => stale(turn, flight, refusal),
+        Code::NotFound => fail(turn, flight, "not_found"),
+        Code::TooLarge => fail(turn, flight, "too_large"),
+        _ => fail(turn, flight, "server_rejected"),
+    }
+}
+
+fn put_off(turn: &mut Turn<'_>, mut flight: Flight, refusal: &Refusal, pause: Duration) -> Result<(), EngineError> {
+    let pause = refusal.retry_after_ms.map_or_else(|| doubled(pause, flight.put_off), Duration::from_millis);
+    flight.put_off += 1;
+    flight.after = turn.now + pause.min(LONGEST_PAUSE);
+    turn.wake(flight.after);
+    Ok(keep(turn, &flight)?)
+}
+
+/// Nothing was stored: the message goes back in line, for the set of devices that will be verified.
+fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
+    turn.rows.delete(flight_place(&flight.submit_id))?;
+    let grown = peers::refresh(turn, refusal.heads.as_deref().unwrap_or_default())?;
+    match flight.cargo {
+        Cargo::Message(mut item) => {
+            item.refused += 1;
+            // a server that says `stale` and shows nothing new is not followed in a circle
+            let pause = if grown && item.refused < 4 { Duration::ZERO } else { doubled(BUSY_PAUSE, item.refused) };
+            item.after = turn.now + pause;
+            put_back(turn, &item)?;
+        }
+        Cargo::Receipt(user, device) => receipts::owe(turn, &user, &device)?,
+        Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
+    }
+    Ok(())
+}
+
+fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineError> {
+    turn.rows.delete(flight_place(&flight.submit_id))?;
+    match flight.cargo {
+        Cargo::Message(item) => history::end(turn, &item.id, State::Failed, Some(error))?,
+        Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
+        Cargo::Receipt(..) => {}
+    }
+    Ok(())
+}
+
+/// `pause` doubled `times` times, at most [`LONGEST_PAUSE`].
+fn doubled(pause: Duration, times: u32) -> Duration {
+    pause.saturating_mul(1 << times.min(8)).min(LONGEST_PAUSE)
+}

@@ -1,0 +1,246 @@
+//! The own prekeys: published in signed bundles, kept until no INIT can name them any more.
+
+use std::time::Duration;
+
+use chat_protocol::ids::KeyHash;
+use chat_protocol::limits::{MAX_ONE_TIME_KEYS, PREKEY_RENEWAL, PREKEY_RETENTION, REFILL_ONE_TIME_BELOW};
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::{BundlePublish, OneTimeStatus};
+use chat_protocol::message::server::{Code, LoggedIn, OneTimeLeft, Refusal};
+use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey};
+use chat_protocol::session::init::{Init, Prekeys};
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use super::EngineError;
+use super::state::{Counter, load, save};
+use super::turn::{Asked, Subject, Turn};
+use crate::store::{Place, Rows, RowsError, Table};
+
+/// How often the server is asked which one-time keys are left.
+const STATUS_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// Pause before publishing is tried again.
+const PUBLISH_PAUSE: Duration = Duration::from_secs(30);
+
+/// The newest bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Current {
+    #[n(0)]
+    seq: u64,
+    #[n(1)]
+    bundle: Blob,
+    /// Public one-time keys that are new in it.
+    #[n(2)]
+    one_time: Vec<Blob>,
+    /// The server has it.
+    #[n(3)]
+    published: bool,
+    /// Number of its signed prekey and its ML-KEM key, and when they were drawn.
+    #[n(4)]
+    prekey: u64,
+    #[n(5)]
+    drawn: Timestamp,
+}
+
+const CURRENT: Place<'static> = Place::new(Table::Prekeys, b"", b"current");
+
+fn signed_place(id: &[u8; 8]) -> Place<'_> {
+    Place::new(Table::Prekeys, b"signed", id)
+}
+
+fn kem_place(id: &[u8; 8]) -> Place<'_> {
+    Place::new(Table::Prekeys, b"kem", id)
+}
+
+fn one_time_place(hash: &KeyHash) -> Place<'_> {
+    Place::new(Table::Prekeys, b"one-time", hash.as_bytes())
+}
+
+fn bundle_place(hash: &KeyHash) -> Place<'_> {
+    Place::new(Table::Prekeys, b"bundle", hash.as_bytes())
+}
+
+/// The private halves an INIT names.
+pub(crate) struct Named {
+    signed: SignedPrekey,
+    kem: KemPrekey,
+    one_time: Option<OneTimePrekey>,
+}
+
+impl Named {
+    pub(crate) const fn borrowed(&self) -> Prekeys<'_> {
+        Prekeys { signed: &self.signed, kem: &self.kem, one_time: self.one_time.as_ref() }
+    }
+}
+
+/// Whether an INIT is under a bundle of ours.
+pub(crate) fn names_known(rows: &dyn Rows, init: &Init) -> Result<bool, RowsError> {
+    Ok(rows.get(bundle_place(&init.bundle()))?.is_some())
+}
+
+/// The private halves an INIT names, if all are still here.
+pub(crate) fn named(rows: &dyn Rows, init: &Init) -> Result<Option<Named>, RowsError> {
+    let signed = load(rows, signed_place(&init.signed_prekey_id().to_be_bytes()))?;
+    let kem = load(rows, kem_place(&init.kem_prekey_id().to_be_bytes()))?;
+    let one_time = init.one_time().map(|hash| load(rows, one_time_place(&hash))).transpose()?;
+    Ok(match (signed, kem, one_time) {
+        (Some(signed), Some(kem), None) => Some(Named { signed, kem, one_time: None }),
+        (Some(signed), Some(kem), Some(Some(one_time))) => Some(Named { signed, kem, one_time: Some(one_time) }),
+        _ => None,
+    })
+}
+
+/// A session was answered: its one-time key is gone for good.
+pub(crate) fn used(turn: &mut Turn<'_>, init: &Init) -> Result<(), RowsError> {
+    if let Some(hash) = init.one_time() {
+        turn.rows.delete(one_time_place(&hash))?;
+        ask_status(turn);
+    }
+    Ok(())
+}
+
+fn ask_status(turn: &mut Turn<'_>) {
+    if !turn.paused(&Subject::OneTime) && turn.ask(Asked::OneTime, &OneTimeStatus {}) {
+        turn.pause(Subject::OneTime, STATUS_PAUSE);
+    }
+}
+
+/// A connection is there: is the server's bundle the newest, and has it keys left?
+pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn) -> Result<(), EngineError> {
+    if let Some(mut current) = load::<Current>(turn.rows, CURRENT)? {
+        // a server that lost the bundle gets it again
+        current.published = logged_in.bundle_seq == current.seq;
+        save(turn.rows, CURRENT, 0, &current)?;
+        ask_status(turn);
+    }
+    Ok(())
+}
+
+/// After a rollback: nothing of the old bundle counts any more.
+pub(crate) fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    turn.rows.delete(CURRENT)?;
+    Ok(())
+}
+
+/// Makes, renews and publishes the bundle as needed.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let current = match load::<Current>(turn.rows, CURRENT)? {
+        Some(current) if turn.now.since(current.drawn) < PREKEY_RENEWAL => current,
+        Some(current) if !current.published => current,
+        known => make(turn, &[], known.as_ref())?,
+    };
+    if !current.published && !turn.paused(&Subject::Publish) {
+        let request = BundlePublish { bundle: current.bundle, one_time: current.one_time };
+        turn.ask(Asked::Publish(current.seq), &request);
+    }
+    Ok(())
+}
+
+/// What became of publishing.
+pub(crate) fn published(turn: &mut Turn<'_>, seq: u64, answer: Result<(), Refusal>) -> Result<(), EngineError> {
+    match answer {
+        Ok(()) => mark_published(turn, seq),
+        // it has one as new: ours, or one of a later state of this device
+        Err(refusal) if refusal.code == Code::Stale => {
+            turn.ask(Asked::OneTime, &OneTimeStatus {});
+            turn.pause(Subject::Publish, PUBLISH_PAUSE);
+            Ok(())
+        }
+        Err(_) => {
+            turn.pause(Subject::Publish, PUBLISH_PAUSE);
+            Ok(())
+        }
+    }
+}
+
+fn mark_published(turn: &mut Turn<'_>, seq: u64) -> Result<(), EngineError> {
+    let Some(mut current) = load::<Current>(turn.rows, CURRENT)? else { return Ok(()) };
+    if current.seq == seq {
+        current.published = true;
+        current.one_time.clear();
+        save(turn.rows, CURRENT, 0, &current)?;
+    }
+    Ok(())
+}
+
+/// Which one-time keys the server still has.
+pub(crate) fn left(turn: &mut Turn<'_>, answer: Result<OneTimeLeft, Refusal>) -> Result<(), EngineError> {
+    let (Ok(left), Some(current)) = (answer, load::<Current>(turn.rows, CURRENT)?) else { return Ok(()) };
+    if left.bundle_seq > current.seq {
+        let known = Counter::Bundle.get(turn.rows)?;
+        Counter::Bundle.set(turn.rows, known.max(left.bundle_seq))?;
+        make(turn, &left.hashes, Some(&current))?;
+        turn.live.pause.remove(&Subject::Publish);
+        return Ok(());
+    }
+    if left.bundle_seq == current.seq {
+        mark_published(turn, current.seq)?;
+        if left.hashes.len() < REFILL_ONE_TIME_BELOW {
+            make(turn, &left.hashes, Some(&current))?;
+        }
+    }
+    Ok(())
+}
+
+/// Draws what is missing and signs a new bundle over it. It is published once this is committed.
+fn make(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<Current, EngineError> {
+    let seq = Counter::Bundle.next(turn.rows)?;
+    let (signed, kem, drawn) = lasting(turn, seq, known)?;
+    let mut hashes: Vec<KeyHash> = left.iter().copied().take(MAX_ONE_TIME_KEYS).collect();
+    let mut one_time = Vec::new();
+    while hashes.len() < MAX_ONE_TIME_KEYS {
+        let key = OneTimePrekey::generate(turn.rng);
+        save(turn.rows, one_time_place(&key.hash()), turn.now.as_millis(), &key)?;
+        hashes.push(key.hash());
+        one_time.push(Blob(key.public_key().as_bytes().to_vec()));
+    }
+    let draft = Draft {
+        cert: &turn.me.cert,
+        seq,
+        created: turn.server_now(),
+        signed_prekey: &signed,
+        kem_prekey: &kem,
+        one_time: &hashes,
+    };
+    let (bundle, hash) = draft.sign(&turn.me.keys.signing, turn.rng);
+    turn.rows.put(bundle_place(&hash), turn.now.as_millis(), &[])?;
+    let current = Current { seq, bundle: bundle.into(), one_time, published: false, prekey: signed.id, drawn };
+    save(turn.rows, CURRENT, 0, &current)?;
+    forget_old(turn)?;
+    Ok(current)
+}
+
+/// The signed prekey and the ML-KEM key: those in use while they are young, otherwise new ones.
+fn lasting(
+    turn: &mut Turn<'_>,
+    seq: u64,
+    known: Option<&Current>,
+) -> Result<(SignedPrekey, KemPrekey, Timestamp), EngineError> {
+    let young = known.filter(|current| turn.now.since(current.drawn) < PREKEY_RENEWAL);
+    let kept = match young {
+        Some(current) => {
+            let id = current.prekey.to_be_bytes();
+            load(turn.rows, signed_place(&id))?.zip(load(turn.rows, kem_place(&id))?).zip(Some(current.drawn))
+        }
+        None => None,
+    };
+    let ((signed, kem), drawn) = match kept {
+        Some(kept) => kept,
+        None => ((SignedPrekey::generate(seq, turn.rng), KemPrekey::generate(seq, turn.rng)), turn.now),
+    };
+    // the order is when a bundle named them last
+    let id = signed.id.to_be_bytes();
+    save(turn.rows, signed_place(&id), turn.now.as_millis(), &signed)?;
+    save(turn.rows, kem_place(&id), turn.now.as_millis(), &kem)?;
+    Ok((signed, kem, drawn))
+}
+
+/// Forgets what no bundle has named for 61 days.
+fn forget_old(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    let old = (turn.now - PREKEY_RETENTION).as_millis();
+    for scope in [b"signed".as_slice(), b"kem", b"bundle"] {
+        turn.rows.delete_range(Table::Prekeys, scope, 0..=old)?;
+    }
+    turn.rows.delete_range(Table::Replay, b"", 0..=old).map(drop)
+}

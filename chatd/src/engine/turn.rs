@@ -1,0 +1,164 @@
+//! One turn of the engine: what it may read, change and draw on, and what it asks the daemon to do.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use chat_protocol::ids::{DeviceId, SubmitId, Username};
+use chat_protocol::message::{Blob, Call};
+use chat_protocol::time::Timestamp;
+use rand::CryptoRng;
+
+use super::{Action, Local};
+use crate::store::Rows;
+
+/// What one input is handled with.
+pub struct Turn<'a> {
+    /// The rows of the transaction this turn is part of.
+    pub rows: &'a mut dyn Rows,
+    /// The time.
+    pub now: Timestamp,
+    /// Randomness.
+    pub rng: &'a mut dyn CryptoRng,
+    pub(crate) me: &'a Local,
+    pub(crate) live: &'a mut Live,
+    pub(crate) actions: Vec<Action>,
+}
+
+/// What is forgotten at a restart, because the rows say it all again.
+#[derive(Debug, Default)]
+pub(crate) struct Live {
+    pub(crate) link: Option<Link>,
+    /// Pages of account logs that are being read: first sequence and what came so far.
+    pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
+    /// Inbox rows whose RSA share is being opened.
+    pub(crate) opening: BTreeSet<u64>,
+    /// Peers somebody wants sessions with although nothing waits to be sent.
+    pub(crate) wanted: BTreeSet<Username>,
+    /// Devices whose next bundle begins a session with reset marker.
+    pub(crate) resetting: BTreeSet<DeviceId>,
+    /// What must not be asked again before a time.
+    pub(crate) pause: BTreeMap<Subject, Timestamp>,
+    /// Times at which new INITs of a device were opened, for the rate limit.
+    pub(crate) inits: BTreeMap<DeviceId, Vec<Timestamp>>,
+    /// When a receipt last went to a device.
+    pub(crate) receipts: BTreeMap<DeviceId, Timestamp>,
+    /// The next time something is due by itself.
+    pub(crate) wake: Option<Timestamp>,
+}
+
+/// A connection that is logged in.
+#[derive(Debug)]
+pub(crate) struct Link {
+    /// Server clock minus local clock, in milliseconds.
+    pub(crate) offset_ms: i64,
+    /// The id of the next request.
+    pub(crate) next_id: u64,
+    /// Requests that wait for an answer.
+    pub(crate) asked: BTreeMap<u64, Asked>,
+    /// Mailbox sequence acknowledged on this connection.
+    pub(crate) acked: u64,
+    /// Everything that waited at login has been pushed, up to here.
+    pub(crate) drained: Option<u64>,
+    /// `sync.done` has been said.
+    pub(crate) synced: bool,
+    /// Deliveries taken on this connection.
+    pub(crate) replayed: u64,
+    /// Newest post of the public room, as far as the server told.
+    pub(crate) room_last: u64,
+}
+
+/// What a request was for.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Asked {
+    /// A submit or a post, repeated byte for byte.
+    Flight(SubmitId),
+    /// Cumulative acknowledgement of the mailbox.
+    Ack,
+    /// Whether a name exists.
+    Lookup(Username),
+    /// Entries of an account log from a sequence on.
+    Log(Username, u64),
+    /// A bundle for a first message.
+    Bundle(Username, DeviceId),
+    /// The own bundle.
+    Publish(u64),
+    /// Which own one-time keys are left.
+    OneTime,
+    /// Posts of the public room.
+    Room,
+}
+
+/// Something that is paused after it failed.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Subject {
+    /// Looking a name up or fetching its log.
+    Peer(Username),
+    /// Fetching a device's bundle.
+    Bundle(DeviceId),
+    /// Publishing the own bundle.
+    Publish,
+    /// Asking which one-time keys are left.
+    OneTime,
+    /// Reading the room.
+    Room,
+}
+
+impl Turn<'_> {
+    /// Sends a request if there is a connection and the same thing is not already asked.
+    pub(crate) fn ask<T: Call>(&mut self, asked: Asked, request: &T) -> bool {
+        self.ask_raw(asked, T::TYPE, || chat_protocol::cbor::encode(request))
+    }
+
+    /// As [`Self::ask`], for a payload that was encoded before.
+    pub(crate) fn ask_raw(&mut self, asked: Asked, number: u16, payload: impl FnOnce() -> Vec<u8>) -> bool {
+        let Some(link) = &mut self.live.link else { return false };
+        if link.asked.values().any(|known| *known == asked) {
+            return false;
+        }
+        let id = link.next_id;
+        link.next_id += 1;
+        link.asked.insert(id, asked);
+        self.actions.push(Action::Request { id, number, payload: payload() });
+        true
+    }
+
+    /// Asks for a tick at `at` or before.
+    pub(crate) fn wake(&mut self, at: Timestamp) {
+        let at = self.live.wake.map_or(at, |known| known.min(at));
+        self.live.wake = Some(at);
+    }
+
+    /// Keeps `subject` from being asked again for a while.
+    pub(crate) fn pause(&mut self, subject: Subject, span: Duration) {
+        self.live.pause.insert(subject, self.now + span);
+        self.wake(self.now + span);
+    }
+
+    /// Whether `subject` may not be asked yet.
+    pub(crate) fn paused(&mut self, subject: &Subject) -> bool {
+        match self.live.pause.get(subject) {
+            Some(until) if *until > self.now => {
+                let until = *until;
+                self.wake(until);
+                true
+            }
+            _ => {
+                self.live.pause.remove(subject);
+                false
+            }
+        }
+    }
+
+    /// The server's time, as far as the last handshake told.
+    pub(crate) fn server_now(&self) -> Timestamp {
+        let offset = self.live.link.as_ref().map_or(0, |link| link.offset_ms);
+        Timestamp::from_millis(self.now.as_millis().saturating_add_signed(offset))
+    }
+
+    /// Random bytes.
+    pub(crate) fn random<const N: usize>(&mut self) -> [u8; N] {
+        let mut bytes = [0; N];
+        self.rng.fill_bytes(&mut bytes);
+        bytes
+    }
+}

@@ -1,0 +1,135 @@
+//! The engine's values as the local socket shows them.
+
+use chat_protocol::rpc::types::{self, ChatKind, IdentityState, LogHead, MessageState, PeerIdentity, SeenIdentity};
+use chat_protocol::rpc::{ChatId, Target};
+
+use super::history::{self, Chat, Kind, Message, ROOM, SELF, State};
+use super::peers::{self, Identity, Peer, Trust};
+use crate::store::{Rows, RowsError};
+
+/// Shown instead of a content this version does not know.
+const UNSUPPORTED: &str = "[a message of a kind this version cannot show]";
+/// Shown instead of a content that was sealed correctly and makes no sense.
+const MALFORMED: &str = "[a message that cannot be read]";
+
+/// A message; `None` if its chat has no name the socket knows.
+#[must_use]
+pub fn message(message: &Message) -> Option<types::Message> {
+    let text = match message.kind {
+        Kind::Text => message.text.clone(),
+        Kind::Unsupported => UNSUPPORTED.to_owned(),
+        Kind::Malformed => MALFORMED.to_owned(),
+    };
+    Some(types::Message {
+        id: message.id,
+        chat: chat_id(&message.chat)?,
+        from: message.from.clone(),
+        outgoing: message.mine,
+        text,
+        sent_ms: message.sent.as_millis(),
+        stored_ms: message.stored.as_millis(),
+        state: state(message.state),
+        late: message.late,
+        client_id: message.client_id.clone(),
+    })
+}
+
+/// What became of an own message; `None` for somebody else's.
+#[must_use]
+pub const fn state(state: State) -> Option<MessageState> {
+    Some(match state {
+        State::Queued => MessageState::Queued,
+        State::Accepted => MessageState::Accepted,
+        State::NotReceived => MessageState::NotReceived,
+        State::Delivered => MessageState::Delivered,
+        State::Read => MessageState::Read,
+        State::Failed => MessageState::Failed,
+        State::Cancelled => MessageState::Cancelled,
+        State::Received => return None,
+    })
+}
+
+/// A chat's id as the socket writes it.
+#[must_use]
+pub fn chat_id(chat: &str) -> Option<ChatId> {
+    chat.parse::<Target>().ok().map(|target| ChatId::from(&target))
+}
+
+/// A chat with its newest message.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn chat(rows: &dyn Rows, id: &str, known: Option<&Chat>) -> Result<Option<types::Chat>, RowsError> {
+    let Some(shown) = chat_id(id) else { return Ok(None) };
+    let peer = history::peer(id);
+    let identity = peer.as_ref().map(|user| identity_state(rows, user)).transpose()?;
+    let newest = history::list(rows, id, 0, u64::MAX, 1)?;
+    Ok(Some(types::Chat {
+        id: shown,
+        kind: kind(id),
+        title: title(id),
+        end_to_end: id != ROOM,
+        unread: known.map_or(0, |chat| chat.unread),
+        last: newest.first().and_then(|(_, newest)| message(newest)),
+        peer,
+        identity,
+    }))
+}
+
+fn kind(id: &str) -> ChatKind {
+    match id {
+        ROOM => ChatKind::Room,
+        SELF => ChatKind::Myself,
+        _ => ChatKind::Direct,
+    }
+}
+
+fn title(id: &str) -> String {
+    match id {
+        ROOM => "Public room".to_owned(),
+        SELF => "Notes to self".to_owned(),
+        private => private.trim_start_matches('@').to_owned(),
+    }
+}
+
+/// What is thought of a user's identity.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn identity_state(rows: &dyn Rows, user: &chat_protocol::ids::Username) -> Result<IdentityState, RowsError> {
+    Ok(peers::get(rows, user)?.as_ref().map_or(IdentityState::New, peer_state))
+}
+
+const fn peer_state(peer: &Peer) -> IdentityState {
+    match (&peer.rival, peer.trust) {
+        (Some(_), _) => IdentityState::Changed,
+        (None, Trust::Tofu) => IdentityState::Tofu,
+        (None, Trust::Verified) => IdentityState::Verified,
+    }
+}
+
+/// Every identity a user was seen with. The safety number is the caller's to add.
+#[must_use]
+pub fn identity(peer: &Peer) -> PeerIdentity {
+    let pinned = match peer.trust {
+        Trust::Tofu => IdentityState::Tofu,
+        Trust::Verified => IdentityState::Verified,
+    };
+    let former = peer.former.iter().map(|identity| seen(identity, IdentityState::Revoked));
+    let rival = peer.rival.iter().map(|identity| seen(identity, IdentityState::Changed));
+    PeerIdentity {
+        user: peer.user.clone(),
+        state: peer_state(peer),
+        safety_number: None,
+        seen: former.chain([seen(&peer.pinned, pinned)]).chain(rival).collect(),
+    }
+}
+
+fn seen(identity: &Identity, state: IdentityState) -> SeenIdentity {
+    SeenIdentity {
+        fingerprint: identity.log.fingerprint(),
+        head: LogHead::from(identity.log.head()),
+        first_seen_ms: identity.first_seen.as_millis(),
+        state,
+    }
+}
