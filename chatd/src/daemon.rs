@@ -1,0 +1,192 @@
+//! The daemon of one account: one loop that owns the write side, and the calls of the socket around it.
+//!
+//! ```text
+//! socket ──calls──▶ ┌──────┐ ──batch──▶ engine over rows, one transaction ──commit──▶ actions
+//! link ────events──▶│ loop │ ◀──────────────────────────────────────────────────────────┘
+//! RSA ─────shares──▶└──────┘     reads go to the store directly, beside the loop
+//! ```
+//! Tasks: the loop ([`run`]) and the opener of RSA shares; both end when the daemon is shut down. What
+//! waits together shares one transaction, and nothing leaves before the commit that contains its cause.
+//! Queues: commands are bounded ([`QUEUE`]), and a caller that finds no room waits, which bounds the
+//! socket; link events are bounded, and while there is no room nothing is read from the server.
+
+mod accounts;
+mod ask;
+mod batch;
+mod calls;
+mod errors;
+mod reads;
+mod run;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use chat_protocol::rpc::types::{Connection, ConnectionState};
+use chat_protocol::rpc::{Event, Kind, RpcError};
+use tokio::sync::{broadcast, mpsc, oneshot, watch};
+use tokio_util::sync::CancellationToken;
+
+use crate::api::Answer;
+use crate::clock;
+use crate::dirs::DataDir;
+use crate::engine::{EngineError, Turn};
+use crate::link::Timing;
+use crate::store::{Reader, Rows, RowsError, Store};
+use batch::{Command, Job, Refused};
+
+/// Commands that may wait for the loop; behind them callers wait.
+const QUEUE: usize = 256;
+/// Volatile events a slow listener may be behind before it misses some.
+const VOLATILE: usize = 256;
+
+/// What the daemon is told about itself.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// Name of the profile.
+    pub profile: String,
+    /// Where everything is kept.
+    pub dir: DataDir,
+    /// Where the socket is.
+    pub socket: PathBuf,
+    /// A private key of the first application to take over when an account is entered.
+    pub import_key: Option<PathBuf>,
+    /// How patient the link is.
+    pub timing: Timing,
+}
+
+/// A running daemon: what the socket serves.
+#[derive(Debug)]
+pub struct Daemon {
+    setup: Setup,
+    store: Arc<Store>,
+    reader: Arc<Reader>,
+    orders: mpsc::Sender<Order>,
+    newest: watch::Receiver<u64>,
+    volatile: broadcast::Sender<Event>,
+    connection: Arc<Mutex<Connection>>,
+    /// Cancelled when the process is to end.
+    ending: CancellationToken,
+    /// One entrance at a time.
+    entering: tokio::sync::Mutex<()>,
+    began: std::time::Instant,
+}
+
+/// What the loop is told.
+enum Order {
+    /// Run this in the next transaction.
+    Command(Box<dyn Command>),
+    /// Ask the server and answer with what it says.
+    Ask(ask::Question),
+    /// Work for this account from now on.
+    Enter(Box<accounts::Entry>, oneshot::Sender<()>),
+    /// Work for no account.
+    Leave(oneshot::Sender<()>),
+    /// Try to connect now.
+    Kick,
+}
+
+impl Daemon {
+    /// Starts the loop over an open store, and the link if there is an account.
+    ///
+    /// # Errors
+    /// [`RpcError`] if the store or the account's keys cannot be read.
+    pub fn start(setup: Setup, store: Arc<Store>) -> Result<Arc<Self>, RpcError> {
+        let reader = Arc::new(store.reader().map_err(|error| errors::rows(&error))?);
+        let newest_event =
+            reader.read(crate::engine::events::newest).map_err(|error: RowsError| errors::rows(&error))?;
+        let entry = accounts::stored(&setup, &store)?;
+        let (orders, inbox) = mpsc::channel(QUEUE);
+        let (newest_sender, newest) = watch::channel(newest_event);
+        let volatile = broadcast::Sender::new(VOLATILE);
+        let connection = Arc::new(Mutex::new(idle()));
+        let ending = CancellationToken::new();
+        let parts = run::Parts {
+            store: Arc::clone(&store),
+            orders: inbox,
+            newest: newest_sender,
+            volatile: volatile.clone(),
+            connection: Arc::clone(&connection),
+            ending: ending.clone(),
+        };
+        run::spawn(parts, entry);
+        Ok(Arc::new(Self {
+            setup,
+            store,
+            reader,
+            orders,
+            newest,
+            volatile,
+            connection,
+            ending,
+            entering: tokio::sync::Mutex::new(()),
+            began: std::time::Instant::now(),
+        }))
+    }
+
+    /// Ends when somebody asked the daemon to.
+    pub async fn asked_to_end(&self) {
+        self.ending.cancelled().await;
+    }
+
+    /// Tells everybody that the daemon ends, and ends the loop once what it has begun is committed.
+    pub async fn stop(&self) {
+        self.ending.cancel();
+        // the loop's end of the channel goes away with the loop
+        let mut newest = self.newest.clone();
+        while newest.changed().await.is_ok() {}
+    }
+
+    /// Runs a step of the engine in the next transaction and waits for its commit.
+    async fn command<T, F>(&self, step: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Turn<'_>) -> Result<T, EngineError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Command(Box::new(Job::new(step, reply)))).await?;
+        match answer.await {
+            Ok(Ok(result)) => Ok(result),
+            Ok(Err(Refused::Engine(error))) => Err(errors::engine(&error)),
+            Ok(Err(Refused::NoAccount)) => Err(errors::no_account()),
+            Err(_) => Err(ended()),
+        }
+    }
+
+    async fn order(&self, order: Order) -> Answer<()> {
+        self.orders.send(order).await.map_err(|_| ended())
+    }
+
+    /// Reads rows beside the loop, as they were last committed.
+    async fn read<T, F>(&self, read: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Rows) -> Result<T, RpcError> + Send + 'static,
+    {
+        let reader = Arc::clone(&self.reader);
+        let task = tokio::task::spawn_blocking(move || reader.read(|rows| read(rows).map_err(errors::Reading::from)));
+        match task.await {
+            Ok(outcome) => outcome.map_err(RpcError::from),
+            Err(_) => Err(ended()),
+        }
+    }
+
+    fn connection(&self) -> Connection {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+fn idle() -> Connection {
+    Connection {
+        state: ConnectionState::Idle,
+        since_ms: clock::now().as_millis(),
+        server: None,
+        last_rx_ms: None,
+        rtt_ms: None,
+        reason: None,
+        next_retry_ms: None,
+    }
+}
+
+fn ended() -> RpcError {
+    RpcError::new(Kind::Internal, "the daemon is ending")
+}

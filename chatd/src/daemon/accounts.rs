@@ -1,0 +1,241 @@
+//! Entering and leaving the account, and what the loop needs to work for one.
+
+use std::path::Path;
+
+use chat_protocol::crypto::rsa::DecryptionKey;
+use chat_protocol::crypto::secret::SecretBytes;
+use chat_protocol::identity::device::DeviceKeys;
+use chat_protocol::message::client::Password;
+use chat_protocol::rpc::types::{
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountState, AccountStatusAnswer,
+    ConnectionState, Done, Door, Entered, EnteredState, PasswordFrom, ResetAnswer, ResetProgress,
+};
+use chat_protocol::rpc::{Kind, RpcError};
+use chat_protocol::session::init::{Init, Share, open_share};
+use tokio::sync::{mpsc, oneshot};
+
+use super::{Daemon, Order, Setup, ended, errors};
+use crate::account::{self, Access, Account, AccountError, Desk, Entered as Came, ResetOutcome, Standing};
+use crate::api::Answer;
+use crate::dirs;
+use crate::engine::{Local, peers};
+use crate::keys::KeyRing;
+use crate::link::LinkSetup;
+use crate::store::Store;
+
+/// A password file has one line of at most 71 bytes.
+const MAX_PASSWORD_FILE_BYTES: u64 = 1024;
+
+/// INITs whose share is to be opened, by job.
+pub(super) type Jobs = mpsc::Sender<(u64, Box<Init>)>;
+/// Opened shares, by job.
+pub(super) type Shares = mpsc::Receiver<(u64, Share)>;
+
+/// What the loop needs to work for an account.
+pub(super) struct Entry {
+    pub(super) local: Local,
+    pub(super) link: LinkSetup,
+    pub(super) server: String,
+    decryption: DecryptionKey,
+    rejection: SecretBytes<32>,
+}
+
+impl Entry {
+    /// `None` while the account has no link: logged out, or waiting without a log that may be believed.
+    fn of(setup: &Setup, store: &Store, account: &Account, keys: DeviceKeys) -> Option<Self> {
+        let log = account.log.clone().filter(|_| account.standing == Standing::Active)?;
+        Some(Self {
+            link: account.link_setup(&keys, setup.timing),
+            server: format!("{}:{}", account.server.host, account.server.port),
+            decryption: keys.decryption.clone(),
+            rejection: store.rejection_key(),
+            local: Local {
+                user: account.user.clone(),
+                device: account.device(),
+                cert: account.cert.clone(),
+                keys,
+                log,
+            },
+        })
+    }
+
+    /// Starts the task that opens RSA shares, one at a time and off the runtime. It ends with its queue.
+    pub(super) fn spawn_opener(&self, room: usize) -> (Jobs, Shares) {
+        let (jobs, mut waiting) = mpsc::channel::<(u64, Box<Init>)>(room);
+        let (done, shares) = mpsc::channel(room);
+        let (key, rejection) = (self.decryption.clone(), self.rejection.clone());
+        tokio::spawn(async move {
+            while let Some((job, init)) = waiting.recv().await {
+                let (key, rejection) = (key.clone(), rejection.clone());
+                let opened =
+                    tokio::task::spawn_blocking(move || open_share(&init, &key, &rejection, &mut rand::rng())).await;
+                let Ok(share) = opened else { break };
+                if done.send((job, share)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        (jobs, shares)
+    }
+}
+
+/// The account kept in the store, ready to be worked for.
+pub(super) fn stored(setup: &Setup, store: &Store) -> Result<Option<Entry>, RpcError> {
+    let account = store.transaction(|rows| Account::load(rows)).map_err(|error| errors::rows(&error))?;
+    let Some(account) = account.filter(|account| account.standing == Standing::Active) else { return Ok(None) };
+    let keys = KeyRing::new(store, &setup.dir, &account.user)
+        .of(&account.cert)
+        .map_err(|error| RpcError::from(AccountError::from(error)))?;
+    Ok(Entry::of(setup, store, &account, keys))
+}
+
+impl Daemon {
+    fn desk(&self) -> Desk {
+        Desk {
+            store: std::sync::Arc::clone(&self.store),
+            dir: self.setup.dir.clone(),
+            import_key: self.setup.import_key.clone(),
+            timing: self.setup.timing,
+        }
+    }
+
+    pub(super) async fn register(&self, params: AccountRegister) -> Answer<Entered> {
+        let _entering = self.entering.lock().await;
+        let access = access(params.door()?)?
+            .ok_or_else(|| RpcError::invalid("invite", "name the server: an invite, or address, key and secret"))?;
+        let password = password(&params.password()?)?;
+        let came = account::register(&self.desk(), access, params.user, password).await?;
+        self.entered(came).await
+    }
+
+    pub(super) async fn login(&self, params: AccountLogin) -> Answer<Entered> {
+        let _entering = self.entering.lock().await;
+        let (access, password) = (access(params.door()?)?, password(&params.password()?)?);
+        let came = account::login(&self.desk(), access, params.user, password).await?;
+        self.entered(came).await
+    }
+
+    pub(super) async fn reset(&self, params: AccountReset) -> Answer<ResetAnswer> {
+        let _entering = self.entering.lock().await;
+        if params.confirm != params.user.as_str() {
+            return Err(RpcError::invalid("confirm", "repeat the account's name"));
+        }
+        let (access, password) = (access(params.door()?)?, password(&params.password()?)?);
+        let outcome = account::reset(&self.desk(), access, params.user, password).await?;
+        match outcome {
+            ResetOutcome::Done { .. } => {
+                self.work_for_account().await?;
+                Ok(ResetAnswer { state: ResetProgress::Done, at_ms: None })
+            }
+            ResetOutcome::Waiting(at) => Ok(ResetAnswer { state: ResetProgress::Waiting, at_ms: Some(at.as_millis()) }),
+        }
+    }
+
+    pub(super) async fn password(&self, params: AccountPassword) -> Answer<Done> {
+        let (old, new) = (checked(params.old.expose(), "old")?, checked(params.new.expose(), "new")?);
+        account::change_password(&self.desk(), old, new).await?;
+        Ok(Done {})
+    }
+
+    pub(super) async fn logout(&self, params: AccountLogout) -> Answer<Done> {
+        let _entering = self.entering.lock().await;
+        let (done, left) = oneshot::channel();
+        self.order(Order::Leave(done)).await?;
+        left.await.map_err(|_| ended())?;
+        account::leave(&self.desk(), params.forget_keys.unwrap_or(false))?;
+        Ok(Done {})
+    }
+
+    pub(super) async fn status(&self) -> Answer<AccountStatusAnswer> {
+        let connection = self.connection().state;
+        self.read(move |rows| {
+            let account = Account::load(rows).map_err(|error| errors::rows(&error))?;
+            let Some(account) = account else { return Ok(nobody()) };
+            let state = match (account.standing, connection) {
+                (Standing::Active, ConnectionState::AuthFailed) => AccountState::Refused,
+                (Standing::Active, _) => AccountState::Ready,
+                (Standing::Waiting, _) => AccountState::ApprovalRequired,
+                (Standing::LoggedOut, _) => AccountState::LoggedOut,
+            };
+            Ok(AccountStatusAnswer {
+                state,
+                server: Some(format!("{}:{}", account.server.host, account.server.port)),
+                device_id: Some(account.device()),
+                fingerprint: account.log.as_ref().map(|log| log.fingerprint()),
+                user: Some(account.user),
+                reset_at_ms: None,
+            })
+        })
+        .await
+    }
+
+    async fn entered(&self, came: Came) -> Answer<Entered> {
+        self.work_for_account().await?;
+        let desk = self.desk();
+        let account = desk.account().map_err(AccountError::from)?.ok_or_else(errors::no_account)?;
+        let (state, device_id, fingerprint) = match came {
+            Came::Ready { device, fingerprint } => (EnteredState::Ready, device, fingerprint),
+            Came::ApprovalRequired { .. } => {
+                let text = format!(
+                    "{} has a device already, which must approve this one; this version cannot do that yet",
+                    account.user
+                );
+                return Err(RpcError::new(Kind::ApprovalRequired, text)
+                    .with_hint("log in where the account lives, or reset it if every device is lost"));
+            }
+        };
+        Ok(Entered { state, user: account.user, device_id, fingerprint, digits: None })
+    }
+
+    /// Has the loop work for the account that is now kept.
+    async fn work_for_account(&self) -> Answer<()> {
+        let desk = self.desk();
+        let account = desk.account().map_err(AccountError::from)?.ok_or_else(errors::no_account)?;
+        let keys = desk.keys_of(&account).await?;
+        self.store
+            .transaction(|rows| peers::entered(rows, &account.user, account.log.as_ref()))
+            .map_err(|error| errors::rows(&error))?;
+        let Some(entry) = Entry::of(&self.setup, &self.store, &account, keys) else { return Ok(()) };
+        let (done, taken) = oneshot::channel();
+        self.order(Order::Enter(Box::new(entry), done)).await?;
+        taken.await.map_err(|_| ended())
+    }
+}
+
+const fn nobody() -> AccountStatusAnswer {
+    AccountStatusAnswer {
+        state: AccountState::None,
+        user: None,
+        server: None,
+        device_id: None,
+        fingerprint: None,
+        reset_at_ms: None,
+    }
+}
+
+fn access(door: Option<Door>) -> Answer<Option<Access>> {
+    let read = match door {
+        None => return Ok(None),
+        Some(Door::Invite(invite)) => Access::from_invite(invite.expose()),
+        Some(Door::Parts { server, server_key, secret_key_file }) => {
+            Access::from_parts(&server, &server_key, Path::new(&secret_key_file))
+        }
+    };
+    Ok(Some(read.map_err(AccountError::from)?))
+}
+
+fn password(from: &PasswordFrom) -> Answer<Password> {
+    match from {
+        PasswordFrom::Given(secret) => checked(secret.expose(), "password"),
+        PasswordFrom::File(path) => {
+            let bytes = dirs::read_private(Path::new(path), MAX_PASSWORD_FILE_BYTES)
+                .map_err(|error| RpcError::invalid("password_file", error.to_string()))?;
+            let text = std::str::from_utf8(&bytes).map_err(|_| RpcError::invalid("password_file", "not UTF-8"))?;
+            checked(text.lines().next().unwrap_or_default(), "password_file")
+        }
+    }
+}
+
+fn checked(text: &str, path: &str) -> Answer<Password> {
+    Password::new(text.to_owned()).map_err(|error| RpcError::invalid(path, error.to_string()))
+}

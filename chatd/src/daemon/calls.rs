@@ -1,0 +1,207 @@
+//! The table of contents of the socket's calls: each is one step of the engine, one look at the rows, or
+//! one question to the server.
+
+use async_trait::async_trait;
+use chat_protocol::ids::Username;
+use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
+use chat_protocol::rpc::types::{
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Chat, ChatGet,
+    ChatList, ChatMarkRead, ChatOpen, ChatPage, ConnectionState, DaemonInfoAnswer, DaemonLimits, Done, Entered, Health,
+    IdentityAccept, IdentityGet, LookupAnswer, MarkedRead, Message, MessagePage, MessageState, MessageStatus, MsgGet,
+    MsgList, MsgSend, MsgStatus, OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser,
+    ResetAnswer, Sent, StoreHealth, UserInfo, UserLookup,
+};
+use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, RpcError, Target};
+use tokio::sync::{broadcast, watch};
+
+use super::{Daemon, Order, errors, reads};
+use crate::api::{Answer, Api, EventPage};
+use crate::engine::commands::{self, Send, To};
+use crate::engine::{outbox, peers, view};
+
+#[async_trait]
+impl Api for Daemon {
+    async fn daemon_info(&self) -> Answer<DaemonInfoAnswer> {
+        Ok(DaemonInfoAnswer {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            api: API_VERSION.to_owned(),
+            profile: self.setup.profile.clone(),
+            data_dir: self.setup.dir.path().display().to_string(),
+            socket: self.setup.socket.display().to_string(),
+            pid: std::process::id(),
+            uptime_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            limits: DaemonLimits::current(),
+            features: Vec::new(),
+        })
+    }
+
+    async fn daemon_health(&self) -> Answer<Health> {
+        let connection = self.connection();
+        let outbox = self
+            .read(|rows| {
+                let queued = outbox::queued(rows).map_err(|error| errors::rows(&error))?;
+                Ok(OutboxHealth { queued, failed: outbox::failed(rows).map_err(|error| errors::rows(&error))? })
+            })
+            .await?;
+        Ok(Health {
+            live: !self.orders.is_closed(),
+            ready: connection.state == ConnectionState::Online,
+            connection,
+            outbox,
+            store: StoreHealth { bytes: self.store.bytes(), locked: false },
+        })
+    }
+
+    async fn daemon_shutdown(&self) -> Answer<Done> {
+        self.ending.cancel();
+        Ok(Done {})
+    }
+
+    async fn net_kick(&self) -> Answer<Done> {
+        self.order(Order::Kick).await?;
+        Ok(Done {})
+    }
+
+    async fn account_register(&self, params: AccountRegister) -> Answer<Entered> {
+        self.register(params).await
+    }
+
+    async fn account_login(&self, params: AccountLogin) -> Answer<Entered> {
+        self.login(params).await
+    }
+
+    async fn account_status(&self) -> Answer<AccountStatusAnswer> {
+        self.status().await
+    }
+
+    async fn account_logout(&self, params: AccountLogout) -> Answer<Done> {
+        self.logout(params).await
+    }
+
+    async fn account_password(&self, params: AccountPassword) -> Answer<Done> {
+        self.password(params).await
+    }
+
+    async fn account_reset(&self, params: AccountReset) -> Answer<ResetAnswer> {
+        self.reset(params).await
+    }
+
+    async fn account_reset_cancel(&self) -> Answer<Done> {
+        self.ask(&ResetCancel {}).await?;
+        Ok(Done {})
+    }
+
+    async fn presence_list(&self) -> Answer<PresenceAnswer> {
+        let me = self.me().await?;
+        let list = self.ask(&PresenceWatch { visible: true }).await?;
+        let present = |user: Username| PresentUser { me: user == me, user };
+        Ok(PresenceAnswer { users: list.users.into_iter().map(present).collect() })
+    }
+
+    async fn user_lookup(&self, params: UserLookup) -> Answer<LookupAnswer> {
+        let found = self.ask(&Lookup { users: params.users.clone() }).await?.users;
+        self.read(move |rows| {
+            let mut users = Vec::new();
+            for user in params.users {
+                let known = found.iter().find(|known| known.user == user);
+                let pinned = peers::get(rows, &user).map_err(|error| errors::rows(&error))?;
+                users.push(UserInfo {
+                    exists: known.is_some(),
+                    online: known.is_some_and(|known| known.online),
+                    fingerprint: pinned.map(|peer| peer.pinned.log.fingerprint()),
+                    user,
+                });
+            }
+            Ok(LookupAnswer { users })
+        })
+        .await
+    }
+
+    async fn identity_self(&self) -> Answer<OwnIdentity> {
+        self.read(reads::own_identity).await
+    }
+
+    async fn identity_get(&self, params: IdentityGet) -> Answer<PeerIdentity> {
+        self.read(move |rows| reads::identity(rows, &params.user)).await
+    }
+
+    async fn identity_accept(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
+        let IdentityAccept { user, fingerprint, head } = params;
+        let (named, head) = (user.clone(), (&head).into());
+        self.command(move |turn| commands::accept(turn, &named, &fingerprint, &head)).await?;
+        self.read(move |rows| reads::identity(rows, &user)).await
+    }
+
+    async fn chat_open(&self, params: ChatOpen) -> Answer<OpenedChat> {
+        let Target::User(user) = &params.to else {
+            return Err(RpcError::invalid("to", "only a chat with one user has sessions"));
+        };
+        let (user, chat) = (user.clone(), ChatId::from(&params.to));
+        let wanted = user.clone();
+        self.command(move |turn| {
+            commands::open(turn, &wanted);
+            Ok(())
+        })
+        .await?;
+        self.read(move |rows| reads::opened(rows, &user, chat)).await
+    }
+
+    async fn chat_list(&self, params: ChatList) -> Answer<ChatPage> {
+        self.read(move |rows| reads::chats(rows, &params)).await
+    }
+
+    async fn chat_get(&self, params: ChatGet) -> Answer<Chat> {
+        self.read(move |rows| reads::chat(rows, &reads::chat_of(rows, &params.to)?)).await
+    }
+
+    async fn chat_mark_read(&self, params: ChatMarkRead) -> Answer<MarkedRead> {
+        let ChatMarkRead { to, up_to } = params;
+        let to = reads::to(&to, &self.me().await?)?.chat();
+        let chat = view::chat_id(&to).ok_or_else(|| RpcError::from(Kind::NotFound))?;
+        let unread = self.command(move |turn| commands::mark_read(turn, &to, up_to.as_ref())).await?;
+        Ok(MarkedRead { chat, unread })
+    }
+
+    async fn msg_send(&self, params: MsgSend) -> Answer<Sent> {
+        let to = reads::to(&params.to, &self.me().await?)?;
+        let online = self.connection().state == ConnectionState::Online;
+        if params.require_online == Some(true) && !online && to != To::Myself {
+            return Err(RpcError::new(Kind::Offline, "there is no connection to the server"));
+        }
+        let chat = view::chat_id(&to.chat()).ok_or_else(|| RpcError::from(Kind::NotFound))?;
+        let send = Send { to, text: params.text, client_id: params.client_id };
+        let sent = self.command(move |turn| commands::send(turn, send)).await?;
+        let state = view::state(sent.message.state).unwrap_or(MessageState::Queued);
+        Ok(Sent { id: sent.message.id, chat, state, duplicate: sent.duplicate })
+    }
+
+    async fn msg_get(&self, params: MsgGet) -> Answer<Message> {
+        self.read(move |rows| reads::message(rows, &params.id)).await
+    }
+
+    async fn msg_list(&self, params: MsgList) -> Answer<MessagePage> {
+        self.read(move |rows| reads::messages(rows, &params)).await
+    }
+
+    async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus> {
+        self.read(move |rows| reads::message_status(rows, &params.id)).await
+    }
+
+    fn newest_event(&self) -> watch::Receiver<u64> {
+        self.newest.clone()
+    }
+
+    async fn events_after(&self, seq: u64, max: usize) -> Answer<EventPage> {
+        self.read(move |rows| reads::events_after(rows, seq, max)).await
+    }
+
+    fn volatile(&self) -> broadcast::Receiver<Event> {
+        self.volatile.subscribe()
+    }
+}
+
+impl Daemon {
+    async fn me(&self) -> Answer<Username> {
+        self.read(|rows| Ok(reads::account(rows)?.user)).await
+    }
+}

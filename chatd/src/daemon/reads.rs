@@ -1,0 +1,179 @@
+//! Answers read from the rows as they were last committed; nothing here changes anything.
+
+use chat_protocol::identity::safety_number::safety_number;
+use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::rpc::types::{
+    Chat, ChatList, ChatPage, DeviceSession, LogHead, Message, MessagePage, MessageStatus, MsgList, OpenedChat,
+    OwnIdentity, PeerIdentity, Recipient, SessionState,
+};
+use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
+use chat_protocol::session::manager::Stage;
+
+use super::errors;
+use crate::account::Account;
+use crate::api::{Answer, EventPage};
+use crate::engine::commands::To;
+use crate::engine::{events, history, peers, sessions, view};
+use crate::store::{Direction, Rows, RowsError};
+
+/// Chats of one page when the caller says nothing.
+const CHATS: u32 = 100;
+/// Messages of one page when the caller says nothing.
+const MESSAGES: u32 = 50;
+/// Most of either.
+const MOST: u32 = 500;
+
+fn failed(error: RowsError) -> RpcError {
+    errors::rows(&error)
+}
+
+fn not_found(what: &str) -> RpcError {
+    RpcError::new(Kind::NotFound, format!("no such {what}"))
+}
+
+fn limit(wanted: Option<u32>, usual: u32) -> Answer<usize> {
+    match wanted.unwrap_or(usual) {
+        0 => Err(RpcError::invalid("limit", "must be at least 1")),
+        limit => Ok(usize::try_from(limit.min(MOST)).unwrap_or(usize::MAX)),
+    }
+}
+
+/// Whom a target names; groups are for a later version.
+pub(super) fn to(target: &Target, me: &Username) -> Answer<To> {
+    match target {
+        Target::User(user) if user == me => Ok(To::Myself),
+        Target::User(user) => Ok(To::User(user.clone())),
+        Target::Room => Ok(To::Room),
+        Target::Myself => Ok(To::Myself),
+        Target::Group(_) => Err(not_found("group: this version has none")),
+        Target::Id(_) => Err(not_found("chat")),
+    }
+}
+
+pub(super) fn account(rows: &dyn Rows) -> Answer<Account> {
+    Account::load(rows).map_err(failed)?.ok_or_else(errors::no_account)
+}
+
+pub(super) fn chat_of(rows: &dyn Rows, target: &Target) -> Answer<String> {
+    Ok(to(target, &account(rows)?.user)?.chat())
+}
+
+pub(super) fn chat(rows: &dyn Rows, id: &str) -> Answer<Chat> {
+    let known = history::chat(rows, id).map_err(failed)?;
+    let pinned = match history::peer(id) {
+        Some(user) => peers::get(rows, &user).map_err(failed)?.is_some(),
+        None => true,
+    };
+    if known.is_none() && !pinned {
+        return Err(not_found("chat"));
+    }
+    view::chat(rows, id, known.as_ref()).map_err(failed)?.ok_or_else(|| not_found("chat"))
+}
+
+/// The cursor is the activity of the last chat of the page before.
+pub(super) fn chats(rows: &dyn Rows, params: &ChatList) -> Answer<ChatPage> {
+    let limit = limit(params.limit, CHATS)?;
+    let below = match &params.cursor {
+        Some(cursor) => cursor.parse().map_err(|_| RpcError::invalid("cursor", "not a cursor of this daemon"))?,
+        None => u64::MAX,
+    };
+    let unread = params.unread.unwrap_or(false);
+    let mut found = history::chats(rows, usize::MAX).map_err(failed)?;
+    found.retain(|chat| chat.activity < below && (!unread || chat.unread > 0));
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let cursor = found.last().filter(|_| more).map(|chat| chat.activity.to_string());
+    let mut chats = Vec::new();
+    for known in &found {
+        chats.extend(view::chat(rows, &known.id, Some(known)).map_err(failed)?);
+    }
+    Ok(ChatPage { chats, cursor })
+}
+
+pub(super) fn message(rows: &dyn Rows, id: &MessageId) -> Answer<Message> {
+    let found = history::get(rows, id).map_err(failed)?;
+    found.and_then(|(_, message)| view::message(&message)).ok_or_else(|| not_found("message"))
+}
+
+pub(super) fn messages(rows: &dyn Rows, params: &MsgList) -> Answer<MessagePage> {
+    let chat = chat_of(rows, &params.to)?;
+    let limit = limit(params.limit, MESSAGES)?;
+    let position = |id: Option<&MessageId>| -> Answer<Option<u64>> {
+        let Some(id) = id else { return Ok(None) };
+        let found = history::get(rows, id).map_err(failed)?.filter(|(_, message)| message.chat == chat);
+        found.map(|(position, _)| Some(position)).ok_or_else(|| not_found("message in this chat"))
+    };
+    let (before, after) = (position(params.before.as_ref())?, position(params.after.as_ref())?);
+    let (low, high) = (after.unwrap_or(0).saturating_add(1), before.unwrap_or(u64::MAX).saturating_sub(1));
+    // behind a message the nearest are the oldest, before one the newest
+    let direction = if after.is_some() { Direction::Ascending } else { Direction::Descending };
+    let mut found = if low > high {
+        Vec::new()
+    } else {
+        history::page(rows, &chat, low..=high, direction, limit + 1).map_err(failed)?
+    };
+    let more = found.len() > limit;
+    found.truncate(limit);
+    if direction == Direction::Descending {
+        found.reverse();
+    }
+    Ok(MessagePage { messages: found.iter().filter_map(|(_, message)| view::message(message)).collect(), more })
+}
+
+pub(super) fn message_status(rows: &dyn Rows, id: &MessageId) -> Answer<MessageStatus> {
+    let (_, message) = history::get(rows, id).map_err(failed)?.ok_or_else(|| not_found("message"))?;
+    let state = view::state(message.state).ok_or_else(|| not_found("sent message"))?;
+    let recipients = history::peer(&message.chat).map(|user| Recipient {
+        user,
+        device: None,
+        sent_ms: None,
+        delivered_ms: message.delivered.map(|at| at.as_millis()),
+        read_ms: message.read.map(|at| at.as_millis()),
+        error: message.error.clone(),
+    });
+    Ok(MessageStatus { id: *id, state, recipients: recipients.into_iter().collect() })
+}
+
+pub(super) fn own_identity(rows: &dyn Rows) -> Answer<OwnIdentity> {
+    let account = account(rows)?;
+    let known = peers::get(rows, &account.user).map_err(failed)?.map(|peer| peer.pinned.log);
+    let log = known.or_else(|| account.log.clone()).ok_or_else(errors::no_account)?;
+    Ok(OwnIdentity {
+        device_id: account.device(),
+        fingerprint: log.fingerprint(),
+        head: LogHead::from(log.head()),
+        user: account.user,
+    })
+}
+
+/// Costs 10,400 hashes for the safety number: call it off the runtime.
+pub(super) fn identity(rows: &dyn Rows, user: &Username) -> Answer<PeerIdentity> {
+    let account = account(rows)?;
+    let peer = peers::get(rows, user).map_err(failed)?.ok_or_else(|| {
+        not_found("user known to this daemon").with_hint(format!("chatctl send @{user}, or open the chat first"))
+    })?;
+    let own = peers::get(rows, &account.user).map_err(failed)?.map(|own| own.pinned.log).or(account.log);
+    let safety_number = own.map(|own| safety_number(&own, &peer.pinned.log));
+    Ok(PeerIdentity { safety_number, ..view::identity(&peer) })
+}
+
+pub(super) fn opened(rows: &dyn Rows, user: &Username, chat: ChatId) -> Answer<OpenedChat> {
+    let mut devices = Vec::new();
+    if let Some(peer) = peers::get(rows, user).map_err(failed)? {
+        for cert in peer.pinned.log.active_devices() {
+            let known = sessions::standings(rows, &cert.id()).map_err(failed)?;
+            let session = match known.sending().map(|standing| standing.stage) {
+                None => SessionState::None,
+                Some(Stage::Confirmed) => SessionState::Confirmed,
+                Some(_) => SessionState::Starting,
+            };
+            devices.push(DeviceSession { device: cert.id(), session });
+        }
+    }
+    Ok(OpenedChat { chat, devices, identity: view::identity_state(rows, user).map_err(failed)? })
+}
+
+pub(super) fn events_after(rows: &dyn Rows, seq: u64, max: usize) -> Answer<EventPage> {
+    let events = events::after(rows, seq, max).map_err(failed)?;
+    Ok(EventPage { events, oldest_seq: events::oldest(rows).map_err(failed)? })
+}

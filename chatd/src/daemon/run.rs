@@ -1,0 +1,355 @@
+//! The loop: gathers what waits, has it handled in one transaction, then performs what follows.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use chat_protocol::rpc::events::{ConnectionChanged, PresenceChanged};
+use chat_protocol::rpc::types::{Connection, ConnectionState};
+use chat_protocol::rpc::{Event as Shown, EventBody};
+use chat_protocol::session::init::Share;
+use tokio::sync::{broadcast, mpsc, watch};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+
+use super::accounts::{Entry, Jobs, Shares};
+use super::ask::Asked;
+use super::batch::{Event, Job, Outcome, Writer};
+use super::{Order, idle};
+use crate::clock;
+use crate::engine::{Action, Engine, Input, commands};
+use crate::link::{self, LinkEvent, LinkHandle};
+use crate::store::{RowsError, Store};
+
+/// Most inputs of one transaction: a commit is shared by many, and nobody waits for too many.
+const MAX_BATCH: usize = 256;
+/// Link events that may wait for the loop; behind them nothing is read from the server.
+const LINK_EVENTS: usize = 256;
+/// RSA shares that may wait to be opened: as many as the engine gives out at once.
+const SHARES: usize = 16;
+/// Pause after a transaction that could not be committed, before the server is dialled again.
+const FAILED_PAUSE: Duration = Duration::from_secs(5);
+
+/// What the loop is made of.
+pub(super) struct Parts {
+    pub(super) store: Arc<Store>,
+    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) newest: watch::Sender<u64>,
+    pub(super) volatile: broadcast::Sender<Shown>,
+    pub(super) connection: Arc<Mutex<Connection>>,
+    pub(super) ending: CancellationToken,
+}
+
+/// The account being worked for.
+struct Active {
+    link: LinkHandle,
+    events: mpsc::Receiver<LinkEvent>,
+    shares: Shares,
+    opener: Jobs,
+    setup: link::LinkSetup,
+    server: String,
+    online: bool,
+}
+
+struct Loop {
+    parts: Parts,
+    /// Away while a batch is handled off the runtime.
+    writer: Option<Writer>,
+    active: Option<Active>,
+    asked: Asked,
+    /// The connection was cut because nothing could be stored: when to begin it anew.
+    rest_until: Option<Instant>,
+}
+
+/// Starts the loop, for an account if there is one. It ends when the daemon is shut down.
+pub(super) fn spawn(parts: Parts, entry: Option<Entry>) {
+    let writer = Some(Writer { store: Arc::clone(&parts.store), engine: None });
+    let mut main = Loop { parts, writer, active: None, asked: Asked::default(), rest_until: None };
+    tokio::spawn(async move {
+        if let Some(entry) = entry {
+            main.enter(entry);
+            main.handle(vec![Event::Input(Input::Tick)]).await;
+        }
+        main.run().await;
+    });
+}
+
+/// What woke the loop.
+enum Woken {
+    Order(Option<Order>),
+    Link(Option<LinkEvent>),
+    Share(Option<(u64, Share)>),
+    Deadline,
+    Rested,
+    Ending,
+}
+
+impl Loop {
+    async fn run(&mut self) {
+        loop {
+            match self.wait().await {
+                Woken::Ending | Woken::Order(None) => return self.end().await,
+                Woken::Deadline => self.handle(vec![Event::Input(Input::Tick)]).await,
+                Woken::Order(Some(order)) => self.take_orders(order).await,
+                Woken::Link(Some(event)) => self.take_link_events(event).await,
+                Woken::Share(Some((job, share))) => {
+                    self.handle(vec![Event::Input(Input::ShareOpened { job, share })]).await;
+                }
+                // the link's task or the opener ended by itself: begin the connection anew
+                Woken::Link(None) | Woken::Share(None) | Woken::Rested => self.reconnect(),
+            }
+        }
+    }
+
+    /// Cancel-safe: receiving from a channel and sleeping lose nothing when dropped.
+    async fn wait(&mut self) -> Woken {
+        let (deadline, rest) = (self.deadline(), self.rest_until);
+        let orders = &mut self.parts.orders;
+        let Some(active) = &mut self.active else {
+            tokio::select! {
+                () = self.parts.ending.cancelled() => return Woken::Ending,
+                order = orders.recv() => return Woken::Order(order),
+            }
+        };
+        tokio::select! {
+            biased;
+            () = self.parts.ending.cancelled() => Woken::Ending,
+            share = active.shares.recv() => Woken::Share(share),
+            order = orders.recv() => Woken::Order(order),
+            // the link that was cut has nothing more to say
+            event = active.events.recv(), if rest.is_none() => Woken::Link(event),
+            () = tokio::time::sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => Woken::Rested,
+            () = tokio::time::sleep(deadline.unwrap_or_default()), if deadline.is_some() => Woken::Deadline,
+        }
+    }
+
+    fn deadline(&self) -> Option<Duration> {
+        // what is due waits until there is a chance to store it
+        if self.rest_until.is_some() {
+            return None;
+        }
+        let engine = self.writer.as_ref()?.engine.as_ref()?;
+        Some(engine.deadline()?.since(clock::now()))
+    }
+
+    async fn take_orders(&mut self, first: Order) {
+        let mut batch = Vec::new();
+        let mut next = Some(first);
+        while let Some(order) = next.take() {
+            match order {
+                Order::Command(command) => batch.push(Event::Command(command)),
+                other => {
+                    self.handle(std::mem::take(&mut batch)).await;
+                    self.obey(other).await;
+                }
+            }
+            if batch.len() < MAX_BATCH {
+                next = self.parts.orders.try_recv().ok();
+            }
+        }
+        self.take_waiting_events(&mut batch);
+        self.handle(batch).await;
+    }
+
+    async fn obey(&mut self, order: Order) {
+        match order {
+            Order::Command(_) => {}
+            Order::Ask(question) => {
+                let active = self.active.as_ref();
+                self.asked.ask(question, active.map(|active| &active.link), active.is_some_and(|active| active.online));
+            }
+            Order::Enter(entry, done) => {
+                self.leave();
+                self.enter(*entry);
+                self.handle(vec![Event::Input(Input::Tick)]).await;
+                let _ = done.send(());
+            }
+            Order::Leave(done) => {
+                self.leave();
+                let _ = done.send(());
+            }
+            Order::Kick => {
+                if let Some(active) = &self.active {
+                    active.link.kick();
+                }
+            }
+        }
+    }
+
+    async fn take_link_events(&mut self, first: LinkEvent) {
+        let mut batch: Vec<Event> = self.input(first).into_iter().collect();
+        self.take_waiting_events(&mut batch);
+        self.handle(batch).await;
+    }
+
+    fn take_waiting_events(&mut self, batch: &mut Vec<Event>) {
+        if self.rest_until.is_some() {
+            return;
+        }
+        while batch.len() < MAX_BATCH {
+            let Some(event) = self.active.as_mut().and_then(|active| active.events.try_recv().ok()) else { break };
+            batch.extend(self.input(event));
+        }
+    }
+
+    /// What the engine hears of a link event; notes the connection's state on the way.
+    fn input(&mut self, event: LinkEvent) -> Option<Event> {
+        let input = match event {
+            LinkEvent::Online { logged_in, server_offset_ms, .. } => {
+                self.note(ConnectionState::Online, None, None);
+                Input::Online { logged_in, offset_ms: server_offset_ms }
+            }
+            LinkEvent::Connecting => Input::NotOnline(self.note(ConnectionState::Connecting, None, None)),
+            LinkEvent::Offline { reason, retry_at } => {
+                let retry = Some(retry_at.as_millis());
+                Input::NotOnline(self.note(ConnectionState::Offline, Some(reason), retry))
+            }
+            LinkEvent::AuthFailed { reason } => {
+                Input::NotOnline(self.note(ConnectionState::AuthFailed, Some(reason.to_string()), None))
+            }
+            LinkEvent::Answer { id, result } => Input::Answer { id, result: self.asked.take(id, result)? },
+            LinkEvent::Push(push) => Input::Push(push),
+        };
+        Some(Event::Input(input))
+    }
+
+    /// Shows the connection's new state, and gives up the questions of one that is gone.
+    fn note(
+        &mut self,
+        state: ConnectionState,
+        reason: Option<String>,
+        next_retry_ms: Option<u64>,
+    ) -> ConnectionChanged {
+        if let Some(active) = &mut self.active {
+            active.online = state == ConnectionState::Online;
+            let server = Some(active.server.clone());
+            self.show(Connection { state, server, reason: reason.clone(), next_retry_ms, ..idle() });
+        }
+        if state != ConnectionState::Online {
+            self.asked.lost();
+        }
+        ConnectionChanged { state, reason, next_retry_ms }
+    }
+
+    fn show(&self, connection: Connection) {
+        *self.parts.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
+    }
+
+    /// Has a batch handled off the runtime, then performs what follows from its commit.
+    async fn handle(&mut self, batch: Vec<Event>) {
+        if batch.is_empty() {
+            return;
+        }
+        let Some(mut writer) = self.writer.take() else { return };
+        let handled = tokio::task::spawn_blocking(move || {
+            let outcome = writer.handle(batch);
+            (writer, outcome)
+        });
+        match handled.await {
+            Ok((writer, Ok(outcome))) => {
+                self.writer = Some(writer);
+                self.perform(outcome);
+            }
+            Ok((writer, Err(error))) => {
+                self.writer = Some(writer);
+                self.not_stored(&error);
+            }
+            Err(error) => {
+                tracing::error!(%error, "the engine stopped; the daemon ends");
+                self.parts.ending.cancel();
+            }
+        }
+    }
+
+    fn perform(&mut self, outcome: Outcome) {
+        let mut said = true;
+        for action in outcome.actions {
+            said &= self.act(action);
+        }
+        if !said {
+            // the engine takes it for sent: only a new connection makes it say everything again
+            self.reconnect();
+        }
+        self.parts.newest.send_if_modified(|newest| std::mem::replace(newest, outcome.newest) != outcome.newest);
+    }
+
+    /// Performs one action; false if the connection did not take it.
+    fn act(&self, action: Action) -> bool {
+        match (action, &self.active) {
+            (Action::Request { id, number, payload }, Some(active)) if active.online => {
+                let taken = active.link.request(id, number, payload);
+                taken.inspect_err(|error| tracing::warn!(%error, "the connection is begun anew")).is_ok()
+            }
+            (Action::OpenShare { job, init }, Some(active)) => {
+                // never more than the engine's own bound waits here
+                active.opener.try_send((job, init)).is_ok()
+            }
+            (Action::Presence { online, offline }, _) => {
+                let body = EventBody::Presence(PresenceChanged { online, offline });
+                // nobody listening is no failure
+                let _ = self.parts.volatile.send(Shown::volatile(clock::now().as_millis(), None, &body));
+                true
+            }
+            _ => true,
+        }
+    }
+
+    /// Nothing was committed, so nothing may have left: the connection is cut and begun anew a little later.
+    fn not_stored(&mut self, error: &RowsError) {
+        let retry_at = clock::now() + FAILED_PAUSE;
+        self.note(ConnectionState::Offline, Some(error.to_string()), Some(retry_at.as_millis()));
+        if let Some(active) = &self.active {
+            active.link.stop();
+            self.rest_until = Some(Instant::now() + FAILED_PAUSE);
+        }
+    }
+
+    /// A new link for the same account; the engine forgets what belonged to the old one.
+    fn reconnect(&mut self) {
+        self.rest_until = None;
+        let Some(active) = self.active.take() else { return };
+        active.link.stop();
+        if let Some(engine) = self.writer.as_mut().and_then(|writer| writer.engine.as_mut()) {
+            engine.forget();
+        }
+        let (sender, events) = mpsc::channel(LINK_EVENTS);
+        let link = link::spawn(active.setup.clone(), sender);
+        self.asked.lost();
+        self.active = Some(Active { link, events, online: false, ..active });
+    }
+
+    fn enter(&mut self, entry: Entry) {
+        let (sender, events) = mpsc::channel(LINK_EVENTS);
+        let (opener, shares) = entry.spawn_opener(SHARES);
+        let link = link::spawn(entry.link.clone(), sender);
+        let server = entry.server.clone();
+        if let Some(writer) = &mut self.writer {
+            writer.engine = Some(Engine::new(entry.local));
+        }
+        self.active = Some(Active { link, events, shares, opener, setup: entry.link, server, online: false });
+        self.note(ConnectionState::Connecting, None, None);
+    }
+
+    fn leave(&mut self) {
+        self.rest_until = None;
+        if let Some(active) = self.active.take() {
+            active.link.stop();
+        }
+        if let Some(writer) = &mut self.writer {
+            writer.engine = None;
+        }
+        self.asked.lost();
+        self.show(idle());
+    }
+
+    async fn end(&mut self) {
+        self.parts.orders.close();
+        while let Ok(order) = self.parts.orders.try_recv() {
+            if let Order::Command(command) = order {
+                self.handle(vec![Event::Command(command)]).await;
+            }
+        }
+        let (reply, _) = tokio::sync::oneshot::channel();
+        self.handle(vec![Event::Command(Box::new(Job::new(commands::stopping, reply)))]).await;
+        self.leave();
+    }
+}
