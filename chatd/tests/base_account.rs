@@ -1,5 +1,6 @@
 //! Entering an account survives a crash at every step: what was offered once is offered again, and settled.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,5 +1,6 @@
 //! A device's keys are made once, kept encrypted, and used again; the first application's key can be taken over.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,5 +1,6 @@
 //! The link keeps its promises against servers that restart, fall silent, refuse, or are not the right ones.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,5 +1,6 @@
 //! The sealed store keeps its promises: as the rows in memory, through crashes, against damage and prying.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

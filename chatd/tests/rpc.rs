@@ -1,5 +1,6 @@
 //! The control socket as its callers meet it: a real socket, a fake daemon behind it.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

@@ -1,5 +1,12 @@
 //! The socket as a file: who may call, and what is never replaced.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

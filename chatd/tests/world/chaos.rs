@@ -1,0 +1,75 @@
+//! Bad networks, crashes at every seam, both sides beginning at once: nothing is lost, nothing comes twice.
+
+use std::time::Duration;
+
+use chatd::engine::sessions;
+
+use crate::world::World;
+
+/// Bodies `0..n` of one sender, as the other sees them.
+fn expected(name: &str, n: usize) -> Vec<String> {
+    (0..n).map(|i| format!("{name}: {i}")).collect()
+}
+
+fn of<'i>(inbox: &'i [String], name: &str) -> Vec<&'i String> {
+    inbox.iter().filter(|line| line.starts_with(name)).collect()
+}
+
+/// Both talk through `rounds` rounds of disturbances; then calm; then everything has to be there.
+fn talk(seed: u64, cuts: u32, crashes: u32, rounds: usize) -> World {
+    let mut world = World::seeded(seed);
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    (world.cuts, world.crashes) = (cuts, crashes);
+    for i in 0..rounds {
+        world.send(alice, bob, &i.to_string());
+        world.send(bob, alice, &i.to_string());
+        let pause = world.below(3) as u64;
+        world.advance(Duration::from_millis(pause * 70));
+    }
+    world.calm();
+    assert_eq!(world.inbox(bob), expected("alice", rounds), "seed {seed}");
+    assert_eq!(world.inbox(alice), expected("bob", rounds), "seed {seed}");
+    world
+}
+
+#[test]
+fn atk_49_both_begin_at_once_in_many_interleavings() {
+    for seed in 0..16 {
+        let world = talk(seed, if seed % 2 == 0 { 0 } else { 12 }, 0, 4);
+        let sending = |who: usize, with: usize| {
+            let known = sessions::standings(&world.nodes[who].rows, &world.nodes[with].device).unwrap();
+            known.sending().unwrap().id
+        };
+        assert_eq!(sending(0, 1), sending(1, 0), "seed {seed}: not one sending session");
+    }
+}
+
+#[test]
+fn a_crash_between_any_two_steps_loses_and_repeats_nothing() {
+    for seed in 100..110 {
+        talk(seed, 15, 4, 6);
+    }
+}
+
+#[test]
+fn a_long_talk_over_a_bad_line_stays_in_order() {
+    talk(7, 10, 0, 120);
+}
+
+#[test]
+fn several_talk_to_one_and_each_stays_in_order() {
+    let mut world = World::seeded(11);
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    world.settle();
+    world.cuts = 20;
+    for i in 0..20 {
+        world.send(alice, carol, &i.to_string());
+        world.send(bob, carol, &i.to_string());
+        world.advance(Duration::from_millis(30));
+    }
+    world.calm();
+    let inbox = world.inbox(carol);
+    assert_eq!(of(&inbox, "alice").into_iter().cloned().collect::<Vec<_>>(), expected("alice", 20));
+    assert_eq!(of(&inbox, "bob").into_iter().cloned().collect::<Vec<_>>(), expected("bob", 20));
+}

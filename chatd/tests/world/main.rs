@@ -1,0 +1,18 @@
+//! Stories about engines in a simulated world: a toy server, a bad network, a fake clock, crashes.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    reason = "tests"
+)]
+
+mod chaos;
+mod messages;
+mod room;
+mod server;
+mod world;

@@ -1,0 +1,138 @@
+//! Private messages: they arrive once, in order, whatever the network does.
+
+use chat_protocol::rpc::EventBody;
+use chat_protocol::rpc::types::MessageState;
+use chatd::engine::EngineError;
+use chatd::engine::commands::{self, To};
+use std::time::Duration;
+
+use crate::world::World;
+
+#[test]
+fn messages_go_both_ways() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    let hello = world.send(alice, bob, "hello");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello"]);
+    assert_eq!(world.state(alice, hello), MessageState::Delivered);
+    let answer = world.send(bob, alice, "hi");
+    world.settle();
+    assert_eq!(world.inbox(alice), ["bob: hi"]);
+    assert_eq!(world.state(bob, answer), MessageState::Delivered);
+}
+
+#[test]
+fn message_to_offline_peer_arrives_after_reconnect() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.go_offline(bob);
+    let message = world.send(alice, bob, "are you there?");
+    world.settle();
+    assert_eq!(world.state(alice, message), MessageState::Accepted);
+    world.come_online(bob);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: are you there?"]);
+    assert_eq!(world.state(alice, message), MessageState::Delivered);
+}
+
+#[test]
+fn message_written_offline_leaves_when_the_link_comes() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.go_offline(alice);
+    let message = world.send(alice, bob, "later");
+    world.settle();
+    assert_eq!(world.state(alice, message), MessageState::Queued);
+    world.come_online(alice);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: later"]);
+}
+
+#[test]
+fn what_is_read_is_told() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    let message = world.send(alice, bob, "read me");
+    world.settle();
+    let unread = world.command(bob, |turn| commands::mark_read(turn, "@alice", None)).unwrap();
+    world.settle();
+    assert_eq!(unread, 0);
+    assert_eq!(world.state(alice, message), MessageState::Read);
+}
+
+#[test]
+fn the_same_client_id_is_sent_once() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    let to = || To::User("bob".parse().unwrap());
+    let first = world.try_send(alice, to(), "once", Some("job-7")).unwrap();
+    world.crash(alice);
+    let second = world.try_send(alice, to(), "once", Some("job-7")).unwrap();
+    assert!(!first.duplicate && second.duplicate);
+    assert_eq!(first.message.id, second.message.id);
+    let other = world.try_send(alice, to(), "twice", Some("job-7"));
+    assert!(matches!(other, Err(EngineError::IdempotencyMismatch)));
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: once"]);
+}
+
+#[test]
+fn a_message_to_nobody_fails() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    world.settle();
+    let sent = world.try_send(alice, To::User("nobody".parse().unwrap()), "hello?", None).unwrap();
+    world.settle();
+    assert_eq!(world.state(alice, sent.message.id), MessageState::Failed);
+}
+
+#[test]
+fn a_full_mailbox_is_tried_again() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    let device = world.nodes[bob].device;
+    world.server.full.insert(device);
+    let message = world.send(alice, bob, "squeeze");
+    world.settle();
+    assert_eq!(world.state(alice, message), MessageState::Queued);
+    world.server.full.clear();
+    world.advance(Duration::from_secs(70));
+    assert_eq!(world.inbox(bob), ["alice: squeeze"]);
+}
+
+#[test]
+fn notes_to_oneself_never_leave() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    world.settle();
+    world.try_send(alice, To::User("alice".parse().unwrap()), "buy milk", None).unwrap();
+    world.settle();
+    assert_eq!(world.chat(alice, "self").len(), 1);
+    assert!(world.server.seen.is_empty());
+}
+
+#[test]
+fn a_restart_says_when_everything_held_is_here() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.go_offline(bob);
+    world.send(alice, bob, "one");
+    world.send(alice, bob, "two");
+    world.settle();
+    world.come_online(bob);
+    world.settle();
+    let last = world.events(bob).iter().rev().find_map(|event| match event.body() {
+        Some(EventBody::SyncDone(synced)) => Some(synced.replayed),
+        _ => None,
+    });
+    assert_eq!(last, Some(2));
+    assert_eq!(world.inbox(bob), ["alice: one", "alice: two"]);
+}

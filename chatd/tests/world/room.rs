@@ -1,0 +1,55 @@
+//! The public room: everything once, in the server's order, whatever happens to the connection.
+
+use chat_protocol::rpc::types::MessageState;
+
+use crate::world::World;
+
+#[test]
+fn a_post_reaches_everybody_and_its_author_once() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    let post = world.say(alice, "hello everybody");
+    world.settle();
+    assert_eq!(world.room(bob), ["alice: hello everybody"]);
+    assert_eq!(world.room(alice), ["alice: hello everybody"]);
+    assert_eq!(world.state(alice, post), MessageState::Accepted);
+}
+
+#[test]
+fn who_was_away_reads_on_where_he_stopped() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.say(alice, "0");
+    world.settle();
+    world.go_offline(bob);
+    for i in 1..10 {
+        world.say(alice, &i.to_string());
+    }
+    world.settle();
+    world.come_online(bob);
+    world.settle();
+    let all: Vec<_> = (0..10).map(|i| format!("alice: {i}")).collect();
+    assert_eq!(world.room(bob), all);
+}
+
+#[test]
+fn posts_are_repeated_to_the_server_and_shown_once() {
+    for seed in 0..6 {
+        let mut world = World::seeded(seed);
+        let (alice, bob) = (world.user("alice"), world.user("bob"));
+        world.settle();
+        (world.cuts, world.crashes) = (6, 6);
+        for i in 0..8 {
+            world.say(alice, &i.to_string());
+            world.settle();
+        }
+        world.calm();
+        let mut seen = world.room(bob);
+        assert_eq!(seen.len(), 8, "seed {seed}: {seen:?}");
+        seen.sort();
+        assert_eq!(seen, (0..8).map(|i| format!("alice: {i}")).collect::<Vec<_>>(), "seed {seed}");
+        assert_eq!(world.room(alice).len(), 8, "seed {seed}");
+    }
+}

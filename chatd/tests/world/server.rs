@@ -1,0 +1,245 @@
+//! A server in memory: keeps its promises exactly, unless a test makes it lie.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use chat_protocol::cbor;
+use chat_protocol::ids::{DeviceId, Head, KeyHash, SubmitId, Username};
+use chat_protocol::message::client::{Request, Submit, UserHead};
+use chat_protocol::message::server::{
+    Accepted, Bundle, Code, Deliver, KnownUser, LogPage, LoggedIn, LookedUp, MailboxDrained, OneTimeLeft, Post, Push,
+    Refusal, RoomPage, RoomPosted,
+};
+use chat_protocol::message::{Blob, Done};
+use chat_protocol::session::bundle::one_time_hash;
+use chat_protocol::time::Timestamp;
+use chat_server::mailbox::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
+
+/// An account as the server keeps it.
+#[derive(Clone, Debug, Default)]
+pub struct Account {
+    pub entries: Vec<Vec<u8>>,
+    pub head: Option<Head>,
+    pub devices: Vec<DeviceId>,
+}
+
+/// A device and its mailbox.
+#[derive(Clone, Debug, Default)]
+pub struct Device {
+    pub bundle: Option<Vec<u8>>,
+    pub bundle_seq: u64,
+    pub one_time: Vec<Vec<u8>>,
+    pub mailbox: Vec<Deliver>,
+    pub acked: u64,
+    pub last: u64,
+    pub submit_counter: u64,
+    pub done: BTreeMap<SubmitId, Vec<u8>>,
+}
+
+/// The server, and the lies a test tells through it.
+#[derive(Debug, Default)]
+pub struct Server {
+    pub accounts: BTreeMap<Username, Account>,
+    pub devices: BTreeMap<DeviceId, Device>,
+    pub room: Vec<Post>,
+    /// Mailboxes that take nothing.
+    pub full: BTreeSet<DeviceId>,
+    /// Everything that was ever submitted, as it was.
+    pub seen: Vec<(DeviceId, Submit)>,
+    /// Submits whose numbers here are lost: accepted and never stored.
+    pub swallow: BTreeSet<usize>,
+}
+
+/// What the server says to a connected device.
+pub type Pushes = Vec<(DeviceId, Push)>;
+type Answer = Result<Vec<u8>, Refusal>;
+
+impl Server {
+    pub fn enrol(&mut self, user: &Username, device: DeviceId, entries: Vec<Vec<u8>>, head: Head) {
+        let account = Account { entries, head: Some(head), devices: vec![device] };
+        self.accounts.insert(user.clone(), account);
+        self.devices.insert(device, Device::default());
+    }
+
+    pub fn login(&mut self, user: &Username, device: &DeviceId) -> (LoggedIn, Vec<Push>) {
+        let state = &self.devices[device];
+        let logged_in = LoggedIn {
+            head: self.accounts[user].head.unwrap(),
+            mailbox_acked: state.acked,
+            mailbox_last: state.last,
+            bundle_seq: state.bundle_seq,
+            submit_counter: state.submit_counter,
+            room_last: self.room.len() as u64,
+            reset_pending: None,
+        };
+        let mut pushes: Vec<_> = state.mailbox.iter().cloned().map(Push::Deliver).collect();
+        pushes.push(Push::Drained(MailboxDrained { seq: state.last }));
+        (logged_in, pushes)
+    }
+
+    pub fn answer(&mut self, user: &Username, from: &DeviceId, request: Request, now: Timestamp) -> (Answer, Pushes) {
+        let nothing = Vec::new();
+        match request {
+            Request::Lookup(lookup) => (Ok(cbor::encode(&self.lookup(&lookup.users))), nothing),
+            Request::LogFetch(fetch) => (self.log(&fetch.user, fetch.from), nothing),
+            Request::BundlePublish(publish) => {
+                let device = self.devices.get_mut(from).unwrap();
+                let seq = bundle_seq(&publish.bundle);
+                if seq <= device.bundle_seq {
+                    return (Err(Code::Stale.into()), nothing);
+                }
+                device.bundle = Some(publish.bundle.0);
+                device.bundle_seq = seq;
+                device.one_time.extend(publish.one_time.into_iter().map(|key| key.0));
+                (Ok(cbor::encode(&Done {})), nothing)
+            }
+            Request::BundleFetch(fetch) => (self.bundle(&fetch.device), nothing),
+            Request::OneTimeStatus(_) => {
+                let device = &self.devices[from];
+                let hash = |key: &Vec<u8>| -> KeyHash { one_time_hash(&key.as_slice().try_into().unwrap()) };
+                let hashes = device.one_time.iter().map(hash).collect();
+                (Ok(cbor::encode(&OneTimeLeft { hashes, bundle_seq: device.bundle_seq })), nothing)
+            }
+            Request::Submit(submit) => self.submit(user, from, submit),
+            Request::MailboxAck(ack) => {
+                let device = self.devices.get_mut(from).unwrap();
+                assert!(ack.seq <= device.last, "acknowledged what never was");
+                device.acked = device.acked.max(ack.seq);
+                let acked = device.acked;
+                device.mailbox.retain(|deliver| deliver.mailbox_seq > acked);
+                (Ok(cbor::encode(&Done {})), nothing)
+            }
+            Request::RoomPost(post) => self.post(user, from, post.submit_id, post.text, now),
+            Request::RoomSince(since) => (Ok(cbor::encode(&self.room_page(since.seq, since.max))), nothing),
+            other => panic!("the engine never asks {other:?}"),
+        }
+    }
+
+    fn lookup(&self, users: &[Username]) -> LookedUp {
+        let known = |user: &Username| {
+            let account = self.accounts.get(user)?;
+            Some(KnownUser { user: user.clone(), head: account.head, online: false })
+        };
+        LookedUp { users: users.iter().filter_map(known).collect() }
+    }
+
+    fn log(&self, user: &Username, from: u64) -> Answer {
+        let account = self.accounts.get(user).ok_or(Refusal::new(Code::NotFound))?;
+        let entries = account.entries.iter().skip(from as usize).take(2).cloned().map(Blob).collect();
+        Ok(cbor::encode(&LogPage { entries, head: account.head.unwrap() }))
+    }
+
+    fn bundle(&mut self, device: &DeviceId) -> Answer {
+        let device = self.devices.get_mut(device).ok_or(Refusal::new(Code::NotFound))?;
+        let bundle = device.bundle.clone().ok_or(Refusal::new(Code::NotFound))?;
+        let one_time = device.one_time.pop().map(Blob);
+        Ok(cbor::encode(&Bundle { bundle: bundle.into(), one_time }))
+    }
+
+    fn heads(&self) -> Vec<UserHead> {
+        self.accounts
+            .iter()
+            .map(|(user, account)| UserHead { user: user.clone(), head: account.head.unwrap() })
+            .collect()
+    }
+
+    fn owner(&self, device: &DeviceId) -> Option<Owner> {
+        let (user, _) = self.accounts.iter().find(|(_, account)| account.devices.contains(device))?;
+        let messages = if self.full.contains(device) { 1 } else { 0 };
+        Some(Owner { user: user.clone(), active: true, usage: Usage { messages, ..Usage::default() } })
+    }
+
+    fn submit(&mut self, user: &Username, from: &DeviceId, submit: Submit) -> (Answer, Pushes) {
+        self.seen.push((*from, submit.clone()));
+        if let Some(answer) = self.devices[from].done.get(&submit.submit_id) {
+            return (Ok(answer.clone()), Vec::new());
+        }
+        let targets: Vec<_> = submit
+            .to
+            .iter()
+            .map(|to| Target {
+                device: to.device,
+                owner: self.owner(&to.device),
+                bytes: to.envelope.token.len() as u64,
+            })
+            .collect();
+        let truth: Vec<_> =
+            self.heads().into_iter().filter(|head| submit.heads.iter().any(|h| h.user == head.user)).collect();
+        let quota = Quota { messages: 1, bytes: u64::MAX, from_one: u64::MAX };
+        let full = match judge(&quota, &submit.heads, &truth, &targets) {
+            Verdict::Stale(heads) => {
+                return (Err(Refusal { heads: Some(heads), ..Code::Stale.into() }), Vec::new());
+            }
+            Verdict::NotFound => return (Err(Code::NotFound.into()), Vec::new()),
+            Verdict::Full => return (Err(Code::MailboxFull.into()), Vec::new()),
+            Verdict::Store { full, .. } => full,
+        };
+        let answer = cbor::encode(&Accepted { full: full.clone() });
+        let sender = self.devices.get_mut(from).unwrap();
+        sender.submit_counter = sender.submit_counter.max(submit.submit_id.counter());
+        sender.done.insert(submit.submit_id, answer.clone());
+        let swallowed = self.swallow.contains(&(self.seen.len() - 1));
+        let mut pushes = Vec::new();
+        for to in submit.to.into_iter().filter(|to| !swallowed && !full.contains(&to.device)) {
+            pushes.push((to.device, Push::Deliver(self.store(user, from, to.device, to.envelope))));
+        }
+        (Ok(answer), pushes)
+    }
+
+    /// Puts an envelope into a mailbox, whoever says it is from whom.
+    pub fn store(
+        &mut self,
+        user: &Username,
+        from: &DeviceId,
+        to: DeviceId,
+        envelope: chat_protocol::message::Envelope,
+    ) -> Deliver {
+        let device = self.devices.get_mut(&to).unwrap();
+        device.last = next_seq(device.last);
+        let deliver = Deliver { mailbox_seq: device.last, from: user.clone(), from_device: *from, envelope };
+        device.mailbox.push(deliver.clone());
+        deliver
+    }
+
+    fn post(
+        &mut self,
+        user: &Username,
+        from: &DeviceId,
+        submit_id: SubmitId,
+        text: String,
+        now: Timestamp,
+    ) -> (Answer, Pushes) {
+        if let Some(answer) = self.devices[from].done.get(&submit_id) {
+            return (Ok(answer.clone()), Vec::new());
+        }
+        let room_seq = self.room.len() as u64 + 1;
+        let post = Post { room_seq, user: user.clone(), at: now, text, submit_id, device: *from };
+        self.room.push(post.clone());
+        let answer = cbor::encode(&RoomPosted { room_seq, at: now });
+        let sender = self.devices.get_mut(from).unwrap();
+        sender.submit_counter = sender.submit_counter.max(submit_id.counter());
+        sender.done.insert(submit_id, answer.clone());
+        (Ok(answer), self.devices.keys().map(|device| (*device, Push::Room(post.clone()))).collect())
+    }
+
+    fn room_page(&self, seq: Option<u64>, max: u64) -> RoomPage {
+        let last = self.room.len() as u64;
+        let from = seq.unwrap_or(last.saturating_sub(max));
+        let posts = self.room.iter().filter(|post| post.room_seq > from).take(max.min(3) as usize).cloned().collect();
+        RoomPage { posts, last, oldest: u64::from(last > 0) }
+    }
+}
+
+/// The sequence inside a signed bundle: field 4 of the object in field 0.
+fn bundle_seq(bundle: &[u8]) -> u64 {
+    let mut outer = minicbor::Decoder::new(bundle);
+    outer.map().unwrap();
+    outer.u64().unwrap();
+    let mut inner = minicbor::Decoder::new(outer.bytes().unwrap());
+    inner.map().unwrap();
+    for _ in 0..4 {
+        inner.skip().unwrap();
+        inner.skip().unwrap();
+    }
+    inner.skip().unwrap();
+    inner.u64().unwrap()
+}

@@ -1,0 +1,225 @@
+//! Whole daemons over sealed stores, against the real server: what the socket offers, end to end.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use chat_protocol::crypto::fernet::FernetKey;
+use chat_protocol::handshake::ServerKey;
+use chat_protocol::invite::Invite;
+use chat_protocol::rpc::types::{
+    AccountRegister, ChatMarkRead, ConnectionState, MessageState, MsgList, MsgSend, MsgStatus, Sent,
+};
+use chat_protocol::rpc::{Event, EventBody, Kind, Secret, Target};
+use chat_server::config::Config;
+use chat_server::serve::{self, Keys};
+use chat_server::store::sqlite::SqliteStore;
+use chatd::api::Api;
+use chatd::daemon::{Daemon, Setup};
+use chatd::dirs::DataDir;
+use chatd::link::Timing;
+use chatd::store::{Store, Unlock};
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+/// A server whose rows outlive it.
+struct House {
+    dir: tempfile::TempDir,
+    address: SocketAddr,
+    running: Option<(CancellationToken, JoinHandle<()>)>,
+}
+
+impl House {
+    async fn open() -> Self {
+        let address = "127.0.0.1:0".parse().unwrap();
+        let mut house = Self { dir: tempfile::tempdir().unwrap(), address, running: None };
+        house.start().await;
+        house
+    }
+
+    async fn start(&mut self) {
+        let (store, _) = SqliteStore::open(&self.dir.path().join("server.db")).unwrap();
+        let listener = TcpListener::bind(self.address).await.unwrap();
+        self.address = listener.local_addr().unwrap();
+        let mut config = Config::default();
+        config.passwords.bcrypt_cost = 4;
+        let keys = Keys { server: ServerKey::from_bytes([1; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) };
+        let shutdown = CancellationToken::new();
+        let running = serve::run(config, Arc::new(store), listener, keys, shutdown.clone());
+        self.running = Some((shutdown, tokio::spawn(async { running.await.unwrap() })));
+    }
+
+    async fn stop(&mut self) {
+        let (shutdown, running) = self.running.take().unwrap();
+        shutdown.cancel();
+        running.await.unwrap();
+    }
+
+    fn invite(&self) -> Secret {
+        let invite = Invite {
+            host: self.address.ip().to_string(),
+            port: self.address.port(),
+            server_key: ServerKey::from_bytes([1; 32]).public(),
+            secret: FernetKey::from_bytes([2; 32]),
+            token: None,
+        };
+        serde_json::from_value(serde_json::Value::String(invite.to_text().to_string())).unwrap()
+    }
+}
+
+/// A daemon and the directory it lives in.
+struct Home {
+    outer: tempfile::TempDir,
+    daemon: Arc<Daemon>,
+}
+
+impl Home {
+    fn new() -> Self {
+        let outer = tempfile::tempdir().unwrap();
+        let daemon = start(&outer.path().join("data"));
+        Self { outer, daemon }
+    }
+
+    async fn registered(house: &House, user: &str) -> Self {
+        let home = Self::new();
+        let params = AccountRegister {
+            invite: Some(house.invite()),
+            server: None,
+            server_key: None,
+            secret_key_file: None,
+            user: user.parse().unwrap(),
+            password: Some(serde_json::from_str("\"correct horse\"").unwrap()),
+            password_file: None,
+        };
+        home.daemon.account_register(params).await.unwrap();
+        home.until(|event| matches!(event, EventBody::SyncDone(_))).await;
+        home
+    }
+
+    /// The process ends and is started again.
+    async fn restart(&mut self) {
+        self.daemon.stop().await;
+        self.daemon = start(&self.outer.path().join("data"));
+    }
+
+    async fn send(&self, to: &str, text: &str, client_id: Option<&str>) -> Sent {
+        let params = MsgSend {
+            to: to.parse().unwrap(),
+            text: text.to_owned(),
+            client_id: client_id.map(str::to_owned),
+            require_online: None,
+        };
+        self.daemon.msg_send(params).await.unwrap()
+    }
+
+    /// Reads the event log from its beginning until something has happened.
+    async fn until(&self, is: impl Fn(&EventBody) -> bool) -> Event {
+        let wait = async {
+            let (mut newest, mut seq) = (self.daemon.newest_event(), 0);
+            loop {
+                for event in self.daemon.events_after(seq, 100).await.unwrap().events {
+                    seq = event.seq.unwrap();
+                    if event.body().is_some_and(|body| is(&body)) {
+                        return event;
+                    }
+                }
+                if *newest.borrow_and_update() <= seq {
+                    newest.changed().await.unwrap();
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it happens within a minute")
+    }
+
+    async fn until_text(&self, text: &str) -> Event {
+        self.until(|event| matches!(event, EventBody::MessageNew(message) if !message.outgoing && message.text == text))
+            .await
+    }
+
+    async fn until_state(&self, sent: &Sent, state: MessageState) {
+        self.until(|event| matches!(event, EventBody::MessageStatus(s) if s.id == sent.id && s.state == state)).await;
+    }
+
+    async fn texts(&self, chat: &str) -> Vec<String> {
+        let to = chat.parse().unwrap();
+        let params = MsgList { to, before: None, after: None, limit: None };
+        let page = self.daemon.msg_list(params).await.unwrap();
+        page.messages.into_iter().map(|message| format!("{}: {}", message.from, message.text)).collect()
+    }
+}
+
+fn start(path: &std::path::Path) -> Arc<Daemon> {
+    let dir = DataDir::open(path).unwrap();
+    let store = Arc::new(Store::open(&dir, &Unlock::KeyFile(dir.file("key"))).unwrap());
+    let timing =
+        Timing { first_wait: Duration::from_millis(5), longest_wait: Duration::from_millis(50), ..Timing::default() };
+    let setup = Setup { profile: "test".into(), dir, socket: PathBuf::from("unused"), import_key: None, timing };
+    Daemon::start(setup, store).unwrap()
+}
+
+#[tokio::test]
+async fn private_and_public_messages_end_to_end() {
+    let house = House::open().await;
+    let (alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+
+    let hello = alice.send("@bob", "hello", None).await;
+    bob.until_text("hello").await;
+    alice.until_state(&hello, MessageState::Delivered).await;
+    bob.send("@alice", "hi", None).await;
+    alice.until_text("hi").await;
+    bob.daemon.chat_mark_read(ChatMarkRead { to: "@alice".parse().unwrap(), up_to: None }).await.unwrap();
+    alice.until_state(&hello, MessageState::Read).await;
+
+    alice.send("room:public", "hello everybody", None).await;
+    bob.until_text("hello everybody").await;
+    assert_eq!(alice.texts("@bob").await, ["alice: hello", "bob: hi"]);
+    assert_eq!(alice.daemon.msg_status(MsgStatus { id: hello.id }).await.unwrap().state, MessageState::Read);
+}
+
+#[tokio::test]
+async fn a_message_survives_restarts_of_everything() {
+    let mut house = House::open().await;
+    let (mut alice, mut bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    house.stop().await;
+
+    let sent = alice.send("@bob", "are you there?", Some("job-1")).await;
+    assert_eq!(sent.state, MessageState::Queued);
+    alice.restart().await;
+    bob.restart().await;
+    let again = alice.send("@bob", "are you there?", Some("job-1")).await;
+    assert!(again.duplicate && again.id == sent.id);
+    house.start().await;
+
+    bob.until_text("are you there?").await;
+    alice.until_state(&sent, MessageState::Delivered).await;
+    assert_eq!(bob.texts("@alice").await, ["alice: are you there?"]);
+}
+
+#[tokio::test]
+async fn a_message_to_nobody_fails_and_the_daemon_says_why() {
+    let house = House::open().await;
+    let alice = Home::registered(&house, "alice").await;
+    let sent = alice.send("@nobody", "hello?", None).await;
+    alice.until_state(&sent, MessageState::Failed).await;
+    let status = alice.daemon.msg_status(MsgStatus { id: sent.id }).await.unwrap();
+    assert_eq!(status.recipients[0].error.as_deref(), Some("not_found"));
+}
+
+#[tokio::test]
+async fn a_daemon_without_account_says_so() {
+    let home = Home::new();
+    let params = MsgSend { to: Target::Room, text: "hello".into(), client_id: None, require_online: None };
+    assert_eq!(home.daemon.msg_send(params).await.unwrap_err().kind, Kind::Unauthenticated);
+    assert_eq!(home.daemon.daemon_health().await.unwrap().connection.state, ConnectionState::Idle);
+}
