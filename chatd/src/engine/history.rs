@@ -258,10 +258,8 @@ pub(crate) fn append(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsE
     });
     chat.last = position;
     chat.archived = false;
-    if message.mine {
-        chat.read_to = position;
-        chat.unread = 0;
-    } else {
+    // answering is not reading: whoever reads says so, and only then the author hears of it
+    if !message.mine {
         chat.unread += 1;
     }
     chat.activity = Counter::Activity.next(turn.rows)?;
