@@ -141,6 +141,20 @@ mod tests {
     }
 
     #[test]
+    fn every_setting_is_in_the_readme() {
+        let readme = include_str!("../../README.md");
+        for section in ["passwords", "connections", "rates", "mailbox", "room", "accounts"] {
+            // the error about an unknown key lists the known ones
+            let words = read("", [], &[format!("{section}.unknown=1")]).unwrap_err().to_string();
+            let keys: Vec<_> = words.split('`').skip(3).step_by(2).collect();
+            assert!(!keys.is_empty(), "{words}");
+            for key in keys {
+                assert!(readme.contains(&format!("| `{section}.{key}` |")), "{section}.{key}");
+            }
+        }
+    }
+
+    #[test]
     fn options_of_the_command_line_are_not_settings() {
         assert!(
             read("", env(&[("CHAT_SERVER_DATA", "/x"), ("CHAT_SERVER_LOG", "debug"), ("PATH", "/bin")]), &[]).is_ok()

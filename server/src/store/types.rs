@@ -1,12 +1,16 @@
-//! The values that go into the store and come out of it.
+//! The values that go into the store and come out of it: here who people are, in [`delivery`] what they say.
+
+mod delivery;
 
 use std::fmt;
-use std::time::Duration;
 
-use chat_protocol::ids::{DeviceId, Fingerprint, Head, HeadHash, KeyHash, SubmitId, Username};
-use chat_protocol::message::client::UserHead;
-use chat_protocol::message::server::Post;
+use chat_protocol::ids::{DeviceId, Fingerprint, Head, HeadHash, Username};
 use chat_protocol::time::Timestamp;
+
+pub use delivery::{
+    Mail, MailboxState, NewBundle, NewPost, Posted, Publication, Retention, SubmitOutcome, SubmitRow, Swept,
+    TakenBundle,
+};
 
 /// A stored password hash, as found: perhaps not a valid one. Never printed.
 #[derive(Clone, PartialEq, Eq)]
@@ -261,169 +265,13 @@ pub enum Waiting {
     Missing,
 }
 
-/// A bundle to publish.
-#[derive(Clone, Debug)]
-pub struct NewBundle {
-    /// Its device.
-    pub device: DeviceId,
-    /// Its sequence.
-    pub seq: u64,
-    /// Signed bundle, as received.
-    pub bundle: Vec<u8>,
-    /// New one-time public keys, with their hashes.
-    pub one_time: Vec<(KeyHash, [u8; 32])>,
-    /// All one-time hashes the bundle lists; keys on the server that are not among them are dropped.
-    pub listed: Vec<KeyHash>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-/// What became of a publication.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Publication {
-    /// It is the device's bundle.
-    Published,
-    /// A bundle with this or a later sequence stands.
-    Stale(u64),
-    /// No such active device.
-    Missing,
-}
-
-/// What a requester gets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TakenBundle {
-    /// Signed bundle.
-    pub bundle: Vec<u8>,
-    /// A one-time public key nobody gets again.
-    pub one_time: Option<[u8; 32]>,
-}
-
-/// A submit to be stored.
-#[derive(Clone, Debug)]
-pub struct SubmitRow {
-    /// Device that submits.
-    pub sender: DeviceId,
-    /// Names the submit for deduplication.
-    pub submit_id: SubmitId,
-    /// Log heads as the sender knows them.
-    pub heads: Vec<UserHead>,
-    /// Devices and their encoded envelopes, each device at most once.
-    pub to: Vec<(DeviceId, Vec<u8>)>,
-    /// Now.
-    pub at: Timestamp,
-}
-
-impl SubmitRow {
-    /// Whether a device is named more than once, which no store takes.
-    #[must_use]
-    pub fn repeats_a_device(&self) -> bool {
-        let named: std::collections::BTreeSet<_> = self.to.iter().map(|(device, _)| device).collect();
-        named.len() != self.to.len()
+    #[test]
+    fn atk_62_password_hashes_do_not_print() {
+        let account = Account { user: "alice".parse().unwrap(), hash: PasswordHash::new("$2b$12$secret".into()) };
+        assert_eq!(format!("{account:?}"), "Account { user: alice, hash: PasswordHash(..) }");
     }
-}
-
-/// What became of a submit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum SubmitOutcome {
-    /// Durable, in these mailboxes under these sequences; the others were full.
-    Stored {
-        /// Mailboxes it went to.
-        placed: Vec<(DeviceId, u64)>,
-        /// Mailboxes that were full.
-        full: Vec<DeviceId>,
-    },
-    /// Stored by an earlier try, with these mailboxes full then.
-    Repeated {
-        /// Mailboxes that were full.
-        full: Vec<DeviceId>,
-    },
-    /// The sender knows outdated heads: these are the true ones. Nothing is stored or remembered.
-    Stale(Vec<UserHead>),
-    /// Every mailbox was full. Nothing is stored or remembered.
-    Full,
-    /// A device is nobody's or not active, the sender's own included. Nothing is stored or remembered.
-    NotFound,
-    /// The row names a device twice or broke a rule of the database. Nothing of it is stored.
-    Failed,
-}
-
-/// One message of a mailbox.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Mail {
-    /// Its sequence.
-    pub seq: u64,
-    /// Account of the device that submitted it.
-    pub from: Username,
-    /// Device that submitted it.
-    pub from_device: DeviceId,
-    /// Encoded envelope, as submitted.
-    pub envelope: Vec<u8>,
-}
-
-/// Where a mailbox stands.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MailboxState {
-    /// Highest acknowledged sequence.
-    pub acked: u64,
-    /// Highest assigned sequence.
-    pub last: u64,
-    /// Messages it holds.
-    pub messages: u64,
-    /// Bytes it holds.
-    pub bytes: u64,
-}
-
-/// Something to say in the room.
-#[derive(Clone, Debug)]
-pub struct NewPost {
-    /// Device that says it.
-    pub device: DeviceId,
-    /// Names the post for deduplication.
-    pub submit_id: SubmitId,
-    /// What is said.
-    pub text: String,
-    /// Now.
-    pub at: Timestamp,
-}
-
-/// What became of a post.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Posted {
-    /// Stored now: to be pushed to everybody.
-    New(Post),
-    /// Stored by an earlier try.
-    Repeated {
-        /// Its sequence.
-        room_seq: u64,
-        /// When it was stored.
-        at: Timestamp,
-    },
-    /// No such active device.
-    Missing,
-}
-
-/// How long things are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Messages nobody acknowledged.
-    pub mailbox: Duration,
-    /// Posts of the public room.
-    pub room: Duration,
-    /// Memory of submits.
-    pub submits: Duration,
-    /// Devices that wait for approval.
-    pub waiting: Duration,
-}
-
-/// What a sweep deleted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Messages.
-    pub mail: u64,
-    /// Posts.
-    pub posts: u64,
-    /// Remembered submits.
-    pub submits: u64,
-    /// Devices that waited in vain.
-    pub devices: u64,
-    /// Invites that were used or ran out.
-    pub invites: u64,
 }

@@ -114,3 +114,60 @@ pub(super) fn apart<T>(db: &Connection, work: impl FnOnce(&Connection) -> Sql<T>
     }
     outcome.map_err(StoreError::from)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A writer on an empty table that may grow to a few pages.
+    fn cramped(dir: &tempfile::TempDir) -> Writer {
+        let db = Connection::open(dir.path().join("x.db")).unwrap();
+        db.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x BLOB NOT NULL); PRAGMA max_page_count = 40")
+            .unwrap();
+        Writer::start(db).unwrap()
+    }
+
+    async fn put(writer: &Writer, bytes: u32) -> Result<()> {
+        writer.write(move |db| db.execute("INSERT INTO t (x) VALUES (zeroblob(?1))", [bytes]).map(drop)).await
+    }
+
+    async fn rows(writer: &Writer) -> i64 {
+        writer.write(|db| db.query_row("SELECT COUNT(*) FROM t", [], |row| row.get(0))).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn full_disk_refuses_loses_nothing_and_recovers() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = cramped(&dir);
+        let mut stored = 0;
+        let refusal = loop {
+            match put(&writer, 20_000).await {
+                Ok(()) => stored += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(matches!(refusal, StoreError::Unavailable(_)), "{refusal:?}");
+        assert!(stored > 0);
+        assert_eq!(rows(&writer).await, stored);
+        writer.write(|db| db.query_row("PRAGMA max_page_count = 1000", [], |_| Ok(()))).await.unwrap();
+        put(&writer, 20_000).await.unwrap();
+        assert_eq!(rows(&writer).await, stored + 1);
+    }
+
+    #[tokio::test]
+    async fn failing_job_disturbs_nobody_in_its_group() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = cramped(&dir);
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let hold = writer.write(move |_| Ok(held.recv().is_ok()));
+        let bad = writer.write(|db| {
+            db.execute("INSERT INTO t (x) VALUES (X'00')", [])?;
+            db.execute("INSERT INTO t (x) VALUES (NULL)", [])
+        });
+        let go = async { release.send(()).unwrap() };
+        let (hold, first, bad, second, ()) = tokio::join!(hold, put(&writer, 1), bad, put(&writer, 1), go);
+        assert!(hold.unwrap() && first.is_ok() && second.is_ok());
+        assert!(matches!(bad, Err(StoreError::Internal(_))), "{bad:?}");
+        assert_eq!(rows(&writer).await, 2, "the bad job left nothing");
+    }
+}
