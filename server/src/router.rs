@@ -131,11 +131,13 @@ impl Router {
 
     /// Tells the watchers who came and went since the last call. Called once a second.
     ///
+    /// Who came and has not said within a whole period that it prefers not to be seen is shown.
     /// A change says how it is now, not what happened: somebody who left and came back within the
     /// second is named as online, which is right for those who saw either.
     pub fn tell_presence(&self) {
         let (changes, watchers) = {
             let mut directory = self.lock();
+            directory.show_undecided();
             let changes = directory.take_changes();
             if changes.is_empty() {
                 return;
@@ -250,7 +252,7 @@ mod tests {
         let router = Router::default();
         let (alice, bob) = (opened(&router, "alice", 1), opened(&router, "bob", 2));
         assert_eq!(router.watch(&alice, true), [["alice".parse().unwrap()]]);
-        assert!(!router.sees(&"bob".parse().unwrap()), "nobody is shown before saying so");
+        assert!(!router.sees(&"bob".parse().unwrap()), "nobody is shown before having had time to say no");
         router.watch(&bob, true);
         router.tell_presence();
         let shown = pushes(&alice).await;
@@ -261,6 +263,22 @@ mod tests {
         let shown = pushes(&alice).await;
         let [Push::Presence(change)] = shown.as_slice() else { panic!("{shown:?}") };
         assert_eq!((change.online.len(), change.offline.as_slice()), (0, ["bob".parse().unwrap()].as_slice()));
+    }
+
+    #[test]
+    fn whoever_says_nothing_is_shown_after_a_whole_period() {
+        let router = Router::default();
+        let (bob, carol) = (opened(&router, "bob", 1), opened(&router, "carol", 2));
+        router.tell_presence();
+        assert!(!router.sees(bob.user()));
+        router.watch(&carol, false);
+        router.tell_presence();
+        assert!(router.sees(bob.user()) && !router.sees(carol.user()));
+        let late = opened(&router, "dave", 3);
+        router.leave(&late);
+        router.tell_presence();
+        router.tell_presence();
+        assert!(!router.sees(late.user()));
     }
 
     #[tokio::test]

@@ -14,6 +14,10 @@ pub(super) struct Directory {
     accounts: BTreeMap<Username, Vec<Arc<Online>>>,
     /// Users whose visibility changed since the watchers were told.
     changed: BTreeSet<Username>,
+    /// Peers that came since the watchers were told, and those that came before that: neither has said
+    /// whether it wants to be seen, as far as this list knows.
+    fresh: Vec<Arc<Online>>,
+    waiting: Vec<Arc<Online>>,
 }
 
 impl Directory {
@@ -25,6 +29,7 @@ impl Directory {
         }
         self.devices.insert(peer.device(), Arc::clone(peer));
         self.accounts.entry(peer.user().clone()).or_default().push(Arc::clone(peer));
+        self.fresh.push(Arc::clone(peer));
         older
     }
 
@@ -47,8 +52,21 @@ impl Directory {
     /// Shows or hides a peer that is still here.
     pub(super) fn show(&mut self, peer: &Arc<Online>, visible: bool) {
         let seen = self.is_visible(peer.user());
-        peer.set_visible(visible);
+        peer.decide(visible);
         self.note(peer.user(), seen);
+    }
+
+    /// Shows those who had a whole period to say that they prefer not to be seen.
+    pub(super) fn show_undecided(&mut self) {
+        let due = std::mem::take(&mut self.waiting);
+        for peer in due.iter().filter(|peer| !peer.has_decided()) {
+            if self.device(peer.device()).is_some_and(|current| Arc::ptr_eq(&current, peer)) {
+                let seen = self.is_visible(peer.user());
+                peer.set_visible(true);
+                self.note(peer.user(), seen);
+            }
+        }
+        self.waiting = std::mem::take(&mut self.fresh);
     }
 
     /// Remembers a user whose visibility differs from `before`.

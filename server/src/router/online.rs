@@ -27,6 +27,8 @@ pub struct Online {
     /// Rows of the mailbox wait to be read from the store.
     due: Notify,
     visible: AtomicBool,
+    /// It said whether it wants to be seen.
+    decided: AtomicBool,
     watching: AtomicBool,
 }
 
@@ -59,6 +61,7 @@ impl Online {
             flow: Mutex::new(Flow::Held { frames: Vec::new(), last: 0 }),
             due: Notify::new(),
             visible: AtomicBool::new(false),
+            decided: AtomicBool::new(false),
             watching: AtomicBool::new(false),
         }
     }
@@ -217,6 +220,15 @@ impl Online {
 
     pub(super) fn set_visible(&self, visible: bool) {
         self.visible.store(visible, Ordering::Relaxed);
+    }
+
+    pub(super) fn decide(&self, visible: bool) {
+        self.decided.store(true, Ordering::Relaxed);
+        self.set_visible(visible);
+    }
+
+    pub(super) fn has_decided(&self) -> bool {
+        self.decided.load(Ordering::Relaxed)
     }
 
     pub(super) fn is_visible(&self) -> bool {

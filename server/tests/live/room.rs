@@ -75,13 +75,14 @@ async fn long_history_comes_in_pages_that_fit_a_record() {
 #[tokio::test]
 async fn presence_is_a_snapshot_and_then_changes() {
     let world = World::new().await;
-    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
     let mut carol = world.join("carol", 2).await;
-    let seen = alice.client.call(&PresenceWatch { visible: true }).await.unwrap();
-    assert_eq!(seen.users, [alice.user.clone()]);
     carol.client.call(&PresenceWatch { visible: false }).await.unwrap();
+    let mut alice = world.join("alice", 0).await;
+    let seen = alice.client.call(&PresenceWatch { visible: true }).await.unwrap();
+    assert_eq!(seen.users, [alice.user.clone()], "carol prefers not to be seen");
+    let mut bob = world.join("bob", 1).await;
     let seen = bob.client.call(&PresenceWatch { visible: true }).await.unwrap();
-    assert_eq!(seen.users, [alice.user.clone(), bob.user.clone()], "carol prefers not to be seen");
+    assert_eq!(seen.users, [alice.user.clone(), bob.user.clone()]);
     let (bob_is, carol_is) = (bob.user.clone(), carol.user.clone());
     let came = |push| match push {
         Push::Presence(change) if change.online.contains(&bob_is) => Some(change),
