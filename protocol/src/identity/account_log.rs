@@ -76,7 +76,7 @@ pub struct Extension {
 impl Extension {
     /// Whether nothing was new.
     #[must_use]
-    pub fn is_empty(&self) -> bool {
+    pub const fn is_empty(&self) -> bool {
         self.added.is_empty() && self.revoked.is_empty()
     }
 }
@@ -154,8 +154,8 @@ impl AccountLog {
         if self.fingerprint != other.fingerprint {
             return Relation::OtherAccount;
         }
-        let mut parting = self.hashes.iter().zip(&other.hashes).zip(&other.entries);
-        if let Some(entry) = parting.find(|((mine, theirs), _)| mine != theirs).map(|(_, entry)| entry) {
+        let mut both = self.hashes.iter().zip(&other.hashes).zip(&other.entries);
+        if let Some((_, entry)) = both.find(|((mine, theirs), _)| mine != theirs) {
             let fork = SignedEntry::read(entry).map(|entry| self.describe_fork(&entry));
             return fork.map_or(Relation::OtherAccount, Relation::Forked);
         }
@@ -386,7 +386,7 @@ impl AccountLog {
     }
 }
 
-/// Whether signatures are verified: always, but for entries that were when they were taken in.
+/// Signatures are verified, but for entries that were when they were taken in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Checks {
     All,

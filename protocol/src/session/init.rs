@@ -16,7 +16,7 @@ use minicbor::{CborLen, Decode, Encode};
 use rand::CryptoRng;
 use thiserror::Error;
 
-use self::schedule::{Publics, Secrets, parties, session_id};
+use self::schedule::{Agreed, Publics, Secrets, parties, session_id};
 use super::bundle::{KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle, one_time_hash};
 use super::ratchet::Session;
 use crate::cbor;
@@ -263,18 +263,24 @@ pub fn initiate<R: CryptoRng + ?Sized>(
     let kem_key = bundle.kem_prekey().1.to_bytes();
     let publics =
         Publics { init: &init, certs: [own.cert, cert], signed_prekey, kem_key: &kem_key, one_time: bundle.one_time() };
-    let agreed = [
-        Some(own.keys.agreement.agree(&signed_prekey)),
-        Some(ephemeral.agree(cert.agreement())),
-        Some(ephemeral.agree(&signed_prekey)),
-        bundle.one_time().map(|one_time| ephemeral.agree(one_time)),
-    ];
+    let agreed = agree_as_initiator(own, cert, bundle, &ephemeral);
     let secrets = Secrets::gather(share, agreed, kem_secret)?;
     let transcript = publics.transcript();
     let session =
         Session::initiator(session_id(&transcript), publics.parties(), secrets.root(&transcript), signed_prekey, rng)
             .map_err(|_| InitError::Key)?;
     Ok(Initiated { session, init: init.bytes })
+}
+
+/// DH1 to DH4.
+fn agree_as_initiator(own: Own<'_>, cert: &DeviceCert, bundle: &VerifiedBundle, ephemeral: &SecretKey) -> [Agreed; 4] {
+    let (_, signed_prekey) = bundle.signed_prekey();
+    [
+        Some(own.keys.agreement.agree(&signed_prekey)),
+        Some(ephemeral.agree(cert.agreement())),
+        Some(ephemeral.agree(&signed_prekey)),
+        bundle.one_time().map(|one_time| ephemeral.agree(one_time)),
+    ]
 }
 
 /// A fresh Fernet key: (its bytes, its 44 characters under the device's `DEK`).

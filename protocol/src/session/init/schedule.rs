@@ -65,7 +65,7 @@ pub(super) fn session_id(transcript: &[u8; 32]) -> SessionId {
 pub(super) struct Secrets(Zeroizing<Vec<u8>>);
 
 /// DH1 to DH4, the last only with a one-time key.
-type Agreed = Option<Result<SecretBytes<32>, LowOrder>>;
+pub(super) type Agreed = Option<Result<SecretBytes<32>, LowOrder>>;
 
 impl Secrets {
     pub(super) fn gather(share: SecretBytes<32>, agreed: [Agreed; 4], kem: SecretBytes<32>) -> Result<Self, InitError> {
