@@ -16,4 +16,5 @@ pub mod link;
 pub mod process;
 pub mod report;
 pub mod rpc;
+pub mod run;
 pub mod store;

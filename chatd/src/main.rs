@@ -1,2 +1,29 @@
-//! Skeleton.
-fn main() {}
+//! `chatd`: reads the command line, runs the daemon, turns the outcome into words and an exit code.
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use chatd::cli::{Cli, Exit};
+use chatd::report::Lines;
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => return usage(&error),
+    };
+    match chatd::run::run(&cli) {
+        Ok(()) => ExitCode::from(Exit::Done as u8),
+        Err(error) => {
+            // when even this cannot be told, the exit code still says it
+            let _ = write!(std::io::stderr().lock(), "{}", Lines(&error));
+            ExitCode::from(error.exit() as u8)
+        }
+    }
+}
+
+/// Help and version are no failure.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Done } as u8)
+}

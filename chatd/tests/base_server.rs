@@ -1,5 +1,6 @@
 //! Account and link against the real server: entering, restarts, cut connections, wrong keys.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,

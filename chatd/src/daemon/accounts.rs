@@ -1,6 +1,7 @@
 //! Entering and leaving the account, and what the loop needs to work for one.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use chat_protocol::crypto::rsa::DecryptionKey;
 use chat_protocol::crypto::secret::SecretBytes;
@@ -42,10 +43,10 @@ pub(super) struct Entry {
 
 impl Entry {
     /// `None` while the account has no link: logged out, or waiting without a log that may be believed.
-    fn of(setup: &Setup, store: &Store, account: &Account, keys: DeviceKeys) -> Option<Self> {
+    fn of(setup: &Setup, store: &Arc<Store>, account: &Account, keys: DeviceKeys) -> Option<Self> {
         let log = account.log.clone().filter(|_| account.standing == Standing::Active)?;
         Some(Self {
-            link: account.link_setup(&keys, setup.timing),
+            link: account::keep_server_keys(account.link_setup(&keys, setup.timing), store),
             server: format!("{}:{}", account.server.host, account.server.port),
             decryption: keys.decryption.clone(),
             rejection: store.rejection_key(),
@@ -80,7 +81,7 @@ impl Entry {
 }
 
 /// The account kept in the store, ready to be worked for.
-pub(super) fn stored(setup: &Setup, store: &Store) -> Result<Option<Entry>, RpcError> {
+pub(super) fn stored(setup: &Setup, store: &Arc<Store>) -> Result<Option<Entry>, RpcError> {
     let account = store.transaction(|rows| Account::load(rows)).map_err(|error| errors::rows(&error))?;
     let Some(account) = account.filter(|account| account.standing == Standing::Active) else { return Ok(None) };
     let keys = KeyRing::new(store, &setup.dir, &account.user)
@@ -92,7 +93,7 @@ pub(super) fn stored(setup: &Setup, store: &Store) -> Result<Option<Entry>, RpcE
 impl Daemon {
     fn desk(&self) -> Desk {
         Desk {
-            store: std::sync::Arc::clone(&self.store),
+            store: Arc::clone(&self.store),
             dir: self.setup.dir.clone(),
             import_key: self.setup.import_key.clone(),
             timing: self.setup.timing,

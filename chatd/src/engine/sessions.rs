@@ -31,6 +31,8 @@ use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Pause before a device's bundle is asked for again.
 const BUNDLE_PAUSE: Duration = Duration::from_secs(60);
+/// The first wait for a device that has no bundle yet; doubled up to the one above.
+const FIRST_BUNDLE_PAUSE: Duration = Duration::from_secs(1);
 /// Clocks further apart than this do not judge whether a bundle has expired.
 const CLOCK_SKEW_MS: u64 = 60 * 60 * 1000;
 
@@ -160,11 +162,12 @@ pub(crate) fn bundle(
     let bundle = match answer {
         Ok(bundle) => bundle,
         Err(refusal) => {
-            let pause = refusal.retry_after_ms.map_or(BUNDLE_PAUSE, Duration::from_millis);
+            let pause = refusal.retry_after_ms.map_or_else(|| no_bundle(turn, device), Duration::from_millis);
             turn.pause(Subject::Bundle(*device), pause);
             return Ok(());
         }
     };
+    turn.live.bundleless.remove(device);
     let resetting = turn.live.resetting.remove(device);
     let known = standings(turn.rows, device)?;
     if !resetting && known.sending().is_some_and(|standing| !standing.renewal_due(turn.now)) {
@@ -179,6 +182,13 @@ pub(crate) fn bundle(
             Ok(())
         }
     }
+}
+
+/// A device that has just enrolled publishes within a moment, another one perhaps never.
+fn no_bundle(turn: &mut Turn<'_>, device: &DeviceId) -> Duration {
+    let times = turn.live.bundleless.entry(*device).or_default();
+    *times = times.saturating_add(1);
+    BUNDLE_PAUSE.min(FIRST_BUNDLE_PAUSE * 2u32.saturating_pow(*times - 1))
 }
 
 /// Verifies a bundle and starts a session from it.

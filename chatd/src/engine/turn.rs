@@ -38,6 +38,8 @@ pub(crate) struct Live {
     pub(crate) resetting: BTreeSet<DeviceId>,
     /// What must not be asked again before a time.
     pub(crate) pause: BTreeMap<Subject, Timestamp>,
+    /// How often in a row a device had no bundle to give.
+    pub(crate) bundleless: BTreeMap<DeviceId, u32>,
     /// Times at which new INITs of a device were opened, for the rate limit.
     pub(crate) inits: BTreeMap<DeviceId, Vec<Timestamp>>,
     /// When a receipt last went to a device.
