@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod attacks;
 mod chaos;
 mod messages;
 mod room;

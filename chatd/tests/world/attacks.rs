@@ -1,0 +1,252 @@
+//! A server that lies, repeats, withholds and swaps: see ATTACKS in the project's design.
+
+use std::time::Duration;
+
+use chat_protocol::fixtures::first_device;
+use chat_protocol::message::Envelope;
+use chat_protocol::message::client::Submit;
+use chat_protocol::rpc::EventBody;
+use chat_protocol::rpc::types::MessageState;
+use chatd::engine::commands::{self, To};
+use chatd::engine::{EngineError, peers};
+
+use crate::world::World;
+
+/// Alice and bob, each with a message of the other.
+fn acquainted() -> (World, usize, usize) {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "hello");
+    world.settle();
+    world.send(bob, alice, "hi");
+    world.settle();
+    (world, alice, bob)
+}
+
+/// What `from` submitted for `to`, as the server saw it.
+fn envelopes(world: &World, from: usize, to: usize) -> Vec<Envelope> {
+    let (from, to) = (world.nodes[from].device, world.nodes[to].device);
+    let of = |submit: &Submit| submit.to.iter().find(|addressed| addressed.device == to).cloned();
+    world
+        .server
+        .seen
+        .iter()
+        .filter(|(device, _)| *device == from)
+        .filter_map(|(_, submit)| of(submit))
+        .map(|to| to.envelope)
+        .collect()
+}
+
+fn undecryptable(world: &World, who: usize) -> usize {
+    world.count_events(who, |body| matches!(body, EventBody::MessageUndecryptable(_)))
+}
+
+/// Puts another account in the place of `name`: new keys, new genesis.
+fn swap_identity(world: &mut World, name: &str, keys: usize) {
+    let user = name.parse().unwrap();
+    let other = first_device(&user, keys, world.now);
+    let entries = other.log.entries_from(0).map(<[u8]>::to_vec).collect();
+    world.server.enrol(&user, other.cert.id(), entries, other.log.head());
+}
+
+#[test]
+fn atk_35_a_replayed_init_gives_no_second_session_and_no_second_message() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "once");
+    world.settle();
+    let init = envelopes(&world, alice, bob).into_iter().find(|envelope| envelope.init.is_some()).unwrap();
+    world.deliver(alice, bob, init.clone());
+    world.settle();
+    world.crash(bob);
+    world.settle();
+    world.deliver(alice, bob, init.clone());
+    world.advance(Duration::from_secs(25 * 60 * 60));
+    world.deliver(alice, bob, Envelope { sid: chat_protocol::ids::SessionId::new([7; 16]), ..init });
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: once"]);
+}
+
+#[test]
+fn atk_40_own_messages_and_those_for_others_do_not_open() {
+    let (mut world, alice, bob) = acquainted();
+    let carol = world.user("carol");
+    world.settle();
+    let sent = envelopes(&world, alice, bob).pop().unwrap();
+    world.deliver(alice, alice, sent.clone());
+    world.deliver(alice, carol, sent);
+    world.settle();
+    assert_eq!(world.inbox(alice), ["bob: hi"]);
+    assert!(world.inbox(carol).is_empty());
+    assert_eq!(undecryptable(&world, alice), 1);
+    world.send(bob, alice, "still here");
+    world.settle();
+    assert_eq!(world.inbox(alice), ["bob: hi", "bob: still here"]);
+}
+
+#[test]
+fn atk_41_a_changed_header_does_not_open_and_harms_nothing() {
+    let (mut world, alice, bob) = acquainted();
+    world.send(alice, bob, "one");
+    world.settle();
+    let mut changed = envelopes(&world, alice, bob).pop().unwrap();
+    changed.header.0[39] ^= 1;
+    world.deliver(alice, bob, changed);
+    world.settle();
+    world.send(alice, bob, "two");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: one", "alice: two"]);
+    assert_eq!(undecryptable(&world, bob), 1);
+}
+
+#[test]
+fn atk_42_an_old_message_is_shown_once() {
+    let (mut world, alice, bob) = acquainted();
+    world.send(alice, bob, "again?");
+    world.settle();
+    let old = envelopes(&world, alice, bob).pop().unwrap();
+    world.deliver(alice, bob, old.clone());
+    for i in 0..5 {
+        world.send(bob, alice, &i.to_string());
+        world.send(alice, bob, &i.to_string());
+        world.settle();
+    }
+    world.crash(bob);
+    world.settle();
+    world.deliver(alice, bob, old);
+    world.settle();
+    let inbox = world.inbox(bob);
+    assert_eq!(inbox.iter().filter(|line| *line == "alice: again?").count(), 1);
+}
+
+#[test]
+fn atk_43_messages_in_random_order_are_shown_in_the_right_one() {
+    let (mut world, alice, bob) = acquainted();
+    world.go_offline(bob);
+    for i in 0..60 {
+        world.send(alice, bob, &i.to_string());
+    }
+    world.settle();
+    let mut held = world.take_mailbox(bob);
+    let device = world.nodes[bob].device;
+    world.server.devices.get_mut(&device).unwrap().last -= held.len() as u64;
+    world.come_online(bob);
+    world.settle();
+    while !held.is_empty() {
+        let at = world.below(held.len());
+        let deliver = held.swap_remove(at);
+        world.deliver(alice, bob, deliver.envelope);
+    }
+    world.settle();
+    let expected: Vec<_> =
+        std::iter::once("alice: hello".to_owned()).chain((0..60).map(|i| format!("alice: {i}"))).collect();
+    assert_eq!(world.inbox(bob), expected);
+}
+
+#[test]
+fn atk_45_a_message_that_was_dropped_is_missing_and_its_author_knows() {
+    let (mut world, alice, bob) = acquainted();
+    world.go_offline(bob);
+    let sent: Vec<_> = (0..5).map(|i| world.send(alice, bob, &i.to_string())).collect();
+    world.settle();
+    let mut held = world.take_mailbox(bob);
+    let device = world.nodes[bob].device;
+    world.server.devices.get_mut(&device).unwrap().last -= held.len() as u64;
+    let late = held.remove(2);
+    held.pop();
+    world.come_online(bob);
+    world.settle();
+    for deliver in held {
+        world.deliver(alice, bob, deliver.envelope);
+    }
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: 0", "alice: 1"]);
+
+    world.advance(Duration::from_secs(61));
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: 0", "alice: 1", "alice: 3"]);
+    assert_eq!(world.count_events(bob, |body| matches!(body, EventBody::MessageMissing(m) if m.count == 1)), 1);
+    assert_eq!(world.state(alice, sent[2]), MessageState::NotReceived);
+    assert_eq!(world.state(alice, sent[3]), MessageState::Delivered);
+    assert_eq!(world.state(alice, sent[4]), MessageState::Accepted);
+
+    world.deliver(alice, bob, late.envelope);
+    world.settle();
+    let chat = world.chat(bob, "@alice");
+    let latecomer = chat.iter().find(|message| message.text == "2").unwrap();
+    assert!(latecomer.late);
+    assert_eq!(world.state(alice, sent[2]), MessageState::Delivered);
+}
+
+#[test]
+fn atk_26_nothing_leaves_for_a_changed_identity_until_it_is_accepted() {
+    let (mut world, alice, _) = acquainted();
+    swap_identity(&mut world, "bob", 5);
+    let before = world.server.seen.len();
+    let waiting = world.try_send(alice, To::User("bob".parse().unwrap()), "secret", None).unwrap();
+    world.advance(Duration::from_secs(120));
+    let refused = world.try_send(alice, To::User("bob".parse().unwrap()), "more", None);
+    assert!(matches!(refused, Err(EngineError::IdentityChanged(_))));
+    assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::IdentityChanged(_))), 1);
+    // what did leave was sealed for the pinned device, refused, and stored by nobody
+    let pinned = world.nodes[1].device;
+    assert!(world.server.seen[before..].iter().all(|(_, submit)| submit.to.iter().all(|to| to.device == pinned)));
+    assert_eq!(world.state(alice, waiting.message.id), MessageState::Queued);
+}
+
+#[test]
+fn atk_27_what_was_written_before_is_never_sealed_for_another_identity() {
+    let (mut world, alice, _) = acquainted();
+    swap_identity(&mut world, "bob", 5);
+    let waiting = world.try_send(alice, To::User("bob".parse().unwrap()), "secret", None).unwrap();
+    world.advance(Duration::from_secs(120));
+    let user = "bob".parse().unwrap();
+    let rival = peers::get(&world.nodes[alice].rows, &user).unwrap().unwrap().rival.unwrap();
+    let (fingerprint, head) = (rival.log.fingerprint(), rival.log.head());
+    world.command(alice, |turn| commands::accept(turn, &user, &fingerprint, &head)).unwrap();
+    world.advance(Duration::from_secs(120));
+    assert_eq!(world.state(alice, waiting.message.id), MessageState::Failed);
+    let other = world.server.accounts[&user].devices[0];
+    assert!(world.server.seen.iter().all(|(_, submit)| submit.to.iter().all(|to| to.device != other)));
+}
+
+#[test]
+fn accepting_names_exactly_what_was_shown() {
+    let (mut world, alice, _) = acquainted();
+    let user = "bob".parse().unwrap();
+    let pinned = peers::get(&world.nodes[alice].rows, &user).unwrap().unwrap().pinned;
+    swap_identity(&mut world, "bob", 5);
+    world.try_send(alice, To::User("bob".parse().unwrap()), "secret", None).unwrap();
+    world.advance(Duration::from_secs(120));
+    let other = chat_protocol::ids::Fingerprint::new([9; 32]);
+    let head = pinned.log.head();
+    let wrong = world.command(alice, |turn| commands::accept(turn, &user, &other, &head));
+    assert!(matches!(wrong, Err(EngineError::Conflict)));
+    world.command(alice, |turn| commands::accept(turn, &user, &pinned.log.fingerprint(), &head)).unwrap();
+    assert!(world.try_send(alice, To::User("bob".parse().unwrap()), "again", None).is_ok());
+}
+
+#[test]
+fn atk_36_a_flood_of_inits_is_acknowledged_and_opened_at_its_pace() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "real");
+    world.settle();
+    let init = envelopes(&world, alice, bob).into_iter().find(|envelope| envelope.init.is_some()).unwrap();
+    for n in 0..100_u8 {
+        let mut garbage = init.clone();
+        let bytes = &mut garbage.init.as_mut().unwrap().0;
+        let last = bytes.len() - 1;
+        bytes[last] ^= n.wrapping_add(1);
+        garbage.sid = chat_protocol::ids::SessionId::new([n; 16]);
+        world.deliver(alice, bob, garbage);
+    }
+    world.settle();
+    let device = world.nodes[bob].device;
+    assert_eq!(world.server.devices[&device].acked, world.server.devices[&device].last);
+    world.send(alice, bob, "after");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: real", "alice: after"]);
+}
