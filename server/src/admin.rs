@@ -5,6 +5,7 @@
 
 mod home;
 mod init;
+mod mailboxes;
 mod run;
 mod users;
 
@@ -49,7 +50,7 @@ fn explain(error: &clap::Error) -> ExitCode {
 }
 
 fn perform(cli: Cli) -> Done {
-    start_log(&cli.place.log)?;
+    start_log(cli.place.log.as_deref().unwrap_or_else(|| usual_log(&cli.command)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, "cannot start the runtime").because(error))?;
     let home = Home::new(cli.place)?;
@@ -59,9 +60,18 @@ fn perform(cli: Cli) -> Done {
             Command::Run { listen } => run::run(&home, listen).await,
             Command::Invite { public } => init::invite(&home, public).await,
             Command::User(command) => users::user(&home, command).await,
+            Command::Mailbox(command) => mailboxes::mailbox(&home, command).await,
             Command::Migrate => run::migrate(&home).await,
         }
     })
+}
+
+/// A server tells what it does; a command that ends tells only what is wrong.
+const fn usual_log(command: &Command) -> &'static str {
+    match command {
+        Command::Run { .. } => "info",
+        _ => "warn",
+    }
 }
 
 /// Logs go to standard error.

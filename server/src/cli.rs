@@ -42,9 +42,9 @@ pub struct Place {
     /// Print data as JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// What to log, as in `debug` or `chat_server=debug,warn`
-    #[arg(long, env = "CHAT_SERVER_LOG", value_name = "FILTER", default_value = "info", global = true)]
-    pub log: String,
+    /// What to log, as in `debug` or `chat_server=debug,warn` [default: `info` for run, else `warn`]
+    #[arg(long, env = "CHAT_SERVER_LOG", value_name = "FILTER", global = true)]
+    pub log: Option<String>,
 }
 
 /// The commands.
@@ -74,8 +74,22 @@ pub enum Command {
     /// Look after accounts
     #[command(subcommand)]
     User(User),
+    /// Look into mailboxes
+    #[command(subcommand)]
+    Mailbox(Mailbox),
     /// Bring the database schema up to date, as `run` does by itself
     Migrate,
+}
+
+/// What can be seen of mailboxes.
+#[derive(Debug, Subcommand)]
+pub enum Mailbox {
+    /// Show what waits for a user: everything the server knows of it, which is not what it says
+    Peek {
+        /// Account
+        #[arg(long, value_name = "NAME")]
+        user: String,
+    },
 }
 
 /// What can be done with accounts.

@@ -98,11 +98,11 @@ async fn rename(store: &SharedStore, from: &str, to: &str) -> Done {
     }
 }
 
-fn parse(name: &str) -> Result<Username, Failure> {
+pub(super) fn parse(name: &str) -> Result<Username, Failure> {
     name.parse().map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", name.escape_debug())))
 }
 
-fn unknown(name: &str) -> Failure {
+pub(super) fn unknown(name: &str) -> Failure {
     Failure::new(Exit::Data, format!("there is no account {}", name.escape_debug()))
         .hint("names are listed by `chat-server user list`, which also says which ones collide")
 }

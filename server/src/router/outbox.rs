@@ -3,7 +3,7 @@
 //! Its full case: whoever reads slower than it is written to loses the connection, and nothing
 //! else. Messages are safe, because they are in the mailbox until acknowledged; a room post is in the
 //! room's history. So one slow reader costs the server at most this queue and nobody any delay.
-//! Deliveries from the mailbox use only half the queue ([`Outbox::offer`]) and wait for room
+//! Deliveries from the mailbox use only half the queue ([`Outbox::has_room`]) and wait for room
 //! instead, so that a long backlog never disconnects a healthy reader.
 
 use std::collections::VecDeque;

@@ -1,0 +1,17 @@
+//! Stories over real processes: what people see, from the command line to the disk.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "a story that cannot go on says why by panicking"
+)]
+
+mod crashes;
+mod databases;
+mod examples;
+mod refusals;
+mod secrets;
+mod talks;
