@@ -67,30 +67,30 @@ fn changes() -> EventsSubscribe {
 /// Waits until the message is as far as wanted, or will never be.
 async fn arrival(client: &Client, mut events: Events, id: MessageId, wait: Wait) -> Result<MessageState, Failure> {
     // With a known `--id` it may be there already.
-    let mut state = client.call(&MsgStatus { id }).await?.state;
+    let status = client.call(&MsgStatus { id }).await?;
+    let (mut state, mut why) = (status.state, status.recipients.into_iter().find_map(|recipient| recipient.error));
     loop {
-        if let Some(outcome) = outcome(state, wait) {
+        if let Some(outcome) = outcome(state, wait, why.as_deref()) {
             return outcome;
         }
         let event = events.next().await?.ok_or(Failure::Lost)?;
         if let Some(EventBody::MessageStatus(changed)) = event.body()
             && changed.id == id
         {
-            state = changed.state;
+            (state, why) = (changed.state, changed.error);
         }
     }
 }
 
 /// Whether a message in `state` need not be waited for any longer.
-fn outcome(state: MessageState, wait: Wait) -> Option<Result<MessageState, Failure>> {
+fn outcome(state: MessageState, wait: Wait, why: Option<&str>) -> Option<Result<MessageState, Failure>> {
     let far = match state {
         MessageState::Queued => 0,
         MessageState::Accepted => 1,
         MessageState::Delivered => 2,
         MessageState::Read => 3,
         MessageState::NotReceived | MessageState::Failed | MessageState::Cancelled => {
-            let message = format!("the message was {}", word(&state));
-            return Some(Err(Failure::Refused(RpcError::new(Kind::ServerRejected, message))));
+            return Some(Err(Failure::Refused(given_up(state, why))));
         }
     };
     let wanted = match wait {
@@ -99,6 +99,16 @@ fn outcome(state: MessageState, wait: Wait) -> Option<Result<MessageState, Failu
         Wait::Read => 3,
     };
     (far >= wanted).then_some(Ok(state))
+}
+
+/// The reason is the kind of failure, if the daemon knows one.
+fn given_up(state: MessageState, why: Option<&str>) -> RpcError {
+    let kind = why.and_then(Kind::from_wire).unwrap_or(Kind::ServerRejected);
+    let message = match kind {
+        Kind::NotFound => "there is no such user".to_owned(),
+        _ => format!("the message was {}", word(&state)),
+    };
+    RpcError::new(kind, message)
 }
 
 fn too_late(wait: Wait) -> Failure {
