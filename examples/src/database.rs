@@ -50,12 +50,6 @@ impl Database {
         format!("mysql://root@localhost/chat?socket={}", self.text("sock"))
     }
 
-    /// Path of its socket.
-    #[must_use]
-    pub fn socket(&self) -> PathBuf {
-        self.file("sock")
-    }
-
     /// Asks it, and returns the rows as lines with tabs between the columns.
     ///
     /// # Panics
@@ -64,13 +58,13 @@ impl Database {
     pub fn query(&self, statement: &str) -> String {
         let mut command = Command::new("mariadb");
         command.args(["--no-defaults", "--batch", "--skip-column-names", "--user=root"]);
-        command.arg("--socket").arg(self.socket()).args(["--execute", statement, "chat"]);
+        command.arg(format!("--socket={}", self.text("sock"))).args(["--execute", statement, "chat"]);
         Process::run("mariadb", command, "").success()
     }
 
     fn run(&mut self, more: &[&str]) {
         let mut command = self.command("mariadbd");
-        command.arg("--socket").arg(self.socket()).args(["--skip-networking", "--skip-log-bin"]);
+        command.arg(format!("--socket={}", self.text("sock"))).args(["--skip-networking", "--skip-log-bin"]);
         command.args(["--innodb-buffer-pool-size=64M", "--performance-schema=off"]).args(more);
         let process = Process::start("mariadbd", command);
         process.line("that it is ready", |line| line.contains("ready for connections").then_some(()));
@@ -83,7 +77,7 @@ impl Database {
             ["/usr/sbin", "/usr/bin", "/usr/local/sbin", "/usr/local/bin"].map(|dir| PathBuf::from(dir).join(name));
         let program = there.into_iter().find(|path| path.is_file());
         let mut command = Command::new(program.unwrap_or_else(|| panic!("{name} is missing: run `make test-setup`")));
-        command.arg("--no-defaults").arg("--datadir").arg(self.file("data"));
+        command.arg("--no-defaults").arg(format!("--datadir={}", self.text("data")));
         if rustix::process::geteuid().is_root() {
             command.arg("--user=root");
         }

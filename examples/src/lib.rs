@@ -26,7 +26,7 @@ pub mod stage;
 use std::time::Duration;
 
 /// Longest wait for anything. Far above what a slow machine under load needs.
-pub const DEADLINE: Duration = Duration::from_secs(90);
+pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub use database::Database;
 pub use person::Person;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::binaries;
 use crate::process::{Outcome, Process};
 use crate::socket::{Refused, Socket};
+use crate::{DEADLINE, binaries};
 
 /// A person: name, password, data directory, and a daemon that may run.
 pub struct Person {
@@ -121,18 +122,14 @@ impl Person {
         Process::run(&format!("chatctl {}", words.join(" ")), self.chatctl(words), input)
     }
 
-    /// Registers, logs in or resets through the command line, with the invite in a file and the password from
-    /// standard input.
+    /// Registers, logs in or resets through the command line, with invite and password on its standard input.
     #[must_use]
     pub fn enter(&self, verb: &str, invite: &str) -> Outcome {
-        let file = self.home.join("invite");
-        std::fs::write(&file, invite).expect("the home can be written");
-        let file = file.to_str().expect("temporary paths are text").to_owned();
-        let mut words = vec![verb, &self.name, "--invite-file", &file, "--password-stdin"];
+        let mut words = vec![verb, &self.name, "--invite-stdin", "--password-stdin"];
         if verb == "reset" {
             words.extend(["--confirm", &self.name]);
         }
-        self.ctl_with(&words, &format!("{}\n", self.password))
+        self.ctl_with(&words, &format!("{invite}\n{}\n", self.password))
     }
 
     /// Calls a method of the daemon.
@@ -160,17 +157,18 @@ impl Person {
         if let Some(event) = self.events.iter().find(|event| found(event)) {
             return event.clone();
         }
+        let until = Instant::now() + DEADLINE;
         loop {
-            let event = self.next_event(awaited);
+            let event = self.next_event(awaited, until);
             if found(&event) {
                 return event;
             }
         }
     }
 
-    fn next_event(&mut self, awaited: &str) -> Value {
+    fn next_event(&mut self, awaited: &str, until: Instant) -> Value {
         let awaited = format!("{}: {awaited}", self.name);
-        let event = self.socket.as_mut().expect("the daemon runs").event(&awaited);
+        let event = self.socket.as_mut().expect("the daemon runs").event(&awaited, until);
         if event.get("seq").is_some() {
             self.events.push(event.clone());
         }
@@ -205,7 +203,8 @@ impl Person {
             return;
         }
         let is_it = |event: &Value| event["type"] == "connection" && event["data"]["state"] == state;
-        while !is_it(&self.next_event(&format!("the connection to be {state}"))) {}
+        let until = Instant::now() + DEADLINE;
+        while !is_it(&self.next_event(&format!("the connection to be {state}"), until)) {}
     }
 
     /// The texts of a chat, in its order, each with its author: `alice: hi`.

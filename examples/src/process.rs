@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
@@ -47,6 +47,29 @@ struct Ears {
     more: Condvar,
 }
 
+impl Ears {
+    /// A story that panics while it listens still has to tell what it heard.
+    fn lock(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until `done` makes something of what was heard; `None` when both outputs ended or time is up.
+    fn wait<T>(&self, done: impl Fn(&Heard) -> Option<T>) -> Option<T> {
+        let until = Instant::now() + DEADLINE;
+        let mut heard = self.lock();
+        loop {
+            if let Some(found) = done(&heard) {
+                return Some(found);
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if heard.open == 0 || left.is_zero() {
+                return None;
+            }
+            heard = self.more.wait_timeout(heard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
 /// A running program. Killed when dropped.
 pub struct Process {
     name: String,
@@ -85,22 +108,14 @@ impl Process {
     /// # Panics
     /// If the program ends or the deadline passes without one.
     pub fn line<T>(&self, what: &str, find: impl Fn(&str) -> Option<T>) -> T {
-        let until = Instant::now() + DEADLINE;
-        let mut heard = self.ears.heard.lock().expect("no reader panicked");
-        loop {
-            if let Some(found) = heard.out.iter().chain(&heard.err).find_map(|line| find(line)) {
-                return found;
-            }
-            let left = until.saturating_duration_since(Instant::now());
-            assert!(heard.open > 0 && !left.is_zero(), "{} never said {what}:\n{}", self.name, tell(&heard));
-            heard = self.ears.more.wait_timeout(heard, left).expect("no reader panicked").0;
-        }
+        let found = self.ears.wait(|heard| heard.out.iter().chain(&heard.err).find_map(|line| find(line)));
+        found.unwrap_or_else(|| panic!("{} never said {what}:\n{}", self.name, self.said()))
     }
 
     /// Everything it said so far, on both outputs.
     #[must_use]
     pub fn said(&self) -> String {
-        tell(&self.ears.heard.lock().expect("no reader panicked"))
+        tell(&self.ears.lock())
     }
 
     /// Its process id.
@@ -131,15 +146,8 @@ impl Process {
     /// If it does not end before the deadline.
     pub fn finish(mut self) -> Outcome {
         drop(self.child.stdin.take());
-        let until = Instant::now() + DEADLINE;
-        let mut heard = self.ears.heard.lock().expect("no reader panicked");
-        while heard.open > 0 {
-            let left = until.saturating_duration_since(Instant::now());
-            assert!(!left.is_zero(), "{} does not end:\n{}", self.name, tell(&heard));
-            heard = self.ears.more.wait_timeout(heard, left).expect("no reader panicked").0;
-        }
-        let (stdout, stderr) = (text(&heard.out), text(&heard.err));
-        drop(heard);
+        let ended = self.ears.wait(|heard| (heard.open == 0).then(|| (text(&heard.out), text(&heard.err))));
+        let (stdout, stderr) = ended.unwrap_or_else(|| panic!("{} does not end:\n{}", self.name, self.said()));
         let status: ExitStatus = self.child.wait().expect("a child can be waited for");
         Outcome { code: status.code(), stdout, stderr }
     }
@@ -172,11 +180,11 @@ fn listen(ears: &Arc<Ears>, from: impl Read + Send + 'static, which: fn(&mut Hea
         let mut line = Vec::new();
         while lines.read_until(b'\n', &mut line).is_ok_and(|bytes| bytes > 0) {
             let said = String::from_utf8_lossy(&line).trim_end_matches('\n').to_owned();
-            which(&mut ears.heard.lock().expect("no listener panicked")).push(said);
+            which(&mut ears.lock()).push(said);
             ears.more.notify_all();
             line.clear();
         }
-        ears.heard.lock().expect("no listener panicked").open -= 1;
+        ears.lock().open -= 1;
         ears.more.notify_all();
     });
 }

@@ -44,14 +44,7 @@ impl Server {
     /// # Panics
     /// If it does not.
     pub fn start(&mut self) {
-        let mut command = self.command("run");
-        command.arg("--listen").arg(self.address.as_deref().unwrap_or("127.0.0.1:0"));
-        if let Some(url) = &self.database {
-            command.arg("--database").arg(url);
-        }
-        for setting in &self.settings {
-            command.arg("--set").arg(setting);
-        }
+        let command = self.command(&["run", "--listen", self.address.as_deref().unwrap_or("127.0.0.1:0")]);
         let process = Process::start("chat-server", command);
         let address = process.line("where it listens", |line| line.strip_prefix("listening on ").map(str::to_owned));
         self.address = Some(address);
@@ -100,17 +93,14 @@ impl Server {
         self.process.as_ref().expect("running").id()
     }
 
-    /// The invite, with the port that was chosen.
+    /// An invite, with the port that was chosen.
     ///
     /// # Panics
     /// If the server refuses.
     #[must_use]
     pub fn invite(&self) -> String {
-        let mut command = self.command("invite");
-        command.env("CHAT_SERVER_PUBLIC", self.address());
-        let printed = Process::run("chat-server invite", command, "").success();
-        let invite = printed.split_whitespace().find(|word| word.starts_with("chat://"));
-        invite.unwrap_or_else(|| panic!("no invite in: {printed}")).to_owned()
+        let printed = self.admin(&["invite", "--public", self.address()]).success();
+        printed.trim().to_owned()
     }
 
     /// Runs one of its administration commands.
@@ -122,12 +112,7 @@ impl Server {
     /// The same, with standard input.
     #[must_use]
     pub fn admin_with(&self, words: &[&str], input: &str) -> Outcome {
-        let mut command = binaries::program("chat-server", &self.home);
-        command.args(words).arg("--data").arg(self.data());
-        if let (Some(url), false) = (&self.database, words == ["init"]) {
-            command.arg("--database").arg(url);
-        }
-        Process::run(&words.join(" "), command, input)
+        Process::run(&words.join(" "), self.command(words), input)
     }
 
     /// Its data directory.
@@ -136,9 +121,15 @@ impl Server {
         self.home.join("data")
     }
 
-    fn command(&self, verb: &str) -> Command {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = binaries::program("chat-server", &self.home);
-        command.arg(verb).arg("--data").arg(self.data());
+        command.args(words).arg("--data").arg(self.data());
+        for setting in &self.settings {
+            command.arg("--set").arg(setting);
+        }
+        if let Some(url) = &self.database {
+            command.arg("--database").arg(url);
+        }
         command
     }
 }

@@ -64,8 +64,9 @@ impl Socket {
         self.calls += 1;
         let request = json!({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params});
         writeln!(self.writer, "{request}").unwrap_or_else(|error| panic!("{method}: {error}"));
+        let until = Instant::now() + DEADLINE;
         loop {
-            let line = self.next(method);
+            let line = self.next(method, until);
             if line.get("id") == Some(&json!(self.calls)) {
                 return answer(line);
             }
@@ -76,10 +77,10 @@ impl Socket {
     /// The next event, in the order of the daemon.
     ///
     /// # Panics
-    /// If the connection ends or the deadline passes.
-    pub fn event(&mut self, awaited: &str) -> Value {
+    /// If the connection ends or `until` passes: heartbeats are events too, and are no reason to wait on.
+    pub fn event(&mut self, awaited: &str, until: Instant) -> Value {
         while self.events.is_empty() {
-            let line = self.next(awaited);
+            let line = self.next(awaited, until);
             self.keep(line);
         }
         self.events.pop_front().expect("just filled")
@@ -90,8 +91,7 @@ impl Socket {
         self.events.push_back(line["params"]["result"].clone());
     }
 
-    fn next(&self, awaited: &str) -> Value {
-        let until = Instant::now() + DEADLINE;
+    fn next(&self, awaited: &str, until: Instant) -> Value {
         let left = until.saturating_duration_since(Instant::now());
         self.lines.recv_timeout(left).unwrap_or_else(|error| panic!("waiting for {awaited}: {error}"))
     }
