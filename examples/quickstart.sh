@@ -85,7 +85,7 @@ for name in alice bob; do
   printf 'the password %s chose\n' "$name" >"$place/$name.password"
   as "$name" register "$name" --invite-file "$place/invite" --password-file "$place/$name.password"
 done
-until [ "$(CHATD_DATA_DIR="$place/alice" chatctl who | wc -l)" -ge 2 ]; do sleep 0.1; done
+until [ "$(CHATD_DATA_DIR="$place/alice" chatctl who 2>/dev/null | wc -l)" -ge 2 ]; do sleep 0.1; done
 as alice who
 
 headline '3. The public room, which the server can read'
