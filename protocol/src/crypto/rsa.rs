@@ -1,7 +1,7 @@
 //! The only door to the `rsa` crate: signatures (PSS) and key transport (OAEP), both over SHA-256.
 //!
 //! A key has one purpose, so signing and decrypting keys are different types. Nothing is signed or
-//! verified without a [`Context`], and nothing enters but keys that passed the rules of [`import`].
+//! verified without a [`Context`], and nothing enters but keys that passed the rules of `import`.
 
 mod import;
 

@@ -99,7 +99,8 @@ call! {
 call! {
     /// Makes this device known: with a genesis entry when it is the account's first one. On
     /// `ready` the connection is logged in. Errors: `denied` for an unknown user or a wrong password
-    /// alike, `busy`, `rate_limited`, `exists` (genesis lost the race: log in, wait for approval).
+    /// alike, `busy`, `rate_limited` (also when too many devices wait). A genesis that lost the race is
+    /// answered like a further device: it waits for approval.
     Enrol = 2 -> Enrolled {
         /// Account.
         #[n(0)] pub user: Username,
