@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chat_protocol::crypto::rsa::DecryptionKey;
 use chat_protocol::crypto::secret::SecretBytes;
 use chat_protocol::identity::device::DeviceKeys;
-use chat_protocol::message::client::Password;
+use chat_protocol::message::client::{ChangePassword, Password};
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountState, AccountStatusAnswer,
     ConnectionState, Done, Door, Entered, EnteredState, PasswordFrom, ResetAnswer, ResetProgress,
@@ -134,8 +134,15 @@ impl Daemon {
 
     pub(super) async fn password(&self, params: AccountPassword) -> Answer<Done> {
         let (old, new) = (checked(params.old.expose(), "old")?, checked(params.new.expose(), "new")?);
-        account::change_password(&self.desk(), old, new).await?;
-        Ok(Done {})
+        if self.connection().state != ConnectionState::Online {
+            account::change_password(&self.desk(), old, new).await?;
+            return Ok(Done {});
+        }
+        // over the connection there is: the server ends it when the device logs in on a second one
+        match self.ask(&ChangePassword { old, new }).await {
+            Err(error) if error.kind == Kind::BadCredentials => Err(AccountError::BadCredentials.into()),
+            answer => answer.map(|_| Done {}),
+        }
     }
 
     pub(super) async fn logout(&self, params: AccountLogout) -> Answer<Done> {
