@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use chat_protocol::cbor;
 use chat_protocol::ids::Username;
-use chat_protocol::message::client::MailboxAck;
-use chat_protocol::message::server::{LoggedIn, Push, Refusal};
+use chat_protocol::message::client::{MailboxAck, PresenceWatch};
+use chat_protocol::message::server::{LoggedIn, PresenceList, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::rpc::types::ConnectionState;
 use minicbor::Decode;
@@ -32,6 +32,8 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
     turn.live.pause.clear();
     sessions::check_rollback(turn, logged_in)?;
     prekeys::online(turn, logged_in)?;
+    // changes are pushed only to those who asked once
+    turn.ask(Asked::Presence, &PresenceWatch { visible: true });
     let me = peers::own(turn)?;
     if logged_in.head != me.pinned.log.head() {
         peers::fetch(turn, &me.user)?;
@@ -65,6 +67,11 @@ pub(crate) fn answered(turn: &mut Turn<'_>, id: u64, result: Result<Vec<u8>, Ref
         Asked::Publish(seq) => prekeys::published(turn, seq, result.map(|_| ())),
         Asked::OneTime => prekeys::left(turn, read(result)),
         Asked::Room => room::page(turn, read(result)),
+        Asked::Presence => match read(result) {
+            Ok(PresenceList { users }) => presence(turn, users, Vec::new()),
+            // the next connection asks again, and so does whoever wants the list
+            Err(_) => Ok(()),
+        },
     }
 }
 

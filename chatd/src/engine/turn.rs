@@ -88,6 +88,8 @@ pub(crate) enum Asked {
     OneTime,
     /// Posts of the public room.
     Room,
+    /// Who is online, now and from now on.
+    Presence,
 }
 
 /// Something that is paused after it failed.

@@ -26,6 +26,18 @@ fn three_talk_in_public_and_see_who_is_there() {
 }
 
 #[test]
+fn a_listener_learns_who_comes_and_goes_without_asking() {
+    let stage = Stage::open();
+    let mut alice = stage.member("alice");
+    let mut bob = stage.member("bob");
+    let names =
+        |event: &serde_json::Value, who: &str| event["type"] == "presence" && event["data"][who] == json!(["bob"]);
+    alice.event("bob coming online", |event| names(event, "online"));
+    bob.kill();
+    alice.event("bob going offline", |event| names(event, "offline"));
+}
+
+#[test]
 fn a_private_chat_goes_both_ways_whoever_begins() {
     let stage = Stage::open();
     for (first, second) in [("alice", "bob"), ("dora", "carl")] {
