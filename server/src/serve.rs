@@ -213,8 +213,11 @@ async fn keep_house(shared: Arc<Shared>) {
     }
 }
 
+/// Shortest period of a background job: a setting of 0 means often, not a loop that eats a processor.
+const SHORTEST_PERIOD: std::time::Duration = std::time::Duration::from_millis(20);
+
 fn every(period: std::time::Duration) -> tokio::time::Interval {
-    let mut ticks = interval(period.max(std::time::Duration::from_millis(1)));
+    let mut ticks = interval(period.max(SHORTEST_PERIOD));
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
 }
