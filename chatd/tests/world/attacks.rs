@@ -125,7 +125,7 @@ fn atk_42_an_old_message_is_shown_once() {
 fn atk_43_messages_in_random_order_are_shown_in_the_right_one() {
     let (mut world, alice, bob) = acquainted();
     world.go_offline(bob);
-    for i in 0..60 {
+    for i in 0..500 {
         world.send(alice, bob, &i.to_string());
     }
     world.settle();
@@ -141,7 +141,7 @@ fn atk_43_messages_in_random_order_are_shown_in_the_right_one() {
     }
     world.settle();
     let expected: Vec<_> =
-        std::iter::once("alice: hello".to_owned()).chain((0..60).map(|i| format!("alice: {i}"))).collect();
+        std::iter::once("alice: hello".to_owned()).chain((0..500).map(|i| format!("alice: {i}"))).collect();
     assert_eq!(world.inbox(bob), expected);
 }
 
