@@ -16,7 +16,7 @@ mod content;
 pub mod events;
 pub mod history;
 mod inbox;
-mod link;
+pub mod link;
 mod order;
 pub mod outbox;
 pub mod peers;

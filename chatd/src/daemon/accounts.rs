@@ -19,7 +19,7 @@ use super::{Daemon, Order, Setup, ended, errors};
 use crate::account::{self, Access, Account, AccountError, Desk, Entered as Came, ResetOutcome, Standing};
 use crate::api::Answer;
 use crate::dirs;
-use crate::engine::{Local, peers};
+use crate::engine::{Local, link, peers};
 use crate::keys::KeyRing;
 use crate::link::LinkSetup;
 use crate::store::Store;
@@ -171,7 +171,7 @@ impl Daemon {
                 device_id: Some(account.device()),
                 fingerprint: account.log.as_ref().map(|log| log.fingerprint()),
                 user: Some(account.user),
-                reset_at_ms: None,
+                reset_at_ms: link::reset_at(rows).map_err(|error| errors::rows(&error))?,
             })
         })
         .await

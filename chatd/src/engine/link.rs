@@ -8,11 +8,13 @@ use chat_protocol::message::client::{MailboxAck, PresenceWatch};
 use chat_protocol::message::server::{LoggedIn, PresenceList, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::rpc::types::ConnectionState;
+use chat_protocol::time::Timestamp;
 use minicbor::Decode;
 
 use super::state::Counter;
 use super::turn::{Asked, Link, Turn};
 use super::{Action, EngineError, events, inbox, order, outbox, peers, prekeys, room, sessions};
+use crate::store::{Rows, RowsError};
 
 /// A difference of the clocks that is worth a word.
 const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
@@ -38,9 +40,7 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
     if logged_in.head != me.pinned.log.head() {
         peers::fetch(turn, &me.user)?;
     }
-    if let Some(at) = logged_in.reset_pending {
-        events::reset_pending(turn, Some(at.as_millis()))?;
-    }
+    reset_waits(turn, logged_in.reset_pending)?;
     if offset_ms.unsigned_abs() > u64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(u64::MAX) {
         events::clock_skew(turn, offset_ms)?;
     }
@@ -87,7 +87,7 @@ pub(crate) fn pushed(turn: &mut Turn<'_>, push: Push) -> Result<(), EngineError>
         Push::Deliver(deliver) => inbox::delivered(turn, deliver),
         Push::Room(post) => room::pushed(turn, post),
         Push::Presence(change) => presence(turn, change.online, change.offline),
-        Push::Reset(notice) => Ok(events::reset_pending(turn, notice.at.map(|at| at.as_millis()))?),
+        Push::Reset(notice) => reset_waits(turn, notice.at),
         Push::LogGrew(grown) => {
             peers::refresh(turn, &[chat_protocol::message::client::UserHead { user: grown.user, head: grown.head }])
                 .map(|_| ())
@@ -99,6 +99,24 @@ pub(crate) fn pushed(turn: &mut Turn<'_>, push: Push) -> Result<(), EngineError>
             Ok(())
         }
     }
+}
+
+/// A reset of the own account waits, or no longer does: told once, however often the server says it.
+fn reset_waits(turn: &mut Turn<'_>, at: Option<Timestamp>) -> Result<(), EngineError> {
+    let at = at.map_or(0, Timestamp::as_millis);
+    if Counter::Reset.get(turn.rows)? == at {
+        return Ok(());
+    }
+    Counter::Reset.set(turn.rows, at)?;
+    Ok(events::reset_pending(turn, (at > 0).then_some(at))?)
+}
+
+/// When a reset of the own account happens, in milliseconds; `None` while none waits.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn reset_at(rows: &dyn Rows) -> Result<Option<u64>, RowsError> {
+    Ok(Some(Counter::Reset.get(rows)?).filter(|at| *at > 0))
 }
 
 fn presence(turn: &mut Turn<'_>, online: Vec<Username>, offline: Vec<Username>) -> Result<(), EngineError> {

@@ -54,6 +54,8 @@ pub(crate) enum Counter {
     Bundle,
     /// Own messages that were given up.
     Failed,
+    /// When a reset of the account happens, in milliseconds; 0 while none waits.
+    Reset,
 }
 
 impl Counter {
@@ -69,6 +71,7 @@ impl Counter {
             Self::Epoch => b"epoch",
             Self::Bundle => b"bundle",
             Self::Failed => b"failed",
+            Self::Reset => b"reset",
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use chat_stories::{Process, Stage};
+use chat_stories::{Person, Process, Stage};
 use serde_json::json;
 
 #[test]
@@ -115,6 +115,23 @@ fn who_lost_the_data_directory_resets_and_peers_are_warned() {
     let refused = alice.ctl(&["send", "@bob", "am I in?"]);
     assert_eq!(refused.code, Some(77), "{}", refused.stderr);
     bob.send("room:public", "the old identity stands");
+}
+
+#[test]
+fn a_reset_that_waits_is_shown_and_can_be_cancelled() {
+    let stage = Stage::open();
+    let mut alice = stage.member("alice");
+    let mut thief = Person::new("alice", &stage.room("thief"));
+    thief.start();
+    let asked = thief.enter("reset", &stage.server.invite()).success();
+    assert!(asked.starts_with("a device of the account was seen lately"), "{asked}");
+    let warned = alice.event("the warning", |event| event["type"] == "account.reset_pending");
+    let status = alice.call("account.status", json!({})).unwrap();
+    assert_eq!(status["reset_at_ms"], warned["data"]["at_ms"], "{status}");
+    let _ = alice.ctl(&["reset", "--cancel"]).success();
+    alice.event("the all-clear", |event| event["type"] == "account.reset_cancelled");
+    let status = alice.call("account.status", json!({})).unwrap();
+    assert!(status["reset_at_ms"].is_null(), "{status}");
 }
 
 #[test]
