@@ -86,6 +86,9 @@ pub const MAX_CONTENT_BYTES: usize = 64 * 1024;
 pub const MAX_TEXT_BYTES: usize = 60 * 1024;
 /// Longest text in the public room: it is copied to everybody.
 pub const MAX_ROOM_TEXT_BYTES: usize = 8 * 1024;
+/// Highest number or epoch a content may carry: what every JSON reader holds exactly, and far from where adding one
+/// would overflow.
+pub const MAX_SENDER_SEQ: u64 = (1 << 53) - 1;
 /// Most acknowledgements one content carries.
 pub const MAX_ACKS: usize = 16;
 /// Most given-up sequence numbers one acknowledgement names.

@@ -75,7 +75,7 @@ pub(crate) fn pushed(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError>
     if let Some(link) = &mut turn.live.link {
         link.room_last = link.room_last.max(post.room_seq);
     }
-    if cursor_known(turn)? && post.room_seq == Counter::Room.get(turn.rows)? + 1 {
+    if cursor_known(turn)? && Some(post.room_seq) == Counter::Room.get(turn.rows)?.checked_add(1) {
         take(turn, post)?;
     }
     Ok(())

@@ -91,7 +91,8 @@ impl Counter {
 
     /// Adds one and returns the result.
     pub(crate) fn next(self, rows: &mut dyn Rows) -> Result<u64, RowsError> {
-        let value = self.get(rows)? + 1;
+        // some are raised to what the server says, which may be anything
+        let value = self.get(rows)?.saturating_add(1);
         self.set(rows, value)?;
         Ok(value)
     }

@@ -16,7 +16,7 @@ use thiserror::Error;
 pub use self::body::{Body, Delete, Edit, LogEntries, Reaction, Receipt, Reply, Text, Unsupported, kind};
 pub use self::padding::{pad, padded_len, unpad};
 use crate::ids::{DeviceId, Head, MessageId, Username};
-use crate::limits::{MAX_ACKS, MAX_GIVEN_UP};
+use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_SENDER_SEQ};
 use crate::time::Timestamp;
 
 /// Why a content is not one.
@@ -84,6 +84,13 @@ pub struct Ack {
     pub given_up: Vec<u64>,
 }
 
+impl Ack {
+    /// Whether its counts and numbers are within the limits.
+    fn is_possible(&self) -> bool {
+        self.given_up.len() <= MAX_GIVEN_UP && self.epoch <= MAX_SENDER_SEQ && self.below <= MAX_SENDER_SEQ + 1
+    }
+}
+
 /// One end-to-end message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Content {
@@ -140,8 +147,9 @@ impl Content {
 
     /// The rules beyond shape, for writer and reader alike.
     fn check(&self) -> Result<(), ContentError> {
-        let acks_fit = self.acks.len() <= MAX_ACKS && self.acks.iter().all(|ack| ack.given_up.len() <= MAX_GIVEN_UP);
-        if !acks_fit || self.sender_seq.is_some() != self.body.is_message() {
+        let acks_fit = self.acks.len() <= MAX_ACKS && self.acks.iter().all(Ack::is_possible);
+        let numbered = self.sender_seq.is_none_or(|seq| seq.epoch.max(seq.n) <= MAX_SENDER_SEQ);
+        if !acks_fit || !numbered || self.sender_seq.is_some() != self.body.is_message() {
             return Err(ContentError::Malformed);
         }
         self.body.check()

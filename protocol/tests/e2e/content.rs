@@ -2,7 +2,7 @@
 
 use crate::common::{AT, session_pair};
 use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId};
-use chat_protocol::limits::{MAX_ACKS, MAX_TEXT_BYTES};
+use chat_protocol::limits::{MAX_ACKS, MAX_SENDER_SEQ, MAX_TEXT_BYTES};
 use chat_protocol::session::content::{
     Ack, Body, Content, ContentError, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply,
     SenderSeq, Text, Unsupported, kind, pad, unpad,
@@ -113,6 +113,23 @@ fn atk_53_counts_beyond_the_limits_are_malformed() {
     assert_eq!(given_up.encode(), Err(ContentError::Malformed));
     let read = (0..17).map(ack).collect();
     assert_eq!(content(Body::Receipt(Receipt { read })).encode(), Err(ContentError::Malformed));
+}
+
+#[test]
+fn atk_53_numbers_at_the_end_of_their_range_are_malformed() {
+    let numbered = |epoch, n| {
+        let mut text = content(Body::text("hi".into()));
+        text.sender_seq = Some(SenderSeq { epoch, n });
+        text.encode().map(drop)
+    };
+    assert_eq!(numbered(MAX_SENDER_SEQ, MAX_SENDER_SEQ), Ok(()));
+    assert_eq!(numbered(1, MAX_SENDER_SEQ + 1), Err(ContentError::Malformed));
+    assert_eq!(numbered(u64::MAX, 1), Err(ContentError::Malformed));
+    let read = vec![Ack { below: u64::MAX, ..ack(1) }];
+    assert_eq!(content(Body::Receipt(Receipt { read: read.clone() })).encode(), Err(ContentError::Malformed));
+    let mut acked = content(Body::text("hi".into()));
+    acked.acks = read;
+    assert_eq!(acked.encode(), Err(ContentError::Malformed));
 }
 
 #[test]

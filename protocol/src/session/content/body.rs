@@ -5,7 +5,7 @@ use minicbor::{CborLen, Decode, Encode};
 use super::{Ack, ContentError};
 use crate::cbor;
 use crate::ids::{MessageId, Username};
-use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_LOG_ENTRIES, MAX_TEXT_BYTES};
+use crate::limits::{MAX_ACKS, MAX_LOG_ENTRIES, MAX_TEXT_BYTES};
 use crate::message::Blob;
 
 /// Numbers of the types: assigned once, never reused. Below 128 messages, from 128 on control.
@@ -225,8 +225,8 @@ impl Body {
             }
             Self::Reaction(reaction) => within(reaction.emoji.len() <= MAX_REACTION_BYTES, ContentError::Malformed),
             Self::Receipt(receipt) => {
-                let counts = |ack: &Ack| ack.given_up.len() <= MAX_GIVEN_UP;
-                within(receipt.read.len() <= MAX_ACKS && receipt.read.iter().all(counts), ContentError::Malformed)
+                let possible = receipt.read.len() <= MAX_ACKS && receipt.read.iter().all(Ack::is_possible);
+                within(possible, ContentError::Malformed)
             }
             Self::LogEntries(log) => within(log.entries.len() <= MAX_LOG_ENTRIES, ContentError::Malformed),
             Self::Delete(_) | Self::Heartbeat | Self::Reset | Self::Unsupported(_) => Ok(()),
