@@ -188,7 +188,25 @@ impl Engine {
     /// Needed when a transaction was not committed. The connection must be closed with it, since
     /// answers to its requests mean nothing any more.
     pub fn forget(&mut self) {
-        self.live = Live::default();
+        self.live = Live { last_id: self.live.last_id, ..Live::default() };
+    }
+
+    /// Goes past a delivery that could not be handled: it is told, and not asked for again.
+    ///
+    /// To be called when [`Self::handle`] failed with anything but rows that cannot be written, since the next
+    /// acknowledgement covers the delivery too.
+    ///
+    /// # Errors
+    /// As [`Self::handle`].
+    pub fn give_up(
+        &mut self,
+        rows: &mut dyn Rows,
+        from: &Username,
+        mailbox_seq: u64,
+        now: Timestamp,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Vec<Action>, EngineError> {
+        self.turn(rows, now, rng, |turn| inbox::given_up(turn, from, mailbox_seq)).map(|((), actions)| actions)
     }
 
     /// Handles one input. An error means that the rows it changed must not be committed.
@@ -216,9 +234,14 @@ impl Engine {
         rng: &mut dyn CryptoRng,
         step: impl FnOnce(&mut Turn<'_>) -> Result<T, EngineError>,
     ) -> Result<(T, Vec<Action>), EngineError> {
+        let last_id = self.live.last_id;
         let mut turn = Turn { rows, now, rng, me: &self.me, live: &mut self.live, actions: Vec::new() };
-        let outcome = step(&mut turn)?;
-        Ok((outcome, turn.actions))
+        let outcome = step(&mut turn).map(|outcome| (outcome, turn.actions));
+        if let (Err(_), Some(link)) = (&outcome, &mut self.live.link) {
+            // what it asked goes with it
+            link.asked.retain(|id, _| *id <= last_id);
+        }
+        outcome
     }
 
     /// Sends, acknowledges and sweeps whatever is due: to be called once after each batch of inputs,

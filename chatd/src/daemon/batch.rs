@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use chat_protocol::message::server::Push;
 use chat_protocol::time::Timestamp;
 use rand::CryptoRng;
 use tokio::sync::oneshot;
@@ -171,11 +172,20 @@ fn one(
 ) -> Result<Vec<Action>, RowsError> {
     let outcome = match event {
         Event::Input(input) => {
+            let delivered = match &input {
+                Input::Push(Push::Deliver(deliver)) => Some((deliver.from.clone(), deliver.mailbox_seq)),
+                _ => None,
+            };
             let outcome = rows.attempt(|rows| engine.handle(rows, input, now, rng));
             if let Err(error) = &outcome {
                 tracing::error!(%error, "an input had no effect");
             }
-            outcome
+            match (outcome, delivered) {
+                (Err(error), Some((from, seq))) if !matches!(error, EngineError::Rows(_)) => {
+                    rows.attempt(|rows| engine.give_up(rows, &from, seq, now, rng))
+                }
+                (outcome, _) => outcome,
+            }
         }
         Event::Command(mut command) => {
             let outcome = rows.attempt(|rows| command.run(Running { engine, rows, now, rng }));

@@ -94,6 +94,13 @@ pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), Eng
     take(turn, raw)
 }
 
+/// A delivery that could not be handled for a reason of this side.
+pub(crate) fn given_up(turn: &mut Turn<'_>, from: &Username, mailbox_seq: u64) -> Result<(), EngineError> {
+    let known = Counter::Mailbox.get(turn.rows)?;
+    Counter::Mailbox.set(turn.rows, known.max(mailbox_seq))?;
+    Ok(events::undecryptable(turn, from, "could not be handled")?)
+}
+
 fn take(turn: &mut Turn<'_>, raw: Raw) -> Result<(), EngineError> {
     let sid = raw.envelope.sid;
     if raw.device == turn.me.device {

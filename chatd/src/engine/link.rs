@@ -23,7 +23,6 @@ const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) -> Result<(), EngineError> {
     turn.live.link = Some(Link {
         offset_ms,
-        next_id: 1,
         asked: std::collections::BTreeMap::new(),
         acked: logged_in.mailbox_acked,
         drained: None,

@@ -352,28 +352,35 @@ fn waiting(turn: &Turn<'_>, to: &Username) -> Result<Vec<Item>, RowsError> {
 pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
     let Some(flight) = load::<Flight>(turn.rows, flight_place(&id))? else { return Ok(()) };
     match answer {
-        Ok(payload) => accepted(turn, flight, &payload),
+        Ok(payload) => match full(&flight, &payload) {
+            Some(full) => accepted(turn, flight, &full),
+            None => refused(turn, flight, &Refusal::new(Code::Internal)),
+        },
         Err(refusal) => refused(turn, flight, &refusal),
     }
 }
 
-fn accepted(turn: &mut Turn<'_>, flight: Flight, payload: &[u8]) -> Result<(), EngineError> {
+/// The devices that had no room; `None` if this is no answer to such a request.
+fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
+    match flight.cargo {
+        Cargo::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
+        Cargo::Message(_) | Cargo::Receipt(..) => cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full),
+    }
+}
+
+fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), EngineError> {
     turn.rows.delete(flight_place(&flight.submit_id))?;
     match &flight.cargo {
-        Cargo::Post(id) => {
-            let posted: Option<RoomPosted> = cbor::decode(payload).ok();
-            super::room::posted(turn, id, posted.as_ref())?;
-        }
+        Cargo::Post(id) => super::room::posted(turn, id)?,
         Cargo::Message(item) => {
             history::advance(turn, &item.id, State::Accepted)?;
         }
         Cargo::Receipt(..) => {}
     }
-    let full = cbor::decode::<Accepted>(payload).map(|accepted| accepted.full).unwrap_or_default();
-    if full.is_empty() || flight.number != Submit::TYPE {
+    if full.is_empty() {
         return Ok(());
     }
-    Ok(retry_full(turn, flight, &full)?)
+    Ok(retry_full(turn, flight, full)?)
 }
 
 /// The same envelopes for the devices that had no room, under a new id.

@@ -8,7 +8,7 @@ use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::MAX_ROOM_PAGE;
 use chat_protocol::message::client::RoomSince;
-use chat_protocol::message::server::{Post, Refusal, RoomPage, RoomPosted};
+use chat_protocol::message::server::{Post, Refusal, RoomPage};
 
 use super::EngineError;
 use super::history::{self, Kind, Message, ROOM, State};
@@ -135,6 +135,6 @@ pub(crate) fn say(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsErro
 }
 
 /// The server has stored an own post.
-pub(crate) fn posted(turn: &mut Turn<'_>, id: &MessageId, _: Option<&RoomPosted>) -> Result<(), RowsError> {
+pub(crate) fn posted(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), RowsError> {
     history::advance(turn, id, State::Accepted)
 }

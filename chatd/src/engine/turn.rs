@@ -28,6 +28,9 @@ pub struct Turn<'a> {
 #[derive(Debug, Default)]
 pub(crate) struct Live {
     pub(crate) link: Option<Link>,
+    /// The id of the last request. It goes on over connections: an answer that a new connection gives to a
+    /// request meant for the one before must not be taken for another's.
+    pub(crate) last_id: u64,
     /// Pages of account logs that are being read: first sequence and what came so far.
     pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
     /// Inbox rows whose RSA share is being opened.
@@ -53,8 +56,6 @@ pub(crate) struct Live {
 pub(crate) struct Link {
     /// Server clock minus local clock, in milliseconds.
     pub(crate) offset_ms: i64,
-    /// The id of the next request.
-    pub(crate) next_id: u64,
     /// Requests that wait for an answer.
     pub(crate) asked: BTreeMap<u64, Asked>,
     /// Mailbox sequence acknowledged on this connection.
@@ -119,8 +120,8 @@ impl Turn<'_> {
         if link.asked.values().any(|known| *known == asked) {
             return false;
         }
-        let id = link.next_id;
-        link.next_id += 1;
+        self.live.last_id += 1;
+        let id = self.live.last_id;
         link.asked.insert(id, asked);
         self.actions.push(Action::Request { id, number, payload: payload() });
         true

@@ -52,6 +52,22 @@ fn message_written_offline_leaves_when_the_link_comes() {
     assert_eq!(world.inbox(bob), ["alice: later"]);
 }
 
+/// An answer to what the connection before was asked must find nobody waiting under its number.
+#[test]
+fn a_new_connection_never_reuses_the_number_of_a_request() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    for i in 0..3 {
+        world.send(alice, bob, &i.to_string());
+        world.cut(alice);
+        world.settle();
+    }
+    let asked = &world.nodes[alice].asked;
+    assert!(asked.len() > 6 && asked.is_sorted_by(|before, after| before < after), "{asked:?}");
+    assert_eq!(world.inbox(bob), ["alice: 0", "alice: 1", "alice: 2"]);
+}
+
 #[test]
 fn what_is_read_is_told() {
     let mut world = World::new();

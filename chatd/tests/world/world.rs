@@ -47,6 +47,8 @@ pub struct Node {
     pub device: DeviceId,
     pub rows: MemoryRows,
     pub engine: Engine,
+    /// Ids of all requests since the process began.
+    pub asked: Vec<u64>,
     local: Local,
     wire: Option<Wire>,
     wants_online: bool,
@@ -104,6 +106,7 @@ impl World {
             device,
             rows: MemoryRows::new(),
             engine: Engine::new(local.clone()),
+            asked: Vec::new(),
             local,
             wire: None,
             wants_online: true,
@@ -137,6 +140,7 @@ impl World {
         node.wire = None;
         node.shares.clear();
         node.engine = Engine::new(node.local.clone());
+        node.asked.clear();
     }
 
     /// Runs a command of the local socket, as the daemon would.
@@ -195,6 +199,7 @@ impl World {
         for action in actions {
             match action {
                 Action::Request { id, number, payload } => {
+                    node.asked.push(id);
                     if let Some(wire) = &mut node.wire {
                         wire.up.push_back((id, number, payload));
                     }
