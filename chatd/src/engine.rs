@@ -24,6 +24,7 @@ mod prekeys;
 mod receipts;
 mod room;
 pub mod sessions;
+pub mod settings;
 mod state;
 mod turn;
 pub mod view;

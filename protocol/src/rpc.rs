@@ -15,7 +15,7 @@ pub mod types;
 mod values;
 
 pub use errors::{Kind, RpcError};
-pub use events::{Event, EventBody};
+pub use events::{Event, EventBody, Notified};
 pub use secret::Secret;
 pub use target::{ChatId, Target};
 

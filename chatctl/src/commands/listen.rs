@@ -14,10 +14,10 @@ const HEADER: &str = "Listening. What is said in room:public can be read by the 
 /// `chatctl listen`
 pub(super) async fn run(listen: Listen, session: &mut Session) -> Result<(), Failure> {
     let wanted = EventsSubscribe {
-        from: Some(listen.since),
         types: (!listen.types.is_empty()).then_some(listen.types),
         chats: (!listen.chats.is_empty()).then(|| listen.chats.iter().map(ChatId::from).collect()),
         include_self: Some(listen.own),
+        ..EventsSubscribe::everything(listen.since)
     };
     let mut events = session.client().await?.events(wanted).await?;
     session.out.talk(HEADER);
@@ -81,7 +81,12 @@ fn notice(body: &EventBody) -> Option<String> {
         },
         EventBody::DaemonStopping(_) => "chatd is stopping".to_owned(),
         EventBody::Gap(gap) => format!("events {} to {} are no longer kept", gap.from, gap.to),
+        EventBody::MessageOverdue(late) => format!("message {} is not delivered yet", late.id.to_uuid()),
         EventBody::MessageNew(_)
+        | EventBody::MessageEdited(_)
+        | EventBody::MessageDeleted(_)
+        | EventBody::MessageReaction(_)
+        | EventBody::ContactUpdated(_)
         | EventBody::MessageStatus(_)
         | EventBody::ChatRead(_)
         | EventBody::ChatUpdated(_)

@@ -16,10 +16,9 @@ use crate::output::{escape, word};
 /// `chatctl send TARGET TEXT`
 pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure> {
     let params = MsgSend {
-        text: text(send.text)?,
-        to: send.to,
         client_id: send.id,
         require_online: send.require_online.then_some(true),
+        ..MsgSend::text(send.to, text(send.text)?)
     };
     let client = session.client().await?;
     // Before the message is sent, so that nothing that happens to it is missed.

@@ -48,6 +48,7 @@ impl Api for Daemon {
             ready: connection.state == ConnectionState::Online,
             connection,
             outbox,
+            consumers: Vec::new(),
             store: StoreHealth { bytes: self.store.bytes(), locked: false },
         })
     }

@@ -31,6 +31,13 @@ pub fn message(message: &Message) -> Option<types::Message> {
         state: state(message.state),
         late: message.late,
         client_id: message.client_id.clone(),
+        reply_to: message.reply_to,
+        mentions: Vec::new(),
+        edited_ms: None,
+        deleted: false,
+        reactions: Vec::new(),
+        expires_ms: None,
+        at_ms: None,
     })
 }
 
@@ -73,6 +80,9 @@ pub fn chat(rows: &dyn Rows, id: &str, known: Option<&Chat>) -> Result<Option<ty
         last: newest.first().and_then(|(_, newest)| message(newest)),
         peer,
         identity,
+        muted_until_ms: None,
+        ttl_s: None,
+        archived: false,
     }))
 }
 

@@ -84,7 +84,7 @@ fn end(why: End) -> SubscriptionCloseResponse {
 async fn begin(api: &dyn Api, asked: EventsSubscribe) -> Answer<(u64, Filter)> {
     let newest = *api.newest_event().borrow();
     let cursor = match asked.from.unwrap_or(Since::Word(SinceWord::Now)) {
-        Since::Word(SinceWord::Now) => newest,
+        Since::Word(SinceWord::Now | SinceWord::Acked) => newest,
         Since::Word(SinceWord::Start) => api.events_after(0, 1).await?.oldest_seq.saturating_sub(1),
         Since::After(seq) if seq <= newest => seq,
         Since::After(_) => {

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::target::ChatId;
-use super::types::{Chat, ConnectionState, LogHead, Message, MessageState};
+use super::types::{Chat, ConnectionState, Contact, LogHead, Message, MessageState};
 use crate::ids::{Fingerprint, MessageId, Username};
 
 /// One event: `{seq?, time_ms, type, chat?, replayed, data}`.
@@ -30,6 +30,16 @@ pub struct Event {
     pub replayed: bool,
     /// What its type carries: see [`EventBody`].
     pub data: Value,
+}
+
+/// `params` of a notification `event`: an [`Event`] and the subscription it belongs to, in one object.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Notified {
+    /// Which, as [`super::types::Subscribed`] named it.
+    pub subscription: String,
+    /// What happened.
+    #[serde(flatten)]
+    pub event: Event,
 }
 
 /// Type name, variant and data of every event.
@@ -64,6 +74,14 @@ bodies! {
     MessageNew("message.new", Message);
     /// A sent message moved on.
     MessageStatus("message.status", StatusChanged);
+    /// A message has another text.
+    MessageEdited("message.edited", Message);
+    /// A message was deleted, by its author, here, or because its time was over.
+    MessageDeleted("message.deleted", Deleted);
+    /// Somebody reacted to a message, or took that back.
+    MessageReaction("message.reaction", Reacted);
+    /// A message was not delivered in the time its sender named.
+    MessageOverdue("message.overdue", StatusChanged);
     /// Messages of a peer were lost for good.
     MessageMissing("message.missing", Missing);
     /// A message does not open.
@@ -76,6 +94,8 @@ bodies! {
     ChatRead("chat.read", ReadUpTo);
     /// A chat is new or changed.
     ChatUpdated("chat.updated", Chat);
+    /// What is noted about a user, or how it shows itself, changed.
+    ContactUpdated("contact.updated", Contact);
     /// A peer's identity is not the one known.
     IdentityChanged("identity.changed", IdentityChange);
     /// A peer's account log came in two versions; both are kept as evidence.
@@ -124,6 +144,23 @@ data! {
         /// Why it failed.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
+    }
+    /// A message is gone.
+    Deleted {
+        /// Which.
+        pub id: MessageId,
+        /// `author`, `here` or `expired`.
+        pub why: String,
+    }
+    /// A reaction.
+    Reacted {
+        /// To which message.
+        pub id: MessageId,
+        /// Whose.
+        pub user: Username,
+        /// What; absent when it was taken back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub emoji: Option<String>,
     }
     /// Messages of a peer were lost for good.
     Missing {

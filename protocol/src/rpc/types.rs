@@ -4,15 +4,21 @@
 
 mod account;
 mod chats;
+mod contacts;
 mod daemon;
+mod events;
 mod messages;
 mod people;
+mod tokens;
 
 pub use account::*;
 pub use chats::*;
+pub use contacts::*;
 pub use daemon::*;
+pub use events::*;
 pub use messages::*;
 pub use people::*;
+pub use tokens::*;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

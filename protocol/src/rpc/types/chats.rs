@@ -40,6 +40,15 @@ object! {
         /// In a private chat: what we think of the peer's identity.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub identity: Option<IdentityState>,
+        /// No notice is wanted until then; `u64::MAX` stands for always.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub muted_until_ms: Option<u64>,
+        /// Messages go from both histories so many seconds after they were sent, unless they say otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub ttl_s: Option<u32>,
+        /// Put away: not listed unless asked for. A new message brings it back.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub archived: bool,
     }
 }
 
@@ -88,6 +97,9 @@ method! {
         /// Only those with unread messages.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub unread: Option<bool>,
+        /// Whether archived ones come too; they do not when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub archived: Option<bool>,
         /// At most so many; 100 when absent, 500 at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub limit: Option<u32>,
@@ -130,5 +142,53 @@ object! {
         pub chat: ChatId,
         /// What is still unread.
         pub unread: u64,
+    }
+}
+
+method! {
+    /// Changes how a chat is kept. What is absent stays.
+    ChatSet("chat.set", InTurn) -> Chat {
+        /// Chat.
+        pub to: Target,
+        /// No notice is wanted until then; 0 ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub muted_until_ms: Option<u64>,
+        /// Own messages go from both histories so many seconds after they were sent: 5 to a year; 0 ends it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub ttl_s: Option<u32>,
+        /// Puts it away, or brings it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub archived: Option<bool>,
+    }
+}
+method! {
+    /// Whether a message could be sent there, and why not.
+    ChatCanSend("chat.can_send", Free) -> CanSend {
+        /// Chat.
+        pub to: Target,
+    }
+}
+object! {
+    /// Answers [`ChatCanSend`].
+    CanSend {
+        /// Whether `msg.send` would take a message.
+        pub ok: bool,
+        /// Names of the kinds of error it would give.
+        pub reasons: Vec<String>,
+    }
+}
+method! {
+    /// What is unread, in all chats that are not muted.
+    ChatUnread("chat.unread", Free) -> Unread {}
+}
+object! {
+    /// Answers [`ChatUnread`].
+    Unread {
+        /// Messages.
+        pub messages: u64,
+        /// Chats that have some.
+        pub chats: u64,
+        /// Messages that mention this account.
+        pub mentions: u64,
     }
 }

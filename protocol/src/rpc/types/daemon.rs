@@ -1,10 +1,8 @@
-//! The daemon itself, and the subscription to its events.
+//! The daemon itself.
 
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
+use crate::rpc::Secret;
 
-use super::{Done, method, object, word};
-use crate::rpc::target::ChatId;
+use super::{Consumer, Done, method, object, word};
 
 method! {
     /// Says who calls and for which API version. Optional on the Unix socket.
@@ -13,6 +11,9 @@ method! {
         pub api: String,
         /// `name/version` of the caller, for the daemon's log.
         pub client: String,
+        /// Lets the caller do what this token allows, and nothing else from now on.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub token: Option<Secret>,
     }
 }
 object! {
@@ -95,6 +96,8 @@ object! {
         pub connection: Connection,
         /// What waits to be sent.
         pub outbox: OutboxHealth,
+        /// Named readers of the event log.
+        pub consumers: Vec<Consumer>,
         /// The daemon's store.
         pub store: StoreHealth,
     }
@@ -169,48 +172,17 @@ method! {
 }
 
 method! {
-    /// Asks for events as they happen, from a place in the durable log onwards.
-    ///
-    /// The answer is the subscription's id; notifications `event` follow, their
-    /// `params` being `{subscription, result: Event}`.
-    EventsSubscribe("events.subscribe", InTurn) -> String {
-        /// Where to begin; `now` when absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub from: Option<Since>,
-        /// Only these types; all when absent. `gap` is always sent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub types: Option<Vec<String>>,
-        /// Only these chats, and events of no chat; all when absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub chats: Option<Vec<ChatId>>,
-        /// Whether the account's own messages come too; they do when absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub include_self: Option<bool>,
+    /// What the daemon counts, as Prometheus text.
+    DaemonMetrics("daemon.metrics", Free) -> MetricsAnswer {}
+}
+object! {
+    /// Answers [`DaemonMetrics`].
+    MetricsAnswer {
+        /// The text format of Prometheus, version 0.0.4.
+        pub text: String,
     }
 }
-impl EventsSubscribe {
-    /// Everything, from `from` onwards.
-    #[must_use]
-    pub const fn everything(from: Since) -> Self {
-        Self { from: Some(from), types: None, chats: None, include_self: None }
-    }
-}
-
-/// A place in the event log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(untagged)]
-pub enum Since {
-    /// A word.
-    Word(SinceWord),
-    /// Behind the event with this sequence: what a client that handled it says next.
-    After(u64),
-}
-word! {
-    /// A named place in the event log.
-    SinceWord {
-        /// Only what happens from now on.
-        Now,
-        /// The oldest event kept.
-        Start,
-    }
+method! {
+    /// This API as an OpenRPC document.
+    Discover("rpc.discover", Free) -> serde_json::Value {}
 }

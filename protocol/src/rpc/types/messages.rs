@@ -1,6 +1,6 @@
 //! Messages: sending, reading back, and what became of them.
 
-use super::{method, object, word};
+use super::{Done, method, object, word};
 use crate::ids::{DeviceId, MessageId, Username};
 use crate::rpc::target::{ChatId, Target};
 
@@ -49,6 +49,36 @@ object! {
         /// The sender's own key for it, if it was sent through this daemon with one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub client_id: Option<String>,
+        /// The message it answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub reply_to: Option<MessageId>,
+        /// Whom it mentions.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub mentions: Vec<Username>,
+        /// When its author last changed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub edited_ms: Option<u64>,
+        /// Its author took it back, or it was deleted here: the text is gone.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub deleted: bool,
+        /// What others said to it with one sign, in order of the signs.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub reactions: Vec<Reaction>,
+        /// When it goes from the history by itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub expires_ms: Option<u64>,
+        /// When it is to be sent, if that is not yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub at_ms: Option<u64>,
+    }
+}
+object! {
+    /// A sign and who gave it.
+    Reaction {
+        /// One emoji.
+        pub emoji: String,
+        /// Who.
+        pub users: Vec<Username>,
     }
 }
 
@@ -70,6 +100,43 @@ method! {
         /// Fail with `offline` instead of waiting for a connection.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub require_online: Option<bool>,
+        /// Fail with `identity_unverified` unless the peer's identity was compared.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub require_verified: Option<bool>,
+        /// The message of the same chat that this one answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub reply_to: Option<MessageId>,
+        /// Whom it mentions: at most 32 names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub mentions: Option<Vec<Username>>,
+        /// It goes from both histories so many seconds after it was sent: 5 seconds to a year. Given up if it
+        /// could not be sent by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub ttl_s: Option<u32>,
+        /// Send it then and not before; at most a year ahead.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub at_ms: Option<u64>,
+        /// Tell by `message.overdue` if it was not delivered so long after it was to be sent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub notify_undelivered_after_ms: Option<u64>,
+    }
+}
+impl MsgSend {
+    /// A plain text.
+    #[must_use]
+    pub fn text(to: Target, text: impl Into<String>) -> Self {
+        Self {
+            to,
+            text: text.into(),
+            client_id: None,
+            require_online: None,
+            require_verified: None,
+            reply_to: None,
+            mentions: None,
+            ttl_s: None,
+            at_ms: None,
+            notify_undelivered_after_ms: None,
+        }
     }
 }
 object! {
@@ -157,5 +224,142 @@ object! {
         /// Why it did not arrive.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
+    }
+}
+
+method! {
+    /// Waits until a sent message is at least so far, or has ended.
+    ///
+    /// Answers at once when it is. `failed`, `cancelled` and `not_received` end the wait too: see `state`.
+    MsgWait("msg.wait", Free) -> MessageStatus {
+        /// Which.
+        pub id: MessageId,
+        /// `accepted`, `delivered` or `read`.
+        pub state: MessageState,
+        /// At most so long, then `timeout`; 30,000 when absent, 600,000 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub timeout_ms: Option<u64>,
+    }
+}
+method! {
+    /// Takes a message back that has not left: `conflict` once it is under way.
+    MsgCancel("msg.cancel", InTurn) -> MessageStatus {
+        /// Which.
+        pub id: MessageId,
+    }
+}
+method! {
+    /// Sends a failed or cancelled message again, as a new message.
+    MsgResend("msg.resend", InTurn) -> Sent {
+        /// Which.
+        pub id: MessageId,
+    }
+}
+method! {
+    /// Changes the text of an own message, for everybody.
+    MsgEdit("msg.edit", InTurn) -> Message {
+        /// Which.
+        pub id: MessageId,
+        /// What it says from now on.
+        pub text: String,
+    }
+}
+word! {
+    /// For whom a message is deleted.
+    DeleteScope {
+        /// From this account's history only.
+        #[serde(rename = "self")]
+        Myself,
+        /// For everybody who has it; only own messages.
+        All,
+    }
+}
+method! {
+    /// Deletes a message.
+    MsgDelete("msg.delete", InTurn) -> Done {
+        /// Which.
+        pub id: MessageId,
+        /// For whom.
+        pub scope: DeleteScope,
+    }
+}
+method! {
+    /// Reacts to a message with one emoji, in place of the one given before.
+    MsgReact("msg.react", InTurn) -> Message {
+        /// Which.
+        pub id: MessageId,
+        /// One emoji, at most 64 bytes.
+        pub emoji: String,
+        /// Takes it back.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub remove: Option<bool>,
+    }
+}
+method! {
+    /// Messages that contain all words of a query, newest first.
+    MsgSearch("msg.search", Free) -> SearchPage {
+        /// Words; a word ending in `*` matches what begins with it.
+        pub query: String,
+        /// Only in this chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub to: Option<Target>,
+        /// Only by this author.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub from: Option<Username>,
+        /// Only those stored at this time or later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since_ms: Option<u64>,
+        /// Only those stored before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub until_ms: Option<u64>,
+        /// At most so many; 50 when absent, 500 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u32>,
+        /// `cursor` of the page before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
+    }
+}
+object! {
+    /// Answers [`MsgSearch`].
+    SearchPage {
+        /// What was found, newest first.
+        pub messages: Vec<Message>,
+        /// Asks for the next page; absent on the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
+    }
+}
+word! {
+    /// How an export is written.
+    ExportFormat {
+        /// One message object a line.
+        Ndjson,
+        /// For people: Markdown.
+        Md,
+    }
+}
+method! {
+    /// Writes the history to a new file of the daemon's user, mode 0600.
+    MsgExport("msg.export", Free) -> Exported {
+        /// Only this chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub to: Option<Target>,
+        /// Only messages stored at this time or later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since_ms: Option<u64>,
+        /// How.
+        pub format: ExportFormat,
+        /// An absolute path where nothing is yet.
+        pub out: String,
+    }
+}
+object! {
+    /// Answers [`MsgExport`].
+    Exported {
+        /// Where.
+        pub out: String,
+        /// How many messages.
+        pub messages: u64,
     }
 }

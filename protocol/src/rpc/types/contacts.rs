@@ -1,0 +1,217 @@
+//! What is noted about others, who is blocked, and how accounts show themselves.
+
+use super::{Done, method, object};
+use crate::ids::Username;
+
+method! {
+    /// Everybody something is noted about.
+    ContactList("contact.list", Free) -> Contacts {}
+}
+object! {
+    /// Answers [`ContactList`].
+    Contacts {
+        /// In order of their names.
+        pub contacts: Vec<Contact>,
+    }
+}
+object! {
+    /// What is noted about a user. None of it leaves this account.
+    Contact {
+        /// Who.
+        pub user: Username,
+        /// What this account calls them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub alias: Option<String>,
+        /// A note.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub note: Option<String>,
+        /// Whether their messages are dropped and nothing is sent to them.
+        pub blocked: bool,
+        /// How they show themselves.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub profile: Option<Profile>,
+    }
+}
+method! {
+    /// What is noted about one user.
+    ContactGet("contact.get", Free) -> Contact {
+        /// Who.
+        pub user: Username,
+    }
+}
+method! {
+    /// Notes something about a user. What is absent stays; an empty text is taken away.
+    ContactSet("contact.set", InTurn) -> Contact {
+        /// Who.
+        pub user: Username,
+        /// What this account calls them: at most 150 bytes, no control characters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub alias: Option<String>,
+        /// A note: at most 4 KiB.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub note: Option<String>,
+    }
+}
+method! {
+    /// Drops a user's messages from now on, unread and without a receipt, and sends them nothing.
+    ContactBlock("contact.block", InTurn) -> Contact {
+        /// Who.
+        pub user: Username,
+    }
+}
+method! {
+    /// Ends a block.
+    ContactUnblock("contact.unblock", InTurn) -> Contact {
+        /// Who.
+        pub user: Username,
+    }
+}
+
+object! {
+    /// How an account shows itself to those it writes to.
+    #[derive(Default, Eq)]
+    Profile {
+        /// At most 150 bytes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub display_name: Option<String>,
+        /// At most 1 KiB.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub about: Option<String>,
+        /// Whether a program answers.
+        pub bot: bool,
+    }
+}
+method! {
+    /// How an account shows itself, as last heard; end-to-end, the server does not know it.
+    ProfileGet("profile.get", Free) -> Profile {
+        /// Who; the own account when absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub user: Option<Username>,
+    }
+}
+method! {
+    /// Changes how the account shows itself. What is absent stays; an empty text is taken away.
+    ProfileSet("profile.set", InTurn) -> Profile {
+        /// At most 150 bytes, no control characters.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub display_name: Option<String>,
+        /// At most 1 KiB.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub about: Option<String>,
+        /// Whether a program answers.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub bot: Option<bool>,
+    }
+}
+
+method! {
+    /// The account's settings.
+    SettingsGet("account.settings.get", Free) -> Settings {}
+}
+object! {
+    /// Answers [`SettingsGet`] and [`SettingsSet`].
+    Settings {
+        /// Whether authors are told what was read.
+        pub read_receipts: bool,
+        /// Whether others see that the account is online.
+        pub presence: bool,
+        /// Messages older than this go from the history; 0 keeps them.
+        pub history_days: u32,
+        /// Events older than this go from the log once every consumer has acknowledged them.
+        pub event_days: u32,
+        /// At most so many events are kept, acknowledged or not.
+        pub max_events: u64,
+    }
+}
+method! {
+    /// Changes settings. What is absent stays.
+    SettingsSet("account.settings.set", InTurn) -> Settings {
+        /// Whether authors are told what was read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub read_receipts: Option<bool>,
+        /// Whether others see that the account is online.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub presence: Option<bool>,
+        /// 0 to 36,500.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub history_days: Option<u32>,
+        /// 1 to 36,500.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub event_days: Option<u32>,
+        /// 1,000 to 10,000,000.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub max_events: Option<u64>,
+    }
+}
+
+method! {
+    /// A value a bot keeps in the daemon.
+    KvGet("kv.get", Free) -> KvEntry {
+        /// The bot's own drawer: 1 to 64 letters, digits, `-`, `_` and `.`.
+        pub scope: String,
+        /// At most 200 bytes.
+        pub key: String,
+    }
+}
+object! {
+    /// A value and its version.
+    KvEntry {
+        /// Key.
+        pub key: String,
+        /// Any JSON, at most 48 KiB.
+        pub value: serde_json::Value,
+        /// Grows by one with each change, from 1.
+        pub version: u64,
+    }
+}
+method! {
+    /// Keeps a value.
+    KvSet("kv.set", InTurn) -> KvEntry {
+        /// The bot's own drawer.
+        pub scope: String,
+        /// At most 200 bytes.
+        pub key: String,
+        /// Any JSON, at most 48 KiB.
+        pub value: serde_json::Value,
+        /// Only if this is its version (0: there is none yet); otherwise `conflict`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub if_version: Option<u64>,
+    }
+}
+method! {
+    /// Forgets a value.
+    KvDelete("kv.delete", InTurn) -> Done {
+        /// The bot's own drawer.
+        pub scope: String,
+        /// Key.
+        pub key: String,
+        /// Only if this is its version; otherwise `conflict`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub if_version: Option<u64>,
+    }
+}
+method! {
+    /// Everything in a drawer, in order of the keys.
+    KvList("kv.list", Free) -> KvPage {
+        /// The bot's own drawer.
+        pub scope: String,
+        /// Only keys that begin so.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub prefix: Option<String>,
+        /// At most so many; 100 when absent, 500 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u32>,
+        /// Only keys behind this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<String>,
+    }
+}
+object! {
+    /// Answers [`KvList`].
+    KvPage {
+        /// Values.
+        pub entries: Vec<KvEntry>,
+        /// Whether there are more.
+        pub more: bool,
+    }
+}
