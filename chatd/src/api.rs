@@ -6,12 +6,16 @@
 
 use async_trait::async_trait;
 use chat_protocol::rpc::types::{
-    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Chat, ChatGet,
-    ChatList, ChatMarkRead, ChatOpen, ChatPage, DaemonInfoAnswer, Done, Entered, Health, IdentityAccept, IdentityGet,
-    LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgGet, MsgList, MsgSend, MsgStatus, OpenedChat,
-    OwnIdentity, PeerIdentity, PresenceAnswer, ResetAnswer, Sent, UserLookup,
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
+    AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
+    Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, Done, Entered,
+    EventBatch, EventsAck, EventsForget, EventsPull, Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry,
+    KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MetricsAnswer,
+    MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus,
+    MsgWait, NewToken, OpenedChat, OwnIdentity, PeerIdentity, PresenceAnswer, Profile, ProfileGet, ProfileSet,
+    ResetAnswer, SearchPage, Sent, Settings, SettingsSet, TokenCreate, TokenPage, TokenRevoke, Unread, UserLookup,
 };
-use chat_protocol::rpc::{Event, RpcError};
+use chat_protocol::rpc::{Event, Kind, RpcError};
 use tokio::sync::{broadcast, watch};
 
 /// A stretch of the durable event log.
@@ -86,10 +90,147 @@ pub trait Api: Send + Sync + 'static {
     /// `msg.status`
     async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus>;
 
+    /// `daemon.metrics`
+    async fn daemon_metrics(&self) -> Answer<MetricsAnswer> {
+        Err(missing())
+    }
+    /// `account.settings.get`
+    async fn account_settings_get(&self) -> Answer<Settings> {
+        Err(missing())
+    }
+    /// `account.settings.set`
+    async fn account_settings_set(&self, _params: SettingsSet) -> Answer<Settings> {
+        Err(missing())
+    }
+    /// `contact.list`
+    async fn contact_list(&self) -> Answer<Contacts> {
+        Err(missing())
+    }
+    /// `contact.get`
+    async fn contact_get(&self, _params: ContactGet) -> Answer<Contact> {
+        Err(missing())
+    }
+    /// `contact.set`
+    async fn contact_set(&self, _params: ContactSet) -> Answer<Contact> {
+        Err(missing())
+    }
+    /// `contact.block`
+    async fn contact_block(&self, _params: ContactBlock) -> Answer<Contact> {
+        Err(missing())
+    }
+    /// `contact.unblock`
+    async fn contact_unblock(&self, _params: ContactUnblock) -> Answer<Contact> {
+        Err(missing())
+    }
+    /// `profile.get`
+    async fn profile_get(&self, _params: ProfileGet) -> Answer<Profile> {
+        Err(missing())
+    }
+    /// `profile.set`
+    async fn profile_set(&self, _params: ProfileSet) -> Answer<Profile> {
+        Err(missing())
+    }
+    /// `chat.set`
+    async fn chat_set(&self, _params: ChatSet) -> Answer<Chat> {
+        Err(missing())
+    }
+    /// `chat.can_send`
+    async fn chat_can_send(&self, _params: ChatCanSend) -> Answer<CanSend> {
+        Err(missing())
+    }
+    /// `chat.unread`
+    async fn chat_unread(&self) -> Answer<Unread> {
+        Err(missing())
+    }
+    /// `msg.wait`
+    async fn msg_wait(&self, _params: MsgWait) -> Answer<MessageStatus> {
+        Err(missing())
+    }
+    /// `msg.cancel`
+    async fn msg_cancel(&self, _params: MsgCancel) -> Answer<MessageStatus> {
+        Err(missing())
+    }
+    /// `msg.resend`
+    async fn msg_resend(&self, _params: MsgResend) -> Answer<Sent> {
+        Err(missing())
+    }
+    /// `msg.edit`
+    async fn msg_edit(&self, _params: MsgEdit) -> Answer<Message> {
+        Err(missing())
+    }
+    /// `msg.delete`
+    async fn msg_delete(&self, _params: MsgDelete) -> Answer<Done> {
+        Err(missing())
+    }
+    /// `msg.react`
+    async fn msg_react(&self, _params: MsgReact) -> Answer<Message> {
+        Err(missing())
+    }
+    /// `msg.search`
+    async fn msg_search(&self, _params: MsgSearch) -> Answer<SearchPage> {
+        Err(missing())
+    }
+    /// `msg.export`
+    async fn msg_export(&self, _params: MsgExport) -> Answer<Exported> {
+        Err(missing())
+    }
+    /// `events.ack`
+    async fn events_ack(&self, _params: EventsAck) -> Answer<Acked> {
+        Err(missing())
+    }
+    /// `events.pull`
+    async fn events_pull(&self, _params: EventsPull) -> Answer<EventBatch> {
+        Err(missing())
+    }
+    /// `events.consumers`
+    async fn events_consumers(&self) -> Answer<Consumers> {
+        Err(missing())
+    }
+    /// `events.forget`
+    async fn events_forget(&self, _params: EventsForget) -> Answer<Done> {
+        Err(missing())
+    }
+    /// `token.create`
+    async fn token_create(&self, _params: TokenCreate) -> Answer<NewToken> {
+        Err(missing())
+    }
+    /// `token.list`
+    async fn token_list(&self) -> Answer<TokenPage> {
+        Err(missing())
+    }
+    /// `token.revoke`
+    async fn token_revoke(&self, _params: TokenRevoke) -> Answer<Done> {
+        Err(missing())
+    }
+    /// `audit.list`
+    async fn audit_list(&self, _params: AuditList) -> Answer<AuditPage> {
+        Err(missing())
+    }
+    /// `kv.get`
+    async fn kv_get(&self, _params: KvGet) -> Answer<KvEntry> {
+        Err(missing())
+    }
+    /// `kv.set`
+    async fn kv_set(&self, _params: KvSet) -> Answer<KvEntry> {
+        Err(missing())
+    }
+    /// `kv.delete`
+    async fn kv_delete(&self, _params: KvDelete) -> Answer<Done> {
+        Err(missing())
+    }
+    /// `kv.list`
+    async fn kv_list(&self, _params: KvList) -> Answer<KvPage> {
+        Err(missing())
+    }
+
     /// The newest sequence in the event log, changed after each commit that appended; 0 when empty.
     fn newest_event(&self) -> watch::Receiver<u64>;
     /// Events behind `seq`, at most `max`.
     async fn events_after(&self, seq: u64, max: usize) -> Answer<EventPage>;
     /// Volatile events from now on. Whoever lags behind misses some, and is not told.
     fn volatile(&self) -> broadcast::Receiver<Event>;
+}
+
+fn missing() -> RpcError {
+    RpcError::from(Kind::UnknownMethod)
 }

@@ -118,7 +118,7 @@ impl Home {
             to: to.parse().unwrap(),
             text: text.to_owned(),
             client_id: client_id.map(str::to_owned),
-            require_online: None,
+            ..MsgSend::text(Target::Room, "")
         };
         self.daemon.msg_send(params).await.unwrap()
     }
@@ -219,7 +219,7 @@ async fn a_message_to_nobody_fails_and_the_daemon_says_why() {
 #[tokio::test]
 async fn a_daemon_without_account_says_so() {
     let home = Home::new();
-    let params = MsgSend { to: Target::Room, text: "hello".into(), client_id: None, require_online: None };
+    let params = MsgSend::text(Target::Room, "hello");
     assert_eq!(home.daemon.msg_send(params).await.unwrap_err().kind, Kind::Unauthenticated);
     assert_eq!(home.daemon.daemon_health().await.unwrap().connection.state, ConnectionState::Idle);
 }

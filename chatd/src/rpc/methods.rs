@@ -8,9 +8,12 @@ use std::sync::Arc;
 
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
-    ChatGet, ChatList, ChatMarkRead, ChatOpen, DaemonHealth, DaemonInfo, DaemonShutdown, EventsSubscribe, Hello,
-    HelloAnswer, IdentityAccept, IdentityGet, IdentitySelf, Message, MessagePage, MsgGet, MsgList, MsgSend, MsgStatus,
-    NetKick, PresenceList, UserLookup,
+    AuditList, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock, ContactGet,
+    ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonMetrics, DaemonShutdown, EventsAck,
+    EventsConsumers, EventsForget, EventsPull, EventsSubscribe, Hello, HelloAnswer, IdentityAccept, IdentityGet,
+    IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit, MsgExport,
+    MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList, ProfileGet,
+    ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, EVENT_NOTIFICATION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, UNSUBSCRIBE};
 use jsonrpsee::core::server::{Methods, RpcModule};
@@ -44,6 +47,7 @@ impl Offer {
         people(&mut module);
         chats(&mut module);
         messages(&mut module);
+        automation(&mut module);
         events(&mut module);
         Self { methods: module.methods.into(), orders: module.orders }
     }
@@ -55,6 +59,7 @@ fn daemon(module: &mut Module) {
     module.add(|api, DaemonHealth {}| async move { api.daemon_health().await });
     module.add(|api, DaemonShutdown {}| async move { api.daemon_shutdown().await });
     module.add(|api, NetKick {}| async move { api.net_kick().await });
+    module.add(|api, DaemonMetrics {}| async move { api.daemon_metrics().await });
 }
 
 fn account(module: &mut Module) {
@@ -65,6 +70,8 @@ fn account(module: &mut Module) {
     module.add(|api, params: AccountPassword| async move { api.account_password(params).await });
     module.add(|api, params: AccountReset| async move { api.account_reset(params).await });
     module.add(|api, AccountResetCancel {}| async move { api.account_reset_cancel().await });
+    module.add(|api, SettingsGet {}| async move { api.account_settings_get().await });
+    module.add(|api, params: SettingsSet| async move { api.account_settings_set(params).await });
 }
 
 fn people(module: &mut Module) {
@@ -73,6 +80,13 @@ fn people(module: &mut Module) {
     module.add(|api, IdentitySelf {}| async move { api.identity_self().await });
     module.add(|api, params: IdentityGet| async move { api.identity_get(params).await });
     module.add(|api, params: IdentityAccept| async move { api.identity_accept(params).await });
+    module.add(|api, ContactList {}| async move { api.contact_list().await });
+    module.add(|api, params: ContactGet| async move { api.contact_get(params).await });
+    module.add(|api, params: ContactSet| async move { api.contact_set(params).await });
+    module.add(|api, params: ContactBlock| async move { api.contact_block(params).await });
+    module.add(|api, params: ContactUnblock| async move { api.contact_unblock(params).await });
+    module.add(|api, params: ProfileGet| async move { api.profile_get(params).await });
+    module.add(|api, params: ProfileSet| async move { api.profile_set(params).await });
 }
 
 fn chats(module: &mut Module) {
@@ -80,6 +94,9 @@ fn chats(module: &mut Module) {
     module.add(|api, params: ChatList| async move { api.chat_list(params).await });
     module.add(|api, params: ChatGet| async move { api.chat_get(params).await });
     module.add(|api, params: ChatMarkRead| async move { api.chat_mark_read(params).await });
+    module.add(|api, params: ChatSet| async move { api.chat_set(params).await });
+    module.add(|api, params: ChatCanSend| async move { api.chat_can_send(params).await });
+    module.add(|api, ChatUnread {}| async move { api.chat_unread().await });
 }
 
 fn messages(module: &mut Module) {
@@ -90,6 +107,25 @@ fn messages(module: &mut Module) {
         Ok(fit(api.msg_list(params).await?, forwards))
     });
     module.add(|api, params: MsgStatus| async move { api.msg_status(params).await });
+    module.add(|api, params: MsgWait| async move { api.msg_wait(params).await });
+    module.add(|api, params: MsgCancel| async move { api.msg_cancel(params).await });
+    module.add(|api, params: MsgResend| async move { api.msg_resend(params).await });
+    module.add(|api, params: MsgEdit| async move { api.msg_edit(params).await });
+    module.add(|api, params: MsgDelete| async move { api.msg_delete(params).await });
+    module.add(|api, params: MsgReact| async move { api.msg_react(params).await });
+    module.add(|api, params: MsgSearch| async move { api.msg_search(params).await });
+    module.add(|api, params: MsgExport| async move { api.msg_export(params).await });
+}
+
+fn automation(module: &mut Module) {
+    module.add(|api, params: TokenCreate| async move { api.token_create(params).await });
+    module.add(|api, TokenList {}| async move { api.token_list().await });
+    module.add(|api, params: TokenRevoke| async move { api.token_revoke(params).await });
+    module.add(|api, params: AuditList| async move { api.audit_list(params).await });
+    module.add(|api, params: KvGet| async move { api.kv_get(params).await });
+    module.add(|api, params: KvSet| async move { api.kv_set(params).await });
+    module.add(|api, params: KvDelete| async move { api.kv_delete(params).await });
+    module.add(|api, params: KvList| async move { api.kv_list(params).await });
 }
 
 fn events(module: &mut Module) {
@@ -103,6 +139,10 @@ fn events(module: &mut Module) {
     }
     module.orders.insert(EventsSubscribe::NAME, EventsSubscribe::ORDER);
     module.orders.insert(UNSUBSCRIBE, Order::InTurn);
+    module.add(|api, params: EventsAck| async move { api.events_ack(params).await });
+    module.add(|api, params: EventsPull| async move { api.events_pull(params).await });
+    module.add(|api, EventsConsumers {}| async move { api.events_consumers().await });
+    module.add(|api, params: EventsForget| async move { api.events_forget(params).await });
 }
 
 fn hello(params: &Hello) -> Answer<HelloAnswer> {

@@ -114,6 +114,13 @@ impl Fake {
         let number = self.state().messages.len() as u128 + 1;
         let id = number.to_be_bytes();
         let message = Message {
+            reply_to: None,
+            mentions: Vec::new(),
+            edited_ms: None,
+            deleted: false,
+            reactions: Vec::new(),
+            expires_ms: None,
+            at_ms: None,
             id: MessageId::new(id),
             chat: ChatId::from(chat),
             from: user(from),
@@ -183,7 +190,14 @@ impl Api for Fake {
             next_retry_ms: None,
         };
         let outbox = OutboxHealth { queued: 0, failed: 0 };
-        Ok(Health { live: true, ready: true, connection, outbox, store: StoreHealth { bytes: 4096, locked: false } })
+        Ok(Health {
+            live: true,
+            ready: true,
+            connection,
+            outbox,
+            consumers: Vec::new(),
+            store: StoreHealth { bytes: 4096, locked: false },
+        })
     }
 
     async fn daemon_shutdown(&self) -> Answer<Done> {
