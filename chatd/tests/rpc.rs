@@ -318,7 +318,7 @@ async fn the_typed_client_speaks_with_it() {
         to: "@bob".parse().unwrap(),
         text: "hi".to_owned(),
         client_id: Some("k".to_owned()),
-        require_online: None,
+        ..MsgSend::text(Target::Room, "")
     };
     let first = client.call(&send).await.unwrap();
     let again = client.call(&send).await.unwrap();
