@@ -6,7 +6,7 @@ use chat_protocol::limits::{MAX_ROOM_TEXT_BYTES, MAX_TEXT_BYTES};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use super::history::{self, Kind, Message, ROOM, SELF, State};
+use super::history::{self, Message, ROOM, SELF, State};
 use super::state::{load, save};
 use super::turn::Turn;
 use super::{EngineError, outbox, peers, receipts, room};
@@ -126,25 +126,13 @@ fn check_identity(turn: &Turn<'_>, user: &Username) -> Result<(), EngineError> {
 }
 
 fn compose(turn: &mut Turn<'_>, to: &To, text: String, client_id: Option<String>) -> Message {
+    let id = MessageId::from_parts(turn.now, turn.random());
     Message {
-        id: MessageId::from_parts(turn.now, turn.random()),
-        chat: to.chat(),
-        from: turn.me.user.clone(),
         device: Some(turn.me.device),
         mine: true,
-        kind: Kind::Text,
-        text,
-        sent: turn.now,
-        stored: turn.now,
         state: if *to == To::Myself { State::Read } else { State::Queued },
-        late: false,
-        error: None,
-        delivered: None,
-        read: None,
         client_id,
-        room_seq: None,
-        reply_to: None,
-        number: None,
+        ..Message::text(id, to.chat(), turn.me.user.clone(), text, turn.now)
     }
 }
 

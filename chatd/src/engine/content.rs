@@ -7,7 +7,7 @@ use chat_protocol::ids::{DeviceId, MessageId, Username};
 use chat_protocol::session::content::{Ack, Body, Content, Conversation, Heads, Receipt, Reply, SenderSeq, Text};
 use chat_protocol::time::Timestamp;
 
-use super::history::{self, Kind, Message, State};
+use super::history::{self, Kind, Message};
 use super::order::{self, Whose};
 use super::outbox::Number;
 use super::receipts::{self, Debt};
@@ -157,24 +157,11 @@ fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Result<(), En
 }
 
 fn incoming(turn: &Turn<'_>, received: &Received, id: MessageId, sent: Timestamp, kind: Kind, text: String) -> Message {
+    let chat = history::private(&received.user);
     Message {
-        id,
-        chat: history::private(&received.user),
-        from: received.user.clone(),
         device: Some(received.device),
-        mine: false,
         kind,
-        text,
         sent,
-        stored: turn.now,
-        state: State::Received,
-        late: false,
-        error: None,
-        delivered: None,
-        read: None,
-        client_id: None,
-        room_seq: None,
-        reply_to: None,
-        number: None,
+        ..Message::text(id, chat, received.user.clone(), text, turn.now)
     }
 }

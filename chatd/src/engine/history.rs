@@ -119,6 +119,89 @@ pub struct Message {
     /// The number its author's device gave it in the conversation: (epoch, n).
     #[n(17)]
     pub number: Option<(u64, u64)>,
+    /// Whom it mentions.
+    #[cbor(n(18), default, skip_if = "Vec::is_empty")]
+    pub mentions: Vec<Username>,
+    /// It goes so many seconds after it was sent, here and there.
+    #[n(19)]
+    pub ttl_s: Option<u32>,
+    /// When it goes from here.
+    #[n(20)]
+    pub expires: Option<Timestamp>,
+    /// When it is to be sent; absent once it was put in line.
+    #[n(21)]
+    pub at: Option<Timestamp>,
+    /// When its author last changed it, by the author's clock.
+    #[n(22)]
+    pub edited: Option<Timestamp>,
+    /// Its text is gone: taken back, deleted here, or expired.
+    #[cbor(n(23), default, skip_if = "is_false")]
+    pub deleted: bool,
+    /// What was said to it with one sign, at most one for each user.
+    #[cbor(n(24), default, skip_if = "Vec::is_empty")]
+    pub reactions: Vec<Reaction>,
+    /// Identity of somebody else who wrote it: whoever changes it must be the same.
+    #[n(25)]
+    pub author: Option<Fingerprint>,
+    /// Its place in the queue, if it ever was there.
+    #[n(26)]
+    pub queued_at: Option<u64>,
+    /// Events that carry its text, by sequence.
+    #[cbor(n(27), default, skip_if = "Vec::is_empty")]
+    pub told_in: Vec<u64>,
+}
+
+/// One sign to a message.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Reaction {
+    /// Who gave it.
+    #[n(0)]
+    pub user: Username,
+    /// At most 64 bytes.
+    #[n(1)]
+    pub emoji: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "minicbor calls it so")]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+impl Message {
+    /// A text somebody else sent, stored at `now`.
+    pub(crate) fn text(id: MessageId, chat: String, from: Username, text: String, now: Timestamp) -> Self {
+        Self {
+            id,
+            chat,
+            from,
+            device: None,
+            mine: false,
+            kind: Kind::Text,
+            text,
+            sent: now,
+            stored: now,
+            state: State::Received,
+            late: false,
+            error: None,
+            delivered: None,
+            read: None,
+            client_id: None,
+            room_seq: None,
+            reply_to: None,
+            number: None,
+            mentions: Vec::new(),
+            ttl_s: None,
+            expires: None,
+            at: None,
+            edited: None,
+            deleted: false,
+            reactions: Vec::new(),
+            author: None,
+            queued_at: None,
+            told_in: Vec::new(),
+        }
+    }
 }
 
 /// One chat.
@@ -146,6 +229,40 @@ pub struct Chat {
     /// Place among the chats: when it was last active, in steps.
     #[n(6)]
     pub activity: u64,
+    /// Own messages go so many seconds after they were sent, unless they say otherwise.
+    #[n(7)]
+    pub ttl_s: Option<u32>,
+    /// Unread messages that mention this account.
+    #[cbor(n(8), default)]
+    pub mentions: u64,
+}
+
+impl Chat {
+    /// A chat nothing was said in yet.
+    pub(crate) const fn new(id: String) -> Self {
+        Self {
+            id,
+            unread: 0,
+            read_to: 0,
+            last: 0,
+            muted_until: Timestamp::ZERO,
+            archived: false,
+            activity: 0,
+            ttl_s: None,
+            mentions: 0,
+        }
+    }
+
+    /// Counts a message that was added, or was unread and is so no more.
+    fn count(&mut self, message: &Message, me: &Username, by: i64) {
+        if message.mine || message.deleted {
+            return;
+        }
+        self.unread = self.unread.saturating_add_signed(by);
+        if message.mentions.contains(me) {
+            self.mentions = self.mentions.saturating_add_signed(by);
+        }
+    }
 }
 
 /// The chat with a user.
@@ -247,21 +364,11 @@ pub(crate) fn seen_before(turn: &mut Turn<'_>, author: &Fingerprint, id: &Messag
 pub(crate) fn append(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
     let position = Counter::Message.next(turn.rows)?;
     write(turn.rows, position, message)?;
-    let mut chat = chat(turn.rows, &message.chat)?.unwrap_or_else(|| Chat {
-        id: message.chat.clone(),
-        unread: 0,
-        read_to: 0,
-        last: 0,
-        muted_until: Timestamp::ZERO,
-        archived: false,
-        activity: 0,
-    });
+    let mut chat = chat(turn.rows, &message.chat)?.unwrap_or_else(|| Chat::new(message.chat.clone()));
     chat.last = position;
     chat.archived = false;
     // answering is not reading: whoever reads says so, and only then the author hears of it
-    if !message.mine {
-        chat.unread += 1;
-    }
+    chat.count(message, &turn.me.user, 1);
     chat.activity = Counter::Activity.next(turn.rows)?;
     write_chat(turn.rows, &chat)?;
     events::message_new(turn, message)
@@ -320,8 +427,10 @@ pub(crate) fn mark_read(turn: &mut Turn<'_>, id: &str, up_to: Option<u64>) -> Re
         return Ok(None);
     }
     let newly = page(turn.rows, id, chat.read_to + 1..=up_to, Direction::Descending, usize::MAX)?;
-    let count = newly.iter().filter(|(_, message)| !message.mine).count() as u64;
-    chat.unread = if up_to == chat.last { 0 } else { chat.unread.saturating_sub(count) };
+    newly.iter().for_each(|(_, message)| chat.count(message, &turn.me.user, -1));
+    if up_to == chat.last {
+        (chat.unread, chat.mentions) = (0, 0);
+    }
     chat.read_to = up_to;
     write_chat(turn.rows, &chat)?;
     events::chat_read(turn, &chat, newly.first().map(|(_, message)| message))?;

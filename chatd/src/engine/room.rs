@@ -11,7 +11,7 @@ use chat_protocol::message::client::RoomSince;
 use chat_protocol::message::server::{Post, Refusal, RoomPage};
 
 use super::EngineError;
-use super::history::{self, Kind, Message, ROOM, State};
+use super::history::{self, Message, ROOM, State};
 use super::state::Counter;
 use super::turn::{Asked, Subject, Turn};
 use crate::store::{Place, RowsError, Table};
@@ -91,25 +91,14 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
     {
         return Ok(history::advance(turn, &id, State::Accepted)?);
     }
+    let own = post.device == turn.me.device;
     let message = Message {
-        id: id(&post),
-        chat: ROOM.to_owned(),
         mine: post.user == turn.me.user,
-        from: post.user,
         device: Some(post.device),
-        kind: Kind::Text,
-        text: post.text,
         sent: post.at,
-        stored: turn.now,
-        state: if post.device == turn.me.device { State::Accepted } else { State::Received },
-        late: false,
-        error: None,
-        delivered: None,
-        read: None,
-        client_id: None,
+        state: if own { State::Accepted } else { State::Received },
         room_seq: Some(post.room_seq),
-        reply_to: None,
-        number: None,
+        ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, turn.now)
     };
     Ok(history::append(turn, &message)?)
 }

@@ -1,7 +1,11 @@
 //! The engine's values as the local socket shows them.
 
+use std::collections::BTreeMap;
+
+use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::{self, ChatKind, IdentityState, LogHead, MessageState, PeerIdentity, SeenIdentity};
 use chat_protocol::rpc::{ChatId, Target};
+use chat_protocol::time::Timestamp;
 
 use super::history::{self, Chat, Kind, Message, ROOM, SELF, State};
 use super::peers::{self, Identity, Peer, Trust};
@@ -16,6 +20,7 @@ const MALFORMED: &str = "[a message that cannot be read]";
 #[must_use]
 pub fn message(message: &Message) -> Option<types::Message> {
     let text = match message.kind {
+        _ if message.deleted => String::new(),
         Kind::Text => message.text.clone(),
         Kind::Unsupported => UNSUPPORTED.to_owned(),
         Kind::Malformed => MALFORMED.to_owned(),
@@ -32,13 +37,22 @@ pub fn message(message: &Message) -> Option<types::Message> {
         late: message.late,
         client_id: message.client_id.clone(),
         reply_to: message.reply_to,
-        mentions: Vec::new(),
-        edited_ms: None,
-        deleted: false,
-        reactions: Vec::new(),
-        expires_ms: None,
-        at_ms: None,
+        mentions: message.mentions.clone(),
+        edited_ms: message.edited.map(Timestamp::as_millis),
+        deleted: message.deleted,
+        reactions: reactions(message),
+        expires_ms: message.expires.filter(|_| !message.deleted).map(Timestamp::as_millis),
+        at_ms: message.at.map(Timestamp::as_millis),
     })
+}
+
+/// Each sign with all who gave it.
+fn reactions(message: &Message) -> Vec<types::Reaction> {
+    let mut signs: BTreeMap<&str, Vec<Username>> = BTreeMap::new();
+    for given in &message.reactions {
+        signs.entry(&given.emoji).or_default().push(given.user.clone());
+    }
+    signs.into_iter().map(|(emoji, users)| types::Reaction { emoji: emoji.to_owned(), users }).collect()
 }
 
 /// What became of an own message; `None` for somebody else's.
@@ -80,9 +94,9 @@ pub fn chat(rows: &dyn Rows, id: &str, known: Option<&Chat>) -> Result<Option<ty
         last: newest.first().and_then(|(_, newest)| message(newest)),
         peer,
         identity,
-        muted_until_ms: None,
-        ttl_s: None,
-        archived: false,
+        muted_until_ms: known.map(|chat| chat.muted_until.as_millis()).filter(|until| *until > 0),
+        ttl_s: known.and_then(|chat| chat.ttl_s),
+        archived: known.is_some_and(|chat| chat.archived),
     }))
 }
 
@@ -106,7 +120,7 @@ fn title(id: &str) -> String {
 ///
 /// # Errors
 /// [`RowsError`].
-pub fn identity_state(rows: &dyn Rows, user: &chat_protocol::ids::Username) -> Result<IdentityState, RowsError> {
+pub fn identity_state(rows: &dyn Rows, user: &Username) -> Result<IdentityState, RowsError> {
     Ok(peers::get(rows, user)?.as_ref().map_or(IdentityState::New, peer_state))
 }
 
