@@ -84,6 +84,14 @@ pub const PAD_STEP_BYTES: usize = 4 * 1024;
 pub const MAX_CONTENT_BYTES: usize = 64 * 1024;
 /// Longest text of one message: a full content less its headers, acks and heads.
 pub const MAX_TEXT_BYTES: usize = 60 * 1024;
+/// Most names one message mentions.
+pub const MAX_MENTIONS: usize = 32;
+/// Longest reaction, in bytes: one emoji with all its modifiers.
+pub const MAX_REACTION_BYTES: usize = 64;
+/// Shortest life of a message that goes by itself, in seconds: it can still be read.
+pub const MIN_TTL_S: u32 = 5;
+/// Longest life of such a message, in seconds: a year.
+pub const MAX_TTL_S: u32 = 365 * 24 * 60 * 60;
 /// Longest text in the public room: it is copied to everybody.
 pub const MAX_ROOM_TEXT_BYTES: usize = 8 * 1024;
 /// Highest number or epoch a content may carry: what every JSON reader holds exactly, and far from where adding one

@@ -13,7 +13,9 @@ mod wire;
 use minicbor::{CborLen, Decode, Encode};
 use thiserror::Error;
 
-pub use self::body::{Body, Delete, Edit, LogEntries, Reaction, Receipt, Reply, Text, Unsupported, kind};
+pub use self::body::{
+    Body, Delete, Edit, LogEntries, Reaction, Receipt, Reply, Text, Unsupported, is_reaction, kind, text_bytes,
+};
 pub use self::padding::{pad, padded_len, unpad};
 use crate::ids::{DeviceId, Head, MessageId, Username};
 use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_SENDER_SEQ};

@@ -1,11 +1,13 @@
 //! What is inside messages: equal sizes, strict reading, unknown types.
 
 use crate::common::{AT, session_pair};
-use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId};
-use chat_protocol::limits::{MAX_ACKS, MAX_SENDER_SEQ, MAX_TEXT_BYTES};
+use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId, Username};
+use chat_protocol::limits::{
+    MAX_ACKS, MAX_MENTIONS, MAX_REACTION_BYTES, MAX_SENDER_SEQ, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
+};
 use chat_protocol::session::content::{
     Ack, Body, Content, ContentError, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply,
-    SenderSeq, Text, Unsupported, kind, pad, unpad,
+    SenderSeq, Text, Unsupported, kind, pad, text_bytes, unpad,
 };
 use proptest::prelude::*;
 
@@ -28,10 +30,14 @@ fn ack(device: u8) -> Ack {
     Ack { device: DeviceId::new([device; 16]), epoch: 1, below: 1000, given_up: vec![998, 999] }
 }
 
+fn names(count: usize) -> Vec<Username> {
+    (0..count).map(|n| format!("user{n}").parse().unwrap()).collect()
+}
+
 fn every_body() -> Vec<Body> {
     vec![
         Body::text("hello".into()),
-        Body::Reply(Reply { text: "yes".into(), to: ID }),
+        Body::Reply(Reply { text: "yes".into(), to: ID, mentions: names(2), ttl_s: Some(60) }),
         Body::Edit(Edit { target: ID, text: "hallo".into() }),
         Body::Delete(Delete { target: ID }),
         Body::Reaction(Reaction { target: ID, emoji: "👍".into() }),
@@ -104,6 +110,32 @@ fn texts_end_at_their_limit() {
 }
 
 #[test]
+fn the_longest_text_fits_with_all_its_mentions_and_acks() {
+    let mentions: Vec<Username> = (0..MAX_MENTIONS).map(|n| format!("{n:0>150}").parse().unwrap()).collect();
+    let text = "x".repeat(MAX_TEXT_BYTES - text_bytes("", &mentions));
+    let reply = Reply { text: text.clone(), to: ID, mentions: mentions.clone(), ttl_s: Some(MAX_TTL_S) };
+    let longest = content(Body::Reply(reply));
+    assert_eq!(Content::decode(&longest.encode().unwrap()), Ok(longest));
+    let longer = Text { text: text + "x", mentions, ttl_s: None };
+    assert_eq!(content(Body::Text(longer)).encode(), Err(ContentError::TooLarge));
+}
+
+#[test]
+fn atk_53_lives_names_and_signs_beyond_the_limits_are_malformed() {
+    let refused = |body| content(body).encode() == Err(ContentError::Malformed);
+    let text = |mentions, ttl_s| Body::Text(Text { text: "hi".into(), mentions, ttl_s });
+    assert!(!refused(text(names(MAX_MENTIONS), Some(MIN_TTL_S))));
+    assert!(refused(text(names(MAX_MENTIONS + 1), None)));
+    assert!(refused(text(vec![], Some(MIN_TTL_S - 1))));
+    assert!(refused(text(vec![], Some(MAX_TTL_S + 1))));
+    assert!(refused(Body::Reply(Reply { text: "hi".into(), to: ID, mentions: vec![], ttl_s: Some(0) })));
+    let sign = |emoji: &str| Body::Reaction(Reaction { target: ID, emoji: emoji.to_owned() });
+    assert!(!refused(sign("")) && !refused(sign(&"x".repeat(MAX_REACTION_BYTES))));
+    assert!(refused(sign(&"x".repeat(MAX_REACTION_BYTES + 1))));
+    assert!(refused(sign("\u{1b}[2J")) && refused(sign("a b")));
+}
+
+#[test]
 fn atk_53_counts_beyond_the_limits_are_malformed() {
     let mut many = content(Body::text("hi".into()));
     many.acks = (0..17).map(ack).collect();
@@ -144,7 +176,7 @@ fn atk_53_numbered_control_and_unnumbered_messages_are_malformed() {
 
 #[test]
 fn atk_53_malformed_cbor_in_correct_padding_is_malformed() {
-    let good = content(Body::Text(Text { text: "hello".into() })).encode().unwrap();
+    let good = content(Body::text("hello".into())).encode().unwrap();
     let good = unpad(&good).unwrap();
     let damage: [(&str, Vec<u8>); 6] = [
         ("empty", vec![]),

@@ -1,8 +1,9 @@
 //! Frozen vectors: what an independent implementation once wrote must be read for ever.
 
-use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId};
+use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId, Username};
 use chat_protocol::session::content::{
-    Ack, Body, Content, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply, SenderSeq, Unsupported,
+    Ack, Body, Content, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply, SenderSeq, Text,
+    Unsupported,
 };
 use serde_json::Value;
 
@@ -11,6 +12,10 @@ use crate::common::AT;
 
 fn read(text: &str) -> Value {
     serde_json::from_str(text).unwrap()
+}
+
+fn names(names: &[&str]) -> Vec<Username> {
+    names.iter().map(|name| name.parse().unwrap()).collect()
 }
 
 #[test]
@@ -31,7 +36,7 @@ fn frozen_contents_are_read_and_written_byte_for_byte() {
     let target = MessageId::new([0x77; 16]);
     let bodies = [
         ("text", Body::text("hello".into())),
-        ("reply", Body::Reply(Reply { text: "yes".into(), to: target })),
+        ("reply", Body::Reply(Reply { text: "yes".into(), to: target, mentions: vec![], ttl_s: None })),
         ("edit", Body::Edit(Edit { target, text: "hallo".into() })),
         ("delete", Body::Delete(Delete { target })),
         ("reaction", Body::Reaction(Reaction { target, emoji: "👍".into() })),
@@ -41,6 +46,14 @@ fn frozen_contents_are_read_and_written_byte_for_byte() {
         (
             "log_entries",
             Body::LogEntries(LogEntries { user: "bob".parse().unwrap(), entries: vec![b"entry".to_vec().into()] }),
+        ),
+        (
+            "text_with_all",
+            Body::Text(Text { text: "hello @bob".into(), mentions: names(&["bob", "carol"]), ttl_s: Some(3600) }),
+        ),
+        (
+            "reply_with_all",
+            Body::Reply(Reply { text: "yes @bob".into(), to: target, mentions: names(&["bob"]), ttl_s: Some(5) }),
         ),
         ("unsupported", Body::Unsupported(Unsupported { kind: 40, body: vec![0xa1, 0, 1] })),
     ];

@@ -372,6 +372,8 @@ def content_vector():
         "delete": (4, {0: target}), "reaction": (5, {0: target, 1: "👍"}), "receipt": (128, {0: [ack]}),
         "heartbeat": (129, {}), "reset": (130, {}), "log_entries": (131, {0: "bob", 1: [b"entry"]}),
         "unsupported": (40, {0: 1}),
+        "text_with_all": (1, {0: "hello @bob", 2: ["bob", "carol"], 3: 3600}),
+        "reply_with_all": (2, {0: "yes @bob", 1: target, 2: ["bob"], 3: 5}),
     }
     vectors = {}
     for name, (kind, body) in bodies.items():

@@ -5,7 +5,9 @@ use minicbor::{CborLen, Decode, Encode};
 use super::{Ack, ContentError};
 use crate::cbor;
 use crate::ids::{MessageId, Username};
-use crate::limits::{MAX_ACKS, MAX_LOG_ENTRIES, MAX_TEXT_BYTES};
+use crate::limits::{
+    MAX_ACKS, MAX_LOG_ENTRIES, MAX_MENTIONS, MAX_REACTION_BYTES, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
+};
 use crate::message::Blob;
 
 /// Numbers of the types: assigned once, never reused. Below 128 messages, from 128 on control.
@@ -38,28 +40,37 @@ pub mod kind {
     pub const LOG_ENTRIES: u16 = 131;
 }
 
-/// Longest reaction, in bytes: one emoji with all its modifiers.
-const MAX_REACTION_BYTES: usize = 64;
-
 /// Something said.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, CborLen)]
 #[cbor(map)]
 pub struct Text {
-    /// At most 60 KiB.
+    /// At most 60 KiB, with the mentions.
     #[n(0)]
     pub text: String,
+    /// Whom it mentions; at most 32.
+    #[cbor(n(2), default, skip_if = "Vec::is_empty")]
+    pub mentions: Vec<Username>,
+    /// Author and reader delete it so many seconds after they sent or stored it: 5 to a year.
+    #[n(3)]
+    pub ttl_s: Option<u32>,
 }
 
 /// Something said in answer to a message of the same conversation.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
 #[cbor(map)]
 pub struct Reply {
-    /// At most 60 KiB.
+    /// At most 60 KiB, with the mentions.
     #[n(0)]
     pub text: String,
     /// The message answered.
     #[n(1)]
     pub to: MessageId,
+    /// As in [`Text`].
+    #[cbor(n(2), default, skip_if = "Vec::is_empty")]
+    pub mentions: Vec<Username>,
+    /// As in [`Text`].
+    #[n(3)]
+    pub ttl_s: Option<u32>,
 }
 
 /// Another text for one of the author's own messages.
@@ -90,7 +101,7 @@ pub struct Reaction {
     /// The message reacted to.
     #[n(0)]
     pub target: MessageId,
-    /// At most 64 bytes; empty takes the author's reaction back.
+    /// At most 64 bytes without control characters; empty takes the author's reaction back.
     #[n(1)]
     pub emoji: String,
 }
@@ -123,6 +134,19 @@ pub struct Unsupported {
     pub kind: u16,
     /// Its body.
     pub body: Vec<u8>,
+}
+
+/// Bytes of a text with its mentions: what [`MAX_TEXT_BYTES`] bounds, so that both fit a content.
+#[must_use]
+pub fn text_bytes(text: &str, mentions: &[Username]) -> usize {
+    // a name of up to 150 bytes has a head of two
+    text.len() + mentions.iter().map(|name| name.as_str().len() + 2).sum::<usize>()
+}
+
+/// Whether a sign can be given to a message: short, and nothing that moves a cursor.
+#[must_use]
+pub fn is_reaction(emoji: &str) -> bool {
+    (1..=MAX_REACTION_BYTES).contains(&emoji.len()) && !emoji.chars().any(|c| c.is_control() || c.is_whitespace())
 }
 
 /// What a content says. Its `Debug` does not.
@@ -159,7 +183,7 @@ impl Body {
     /// A plain text.
     #[must_use]
     pub const fn text(text: String) -> Self {
-        Self::Text(Text { text })
+        Self::Text(Text { text, mentions: Vec::new(), ttl_s: None })
     }
 
     /// Its number on the wire.
@@ -220,10 +244,15 @@ impl Body {
     pub(super) fn check(&self) -> Result<(), ContentError> {
         let within = |fits: bool, error| if fits { Ok(()) } else { Err(error) };
         match self {
-            Self::Text(Text { text }) | Self::Reply(Reply { text, .. }) | Self::Edit(Edit { text, .. }) => {
-                within(text.len() <= MAX_TEXT_BYTES, ContentError::TooLarge)
+            Self::Text(Text { text, mentions, ttl_s }) | Self::Reply(Reply { text, mentions, ttl_s, .. }) => {
+                let lives = ttl_s.is_none_or(|ttl_s| (MIN_TTL_S..=MAX_TTL_S).contains(&ttl_s));
+                within(lives && mentions.len() <= MAX_MENTIONS, ContentError::Malformed)?;
+                within(text_bytes(text, mentions) <= MAX_TEXT_BYTES, ContentError::TooLarge)
             }
-            Self::Reaction(reaction) => within(reaction.emoji.len() <= MAX_REACTION_BYTES, ContentError::Malformed),
+            Self::Edit(Edit { text, .. }) => within(text.len() <= MAX_TEXT_BYTES, ContentError::TooLarge),
+            Self::Reaction(Reaction { emoji, .. }) => {
+                within(emoji.is_empty() || is_reaction(emoji), ContentError::Malformed)
+            }
             Self::Receipt(receipt) => {
                 let possible = receipt.read.len() <= MAX_ACKS && receipt.read.iter().all(Ack::is_possible);
                 within(possible, ContentError::Malformed)
