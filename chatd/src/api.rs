@@ -143,29 +143,17 @@ pub trait Api: Send + Sync + 'static {
         Err(missing())
     }
     /// `msg.wait`
-    async fn msg_wait(&self, _params: MsgWait) -> Answer<MessageStatus> {
-        Err(missing())
-    }
+    async fn msg_wait(&self, params: MsgWait) -> Answer<MessageStatus>;
     /// `msg.cancel`
-    async fn msg_cancel(&self, _params: MsgCancel) -> Answer<MessageStatus> {
-        Err(missing())
-    }
+    async fn msg_cancel(&self, params: MsgCancel) -> Answer<MessageStatus>;
     /// `msg.resend`
-    async fn msg_resend(&self, _params: MsgResend) -> Answer<Sent> {
-        Err(missing())
-    }
+    async fn msg_resend(&self, params: MsgResend) -> Answer<Sent>;
     /// `msg.edit`
-    async fn msg_edit(&self, _params: MsgEdit) -> Answer<Message> {
-        Err(missing())
-    }
+    async fn msg_edit(&self, params: MsgEdit) -> Answer<Message>;
     /// `msg.delete`
-    async fn msg_delete(&self, _params: MsgDelete) -> Answer<Done> {
-        Err(missing())
-    }
+    async fn msg_delete(&self, params: MsgDelete) -> Answer<Done>;
     /// `msg.react`
-    async fn msg_react(&self, _params: MsgReact) -> Answer<Message> {
-        Err(missing())
-    }
+    async fn msg_react(&self, params: MsgReact) -> Answer<Message>;
     /// `msg.search`
     async fn msg_search(&self, _params: MsgSearch) -> Answer<SearchPage> {
         Err(missing())

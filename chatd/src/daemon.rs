@@ -15,6 +15,7 @@ mod ask;
 mod batch;
 mod calls;
 mod errors;
+mod messages;
 mod reads;
 mod run;
 

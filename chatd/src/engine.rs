@@ -11,6 +11,8 @@
 //! ```
 #![deny(clippy::disallowed_methods)]
 
+pub mod amend;
+mod changes;
 pub mod commands;
 mod content;
 pub mod events;
@@ -26,6 +28,7 @@ mod room;
 pub mod sessions;
 pub mod settings;
 mod state;
+mod timers;
 mod turn;
 pub mod view;
 
@@ -142,6 +145,18 @@ pub enum EngineError {
     /// The peer's identity is not the one known.
     #[error("the identity of {0} changed")]
     IdentityChanged(Username),
+    /// The peer's identity was not compared.
+    #[error("the identity of {0} was not compared")]
+    Unverified(Username),
+    /// A parameter is out of its bounds.
+    #[error("{0} {1}")]
+    Invalid(&'static str, &'static str),
+    /// Somebody else's message, or one that cannot be changed.
+    #[error("{0}")]
+    NotAllowed(&'static str),
+    /// It has gone too far, or has ended.
+    #[error("{0}")]
+    TooLate(&'static str),
     /// The text is empty.
     #[error("the text is empty")]
     Empty,

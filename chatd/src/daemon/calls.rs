@@ -6,18 +6,18 @@ use chat_protocol::ids::Username;
 use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Chat, ChatGet,
-    ChatList, ChatMarkRead, ChatOpen, ChatPage, ConnectionState, DaemonInfoAnswer, DaemonLimits, Done, Entered, Health,
-    IdentityAccept, IdentityGet, LookupAnswer, MarkedRead, Message, MessagePage, MessageState, MessageStatus, MsgGet,
-    MsgList, MsgSend, MsgStatus, OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser,
-    ResetAnswer, Sent, StoreHealth, UserInfo, UserLookup,
+    ChatList, ChatMarkRead, ChatOpen, ChatPage, ConnectionState, DaemonInfoAnswer, DaemonLimits, DeleteScope, Done,
+    Entered, Health, IdentityAccept, IdentityGet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus,
+    MsgCancel, MsgDelete, MsgEdit, MsgGet, MsgList, MsgReact, MsgResend, MsgSend, MsgStatus, MsgWait, OpenedChat,
+    OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser, ResetAnswer, Sent, StoreHealth, UserInfo,
+    UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, RpcError, Target};
 use tokio::sync::{broadcast, watch};
 
 use super::{Daemon, Order, errors, reads};
 use crate::api::{Answer, Api, EventPage};
-use crate::engine::commands::{self, Send, To};
-use crate::engine::{outbox, peers, view};
+use crate::engine::{amend, commands, history, outbox, peers, view};
 
 #[async_trait]
 impl Api for Daemon {
@@ -164,16 +164,41 @@ impl Api for Daemon {
     }
 
     async fn msg_send(&self, params: MsgSend) -> Answer<Sent> {
-        let to = reads::to(&params.to, &self.me().await?)?;
-        let online = self.connection().state == ConnectionState::Online;
-        if params.require_online == Some(true) && !online && to != To::Myself {
-            return Err(RpcError::new(Kind::Offline, "there is no connection to the server"));
-        }
-        let chat = view::chat_id(&to.chat()).ok_or_else(|| RpcError::from(Kind::NotFound))?;
-        let send = Send { to, text: params.text, client_id: params.client_id };
-        let sent = self.command(move |turn| commands::send(turn, send)).await?;
-        let state = view::state(sent.message.state).unwrap_or(MessageState::Queued);
-        Ok(Sent { id: sent.message.id, chat, state, duplicate: sent.duplicate })
+        self.send(params).await
+    }
+
+    async fn msg_wait(&self, params: MsgWait) -> Answer<MessageStatus> {
+        self.wait(&params).await
+    }
+
+    async fn msg_cancel(&self, params: MsgCancel) -> Answer<MessageStatus> {
+        let id = params.id;
+        self.command(move |turn| amend::cancel(turn, &id)).await?;
+        self.read(move |rows| reads::message_status(rows, &id)).await
+    }
+
+    async fn msg_resend(&self, params: MsgResend) -> Answer<Sent> {
+        self.resend(params).await
+    }
+
+    async fn msg_edit(&self, params: MsgEdit) -> Answer<Message> {
+        let MsgEdit { id, text } = params;
+        shown(&self.command(move |turn| amend::edit(turn, &id, text)).await?)
+    }
+
+    async fn msg_delete(&self, params: MsgDelete) -> Answer<Done> {
+        let MsgDelete { id, scope } = params;
+        self.command(move |turn| match scope {
+            DeleteScope::Myself => amend::delete_here(turn, &id),
+            DeleteScope::All => amend::delete_everywhere(turn, &id),
+        })
+        .await?;
+        Ok(Done {})
+    }
+
+    async fn msg_react(&self, params: MsgReact) -> Answer<Message> {
+        let MsgReact { id, emoji, remove } = params;
+        shown(&self.command(move |turn| amend::react(turn, &id, &emoji, remove.unwrap_or(false))).await?)
     }
 
     async fn msg_get(&self, params: MsgGet) -> Answer<Message> {
@@ -201,8 +226,12 @@ impl Api for Daemon {
     }
 }
 
+fn shown(message: &history::Message) -> Answer<Message> {
+    view::message(message).ok_or_else(|| RpcError::from(Kind::NotFound))
+}
+
 impl Daemon {
-    async fn me(&self) -> Answer<Username> {
+    pub(super) async fn me(&self) -> Answer<Username> {
         self.read(|rows| Ok(reads::account(rows)?.user)).await
     }
 }

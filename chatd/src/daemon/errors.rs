@@ -59,6 +59,11 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::UnknownUser | EngineError::NotFound => said(Kind::NotFound),
         EngineError::IdentityChanged(user) => said(Kind::IdentityChanged)
             .with_hint(format!("compare safety numbers with {user}, then accept the new identity")),
+        EngineError::Unverified(user) => said(Kind::IdentityUnverified)
+            .with_hint(format!("compare safety numbers with {user}, or send without require_verified")),
+        EngineError::Invalid(path, why) => RpcError::invalid(*path, *why),
+        EngineError::NotAllowed(_) => said(Kind::NoPermission),
+        EngineError::TooLate(_) => said(Kind::Conflict),
         EngineError::Empty => RpcError::invalid("text", error.to_string()),
         EngineError::TooLong { .. } => said(Kind::TooLarge),
         EngineError::IdempotencyMismatch => said(Kind::IdempotencyMismatch),

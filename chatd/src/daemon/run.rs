@@ -26,6 +26,8 @@ const MAX_BATCH: usize = 256;
 const LINK_EVENTS: usize = 256;
 /// RSA shares that may wait to be opened: as many as the engine gives out at once.
 const SHARES: usize = 16;
+/// Longest time until what is due is looked for again.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 /// Pause after a transaction that could not be committed, before the server is dialled again.
 const FAILED_PAUSE: Duration = Duration::from_secs(5);
 
@@ -128,7 +130,8 @@ impl Loop {
             return None;
         }
         let engine = self.writer.as_ref()?.engine.as_ref()?;
-        Some(engine.deadline()?.since(clock::now()))
+        // a machine that sleeps stops this clock, not the one messages are to be sent by
+        Some(engine.deadline()?.since(clock::now()).min(LONGEST_SLEEP))
     }
 
     async fn take_orders(&mut self, first: Order) {

@@ -1,16 +1,32 @@
 //! What the local socket asks the engine to change. Each runs within one transaction.
 
+use std::time::Duration;
+
+use chat_protocol::cbor;
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::ids::{Fingerprint, Head, MessageId, Username};
-use chat_protocol::limits::{MAX_ROOM_TEXT_BYTES, MAX_TEXT_BYTES};
+use chat_protocol::limits::{MAX_MENTIONS, MAX_ROOM_TEXT_BYTES, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S};
+use chat_protocol::session::content::text_bytes;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 use super::history::{self, Message, ROOM, SELF, State};
+use super::peers::Trust;
+use super::settings::Settings;
 use super::state::{load, save};
+use super::timers::{self, Due};
 use super::turn::Turn;
 use super::{EngineError, outbox, peers, receipts, room};
 use crate::store::{Place, RowsError, Table};
+
+/// Furthest a message may be put off, and longest wait for its delivery.
+const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
+/// Longest name a caller gives to a message.
+const MAX_CLIENT_ID_BYTES: usize = 256;
+/// Names that callers gave are kept so long: nobody repeats a call that old.
+const CLIENT_IDS_KEPT: Duration = Duration::from_secs(60 * 24 * 60 * 60);
+/// How often old names are looked for.
+const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// Whom a message is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +49,15 @@ impl To {
             Self::Myself => SELF.to_owned(),
         }
     }
+
+    /// Whom the messages of a chat are for.
+    pub(crate) fn of(chat: &str) -> Option<Self> {
+        match chat {
+            ROOM => Some(Self::Room),
+            SELF => Some(Self::Myself),
+            chat => history::peer(chat).map(Self::User),
+        }
+    }
 }
 
 /// A text to be sent.
@@ -44,13 +69,51 @@ pub struct Send {
     pub text: String,
     /// The caller's own name for it: the same name is sent once.
     pub client_id: Option<String>,
+    /// The message of the same chat it answers.
+    pub reply_to: Option<MessageId>,
+    /// Whom it mentions.
+    pub mentions: Vec<Username>,
+    /// How many seconds after it was sent it goes; what the chat says when absent.
+    pub ttl_s: Option<u32>,
+    /// Not before.
+    pub at: Option<Timestamp>,
+    /// Whether it goes only to an identity the user compared.
+    pub require_verified: bool,
+    /// How long after it was to be sent somebody wants to know that it was not delivered.
+    pub notify_after: Option<Duration>,
+}
+
+impl Send {
+    /// A plain text.
+    #[must_use]
+    pub const fn text(to: To, text: String) -> Self {
+        Self {
+            to,
+            text,
+            client_id: None,
+            reply_to: None,
+            mentions: Vec::new(),
+            ttl_s: None,
+            at: None,
+            require_verified: false,
+            notify_after: None,
+        }
+    }
+
+    /// Names all of it that makes it another message.
+    fn digest(&self) -> [u8; 32] {
+        let Self { to, text, reply_to, mentions, ttl_s, at, .. } = self;
+        sha256(&cbor::encode(&(to.chat(), text, reply_to, mentions, ttl_s, at)))
+    }
 }
 
 /// What became of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sent {
-    /// The message as stored.
-    pub message: Message,
+    /// The message.
+    pub id: MessageId,
+    /// How far it has come.
+    pub state: State,
     /// Whether the same client id had been sent before.
     pub duplicate: bool,
 }
@@ -65,43 +128,95 @@ struct Used {
     body: [u8; 32],
 }
 
-/// Stores a message and puts it in line. It survives a crash once the transaction is committed.
+/// Stores a message and puts it in line, or keeps it until its time. It survives a crash once the transaction is
+/// committed.
 ///
 /// # Errors
-/// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::IdentityChanged`],
-/// [`EngineError::IdempotencyMismatch`], [`EngineError::QueueFull`].
-pub fn send(turn: &mut Turn<'_>, send: Send) -> Result<Sent, EngineError> {
-    let to = match send.to {
-        To::User(user) if user == turn.me.user => To::Myself,
-        to => to,
-    };
-    check_text(&to, &send.text)?;
-    let body = sha256(format!("{}\0{}", to.chat(), send.text).as_bytes());
+/// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::Invalid`], [`EngineError::NotAllowed`],
+/// [`EngineError::IdentityChanged`], [`EngineError::Unverified`], [`EngineError::IdempotencyMismatch`],
+/// [`EngineError::QueueFull`].
+pub fn send(turn: &mut Turn<'_>, mut send: Send) -> Result<Sent, EngineError> {
+    if matches!(&send.to, To::User(user) if *user == turn.me.user) {
+        send.to = To::Myself;
+    }
+    let body = send.digest();
     if let Some(sent) = sent_before(turn, send.client_id.as_deref(), &body)? {
         return Ok(sent);
     }
-    if let To::User(user) = &to {
-        check_identity(turn, user)?;
-    }
-    let message = compose(turn, &to, send.text, send.client_id);
+    check(turn, &send)?;
+    let message = compose(turn, &send)?;
     if let Some(name) = &message.client_id {
         let used = Used { id: message.id, body };
         save(turn.rows, client_place(name), turn.now.as_millis(), &used)?;
     }
-    history::append(turn, &message)?;
-    match to {
-        To::User(user) => outbox::enqueue(turn, message.id, user)?,
-        To::Room => room::say(turn, &message)?,
-        To::Myself => {}
+    if let Some(span) = send.notify_after {
+        timers::set(turn, Due::Overdue, message.id, message.at.unwrap_or(turn.now) + span)?;
     }
-    Ok(Sent { message, duplicate: false })
+    if let Some(at) = message.at {
+        timers::set(turn, Due::Send, message.id, at)?;
+    }
+    let sent = Sent { id: message.id, state: message.state, duplicate: false };
+    history::append(turn, message)?;
+    Ok(sent)
 }
 
-fn check_text(to: &To, text: &str) -> Result<(), EngineError> {
-    let max = if *to == To::Room { MAX_ROOM_TEXT_BYTES } else { MAX_TEXT_BYTES };
-    match text.len() {
-        0 => Err(EngineError::Empty),
+/// The rules of a message, whatever its client id.
+fn check(turn: &Turn<'_>, send: &Send) -> Result<(), EngineError> {
+    check_client_id(send.client_id.as_deref())?;
+    check_text(send)?;
+    if send.to == To::Room {
+        check_post(send)?;
+    }
+    if send.ttl_s.is_some_and(|ttl_s| !(MIN_TTL_S..=MAX_TTL_S).contains(&ttl_s)) {
+        return Err(EngineError::Invalid("ttl_s", "must be 5 to 31536000"));
+    }
+    if send.at.is_some_and(|at| at.since(turn.now) > A_YEAR) {
+        return Err(EngineError::Invalid("at_ms", "must be at most a year ahead"));
+    }
+    if send.notify_after.is_some_and(|span| span.is_zero() || span > A_YEAR) {
+        return Err(EngineError::Invalid("notify_undelivered_after_ms", "must be 1 to 31536000000"));
+    }
+    if let Some(answered) = &send.reply_to {
+        let chat = send.to.chat();
+        let found = history::get(turn.rows, answered)?.filter(|(_, message)| message.chat == chat);
+        found.ok_or(EngineError::Invalid("reply_to", "no such message in this chat"))?;
+    }
+    if let To::User(user) = &send.to {
+        check_identity(turn, user)?;
+        check_verified(turn, user, send.require_verified)?;
+    }
+    Ok(())
+}
+
+fn check_client_id(name: Option<&str>) -> Result<(), EngineError> {
+    match name.map(str::len) {
+        None | Some(1..=MAX_CLIENT_ID_BYTES) => Ok(()),
+        Some(_) => Err(EngineError::Invalid("client_id", "must have 1 to 256 bytes")),
+    }
+}
+
+fn check_text(send: &Send) -> Result<(), EngineError> {
+    if send.mentions.len() > MAX_MENTIONS {
+        return Err(EngineError::Invalid("mentions", "must be at most 32 names"));
+    }
+    let max = if send.to == To::Room { MAX_ROOM_TEXT_BYTES } else { MAX_TEXT_BYTES };
+    match text_bytes(&send.text, &send.mentions) {
+        _ if send.text.is_empty() => Err(EngineError::Empty),
         len if len > max => Err(EngineError::TooLong { len, max }),
+        _ => Ok(()),
+    }
+}
+
+/// A post is text and nothing else, and the server reads it.
+fn check_post(send: &Send) -> Result<(), EngineError> {
+    let text_alone = "posts of the public room are text alone";
+    match send {
+        Send { reply_to: Some(_), .. } => Err(EngineError::Invalid("reply_to", text_alone)),
+        Send { ttl_s: Some(_), .. } => Err(EngineError::Invalid("ttl_s", text_alone)),
+        Send { mentions, .. } if !mentions.is_empty() => Err(EngineError::Invalid("mentions", text_alone)),
+        Send { require_verified: true, .. } => {
+            Err(EngineError::Invalid("require_verified", "everybody and the server read the public room"))
+        }
         _ => Ok(()),
     }
 }
@@ -116,24 +231,81 @@ fn sent_before(turn: &Turn<'_>, name: Option<&str>, body: &[u8; 32]) -> Result<O
     if used.body != *body {
         return Err(EngineError::IdempotencyMismatch);
     }
-    let (_, message) = history::get(turn.rows, &used.id)?.ok_or(EngineError::Damaged("a client id without message"))?;
-    Ok(Some(Sent { message, duplicate: true }))
+    // only what was settled long ago goes from the history
+    let state = history::get(turn.rows, &used.id)?.map_or(State::Accepted, |(_, message)| message.state);
+    Ok(Some(Sent { id: used.id, state, duplicate: true }))
 }
 
-fn check_identity(turn: &Turn<'_>, user: &Username) -> Result<(), EngineError> {
+pub(crate) fn check_identity(turn: &Turn<'_>, user: &Username) -> Result<(), EngineError> {
     let changed = peers::get(turn.rows, user)?.is_some_and(|peer| peer.rival.is_some());
     if changed { Err(EngineError::IdentityChanged(user.clone())) } else { Ok(()) }
 }
 
-fn compose(turn: &mut Turn<'_>, to: &To, text: String, client_id: Option<String>) -> Message {
+fn check_verified(turn: &Turn<'_>, user: &Username, required: bool) -> Result<(), EngineError> {
+    let verified = !required || peers::get(turn.rows, user)?.is_some_and(|peer| peer.trust == Trust::Verified);
+    if verified { Ok(()) } else { Err(EngineError::Unverified(user.clone())) }
+}
+
+/// The message as it is stored; in line already, unless its time is later.
+fn compose(turn: &mut Turn<'_>, send: &Send) -> Result<Message, EngineError> {
+    let chat = send.to.chat();
+    let usual = if send.to == To::Room { None } else { history::chat(turn.rows, &chat)?.and_then(|chat| chat.ttl_s) };
+    let ttl_s = send.ttl_s.or(usual);
+    let at = send.at.filter(|at| *at > turn.now);
+    let begins = at.unwrap_or(turn.now);
     let id = MessageId::from_parts(turn.now, turn.random());
-    Message {
+    let mut message = Message {
         device: Some(turn.me.device),
         mine: true,
-        state: if *to == To::Myself { State::Read } else { State::Queued },
-        client_id,
-        ..Message::text(id, to.chat(), turn.me.user.clone(), text, turn.now)
+        state: State::Queued,
+        client_id: send.client_id.clone(),
+        reply_to: send.reply_to,
+        mentions: send.mentions.clone(),
+        ttl_s,
+        expires: ttl_s.map(|ttl_s| begins + Duration::from_secs(ttl_s.into())),
+        at,
+        ..Message::text(id, chat, turn.me.user.clone(), send.text.clone(), turn.now)
+    };
+    if at.is_none() {
+        put_in_line(turn, &send.to, &mut message)?;
     }
+    Ok(message)
+}
+
+fn put_in_line(turn: &mut Turn<'_>, to: &To, message: &mut Message) -> Result<(), EngineError> {
+    match to {
+        To::User(user) => message.queued_at = Some(outbox::enqueue(turn, message.id, user.clone())?),
+        To::Room => room::say(turn, message)?,
+        To::Myself => message.state = State::Read,
+    }
+    Ok(())
+}
+
+/// The time of a message has come: it joins the line, and the end of its chat.
+pub(crate) fn release(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let Some((_, mut message)) = history::get(turn.rows, id)? else { return Ok(()) };
+    let Some(to) = To::of(&message.chat) else { return Ok(()) };
+    if message.state != State::Queued || message.at.take().is_none() {
+        return Ok(());
+    }
+    message.sent = turn.now;
+    let allowed = match &to {
+        To::User(user) => check_identity(turn, user),
+        To::Room | To::Myself => Ok(()),
+    };
+    let error = match allowed.and_then(|()| put_in_line(turn, &to, &mut message)) {
+        Ok(()) => None,
+        Err(EngineError::Rows(error)) => return Err(error.into()),
+        Err(EngineError::IdentityChanged(_)) => Some("identity_changed"),
+        Err(_) => Some("quota_exceeded"),
+    };
+    history::to_the_end(turn, &message)?;
+    match error {
+        Some(_) => history::end(turn, id, State::Failed, error)?,
+        None if message.state == State::Read => super::events::status(turn, &message)?,
+        None => {}
+    }
+    Ok(())
 }
 
 /// Marks a chat read up to a message (its end when absent), and tells the author.
@@ -152,7 +324,9 @@ pub fn mark_read(turn: &mut Turn<'_>, chat: &str, up_to: Option<&MessageId>) -> 
     if let (Some(user), Some(message)) = (history::peer(chat), newest)
         && let (Some(device), Some(number)) = (message.device, message.number)
     {
-        receipts::owe_read(turn, &user, &device, number)?;
+        if Settings::get(turn.rows)?.read_receipts {
+            receipts::owe_read(turn, &user, &device, number)?;
+        }
     }
     Ok(history::chat(turn.rows, chat)?.map_or(0, |chat| chat.unread))
 }
@@ -170,12 +344,14 @@ pub fn accept(turn: &mut Turn<'_>, user: &Username, fingerprint: &Fingerprint, h
     peers::accept(turn, user, fingerprint, head)
 }
 
-/// Forgets names of messages that were given before `time`: nobody repeats a call that old.
-///
-/// # Errors
-/// [`RowsError`].
-pub fn forget_client_ids(turn: &mut Turn<'_>, time: Timestamp) -> Result<u64, RowsError> {
-    turn.rows.delete_range(Table::Clients, b"client_id", 0..=time.as_millis())
+/// Forgets, once an hour, the names of messages that were given long ago.
+pub(crate) fn tidy(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    if turn.live.tidied.is_some_and(|last| turn.now.since(last) < TIDY_EVERY) {
+        return Ok(());
+    }
+    turn.live.tidied = Some(turn.now);
+    let old = turn.now - CLIENT_IDS_KEPT;
+    turn.rows.delete_range(Table::Clients, b"client_id", 0..=old.as_millis()).map(drop)
 }
 
 /// Tells consumers that the daemon ends.

@@ -3,37 +3,66 @@
 //! A content speaks for the session it came through and for nothing else: another conversation than
 //! the peer's, or acknowledgements of what was never sent, change nothing.
 
-use chat_protocol::ids::{DeviceId, MessageId, Username};
-use chat_protocol::session::content::{Ack, Body, Content, Conversation, Heads, Receipt, Reply, SenderSeq, Text};
+use std::time::Duration;
+
+use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
+use chat_protocol::session::content::{
+    Ack, Body, Content, Conversation, Delete, Edit, Heads, Reaction, Receipt, Reply, SenderSeq, Text,
+};
 use chat_protocol::time::Timestamp;
 
+use super::changes::{Change, Said, What};
 use super::history::{self, Kind, Message};
 use super::order::{self, Whose};
 use super::outbox::Number;
 use super::receipts::{self, Debt};
 use super::sessions::Received;
+use super::settings::Settings;
 use super::turn::Turn;
 use super::{EngineError, peers};
 
-/// A text for one device of the recipient, or of the own account.
-pub(crate) fn text(
+/// What is written for every device alike.
+pub(crate) struct Letter {
+    id: MessageId,
+    sent: Timestamp,
+    body: Body,
+}
+
+impl Letter {
+    /// A message of the history.
+    pub(crate) fn message(message: &Message) -> Self {
+        let (text, mentions, ttl_s) = (message.text.clone(), message.mentions.clone(), message.ttl_s);
+        let body = match message.reply_to {
+            Some(to) => Body::Reply(Reply { text, to, mentions, ttl_s }),
+            None => Body::Text(Text { text, mentions, ttl_s }),
+        };
+        Self { id: message.id, sent: message.sent, body }
+    }
+
+    /// A change of a message.
+    pub(crate) fn change(id: MessageId, change: &Change) -> Self {
+        Self { id, sent: change.at, body: change.body() }
+    }
+
+    /// Takes the place of a message that has a number and will never be sent.
+    pub(crate) fn gone(id: MessageId, now: Timestamp) -> Self {
+        Self { id, sent: now, body: Body::Delete(Delete { target: id }) }
+    }
+}
+
+/// A letter for one device of the recipient, or of the own account.
+pub(crate) fn letter(
     turn: &mut Turn<'_>,
     peer: &Username,
     reader: &Username,
     device: &DeviceId,
-    message: &Message,
-    (epoch, n): Number,
+    (letter, (epoch, n)): (&Letter, Number),
 ) -> Result<Vec<u8>, EngineError> {
     // each reader's own name for the chat
     let chat = if *reader == turn.me.user { peer.clone() } else { turn.me.user.clone() };
-    let text = message.text.clone();
-    let body = match message.reply_to {
-        Some(to) => Body::Reply(Reply { text, to }),
-        None => Body::text(text),
-    };
-    let mut content = content(turn, reader, chat, message.id, body)?;
+    let mut content = content(turn, reader, chat, letter.id, letter.body.clone())?;
     content.sender_seq = Some(SenderSeq { epoch, n });
-    content.sent = message.sent;
+    content.sent = letter.sent;
     let acks = acks(turn, reader, device)?;
     // what does not fit without growing the message follows in a receipt
     if content.fit_acks(&acks) < acks.len() {
@@ -49,7 +78,9 @@ pub(crate) fn receipt(
     device: &DeviceId,
     debt: Option<&Debt>,
 ) -> Result<Vec<u8>, EngineError> {
-    let read = debt.and_then(|debt| debt.read).map(|(epoch, n)| Ack {
+    // it may have been noted before they were switched off
+    let told = Settings::get(turn.rows)?.read_receipts;
+    let read = debt.and_then(|debt| debt.read).filter(|_| told).map(|(epoch, n)| Ack {
         device: *device,
         epoch,
         below: n + 1,
@@ -137,23 +168,44 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
     if history::seen_before(turn, &peer.pinned.log.fingerprint(), &content.id)? {
         return Ok(());
     }
-    let (kind, text, reply_to) = match content.body {
-        Body::Text(Text { text }) => (Kind::Text, text, None),
-        Body::Reply(Reply { text, to }) => (Kind::Text, text, Some(to)),
-        _ => (Kind::Unsupported, String::new(), None),
+    let author = Some(peer.pinned.log.fingerprint());
+    let said = match content.body {
+        Body::Edit(Edit { target, text }) => changed(received, author, content.sent, (target, What::Edit(text))),
+        Body::Delete(Delete { target }) => changed(received, author, content.sent, (target, What::Delete)),
+        Body::Reaction(Reaction { target, emoji }) => {
+            changed(received, author, content.sent, (target, What::React(emoji)))
+        }
+        body => {
+            let message = incoming(turn, received, content.id, content.sent, Kind::Text, String::new());
+            Said::Message(Box::new(Message { author, number: Some(number), ..filled(message, body) }))
+        }
     };
-    let message =
-        Message { reply_to, number: Some(number), ..incoming(turn, received, content.id, content.sent, kind, text) };
     let chat = history::private(&received.user);
     let whose = Whose { chat, user: received.user.clone(), device: received.device };
-    Ok(order::arrived(turn, &whose, number, message)?)
+    Ok(order::arrived(turn, &whose, number, said)?)
+}
+
+fn changed(received: &Received, author: Option<Fingerprint>, at: Timestamp, (target, what): (MessageId, What)) -> Said {
+    let chat = history::private(&received.user);
+    Said::Change(Change { chat, by: received.user.clone(), author, target, at, what })
+}
+
+/// A message with what its body says.
+fn filled(message: Message, body: Body) -> Message {
+    let (text, reply_to, mentions, ttl_s) = match body {
+        Body::Text(Text { text, mentions, ttl_s }) => (text, None, mentions, ttl_s),
+        Body::Reply(Reply { text, to, mentions, ttl_s }) => (text, Some(to), mentions, ttl_s),
+        _ => return Message { kind: Kind::Unsupported, ..message },
+    };
+    let expires = ttl_s.map(|ttl_s| message.stored + Duration::from_secs(ttl_s.into()));
+    Message { text, reply_to, mentions, ttl_s, expires, ..message }
 }
 
 /// Something was sealed correctly and makes no sense: the history says so, and nobody is asked again.
 fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Result<(), EngineError> {
     let id = MessageId::from_parts(turn.now, turn.random());
     let message = incoming(turn, received, id, turn.now, kind, String::new());
-    Ok(history::append(turn, &message)?)
+    Ok(history::append(turn, message)?)
 }
 
 fn incoming(turn: &Turn<'_>, received: &Received, id: MessageId, sent: Timestamp, kind: Kind, text: String) -> Message {

@@ -2,8 +2,8 @@
 
 use chat_protocol::ids::{Fingerprint, Username};
 use chat_protocol::rpc::events::{
-    AboutUser, ConnectionChanged, Held, IdentityChange, Missing, ReadUpTo, ResetAt, Skew, StatusChanged, Synced,
-    Undecryptable,
+    AboutUser, ConnectionChanged, Deleted, Held, IdentityChange, Missing, Reacted, ReadUpTo, ResetAt, Skew,
+    StatusChanged, Synced, Undecryptable,
 };
 use chat_protocol::rpc::{Event, EventBody, types};
 
@@ -69,6 +69,51 @@ pub(crate) fn status(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsE
     let Some(state) = view::state(message.state) else { return Ok(()) };
     let data = StatusChanged { id: message.id, state, user: None, error: message.error.clone() };
     append(turn, Some(&message.chat), &EventBody::MessageStatus(data))
+}
+
+pub(crate) fn message_edited(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+    let Some(shown) = view::message(message) else { return Ok(()) };
+    append(turn, Some(&message.chat), &EventBody::MessageEdited(shown))
+}
+
+pub(crate) fn deleted(turn: &mut Turn<'_>, message: &Message, why: &str) -> Result<(), RowsError> {
+    let data = Deleted { id: message.id, why: why.to_owned() };
+    append(turn, Some(&message.chat), &EventBody::MessageDeleted(data))
+}
+
+pub(crate) fn reaction(turn: &mut Turn<'_>, message: &Message, by: &Username, emoji: &str) -> Result<(), RowsError> {
+    let emoji = Some(emoji.to_owned()).filter(|emoji| !emoji.is_empty());
+    let data = Reacted { id: message.id, user: by.clone(), emoji };
+    append(turn, Some(&message.chat), &EventBody::MessageReaction(data))
+}
+
+pub(crate) fn overdue(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+    let Some(state) = view::state(message.state) else { return Ok(()) };
+    let data = StatusChanged { id: message.id, state, user: None, error: message.error.clone() };
+    append(turn, Some(&message.chat), &EventBody::MessageOverdue(data))
+}
+
+/// A change of a message will not be sent: the message stands where it stood, and this is why its peer
+/// does not see the change.
+pub(crate) fn change_failed(turn: &mut Turn<'_>, message: &Message, error: &str) -> Result<(), RowsError> {
+    let state = view::state(message.state).unwrap_or(types::MessageState::Read);
+    let data = StatusChanged { id: message.id, state, user: None, error: Some(error.to_owned()) };
+    append(turn, Some(&message.chat), &EventBody::MessageStatus(data))
+}
+
+/// Takes what a message said out of the events that carry it, as far as they are still kept.
+pub(crate) fn redact(turn: &mut Turn<'_>, told_in: &[u64], message: &Message) -> Result<(), RowsError> {
+    let Some(shown) = view::message(message) else { return Ok(()) };
+    for seq in told_in {
+        let key = seq.to_be_bytes();
+        let place = Place::new(Table::Events, b"", &key);
+        let Some(json) = turn.rows.get(place)? else { continue };
+        let not_json = |_| RowsError::Corrupt("an event is not JSON".to_owned());
+        let mut event: Event = serde_json::from_slice(&json).map_err(not_json)?;
+        event.data = serde_json::to_value(&shown).map_err(not_json)?;
+        turn.rows.put(place, *seq, &serde_json::to_vec(&event).map_err(not_json)?)?;
+    }
+    Ok(())
 }
 
 pub(crate) fn missing(turn: &mut Turn<'_>, chat: &str, from: &Username, count: u64) -> Result<(), RowsError> {

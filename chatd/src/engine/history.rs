@@ -8,6 +8,7 @@ use minicbor::{Decode, Encode};
 
 use super::events;
 use super::state::{Counter, decode, load, save};
+use super::timers::{self, Due};
 use super::turn::Turn;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
@@ -360,8 +361,18 @@ pub(crate) fn seen_before(turn: &mut Turn<'_>, author: &Fingerprint, id: &Messag
     Ok(false)
 }
 
-/// Adds a message at the end of its chat, with its event.
-pub(crate) fn append(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+/// Adds a message at the end of its chat, with its event, and sees to it that it goes when its time is over.
+pub(crate) fn append(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
+    events::message_new(turn, &message)?;
+    message.told_in.push(events::newest(turn.rows)?);
+    if let Some(at) = message.expires {
+        timers::set(turn, Due::Expire, message.id, at)?;
+    }
+    to_the_end(turn, &message)
+}
+
+/// Writes a message at the end of its chat, wherever it was before.
+pub(crate) fn to_the_end(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
     let position = Counter::Message.next(turn.rows)?;
     write(turn.rows, position, message)?;
     let mut chat = chat(turn.rows, &message.chat)?.unwrap_or_else(|| Chat::new(message.chat.clone()));
@@ -370,8 +381,25 @@ pub(crate) fn append(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsE
     // answering is not reading: whoever reads says so, and only then the author hears of it
     chat.count(message, &turn.me.user, 1);
     chat.activity = Counter::Activity.next(turn.rows)?;
-    write_chat(turn.rows, &chat)?;
-    events::message_new(turn, message)
+    write_chat(turn.rows, &chat)
+}
+
+/// Writes a message that has another text, and tells about it.
+pub(crate) fn tell_edited(turn: &mut Turn<'_>, position: u64, mut message: Message) -> Result<(), RowsError> {
+    events::message_edited(turn, &message)?;
+    message.told_in.push(events::newest(turn.rows)?);
+    write(turn.rows, position, &message)
+}
+
+/// A message that is about to be deleted counts no longer, if it was unread.
+pub(crate) fn no_longer_unread(turn: &mut Turn<'_>, position: u64, message: &Message) -> Result<(), RowsError> {
+    match chat(turn.rows, &message.chat)? {
+        Some(mut chat) if position > chat.read_to => {
+            chat.count(message, &turn.me.user, -1);
+            write_chat(turn.rows, &chat)
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Writes a message back where it was.
@@ -406,7 +434,8 @@ pub(crate) fn advance(turn: &mut Turn<'_>, id: &MessageId, state: State) -> Resu
 /// Ends an own message that was not sent yet.
 pub(crate) fn end(turn: &mut Turn<'_>, id: &MessageId, state: State, error: Option<&str>) -> Result<(), RowsError> {
     let Some((position, mut message)) = get(turn.rows, id)? else { return Ok(()) };
-    if !message.mine || matches!(message.state, State::Delivered | State::Read) {
+    // what was delivered, or ended before, stays so
+    if !message.mine || message.state >= State::Delivered {
         return Ok(());
     }
     message.state = state;

@@ -13,7 +13,7 @@ use minicbor::Decode;
 
 use super::state::Counter;
 use super::turn::{Asked, Link, Turn};
-use super::{Action, EngineError, events, inbox, order, outbox, peers, prekeys, room, sessions};
+use super::{Action, EngineError, commands, events, inbox, order, outbox, peers, prekeys, room, sessions, timers};
 use crate::store::{Rows, RowsError};
 
 /// A difference of the clocks that is worth a word.
@@ -125,6 +125,8 @@ fn presence(turn: &mut Turn<'_>, online: Vec<Username>, offline: Vec<Username>) 
 
 /// What follows from the state the rows are in, once per batch of inputs.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    timers::sweep(turn)?;
+    commands::tidy(turn)?;
     order::sweep(turn)?;
     peers::sweep(turn)?;
     let opening = inbox::pump(turn)?;

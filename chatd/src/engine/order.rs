@@ -12,8 +12,8 @@ use chat_protocol::limits::{MAX_GIVEN_UP, ORDER_WAIT};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+use super::changes::Said;
 use super::events;
-use super::history::{self, Message};
 use super::outbox::Number;
 use super::state::{decode, load, save};
 use super::turn::Turn;
@@ -34,12 +34,12 @@ pub(crate) struct Line {
     pub(crate) given_up: Vec<u64>,
 }
 
-/// A message that came before one its author sent earlier.
+/// Something that came before what its author sent earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 struct Early {
     #[n(0)]
-    message: Message,
+    said: Said,
     #[n(1)]
     until: Timestamp,
 }
@@ -75,37 +75,29 @@ pub(crate) fn line(turn: &Turn<'_>, chat: &str, device: &DeviceId) -> Result<Opt
     load(turn.rows, Place::new(Table::Held, &line_scope(chat), device.as_bytes()))
 }
 
-/// Takes a message that was not seen before and shows what its number allows.
-pub(crate) fn arrived(
-    turn: &mut Turn<'_>,
-    whose: &Whose,
-    (epoch, n): Number,
-    mut message: Message,
-) -> Result<(), RowsError> {
+/// Takes what was not seen before and lets everything take effect that its number allows.
+pub(crate) fn arrived(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, said: Said) -> Result<(), RowsError> {
     let known = line(turn, &whose.chat, &whose.device)?;
     match known {
         Some(mut line) if line.epoch == epoch => {
             if n > line.next {
-                return wait(turn, whose, n, message);
+                return wait(turn, whose, n, said);
             }
             if n < line.next {
-                message.late = give_back(&mut line, n);
-                history::append(turn, &message)?;
+                let late = give_back(&mut line, n);
+                said.late(late).take_effect(turn)?;
                 return put(turn, whose, &line);
             }
-            history::append(turn, &message)?;
+            said.take_effect(turn)?;
             line.next += 1;
             follow(turn, whose, &mut line)
         }
-        Some(line) if line.epoch > epoch => {
-            message.late = true;
-            history::append(turn, &message)
-        }
+        Some(line) if line.epoch > epoch => said.late(true).take_effect(turn),
         older => {
             if older.is_some() {
                 release_all(turn, whose)?;
             }
-            history::append(turn, &message)?;
+            said.take_effect(turn)?;
             put(turn, whose, &Line { epoch, next: n + 1, given_up: Vec::new() })
         }
     }
@@ -122,10 +114,10 @@ fn put(turn: &mut Turn<'_>, whose: &Whose, line: &Line) -> Result<(), RowsError>
     save(turn.rows, Place::new(Table::Held, &whose.line_scope(), whose.device.as_bytes()), 0, line)
 }
 
-fn wait(turn: &mut Turn<'_>, whose: &Whose, n: u64, message: Message) -> Result<(), RowsError> {
+fn wait(turn: &mut Turn<'_>, whose: &Whose, n: u64, said: Said) -> Result<(), RowsError> {
     let until = turn.now + ORDER_WAIT;
     let scope = whose.early_scope();
-    save(turn.rows, Place::new(Table::Held, &scope, &n.to_be_bytes()), n, &Early { message, until })?;
+    save(turn.rows, Place::new(Table::Held, &scope, &n.to_be_bytes()), n, &Early { said, until })?;
     save(turn.rows, Place::new(Table::Held, b"waiting", &scope), 0, whose)?;
     turn.wake(until);
     Ok(())
@@ -138,7 +130,7 @@ fn follow(turn: &mut Turn<'_>, whose: &Whose, line: &mut Line) -> Result<(), Row
         if n != line.next {
             break;
         }
-        take(turn, &scope, n, &early.message)?;
+        take(turn, &scope, n, early.said)?;
         line.next += 1;
     }
     if turn.rows.count(Table::Held, &scope)? == 0 {
@@ -152,16 +144,16 @@ fn first(turn: &Turn<'_>, scope: &[u8]) -> Result<Option<(u64, Early)>, RowsErro
     found.first().map(|(n, bytes)| Ok((*n, decode(Table::Held, bytes)?))).transpose()
 }
 
-fn take(turn: &mut Turn<'_>, scope: &[u8], n: u64, message: &Message) -> Result<(), RowsError> {
+fn take(turn: &mut Turn<'_>, scope: &[u8], n: u64, said: Said) -> Result<(), RowsError> {
     turn.rows.delete(Place::new(Table::Held, scope, &n.to_be_bytes()))?;
-    history::append(turn, message)
+    said.take_effect(turn)
 }
 
 /// The author began anew: nothing that waited can become complete.
 fn release_all(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
     let scope = whose.early_scope();
     while let Some((n, early)) = first(turn, &scope)? {
-        take(turn, &scope, n, &early.message)?;
+        take(turn, &scope, n, early.said)?;
     }
     turn.rows.delete(Place::new(Table::Held, b"waiting", &scope))?;
     Ok(())

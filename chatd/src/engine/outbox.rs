@@ -18,10 +18,13 @@ use chat_protocol::message::{Blob, Call};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use super::history::{self, State};
+use super::changes;
+use super::content::Letter;
+use super::history::{self, Message, State};
 use super::peers::{self, Recipients};
 use super::sessions::{self, Sealed};
 use super::state::{Counter, decode, load, save};
+use super::timers::{self, Due};
 use super::turn::{Asked, Turn};
 use super::{EngineError, receipts};
 use crate::store::{Direction, Place, RowsError, Table};
@@ -114,14 +117,49 @@ fn destination_place(to: &Username) -> Place<'_> {
     Place::new(Table::Outbox, b"destinations", to.as_str().as_bytes())
 }
 
-/// Puts a stored message in line for its recipient.
-pub(crate) fn enqueue(turn: &mut Turn<'_>, id: MessageId, to: Username) -> Result<(), EngineError> {
+/// Puts a message or a change in line for its recipient, and returns its place.
+pub(crate) fn enqueue(turn: &mut Turn<'_>, id: MessageId, to: Username) -> Result<u64, EngineError> {
     if queued(turn.rows)? >= MAX_QUEUED {
         return Err(EngineError::QueueFull);
     }
     let position = Counter::Outbox.next(turn.rows)?;
     let item = Item { position, id, to, number: None, refused: 0, after: Timestamp::ZERO };
-    Ok(put_back(turn, &item)?)
+    put_back(turn, &item)?;
+    Ok(position)
+}
+
+/// Whether an own message could be taken out of the line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Withdrawn {
+    /// It will not be sent.
+    Yes,
+    /// It has a number already, and may be with the server.
+    UnderWay,
+}
+
+/// Takes a message that waits out of the line, or off the clock.
+pub(crate) fn withdraw(turn: &mut Turn<'_>, message: &Message) -> Result<Withdrawn, RowsError> {
+    if message.at.is_some() {
+        timers::clear(turn, Due::Send, &message.id)?;
+        return Ok(Withdrawn::Yes);
+    }
+    match in_line(turn, message)? {
+        Some(item) if item.number.is_none() => {
+            forget(turn, &item)?;
+            Ok(Withdrawn::Yes)
+        }
+        _ => Ok(Withdrawn::UnderWay),
+    }
+}
+
+/// Whether a message is still to be sealed as it will stand in the history then.
+pub(crate) fn waits(turn: &Turn<'_>, message: &Message) -> Result<bool, RowsError> {
+    Ok(message.at.is_some() || in_line(turn, message)?.is_some())
+}
+
+fn in_line(turn: &Turn<'_>, message: &Message) -> Result<Option<Item>, RowsError> {
+    let (Some(to), Some(position)) = (history::peer(&message.chat), message.queued_at) else { return Ok(None) };
+    load(turn.rows, Place::new(Table::Outbox, &queue_scope(&to), &position.to_be_bytes()))
 }
 
 /// Puts a post for the public room under way at once: nothing about it depends on the recipients.
@@ -242,7 +280,7 @@ fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
         Recipients::Devices(devices) => devices,
         Recipients::Wait => return Ok(false),
     };
-    let Some((_, message)) = history::get(turn.rows, &item.id)? else {
+    let Some(letter) = letter(turn, &item)? else {
         forget(turn, &item)?;
         return Ok(true);
     };
@@ -254,10 +292,21 @@ fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
         None => number_next(turn, &item)?,
     };
     item.number = Some(number);
-    let Sealed { heads, to } = sessions::seal_message(turn, &item.to, &devices, &message, number)?;
+    let Sealed { heads, to } = sessions::seal_letter(turn, &item.to, &devices, &letter, number)?;
     forget(turn, &item)?;
     submit(turn, heads, to, Cargo::Message(item))?;
     Ok(true)
+}
+
+/// What is to be written for an item; `None` if that is gone and leaves no gap in the numbers.
+fn letter(turn: &Turn<'_>, item: &Item) -> Result<Option<Letter>, RowsError> {
+    if let Some((_, message)) = history::get(turn.rows, &item.id)?.filter(|(_, message)| !message.deleted) {
+        return Ok(Some(Letter::message(&message)));
+    }
+    if let Some(change) = changes::submitted(turn, &item.id)? {
+        return Ok(Some(Letter::change(item.id, &change)));
+    }
+    Ok(item.number.map(|_| Letter::gone(item.id, turn.now)))
 }
 
 /// Puts envelopes under way under a fresh submit id.
@@ -335,9 +384,17 @@ fn forget(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
 pub(crate) fn fail_all(turn: &mut Turn<'_>, to: &Username, error: &str) -> Result<(), RowsError> {
     for item in waiting(turn, to)? {
         forget(turn, &item)?;
-        history::end(turn, &item.id, State::Failed, Some(error))?;
+        give_up(turn, &item, error)?;
     }
     Ok(())
+}
+
+/// A message, or a change, will not be sent.
+fn give_up(turn: &mut Turn<'_>, item: &Item, error: &str) -> Result<(), RowsError> {
+    if changes::failed(turn, &item.id, error)? {
+        return Ok(());
+    }
+    history::end(turn, &item.id, State::Failed, Some(error))
 }
 
 fn waiting(turn: &Turn<'_>, to: &Username) -> Result<Vec<Item>, RowsError> {
@@ -374,6 +431,9 @@ fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<()
         Cargo::Post(id) => super::room::posted(turn, id)?,
         Cargo::Message(item) => {
             history::advance(turn, &item.id, State::Accepted)?;
+            if full.is_empty() {
+                changes::accepted(turn, &item.id)?;
+            }
         }
         Cargo::Receipt(..) => {}
     }
@@ -435,7 +495,7 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
 fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineError> {
     turn.rows.delete(flight_place(&flight.submit_id))?;
     match flight.cargo {
-        Cargo::Message(item) => history::end(turn, &item.id, State::Failed, Some(error))?,
+        Cargo::Message(item) => give_up(turn, &item, error)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
         Cargo::Receipt(..) => {}
     }

@@ -22,7 +22,7 @@ use minicbor::{Decode, Encode};
 
 use super::state::{decode, load, save};
 use super::turn::{Asked, Subject, Turn};
-use super::{EngineError, events, inbox, outbox, sessions};
+use super::{EngineError, events, inbox, outbox, sessions, timers};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Pause before a name is looked up again that gave nothing usable.
@@ -400,7 +400,8 @@ pub(crate) fn accept(
     peer.withheld_since = None;
     put(turn.rows, &peer)?;
     // what was written for the old identity is not sealed for the new one by itself
-    Ok(outbox::fail_all(turn, user, "identity_changed")?)
+    outbox::fail_all(turn, user, "identity_changed")?;
+    timers::fail_scheduled(turn, user, "identity_changed")
 }
 
 /// A peer has said where its log stands.

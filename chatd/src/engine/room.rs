@@ -100,7 +100,7 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
         room_seq: Some(post.room_seq),
         ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, turn.now)
     };
-    Ok(history::append(turn, &message)?)
+    Ok(history::append(turn, message)?)
 }
 
 /// The message a post of this device was sent as.

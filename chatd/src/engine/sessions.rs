@@ -19,7 +19,7 @@ use minicbor::{Decode, Encode};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
-use super::history::Message;
+use super::content::Letter;
 use super::inbox::Raw;
 use super::outbox::{self, Cargo, Number};
 use super::peers::{self, Recipients};
@@ -238,12 +238,12 @@ fn keep_few(turn: &mut Turn<'_>, device: &DeviceId, mut known: Standings) -> Res
     put_standings(turn.rows, device, &known)
 }
 
-/// Seals a message for each of its recipient's devices.
-pub(crate) fn seal_message(
+/// Seals a letter for each of its recipient's devices.
+pub(crate) fn seal_letter(
     turn: &mut Turn<'_>,
     peer: &Username,
     devices: &[(Username, DeviceCert)],
-    message: &Message,
+    letter: &Letter,
     number: Number,
 ) -> Result<Sealed, EngineError> {
     let mut to = Vec::new();
@@ -253,7 +253,7 @@ pub(crate) fn seal_message(
         if let Some(Debt { read: Some(read), .. }) = receipts::pay(turn, &device)? {
             receipts::owe_read(turn, user, &device, read)?;
         }
-        let plaintext = content::text(turn, peer, user, &device, message, number)?;
+        let plaintext = content::letter(turn, peer, user, &device, (letter, number))?;
         to.push(Addressed { device, envelope: seal(turn, &device, &plaintext)? });
     }
     let heads = peers::heads(turn, devices.iter().map(|(user, _)| user))?;

@@ -47,6 +47,8 @@ pub(crate) struct Live {
     pub(crate) inits: BTreeMap<DeviceId, Vec<Timestamp>>,
     /// When a receipt last went to a device.
     pub(crate) receipts: BTreeMap<DeviceId, Timestamp>,
+    /// When old rows were last looked for.
+    pub(crate) tidied: Option<Timestamp>,
     /// The next time something is due by itself.
     pub(crate) wake: Option<Timestamp>,
 }

@@ -1,6 +1,6 @@
 //! The engine's values as the local socket shows them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::{self, ChatKind, IdentityState, LogHead, MessageState, PeerIdentity, SeenIdentity};
@@ -46,13 +46,17 @@ pub fn message(message: &Message) -> Option<types::Message> {
     })
 }
 
-/// Each sign with all who gave it.
+/// Each sign with all who gave it, both in order.
 fn reactions(message: &Message) -> Vec<types::Reaction> {
-    let mut signs: BTreeMap<&str, Vec<Username>> = BTreeMap::new();
+    let mut signs: BTreeMap<&str, BTreeSet<&Username>> = BTreeMap::new();
     for given in &message.reactions {
-        signs.entry(&given.emoji).or_default().push(given.user.clone());
+        signs.entry(&given.emoji).or_default().insert(&given.user);
     }
-    signs.into_iter().map(|(emoji, users)| types::Reaction { emoji: emoji.to_owned(), users }).collect()
+    let shown = |(emoji, users): (&str, BTreeSet<&Username>)| types::Reaction {
+        emoji: emoji.to_owned(),
+        users: users.into_iter().cloned().collect(),
+    };
+    signs.into_iter().map(shown).collect()
 }
 
 /// What became of an own message; `None` for somebody else's.

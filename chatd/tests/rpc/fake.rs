@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Fingerprint, HeadHash, MessageId, Username};
-use chat_protocol::rpc::events::{StatusChanged, Synced};
+use chat_protocol::rpc::events::{Deleted, Reacted, StatusChanged, Synced};
 use chat_protocol::rpc::types::*;
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError, Target};
 use chatd::api::{Answer, Api, EventPage};
@@ -135,6 +135,14 @@ impl Fake {
         self.state().messages.push(message.clone());
         self.append(Some(chat), &EventBody::MessageNew(message));
         MessageId::new(id)
+    }
+
+    /// Changes a message that is there.
+    fn change(&self, id: MessageId, change: impl FnOnce(&mut Message)) -> Answer<Message> {
+        let mut state = self.state();
+        let message = state.messages.iter_mut().find(|message| message.id == id).ok_or(Kind::NotFound)?;
+        change(message);
+        Ok(message.clone())
     }
 
     fn enter(&self, user: Username, password: Answer<PasswordFrom>, door: Answer<Option<Door>>) -> Answer<Entered> {
@@ -330,6 +338,58 @@ impl Api for Fake {
 
     async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus> {
         Ok(MessageStatus { id: params.id, state: MessageState::Queued, recipients: Vec::new() })
+    }
+
+    async fn msg_wait(&self, params: MsgWait) -> Answer<MessageStatus> {
+        let found = self.state().messages.iter().find(|message| message.id == params.id).cloned();
+        let state = found.ok_or(Kind::NotFound)?.state.ok_or(Kind::InvalidParams)?;
+        if state == params.state {
+            return Ok(MessageStatus { id: params.id, state, recipients: Vec::new() });
+        }
+        Err(Kind::Timeout.into())
+    }
+
+    async fn msg_cancel(&self, params: MsgCancel) -> Answer<MessageStatus> {
+        let message = self.change(params.id, |message| message.state = Some(MessageState::Cancelled))?;
+        self.moved(message.id, MessageState::Cancelled);
+        Ok(MessageStatus { id: message.id, state: MessageState::Cancelled, recipients: Vec::new() })
+    }
+
+    async fn msg_resend(&self, params: MsgResend) -> Answer<Sent> {
+        let message = self.change(params.id, |_| {})?;
+        let chat = message.chat;
+        let to = chat.as_str().parse().map_err(|_| Kind::NotFound)?;
+        let id = self.store(&to, "alice", &message.text, Some(MessageState::Queued));
+        Ok(Sent { id, chat, state: MessageState::Queued, duplicate: false })
+    }
+
+    async fn msg_edit(&self, params: MsgEdit) -> Answer<Message> {
+        let message = self.change(params.id, |message| {
+            message.text = params.text;
+            message.edited_ms = Some(NOW);
+        })?;
+        self.append(None, &EventBody::MessageEdited(message.clone()));
+        Ok(message)
+    }
+
+    async fn msg_delete(&self, params: MsgDelete) -> Answer<Done> {
+        self.change(params.id, |message| {
+            message.text.clear();
+            message.deleted = true;
+        })?;
+        let why = if params.scope == DeleteScope::All { "author" } else { "here" };
+        self.append(None, &EventBody::MessageDeleted(Deleted { id: params.id, why: why.to_owned() }));
+        Ok(Done {})
+    }
+
+    async fn msg_react(&self, params: MsgReact) -> Answer<Message> {
+        let given = Reaction { emoji: params.emoji, users: vec![user("alice")] };
+        let emoji = Some(given.emoji.clone()).filter(|_| params.remove != Some(true));
+        let message = self.change(params.id, |message| {
+            message.reactions = if emoji.is_some() { vec![given] } else { Vec::new() };
+        })?;
+        self.append(None, &EventBody::MessageReaction(Reacted { id: params.id, user: user("alice"), emoji }));
+        Ok(message)
     }
 
     fn newest_event(&self) -> watch::Receiver<u64> {

@@ -192,7 +192,7 @@ fn atk_26_nothing_leaves_for_a_changed_identity_until_it_is_accepted() {
     // what did leave was sealed for the pinned device, refused, and stored by nobody
     let pinned = world.nodes[1].device;
     assert!(world.server.seen[before..].iter().all(|(_, submit)| submit.to.iter().all(|to| to.device == pinned)));
-    assert_eq!(world.state(alice, waiting.message.id), MessageState::Queued);
+    assert_eq!(world.state(alice, waiting.id), MessageState::Queued);
 }
 
 #[test]
@@ -206,7 +206,7 @@ fn atk_27_what_was_written_before_is_never_sealed_for_another_identity() {
     let (fingerprint, head) = (rival.log.fingerprint(), rival.log.head());
     world.command(alice, |turn| commands::accept(turn, &user, &fingerprint, &head)).unwrap();
     world.advance(Duration::from_secs(120));
-    assert_eq!(world.state(alice, waiting.message.id), MessageState::Failed);
+    assert_eq!(world.state(alice, waiting.id), MessageState::Failed);
     let other = world.server.accounts[&user].devices[0];
     assert!(world.server.seen.iter().all(|(_, submit)| submit.to.iter().all(|to| to.device != other)));
 }

@@ -12,8 +12,10 @@
 )]
 
 mod attacks;
+mod changes;
 mod chaos;
 mod messages;
 mod room;
 mod server;
+mod timers;
 mod world;

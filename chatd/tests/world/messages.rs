@@ -91,7 +91,7 @@ fn the_same_client_id_is_sent_once() {
     world.crash(alice);
     let second = world.try_send(alice, to(), "once", Some("job-7")).unwrap();
     assert!(!first.duplicate && second.duplicate);
-    assert_eq!(first.message.id, second.message.id);
+    assert_eq!(first.id, second.id);
     let other = world.try_send(alice, to(), "twice", Some("job-7"));
     assert!(matches!(other, Err(EngineError::IdempotencyMismatch)));
     world.settle();
@@ -105,7 +105,7 @@ fn a_message_to_nobody_fails() {
     world.settle();
     let sent = world.try_send(alice, To::User("nobody".parse().unwrap()), "hello?", None).unwrap();
     world.settle();
-    assert_eq!(world.state(alice, sent.message.id), MessageState::Failed);
+    assert_eq!(world.state(alice, sent.id), MessageState::Failed);
 }
 
 #[test]

@@ -159,17 +159,20 @@ impl World {
     }
 
     pub fn try_send(&mut self, who: usize, to: To, text: &str, client_id: Option<&str>) -> Result<Sent, EngineError> {
-        let send = Send { to, text: text.to_owned(), client_id: client_id.map(str::to_owned) };
+        self.submit(who, Send { client_id: client_id.map(str::to_owned), ..Send::text(to, text.to_owned()) })
+    }
+
+    pub fn submit(&mut self, who: usize, send: Send) -> Result<Sent, EngineError> {
         self.command(who, |turn| commands::send(turn, send))
     }
 
     pub fn send(&mut self, who: usize, to: usize, text: &str) -> MessageId {
         let to = To::User(self.nodes[to].user.clone());
-        self.try_send(who, to, text, None).unwrap().message.id
+        self.try_send(who, to, text, None).unwrap().id
     }
 
     pub fn say(&mut self, who: usize, text: &str) -> MessageId {
-        self.try_send(who, To::Room, text, None).unwrap().message.id
+        self.try_send(who, To::Room, text, None).unwrap().id
     }
 
     /// One batch for a daemon: handled, committed, performed; or ended by a crash at one of the seams.
@@ -329,11 +332,14 @@ impl World {
 
     /// Runs with every disturbance off until all is quiet.
     pub fn calm(&mut self) {
+        (0..self.nodes.len()).for_each(|who| self.come_online(who));
+        self.calm_as_it_is();
+    }
+
+    /// The same, for those who are there.
+    pub fn calm_as_it_is(&mut self) {
         (self.cuts, self.crashes) = (0, 0);
-        for who in 0..self.nodes.len() {
-            self.come_online(who);
-            self.feed(who, vec![Input::Tick]);
-        }
+        (0..self.nodes.len()).for_each(|who| self.feed(who, vec![Input::Tick]));
         self.advance(Duration::from_secs(15 * 60));
     }
 

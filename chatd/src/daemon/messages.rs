@@ -1,0 +1,104 @@
+//! Sending, and waiting for what becomes of it.
+
+use std::time::Duration;
+
+use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::types::{ConnectionState, MessageState, MessageStatus, MsgResend, MsgSend, MsgWait, Sent};
+use chat_protocol::rpc::{Kind, RpcError};
+use chat_protocol::time::Timestamp;
+
+use super::{Daemon, ended, errors, reads};
+use crate::api::Answer;
+use crate::engine::commands::{self, Send, To};
+use crate::engine::{amend, history, view};
+use crate::store::Rows;
+
+/// How long a caller waits who does not say.
+const WAIT_MS: u64 = 30_000;
+/// Longest wait: whoever wants to know later asks again, or reads the events.
+const LONGEST_WAIT_MS: u64 = 600_000;
+
+impl Daemon {
+    pub(super) async fn send(&self, params: MsgSend) -> Answer<Sent> {
+        let to = reads::to(&params.to, &self.me().await?)?;
+        let online = self.connection().state == ConnectionState::Online;
+        if params.require_online == Some(true) && !online && to != To::Myself {
+            return Err(RpcError::new(Kind::Offline, "there is no connection to the server"));
+        }
+        let chat = view::chat_id(&to.chat()).ok_or_else(|| RpcError::from(Kind::NotFound))?;
+        let send = Send {
+            client_id: params.client_id,
+            reply_to: params.reply_to,
+            mentions: params.mentions.unwrap_or_default(),
+            ttl_s: params.ttl_s,
+            at: params.at_ms.map(Timestamp::from_millis),
+            require_verified: params.require_verified.unwrap_or(false),
+            notify_after: params.notify_undelivered_after_ms.map(Duration::from_millis),
+            ..Send::text(to, params.text)
+        };
+        let sent = self.command(move |turn| commands::send(turn, send)).await?;
+        let state = view::state(sent.state).unwrap_or(MessageState::Queued);
+        Ok(Sent { id: sent.id, chat, state, duplicate: sent.duplicate })
+    }
+
+    pub(super) async fn resend(&self, params: MsgResend) -> Answer<Sent> {
+        let MsgResend { id } = params;
+        let sent = self.command(move |turn| amend::resend(turn, &id)).await?;
+        let chat = self.read(move |rows| Ok(reads::message(rows, &sent.id)?.chat)).await?;
+        let state = view::state(sent.state).unwrap_or(MessageState::Queued);
+        Ok(Sent { id: sent.id, chat, state, duplicate: sent.duplicate })
+    }
+
+    /// Waits beside the loop: looks again whenever something was stored. A caller that hangs up leaves nothing.
+    pub(super) async fn wait(&self, params: &MsgWait) -> Answer<MessageStatus> {
+        let wanted = rank(params.state)
+            .filter(|rank| *rank > 0)
+            .ok_or_else(|| RpcError::invalid("state", "must be accepted, delivered or read"))?;
+        let span = params.timeout_ms.unwrap_or(WAIT_MS);
+        if span > LONGEST_WAIT_MS {
+            return Err(RpcError::invalid("timeout_ms", "must be at most 600000"));
+        }
+        let id = params.id;
+        self.read(move |rows| check_wait(rows, &id, wanted)).await?;
+        let mut newest = self.newest.clone();
+        let reached = async {
+            loop {
+                // before the row is read, so that nothing stored meanwhile is missed
+                newest.borrow_and_update();
+                let status = self.read(move |rows| reads::message_status(rows, &id)).await?;
+                if rank(status.state).is_none_or(|rank| rank >= wanted) {
+                    return Ok(status);
+                }
+                newest.changed().await.map_err(|_| ended())?;
+            }
+        };
+        tokio::time::timeout(Duration::from_millis(span), reached).await.unwrap_or_else(|_| {
+            Err(RpcError::new(Kind::Timeout, "the message did not get so far in that time")
+                .with_hint("it is still on its way: call msg.wait again, or read message.status"))
+        })
+    }
+}
+
+/// Whether there is something to wait for.
+fn check_wait(rows: &dyn Rows, id: &MessageId, wanted: u8) -> Answer<()> {
+    let found = history::get(rows, id).map_err(|error| errors::rows(&error))?;
+    let (_, message) = found.ok_or_else(|| RpcError::new(Kind::NotFound, "no such message"))?;
+    if !message.mine {
+        return Err(RpcError::invalid("id", "only own messages are on their way to somebody"));
+    }
+    if message.chat == history::ROOM && wanted > 1 {
+        return Err(RpcError::invalid("state", "posts of the public room are accepted, and no more is ever told"));
+    }
+    Ok(())
+}
+
+/// How far a message has come; `None` once it has ended otherwise.
+const fn rank(state: MessageState) -> Option<u8> {
+    match state {
+        MessageState::Queued => Some(0),
+        MessageState::Accepted => Some(1),
+        MessageState::Delivered => Some(2),
+        MessageState::Read => Some(3),
+        MessageState::NotReceived | MessageState::Failed | MessageState::Cancelled => None,
+    }
+}

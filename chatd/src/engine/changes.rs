@@ -1,0 +1,255 @@
+//! What happens to a message after it was said: edited, deleted, answered with a sign, expired.
+//!
+//! A change travels like a message: it is numbered, acknowledged and takes effect in the order of its
+//! author, but it is no message of the history and is never unread. Only the author, under the same
+//! identity, edits or deletes. A deletion that comes before its message keeps that from being shown; an
+//! edit or a sign whose message is not there is ignored. Nothing has an effect after the deletion.
+
+use chat_protocol::ids::{Fingerprint, MessageId, Username};
+use chat_protocol::session::content::{self as wire, Body};
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use super::history::{self, Kind, Message, Reaction, State};
+use super::outbox::{self, Withdrawn};
+use super::state::{load, save};
+use super::timers::{self, Due};
+use super::turn::Turn;
+use super::{EngineError, events};
+use crate::store::{Place, RowsError, Table};
+
+/// Most texts one message may have had: whoever wants more writes a new one.
+pub(crate) const MAX_TEXTS: usize = 100;
+
+/// A change of a message.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Change {
+    /// The chat of the message.
+    #[n(0)]
+    pub(crate) chat: String,
+    /// Who changes it.
+    #[n(1)]
+    pub(crate) by: Username,
+    /// The identity of somebody else who does.
+    #[n(2)]
+    pub(crate) author: Option<Fingerprint>,
+    /// The message.
+    #[n(3)]
+    pub(crate) target: MessageId,
+    /// The clock of who changes it.
+    #[n(4)]
+    pub(crate) at: Timestamp,
+    #[n(5)]
+    pub(crate) what: What,
+}
+
+/// What is changed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum What {
+    /// Another text.
+    #[n(0)]
+    Edit(#[n(0)] String),
+    /// It is taken back.
+    #[n(1)]
+    Delete,
+    /// A sign; empty takes it back.
+    #[n(2)]
+    React(#[n(0)] String),
+}
+
+/// Something an author said, in the order of the author.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Said {
+    /// A message.
+    #[n(0)]
+    Message(#[n(0)] Box<Message>),
+    /// A change of one.
+    #[n(1)]
+    Change(#[n(0)] Change),
+}
+
+impl Said {
+    /// It comes after it was given up.
+    pub(crate) fn late(self, late: bool) -> Self {
+        match self {
+            Self::Message(message) => Self::Message(Box::new(Message { late, ..*message })),
+            Self::Change(_) => self,
+        }
+    }
+
+    /// Its turn has come.
+    pub(crate) fn take_effect(self, turn: &mut Turn<'_>) -> Result<(), RowsError> {
+        match self {
+            Self::Message(message) => show(turn, *message),
+            Self::Change(change) => apply(turn, &change),
+        }
+    }
+}
+
+fn gone_scope(author: &Fingerprint) -> Vec<u8> {
+    [b"gone:".as_slice(), author.as_bytes()].concat()
+}
+
+/// Shows a message of somebody else, unless its author took it back before.
+fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
+    if let Some(author) = &message.author
+        && turn.rows.delete(Place::new(Table::Messages, &gone_scope(author), message.id.as_bytes()))?
+    {
+        return Ok(());
+    }
+    if history::get(turn.rows, &message.id)?.is_some() {
+        // ids are the author's to choose, and nobody may write over what is there
+        tracing::warn!(user = %message.from, "a message under the id of another");
+        message.id = MessageId::from_parts(turn.now, turn.random());
+        message.kind = Kind::Malformed;
+        message.text.clear();
+    }
+    history::append(turn, message)
+}
+
+/// A change of somebody else takes its effect, if it may have one.
+fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
+    let found = history::get(turn.rows, &change.target)?.filter(|(_, message)| message.chat == change.chat);
+    let Some((position, mut message)) = found else { return unknown(turn, change) };
+    let by_author = !message.mine && message.author.is_some() && message.author == change.author;
+    match &change.what {
+        _ if message.deleted || message.kind != Kind::Text => Ok(()),
+        What::Edit(text) if by_author && message.told_in.len() < MAX_TEXTS => {
+            text.clone_into(&mut message.text);
+            message.edited = Some(change.at);
+            history::tell_edited(turn, position, message)
+        }
+        What::Delete if by_author => erase(turn, position, message, "author"),
+        What::React(emoji) => react(turn, position, message, &change.by, emoji).map(drop),
+        What::Edit(_) | What::Delete => {
+            tracing::warn!(user = %change.by, "a change of a message that is not theirs to change");
+            Ok(())
+        }
+    }
+}
+
+/// The message is not here: it may be late, or was never sent.
+fn unknown(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
+    match (&change.what, &change.author) {
+        (What::Delete, Some(author)) => {
+            let scope = gone_scope(author);
+            turn.rows.put(Place::new(Table::Messages, &scope, change.target.as_bytes()), turn.now.as_millis(), &[])
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Gives a sign in somebody's name in place of the one before; says whether that changed anything.
+pub(crate) fn react(
+    turn: &mut Turn<'_>,
+    position: u64,
+    mut message: Message,
+    by: &Username,
+    emoji: &str,
+) -> Result<bool, RowsError> {
+    let known = message.reactions.iter().find(|given| given.user == *by).map_or("", |given| &given.emoji);
+    if known == emoji {
+        return Ok(false);
+    }
+    message.reactions.retain(|given| given.user != *by);
+    if !emoji.is_empty() {
+        message.reactions.push(Reaction { user: by.clone(), emoji: emoji.to_owned() });
+    }
+    history::write(turn.rows, position, &message)?;
+    events::reaction(turn, &message, by, emoji)?;
+    Ok(true)
+}
+
+/// Takes everything a message says out of the history and out of the events that carry it.
+pub(crate) fn erase(turn: &mut Turn<'_>, position: u64, message: Message, why: &str) -> Result<(), RowsError> {
+    history::no_longer_unread(turn, position, &message)?;
+    let told_in = message.told_in.clone();
+    let erased = Message {
+        text: String::new(),
+        mentions: Vec::new(),
+        reactions: Vec::new(),
+        told_in: Vec::new(),
+        reply_to: None,
+        edited: None,
+        expires: None,
+        deleted: true,
+        ..message
+    };
+    timers::clear(turn, Due::Expire, &erased.id)?;
+    history::write(turn.rows, position, &erased)?;
+    events::redact(turn, &told_in, &erased)?;
+    events::deleted(turn, &erased, why)
+}
+
+/// The life of a message is over. What did not leave by now fails; what may have left is taken back.
+pub(crate) fn expire(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let Some((_, message)) = history::get(turn.rows, id)? else { return Ok(()) };
+    if message.deleted {
+        return Ok(());
+    }
+    if message.mine && message.state == State::Queued {
+        if outbox::withdraw(turn, &message)? == Withdrawn::UnderWay {
+            take_back(turn, &message)?;
+        }
+        history::end(turn, id, State::Failed, Some("expired"))?;
+    }
+    match history::get(turn.rows, id)? {
+        Some((position, message)) => Ok(erase(turn, position, message, "expired")?),
+        None => Ok(()),
+    }
+}
+
+/// Whatever of a message may have left is deleted where it arrives.
+fn take_back(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> {
+    match submit(turn, message, What::Delete) {
+        // it goes from there too, a little later
+        Err(EngineError::QueueFull) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+fn place(id: &MessageId) -> Place<'_> {
+    Place::new(Table::Outbox, b"changes", id.as_bytes())
+}
+
+/// Puts a change of an own message, or a sign, in line for the peer of its chat; notes have none.
+pub(crate) fn submit(turn: &mut Turn<'_>, message: &Message, what: What) -> Result<(), EngineError> {
+    let Some(to) = history::peer(&message.chat) else { return Ok(()) };
+    let id = MessageId::from_parts(turn.now, turn.random());
+    let (chat, by, target, at) = (message.chat.clone(), turn.me.user.clone(), message.id, turn.now);
+    outbox::enqueue(turn, id, to)?;
+    Ok(save(turn.rows, place(&id), 0, &Change { chat, by, author: None, target, at, what })?)
+}
+
+/// A change that is in line, or under way.
+pub(crate) fn submitted(turn: &Turn<'_>, id: &MessageId) -> Result<Option<Change>, RowsError> {
+    load(turn.rows, place(id))
+}
+
+/// A change is with the server.
+pub(crate) fn accepted(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), RowsError> {
+    turn.rows.delete(place(id)).map(drop)
+}
+
+/// A change that was in line under this id will not be sent; says whether there was one.
+pub(crate) fn failed(turn: &mut Turn<'_>, id: &MessageId, error: &str) -> Result<bool, RowsError> {
+    let Some(change) = submitted(turn, id)? else { return Ok(false) };
+    turn.rows.delete(place(id))?;
+    if let Some((_, message)) = history::get(turn.rows, &change.target)? {
+        events::change_failed(turn, &message, error)?;
+    }
+    Ok(true)
+}
+
+impl Change {
+    /// As it is written for the peer.
+    pub(crate) fn body(&self) -> Body {
+        let target = self.target;
+        match &self.what {
+            What::Edit(text) => Body::Edit(wire::Edit { target, text: text.clone() }),
+            What::Delete => Body::Delete(wire::Delete { target }),
+            What::React(emoji) => Body::Reaction(wire::Reaction { target, emoji: emoji.clone() }),
+        }
+    }
+}

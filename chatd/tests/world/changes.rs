@@ -1,0 +1,348 @@
+//! Messages that are edited, deleted, answered with a sign: both sides see the same, and only the author may.
+
+use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::EventBody;
+use chat_protocol::rpc::types::{self, MessageState};
+use chatd::engine::commands::{Send, To};
+use chatd::engine::{EngineError, amend, history, view};
+
+use crate::world::World;
+
+/// Alice and bob, who have talked.
+fn two() -> (World, usize, usize) {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    (world, alice, bob)
+}
+
+fn to(name: &str) -> To {
+    To::User(name.parse().unwrap())
+}
+
+fn shown(world: &World, who: usize, id: MessageId) -> types::Message {
+    view::message(&history::get(&world.nodes[who].rows, &id).unwrap().unwrap().1).unwrap()
+}
+
+fn edit(world: &mut World, who: usize, id: MessageId, text: &str) -> Result<(), EngineError> {
+    world.command(who, |turn| amend::edit(turn, &id, text.to_owned())).map(drop)
+}
+
+fn delete(world: &mut World, who: usize, id: MessageId) -> Result<(), EngineError> {
+    world.command(who, |turn| amend::delete_everywhere(turn, &id))
+}
+
+fn react(world: &mut World, who: usize, id: MessageId, emoji: &str, remove: bool) -> Result<(), EngineError> {
+    world.command(who, |turn| amend::react(turn, &id, emoji, remove)).map(drop)
+}
+
+/// What both sides must agree on.
+fn common(message: types::Message) -> (String, Option<u64>, bool, Vec<types::Reaction>) {
+    (message.text, message.edited_ms, message.deleted, message.reactions)
+}
+
+fn agree(world: &World, id: MessageId) -> (String, Option<u64>, bool, Vec<types::Reaction>) {
+    let (here, there) = (common(shown(world, 0, id)), common(shown(world, 1, id)));
+    assert_eq!(here, there);
+    here
+}
+
+#[test]
+fn an_edit_shows_on_both_sides_and_is_no_message() {
+    let (mut world, alice, bob) = two();
+    let id = world.send(alice, bob, "helo");
+    world.settle();
+    edit(&mut world, alice, id, "hello").unwrap();
+    world.settle();
+    let (text, edited, ..) = agree(&world, id);
+    assert_eq!((text.as_str(), edited.is_some()), ("hello", true));
+    assert_eq!(world.inbox(bob), ["alice: hello"]);
+    assert_eq!(history::chat(&world.nodes[bob].rows, "@alice").unwrap().unwrap().unread, 1);
+    assert_eq!(world.count_events(bob, |event| matches!(event, EventBody::MessageEdited(m) if m.text == "hello")), 1);
+}
+
+#[test]
+fn what_comes_after_a_change_is_delivered_and_read_as_ever() {
+    let (mut world, alice, bob) = two();
+    let first = world.send(alice, bob, "one");
+    world.settle();
+    edit(&mut world, alice, first, "uno").unwrap();
+    let second = world.send(alice, bob, "two");
+    react(&mut world, alice, second, "🎉", false).unwrap();
+    world.settle();
+    assert_eq!(world.state(alice, second), MessageState::Delivered);
+    world.command(bob, |turn| chatd::engine::commands::mark_read(turn, "@alice", None)).unwrap();
+    world.settle();
+    assert_eq!(world.state(alice, second), MessageState::Read);
+    assert_eq!(world.inbox(bob), ["alice: uno", "alice: two"]);
+}
+
+#[test]
+fn a_deleted_message_is_gone_from_both_histories_and_logs() {
+    let (mut world, alice, bob) = two();
+    let id = world.send(alice, bob, "the password is swordfish");
+    world.settle();
+    edit(&mut world, alice, id, "the password is SWORDFISH").unwrap();
+    world.settle();
+    delete(&mut world, alice, id).unwrap();
+    world.settle();
+    let (text, edited, deleted, _) = agree(&world, id);
+    assert_eq!((text.as_str(), edited, deleted), ("", None, true));
+    for who in [alice, bob] {
+        let log = serde_json::to_string(&world.events(who)).unwrap().to_lowercase();
+        assert!(!log.contains("swordfish"), "{log}");
+        assert_eq!(world.count_events(who, |event| matches!(event, EventBody::MessageDeleted(_))), 1);
+    }
+    assert_eq!(history::chat(&world.nodes[bob].rows, "@alice").unwrap().unwrap().unread, 0);
+}
+
+#[test]
+fn nothing_has_an_effect_after_the_deletion() {
+    let (mut world, alice, bob) = two();
+    let id = world.send(alice, bob, "oops");
+    world.settle();
+    world.go_offline(bob);
+    react(&mut world, bob, id, "😮", false).unwrap();
+    delete(&mut world, alice, id).unwrap();
+    world.settle();
+    world.come_online(bob);
+    world.settle();
+    assert_eq!(agree(&world, id), (String::new(), None, true, vec![]));
+    assert!(matches!(edit(&mut world, alice, id, "no"), Err(EngineError::TooLate(_))));
+    assert!(matches!(react(&mut world, bob, id, "👍", false), Err(EngineError::TooLate(_))));
+    delete(&mut world, alice, id).unwrap();
+}
+
+#[test]
+fn each_side_has_one_sign_and_can_take_it_back() {
+    let (mut world, alice, bob) = two();
+    let id = world.send(alice, bob, "lunch?");
+    world.settle();
+    react(&mut world, bob, id, "👍", false).unwrap();
+    react(&mut world, bob, id, "🍕", false).unwrap();
+    react(&mut world, alice, id, "🍕", false).unwrap();
+    world.settle();
+    let (.., reactions) = agree(&world, id);
+    assert_eq!(reactions.len(), 1);
+    assert_eq!((reactions[0].emoji.as_str(), reactions[0].users.len()), ("🍕", 2));
+    react(&mut world, bob, id, "🍕", true).unwrap();
+    world.settle();
+    assert_eq!(agree(&world, id).3[0].users, [world.name(alice)]);
+    let told = world.count_events(alice, |event| matches!(event, EventBody::MessageReaction(_)));
+    react(&mut world, bob, id, "👍", true).unwrap();
+    world.settle();
+    let after = world.count_events(alice, |event| matches!(event, EventBody::MessageReaction(_)));
+    assert_eq!(told, after, "what was not given cannot be taken back");
+    assert!(matches!(react(&mut world, bob, id, "a sentence", false), Err(EngineError::Invalid("emoji", _))));
+}
+
+#[test]
+fn what_has_not_left_is_changed_where_it_lies() {
+    let (mut world, alice, bob) = two();
+    world.go_offline(alice);
+    let kept = world.send(alice, bob, "first draft");
+    let dropped = world.send(alice, bob, "never mind");
+    edit(&mut world, alice, kept, "second draft").unwrap();
+    delete(&mut world, alice, dropped).unwrap();
+    world.come_online(alice);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: second draft"]);
+    assert_eq!(agree(&world, kept).1, None, "nobody saw the first");
+    assert_eq!(world.state(alice, dropped), MessageState::Cancelled);
+    let missing = world.count_events(bob, |event| matches!(event, EventBody::MessageMissing(_)));
+    assert_eq!(missing, 0);
+}
+
+#[test]
+fn a_message_that_waits_can_be_cancelled_and_one_under_way_cannot() {
+    let (mut world, alice, bob) = two();
+    let left = world.send(alice, bob, "gone");
+    let cancel = |world: &mut World, id| world.command(alice, |turn| amend::cancel(turn, &id));
+    world.settle();
+    assert!(matches!(cancel(&mut world, left), Err(EngineError::TooLate(_))));
+    world.go_offline(alice);
+    let waiting = world.send(alice, bob, "do not send this");
+    cancel(&mut world, waiting).unwrap();
+    cancel(&mut world, waiting).unwrap();
+    let after = world.send(alice, bob, "but this");
+    world.come_online(alice);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: gone", "alice: but this"]);
+    assert_eq!(world.state(alice, waiting), MessageState::Cancelled);
+    assert_eq!(world.state(alice, after), MessageState::Delivered);
+    let told = |event: &EventBody| matches!(event, EventBody::MessageStatus(s) if s.state == MessageState::Cancelled);
+    assert_eq!(world.count_events(alice, told), 1);
+}
+
+#[test]
+fn a_message_under_way_when_the_line_broke_is_not_cancelled() {
+    let (mut world, alice, bob) = two();
+    world.send(alice, bob, "a session first");
+    world.settle();
+    let id = world.send(alice, bob, "on the wire");
+    world.cut(alice);
+    let outcome = world.command(alice, |turn| amend::cancel(turn, &id));
+    assert!(matches!(outcome, Err(EngineError::TooLate(_))));
+    world.settle();
+    assert_eq!(world.state(alice, id), MessageState::Delivered);
+}
+
+#[test]
+fn a_cancelled_message_is_sent_again_as_a_new_one() {
+    let (mut world, alice, bob) = two();
+    let question = world.send(bob, alice, "ready?");
+    world.settle();
+    world.go_offline(alice);
+    let send = Send { reply_to: Some(question), ..Send::text(to("bob"), "yes".to_owned()) };
+    let first = world.submit(alice, send).unwrap().id;
+    world.command(alice, |turn| amend::cancel(turn, &first)).unwrap();
+    let again = world.command(alice, |turn| amend::resend(turn, &first)).unwrap();
+    world.come_online(alice);
+    world.settle();
+    assert_ne!(again.id, first);
+    assert_eq!(shown(&world, bob, again.id).reply_to, Some(question));
+    let outcome = world.command(alice, |turn| amend::resend(turn, &again.id));
+    assert!(matches!(outcome, Err(EngineError::TooLate(_))));
+}
+
+#[test]
+fn replies_and_mentions_arrive_and_are_counted_until_read() {
+    let (mut world, alice, bob) = two();
+    let question = world.send(bob, alice, "who?");
+    world.settle();
+    let mentions = vec![world.name(bob), "carol".parse().unwrap()];
+    let send = Send {
+        reply_to: Some(question),
+        mentions: mentions.clone(),
+        ..Send::text(to("bob"), "@bob and @carol".to_owned())
+    };
+    let id = world.submit(alice, send).unwrap().id;
+    world.settle();
+    let message = shown(&world, bob, id);
+    assert_eq!((message.reply_to, message.mentions), (Some(question), mentions));
+    let chat = |world: &World| history::chat(&world.nodes[bob].rows, "@alice").unwrap().unwrap();
+    assert_eq!((chat(&world).unread, chat(&world).mentions), (1, 1));
+    world.command(bob, |turn| chatd::engine::commands::mark_read(turn, "@alice", None)).unwrap();
+    assert_eq!((chat(&world).unread, chat(&world).mentions), (0, 0));
+}
+
+#[test]
+fn an_answer_to_a_message_of_another_chat_is_refused() {
+    let (mut world, alice, _) = two();
+    let elsewhere = world.say(alice, "hello all");
+    world.settle();
+    let send = Send { reply_to: Some(elsewhere), ..Send::text(to("bob"), "yes".to_owned()) };
+    assert!(matches!(world.submit(alice, send), Err(EngineError::Invalid("reply_to", _))));
+}
+
+#[test]
+fn the_room_carries_text_alone_and_keeps_it() {
+    let (mut world, alice, bob) = two();
+    let id = world.say(alice, "hello all");
+    world.settle();
+    let text = || Send::text(To::Room, "hi".to_owned());
+    for send in [
+        Send { reply_to: Some(id), ..text() },
+        Send { ttl_s: Some(60), ..text() },
+        Send { mentions: vec![world.name(bob)], ..text() },
+        Send { require_verified: true, ..text() },
+    ] {
+        assert!(matches!(world.submit(alice, send), Err(EngineError::Invalid(..))));
+    }
+    assert!(matches!(edit(&mut world, alice, id, "no"), Err(EngineError::NotAllowed(_))));
+    assert!(matches!(delete(&mut world, alice, id), Err(EngineError::NotAllowed(_))));
+    assert!(matches!(react(&mut world, alice, id, "👍", false), Err(EngineError::NotAllowed(_))));
+    world.command(alice, |turn| amend::delete_here(turn, &id)).unwrap();
+    assert_eq!(world.room(alice), ["alice: "]);
+    assert_eq!(world.room(bob), ["alice: hello all"]);
+}
+
+#[test]
+fn deleting_here_leaves_the_other_side_alone() {
+    let (mut world, alice, bob) = two();
+    let id = world.send(alice, bob, "keep a copy");
+    world.settle();
+    world.command(bob, |turn| amend::delete_here(turn, &id)).unwrap();
+    world.settle();
+    assert!(shown(&world, bob, id).deleted);
+    assert_eq!(shown(&world, alice, id).text, "keep a copy");
+}
+
+#[test]
+fn somebody_elses_message_cannot_be_changed_from_here() {
+    let (mut world, alice, bob) = two();
+    let id = world.send(alice, bob, "mine");
+    world.settle();
+    assert!(matches!(edit(&mut world, bob, id, "yours"), Err(EngineError::NotAllowed(_))));
+    assert!(matches!(delete(&mut world, bob, id), Err(EngineError::NotAllowed(_))));
+    assert!(matches!(world.command(bob, |turn| amend::cancel(turn, &id)), Err(EngineError::NotAllowed(_))));
+}
+
+#[test]
+fn a_client_id_stands_for_the_whole_message() {
+    let (mut world, alice, bob) = two();
+    let question = world.send(bob, alice, "ready?");
+    world.settle();
+    let plain = || Send { client_id: Some("job-7".to_owned()), ..Send::text(to("bob"), "yes".to_owned()) };
+    world.submit(alice, plain()).unwrap();
+    assert!(world.submit(alice, plain()).unwrap().duplicate);
+    for other in [
+        Send { reply_to: Some(question), ..plain() },
+        Send { mentions: vec![world.name(bob)], ..plain() },
+        Send { ttl_s: Some(60), ..plain() },
+        Send { at: Some(world.now), ..plain() },
+        Send { to: To::Room, ..plain() },
+    ] {
+        assert!(matches!(world.submit(alice, other), Err(EngineError::IdempotencyMismatch)));
+    }
+    let nameless = Send { client_id: Some(String::new()), ..plain() };
+    assert!(matches!(world.submit(alice, nameless), Err(EngineError::Invalid("client_id", _))));
+}
+
+#[test]
+fn only_a_compared_identity_gets_what_wants_one() {
+    let (mut world, alice, _) = two();
+    let send = Send { require_verified: true, ..Send::text(to("bob"), "secret".to_owned()) };
+    assert!(matches!(world.submit(alice, send), Err(EngineError::Unverified(_))));
+}
+
+#[test]
+fn nothing_is_told_about_reading_once_that_is_switched_off() {
+    let (mut world, alice, bob) = two();
+    let id = world.send(alice, bob, "seen?");
+    world.settle();
+    let off = chat_protocol::rpc::types::SettingsSet {
+        read_receipts: Some(false),
+        presence: None,
+        history_days: None,
+        event_days: None,
+        max_events: None,
+    };
+    world.command(bob, |turn| Ok(chatd::engine::settings::set(turn, &off)?)).unwrap();
+    world.command(bob, |turn| chatd::engine::commands::mark_read(turn, "@alice", None)).unwrap();
+    world.settle();
+    assert_eq!(world.state(alice, id), MessageState::Delivered);
+}
+
+#[test]
+fn changes_survive_crashes_and_a_bad_line() {
+    for seed in 300..320 {
+        let mut world = World::seeded(seed);
+        let (alice, bob) = (world.user("alice"), world.user("bob"));
+        world.settle();
+        (world.cuts, world.crashes) = (12, 4);
+        let ids: Vec<_> = (0..5).map(|n| world.send(alice, bob, &n.to_string())).collect();
+        for (n, id) in ids.iter().enumerate() {
+            world.advance(std::time::Duration::from_millis(40));
+            edit(&mut world, alice, *id, &format!("{n}!")).unwrap();
+        }
+        delete(&mut world, alice, ids[2]).unwrap();
+        world.calm();
+        let edited: Vec<_> = (0..5).map(|n| if n == 2 { String::new() } else { format!("{n}!") }).collect();
+        let seen: Vec<_> = world.chat(bob, "@alice").into_iter().map(|message| message.text).collect();
+        let wanted: Vec<_> = edited.into_iter().enumerate().collect();
+        // a message that was deleted before it left was never there
+        let wanted: Vec<_> = wanted.into_iter().filter(|(n, _)| *n != 2 || seen.len() == 5).map(|(_, t)| t).collect();
+        assert_eq!(seen, wanted, "seed {seed}");
+    }
+}
