@@ -323,10 +323,9 @@ pub fn mark_read(turn: &mut Turn<'_>, chat: &str, up_to: Option<&MessageId>) -> 
     let newest = history::mark_read(turn, chat, position)?;
     if let (Some(user), Some(message)) = (history::peer(chat), newest)
         && let (Some(device), Some(number)) = (message.device, message.number)
+        && Settings::get(turn.rows)?.read_receipts
     {
-        if Settings::get(turn.rows)?.read_receipts {
-            receipts::owe_read(turn, &user, &device, number)?;
-        }
+        receipts::owe_read(turn, &user, &device, number)?;
     }
     Ok(history::chat(turn.rows, chat)?.map_or(0, |chat| chat.unread))
 }
