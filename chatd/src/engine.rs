@@ -256,6 +256,7 @@ impl Engine {
         if let (Err(_), Some(link)) = (&outcome, &mut self.live.link) {
             // what it asked goes with it
             link.asked.retain(|id, _| *id <= last_id);
+            link.flights = Some(now);
         }
         outcome
     }

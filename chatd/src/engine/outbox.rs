@@ -8,16 +8,18 @@
 //! A flight is repeated byte for byte until it is answered, over as many connections as that takes;
 //! only `stale`, which stores nothing, sends a message back to be sealed anew for the verified set.
 
-use std::time::Duration;
+mod answers;
+mod flights;
 
 use chat_protocol::cbor;
-use chat_protocol::ids::{DeviceId, MessageId, SubmitId, Username};
+use chat_protocol::ids::{MessageId, SubmitId, Username};
+use chat_protocol::message::Call;
 use chat_protocol::message::client::{Addressed, RoomPost, Submit};
-use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
-use chat_protocol::message::{Blob, Call};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+pub(crate) use self::answers::answered;
+pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id};
 use super::changes;
 use super::content::Letter;
 use super::history::{self, Message, State};
@@ -25,22 +27,14 @@ use super::peers::{self, Recipients};
 use super::sessions::{self, Sealed};
 use super::state::{Counter, decode, load, save};
 use super::timers::{self, Due};
-use super::turn::{Asked, Turn};
+use super::turn::Turn;
 use super::{EngineError, receipts};
 use crate::store::{Direction, Place, RowsError, Table};
 
-/// Most submits in flight: enough to keep a link busy, few enough that late encryption stays late.
-const WINDOW: u64 = 64;
 /// Most messages that wait to be sent. A sender that reaches it is told so.
 const MAX_QUEUED: u64 = 100_000;
-/// Pause after `busy`, `internal` or `rate_limited` without a time of the server's own.
-const BUSY_PAUSE: Duration = Duration::from_secs(5);
-/// Pause before a full mailbox is tried again.
-const FULL_PAUSE: Duration = Duration::from_secs(60);
 /// Most delivered messages to one user that wait to be reported read.
 const MAX_UNREAD: u64 = 10_000;
-/// Longest pause between two tries: doubling ends here.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// The author's number of a message within one conversation: (epoch, n).
 pub(crate) type Number = (u64, u64);
@@ -67,46 +61,6 @@ pub(crate) struct Item {
     /// Not before.
     #[n(5)]
     pub(crate) after: Timestamp,
-}
-
-/// What a flight carries, for when it is answered.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) enum Cargo {
-    /// A private message.
-    #[n(0)]
-    Message(#[n(0)] Item),
-    /// A post in the public room.
-    #[n(1)]
-    Post(#[n(0)] MessageId),
-    /// A receipt or heartbeat for one device.
-    #[n(2)]
-    Receipt(#[n(0)] Username, #[n(1)] DeviceId),
-}
-
-/// Bytes under way.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Flight {
-    #[n(0)]
-    submit_id: SubmitId,
-    /// Request type.
-    #[n(1)]
-    number: u16,
-    /// The request, exactly as it is sent every time.
-    #[n(2)]
-    payload: Blob,
-    #[n(3)]
-    cargo: Cargo,
-    /// Not before.
-    #[n(4)]
-    after: Timestamp,
-    /// How often the server put it off.
-    #[n(5)]
-    put_off: u32,
-}
-
-fn flight_place(id: &SubmitId) -> Place<'_> {
-    Place::new(Table::Submits, b"flight", id.as_bytes())
 }
 
 fn queue_scope(to: &Username) -> Vec<u8> {
@@ -175,7 +129,7 @@ pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<Sub
 /// # Errors
 /// [`RowsError`].
 pub fn queued(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
-    let mut total = rows.count(Table::Submits, b"flight")?;
+    let mut total = flights::count(rows)?;
     for (_, name) in rows.scan(Table::Outbox, b"destinations", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         total += rows.count(Table::Outbox, &[b"to:".as_slice(), &name].concat())?;
     }
@@ -195,55 +149,9 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     if turn.live.link.is_none() {
         return Ok(());
     }
-    repeat_flights(turn)?;
+    flights::repeat(turn)?;
     seal_queues(turn)?;
     receipts::pump(turn)
-}
-
-/// Whether another submit fits in the window.
-pub(crate) fn has_room(turn: &Turn<'_>) -> Result<bool, RowsError> {
-    Ok(turn.rows.count(Table::Submits, b"flight")? < WINDOW)
-}
-
-/// Commits a flight and sends it if there is a connection.
-pub(crate) fn launch(turn: &mut Turn<'_>, flight: Flight) -> Result<(), RowsError> {
-    keep(turn, &flight)?;
-    send(turn, flight);
-    Ok(())
-}
-
-/// A submit id nobody has used.
-pub(crate) fn next_submit_id(turn: &mut Turn<'_>) -> Result<SubmitId, RowsError> {
-    let counter = Counter::Submit.next(turn.rows)?;
-    Ok(SubmitId::new(counter, turn.random()))
-}
-
-impl Flight {
-    pub(crate) fn new(submit_id: SubmitId, number: u16, payload: Vec<u8>, cargo: Cargo) -> Self {
-        Self { submit_id, number, payload: payload.into(), cargo, after: Timestamp::ZERO, put_off: 0 }
-    }
-}
-
-fn keep(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
-    save(turn.rows, flight_place(&flight.submit_id), flight.submit_id.counter(), flight)
-}
-
-fn send(turn: &mut Turn<'_>, flight: Flight) {
-    let payload = flight.payload.0;
-    turn.ask_raw(Asked::Flight(flight.submit_id), flight.number, || payload);
-}
-
-fn repeat_flights(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let window = usize::try_from(WINDOW).unwrap_or(usize::MAX);
-    for (_, bytes) in turn.rows.scan(Table::Submits, b"flight", 0..=u64::MAX, Direction::Ascending, window)? {
-        let flight: Flight = decode(Table::Submits, &bytes)?;
-        if flight.after > turn.now {
-            turn.wake(flight.after);
-        } else {
-            send(turn, flight);
-        }
-    }
-    Ok(())
 }
 
 fn seal_queues(turn: &mut Turn<'_>) -> Result<(), EngineError> {
@@ -403,106 +311,4 @@ fn waiting(turn: &Turn<'_>, to: &Username) -> Result<Vec<Item>, RowsError> {
         .iter()
         .map(|(_, bytes)| decode(Table::Outbox, bytes))
         .collect()
-}
-
-/// What the server said about a flight.
-pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
-    let Some(flight) = load::<Flight>(turn.rows, flight_place(&id))? else { return Ok(()) };
-    match answer {
-        Ok(payload) => match full(&flight, &payload) {
-            Some(full) => accepted(turn, flight, &full),
-            None => refused(turn, flight, &Refusal::new(Code::Internal)),
-        },
-        Err(refusal) => refused(turn, flight, &refusal),
-    }
-}
-
-/// The devices that had no room; `None` if this is no answer to such a request.
-fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
-    match flight.cargo {
-        Cargo::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
-        Cargo::Message(_) | Cargo::Receipt(..) => cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full),
-    }
-}
-
-fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), EngineError> {
-    turn.rows.delete(flight_place(&flight.submit_id))?;
-    match &flight.cargo {
-        Cargo::Post(id) => super::room::posted(turn, id)?,
-        Cargo::Message(item) => {
-            history::advance(turn, &item.id, State::Accepted)?;
-            if full.is_empty() {
-                changes::accepted(turn, &item.id)?;
-            }
-        }
-        Cargo::Receipt(..) => {}
-    }
-    if full.is_empty() {
-        return Ok(());
-    }
-    Ok(retry_full(turn, flight, full)?)
-}
-
-/// The same envelopes for the devices that had no room, under a new id.
-fn retry_full(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), RowsError> {
-    let Ok(mut submit) = cbor::decode::<Submit>(&flight.payload) else { return Ok(()) };
-    submit.submit_id = next_submit_id(turn)?;
-    submit.to.retain(|addressed| full.contains(&addressed.device));
-    let mut next = Flight::new(submit.submit_id, Submit::TYPE, cbor::encode(&submit), flight.cargo);
-    next.put_off = flight.put_off + 1;
-    next.after = turn.now + doubled(FULL_PAUSE, flight.put_off);
-    turn.wake(next.after);
-    keep(turn, &next)
-}
-
-fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
-    match refusal.code {
-        Code::Busy | Code::RateLimited | Code::Internal => put_off(turn, flight, refusal, BUSY_PAUSE),
-        Code::MailboxFull => put_off(turn, flight, refusal, FULL_PAUSE),
-        Code::Stale => stale(turn, flight, refusal),
-        Code::NotFound => fail(turn, flight, "not_found"),
-        Code::TooLarge => fail(turn, flight, "too_large"),
-        _ => fail(turn, flight, "server_rejected"),
-    }
-}
-
-fn put_off(turn: &mut Turn<'_>, mut flight: Flight, refusal: &Refusal, pause: Duration) -> Result<(), EngineError> {
-    let pause = refusal.retry_after_ms.map_or_else(|| doubled(pause, flight.put_off), Duration::from_millis);
-    flight.put_off += 1;
-    flight.after = turn.now + pause.min(LONGEST_PAUSE);
-    turn.wake(flight.after);
-    Ok(keep(turn, &flight)?)
-}
-
-/// Nothing was stored: the message goes back in line, for the set of devices that will be verified.
-fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
-    turn.rows.delete(flight_place(&flight.submit_id))?;
-    let grown = peers::refresh(turn, refusal.heads.as_deref().unwrap_or_default())?;
-    match flight.cargo {
-        Cargo::Message(mut item) => {
-            item.refused += 1;
-            // a server that says `stale` and shows nothing new is not followed in a circle
-            let pause = if grown && item.refused < 4 { Duration::ZERO } else { doubled(BUSY_PAUSE, item.refused) };
-            item.after = turn.now + pause;
-            put_back(turn, &item)?;
-        }
-        Cargo::Receipt(user, device) => receipts::owe(turn, &user, &device)?,
-        Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
-    }
-    Ok(())
-}
-
-fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineError> {
-    turn.rows.delete(flight_place(&flight.submit_id))?;
-    match flight.cargo {
-        Cargo::Message(item) => give_up(turn, &item, error)?,
-        Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
-        Cargo::Receipt(..) => {}
-    }
-    Ok(())
-}
-
-/// `pause` doubled `times` times, at most [`LONGEST_PAUSE`].
-fn doubled(pause: Duration, times: u32) -> Duration {
-    pause.saturating_mul(1 << times.min(8)).min(LONGEST_PAUSE)
 }

@@ -60,6 +60,8 @@ pub(crate) struct Link {
     pub(crate) offset_ms: i64,
     /// Requests that wait for an answer.
     pub(crate) asked: BTreeMap<u64, Asked>,
+    /// When the flights are to be looked through; `None` while everything in the window is under way.
+    pub(crate) flights: Option<Timestamp>,
     /// Mailbox sequence acknowledged on this connection.
     pub(crate) acked: u64,
     /// Everything that waited at login has been pushed, up to here.

@@ -14,6 +14,7 @@
 mod attacks;
 mod changes;
 mod chaos;
+mod forgeries;
 mod messages;
 mod room;
 mod server;

@@ -53,3 +53,19 @@ fn posts_are_repeated_to_the_server_and_shown_once() {
         assert_eq!(world.room(alice).len(), 8, "seed {seed}");
     }
 }
+
+#[test]
+fn posts_written_offline_leave_in_order_before_what_is_written_then() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.go_offline(alice);
+    for i in 0..100 {
+        world.say(alice, &i.to_string());
+    }
+    world.come_online(alice);
+    world.step_until_online(alice);
+    world.say(alice, "100");
+    world.advance(std::time::Duration::from_secs(15 * 60));
+    assert_eq!(world.room(bob), (0..=100).map(|i| format!("alice: {i}")).collect::<Vec<_>>());
+}

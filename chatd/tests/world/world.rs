@@ -293,6 +293,15 @@ impl World {
         self.feed(who, vec![Input::ShareOpened { job, share }]);
     }
 
+    /// Lets things happen until a connection is logged in.
+    pub fn step_until_online(&mut self, who: usize) {
+        while !self.nodes[who].engine.is_online() {
+            let steps = self.possible();
+            let step = steps[self.rng.random_range(0..steps.len())];
+            self.step(step);
+        }
+    }
+
     /// Lets everything happen that needs no waiting but for a moment.
     pub fn settle(&mut self) {
         self.advance(Duration::from_secs(1));

@@ -1,0 +1,122 @@
+//! What the server says about a flight, and what follows.
+
+use std::time::Duration;
+
+use chat_protocol::cbor;
+use chat_protocol::ids::{DeviceId, SubmitId};
+use chat_protocol::message::Call;
+use chat_protocol::message::client::Submit;
+use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
+
+use super::{Cargo, Flight, flights, give_up, next_submit_id, put_back};
+use crate::engine::history::{self, State};
+use crate::engine::turn::Turn;
+use crate::engine::{EngineError, changes, peers, receipts, room};
+use crate::store::RowsError;
+
+/// Pause after `busy`, `internal` or `rate_limited` without a time of the server's own.
+const BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// Pause before a full mailbox is tried again.
+const FULL_PAUSE: Duration = Duration::from_secs(60);
+/// Longest pause between two tries: doubling ends here.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
+/// What the server said about a flight.
+pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
+    let Some(flight) = flights::find(turn, &id)? else { return Ok(()) };
+    match answer {
+        Ok(payload) => match full(&flight, &payload) {
+            Some(full) => accepted(turn, flight, &full),
+            None => refused(turn, flight, &Refusal::new(Code::Internal)),
+        },
+        Err(refusal) => refused(turn, flight, &refusal),
+    }
+}
+
+/// The devices that had no room; `None` if this is no answer to such a request.
+fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
+    match flight.cargo {
+        Cargo::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
+        Cargo::Message(_) | Cargo::Receipt(..) => cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full),
+    }
+}
+
+fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), EngineError> {
+    flights::land(turn, &flight)?;
+    match &flight.cargo {
+        Cargo::Post(id) => room::posted(turn, id)?,
+        Cargo::Message(item) => {
+            history::advance(turn, &item.id, State::Accepted)?;
+            if full.is_empty() {
+                changes::accepted(turn, &item.id)?;
+            }
+        }
+        Cargo::Receipt(..) => {}
+    }
+    if full.is_empty() {
+        return Ok(());
+    }
+    Ok(retry_full(turn, flight, full)?)
+}
+
+/// The same envelopes for the devices that had no room, under a new id.
+fn retry_full(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), RowsError> {
+    let Ok(mut submit) = cbor::decode::<Submit>(&flight.payload) else { return Ok(()) };
+    submit.submit_id = next_submit_id(turn)?;
+    submit.to.retain(|addressed| full.contains(&addressed.device));
+    let mut next = Flight::new(submit.submit_id, Submit::TYPE, cbor::encode(&submit), flight.cargo);
+    next.put_off = flight.put_off + 1;
+    next.after = turn.now + doubled(FULL_PAUSE, flight.put_off);
+    flights::put_off(turn, &next)
+}
+
+fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
+    match refusal.code {
+        Code::Busy | Code::RateLimited | Code::Internal => put_off(turn, flight, refusal, BUSY_PAUSE),
+        Code::MailboxFull => put_off(turn, flight, refusal, FULL_PAUSE),
+        Code::Stale => stale(turn, flight, refusal),
+        Code::NotFound => fail(turn, flight, "not_found"),
+        Code::TooLarge => fail(turn, flight, "too_large"),
+        _ => fail(turn, flight, "server_rejected"),
+    }
+}
+
+fn put_off(turn: &mut Turn<'_>, mut flight: Flight, refusal: &Refusal, pause: Duration) -> Result<(), EngineError> {
+    let pause = refusal.retry_after_ms.map_or_else(|| doubled(pause, flight.put_off), Duration::from_millis);
+    flight.put_off += 1;
+    flight.after = turn.now + pause.min(LONGEST_PAUSE);
+    Ok(flights::put_off(turn, &flight)?)
+}
+
+/// Nothing was stored: the message goes back in line, for the set of devices that will be verified.
+fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
+    flights::land(turn, &flight)?;
+    let grown = peers::refresh(turn, refusal.heads.as_deref().unwrap_or_default())?;
+    match flight.cargo {
+        Cargo::Message(mut item) => {
+            item.refused += 1;
+            // a server that says `stale` and shows nothing new is not followed in a circle
+            let pause = if grown && item.refused < 4 { Duration::ZERO } else { doubled(BUSY_PAUSE, item.refused) };
+            item.after = turn.now + pause;
+            put_back(turn, &item)?;
+        }
+        Cargo::Receipt(user, device) => receipts::owe(turn, &user, &device)?,
+        Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
+    }
+    Ok(())
+}
+
+fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineError> {
+    flights::land(turn, &flight)?;
+    match flight.cargo {
+        Cargo::Message(item) => give_up(turn, &item, error)?,
+        Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
+        Cargo::Receipt(..) => {}
+    }
+    Ok(())
+}
+
+/// `pause` doubled `times` times, at most [`LONGEST_PAUSE`].
+fn doubled(pause: Duration, times: u32) -> Duration {
+    pause.saturating_mul(1 << times.min(8)).min(LONGEST_PAUSE)
+}

@@ -1,0 +1,150 @@
+//! Bytes under way: kept until they are answered, and the same every time they are sent.
+//!
+//! The window is the oldest [`WINDOW`] flights. Everything in it was sent on the present connection, unless
+//! it was put off; what lies behind it is sent once the window moves. So the flights are looked through
+//! when there is a reason, and not at every pump.
+
+use chat_protocol::ids::{DeviceId, MessageId, SubmitId, Username};
+use chat_protocol::message::Blob;
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use super::Item;
+use crate::engine::state::{Counter, decode, load, save};
+use crate::engine::turn::{Asked, Turn};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+
+/// Most submits in flight: enough to keep a link busy, few enough that late encryption stays late.
+const WINDOW: u64 = 64;
+const SCOPE: &[u8] = b"flight";
+
+/// What a flight carries, for when it is answered.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Cargo {
+    /// A private message.
+    #[n(0)]
+    Message(#[n(0)] Item),
+    /// A post in the public room.
+    #[n(1)]
+    Post(#[n(0)] MessageId),
+    /// A receipt or heartbeat for one device.
+    #[n(2)]
+    Receipt(#[n(0)] Username, #[n(1)] DeviceId),
+}
+
+/// Bytes under way.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Flight {
+    #[n(0)]
+    pub(super) submit_id: SubmitId,
+    /// Request type.
+    #[n(1)]
+    pub(super) number: u16,
+    /// The request, exactly as it is sent every time.
+    #[n(2)]
+    pub(super) payload: Blob,
+    #[n(3)]
+    pub(super) cargo: Cargo,
+    /// Not before.
+    #[n(4)]
+    pub(super) after: Timestamp,
+    /// How often the server put it off.
+    #[n(5)]
+    pub(super) put_off: u32,
+}
+
+impl Flight {
+    pub(crate) fn new(submit_id: SubmitId, number: u16, payload: Vec<u8>, cargo: Cargo) -> Self {
+        Self { submit_id, number, payload: payload.into(), cargo, after: Timestamp::ZERO, put_off: 0 }
+    }
+}
+
+/// A submit id nobody has used.
+pub(crate) fn next_submit_id(turn: &mut Turn<'_>) -> Result<SubmitId, RowsError> {
+    let counter = Counter::Submit.next(turn.rows)?;
+    Ok(SubmitId::new(counter, turn.random()))
+}
+
+fn place(id: &SubmitId) -> Place<'_> {
+    Place::new(Table::Submits, SCOPE, id.as_bytes())
+}
+
+/// Whether another submit fits in the window.
+pub(crate) fn has_room(turn: &Turn<'_>) -> Result<bool, RowsError> {
+    Ok(count(turn.rows)? < WINDOW)
+}
+
+/// Flights that were not answered yet.
+pub(super) fn count(rows: &dyn Rows) -> Result<u64, RowsError> {
+    rows.count(Table::Submits, SCOPE)
+}
+
+/// Keeps a flight, and sends it if it is within the window and there is a connection.
+pub(crate) fn launch(turn: &mut Turn<'_>, flight: Flight) -> Result<(), RowsError> {
+    keep(turn, &flight)?;
+    if count(turn.rows)? <= WINDOW {
+        send(turn, flight);
+    }
+    Ok(())
+}
+
+/// The flight with this id, if it was not answered yet.
+pub(super) fn find(turn: &Turn<'_>, id: &SubmitId) -> Result<Option<Flight>, RowsError> {
+    load(turn.rows, place(id))
+}
+
+/// A flight was answered for good.
+pub(super) fn land(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    turn.rows.delete(place(&flight.submit_id))?;
+    if count(turn.rows)? >= WINDOW {
+        look_at(turn, turn.now);
+    }
+    Ok(())
+}
+
+/// Keeps a flight that is not to be sent before its time.
+pub(super) fn put_off(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    keep(turn, flight)?;
+    look_at(turn, flight.after);
+    Ok(())
+}
+
+/// Sends what the window holds and the connection does not have yet.
+pub(super) fn repeat(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    let Some(due) = turn.live.link.as_ref().and_then(|link| link.flights) else { return Ok(()) };
+    if due > turn.now {
+        turn.wake(due);
+        return Ok(());
+    }
+    if let Some(link) = &mut turn.live.link {
+        link.flights = None;
+    }
+    let window = usize::try_from(WINDOW).unwrap_or(usize::MAX);
+    for (_, bytes) in turn.rows.scan(Table::Submits, SCOPE, 0..=u64::MAX, Direction::Ascending, window)? {
+        let flight: Flight = decode(Table::Submits, &bytes)?;
+        if flight.after > turn.now {
+            look_at(turn, flight.after);
+        } else {
+            send(turn, flight);
+        }
+    }
+    Ok(())
+}
+
+/// Has the flights looked through at `at`, or before.
+fn look_at(turn: &mut Turn<'_>, at: Timestamp) {
+    if let Some(link) = &mut turn.live.link {
+        link.flights = Some(link.flights.map_or(at, |known| known.min(at)));
+    }
+    turn.wake(at);
+}
+
+fn keep(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    save(turn.rows, place(&flight.submit_id), flight.submit_id.counter(), flight)
+}
+
+fn send(turn: &mut Turn<'_>, flight: Flight) {
+    let payload = flight.payload.0;
+    turn.ask_raw(Asked::Flight(flight.submit_id), flight.number, || payload);
+}
