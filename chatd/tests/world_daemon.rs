@@ -16,9 +16,10 @@ use std::time::Duration;
 
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
+use chat_protocol::ids::MessageId;
 use chat_protocol::invite::Invite;
 use chat_protocol::rpc::types::{
-    AccountRegister, ChatMarkRead, ConnectionState, MessageState, MsgList, MsgSend, MsgStatus, Sent,
+    AccountRegister, ChatMarkRead, ConnectionState, MessageState, MsgList, MsgSend, MsgStatus, MsgWait, Sent,
 };
 use chat_protocol::rpc::{Event, EventBody, Kind, Secret, Target};
 use chat_server::config::Config;
@@ -222,4 +223,52 @@ async fn a_daemon_without_account_says_so() {
     let params = MsgSend::text(Target::Room, "hello");
     assert_eq!(home.daemon.msg_send(params).await.unwrap_err().kind, Kind::Unauthenticated);
     assert_eq!(home.daemon.daemon_health().await.unwrap().connection.state, ConnectionState::Idle);
+}
+
+#[tokio::test]
+async fn waiting_for_a_message_ends_when_it_is_there_or_can_never_be() {
+    let house = House::open().await;
+    let (alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    let wait = |id, state| MsgWait { id, state, timeout_ms: Some(60_000) };
+
+    let hello = alice.send("@bob", "hello", None).await;
+    let status = alice.daemon.msg_wait(wait(hello.id, MessageState::Delivered)).await.unwrap();
+    assert_eq!(status.state, MessageState::Delivered);
+    assert_eq!(alice.daemon.msg_wait(wait(hello.id, MessageState::Accepted)).await.unwrap().state, status.state);
+    let soon = MsgWait { timeout_ms: Some(1), ..wait(hello.id, MessageState::Read) };
+    assert_eq!(alice.daemon.msg_wait(soon).await.unwrap_err().kind, Kind::Timeout);
+
+    let nobody = alice.send("@nobody", "hello?", None).await;
+    let status = alice.daemon.msg_wait(wait(nobody.id, MessageState::Read)).await.unwrap();
+    assert_eq!(status.state, MessageState::Failed);
+
+    let post = alice.send("room:public", "hello all", None).await;
+    assert_eq!(
+        alice.daemon.msg_wait(wait(post.id, MessageState::Accepted)).await.unwrap().state,
+        MessageState::Accepted
+    );
+    let refusals = [
+        (wait(post.id, MessageState::Delivered), Kind::InvalidParams),
+        (wait(hello.id, MessageState::Queued), Kind::InvalidParams),
+        (MsgWait { timeout_ms: Some(600_001), ..wait(hello.id, MessageState::Read) }, Kind::InvalidParams),
+        (wait(MessageId::new([1; 16]), MessageState::Read), Kind::NotFound),
+    ];
+    for (params, kind) in refusals {
+        assert_eq!(alice.daemon.msg_wait(params).await.unwrap_err().kind, kind);
+    }
+    let theirs = bob.daemon.msg_wait(wait(hello.id, MessageState::Read)).await.unwrap_err();
+    assert_eq!((theirs.kind, theirs.path.as_deref()), (Kind::InvalidParams, Some("id")));
+}
+
+#[tokio::test]
+async fn a_message_for_later_leaves_by_itself_after_a_restart() {
+    let house = House::open().await;
+    let (mut alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    let soon = chatd::clock::now().as_millis() + 300;
+    let params = MsgSend { at_ms: Some(soon), ..MsgSend::text("@bob".parse().unwrap(), "good morning") };
+    let sent = alice.daemon.msg_send(params).await.unwrap();
+    assert_eq!(sent.state, MessageState::Queued);
+    alice.restart().await;
+    bob.until_text("good morning").await;
+    assert!(chatd::clock::now().as_millis() >= soon);
 }

@@ -143,6 +143,14 @@ impl Person {
         self.socket.as_mut().expect("the daemon runs").call(method, params)
     }
 
+    /// Calls one method many times without waiting in between; see [`Socket::pipeline`].
+    ///
+    /// # Panics
+    /// If the daemon does not run.
+    pub fn pipeline(&mut self, method: &str, params: Vec<Value>) -> Vec<Result<Value, Refused>> {
+        self.socket.as_mut().expect("the daemon runs").pipeline(method, params)
+    }
+
     /// Sends a text and returns the id of the message.
     ///
     /// # Panics

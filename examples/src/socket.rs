@@ -74,6 +74,34 @@ impl Socket {
         }
     }
 
+    /// Calls one method many times without waiting in between, and returns the answers in the order of the calls.
+    ///
+    /// # Panics
+    /// If the connection ends or the deadline passes between two answers.
+    pub fn pipeline(&mut self, method: &str, params: Vec<Value>) -> Vec<Result<Value, Refused>> {
+        let first = self.calls + 1;
+        self.calls += params.len() as u64;
+        let mut writer = self.writer.try_clone().expect("a socket can be cloned");
+        let name = method.to_owned();
+        // written beside, since a daemon that cannot answer does not read on
+        let mut waiting: Vec<_> = params.iter().map(|_| None).collect();
+        let written = thread::spawn(move || {
+            for (id, params) in (first..).zip(params) {
+                let request = json!({"jsonrpc": "2.0", "id": id, "method": name, "params": params});
+                writeln!(writer, "{request}").unwrap_or_else(|error| panic!("{name}: {error}"));
+            }
+        });
+        while waiting.iter().any(Option::is_none) {
+            let line = self.next(method, Instant::now() + DEADLINE);
+            match line["id"].as_u64().and_then(|id| id.checked_sub(first)) {
+                Some(place) => waiting[usize::try_from(place).expect("as many as fit")] = Some(answer(line)),
+                None => self.keep(line),
+            }
+        }
+        written.join().expect("the writer ends");
+        waiting.into_iter().flatten().collect()
+    }
+
     /// The next event, in the order of the daemon.
     ///
     /// # Panics

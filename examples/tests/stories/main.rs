@@ -14,4 +14,5 @@ mod databases;
 mod examples;
 mod refusals;
 mod secrets;
+mod sending;
 mod talks;

@@ -92,9 +92,11 @@ method! {
     MsgSend("msg.send", InTurn) -> Sent {
         /// For whom.
         pub to: Target,
-        /// What to say: 1 byte to 60 KiB; 8 KiB in the public room.
+        /// What to say: 1 byte to 60 KiB, less the mentions; 8 KiB in the public room, where it is all there is.
         pub text: String,
-        /// A key of the caller's: a second call with it returns the first one's answer, also after a crash.
+        /// A key of the caller's, 1 to 256 bytes: a second call with it returns the first one's answer, also
+        /// after a crash. `idempotency_mismatch` if text, chat, `reply_to`, `mentions`, `ttl_s` or `at_ms` differ.
+        /// It is remembered for 60 days.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub client_id: Option<String>,
         /// Fail with `offline` instead of waiting for a connection.
@@ -109,14 +111,15 @@ method! {
         /// Whom it mentions: at most 32 names.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub mentions: Option<Vec<Username>>,
-        /// It goes from both histories so many seconds after it was sent: 5 seconds to a year. Given up if it
-        /// could not be sent by then.
+        /// It goes from both histories so many seconds after it was sent, or stored there: 5 to 31,536,000; what
+        /// the chat says when absent. It fails with `expired` if it could not be sent by then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub ttl_s: Option<u32>,
-        /// Send it then and not before; at most a year ahead.
+        /// Send it then and not before: at most a year ahead; a time that has passed is now. It delays no other.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub at_ms: Option<u64>,
-        /// Tell by `message.overdue` if it was not delivered so long after it was to be sent.
+        /// Tell by `message.overdue`, once, if it was not delivered (in the public room: accepted) so long after it
+        /// was to be sent: 1 ms to a year.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub notify_undelivered_after_ms: Option<u64>,
     }
@@ -242,21 +245,27 @@ method! {
     }
 }
 method! {
-    /// Takes a message back that has not left: `conflict` once it is under way.
+    /// Takes a message back that has not left: `conflict` once it is under way, and for a post once it was said.
+    ///
+    /// Cancelling it twice is no error.
     MsgCancel("msg.cancel", InTurn) -> MessageStatus {
         /// Which.
         pub id: MessageId,
     }
 }
 method! {
-    /// Sends a failed or cancelled message again, as a new message.
+    /// Sends a message that is `failed`, `cancelled` or `not_received` again, as a new one with the same text,
+    /// `reply_to`, `mentions` and `ttl_s`; `conflict` in any other state, or when its text is gone.
     MsgResend("msg.resend", InTurn) -> Sent {
         /// Which.
         pub id: MessageId,
     }
 }
 method! {
-    /// Changes the text of an own message, for everybody.
+    /// Changes the text of an own message, for everybody; at most 99 times.
+    ///
+    /// One that has not left is changed where it lies, and the peer never hears of its former text. `no_permission`
+    /// for somebody else's message and for posts in the public room, `conflict` for one that was deleted or not sent.
     MsgEdit("msg.edit", InTurn) -> Message {
         /// Which.
         pub id: MessageId,
@@ -275,7 +284,9 @@ word! {
     }
 }
 method! {
-    /// Deletes a message.
+    /// Deletes a message: its text goes from the history, and from the events that carry it.
+    ///
+    /// With `all`, one that has not left is cancelled. With `self` that is a `conflict`: cancel it first.
     MsgDelete("msg.delete", InTurn) -> Done {
         /// Which.
         pub id: MessageId,
@@ -284,13 +295,13 @@ method! {
     }
 }
 method! {
-    /// Reacts to a message with one emoji, in place of the one given before.
+    /// Reacts to a message with one emoji, in place of the one given before; not in the public room.
     MsgReact("msg.react", InTurn) -> Message {
         /// Which.
         pub id: MessageId,
-        /// One emoji, at most 64 bytes.
+        /// One emoji: at most 64 bytes, no white space.
         pub emoji: String,
-        /// Takes it back.
+        /// Takes it back, if it was given.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub remove: Option<bool>,
     }
