@@ -67,6 +67,8 @@ pub struct Daemon {
     connection: Arc<Mutex<Connection>>,
     /// Cancelled when the process is to end.
     ending: CancellationToken,
+    /// Cancelled when nobody is to wait for anything any more.
+    closing: CancellationToken,
     /// One entrance at a time.
     entering: tokio::sync::Mutex<()>,
     began: std::time::Instant,
@@ -119,6 +121,7 @@ impl Daemon {
             volatile,
             connection,
             ending,
+            closing: CancellationToken::new(),
             entering: tokio::sync::Mutex::new(()),
             began: std::time::Instant::now(),
         }))
@@ -127,6 +130,11 @@ impl Daemon {
     /// Ends when somebody asked the daemon to.
     pub async fn asked_to_end(&self) {
         self.ending.cancelled().await;
+    }
+
+    /// Ends every call that only waits for something to happen, so that the socket can be closed without delay.
+    pub fn close(&self) {
+        self.closing.cancel();
     }
 
     /// Tells everybody that the daemon ends, and ends the loop once what it has begun is committed.

@@ -151,6 +151,9 @@ pub enum EngineError {
     /// A parameter is out of its bounds.
     #[error("{0} {1}")]
     Invalid(&'static str, &'static str),
+    /// A post in the public room, which the server keeps as it is.
+    #[error("posts of the public room cannot be changed")]
+    Post,
     /// Somebody else's message, or one that cannot be changed.
     #[error("{0}")]
     NotAllowed(&'static str),

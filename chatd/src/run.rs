@@ -142,6 +142,7 @@ async fn live(setup: Setup, store: Arc<Store>, socket: &Path, lock: &Lock) -> Re
         name = signals.end() => tracing::info!(signal = name, "ending"),
         () = daemon.asked_to_end() => tracing::info!("ending as asked on the socket"),
     }
+    daemon.close();
     // first no new work comes in, then what was begun is committed, then the files are closed
     shutdown.cancel();
     let _ = serving.await;

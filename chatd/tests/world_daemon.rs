@@ -258,6 +258,11 @@ async fn waiting_for_a_message_ends_when_it_is_there_or_can_never_be() {
     }
     let theirs = bob.daemon.msg_wait(wait(hello.id, MessageState::Read)).await.unwrap_err();
     assert_eq!((theirs.kind, theirs.path.as_deref()), (Kind::InvalidParams, Some("id")));
+
+    let daemon = Arc::clone(&alice.daemon);
+    let waiting = tokio::spawn(async move { daemon.msg_wait(wait(hello.id, MessageState::Read)).await });
+    alice.daemon.close();
+    assert_eq!(waiting.await.unwrap().unwrap_err().kind, Kind::Internal);
 }
 
 #[tokio::test]

@@ -62,6 +62,8 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::Unverified(user) => said(Kind::IdentityUnverified)
             .with_hint(format!("compare safety numbers with {user}, or send without require_verified")),
         EngineError::Invalid(path, why) => RpcError::invalid(*path, *why),
+        EngineError::Post => said(Kind::NoPermission)
+            .with_hint("the server keeps posts as they are: say it right in a new one, or delete it with scope self"),
         EngineError::NotAllowed(_) => said(Kind::NoPermission),
         EngineError::TooLate(_) => said(Kind::Conflict),
         EngineError::Empty => RpcError::invalid("text", error.to_string()),

@@ -72,11 +72,19 @@ impl Daemon {
                 newest.changed().await.map_err(|_| ended())?;
             }
         };
-        tokio::time::timeout(Duration::from_millis(span), reached).await.unwrap_or_else(|_| {
-            Err(RpcError::new(Kind::Timeout, "the message did not get so far in that time")
-                .with_hint("it is still on its way: call msg.wait again, or read message.status"))
-        })
+        // whichever ends it, nothing was begun that would be lost
+        tokio::select! {
+            outcome = tokio::time::timeout(Duration::from_millis(span), reached) => {
+                outcome.unwrap_or_else(|_| Err(not_in_time()))
+            }
+            () = self.closing.cancelled() => Err(ended()),
+        }
     }
+}
+
+fn not_in_time() -> RpcError {
+    RpcError::new(Kind::Timeout, "the message did not get so far in that time")
+        .with_hint("it is still on its way: call msg.wait again, or read message.status")
 }
 
 /// Whether there is something to wait for.

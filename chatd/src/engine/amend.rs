@@ -15,10 +15,6 @@ use super::outbox::{self, Withdrawn};
 use super::turn::Turn;
 use super::{EngineError, timers};
 
-/// The server keeps posts as they are.
-const ROOM_POST: EngineError =
-    EngineError::NotAllowed("posts of the public room cannot be changed: the server keeps them as they are");
-
 /// Takes a message back that has not left; one that was taken back before stays so.
 ///
 /// # Errors
@@ -60,8 +56,8 @@ pub fn resend(turn: &mut Turn<'_>, id: &MessageId) -> Result<Sent, EngineError> 
 /// Gives an own message another text.
 ///
 /// # Errors
-/// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::TooLate`], [`EngineError::Empty`],
-/// [`EngineError::TooLong`], [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
+/// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::Post`], [`EngineError::TooLate`],
+/// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
 pub fn edit(turn: &mut Turn<'_>, id: &MessageId, text: String) -> Result<Message, EngineError> {
     let (position, mut message) = own(turn, id)?;
     changeable(&message)?;
@@ -101,12 +97,12 @@ pub fn delete_here(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineErro
 /// Deletes an own message here and for whoever has it.
 ///
 /// # Errors
-/// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::IdentityChanged`],
-/// [`EngineError::QueueFull`].
+/// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::Post`],
+/// [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
 pub fn delete_everywhere(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
     let (_, message) = own(turn, id)?;
     if message.chat == ROOM {
-        return Err(ROOM_POST);
+        return Err(EngineError::Post);
     }
     if message.deleted {
         return Ok(());
@@ -125,7 +121,7 @@ pub fn delete_everywhere(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), Engi
 /// Gives a message a sign in place of the own one before, or takes the same one back.
 ///
 /// # Errors
-/// [`EngineError::NotFound`], [`EngineError::Invalid`], [`EngineError::NotAllowed`], [`EngineError::TooLate`],
+/// [`EngineError::NotFound`], [`EngineError::Invalid`], [`EngineError::Post`], [`EngineError::TooLate`],
 /// [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
 pub fn react(turn: &mut Turn<'_>, id: &MessageId, emoji: &str, remove: bool) -> Result<Message, EngineError> {
     if !is_reaction(emoji) {
@@ -154,7 +150,7 @@ fn own(turn: &Turn<'_>, id: &MessageId) -> Result<(u64, Message), EngineError> {
 /// Whether others who have the message would take a change of it.
 fn changeable(message: &Message) -> Result<(), EngineError> {
     if message.chat == ROOM {
-        return Err(ROOM_POST);
+        return Err(EngineError::Post);
     }
     if message.deleted {
         return Err(EngineError::TooLate("the message was deleted"));

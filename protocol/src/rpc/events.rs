@@ -141,7 +141,8 @@ data! {
         /// For whom, if not for all.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub user: Option<Username>,
-        /// Why it failed.
+        /// Why it failed; or, beside a state that is not `failed`, why an edit, deletion or reaction of it was not
+        /// sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
     }

@@ -149,7 +149,7 @@ object! {
         pub id: MessageId,
         /// The chat it went to.
         pub chat: ChatId,
-        /// `queued` or `accepted`.
+        /// `queued`; of a note to oneself `read`; of a duplicate how far it has come.
         pub state: MessageState,
         /// Whether this `client_id` was sent before.
         pub duplicate: bool,
@@ -233,7 +233,9 @@ object! {
 method! {
     /// Waits until a sent message is at least so far, or has ended.
     ///
-    /// Answers at once when it is. `failed`, `cancelled` and `not_received` end the wait too: see `state`.
+    /// Answers at once when it is. `failed`, `cancelled` and `not_received` end the wait too: see `state`. It takes
+    /// one of the connection's places for calls, and ends with the connection. Only for own messages; in the public
+    /// room only for `accepted`.
     MsgWait("msg.wait", Free) -> MessageStatus {
         /// Which.
         pub id: MessageId,
