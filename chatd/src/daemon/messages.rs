@@ -20,12 +20,11 @@ const LONGEST_WAIT_MS: u64 = 600_000;
 
 impl Daemon {
     pub(super) async fn send(&self, params: MsgSend) -> Answer<Sent> {
-        let to = reads::to(&params.to, &self.me().await?)?;
+        let to = reads::named(&params.to)?;
         let online = self.connection().state == ConnectionState::Online;
-        if params.require_online == Some(true) && !online && to != To::Myself {
+        if params.require_online == Some(true) && !online && reads::to(&params.to, &self.me().await?)? != To::Myself {
             return Err(RpcError::new(Kind::Offline, "there is no connection to the server"));
         }
-        let chat = view::chat_id(&to.chat()).ok_or_else(|| RpcError::from(Kind::NotFound))?;
         let send = Send {
             client_id: params.client_id,
             reply_to: params.reply_to,
@@ -36,17 +35,11 @@ impl Daemon {
             notify_after: params.notify_undelivered_after_ms.map(Duration::from_millis),
             ..Send::text(to, params.text)
         };
-        let sent = self.command(move |turn| commands::send(turn, send)).await?;
-        let state = view::state(sent.state).unwrap_or(MessageState::Queued);
-        Ok(Sent { id: sent.id, chat, state, duplicate: sent.duplicate })
+        shown(&self.command(move |turn| commands::send(turn, send)).await?)
     }
 
     pub(super) async fn resend(&self, params: MsgResend) -> Answer<Sent> {
-        let MsgResend { id } = params;
-        let sent = self.command(move |turn| amend::resend(turn, &id)).await?;
-        let chat = self.read(move |rows| Ok(reads::message(rows, &sent.id)?.chat)).await?;
-        let state = view::state(sent.state).unwrap_or(MessageState::Queued);
-        Ok(Sent { id: sent.id, chat, state, duplicate: sent.duplicate })
+        shown(&self.command(move |turn| amend::resend(turn, &params.id)).await?)
     }
 
     /// Waits beside the loop: looks again whenever something was stored. A caller that hangs up leaves nothing.
@@ -80,6 +73,15 @@ impl Daemon {
             () = self.closing.cancelled() => Err(ended()),
         }
     }
+}
+
+fn shown(sent: &commands::Sent) -> Answer<Sent> {
+    Ok(Sent {
+        id: sent.id,
+        chat: view::chat_id(&sent.chat).ok_or_else(|| RpcError::from(Kind::NotFound))?,
+        state: view::state(sent.state).unwrap_or(MessageState::Queued),
+        duplicate: sent.duplicate,
+    })
 }
 
 fn not_in_time() -> RpcError {

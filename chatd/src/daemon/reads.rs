@@ -38,10 +38,17 @@ fn limit(wanted: Option<u32>, usual: u32) -> Answer<usize> {
     }
 }
 
-/// Whom a target names; groups are for a later version.
+/// Whom a target names; whoever names himself means the notes to himself.
 pub(super) fn to(target: &Target, me: &Username) -> Answer<To> {
+    match named(target)? {
+        To::User(user) if user == *me => Ok(To::Myself),
+        to => Ok(to),
+    }
+}
+
+/// Whom a target names, as it is written; groups are for a later version.
+pub(super) fn named(target: &Target) -> Answer<To> {
     match target {
-        Target::User(user) if user == me => Ok(To::Myself),
         Target::User(user) => Ok(To::User(user.clone())),
         Target::Room => Ok(To::Room),
         Target::Myself => Ok(To::Myself),

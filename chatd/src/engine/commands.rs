@@ -112,6 +112,8 @@ impl Send {
 pub struct Sent {
     /// The message.
     pub id: MessageId,
+    /// Its chat.
+    pub chat: String,
     /// How far it has come.
     pub state: State,
     /// Whether the same client id had been sent before.
@@ -140,7 +142,7 @@ pub fn send(turn: &mut Turn<'_>, mut send: Send) -> Result<Sent, EngineError> {
         send.to = To::Myself;
     }
     let body = send.digest();
-    if let Some(sent) = sent_before(turn, send.client_id.as_deref(), &body)? {
+    if let Some(sent) = sent_before(turn, &send, &body)? {
         return Ok(sent);
     }
     check(turn, &send)?;
@@ -155,7 +157,7 @@ pub fn send(turn: &mut Turn<'_>, mut send: Send) -> Result<Sent, EngineError> {
     if let Some(at) = message.at {
         timers::set(turn, Due::Send, message.id, at)?;
     }
-    let sent = Sent { id: message.id, state: message.state, duplicate: false };
+    let sent = Sent { id: message.id, chat: message.chat.clone(), state: message.state, duplicate: false };
     history::append(turn, message)?;
     Ok(sent)
 }
@@ -225,15 +227,15 @@ fn client_place(name: &str) -> Place<'_> {
     Place::new(Table::Clients, b"client_id", name.as_bytes())
 }
 
-fn sent_before(turn: &Turn<'_>, name: Option<&str>, body: &[u8; 32]) -> Result<Option<Sent>, EngineError> {
-    let Some(name) = name else { return Ok(None) };
+fn sent_before(turn: &Turn<'_>, send: &Send, body: &[u8; 32]) -> Result<Option<Sent>, EngineError> {
+    let Some(name) = &send.client_id else { return Ok(None) };
     let Some(used) = load::<Used>(turn.rows, client_place(name))? else { return Ok(None) };
     if used.body != *body {
         return Err(EngineError::IdempotencyMismatch);
     }
     // only what was settled long ago goes from the history
     let state = history::get(turn.rows, &used.id)?.map_or(State::Accepted, |(_, message)| message.state);
-    Ok(Some(Sent { id: used.id, state, duplicate: true }))
+    Ok(Some(Sent { id: used.id, chat: send.to.chat(), state, duplicate: true }))
 }
 
 pub(crate) fn check_identity(turn: &Turn<'_>, user: &Username) -> Result<(), EngineError> {

@@ -8,6 +8,7 @@
 //! ```
 //! The server stores logs and cannot extend them; what does not follow from the pin is never used.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chat_protocol::identity::account_log::{AccountLog, Relation};
@@ -412,6 +413,9 @@ pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: &Head) -> Re
     }
     if peer.withheld_since.is_none() {
         peer.withheld_since = Some(turn.now);
+        if let Some(withheld) = &mut turn.live.withheld {
+            withheld.insert(user.clone());
+        }
         put(turn.rows, &peer)?;
     }
     turn.live.pause.remove(&Subject::Peer(user.clone()));
@@ -422,9 +426,17 @@ pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: &Head) -> Re
 
 /// Looks for announced logs that the server does not show.
 pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for peer in all(turn.rows)?.into_iter().filter(|peer| peer.withheld_since.is_some()) {
+    let users = match turn.live.withheld.take() {
+        Some(users) => users,
+        None => all(turn.rows)?.into_iter().map(|peer| peer.user).collect(),
+    };
+    let mut still = BTreeSet::new();
+    for user in users {
+        let Some(peer) = get(turn.rows, &user)?.filter(|peer| peer.withheld_since.is_some()) else { continue };
         overdue(turn, peer)?;
+        still.insert(user);
     }
+    turn.live.withheld = Some(still);
     Ok(())
 }
 

@@ -111,7 +111,7 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn) -> Result<(), En
     if let Some(mut current) = load::<Current>(turn.rows, CURRENT)? {
         // a server that lost the bundle gets it again
         current.published = logged_in.bundle_seq == current.seq;
-        save(turn.rows, CURRENT, 0, &current)?;
+        keep(turn, &current)?;
         ask_status(turn);
     }
     Ok(())
@@ -119,22 +119,33 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn) -> Result<(), En
 
 /// After a rollback: nothing of the old bundle counts any more.
 pub(crate) fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    turn.live.published_until = None;
     turn.rows.delete(CURRENT)?;
     Ok(())
 }
 
 /// Makes, renews and publishes the bundle as needed.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    if turn.live.published_until.is_some_and(|until| turn.now < until) {
+        return Ok(());
+    }
     let current = match load::<Current>(turn.rows, CURRENT)? {
         Some(current) if turn.now.since(current.drawn) < PREKEY_RENEWAL => current,
         Some(current) if !current.published => current,
         known => make(turn, &[], known.as_ref())?,
     };
-    if !current.published && !turn.paused(&Subject::Publish) {
+    if current.published {
+        turn.live.published_until = Some(current.drawn + PREKEY_RENEWAL);
+    } else if !turn.paused(&Subject::Publish) {
         let request = BundlePublish { bundle: current.bundle, one_time: current.one_time };
         turn.ask(Asked::Publish(current.seq), &request);
     }
     Ok(())
+}
+
+fn keep(turn: &mut Turn<'_>, current: &Current) -> Result<(), RowsError> {
+    turn.live.published_until = None;
+    save(turn.rows, CURRENT, 0, current)
 }
 
 /// What became of publishing.
@@ -159,7 +170,7 @@ fn mark_published(turn: &mut Turn<'_>, seq: u64) -> Result<(), EngineError> {
     if current.seq == seq {
         current.published = true;
         current.one_time.clear();
-        save(turn.rows, CURRENT, 0, &current)?;
+        keep(turn, &current)?;
     }
     Ok(())
 }
@@ -206,7 +217,7 @@ fn make(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Resul
     let (bundle, hash) = draft.sign(&turn.me.keys.signing, turn.rng);
     turn.rows.put(bundle_place(&hash), turn.now.as_millis(), &[])?;
     let current = Current { seq, bundle: bundle.into(), one_time, published: false, prekey: signed.id, drawn };
-    save(turn.rows, CURRENT, 0, &current)?;
+    keep(turn, &current)?;
     forget_old(turn)?;
     Ok(current)
 }

@@ -37,6 +37,10 @@ pub(crate) struct Live {
     pub(crate) opening: BTreeSet<u64>,
     /// Peers somebody wants sessions with although nothing waits to be sent.
     pub(crate) wanted: BTreeSet<Username>,
+    /// Peers of whom a log was announced that did not come; absent until the rows were looked through.
+    pub(crate) withheld: Option<BTreeSet<Username>>,
+    /// Until when the published bundle needs nothing; absent until the rows were looked at.
+    pub(crate) published_until: Option<Timestamp>,
     /// Devices whose next bundle begins a session with reset marker.
     pub(crate) resetting: BTreeSet<DeviceId>,
     /// What must not be asked again before a time.
