@@ -185,7 +185,10 @@ async fn private_and_public_messages_end_to_end() {
     alice.send("room:public", "hello everybody", None).await;
     bob.until_text("hello everybody").await;
     assert_eq!(alice.texts("@bob").await, ["alice: hello", "bob: hi"]);
-    assert_eq!(alice.daemon.msg_status(MsgStatus { id: hello.id }).await.unwrap().state, MessageState::Read);
+    let status = alice.daemon.msg_status(MsgStatus { id: hello.id }).await.unwrap();
+    assert_eq!(status.state, MessageState::Read);
+    let times = [status.recipients[0].sent_ms, status.recipients[0].delivered_ms, status.recipients[0].read_ms];
+    assert!(times.is_sorted() && times[0].is_some(), "{times:?}");
 }
 
 #[tokio::test]

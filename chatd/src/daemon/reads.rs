@@ -133,7 +133,7 @@ pub(super) fn message_status(rows: &dyn Rows, id: &MessageId) -> Answer<MessageS
     let recipients = history::peer(&message.chat).map(|user| Recipient {
         user,
         device: None,
-        sent_ms: None,
+        sent_ms: message.accepted.map(|at| at.as_millis()),
         delivered_ms: message.delivered.map(|at| at.as_millis()),
         read_ms: message.read.map(|at| at.as_millis()),
         error: message.error.clone(),

@@ -174,6 +174,7 @@ pub(crate) fn advance(turn: &mut Turn<'_>, id: &MessageId, state: State) -> Resu
     }
     message.state = state;
     let now = turn.now;
+    message.accepted.get_or_insert(now);
     if matches!(state, State::Delivered | State::Read) {
         message.delivered.get_or_insert(now);
     }

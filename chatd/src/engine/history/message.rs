@@ -137,6 +137,9 @@ pub struct Message {
     /// Events that carry its text, by sequence.
     #[cbor(n(27), default, skip_if = "Vec::is_empty")]
     pub told_in: Vec<u64>,
+    /// When the server had it.
+    #[n(28)]
+    pub accepted: Option<Timestamp>,
 }
 
 /// One sign to a message.
@@ -188,6 +191,7 @@ impl Message {
             author: None,
             queued_at: None,
             told_in: Vec::new(),
+            accepted: None,
         }
     }
 }
