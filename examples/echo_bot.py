@@ -1,16 +1,16 @@
 #!/usr/bin/env python3
 """Answers every private message with its own text. Python's standard library is all it needs.
 
-    echo_bot.py SOCKET CURSOR_FILE
+    echo_bot.py SOCKET [CONSUMER]
 
-SOCKET is where chatd listens (`chatctl rpc daemon.info` says where). CURSOR_FILE remembers the last event that was
-handled: stop the bot, the daemon, or the machine, and it goes on where it was; no message is missed or answered twice.
+SOCKET is where chatd listens (`chatctl rpc daemon.info` says where). CONSUMER, `echo` when absent, is the name under
+which chatd remembers the last event that was handled: stop the bot, the daemon, or the machine, and it goes on where
+it was; no message is missed or answered twice.
 Do not let two such bots meet: they are both very polite.
 """
 
 import collections
 import json
-import os
 import socket
 import sys
 import time
@@ -45,34 +45,13 @@ class Daemon:
         while True:
             message = self.waiting.popleft() if self.waiting else self.read()
             if message.get("method") == "event":
-                yield message["params"]["result"]
+                yield message["params"]
 
     def read(self):
         line = self.lines.readline()
         if not line:
             raise ConnectionError("chatd closed the connection")
         return json.loads(line)
-
-
-class Cursor:
-    """The last event that was handled, in a file."""
-
-    def __init__(self, path):
-        self.path = path
-
-    def load(self):
-        try:
-            with open(self.path, encoding="ascii") as file:
-                return int(file.read())
-        except FileNotFoundError:
-            return "now"
-
-    def save(self, seq):
-        with open(self.path + ".new", "w", encoding="ascii") as file:
-            file.write(str(seq))
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(self.path + ".new", self.path)
 
 
 def answer(daemon, event):
@@ -83,25 +62,27 @@ def answer(daemon, event):
     daemon.call("msg.send", to=message["chat"], text=message["text"], client_id="echo-" + message["id"])
 
 
-def serve(path, cursor):
+def serve(path, consumer):
     daemon = Daemon(path)
-    daemon.call("events.subscribe", **{"from": cursor.load(), "types": ["message.new"], "include_self": False})
+    daemon.call("events.subscribe", consumer=consumer, types=["message.new"], include_self=False)
     print("listening", flush=True)
     for event in daemon.events():
+        if event["type"] == "subscription.ended":
+            sys.exit(f"another bot took the place of this one: {event['data']['reason']}")
         try:
             answer(daemon, event)
         except RuntimeError as refused:
             print(refused, file=sys.stderr)
         if "seq" in event:
-            cursor.save(event["seq"])
+            daemon.call("events.ack", consumer=consumer, seq=event["seq"])
 
 
-def main(path, cursor_file):
+def main(path, consumer="echo"):
     pause = 1
     while True:
         started = time.monotonic()
         try:
-            serve(path, Cursor(cursor_file))
+            serve(path, consumer)
         except OSError as lost:
             if time.monotonic() - started > 60:
                 pause = 1
@@ -111,9 +92,9 @@ def main(path, cursor_file):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
+    if len(sys.argv) not in (2, 3):
         sys.exit(__doc__)
     try:
-        main(sys.argv[1], sys.argv[2])
+        main(*sys.argv[1:])
     except KeyboardInterrupt:
         pass

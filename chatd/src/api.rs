@@ -1,21 +1,21 @@
 //! What the control socket may ask of the daemon: one method for each RPC method.
 //!
 //! The socket side ([`crate::rpc`]) parses, bounds, orders and answers; the daemon's loop does the
-//! rest behind this trait. `hello`, `events.subscribe` and `events.unsubscribe` are answered by the
-//! socket side alone. Errors are for the caller's eyes: nothing secret is in them.
+//! rest behind this trait. `hello`, `events.subscribe`, `.unsubscribe` and `.pull` are
+//! answered by the socket side alone, from the log. Errors are for the caller's eyes: nothing secret is in them.
 
 use async_trait::async_trait;
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
     AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
     Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, Done, Entered,
-    EventBatch, EventsAck, EventsForget, EventsPull, Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry,
-    KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MetricsAnswer,
-    MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus,
-    MsgWait, NewToken, OpenedChat, OwnIdentity, PeerIdentity, PresenceAnswer, Profile, ProfileGet, ProfileSet,
-    ResetAnswer, SearchPage, Sent, Settings, SettingsSet, TokenCreate, TokenPage, TokenRevoke, Unread, UserLookup,
+    EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage,
+    KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MetricsAnswer, MsgCancel, MsgDelete, MsgEdit,
+    MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NewToken, OpenedChat,
+    OwnIdentity, PeerIdentity, PresenceAnswer, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent,
+    Settings, SettingsSet, TokenCreate, TokenPage, TokenRevoke, Unread, UserLookup,
 };
-use chat_protocol::rpc::{Event, Kind, RpcError};
+use chat_protocol::rpc::{Event, Kind, Name, RpcError};
 use tokio::sync::{broadcast, watch};
 
 /// A stretch of the durable event log.
@@ -162,22 +162,14 @@ pub trait Api: Send + Sync + 'static {
     async fn msg_export(&self, _params: MsgExport) -> Answer<Exported> {
         Err(missing())
     }
+    /// Makes sure that there is a consumer, and returns its place: `place` if it is new, or the log's end.
+    async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64>;
     /// `events.ack`
-    async fn events_ack(&self, _params: EventsAck) -> Answer<Acked> {
-        Err(missing())
-    }
-    /// `events.pull`
-    async fn events_pull(&self, _params: EventsPull) -> Answer<EventBatch> {
-        Err(missing())
-    }
+    async fn events_ack(&self, params: EventsAck) -> Answer<Acked>;
     /// `events.consumers`
-    async fn events_consumers(&self) -> Answer<Consumers> {
-        Err(missing())
-    }
+    async fn events_consumers(&self) -> Answer<Consumers>;
     /// `events.forget`
-    async fn events_forget(&self, _params: EventsForget) -> Answer<Done> {
-        Err(missing())
-    }
+    async fn events_forget(&self, params: EventsForget) -> Answer<Done>;
     /// `token.create`
     async fn token_create(&self, _params: TokenCreate) -> Answer<NewToken> {
         Err(missing())

@@ -14,6 +14,7 @@
 pub mod amend;
 mod changes;
 pub mod commands;
+pub mod consumers;
 mod content;
 pub mod events;
 pub mod history;
@@ -177,6 +178,15 @@ pub enum EngineError {
     /// Too much waits to be sent.
     #[error("too many messages wait to be sent")]
     QueueFull,
+    /// No consumer of that name.
+    #[error("there is no such consumer")]
+    UnknownConsumer,
+    /// There are as many as there may be.
+    #[error("too many consumers: forget some that read no more")]
+    TooManyConsumers,
+    /// An event that has not happened.
+    #[error("the log ends at {0}")]
+    BeyondLog(u64),
     /// What was named is not what is known.
     #[error("not the identity that is known here")]
     Conflict,

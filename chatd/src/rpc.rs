@@ -7,9 +7,14 @@
 //! Tasks: one per connection, which stops its own writer; one per call in flight; one per
 //! subscription. All end when the connection does, and every connection when `shutdown` is cancelled.
 
+mod acks;
 mod connection;
+mod filter;
 mod lines;
 mod methods;
+mod outlet;
+mod pull;
+mod readers;
 mod requests;
 mod service;
 mod socket;

@@ -61,7 +61,13 @@ impl Script {
     async fn event(&mut self) -> Value {
         let mut line = self.line().await;
         assert_eq!(line["method"], "event", "{line}");
-        line["params"]["result"].take()
+        line["params"].take()
+    }
+
+    /// Says no more, and reads to the end.
+    async fn rest_after_half_close(mut self) -> String {
+        self.output.shutdown().await.unwrap();
+        self.rest().await
     }
 
     async fn rest(mut self) -> String {

@@ -116,7 +116,7 @@ impl Socket {
 
     fn keep(&mut self, line: Value) {
         assert_eq!(line["method"], "event", "neither an answer nor an event: {line}");
-        self.events.push_back(line["params"]["result"].clone());
+        self.events.push_back(line["params"].clone());
     }
 
     fn next(&self, awaited: &str, until: Instant) -> Value {

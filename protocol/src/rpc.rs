@@ -8,6 +8,7 @@
 pub mod client;
 pub mod errors;
 pub mod events;
+pub mod name;
 pub mod paths;
 pub mod secret;
 pub mod target;
@@ -16,6 +17,7 @@ mod values;
 
 pub use errors::{Kind, RpcError};
 pub use events::{Event, EventBody, Notified};
+pub use name::Name;
 pub use secret::Secret;
 pub use target::{ChatId, Target};
 
@@ -31,8 +33,6 @@ pub const MAX_LINE_BYTES: usize = 1024 * 1024;
 pub const MAX_BATCH: usize = 100;
 /// Method of every notification the daemon sends.
 pub const EVENT_NOTIFICATION: &str = "event";
-/// Ends a subscription: `{subscription}`, or its id as the only positional parameter.
-pub const UNSUBSCRIBE: &str = "events.unsubscribe";
 /// When a call runs with respect to the other calls of its connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {

@@ -82,6 +82,7 @@ fn notice(body: &EventBody) -> Option<String> {
         EventBody::DaemonStopping(_) => "chatd is stopping".to_owned(),
         EventBody::Gap(gap) => format!("events {} to {} are no longer kept", gap.from, gap.to),
         EventBody::MessageOverdue(late) => format!("message {} is not delivered yet", late.id.to_uuid()),
+        EventBody::SubscriptionEnded(end) => format!("the subscription ended: {}", end.reason),
         EventBody::MessageNew(_)
         | EventBody::MessageEdited(_)
         | EventBody::MessageDeleted(_)

@@ -5,19 +5,19 @@ use async_trait::async_trait;
 use chat_protocol::ids::Username;
 use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
 use chat_protocol::rpc::types::{
-    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Chat, ChatGet,
-    ChatList, ChatMarkRead, ChatOpen, ChatPage, ConnectionState, DaemonInfoAnswer, DaemonLimits, DeleteScope, Done,
-    Entered, Health, IdentityAccept, IdentityGet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus,
-    MsgCancel, MsgDelete, MsgEdit, MsgGet, MsgList, MsgReact, MsgResend, MsgSend, MsgStatus, MsgWait, OpenedChat,
-    OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser, ResetAnswer, Sent, StoreHealth, UserInfo,
-    UserLookup,
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Chat,
+    ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ConnectionState, Consumers, DaemonInfoAnswer, DaemonLimits,
+    DeleteScope, Done, Entered, EventsAck, EventsForget, Health, IdentityAccept, IdentityGet, LookupAnswer, MarkedRead,
+    Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgGet, MsgList, MsgReact, MsgResend, MsgSend,
+    MsgStatus, MsgWait, OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser, ResetAnswer,
+    Sent, StoreHealth, UserInfo, UserLookup,
 };
-use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, RpcError, Target};
+use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
 
 use super::{Daemon, Order, errors, reads};
 use crate::api::{Answer, Api, EventPage};
-use crate::engine::{amend, commands, history, outbox, peers, view};
+use crate::engine::{amend, commands, consumers, history, outbox, peers, view};
 
 #[async_trait]
 impl Api for Daemon {
@@ -48,7 +48,7 @@ impl Api for Daemon {
             ready: connection.state == ConnectionState::Online,
             connection,
             outbox,
-            consumers: Vec::new(),
+            consumers: self.events_consumers().await?.consumers,
             store: StoreHealth { bytes: self.store.bytes(), locked: false },
         })
     }
@@ -211,6 +211,26 @@ impl Api for Daemon {
 
     async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus> {
         self.read(move |rows| reads::message_status(rows, &params.id)).await
+    }
+
+    async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {
+        self.command(move |turn| consumers::open(turn, &consumer, place)).await
+    }
+
+    async fn events_ack(&self, params: EventsAck) -> Answer<Acked> {
+        let EventsAck { consumer, seq } = params;
+        let acked_seq = self.command(move |turn| consumers::ack(turn, &consumer, seq)).await?;
+        Ok(Acked { acked_seq })
+    }
+
+    async fn events_consumers(&self) -> Answer<Consumers> {
+        self.read(|rows| consumers::list(rows).map_err(|error| errors::rows(&error)))
+            .await
+            .map(|consumers| Consumers { consumers })
+    }
+
+    async fn events_forget(&self, params: EventsForget) -> Answer<Done> {
+        self.command(move |turn| consumers::forget(turn, &params.consumer)).await.map(|()| Done {})
     }
 
     fn newest_event(&self) -> watch::Receiver<u64> {

@@ -70,6 +70,9 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::TooLong { .. } => said(Kind::TooLarge),
         EngineError::IdempotencyMismatch => said(Kind::IdempotencyMismatch),
         EngineError::QueueFull => said(Kind::QuotaExceeded),
+        EngineError::UnknownConsumer => said(Kind::UnknownConsumer).with_hint("chatctl consumers"),
+        EngineError::TooManyConsumers => said(Kind::QuotaExceeded).with_hint("chatctl consumers forget NAME"),
+        EngineError::BeyondLog(_) => RpcError::invalid("seq", error.to_string()),
         EngineError::Conflict => said(Kind::Conflict),
     }
 }

@@ -1,21 +1,29 @@
 //! The durable event log: what happened, as the JSON that consumers get, stored with its cause.
 
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
 use chat_protocol::ids::{Fingerprint, Username};
 use chat_protocol::rpc::events::{
     AboutUser, ConnectionChanged, Deleted, Held, IdentityChange, Missing, Reacted, ReadUpTo, ResetAt, Skew,
     StatusChanged, Synced, Undecryptable,
 };
 use chat_protocol::rpc::{Event, EventBody, types};
+use chat_protocol::time::Timestamp;
 
+use super::consumers;
 use super::history::{Chat, Message};
 use super::peers::Peer;
+use super::settings::Settings;
 use super::state::Counter;
 use super::turn::Turn;
 use super::view;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
-/// Most events kept. A consumer that was away for longer is told about the gap.
-const KEPT: u64 = 100_000;
+/// How often the log is looked at for what may go.
+const TRIM_EVERY: Duration = Duration::from_secs(60);
+/// Most events that go at once, so that nobody waits for it.
+const TRIM_STEP: u64 = 1_000;
 
 /// The newest sequence; 0 when nothing ever happened.
 ///
@@ -53,11 +61,48 @@ pub(crate) fn append(turn: &mut Turn<'_>, chat: Option<&str>, body: &EventBody) 
     let seq = Counter::Event.next(turn.rows)?;
     let event = Event::durable(seq, turn.now.as_millis(), chat.and_then(view::chat_id), body);
     let json = serde_json::to_vec(&event).map_err(|error| RowsError::Corrupt(error.to_string()))?;
-    turn.rows.put(Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &json)?;
-    if let Some(gone) = seq.checked_sub(KEPT) {
-        turn.rows.delete_range(Table::Events, b"", 0..=gone)?;
+    turn.rows.put(Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &json)
+}
+
+/// Lets the oldest events go, a bounded step at a time: what is over the number kept, whoever needs it (its
+/// readers are told of the gap), and what is too old, unless a consumer has not acknowledged it.
+pub(crate) fn trim(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    if turn.live.trim_after > turn.now {
+        return Ok(());
+    }
+    let settings = Settings::get(turn.rows)?;
+    let (oldest, newest) = (oldest(turn.rows)?, newest(turn.rows)?);
+    let step_end = oldest.saturating_add(TRIM_STEP - 1);
+    let over = newest.saturating_sub(settings.max_events);
+    let floor = consumers::slowest(turn.rows)?.map_or(newest, |acked| acked.min(newest));
+    let last = match over.max(oldest - 1).min(step_end) {
+        last if last >= oldest => last,
+        _ => aged(turn, oldest..=floor.min(step_end), settings.event_days)?,
+    };
+    turn.rows.delete_range(Table::Events, b"", 0..=last)?;
+    if last == step_end {
+        // the rest follows at once, in transactions of its own
+        turn.wake(turn.now + Duration::from_millis(1));
+    } else {
+        turn.live.trim_after = turn.now + TRIM_EVERY;
     }
     Ok(())
+}
+
+/// The last event of `range` that is too old, as are all before it; one less than its start if there is none.
+fn aged(turn: &Turn<'_>, range: RangeInclusive<u64>, days: u32) -> Result<u64, RowsError> {
+    let none = range.start().saturating_sub(1);
+    let age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let too_old = |event: &Event| Timestamp::from_millis(event.time_ms) + age <= turn.now;
+    // usually the first one is young, and nothing else has to be read
+    if !after(turn.rows, none, 1)?.first().is_some_and(too_old) {
+        return Ok(none);
+    }
+    let within = |event: &Event| event.seq.is_some_and(|seq| range.contains(&seq));
+    let step = usize::try_from(TRIM_STEP).unwrap_or(usize::MAX);
+    let events = after(turn.rows, none, step)?;
+    let last = events.iter().take_while(|event| within(event) && too_old(event)).last();
+    Ok(last.and_then(|event| event.seq).unwrap_or(none))
 }
 
 pub(crate) fn message_new(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {

@@ -128,6 +128,7 @@ fn presence(turn: &mut Turn<'_>, online: Vec<Username>, offline: Vec<Username>) 
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     timers::sweep(turn)?;
     commands::tidy(turn)?;
+    events::trim(turn)?;
     order::sweep(turn)?;
     peers::sweep(turn)?;
     let opening = inbox::pump(turn)?;

@@ -53,6 +53,8 @@ pub(crate) struct Live {
     pub(crate) receipts: BTreeMap<DeviceId, Timestamp>,
     /// When old rows were last looked for.
     pub(crate) tidied: Option<Timestamp>,
+    /// The event log is not looked at for what may go before this.
+    pub(crate) trim_after: Timestamp,
     /// The next time something is due by itself.
     pub(crate) wake: Option<Timestamp>,
 }

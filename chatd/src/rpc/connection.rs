@@ -13,9 +13,8 @@ use std::sync::Arc;
 
 use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Order};
 use jsonrpsee::core::middleware::RpcServiceT;
-use jsonrpsee::core::server::{Extensions, MethodResponse, MethodSink};
+use jsonrpsee::core::server::MethodResponse;
 use jsonrpsee::types::Id;
-use serde_json::value::RawValue;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::OwnedWriteHalf;
@@ -28,28 +27,23 @@ use tracing::debug;
 use super::FINISH_WITHIN;
 use super::lines::{Line, Lines};
 use super::methods::Offer;
+use super::outlet::{Outgoing, Outlet, QUEUE};
 use super::requests::{Work, parse};
-use super::service::{Service, refuse};
-use super::subscribe::Ending;
+use super::service::{Service, Stream, refuse};
 
 /// Most calls in flight: each may hold a line of a mebibyte.
 const MAX_CALLS: usize = 32;
-/// Answers and events that wait for the writer: a few times what it takes at once. The largest event is about 360 KiB
-/// (a text of control characters), so a stalled reader costs at most some 12 MiB; usually a few KiB.
-const QUEUE: usize = 32;
 /// The writer gathers what waits up to this much before it writes.
 const WRITE_BYTES: usize = 64 * 1024;
-
-type Queue = mpsc::Sender<Box<RawValue>>;
 
 /// A caller and what it has going.
 pub(super) struct Connection {
     offer: Arc<Offer>,
     service: Service,
-    queue: Queue,
-    outbound: mpsc::Receiver<Box<RawValue>>,
+    queue: Outlet,
+    outbound: mpsc::Receiver<Outgoing>,
     calls: Calls,
-    ending: Ending,
+    stream: Arc<Stream>,
     stop: CancellationToken,
 }
 
@@ -71,22 +65,20 @@ impl Connection {
     /// Connection `number`; `stop` ends it as the end of input would.
     pub(super) fn new(number: usize, offer: Arc<Offer>, stop: CancellationToken) -> Self {
         let (queue, outbound) = mpsc::channel(QUEUE);
-        let ending = Ending::default();
-        let mut extensions = Extensions::new();
-        extensions.insert(ending.clone());
-        let service = Service::new(number, offer.methods.clone(), MethodSink::new(queue.clone()), extensions);
+        let stream = Arc::new(Stream::new(queue.clone()));
+        let service = Service::new(number, Arc::clone(&offer), Some(Arc::clone(&stream)));
         let calls = Calls {
             tracker: TaskTracker::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             abandoned: CancellationToken::new(),
         };
-        Self { offer, service, queue, outbound, calls, ending, stop }
+        Self { offer, service, queue, outbound, calls, stream, stop }
     }
 
     /// Serves until the caller is gone, or has said all and was answered.
-    pub(super) async fn run(self, stream: UnixStream) {
-        let Self { offer, service, queue, outbound, calls, ending, stop } = self;
-        let (input, output) = stream.into_split();
+    pub(super) async fn run(self, socket: UnixStream) {
+        let Self { offer, service, queue, outbound, calls, stream, stop } = self;
+        let (input, output) = socket.into_split();
         let flush = CancellationToken::new();
         let mut writer = tokio::spawn(write(output, outbound, flush.clone()));
 
@@ -102,11 +94,11 @@ impl Connection {
         }
 
         calls.finish().await;
-        ending.token.cancel();
-        ending.running.close();
+        stream.ending.cancel();
+        stream.senders.close();
         // One deadline for both: a reader that has stopped reading delays the daemon's end no longer.
         let last_words = async {
-            ending.running.wait().await;
+            stream.senders.wait().await;
             flush.cancel();
             let _ = (&mut writer).await;
         };
@@ -154,7 +146,7 @@ async fn read<R: tokio::io::AsyncBufRead + Unpin>(
     mut lines: Lines<R>,
     offer: &Offer,
     service: &Service,
-    queue: &Queue,
+    queue: &Outlet,
     calls: &Calls,
     turns: mpsc::Sender<Job>,
 ) {
@@ -175,31 +167,32 @@ async fn read<R: tokio::io::AsyncBufRead + Unpin>(
 }
 
 /// Runs the calls that keep their order, one after the other.
-async fn take_turns(service: Service, mut waiting: mpsc::Receiver<Job>, queue: Queue) {
+async fn take_turns(service: Service, mut waiting: mpsc::Receiver<Job>, queue: Outlet) {
     while let Some(job) = waiting.recv().await {
         job.run(service.clone(), queue.clone()).await;
     }
 }
 
 impl Job {
-    async fn run(self, service: Service, queue: Queue) {
+    async fn run(self, service: Service, queue: Outlet) {
         let answer = match self.work {
             Work::Call(request) => service.call(request).await,
             Work::Batch(batch) => service.batch(batch).await,
             Work::Refused(answer) => answer,
             Work::Nothing => MethodResponse::notification(),
         };
-        // A subscription's answer went through its own sink already.
-        if !answer.is_notification() && !answer.is_subscription() {
+        // A subscription's answer went ahead of its events already.
+        if !answer.is_notification() {
             // Nobody is left to read it when this fails.
-            let _ = queue.send(answer.into_json()).await;
+            let _ = queue.send(Outgoing::Answer(answer.into_json())).await;
         }
     }
 }
 
 /// Writes what is queued; after `flush`, what is left, and then it closes.
-async fn write(mut output: OwnedWriteHalf, mut outbound: mpsc::Receiver<Box<RawValue>>, flush: CancellationToken) {
+async fn write(mut output: OwnedWriteHalf, mut outbound: mpsc::Receiver<Outgoing>, flush: CancellationToken) {
     let mut bytes = Vec::new();
+    let mut gathered = Vec::new();
     loop {
         let first = tokio::select! {
             biased;
@@ -212,20 +205,25 @@ async fn write(mut output: OwnedWriteHalf, mut outbound: mpsc::Receiver<Box<RawV
         };
         let Some(first) = first else { return };
         push(&mut bytes, &first);
+        gathered.push(first);
         while bytes.len() < WRITE_BYTES
             && let Ok(more) = outbound.try_recv()
         {
             push(&mut bytes, &more);
+            gathered.push(more);
         }
         if output.write_all(&bytes).await.is_err() {
             return;
         }
+        gathered.drain(..).for_each(|outgoing| outgoing.was_written());
         bytes.clear();
         bytes.shrink_to(WRITE_BYTES);
     }
 }
 
-fn push(bytes: &mut Vec<u8>, json: &RawValue) {
-    bytes.extend_from_slice(json.get().as_bytes());
-    bytes.push(b'\n');
+fn push(bytes: &mut Vec<u8>, outgoing: &Outgoing) {
+    if let Some(json) = outgoing.to_json() {
+        bytes.extend_from_slice(json.get().as_bytes());
+        bytes.push(b'\n');
+    }
 }

@@ -10,18 +10,19 @@ use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
     AuditList, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock, ContactGet,
     ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonMetrics, DaemonShutdown, EventsAck,
-    EventsConsumers, EventsForget, EventsPull, EventsSubscribe, Hello, HelloAnswer, IdentityAccept, IdentityGet,
-    IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit, MsgExport,
-    MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList, ProfileGet,
-    ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
+    EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept,
+    IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit,
+    MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList,
+    ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
 };
-use chat_protocol::rpc::{API_VERSION, EVENT_NOTIFICATION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, UNSUBSCRIBE};
+use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError};
 use jsonrpsee::core::server::{Methods, RpcModule};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde_json::value::RawValue;
 use tracing::error;
 
-use super::subscribe;
+use super::pull;
+use super::readers::Readers;
 use crate::api::{Answer, Api};
 
 /// Room an answer's own frame takes, besides the result: version, id and braces.
@@ -36,12 +37,16 @@ pub(super) struct Offer {
     pub(super) methods: Methods,
     /// See [`Order`]; what is not here runs at once.
     pub(super) orders: Orders,
+    /// Whom they ask.
+    pub(super) api: Arc<dyn Api>,
+    /// Consumers that read now.
+    pub(super) readers: Arc<Readers>,
 }
 
 impl Offer {
     /// What `api` can do.
     pub(super) fn new(api: Arc<dyn Api>) -> Self {
-        let mut module = Module { methods: RpcModule::new(()), orders: Orders::new(), api };
+        let mut module = Module { methods: RpcModule::new(()), orders: Orders::new(), api, readers: Arc::default() };
         daemon(&mut module);
         account(&mut module);
         people(&mut module);
@@ -49,14 +54,23 @@ impl Offer {
         messages(&mut module);
         automation(&mut module);
         events(&mut module);
-        Self { methods: module.methods.into(), orders: module.orders }
+        let Module { methods, orders, api, readers } = module;
+        Self { methods: methods.into(), orders, api, readers }
     }
 }
 
 fn daemon(module: &mut Module) {
     module.add(|_, params: Hello| async move { hello(&params) });
     module.add(|api, DaemonInfo {}| async move { api.daemon_info().await });
-    module.add(|api, DaemonHealth {}| async move { api.daemon_health().await });
+    let readers = Arc::clone(&module.readers);
+    module.add(move |api, DaemonHealth {}| {
+        let readers = Arc::clone(&readers);
+        async move {
+            let mut health = api.daemon_health().await?;
+            readers.mark(&mut health.consumers);
+            Ok(health)
+        }
+    });
     module.add(|api, DaemonShutdown {}| async move { api.daemon_shutdown().await });
     module.add(|api, NetKick {}| async move { api.net_kick().await });
     module.add(|api, DaemonMetrics {}| async move { api.daemon_metrics().await });
@@ -129,20 +143,39 @@ fn automation(module: &mut Module) {
 }
 
 fn events(module: &mut Module) {
-    let api = Arc::clone(&module.api);
-    let run = move |params: Params<'static>, pending, _, extensions| {
-        subscribe::run(Arc::clone(&api), read(&params), pending, extensions)
-    };
-    let added = module.methods.register_subscription(EventsSubscribe::NAME, EVENT_NOTIFICATION, UNSUBSCRIBE, run);
-    if let Err(why) = added {
-        error!(%why, "events cannot be offered");
-    }
+    // these two are answered where the connection is known
     module.orders.insert(EventsSubscribe::NAME, EventsSubscribe::ORDER);
-    module.orders.insert(UNSUBSCRIBE, Order::InTurn);
-    module.add(|api, params: EventsAck| async move { api.events_ack(params).await });
-    module.add(|api, params: EventsPull| async move { api.events_pull(params).await });
-    module.add(|api, EventsConsumers {}| async move { api.events_consumers().await });
-    module.add(|api, params: EventsForget| async move { api.events_forget(params).await });
+    module.orders.insert(EventsUnsubscribe::NAME, EventsUnsubscribe::ORDER);
+    let readers = Arc::clone(&module.readers);
+    module.add(move |api, params: EventsAck| {
+        let readers = Arc::clone(&readers);
+        async move {
+            let consumer = params.consumer.clone();
+            let acked = api.events_ack(params).await?;
+            readers.acked(&consumer, acked.acked_seq);
+            Ok(acked)
+        }
+    });
+    module.add(|api, params: EventsPull| async move { pull::pull(api.as_ref(), params).await });
+    let readers = Arc::clone(&module.readers);
+    module.add(move |api, EventsConsumers {}| {
+        let readers = Arc::clone(&readers);
+        async move {
+            let mut found = api.events_consumers().await?;
+            readers.mark(&mut found.consumers);
+            Ok(found)
+        }
+    });
+    let readers = Arc::clone(&module.readers);
+    module.add(move |api, params: EventsForget| {
+        let readers = Arc::clone(&readers);
+        async move {
+            let consumer = params.consumer.clone();
+            let done = api.events_forget(params).await?;
+            readers.forgotten(&consumer);
+            Ok(done)
+        }
+    });
 }
 
 fn hello(params: &Hello) -> Answer<HelloAnswer> {
@@ -162,6 +195,7 @@ struct Module {
     methods: RpcModule<()>,
     orders: Orders,
     api: Arc<dyn Api>,
+    readers: Arc<Readers>,
 }
 
 impl Module {
@@ -191,7 +225,7 @@ impl Module {
 }
 
 /// Reads named parameters; none at all are the same as `{}`.
-fn read<M: Method>(params: &Params<'_>) -> Result<M, RpcError> {
+pub(super) fn read<M: Method>(params: &Params<'_>) -> Result<M, RpcError> {
     let text = params.as_str().unwrap_or("{}");
     if !text.trim_start().starts_with('{') {
         return Err(RpcError::invalid("params", "parameters must be named: an object"));

@@ -1,82 +1,151 @@
-//! Calls of one connection, as jsonrpsee's middleware wants them: a small [`RpcServiceT`] over [`Methods`].
+//! Calls of one connection, as jsonrpsee's middleware wants them: a small [`RpcServiceT`] over the methods.
 //!
 //! jsonrpsee's own service is private to its HTTP and WebSocket server; this one speaks for any
-//! transport that can carry lines.
+//! transport that can carry messages. Subscriptions are ours too: the answer says more than an id, events
+//! are flat, and acknowledgements need to know what was written.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chat_protocol::rpc::types::EventsSubscribe;
-use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Method, RpcError, UNSUBSCRIBE};
+use chat_protocol::rpc::types::{Done, EventsSubscribe, EventsUnsubscribe};
+use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Method, RpcError};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, RpcServiceT};
 use jsonrpsee::core::server::{
-    BatchResponseBuilder, BoundedSubscriptions, ConnectionId, Extensions, MethodCallback, MethodResponse, MethodSink,
-    Methods, SubscriptionState,
+    BatchResponseBuilder, ConnectionId, Extensions, MethodCallback, MethodResponse, ResponsePayload,
 };
-use jsonrpsee::core::traits::IdProvider;
-use jsonrpsee::types::{Id, Params, Request, SubscriptionId};
-use serde::Deserialize;
+use jsonrpsee::types::{Id, Params, Request};
 use serde_json::value::RawValue;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
-use super::methods::to_wire;
+use super::methods::{Offer, read, to_wire};
+use super::outlet::{Outgoing, Outlet};
+use super::subscribe::{self, Place};
+use crate::api::Answer;
 
 /// Most subscriptions of one connection.
-pub(super) const MAX_SUBSCRIPTIONS: u32 = 16;
+const MAX_SUBSCRIPTIONS: usize = 16;
 /// Most bytes of one batch's answer: each of its calls is bounded by a line, all together by this.
 const MAX_BATCH_ANSWER_BYTES: usize = 4 * MAX_LINE_BYTES;
 
 /// Answers the calls of one connection.
 #[derive(Clone)]
 pub(super) struct Service {
-    methods: Methods,
+    offer: Arc<Offer>,
     connection: ConnectionId,
-    subscriptions: BoundedSubscriptions,
-    ids: Arc<dyn IdProvider>,
-    sink: MethodSink,
-    extensions: Extensions,
+    stream: Option<Arc<Stream>>,
 }
 
-/// Names subscriptions by text: numbers would pass 2^53.
-#[derive(Debug)]
-struct TextIds;
+/// A connection that can carry events.
+pub(super) struct Stream {
+    outlet: Outlet,
+    running: Mutex<HashMap<String, CancellationToken>>,
+    /// Cancelled when the connection takes no more calls.
+    pub(super) ending: CancellationToken,
+    /// Counts the subscriptions that still send.
+    pub(super) senders: TaskTracker,
+}
 
-impl IdProvider for TextIds {
-    fn next_id(&self) -> SubscriptionId<'static> {
-        uuid::Uuid::now_v7().simple().to_string().into()
+impl Stream {
+    /// A connection whose events go to `outlet`.
+    pub(super) fn new(outlet: Outlet) -> Self {
+        Self { outlet, running: Mutex::default(), ending: CancellationToken::new(), senders: TaskTracker::new() }
+    }
+
+    fn running(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A place for one more subscription.
+    fn place(&self) -> Answer<Place> {
+        let id = uuid::Uuid::now_v7().simple().to_string();
+        let unsubscribed = CancellationToken::new();
+        let mut running = self.running();
+        if running.len() >= MAX_SUBSCRIPTIONS {
+            return Err(Kind::TooManySubscriptions.into());
+        }
+        running.insert(id.clone(), unsubscribed.clone());
+        drop(running);
+        let (outlet, ending) = (self.outlet.clone(), self.ending.clone());
+        Ok(Place { id, outlet, unsubscribed, ending, running: self.senders.token() })
+    }
+
+    /// Ends a subscription, or forgets one that has ended; says whether there was one.
+    fn end(&self, id: &str) -> bool {
+        let ended = self.running().remove(id);
+        if let Some(unsubscribed) = &ended {
+            unsubscribed.cancel();
+        }
+        ended.is_some()
     }
 }
 
 impl Service {
-    /// Calls of connection `number`, whose notifications go to `sink`.
-    pub(super) fn new(number: usize, methods: Methods, sink: MethodSink, extensions: Extensions) -> Self {
-        Self {
-            methods,
-            connection: ConnectionId(number),
-            subscriptions: BoundedSubscriptions::new(MAX_SUBSCRIPTIONS),
-            ids: Arc::new(TextIds),
-            sink,
-            extensions,
-        }
+    /// Calls of connection `number`; events go to `stream`, if it can carry any.
+    pub(super) fn new(number: usize, offer: Arc<Offer>, stream: Option<Arc<Stream>>) -> Self {
+        Self { offer, connection: ConnectionId(number), stream }
     }
 
     async fn answer(self, request: Request<'_>) -> MethodResponse {
         let Request { id, method, params, .. } = request;
-        let params = if method == UNSUBSCRIBE { positional(params) } else { params };
         let params = Params::new(params.as_deref().map(RawValue::get));
-        let (connection, extensions) = (self.connection, self.extensions.clone());
-        match self.methods.method(&method) {
-            None => refuse(id, &RpcError::new(Kind::UnknownMethod, format!("there is no method {method:?}"))),
-            Some(MethodCallback::Sync(call)) => call(id, params, MAX_LINE_BYTES, extensions),
+        match method.as_ref() {
+            EventsSubscribe::NAME => self.subscribe(id, &params).await,
+            EventsUnsubscribe::NAME => self.unsubscribe(id, &params),
+            method => self.dispatch(method, id, params).await,
+        }
+    }
+
+    async fn dispatch(self, method: &str, id: Id<'_>, params: Params<'_>) -> MethodResponse {
+        match self.offer.methods.method(method) {
             Some(MethodCallback::Async(call)) => {
-                call(id.into_owned(), params.into_owned(), connection, MAX_LINE_BYTES, extensions).await
+                let (id, params) = (id.into_owned(), params.into_owned());
+                call(id, params, self.connection, MAX_LINE_BYTES, Extensions::new()).await
             }
-            Some(MethodCallback::Unsubscription(call)) => call(id, params, connection, MAX_LINE_BYTES, extensions),
-            Some(MethodCallback::Subscription(call)) => match self.subscriptions.acquire() {
-                None => refuse(id, &Kind::TooManySubscriptions.into()),
-                Some(subscription_permit) => {
-                    let state = SubscriptionState { conn_id: connection, id_provider: &*self.ids, subscription_permit };
-                    call(id, params, self.sink.clone(), state, extensions).await
-                }
-            },
+            _ => refuse(id, &RpcError::new(Kind::UnknownMethod, format!("there is no method {method:?}"))),
+        }
+    }
+
+    /// Answers through the connection's queue, so that the answer is there before the first event.
+    async fn subscribe(self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
+        let Some(stream) = &self.stream else {
+            let refusal = RpcError::new(Kind::InvalidRequest, "this transport carries no events");
+            return refuse(id, &refusal.with_hint("use the socket, WebSocket, GET /events, or events.pull"));
+        };
+        let begun = async {
+            let asked = read::<EventsSubscribe>(params)?;
+            let place = stream.place()?;
+            let name = place.id.clone();
+            let begun = subscribe::begin(Arc::clone(&self.offer.api), &self.offer.readers, asked, place).await;
+            if begun.is_err() {
+                stream.end(&name);
+            }
+            begun
+        };
+        let (subscription, answer) = match begun.await {
+            Ok(begun) => begun,
+            Err(refused) => return refuse(id, &refused),
+        };
+        let name = answer.subscription.clone();
+        let said = MethodResponse::response(id, ResponsePayload::success(answer), MAX_LINE_BYTES);
+        if stream.outlet.send(Outgoing::Answer(said.into_json())).await.is_ok() {
+            let stream = Arc::clone(stream);
+            tokio::spawn(async move {
+                subscription.run().await;
+                stream.end(&name);
+            });
+        }
+        MethodResponse::notification()
+    }
+
+    fn unsubscribe(&self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
+        let ended = read::<EventsUnsubscribe>(params).and_then(|EventsUnsubscribe { subscription }| {
+            let known = self.stream.as_ref().is_some_and(|stream| stream.end(&subscription));
+            known.then_some(Done {}).ok_or_else(|| RpcError::new(Kind::NotFound, "there is no such subscription here"))
+        });
+        match ended {
+            Ok(done) => MethodResponse::response(id, ResponsePayload::success(done), MAX_LINE_BYTES),
+            Err(refused) => refuse(id, &refused),
         }
     }
 }
@@ -97,7 +166,7 @@ impl RpcServiceT for Service {
             for entry in batch {
                 let answer = match entry {
                     Ok(BatchEntry::Notification(_)) => continue,
-                    // Its answer would come before the batch's, and its events with it.
+                    // Its events would come before the batch's answer.
                     Ok(BatchEntry::Call(request)) if request.method == EventsSubscribe::NAME => {
                         refuse(request.id, &RpcError::new(Kind::InvalidRequest, "subscribe outside of batches"))
                     }
@@ -127,20 +196,4 @@ impl RpcServiceT for Service {
 /// An error answer.
 pub(super) fn refuse(id: Id<'_>, error: &RpcError) -> MethodResponse {
     MethodResponse::error(id, to_wire(error))
-}
-
-/// Parameters of a call, still as text.
-type RawParams<'a> = Option<std::borrow::Cow<'a, RawValue>>;
-
-/// `{subscription}` as jsonrpsee reads it: the id as the only positional parameter.
-fn positional(params: RawParams<'_>) -> RawParams<'_> {
-    #[derive(Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct Named<'a> {
-        #[serde(borrow)]
-        subscription: SubscriptionId<'a>,
-    }
-    let named: Option<Named<'_>> = params.as_deref().and_then(|raw| serde_json::from_str(raw.get()).ok());
-    let listed = named.and_then(|named| serde_json::value::to_raw_value(&[named.subscription]).ok());
-    listed.map(std::borrow::Cow::Owned).or(params)
 }

@@ -1,25 +1,26 @@
 //! One subscription: reads the durable log, so a slow reader misses nothing and holds up nobody.
 //!
-//! The task waits for room in its connection's queue while the log grows; what it keeps is one page.
-//! The newest sequence wakes it. It ends with its connection, with `events.unsubscribe`, or when
-//! the connection finishes: then it first sends what the log still has. Volatile events are sent
-//! when there is room for them, and dropped otherwise.
+//! The task waits for room in its connection's queue while the log grows; what it keeps is one page, and
+//! for a consumer with manual acks the numbers of what is not acknowledged. The newest sequence wakes it.
+//! It ends with its connection, with `events.unsubscribe`, when its consumer reads elsewhere, or when the
+//! connection finishes: then it first sends what the log still has. Volatile events are sent when there is
+//! room for them, and dropped otherwise.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chat_protocol::rpc::events::{Beat, Range};
-use chat_protocol::rpc::types::{EventsSubscribe, Since, SinceWord};
+use chat_protocol::rpc::events::{Beat, Ended, Range};
+use chat_protocol::rpc::types::{AckMode, EventsSubscribe, Since, SinceWord, Subscribed};
 use chat_protocol::rpc::{Event, EventBody, Kind, RpcError};
-use jsonrpsee::core::SubscriptionError;
-use jsonrpsee::core::server::{Extensions, PendingSubscriptionSink, SubscriptionCloseResponse, SubscriptionSink};
-use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
+use tokio_util::task::task_tracker::TaskTrackerToken;
 
-use super::methods::to_wire;
+use super::acks::Acks;
+use super::filter::Filter;
+use super::outlet::{Outgoing, Outlet};
+use super::readers::Readers;
 use crate::api::{Answer, Api};
 
 /// Silence after which a heartbeat is sent.
@@ -27,39 +28,104 @@ const HEARTBEAT: Duration = Duration::from_secs(30);
 /// Most events read from the log at once.
 const PAGE: usize = 32;
 
-/// How a connection ends its subscriptions.
-#[derive(Clone, Default)]
-pub(super) struct Ending {
+/// What a subscription needs of its connection.
+pub(super) struct Place {
+    /// Its id.
+    pub(super) id: String,
+    /// Where its events go.
+    pub(super) outlet: Outlet,
+    /// Cancelled when nothing more is to come of it.
+    pub(super) unsubscribed: CancellationToken,
     /// Cancelled when the connection takes no more calls.
-    pub(super) token: CancellationToken,
-    /// Counts the subscriptions that still send.
-    pub(super) running: TaskTracker,
+    pub(super) ending: CancellationToken,
+    /// Held while it still sends.
+    pub(super) running: TaskTrackerToken,
 }
 
-/// Runs a subscription from its call to its end.
-pub(super) async fn run(
+/// A subscription that has begun and sends nothing before it [runs](Self::run).
+pub(super) struct Subscription {
+    reader: Reader,
+    wakers: Wakers,
+    unsubscribed: CancellationToken,
+    _running: TaskTrackerToken,
+}
+
+/// Begins what was asked for: durable, if it is for a consumer.
+///
+/// # Errors
+/// [`RpcError`] for types there are not, a place behind the log's end, and what the log says.
+pub(super) async fn begin(
     api: Arc<dyn Api>,
-    asked: Result<EventsSubscribe, RpcError>,
-    pending: PendingSubscriptionSink,
-    extensions: Extensions,
-) -> SubscriptionCloseResponse {
-    let ending = extensions.get::<Ending>().cloned().unwrap_or_default();
-    let _running = ending.running.token();
-    let wakers = Wakers { newest: api.newest_event(), volatile: api.volatile(), ending: ending.token, idle: None };
-    let place = match asked {
-        Ok(asked) => begin(api.as_ref(), asked).await,
-        Err(refused) => Err(refused),
+    readers: &Arc<Readers>,
+    asked: EventsSubscribe,
+    place: Place,
+) -> Answer<(Subscription, Subscribed)> {
+    let filter = Filter::of(&asked)?;
+    let wakers = Wakers { newest: api.newest_event(), volatile: api.volatile(), ending: place.ending, idle: None };
+    let (cursor, acks) = position(api.as_ref(), readers, &asked).await?;
+    let replay_until = *wakers.newest.borrow();
+    let oldest_seq = api.events_after(u64::MAX, 1).await?.oldest_seq;
+    let answer = Subscribed { subscription: place.id.clone(), next_seq: cursor.saturating_add(1), oldest_seq };
+    let reader = Reader { api, outlet: place.outlet, id: place.id, cursor, filter, replay_until, acks };
+    let subscription = Subscription { reader, wakers, unsubscribed: place.unsubscribed, _running: place.running };
+    Ok((subscription, answer))
+}
+
+/// Where it begins, and who acknowledges.
+async fn position(api: &dyn Api, readers: &Arc<Readers>, asked: &EventsSubscribe) -> Answer<(u64, Acks)> {
+    let usual = if asked.consumer.is_some() { SinceWord::Acked } else { SinceWord::Now };
+    let since = asked.from.unwrap_or(Since::Word(usual));
+    let newest = *api.newest_event().borrow();
+    let named = match since {
+        Since::Word(SinceWord::Now | SinceWord::Acked) => None,
+        Since::Word(SinceWord::Start) => Some(api.events_after(0, 1).await?.oldest_seq.saturating_sub(1)),
+        Since::After(seq) if seq <= newest => Some(seq),
+        Since::After(_) => {
+            let refusal = RpcError::new(Kind::CursorTrimmed, format!("the log ends at {newest}"));
+            return Err(refusal.with_hint("begin again from `start`"));
+        }
     };
-    match place {
-        Err(refused) => pending.reject(to_wire(&refused)).await,
-        Ok((cursor, filter)) => {
-            if let Ok(sink) = pending.accept().await {
-                let replay_until = *wakers.newest.borrow();
-                return end(Reader { api, sink, cursor, filter, replay_until }.run(wakers).await);
-            }
+    let Some(consumer) = &asked.consumer else {
+        return match since {
+            Since::Word(SinceWord::Acked) => Err(RpcError::invalid("from", "`acked` is for a `consumer`")),
+            _ => Ok((named.unwrap_or(newest), Acks::Nobody)),
+        };
+    };
+    let acked = api.consumer_open(consumer.clone(), named).await?;
+    let cursor = match since {
+        Since::Word(SinceWord::Acked) => acked,
+        _ => named.unwrap_or(newest),
+    };
+    let attached = readers.attach(consumer.clone(), acked);
+    let acks = match asked.ack.unwrap_or(AckMode::Manual) {
+        AckMode::Auto => Acks::when_written(attached),
+        AckMode::Manual => Acks::when_told(attached, asked.max_inflight)?,
+    };
+    Ok((cursor, acks))
+}
+
+impl Subscription {
+    /// Sends until something ends it.
+    pub(super) async fn run(self) {
+        let Self { reader, wakers, unsubscribed, _running } = self;
+        let (outlet, id, dismissed) = (reader.outlet.clone(), reader.id.clone(), reader.acks.dismissed());
+        // What is dropped half-way was not sent, and is not acknowledged.
+        let reason = tokio::select! {
+            () = unsubscribed.cancelled() => return,
+            () = outlet.closed() => return,
+            reason = dismissed => reason.to_owned(),
+            end = reader.run(wakers) => match end {
+                End::Gone => return,
+                End::Broken(error) => error.kind.as_str().to_owned(),
+            },
+        };
+        let ended = Event::volatile(now_ms(), None, &EventBody::SubscriptionEnded(Ended { reason }));
+        tokio::select! {
+            () = unsubscribed.cancelled() => {}
+            // The connection is gone if this fails.
+            _ = outlet.send(Outgoing::event(&id, ended, None)) => {}
         }
     }
-    SubscriptionCloseResponse::None
 }
 
 /// Why a subscription ended.
@@ -68,55 +134,6 @@ enum End {
     Gone,
     /// The log cannot be read.
     Broken(RpcError),
-}
-
-fn end(why: End) -> SubscriptionCloseResponse {
-    match why {
-        End::Gone => SubscriptionCloseResponse::None,
-        End::Broken(error) => match to_raw_value(&to_wire(&error)) {
-            Ok(json) => SubscriptionCloseResponse::NotifErr(SubscriptionError::from_json(json)),
-            Err(_) => SubscriptionCloseResponse::None,
-        },
-    }
-}
-
-/// The cursor a subscription begins with, and what it wants to hear.
-async fn begin(api: &dyn Api, asked: EventsSubscribe) -> Answer<(u64, Filter)> {
-    let newest = *api.newest_event().borrow();
-    let cursor = match asked.from.unwrap_or(Since::Word(SinceWord::Now)) {
-        Since::Word(SinceWord::Now | SinceWord::Acked) => newest,
-        Since::Word(SinceWord::Start) => api.events_after(0, 1).await?.oldest_seq.saturating_sub(1),
-        Since::After(seq) if seq <= newest => seq,
-        Since::After(_) => {
-            let refusal = RpcError::new(Kind::CursorTrimmed, format!("the log ends at {newest}"));
-            return Err(refusal.with_hint("begin again from `start`"));
-        }
-    };
-    Filter::new(asked).map(|filter| (cursor, filter))
-}
-
-/// What a subscription wants to hear.
-struct Filter(EventsSubscribe);
-
-impl Filter {
-    fn new(asked: EventsSubscribe) -> Answer<Self> {
-        let unknown = |name: &String| !EventBody::TYPES.contains(&name.as_str());
-        match asked.types.iter().flatten().position(unknown) {
-            Some(index) => Err(RpcError::invalid(format!("types[{index}]"), "there is no such type of event")),
-            None => Ok(Self(asked)),
-        }
-    }
-
-    fn wants(&self, event: &Event) -> bool {
-        let Self(asked) = self;
-        let own = || event.data.get("outgoing").and_then(serde_json::Value::as_bool) == Some(true);
-        asked.types.as_ref().is_none_or(|types| types.contains(&event.kind))
-            && match (&asked.chats, &event.chat) {
-                (Some(chats), Some(chat)) => chats.contains(chat),
-                _ => true,
-            }
-            && (asked.include_self.unwrap_or(true) || !own())
-    }
 }
 
 /// What can end a subscription's sleep.
@@ -132,20 +149,21 @@ struct Wakers {
 enum Woken {
     Grown,
     Volatile(Event),
+    Acks,
     Idle,
     Ending,
     Gone,
 }
 
 impl Wakers {
-    /// Sleeps until something happens. All branches are cancel-safe: a watch, a broadcast and timers.
-    async fn sleep(&mut self, sink: &SubscriptionSink) -> Woken {
+    /// Sleeps until something happens. All branches are cancel-safe: watches, a broadcast and timers.
+    async fn sleep(&mut self, acks: &mut Acks) -> Woken {
         let since = *self.idle.get_or_insert_with(Instant::now);
         loop {
             tokio::select! {
-                () = sink.closed() => return Woken::Gone,
                 () = self.ending.cancelled() => return Woken::Ending,
                 grown = self.newest.changed() => return if grown.is_ok() { Woken::Grown } else { Woken::Gone },
+                () = acks.changed() => return Woken::Acks,
                 event = self.volatile.recv() => match event {
                     Ok(event) => return Woken::Volatile(event),
                     Err(broadcast::error::RecvError::Lagged(_)) => {}
@@ -160,32 +178,35 @@ impl Wakers {
 /// A subscription at work.
 struct Reader {
     api: Arc<dyn Api>,
-    sink: SubscriptionSink,
+    outlet: Outlet,
+    id: String,
     cursor: u64,
     filter: Filter,
     replay_until: u64,
+    acks: Acks,
 }
 
 impl Reader {
     async fn run(mut self, mut wakers: Wakers) -> End {
-        let mut last_round = false;
         loop {
-            match self.catch_up().await {
+            match self.catch_up(&wakers.ending).await {
                 Ok(true) => wakers.idle = None,
                 Ok(false) => {}
                 Err(end) => return end,
             }
-            if last_round {
+            if wakers.ending.is_cancelled() {
+                self.acks.last(self.api.as_ref(), self.cursor, &self.outlet).await;
                 return End::Gone;
             }
-            match wakers.sleep(&self.sink).await {
+            match wakers.sleep(&mut self.acks).await {
                 Woken::Gone => return End::Gone,
-                Woken::Ending => last_round = true,
-                Woken::Grown => {}
-                Woken::Volatile(event) if self.filter.wants(&event) => self.offer(&event),
+                Woken::Ending | Woken::Grown => {}
+                Woken::Acks => self.acks.settle(self.api.as_ref(), self.cursor).await,
+                Woken::Volatile(event) if self.filter.wants(&event) => self.offer(event),
                 Woken::Volatile(_) => {}
                 Woken::Idle => {
-                    self.offer(&Event::volatile(now_ms(), None, &EventBody::Heartbeat(Beat { seq: self.cursor })));
+                    self.acks.settle(self.api.as_ref(), self.cursor).await;
+                    self.offer(Event::volatile(now_ms(), None, &EventBody::Heartbeat(Beat { seq: self.cursor })));
                     wakers.idle = None;
                 }
             }
@@ -193,57 +214,59 @@ impl Reader {
     }
 
     /// Sends what the log has behind the cursor; says whether there was anything.
-    async fn catch_up(&mut self) -> Result<bool, End> {
+    async fn catch_up(&mut self, ending: &CancellationToken) -> Result<bool, End> {
         let mut sent = false;
         loop {
             let page = self.api.events_after(self.cursor, PAGE).await.map_err(End::Broken)?;
-            if page.oldest_seq > self.cursor + 1 {
-                self.skip_to(page.oldest_seq - 1).await?;
+            if page.oldest_seq > self.cursor.saturating_add(1) {
+                self.skip_to(page.oldest_seq - 1, ending).await?;
             }
             if page.events.is_empty() {
                 return Ok(sent);
             }
             for event in page.events {
-                self.cursor = event.seq.unwrap_or(self.cursor);
+                let seq = event.seq.unwrap_or(self.cursor);
                 if self.filter.wants(&event) {
-                    let replayed = self.cursor <= self.replay_until;
-                    self.send(&Event { replayed, ..event }).await?;
+                    let replayed = seq <= self.replay_until;
+                    self.send(Event { replayed, ..event }, ending).await?;
                     sent = true;
                 }
+                self.cursor = seq;
             }
+            self.acks.keep_up(self.api.as_ref(), self.cursor).await;
         }
     }
 
     /// Says that everything up to `last` is gone from the log.
-    async fn skip_to(&mut self, last: u64) -> Result<(), End> {
+    async fn skip_to(&mut self, last: u64, ending: &CancellationToken) -> Result<(), End> {
         let gap = EventBody::Gap(Range { from: self.cursor + 1, to: last });
+        self.send(Event::durable(last, now_ms(), None, &gap), ending).await?;
         self.cursor = last;
-        self.send(&Event::durable(last, now_ms(), None, &gap)).await
+        Ok(())
     }
 
     /// Waits for room, for as long as the reader takes.
-    async fn send(&self, event: &Event) -> Result<(), End> {
-        let json = json(event).ok_or(End::Gone)?;
+    async fn send(&mut self, event: Event, ending: &CancellationToken) -> Result<(), End> {
         tokio::select! {
-            () = self.sink.closed() => Err(End::Gone),
-            sent = self.sink.send(json) => sent.map_err(|_| End::Gone),
+            biased;
+            () = self.acks.room() => {}
+            // Nobody acknowledges any more: the next subscription sends it.
+            () = ending.cancelled() => return Err(End::Gone),
         }
+        let written = self.acks.sending(event.seq);
+        let note = Outgoing::event(&self.id, event, written);
+        self.outlet.send(note).await.map_err(|_| End::Gone)
     }
 
     /// Sends only if there is room now.
-    fn offer(&mut self, event: &Event) {
-        if let Some(json) = json(event) {
-            // Volatile events are the first to be dropped.
-            let _ = self.sink.try_send(json);
-        }
+    fn offer(&self, event: Event) {
+        // Volatile events are the first to be dropped.
+        let _ = self.outlet.try_send(Outgoing::event(&self.id, event, None));
     }
 }
 
-fn json(event: &Event) -> Option<Box<RawValue>> {
-    to_raw_value(event).ok()
-}
-
-fn now_ms() -> u64 {
+/// This machine's time.
+pub(super) fn now_ms() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }

@@ -2,7 +2,7 @@
 
 #![allow(unreachable_pub, dead_code, reason = "shared by the tests of chatd and chatctl")]
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Fingerprint, HeadHash, MessageId, Username};
 use chat_protocol::rpc::events::{Deleted, Reacted, StatusChanged, Synced};
 use chat_protocol::rpc::types::*;
-use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError, Target};
+use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, Name, RpcError, Target};
 use chatd::api::{Answer, Api, EventPage};
 use chatd::dirs::DataDir;
 use tokio::sync::{Semaphore, broadcast, watch};
@@ -31,6 +31,9 @@ pub struct State {
     /// Every secret that arrived.
     pub secrets: Vec<String>,
     pub logged_in: bool,
+    pub consumers: BTreeMap<Name, u64>,
+    /// How often a consumer's place was stored.
+    pub acks: u64,
 }
 
 pub struct Fake {
@@ -390,6 +393,37 @@ impl Api for Fake {
         })?;
         self.append(None, &EventBody::MessageReaction(Reacted { id: params.id, user: user("alice"), emoji }));
         Ok(message)
+    }
+
+    async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {
+        let mut state = self.state();
+        let newest = state.oldest + state.log.len() as u64 - 1;
+        Ok(*state.consumers.entry(consumer).or_insert(place.unwrap_or(newest)))
+    }
+
+    async fn events_ack(&self, params: EventsAck) -> Answer<Acked> {
+        let mut state = self.state();
+        state.acks += 1;
+        let place = state.consumers.get_mut(&params.consumer).ok_or(Kind::UnknownConsumer)?;
+        *place = params.seq.max(*place);
+        Ok(Acked { acked_seq: *place })
+    }
+
+    async fn events_consumers(&self) -> Answer<Consumers> {
+        let state = self.state();
+        let shown = |(name, acked): (&Name, &u64)| Consumer {
+            name: name.clone(),
+            acked_seq: *acked,
+            lag: state.oldest + state.log.len() as u64 - 1 - acked,
+            connected: false,
+            seen_ms: NOW,
+        };
+        Ok(Consumers { consumers: state.consumers.iter().map(shown).collect() })
+    }
+
+    async fn events_forget(&self, params: EventsForget) -> Answer<Done> {
+        let known = self.state().consumers.remove(&params.consumer);
+        known.map(|_| Done {}).ok_or(Kind::UnknownConsumer.into())
     }
 
     fn newest_event(&self) -> watch::Receiver<u64> {

@@ -15,6 +15,7 @@ mod attacks;
 mod changes;
 mod chaos;
 mod forgeries;
+mod log;
 mod messages;
 mod room;
 mod server;

@@ -5,11 +5,11 @@ use std::process::Command;
 
 use chat_stories::{Person, Process, Stage, binaries};
 
-fn bot(stage: &Stage, owner: &Person) -> Process {
+fn bot(owner: &Person) -> Process {
     let mut command = Command::new("python3");
     command.env_clear().env("PATH", std::env::var("PATH").unwrap());
     command.arg(binaries::repository().join("examples/echo_bot.py"));
-    command.arg(owner.data().join("chat.sock")).arg(stage.room("bot").join("cursor"));
+    command.arg(owner.data().join("chat.sock"));
     let bot = Process::start("echo_bot.py", command);
     bot.line("that it listens", |line| (line == "listening").then_some(()));
     bot
@@ -19,13 +19,13 @@ fn bot(stage: &Stage, owner: &Person) -> Process {
 fn the_echo_bot_answers_and_goes_on_where_it_was() {
     let stage = Stage::open();
     let (mut alice, mut echo) = (stage.member("alice"), stage.member("echo"));
-    let first = bot(&stage, &echo);
+    let first = bot(&echo);
     alice.send("@echo", "hello, bot");
     alice.hears("@echo", "echo", "hello, bot");
     first.kill();
     alice.send("@echo", "while you slept");
     echo.hears("@alice", "alice", "while you slept");
-    let second = bot(&stage, &echo);
+    let second = bot(&echo);
     alice.hears("@echo", "echo", "while you slept");
     echo.kill();
     second.line("that it lost its daemon", |line| line.contains("trying again").then_some(()));

@@ -22,11 +22,13 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::errors::{ErrorData, RpcError};
-use super::types::{EventsSubscribe, Since};
-use super::{Event, MAX_LINE_BYTES, Method, UNSUBSCRIBE};
+use super::types::{EventsAck, EventsSubscribe, EventsUnsubscribe, Since};
+use super::{EVENT_NOTIFICATION, Event, MAX_LINE_BYTES, Method, Notified};
 
 /// How long a call may take. Registering makes keys and waits for the server's password hash.
 const CALL_WITHIN: Duration = Duration::from_secs(120);
+/// The last event of a subscription.
+const SUBSCRIPTION_ENDED: &str = "subscription.ended";
 /// Events kept for a reader that is busy; more, and it resumes from its cursor.
 const EVENTS_KEPT: usize = 1024;
 
@@ -112,17 +114,20 @@ impl Client {
         Ok(self.0.request(method, Params(params)).await?)
     }
 
-    /// Asks for events.
+    /// Asks for events. A connection carries one such stream at a time.
     ///
     /// # Errors
     /// As [`Client::call`].
     pub async fn events(&self, wanted: EventsSubscribe) -> Result<Events, CallError> {
-        let stream = self.subscribe(&wanted).await?;
-        Ok(Events { client: self.clone(), wanted, stream })
+        let (subscription, stream) = self.subscribe(&wanted).await?;
+        Ok(Events { client: self.clone(), wanted, subscription, stream })
     }
 
-    async fn subscribe(&self, wanted: &EventsSubscribe) -> Result<Subscription<Event>, CallError> {
-        Ok(self.0.subscribe(EventsSubscribe::NAME, Params(to_raw(wanted)?), UNSUBSCRIBE).await?)
+    async fn subscribe(&self, wanted: &EventsSubscribe) -> Result<(String, Subscription<Notified>), CallError> {
+        // first, so that nothing that follows the answer is missed
+        let stream = self.0.subscribe_to_method(EVENT_NOTIFICATION).await?;
+        let answer = self.call(wanted).await?;
+        Ok((answer.subscription, stream))
     }
 }
 
@@ -131,11 +136,12 @@ impl Client {
 pub struct Events {
     client: Client,
     wanted: EventsSubscribe,
-    stream: Subscription<Event>,
+    subscription: String,
+    stream: Subscription<Notified>,
 }
 
 impl Events {
-    /// The next event; `None` when the daemon is gone.
+    /// The next event; `None` when the daemon is gone or has ended the subscription.
     ///
     /// A reader slower than the daemon falls back to the log by itself.
     ///
@@ -144,7 +150,11 @@ impl Events {
     pub async fn next(&mut self) -> Result<Option<Event>, CallError> {
         loop {
             match self.stream.next().await {
-                Some(Ok(event)) => {
+                Some(Ok(notified)) if notified.subscription != self.subscription => {}
+                Some(Ok(Notified { event, .. })) => {
+                    if event.kind == SUBSCRIPTION_ENDED {
+                        return Ok(None);
+                    }
                     if let Some(seq) = event.seq {
                         self.wanted.from = Some(Since::After(seq));
                     }
@@ -152,11 +162,34 @@ impl Events {
                 }
                 Some(Err(why)) => return Err(CallError::Malformed(why.to_string())),
                 None => match self.stream.close_reason() {
-                    Some(SubscriptionCloseReason::Lagged) => self.stream = self.client.subscribe(&self.wanted).await?,
+                    Some(SubscriptionCloseReason::Lagged) => self.resume().await?,
                     _ => return Ok(None),
                 },
             }
         }
+    }
+
+    /// Says that everything up to `seq` was handled, for a subscription with a consumer.
+    ///
+    /// # Errors
+    /// As [`Client::call`]; [`CallError::Malformed`] without a consumer.
+    pub async fn ack(&self, seq: u64) -> Result<(), CallError> {
+        let Some(consumer) = self.wanted.consumer.clone() else {
+            return Err(CallError::Malformed("only a consumer acknowledges".to_owned()));
+        };
+        self.client.call(&EventsAck { consumer, seq }).await.map(drop)
+    }
+
+    /// Begins anew behind the last event that was handed out.
+    async fn resume(&mut self) -> Result<(), CallError> {
+        let ended = EventsUnsubscribe { subscription: self.subscription.clone() };
+        match self.client.call(&ended).await {
+            // it ended by itself, or under another reader of the same name
+            Ok(_) | Err(CallError::Refused(_)) => {}
+            Err(gone) => return Err(gone),
+        }
+        (self.subscription, self.stream) = self.client.subscribe(&self.wanted).await?;
+        Ok(())
     }
 }
 

@@ -1,7 +1,7 @@
 //! What happens, as consumers hear it: one envelope for every type.
 //!
 //! A daemon stores the envelope's JSON with its cause, in one transaction. Volatile events
-//! (`presence`, `heartbeat`) have no `seq` and are never stored.
+//! (`presence`, `heartbeat`, `subscription.ended`) have no `seq` and are never stored.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -116,6 +116,8 @@ bodies! {
     DaemonStopping("daemon.stopping", Nothing);
     /// Events between these two, inclusive, are gone from the log.
     Gap("gap", Range);
+    /// Volatile, and the last of its subscription, which ended.
+    SubscriptionEnded("subscription.ended", Ended);
     /// Volatile: nothing happened for a while, and the connection lives.
     Heartbeat("heartbeat", Beat);
 }
@@ -252,6 +254,11 @@ data! {
         pub from: u64,
         /// Last.
         pub to: u64,
+    }
+    /// Why a subscription ended.
+    Ended {
+        /// `replaced` (the consumer subscribed again elsewhere), `forgotten`, or the kind of an error.
+        pub reason: String,
     }
     /// Sign of life.
     Beat {

@@ -6,6 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
+use super::Name;
 use crate::ids::{DeviceId, Fingerprint, HeadHash, MessageId, Username};
 
 /// Text in both directions: `$write` gives it, `$read` parses it.
@@ -38,6 +39,7 @@ macro_rules! text_value {
 }
 
 text_value!(Username, r"^[A-Za-z0-9_@][A-Za-z0-9_.@-]{2,149}$", |name| name.to_string(), str::parse::<Username>);
+text_value!(Name, r"^[A-Za-z0-9_.-]{1,64}$", |name| name.to_string(), str::parse::<Name>);
 text_value!(Fingerprint, "^[0-9a-f]{64}$", |id| id.to_string(), str::parse::<Fingerprint>);
 text_value!(HeadHash, "^[0-9a-f]{64}$", |id| id.to_string(), str::parse::<HeadHash>);
 text_value!(DeviceId, "^[0-9a-f]{32}$", |id| id.to_string(), str::parse::<DeviceId>);

@@ -4,6 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Done, method, object, word};
+use crate::rpc::Name;
 use crate::rpc::events::Event;
 use crate::rpc::target::ChatId;
 
@@ -12,10 +13,10 @@ method! {
     ///
     /// Notifications `event` follow, their `params` being [`crate::rpc::Notified`].
     EventsSubscribe("events.subscribe", InTurn) -> Subscribed {
-        /// A name for the place in the log, which survives restarts of both sides: 1 to 64 letters, digits,
-        /// `-`, `_` and `.`. A second subscription under the name ends the first.
+        /// A name for the place in the log, which survives restarts of both sides. A second subscription under
+        /// the name ends the first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub consumer: Option<String>,
+        pub consumer: Option<Name>,
         /// Where to begin; when absent `acked` for a consumer, `now` otherwise.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub from: Option<Since>,
@@ -64,6 +65,14 @@ object! {
     }
 }
 
+method! {
+    /// Ends a subscription: after the answer nothing more comes of it.
+    EventsUnsubscribe("events.unsubscribe", InTurn) -> Done {
+        /// Which, as [`Subscribed`] named it.
+        pub subscription: String,
+    }
+}
+
 /// A place in the event log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(untagged)]
@@ -96,9 +105,11 @@ word! {
 
 method! {
     /// Moves a consumer's place: everything up to `seq` was handled. Never moves it back.
+    ///
+    /// Any event's `seq` will do, that of a `heartbeat` too, or `next_seq - 1` of `events.pull`.
     EventsAck("events.ack", InTurn) -> Acked {
         /// Which consumer.
-        pub consumer: String,
+        pub consumer: Name,
         /// The last event that was handled.
         pub seq: u64,
     }
@@ -116,7 +127,7 @@ method! {
     /// A new consumer begins at `now`. Does not move its place: `events.ack` does.
     EventsPull("events.pull", Free) -> EventBatch {
         /// Which consumer; made if there is none.
-        pub consumer: String,
+        pub consumer: Name,
         /// At most so many; 100 when absent, 1,000 at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub max: Option<u32>,
@@ -158,7 +169,7 @@ object! {
     /// A named reader of the log.
     Consumer {
         /// Its name.
-        pub name: String,
+        pub name: Name,
         /// The last event it acknowledged.
         pub acked_seq: u64,
         /// Events behind that.
@@ -173,6 +184,6 @@ method! {
     /// Forgets a consumer: nothing is kept for it any more.
     EventsForget("events.forget", InTurn) -> Done {
         /// Which.
-        pub consumer: String,
+        pub consumer: Name,
     }
 }

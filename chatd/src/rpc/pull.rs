@@ -1,0 +1,94 @@
+//! `events.pull`: the log for callers that come and go.
+
+use std::time::Duration;
+
+use chat_protocol::rpc::events::Range;
+use chat_protocol::rpc::types::{EventBatch, EventsPull};
+use chat_protocol::rpc::{Event, EventBody, MAX_LINE_BYTES, RpcError};
+use tokio::time::{Instant, timeout_at};
+
+use super::filter::Filter;
+use super::subscribe::now_ms;
+use crate::api::{Answer, Api};
+
+/// Events when nothing else is asked for, and at most.
+const USUAL: u32 = 100;
+const MOST: u32 = 1_000;
+/// Longest wait for the first event.
+const LONGEST_WAIT_MS: u64 = 60_000;
+/// Events read from the log at once.
+const PAGE: usize = 64;
+/// Bytes of the answer that are not events.
+const FRAME_BYTES: usize = 2_048;
+
+/// A batch in the making.
+struct Batch {
+    events: Vec<Event>,
+    cursor: u64,
+    most: usize,
+    room: usize,
+}
+
+/// The next events of a consumer.
+///
+/// # Errors
+/// [`RpcError`] for limits out of range, unknown types, and what the log says.
+pub(super) async fn pull(api: &dyn Api, asked: EventsPull) -> Answer<EventBatch> {
+    let most = match asked.max.unwrap_or(USUAL) {
+        0 => return Err(RpcError::invalid("max", "must be at least 1")),
+        max => usize::try_from(max.min(MOST)).unwrap_or(usize::MAX),
+    };
+    let filter = Filter::of_pull(&asked)?;
+    let wait = Duration::from_millis(asked.wait_ms.unwrap_or(0).min(LONGEST_WAIT_MS));
+    let until = Instant::now() + wait;
+    let mut newest = api.newest_event();
+    newest.mark_unchanged();
+    let cursor = api.consumer_open(asked.consumer, None).await?;
+    let mut batch = Batch { events: Vec::new(), cursor, most, room: MAX_LINE_BYTES - FRAME_BYTES };
+    loop {
+        batch.fill(api, &filter).await?;
+        let grown = batch.events.is_empty() && matches!(timeout_at(until, newest.changed()).await, Ok(Ok(())));
+        if !grown {
+            return Ok(EventBatch { events: batch.events, next_seq: batch.cursor.saturating_add(1) });
+        }
+    }
+}
+
+impl Batch {
+    /// Takes what the log has, until it ends or the batch is full.
+    async fn fill(&mut self, api: &dyn Api, filter: &Filter) -> Answer<()> {
+        loop {
+            let page = api.events_after(self.cursor, PAGE).await?;
+            if page.oldest_seq > self.cursor.saturating_add(1) {
+                let last = page.oldest_seq - 1;
+                let gap = EventBody::Gap(Range { from: self.cursor + 1, to: last });
+                if !self.take(Event { replayed: true, ..Event::durable(last, now_ms(), None, &gap) }) {
+                    return Ok(());
+                }
+            }
+            if page.events.is_empty() {
+                return Ok(());
+            }
+            for event in page.events {
+                let seq = event.seq.unwrap_or(self.cursor);
+                if !filter.wants(&event) {
+                    self.cursor = seq;
+                } else if !self.take(Event { replayed: true, ..event }) {
+                    return Ok(());
+                }
+            }
+        }
+    }
+
+    /// Adds an event and moves behind it; false if there is no room for it.
+    fn take(&mut self, event: Event) -> bool {
+        let bytes = serde_json::to_vec(&event).map_or(usize::MAX, |json| json.len() + 1);
+        if self.events.len() >= self.most || bytes > self.room {
+            return false;
+        }
+        self.room -= bytes;
+        self.cursor = event.seq.unwrap_or(self.cursor);
+        self.events.push(event);
+        true
+    }
+}

@@ -1,0 +1,107 @@
+//! The event log and its consumers: what is kept for whom, and for how long.
+
+use std::time::Duration;
+
+use chat_protocol::rpc::types::SettingsSet;
+use chat_protocol::rpc::{EventBody, Name};
+use chatd::engine::{EngineError, consumers, events, settings};
+
+use crate::world::World;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+fn name(text: &str) -> Name {
+    text.parse().unwrap()
+}
+
+fn keep(world: &mut World, who: usize, event_days: Option<u32>, max_events: Option<u64>) {
+    let wanted = SettingsSet { read_receipts: None, presence: None, history_days: None, event_days, max_events };
+    world.command(who, |turn| Ok(settings::set(turn, &wanted)?)).unwrap();
+}
+
+/// A world in which alice has some events.
+fn world_with_log() -> (World, usize, u64) {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    world.settle();
+    for number in 0..20 {
+        world.say(alice, &format!("post {number}"));
+    }
+    world.settle();
+    let newest = events::newest(&world.nodes[alice].rows).unwrap();
+    (world, alice, newest)
+}
+
+fn oldest(world: &World, who: usize) -> u64 {
+    events::oldest(&world.nodes[who].rows).unwrap()
+}
+
+#[test]
+fn old_events_go_unless_a_consumer_has_not_acknowledged_them() {
+    let (mut world, alice, newest) = world_with_log();
+    world.command(alice, |turn| consumers::open(turn, &name("bot"), Some(5))).unwrap();
+    world.advance(31 * DAY);
+    world.say(alice, "a month later");
+    world.settle();
+    assert_eq!(oldest(&world, alice), 6, "what the bot needs stays, however old");
+
+    world.command(alice, |turn| consumers::ack(turn, &name("bot"), 9)).unwrap();
+    world.advance(Duration::from_secs(61));
+    world.say(alice, "one more");
+    world.settle();
+    assert_eq!(oldest(&world, alice), 10);
+
+    world.command(alice, |turn| consumers::forget(turn, &name("bot"))).unwrap();
+    world.advance(Duration::from_secs(61));
+    world.say(alice, "and one");
+    world.settle();
+    assert!(oldest(&world, alice) > newest, "nobody needs the old ones any more");
+    let last = events::newest(&world.nodes[alice].rows).unwrap();
+    assert!(oldest(&world, alice) <= last, "the young ones stay");
+}
+
+#[test]
+fn young_events_stay_although_everybody_has_them() {
+    let (mut world, alice, newest) = world_with_log();
+    world.command(alice, |turn| consumers::open(turn, &name("bot"), Some(newest))).unwrap();
+    world.advance(29 * DAY);
+    world.say(alice, "a month later, almost");
+    world.settle();
+    assert_eq!(oldest(&world, alice), 1);
+}
+
+#[test]
+fn the_number_of_events_is_bounded_whoever_needs_them() {
+    let (mut world, alice, _) = world_with_log();
+    world.command(alice, |turn| consumers::open(turn, &name("bot"), Some(0))).unwrap();
+    keep(&mut world, alice, None, Some(1_000));
+    for number in 0..1_100 {
+        world.command(alice, |turn| events_for_test(turn, number)).unwrap();
+    }
+    world.advance(Duration::from_secs(61));
+    world.say(alice, "the last");
+    world.settle();
+    let newest = events::newest(&world.nodes[alice].rows).unwrap();
+    assert_eq!(oldest(&world, alice), newest - 999);
+}
+
+/// Something that leaves one event.
+fn events_for_test(turn: &mut chatd::engine::Turn<'_>, number: u64) -> Result<(), EngineError> {
+    use chatd::engine::commands::{Send, To, send};
+    send(turn, Send::text(To::Myself, number.to_string())).map(drop)
+}
+
+#[test]
+fn a_consumers_place_never_goes_back_nor_beyond_the_log() {
+    let (mut world, alice, newest) = world_with_log();
+    let bot = name("bot");
+    let unknown = world.command(alice, |turn| consumers::ack(turn, &bot, 1));
+    assert!(matches!(unknown, Err(EngineError::UnknownConsumer)));
+    assert_eq!(world.command(alice, |turn| consumers::open(turn, &bot, None)).unwrap(), newest);
+    assert_eq!(world.command(alice, |turn| consumers::ack(turn, &bot, 1)).unwrap(), newest);
+    let beyond = world.command(alice, |turn| consumers::ack(turn, &bot, newest + 1_000));
+    assert!(matches!(beyond, Err(EngineError::BeyondLog(_))));
+    world.crash(alice);
+    assert_eq!(world.command(alice, |turn| consumers::open(turn, &bot, Some(0))).unwrap(), newest);
+    assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::Gap(_))), 0);
+}
