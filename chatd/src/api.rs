@@ -12,8 +12,8 @@ use chat_protocol::rpc::types::{
     EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage,
     KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MetricsAnswer, MsgCancel, MsgDelete, MsgEdit,
     MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NewToken, OpenedChat,
-    OwnIdentity, PeerIdentity, PresenceAnswer, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent,
-    Settings, SettingsSet, TokenCreate, TokenPage, TokenRevoke, Unread, UserLookup,
+    OwnIdentity, PeerIdentity, PresenceAnswer, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, TokenCreate,
+    TokenPage, TokenRevoke, Unread, UserLookup,
 };
 use chat_protocol::rpc::{Event, Kind, Name, RpcError};
 use tokio::sync::{broadcast, watch};
@@ -95,53 +95,25 @@ pub trait Api: Send + Sync + 'static {
         Err(missing())
     }
     /// `account.settings.get`
-    async fn account_settings_get(&self) -> Answer<Settings> {
-        Err(missing())
-    }
+    async fn account_settings_get(&self) -> Answer<Settings>;
     /// `account.settings.set`
-    async fn account_settings_set(&self, _params: SettingsSet) -> Answer<Settings> {
-        Err(missing())
-    }
+    async fn account_settings_set(&self, params: SettingsSet) -> Answer<Settings>;
     /// `contact.list`
-    async fn contact_list(&self) -> Answer<Contacts> {
-        Err(missing())
-    }
+    async fn contact_list(&self) -> Answer<Contacts>;
     /// `contact.get`
-    async fn contact_get(&self, _params: ContactGet) -> Answer<Contact> {
-        Err(missing())
-    }
+    async fn contact_get(&self, params: ContactGet) -> Answer<Contact>;
     /// `contact.set`
-    async fn contact_set(&self, _params: ContactSet) -> Answer<Contact> {
-        Err(missing())
-    }
+    async fn contact_set(&self, params: ContactSet) -> Answer<Contact>;
     /// `contact.block`
-    async fn contact_block(&self, _params: ContactBlock) -> Answer<Contact> {
-        Err(missing())
-    }
+    async fn contact_block(&self, params: ContactBlock) -> Answer<Contact>;
     /// `contact.unblock`
-    async fn contact_unblock(&self, _params: ContactUnblock) -> Answer<Contact> {
-        Err(missing())
-    }
-    /// `profile.get`
-    async fn profile_get(&self, _params: ProfileGet) -> Answer<Profile> {
-        Err(missing())
-    }
-    /// `profile.set`
-    async fn profile_set(&self, _params: ProfileSet) -> Answer<Profile> {
-        Err(missing())
-    }
+    async fn contact_unblock(&self, params: ContactUnblock) -> Answer<Contact>;
     /// `chat.set`
-    async fn chat_set(&self, _params: ChatSet) -> Answer<Chat> {
-        Err(missing())
-    }
+    async fn chat_set(&self, params: ChatSet) -> Answer<Chat>;
     /// `chat.can_send`
-    async fn chat_can_send(&self, _params: ChatCanSend) -> Answer<CanSend> {
-        Err(missing())
-    }
+    async fn chat_can_send(&self, params: ChatCanSend) -> Answer<CanSend>;
     /// `chat.unread`
-    async fn chat_unread(&self) -> Answer<Unread> {
-        Err(missing())
-    }
+    async fn chat_unread(&self) -> Answer<Unread>;
     /// `msg.wait`
     async fn msg_wait(&self, params: MsgWait) -> Answer<MessageStatus>;
     /// `msg.cancel`
@@ -155,13 +127,9 @@ pub trait Api: Send + Sync + 'static {
     /// `msg.react`
     async fn msg_react(&self, params: MsgReact) -> Answer<Message>;
     /// `msg.search`
-    async fn msg_search(&self, _params: MsgSearch) -> Answer<SearchPage> {
-        Err(missing())
-    }
+    async fn msg_search(&self, params: MsgSearch) -> Answer<SearchPage>;
     /// `msg.export`
-    async fn msg_export(&self, _params: MsgExport) -> Answer<Exported> {
-        Err(missing())
-    }
+    async fn msg_export(&self, params: MsgExport) -> Answer<Exported>;
     /// Makes sure that there is a consumer, and returns its place: `place` if it is new, or the log's end.
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64>;
     /// `events.ack`
@@ -187,21 +155,13 @@ pub trait Api: Send + Sync + 'static {
         Err(missing())
     }
     /// `kv.get`
-    async fn kv_get(&self, _params: KvGet) -> Answer<KvEntry> {
-        Err(missing())
-    }
+    async fn kv_get(&self, params: KvGet) -> Answer<KvEntry>;
     /// `kv.set`
-    async fn kv_set(&self, _params: KvSet) -> Answer<KvEntry> {
-        Err(missing())
-    }
+    async fn kv_set(&self, params: KvSet) -> Answer<KvEntry>;
     /// `kv.delete`
-    async fn kv_delete(&self, _params: KvDelete) -> Answer<Done> {
-        Err(missing())
-    }
+    async fn kv_delete(&self, params: KvDelete) -> Answer<Done>;
     /// `kv.list`
-    async fn kv_list(&self, _params: KvList) -> Answer<KvPage> {
-        Err(missing())
-    }
+    async fn kv_list(&self, params: KvList) -> Answer<KvPage>;
 
     /// The newest sequence in the event log, changed after each commit that appended; 0 when empty.
     fn newest_event(&self) -> watch::Receiver<u64>;

@@ -15,9 +15,12 @@ mod ask;
 mod batch;
 mod calls;
 mod errors;
+mod export;
+mod extras;
 mod messages;
 mod reads;
 mod run;
+mod search;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -61,6 +64,8 @@ pub struct Daemon {
     setup: Setup,
     store: Arc<Store>,
     reader: Arc<Reader>,
+    /// Of the history; made when somebody searches.
+    index: Arc<Mutex<Option<search::Search>>>,
     orders: mpsc::Sender<Order>,
     newest: watch::Receiver<u64>,
     volatile: broadcast::Sender<Event>,
@@ -116,6 +121,7 @@ impl Daemon {
             setup,
             store,
             reader,
+            index: Arc::default(),
             orders,
             newest,
             volatile,

@@ -13,18 +13,22 @@
 
 pub mod amend;
 mod changes;
+pub mod chats;
 pub mod commands;
 pub mod consumers;
+pub mod contacts;
 mod content;
 pub mod events;
 pub mod history;
 mod inbox;
+pub mod kv;
 pub mod link;
 mod order;
 pub mod outbox;
 pub mod peers;
 mod prekeys;
 mod receipts;
+mod retention;
 mod room;
 pub mod sessions;
 pub mod settings;
@@ -155,6 +159,15 @@ pub enum EngineError {
     /// A post in the public room, which the server keeps as it is.
     #[error("posts of the public room cannot be changed")]
     Post,
+    /// The user wants to hear nothing of them.
+    #[error("{0} is blocked")]
+    Blocked(Username),
+    /// There are as many as there may be.
+    #[error("{0}")]
+    Full(&'static str),
+    /// The value has another version.
+    #[error("the version is {0}")]
+    Version(u64),
     /// Somebody else's message, or one that cannot be changed.
     #[error("{0}")]
     NotAllowed(&'static str),
@@ -181,9 +194,6 @@ pub enum EngineError {
     /// No consumer of that name.
     #[error("there is no such consumer")]
     UnknownConsumer,
-    /// There are as many as there may be.
-    #[error("too many consumers: forget some that read no more")]
-    TooManyConsumers,
     /// An event that has not happened.
     #[error("the log ends at {0}")]
     BeyondLog(u64),

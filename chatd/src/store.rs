@@ -13,6 +13,7 @@ pub mod memory;
 pub mod rows;
 mod seal;
 mod sealed;
+pub mod search;
 #[cfg(test)]
 mod tests;
 mod wrap;

@@ -19,7 +19,8 @@ use chat_protocol::handshake::ServerKey;
 use chat_protocol::ids::MessageId;
 use chat_protocol::invite::Invite;
 use chat_protocol::rpc::types::{
-    AccountRegister, ChatMarkRead, ConnectionState, MessageState, MsgList, MsgSend, MsgStatus, MsgWait, Sent,
+    AccountRegister, ChatMarkRead, ConnectionState, DeleteScope, ExportFormat, Message, MessageState, MsgDelete,
+    MsgEdit, MsgExport, MsgList, MsgSearch, MsgSend, MsgStatus, MsgWait, SearchPage, Sent, SettingsSet,
 };
 use chat_protocol::rpc::{Event, EventBody, Kind, Secret, Target};
 use chat_server::config::Config;
@@ -279,4 +280,77 @@ async fn a_message_for_later_leaves_by_itself_after_a_restart() {
     alice.restart().await;
     bob.until_text("good morning").await;
     assert!(chatd::clock::now().as_millis() >= soon);
+}
+
+async fn search(home: &Home, query: &str, limit: Option<u32>, cursor: Option<String>) -> SearchPage {
+    let query = query.to_owned();
+    let asked = MsgSearch { query, to: None, from: None, since_ms: None, until_ms: None, limit, cursor };
+    home.daemon.msg_search(asked).await.unwrap()
+}
+
+#[tokio::test]
+async fn search_finds_what_is_there_now() {
+    let house = House::open().await;
+    let alice = Home::registered(&house, "alice").await;
+    alice.send("self", "the red fox", None).await;
+    let car = alice.send("self", "a red car", None).await;
+    let texts = |page: &SearchPage| page.messages.iter().map(|message| message.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(&search(&alice, "RED", None, None).await), ["a red car", "the red fox"]);
+
+    alice.send("self", "red again", None).await;
+    alice.daemon.msg_edit(MsgEdit { id: car.id, text: "a blue car".into() }).await.unwrap();
+    assert_eq!(texts(&search(&alice, "red", None, None).await), ["red again", "the red fox"]);
+    let first = search(&alice, "red", Some(1), None).await;
+    let second = search(&alice, "red", Some(1), first.cursor.clone()).await;
+    assert_eq!(
+        (texts(&first), texts(&second), second.cursor),
+        (vec!["red again".into()], vec!["the red fox".into()], None)
+    );
+
+    alice.daemon.msg_delete(MsgDelete { id: car.id, scope: DeleteScope::All }).await.unwrap();
+    assert_eq!(texts(&search(&alice, "blue", None, None).await), [] as [String; 0]);
+}
+
+#[tokio::test]
+async fn an_export_has_every_message_and_overwrites_nothing() {
+    let house = House::open().await;
+    let alice = Home::registered(&house, "alice").await;
+    for number in 0..600 {
+        alice.send("self", &format!("note {number}"), None).await;
+    }
+    alice.send("self", "# no heading\n\u{1b}[2J", None).await;
+    let out = |name: &str| alice.outer.path().join(name).display().to_string();
+    let export = |format, out: String| alice.daemon.msg_export(MsgExport { to: None, since_ms: None, format, out });
+    let done = export(ExportFormat::Ndjson, out("all.ndjson")).await.unwrap();
+    assert_eq!(done.messages, 601);
+    let lines = std::fs::read_to_string(out("all.ndjson")).unwrap();
+    let texts: Vec<_> = lines.lines().map(|line| serde_json::from_str::<Message>(line).unwrap().text).collect();
+    assert_eq!((texts.len(), texts[599].as_str()), (601, "note 599"));
+
+    export(ExportFormat::Md, out("all.md")).await.unwrap();
+    let text = std::fs::read_to_string(out("all.md")).unwrap();
+    assert!(text.contains("> # no heading") && !text.contains('\u{1b}'));
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(out("all.md")).unwrap().permissions());
+    assert_eq!(mode & 0o777, 0o600);
+    assert_eq!(export(ExportFormat::Md, out("all.md")).await.unwrap_err().kind, Kind::AlreadyExists);
+    assert_eq!(export(ExportFormat::Md, "all.md".into()).await.unwrap_err().path.as_deref(), Some("out"));
+}
+
+#[tokio::test]
+async fn who_does_not_want_to_be_seen_is_not() {
+    let house = House::open().await;
+    let (alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    let hide = SettingsSet {
+        read_receipts: None,
+        presence: Some(false),
+        history_days: None,
+        event_days: None,
+        max_events: None,
+    };
+    alice.daemon.account_settings_set(hide.clone()).await.unwrap();
+    let seen = bob.daemon.presence_list().await.unwrap().users;
+    assert_eq!(seen.iter().map(|present| present.user.as_str()).collect::<Vec<_>>(), ["bob"]);
+    let bad = SettingsSet { event_days: Some(0), ..hide };
+    let refused = alice.daemon.account_settings_set(bad).await.unwrap_err();
+    assert_eq!(refused.path.as_deref(), Some("event_days"));
 }

@@ -5,19 +5,22 @@ use async_trait::async_trait;
 use chat_protocol::ids::Username;
 use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
 use chat_protocol::rpc::types::{
-    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Chat,
-    ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ConnectionState, Consumers, DaemonInfoAnswer, DaemonLimits,
-    DeleteScope, Done, Entered, EventsAck, EventsForget, Health, IdentityAccept, IdentityGet, LookupAnswer, MarkedRead,
-    Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgGet, MsgList, MsgReact, MsgResend, MsgSend,
-    MsgStatus, MsgWait, OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser, ResetAnswer,
-    Sent, StoreHealth, UserInfo, UserLookup,
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, CanSend,
+    Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, ConnectionState, Consumers,
+    Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, DaemonLimits,
+    DeleteScope, Done, Entered, EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete,
+    KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel,
+    MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait,
+    OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser, ResetAnswer, SearchPage, Sent,
+    Settings, SettingsSet, StoreHealth, Unread, UserInfo, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
 
 use super::{Daemon, Order, errors, reads};
 use crate::api::{Answer, Api, EventPage};
-use crate::engine::{amend, commands, consumers, history, outbox, peers, view};
+use crate::clock;
+use crate::engine::{amend, chats, commands, consumers, contacts, history, kv, outbox, peers, view};
 
 #[async_trait]
 impl Api for Daemon {
@@ -94,7 +97,8 @@ impl Api for Daemon {
 
     async fn presence_list(&self) -> Answer<PresenceAnswer> {
         let me = self.me().await?;
-        let list = self.ask(&PresenceWatch { visible: true }).await?;
+        let visible = self.settings().await?.presence;
+        let list = self.ask(&PresenceWatch { visible }).await?;
         let present = |user: Username| PresentUser { me: user == me, user };
         Ok(PresenceAnswer { users: list.users.into_iter().map(present).collect() })
     }
@@ -211,6 +215,78 @@ impl Api for Daemon {
 
     async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus> {
         self.read(move |rows| reads::message_status(rows, &params.id)).await
+    }
+
+    async fn account_settings_get(&self) -> Answer<Settings> {
+        self.settings().await
+    }
+
+    async fn account_settings_set(&self, params: SettingsSet) -> Answer<Settings> {
+        self.change_settings(params).await
+    }
+
+    async fn contact_list(&self) -> Answer<Contacts> {
+        let contacts = self.rows(contacts::list).await?;
+        Ok(Contacts { contacts })
+    }
+
+    async fn contact_get(&self, params: ContactGet) -> Answer<Contact> {
+        self.rows(move |rows| contacts::get(rows, &params.user)).await
+    }
+
+    async fn contact_set(&self, params: ContactSet) -> Answer<Contact> {
+        self.command(move |turn| contacts::set(turn, params)).await
+    }
+
+    async fn contact_block(&self, params: ContactBlock) -> Answer<Contact> {
+        self.command(move |turn| contacts::block(turn, &params.user, true)).await
+    }
+
+    async fn contact_unblock(&self, params: ContactUnblock) -> Answer<Contact> {
+        self.command(move |turn| contacts::block(turn, &params.user, false)).await
+    }
+
+    async fn chat_set(&self, params: ChatSet) -> Answer<Chat> {
+        let chat = reads::to(&params.to, &self.me().await?)?.chat();
+        let id = chat.clone();
+        self.command(move |turn| chats::set(turn, &id, &params)).await?;
+        self.read(move |rows| reads::chat(rows, &chat)).await
+    }
+
+    async fn chat_can_send(&self, params: ChatCanSend) -> Answer<CanSend> {
+        self.read(move |rows| reads::can_send(rows, &params.to)).await
+    }
+
+    async fn chat_unread(&self) -> Answer<Unread> {
+        self.rows(|rows| chats::unread(rows, clock::now())).await
+    }
+
+    async fn msg_search(&self, params: MsgSearch) -> Answer<SearchPage> {
+        self.search(params).await
+    }
+
+    async fn msg_export(&self, params: MsgExport) -> Answer<Exported> {
+        self.export(params).await
+    }
+
+    async fn kv_get(&self, params: KvGet) -> Answer<KvEntry> {
+        let found = self.rows(move |rows| kv::get(rows, &params.scope, &params.key)).await?;
+        found.ok_or_else(|| RpcError::new(Kind::NotFound, "there is no such value"))
+    }
+
+    async fn kv_set(&self, params: KvSet) -> Answer<KvEntry> {
+        let KvSet { scope, key, value, if_version } = params;
+        self.command(move |turn| kv::set(turn, (&scope, &key), &value, if_version)).await
+    }
+
+    async fn kv_delete(&self, params: KvDelete) -> Answer<Done> {
+        let KvDelete { scope, key, if_version } = params;
+        self.command(move |turn| kv::delete(turn, (&scope, &key), if_version)).await.map(|()| Done {})
+    }
+
+    async fn kv_list(&self, params: KvList) -> Answer<KvPage> {
+        let limit = reads::limit(params.limit, 100)?;
+        self.rows(move |rows| kv::list(rows, &params, limit)).await
     }
 
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {

@@ -71,7 +71,9 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::IdempotencyMismatch => said(Kind::IdempotencyMismatch),
         EngineError::QueueFull => said(Kind::QuotaExceeded),
         EngineError::UnknownConsumer => said(Kind::UnknownConsumer).with_hint("chatctl consumers"),
-        EngineError::TooManyConsumers => said(Kind::QuotaExceeded).with_hint("chatctl consumers forget NAME"),
+        EngineError::Full(_) => said(Kind::QuotaExceeded),
+        EngineError::Version(_) => said(Kind::Conflict),
+        EngineError::Blocked(user) => said(Kind::Blocked).with_hint(format!("chatctl contact unblock @{user}")),
         EngineError::BeyondLog(_) => RpcError::invalid("seq", error.to_string()),
         EngineError::Conflict => said(Kind::Conflict),
     }

@@ -3,8 +3,8 @@
 use chat_protocol::identity::safety_number::safety_number;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{
-    Chat, ChatList, ChatPage, DeviceSession, LogHead, Message, MessagePage, MessageStatus, MsgList, OpenedChat,
-    OwnIdentity, PeerIdentity, Recipient, SessionState,
+    CanSend, Chat, ChatList, ChatPage, DeviceSession, LogHead, Message, MessagePage, MessageStatus, MsgList,
+    OpenedChat, OwnIdentity, PeerIdentity, Recipient, SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -13,7 +13,7 @@ use super::errors;
 use crate::account::Account;
 use crate::api::{Answer, EventPage};
 use crate::engine::commands::To;
-use crate::engine::{events, history, peers, sessions, view};
+use crate::engine::{contacts, events, history, outbox, peers, sessions, view};
 use crate::store::{Direction, Rows, RowsError};
 
 /// Chats of one page when the caller says nothing.
@@ -31,7 +31,7 @@ fn not_found(what: &str) -> RpcError {
     RpcError::new(Kind::NotFound, format!("no such {what}"))
 }
 
-fn limit(wanted: Option<u32>, usual: u32) -> Answer<usize> {
+pub(super) fn limit(wanted: Option<u32>, usual: u32) -> Answer<usize> {
     match wanted.unwrap_or(usual) {
         0 => Err(RpcError::invalid("limit", "must be at least 1")),
         limit => Ok(usize::try_from(limit.min(MOST)).unwrap_or(usize::MAX)),
@@ -86,7 +86,8 @@ pub(super) fn chats(rows: &dyn Rows, params: &ChatList) -> Answer<ChatPage> {
     };
     let unread = params.unread.unwrap_or(false);
     let mut found = history::chats(rows, usize::MAX).map_err(failed)?;
-    found.retain(|chat| chat.activity < below && (!unread || chat.unread > 0));
+    let archived = params.archived.unwrap_or(false);
+    found.retain(|chat| chat.activity < below && (!unread || chat.unread > 0) && (archived || !chat.archived));
     let more = found.len() > limit;
     found.truncate(limit);
     let cursor = found.last().filter(|_| more).map(|chat| chat.activity.to_string());
@@ -95,6 +96,23 @@ pub(super) fn chats(rows: &dyn Rows, params: &ChatList) -> Answer<ChatPage> {
         chats.extend(view::chat(rows, &known.id, Some(known)).map_err(failed)?);
     }
     Ok(ChatPage { chats, cursor })
+}
+
+/// The kinds of error a message to `target` would meet now.
+pub(super) fn can_send(rows: &dyn Rows, target: &Target) -> Answer<CanSend> {
+    let mut kinds = Vec::new();
+    if let To::User(user) = to(target, &account(rows)?.user)? {
+        if contacts::is_blocked(rows, &user).map_err(failed)? {
+            kinds.push(Kind::Blocked);
+        }
+        if peers::get(rows, &user).map_err(failed)?.is_some_and(|peer| peer.rival.is_some()) {
+            kinds.push(Kind::IdentityChanged);
+        }
+        if outbox::queued(rows).map_err(failed)? >= outbox::MAX_QUEUED {
+            kinds.push(Kind::QuotaExceeded);
+        }
+    }
+    Ok(CanSend { ok: kinds.is_empty(), reasons: kinds.iter().map(Kind::to_string).collect() })
 }
 
 pub(super) fn message(rows: &dyn Rows, id: &MessageId) -> Answer<Message> {

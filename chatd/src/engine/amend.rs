@@ -164,7 +164,7 @@ fn changeable(message: &Message) -> Result<(), EngineError> {
 /// Sends a change after its message.
 fn follow(turn: &mut Turn<'_>, message: &Message, what: What) -> Result<(), EngineError> {
     if let Some(user) = history::peer(&message.chat) {
-        commands::check_identity(turn, &user)?;
+        commands::check_peer(turn, &user)?;
     }
     changes::submit(turn, message, what)
 }

@@ -67,6 +67,9 @@ pub(crate) enum Said {
     /// A change of one.
     #[n(1)]
     Change(#[n(0)] Change),
+    /// Something the user does not want to hear: it only takes its place.
+    #[n(2)]
+    Unheard,
 }
 
 impl Said {
@@ -74,7 +77,7 @@ impl Said {
     pub(crate) fn late(self, late: bool) -> Self {
         match self {
             Self::Message(message) => Self::Message(Box::new(Message { late, ..*message })),
-            Self::Change(_) => self,
+            Self::Change(_) | Self::Unheard => self,
         }
     }
 
@@ -83,6 +86,7 @@ impl Said {
         match self {
             Self::Message(message) => show(turn, *message),
             Self::Change(change) => apply(turn, &change),
+            Self::Unheard => Ok(()),
         }
     }
 }

@@ -16,7 +16,7 @@ use super::settings::Settings;
 use super::state::{load, save};
 use super::timers::{self, Due};
 use super::turn::Turn;
-use super::{EngineError, outbox, peers, receipts, room};
+use super::{EngineError, contacts, outbox, peers, receipts, room};
 use crate::store::{Place, RowsError, Table};
 
 /// Furthest a message may be put off, and longest wait for its delivery.
@@ -135,7 +135,7 @@ struct Used {
 ///
 /// # Errors
 /// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::Invalid`], [`EngineError::NotAllowed`],
-/// [`EngineError::IdentityChanged`], [`EngineError::Unverified`], [`EngineError::IdempotencyMismatch`],
+/// [`EngineError::IdentityChanged`], [`EngineError::Blocked`], [`EngineError::Unverified`], [`EngineError::IdempotencyMismatch`],
 /// [`EngineError::QueueFull`].
 pub fn send(turn: &mut Turn<'_>, mut send: Send) -> Result<Sent, EngineError> {
     if matches!(&send.to, To::User(user) if *user == turn.me.user) {
@@ -184,7 +184,7 @@ fn check(turn: &Turn<'_>, send: &Send) -> Result<(), EngineError> {
         found.ok_or(EngineError::Invalid("reply_to", "no such message in this chat"))?;
     }
     if let To::User(user) = &send.to {
-        check_identity(turn, user)?;
+        check_peer(turn, user)?;
         check_verified(turn, user, send.require_verified)?;
     }
     Ok(())
@@ -238,7 +238,10 @@ fn sent_before(turn: &Turn<'_>, send: &Send, body: &[u8; 32]) -> Result<Option<S
     Ok(Some(Sent { id: used.id, chat: send.to.chat(), state, duplicate: true }))
 }
 
-pub(crate) fn check_identity(turn: &Turn<'_>, user: &Username) -> Result<(), EngineError> {
+pub(crate) fn check_peer(turn: &Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    if contacts::is_blocked(turn.rows, user)? {
+        return Err(EngineError::Blocked(user.clone()));
+    }
     let changed = peers::get(turn.rows, user)?.is_some_and(|peer| peer.rival.is_some());
     if changed { Err(EngineError::IdentityChanged(user.clone())) } else { Ok(()) }
 }
@@ -292,13 +295,14 @@ pub(crate) fn release(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineE
     }
     message.sent = turn.now;
     let allowed = match &to {
-        To::User(user) => check_identity(turn, user),
+        To::User(user) => check_peer(turn, user),
         To::Room | To::Myself => Ok(()),
     };
     let error = match allowed.and_then(|()| put_in_line(turn, &to, &mut message)) {
         Ok(()) => None,
         Err(EngineError::Rows(error)) => return Err(error.into()),
         Err(EngineError::IdentityChanged(_)) => Some("identity_changed"),
+        Err(EngineError::Blocked(_)) => Some("blocked"),
         Err(_) => Some("quota_exceeded"),
     };
     history::to_the_end(turn, &message)?;

@@ -40,7 +40,7 @@ fn all(rows: &dyn Rows) -> Result<Vec<Consumer>, RowsError> {
 /// Makes sure that there is a consumer, and returns its place. A new one begins behind `begin`, or at the log's end.
 ///
 /// # Errors
-/// [`EngineError::TooManyConsumers`]; [`EngineError::BeyondLog`].
+/// [`EngineError::Full`]; [`EngineError::BeyondLog`].
 pub fn open(turn: &mut Turn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, EngineError> {
     let known = load::<Consumer>(turn.rows, place(name))?;
     let acked = match (&known, begin) {
@@ -49,7 +49,7 @@ pub fn open(turn: &mut Turn<'_>, name: &Name, begin: Option<u64>) -> Result<u64,
         (None, None) => events::newest(turn.rows)?,
     };
     if known.is_none() && turn.rows.count(Table::Clients, SCOPE)? >= MOST {
-        return Err(EngineError::TooManyConsumers);
+        return Err(EngineError::Full("too many consumers: forget some that read no more"));
     }
     write(turn, name, acked)?;
     Ok(acked)

@@ -19,7 +19,7 @@ use super::receipts::{self, Debt};
 use super::sessions::Received;
 use super::settings::Settings;
 use super::turn::Turn;
-use super::{EngineError, peers};
+use super::{EngineError, contacts, peers};
 
 /// What is written for every device alike.
 pub(crate) struct Letter {
@@ -170,6 +170,7 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
     }
     let author = Some(peer.pinned.log.fingerprint());
     let said = match content.body {
+        _ if contacts::is_blocked(turn.rows, &received.user)? => Said::Unheard,
         Body::Edit(Edit { target, text }) => changed(received, author, content.sent, (target, What::Edit(text))),
         Body::Delete(Delete { target }) => changed(received, author, content.sent, (target, What::Delete)),
         Body::Reaction(Reaction { target, emoji }) => {
@@ -203,6 +204,9 @@ fn filled(message: Message, body: Body) -> Message {
 
 /// Something was sealed correctly and makes no sense: the history says so, and nobody is asked again.
 fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Result<(), EngineError> {
+    if contacts::is_blocked(turn.rows, &received.user)? {
+        return Ok(());
+    }
     let id = MessageId::from_parts(turn.now, turn.random());
     let message = incoming(turn, received, id, turn.now, kind, String::new());
     Ok(history::append(turn, message)?)

@@ -220,6 +220,16 @@ pub(crate) fn reset_pending(turn: &mut Turn<'_>, at_ms: Option<u64>) -> Result<(
     append(turn, None, &body)
 }
 
+pub(crate) fn contact(turn: &mut Turn<'_>, contact: &types::Contact) -> Result<(), RowsError> {
+    append(turn, None, &EventBody::ContactUpdated(contact.clone()))
+}
+
+/// A chat is kept in another way. Its newest message is left out: what is deleted must not stay here.
+pub(crate) fn chat_updated(turn: &mut Turn<'_>, chat: &Chat) -> Result<(), RowsError> {
+    let Some(shown) = view::chat(turn.rows, &chat.id, Some(chat))? else { return Ok(()) };
+    append(turn, Some(&chat.id), &EventBody::ChatUpdated(types::Chat { last: None, ..shown }))
+}
+
 pub(crate) fn stopping(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     append(turn, None, &EventBody::DaemonStopping(chat_protocol::rpc::events::Nothing {}))
 }

@@ -161,6 +161,12 @@ pub(crate) fn write(rows: &mut dyn Rows, position: u64, message: &Message) -> Re
     save(rows, Place::new(Table::Messages, message.chat.as_bytes(), message.id.as_bytes()), position, message)
 }
 
+/// Takes a message out for good. That it was seen is remembered elsewhere.
+pub(crate) fn remove(rows: &mut dyn Rows, chat: &str, id: &MessageId) -> Result<(), RowsError> {
+    rows.delete(by_id(id))?;
+    rows.delete(Place::new(Table::Messages, chat.as_bytes(), id.as_bytes())).map(drop)
+}
+
 /// Writes a chat back without counting it as activity.
 pub(crate) fn write_chat(rows: &mut dyn Rows, chat: &Chat) -> Result<(), RowsError> {
     save(rows, chat_place(&chat.id), chat.activity, chat)

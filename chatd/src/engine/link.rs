@@ -11,9 +11,12 @@ use chat_protocol::rpc::types::ConnectionState;
 use chat_protocol::time::Timestamp;
 use minicbor::Decode;
 
+use super::settings::Settings;
 use super::state::Counter;
 use super::turn::{Asked, Link, Turn};
-use super::{Action, EngineError, commands, events, inbox, order, outbox, peers, prekeys, room, sessions, timers};
+use super::{
+    Action, EngineError, commands, events, inbox, order, outbox, peers, prekeys, retention, room, sessions, timers,
+};
 use crate::store::{Rows, RowsError};
 
 /// A difference of the clocks that is worth a word.
@@ -35,7 +38,8 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
     sessions::check_rollback(turn, logged_in)?;
     prekeys::online(turn, logged_in)?;
     // changes are pushed only to those who asked once
-    turn.ask(Asked::Presence, &PresenceWatch { visible: true });
+    let visible = Settings::get(turn.rows)?.presence;
+    turn.ask(Asked::Presence, &PresenceWatch { visible });
     let me = peers::own(turn)?;
     if logged_in.head != me.pinned.log.head() {
         peers::fetch(turn, &me.user)?;
@@ -129,6 +133,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     timers::sweep(turn)?;
     commands::tidy(turn)?;
     events::trim(turn)?;
+    retention::sweep(turn)?;
     order::sweep(turn)?;
     peers::sweep(turn)?;
     let opening = inbox::pump(turn)?;

@@ -32,7 +32,7 @@ use super::{EngineError, receipts};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Most messages that wait to be sent. A sender that reaches it is told so.
-const MAX_QUEUED: u64 = 100_000;
+pub const MAX_QUEUED: u64 = 100_000;
 /// Most delivered messages to one user that wait to be reported read.
 const MAX_UNREAD: u64 = 10_000;
 

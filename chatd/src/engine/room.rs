@@ -10,10 +10,10 @@ use chat_protocol::limits::MAX_ROOM_PAGE;
 use chat_protocol::message::client::RoomSince;
 use chat_protocol::message::server::{Post, Refusal, RoomPage};
 
-use super::EngineError;
 use super::history::{self, Message, ROOM, State};
 use super::state::Counter;
 use super::turn::{Asked, Subject, Turn};
+use super::{EngineError, contacts};
 use crate::store::{Place, RowsError, Table};
 
 /// How far back a new cursor begins.
@@ -90,6 +90,9 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
         && let Some(id) = own(turn, &post)?
     {
         return Ok(history::advance(turn, &id, State::Accepted)?);
+    }
+    if contacts::is_blocked(turn.rows, &post.user)? {
+        return Ok(());
     }
     let own = post.device == turn.me.device;
     let message = Message {

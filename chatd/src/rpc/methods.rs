@@ -13,7 +13,7 @@ use chat_protocol::rpc::types::{
     EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept,
     IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit,
     MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList,
-    ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
+    SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError};
 use jsonrpsee::core::server::{Methods, RpcModule};
@@ -99,8 +99,6 @@ fn people(module: &mut Module) {
     module.add(|api, params: ContactSet| async move { api.contact_set(params).await });
     module.add(|api, params: ContactBlock| async move { api.contact_block(params).await });
     module.add(|api, params: ContactUnblock| async move { api.contact_unblock(params).await });
-    module.add(|api, params: ProfileGet| async move { api.profile_get(params).await });
-    module.add(|api, params: ProfileSet| async move { api.profile_set(params).await });
 }
 
 fn chats(module: &mut Module) {
@@ -182,6 +180,10 @@ fn hello(params: &Hello) -> Answer<HelloAnswer> {
     if params.api != API_VERSION {
         let message = format!("this daemon speaks version {API_VERSION} of the API");
         return Err(RpcError::new(Kind::VersionMismatch, message));
+    }
+    // Taking it and giving the owner's rights all the same would be worse than refusing.
+    if params.token.is_some() {
+        return Err(RpcError::new(Kind::Unauthenticated, "there is no such token"));
     }
     Ok(HelloAnswer {
         api: API_VERSION.to_owned(),

@@ -21,7 +21,6 @@ pub const PASSWORD: &str = "correct horse battery";
 /// When everything happens.
 pub const NOW: u64 = 1_700_000_000_000;
 
-#[derive(Default)]
 pub struct State {
     pub log: Vec<Event>,
     pub oldest: u64,
@@ -32,6 +31,9 @@ pub struct State {
     pub secrets: Vec<String>,
     pub logged_in: bool,
     pub consumers: BTreeMap<Name, u64>,
+    pub settings: Settings,
+    pub contacts: BTreeMap<Username, Contact>,
+    pub values: BTreeMap<(Name, String), KvEntry>,
     /// How often a consumer's place was stored.
     pub acks: u64,
 }
@@ -51,7 +53,26 @@ pub fn user(name: &str) -> Username {
 
 impl Fake {
     pub fn new() -> Arc<Self> {
-        let state = State { oldest: 1, logged_in: true, ..State::default() };
+        let state = State {
+            log: Vec::new(),
+            oldest: 1,
+            messages: Vec::new(),
+            keys: HashMap::new(),
+            online: HashSet::new(),
+            secrets: Vec::new(),
+            logged_in: true,
+            consumers: BTreeMap::new(),
+            settings: Settings {
+                read_receipts: true,
+                presence: true,
+                history_days: 0,
+                event_days: 30,
+                max_events: 1_000_000,
+            },
+            contacts: BTreeMap::new(),
+            values: BTreeMap::new(),
+            acks: 0,
+        };
         Arc::new(Self {
             state: Mutex::new(state),
             newest: watch::Sender::new(0),
@@ -63,6 +84,14 @@ impl Fake {
 
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
+    }
+
+    fn contact(&self, user: &Username, change: impl FnOnce(&mut Contact)) -> Contact {
+        let empty = || Contact { user: user.clone(), alias: None, note: None, blocked: false };
+        let mut state = self.state();
+        let contact = state.contacts.entry(user.clone()).or_insert_with(empty);
+        change(contact);
+        contact.clone()
     }
 
     /// Appends to the durable log, as a commit would.
@@ -393,6 +422,102 @@ impl Api for Fake {
         })?;
         self.append(None, &EventBody::MessageReaction(Reacted { id: params.id, user: user("alice"), emoji }));
         Ok(message)
+    }
+
+    async fn account_settings_get(&self) -> Answer<Settings> {
+        Ok(self.state().settings.clone())
+    }
+
+    async fn account_settings_set(&self, params: SettingsSet) -> Answer<Settings> {
+        let mut state = self.state();
+        let settings = &mut state.settings;
+        settings.read_receipts = params.read_receipts.unwrap_or(settings.read_receipts);
+        settings.presence = params.presence.unwrap_or(settings.presence);
+        settings.history_days = params.history_days.unwrap_or(settings.history_days);
+        settings.event_days = params.event_days.unwrap_or(settings.event_days);
+        settings.max_events = params.max_events.unwrap_or(settings.max_events);
+        Ok(settings.clone())
+    }
+
+    async fn contact_list(&self) -> Answer<Contacts> {
+        Ok(Contacts { contacts: self.state().contacts.values().cloned().collect() })
+    }
+
+    async fn contact_get(&self, params: ContactGet) -> Answer<Contact> {
+        Ok(self.contact(&params.user, |_| {}))
+    }
+
+    async fn contact_set(&self, params: ContactSet) -> Answer<Contact> {
+        Ok(self.contact(&params.user, |contact| {
+            contact.alias = params.alias.clone().or(contact.alias.take());
+            contact.note = params.note.clone().or(contact.note.take());
+        }))
+    }
+
+    async fn contact_block(&self, params: ContactBlock) -> Answer<Contact> {
+        Ok(self.contact(&params.user, |contact| contact.blocked = true))
+    }
+
+    async fn contact_unblock(&self, params: ContactUnblock) -> Answer<Contact> {
+        Ok(self.contact(&params.user, |contact| contact.blocked = false))
+    }
+
+    async fn chat_set(&self, params: ChatSet) -> Answer<Chat> {
+        let chat = self.chat_get(ChatGet { to: params.to }).await?;
+        Ok(Chat {
+            muted_until_ms: params.muted_until_ms.filter(|until| *until > 0),
+            ttl_s: params.ttl_s.filter(|ttl_s| *ttl_s > 0),
+            archived: params.archived.unwrap_or(false),
+            ..chat
+        })
+    }
+
+    async fn chat_can_send(&self, params: ChatCanSend) -> Answer<CanSend> {
+        let changed = params.to == Target::User(user("changed"));
+        Ok(CanSend { ok: !changed, reasons: changed.then(|| "identity_changed".to_owned()).into_iter().collect() })
+    }
+
+    async fn chat_unread(&self) -> Answer<Unread> {
+        let messages = self.state().messages.iter().filter(|message| !message.outgoing).count() as u64;
+        Ok(Unread { messages, chats: messages.min(1), mentions: 0 })
+    }
+
+    async fn msg_search(&self, params: MsgSearch) -> Answer<SearchPage> {
+        let state = self.state();
+        let found = state.messages.iter().rev().filter(|message| message.text.contains(&params.query));
+        Ok(SearchPage { messages: found.cloned().collect(), cursor: None })
+    }
+
+    async fn msg_export(&self, params: MsgExport) -> Answer<Exported> {
+        Ok(Exported { out: params.out, messages: self.state().messages.len() as u64 })
+    }
+
+    async fn kv_get(&self, params: KvGet) -> Answer<KvEntry> {
+        let found = self.state().values.get(&(params.scope, params.key)).cloned();
+        found.ok_or(Kind::NotFound.into())
+    }
+
+    async fn kv_set(&self, params: KvSet) -> Answer<KvEntry> {
+        let mut state = self.state();
+        let place = (params.scope, params.key.clone());
+        let version = state.values.get(&place).map_or(0, |entry| entry.version);
+        if params.if_version.is_some_and(|wanted| wanted != version) {
+            return Err(Kind::Conflict.into());
+        }
+        let entry = KvEntry { key: params.key, value: params.value, version: version + 1 };
+        state.values.insert(place, entry.clone());
+        Ok(entry)
+    }
+
+    async fn kv_delete(&self, params: KvDelete) -> Answer<Done> {
+        let known = self.state().values.remove(&(params.scope, params.key));
+        known.map(|_| Done {}).ok_or(Kind::NotFound.into())
+    }
+
+    async fn kv_list(&self, params: KvList) -> Answer<KvPage> {
+        let state = self.state();
+        let here = |((scope, _), _): &(&(Name, String), &KvEntry)| *scope == params.scope;
+        Ok(KvPage { entries: state.values.iter().filter(here).map(|(_, entry)| entry.clone()).collect(), more: false })
     }
 
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {

@@ -14,6 +14,7 @@
 mod attacks;
 mod changes;
 mod chaos;
+mod contacts;
 mod forgeries;
 mod log;
 mod messages;

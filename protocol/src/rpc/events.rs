@@ -94,7 +94,7 @@ bodies! {
     ChatRead("chat.read", ReadUpTo);
     /// A chat is new or changed.
     ChatUpdated("chat.updated", Chat);
-    /// What is noted about a user, or how it shows itself, changed.
+    /// What is noted about a user changed.
     ContactUpdated("contact.updated", Contact);
     /// A peer's identity is not the one known.
     IdentityChanged("identity.changed", IdentityChange);

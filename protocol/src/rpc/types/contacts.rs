@@ -1,7 +1,8 @@
-//! What is noted about others, who is blocked, and how accounts show themselves.
+//! What is noted about others and who is blocked; settings; and values that bots keep.
 
 use super::{Done, method, object};
 use crate::ids::Username;
+use crate::rpc::Name;
 
 method! {
     /// Everybody something is noted about.
@@ -27,9 +28,6 @@ object! {
         pub note: Option<String>,
         /// Whether their messages are dropped and nothing is sent to them.
         pub blocked: bool,
-        /// How they show themselves.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub profile: Option<Profile>,
     }
 }
 method! {
@@ -53,7 +51,9 @@ method! {
     }
 }
 method! {
-    /// Drops a user's messages from now on, unread and without a receipt, and sends them nothing.
+    /// Drops a user's messages and posts from now on, and sends them nothing.
+    ///
+    /// They are not told: their messages look delivered to them, and never read.
     ContactBlock("contact.block", InTurn) -> Contact {
         /// Who.
         pub user: Username,
@@ -64,43 +64,6 @@ method! {
     ContactUnblock("contact.unblock", InTurn) -> Contact {
         /// Who.
         pub user: Username,
-    }
-}
-
-object! {
-    /// How an account shows itself to those it writes to.
-    #[derive(Default, Eq)]
-    Profile {
-        /// At most 150 bytes.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub display_name: Option<String>,
-        /// At most 1 KiB.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub about: Option<String>,
-        /// Whether a program answers.
-        pub bot: bool,
-    }
-}
-method! {
-    /// How an account shows itself, as last heard; end-to-end, the server does not know it.
-    ProfileGet("profile.get", Free) -> Profile {
-        /// Who; the own account when absent.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub user: Option<Username>,
-    }
-}
-method! {
-    /// Changes how the account shows itself. What is absent stays; an empty text is taken away.
-    ProfileSet("profile.set", InTurn) -> Profile {
-        /// At most 150 bytes, no control characters.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub display_name: Option<String>,
-        /// At most 1 KiB.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub about: Option<String>,
-        /// Whether a program answers.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub bot: Option<bool>,
     }
 }
 
@@ -147,9 +110,9 @@ method! {
 method! {
     /// A value a bot keeps in the daemon.
     KvGet("kv.get", Free) -> KvEntry {
-        /// The bot's own drawer: 1 to 64 letters, digits, `-`, `_` and `.`.
-        pub scope: String,
-        /// At most 200 bytes.
+        /// The bot's own drawer.
+        pub scope: Name,
+        /// Which: 1 to 200 bytes.
         pub key: String,
     }
 }
@@ -168,7 +131,7 @@ method! {
     /// Keeps a value.
     KvSet("kv.set", InTurn) -> KvEntry {
         /// The bot's own drawer.
-        pub scope: String,
+        pub scope: Name,
         /// At most 200 bytes.
         pub key: String,
         /// Any JSON, at most 48 KiB.
@@ -182,7 +145,7 @@ method! {
     /// Forgets a value.
     KvDelete("kv.delete", InTurn) -> Done {
         /// The bot's own drawer.
-        pub scope: String,
+        pub scope: Name,
         /// Key.
         pub key: String,
         /// Only if this is its version; otherwise `conflict`.
@@ -194,7 +157,7 @@ method! {
     /// Everything in a drawer, in order of the keys.
     KvList("kv.list", Free) -> KvPage {
         /// The bot's own drawer.
-        pub scope: String,
+        pub scope: Name,
         /// Only keys that begin so.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub prefix: Option<String>,

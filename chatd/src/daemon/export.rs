@@ -1,0 +1,120 @@
+//! `msg.export`: the history in a file of its own, for people or programs.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use chat_protocol::rpc::types::{ExportFormat, Exported, Message, MsgExport};
+use chat_protocol::rpc::{Kind, RpcError};
+
+use super::{errors, reads};
+use time::format_description::well_known::Rfc3339;
+
+use crate::api::Answer;
+use crate::engine::{history, view};
+use crate::store::{Direction, Reader};
+
+/// Messages read at once: between two pages others read and write.
+const PAGE: usize = 256;
+
+/// Writes what was asked for to a new file; what fails half-way is removed again.
+pub(super) fn run(reader: &Reader, asked: &MsgExport) -> Answer<Exported> {
+    let path = Path::new(&asked.out);
+    if !path.is_absolute() {
+        return Err(RpcError::invalid("out", "must be an absolute path"));
+    }
+    let chats = chats(reader, asked)?;
+    let file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| match error.kind() {
+            io::ErrorKind::AlreadyExists => RpcError::new(Kind::AlreadyExists, "there is a file of that name already"),
+            _ => RpcError::invalid("out", format!("cannot be written: {error}")),
+        })?;
+    let written = write(reader, asked, &chats, file);
+    if written.is_err() {
+        // What is left is no export; that it cannot be removed is the smaller trouble.
+        let _ = fs::remove_file(path);
+    }
+    written.map(|messages| Exported { out: asked.out.clone(), messages })
+}
+
+fn chats(reader: &Reader, asked: &MsgExport) -> Answer<Vec<String>> {
+    let read = reader.read(|rows| -> Result<Vec<String>, errors::Reading> {
+        if let Some(to) = &asked.to {
+            return Ok(vec![reads::chat_of(rows, to)?]);
+        }
+        let known = history::chats(rows, usize::MAX)?;
+        Ok(known.into_iter().map(|chat| chat.id).collect())
+    });
+    let mut chats = read.map_err(RpcError::from)?;
+    chats.sort();
+    Ok(chats)
+}
+
+fn write(reader: &Reader, asked: &MsgExport, chats: &[String], file: File) -> Answer<u64> {
+    let mut out = BufWriter::new(file);
+    let mut count = 0;
+    for chat in chats {
+        if asked.format == ExportFormat::Md {
+            writeln!(out, "# {}\n", line(chat)).map_err(failed)?;
+        }
+        let mut from = 0;
+        loop {
+            let page = reader.read(|rows| -> Result<_, errors::Reading> {
+                Ok(history::page(rows, chat, from..=u64::MAX, Direction::Ascending, PAGE)?)
+            });
+            let page = page.map_err(RpcError::from)?;
+            let Some((last, _)) = page.last() else { break };
+            from = last.saturating_add(1);
+            for message in page.iter().filter_map(|(_, message)| view::message(message)) {
+                if asked.since_ms.is_none_or(|since| message.stored_ms >= since) {
+                    one(&mut out, asked.format, &message).map_err(failed)?;
+                    count += 1;
+                }
+            }
+        }
+    }
+    let file = out.into_inner().map_err(|error| failed(error.into_error()))?;
+    file.sync_all().map_err(failed)?;
+    Ok(count)
+}
+
+fn one(out: &mut impl Write, format: ExportFormat, message: &Message) -> io::Result<()> {
+    match format {
+        ExportFormat::Ndjson => {
+            serde_json::to_writer(&mut *out, message)?;
+            out.write_all(b"\n")
+        }
+        ExportFormat::Md => {
+            let text = if message.deleted { "*deleted*".to_owned() } else { quoted(&message.text) };
+            writeln!(out, "**{}**, {}:\n\n{text}\n", line(message.from.as_str()), time(message.sent_ms))
+        }
+    }
+}
+
+/// A text as a block quote of its own lines, so that it can neither end the quote nor look like a heading.
+fn quoted(text: &str) -> String {
+    let shown = |line: &str| format!("> {}", printable(line));
+    text.lines().map(shown).collect::<Vec<_>>().join("  \n")
+}
+
+/// As RFC 3339 says it; peers may name times that no calendar has.
+fn time(millis: u64) -> String {
+    let seconds = i64::try_from(millis / 1000).unwrap_or(i64::MAX);
+    let time = time::OffsetDateTime::from_unix_timestamp(seconds).ok();
+    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| "at no known time".to_owned())
+}
+
+fn line(text: &str) -> String {
+    printable(&text.replace(['\n', '\r'], " "))
+}
+
+/// Without what a terminal would obey.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+}
+
+fn failed(error: io::Error) -> RpcError {
+    RpcError::new(Kind::QuotaExceeded, format!("the export could not be written: {error}"))
+        .with_hint("make room there, or name another place")
+}

@@ -1,0 +1,121 @@
+//! `msg.search`: the index, built on first use, and kept up by what the event log tells.
+
+use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::types::{MsgSearch, SearchPage};
+use chat_protocol::rpc::{EventBody, RpcError};
+
+use super::errors;
+use super::reads;
+use crate::api::Answer;
+use crate::engine::history::{self, Kind, Message};
+use crate::engine::{events, view};
+use crate::store::search::{Entry, SearchIndex, Wanted};
+use crate::store::{Direction, Rows, RowsError};
+
+/// Messages read at once while the index is built.
+const PAGE: usize = 512;
+/// Found when nothing else is asked for.
+const USUAL: u32 = 50;
+
+/// The index, and the event it has been told of.
+#[derive(Debug)]
+pub(super) struct Search {
+    index: SearchIndex,
+    told: u64,
+}
+
+fn failed(error: RowsError) -> RpcError {
+    errors::rows(&error)
+}
+
+/// Searches, after bringing the index up to the rows.
+pub(super) fn run(search: &mut Option<Search>, rows: &dyn Rows, asked: &MsgSearch) -> Answer<SearchPage> {
+    let search = match search.take() {
+        Some(known) => search.insert(known.caught_up(rows).map_err(failed)?),
+        None => search.insert(Search::built(rows).map_err(failed)?),
+    };
+    let limit = reads::limit(asked.limit, USUAL)?;
+    let below = asked.cursor.as_deref().map(str::parse).transpose();
+    let chat = asked.to.as_ref().map(|to| reads::chat_of(rows, to)).transpose()?;
+    let wanted = Wanted {
+        words: &asked.query,
+        below: below.map_err(|_| RpcError::invalid("cursor", "not a cursor of this daemon"))?,
+        chat: chat.as_deref(),
+        author: asked.from.as_ref().map(chat_protocol::ids::Username::as_str),
+        since_ms: asked.since_ms,
+        until_ms: asked.until_ms,
+        limit: limit.saturating_add(1),
+    };
+    let mut found = search.index.find(&wanted).map_err(failed)?;
+    let more = found.len() > limit;
+    found.truncate(limit);
+    let cursor = found.last().filter(|_| more).map(|(number, _)| number.to_string());
+    let mut messages = Vec::new();
+    for (_, id) in &found {
+        let message = history::get(rows, id).map_err(failed)?;
+        messages.extend(message.and_then(|(_, message)| view::message(&message)));
+    }
+    Ok(SearchPage { messages, cursor })
+}
+
+impl Search {
+    /// Everything the history has, oldest first.
+    fn built(rows: &dyn Rows) -> Result<Self, RowsError> {
+        let told = events::newest(rows)?;
+        let mut all: Vec<(u64, MessageId)> = Vec::new();
+        for chat in history::chats(rows, usize::MAX)? {
+            let mut from = 0;
+            loop {
+                let page = history::page(rows, &chat.id, from..=u64::MAX, Direction::Ascending, PAGE)?;
+                all.extend(page.iter().map(|(position, message)| (*position, message.id)));
+                let Some((last, _)) = page.last() else { break };
+                from = last.saturating_add(1);
+            }
+        }
+        all.sort_unstable();
+        let mut search = Self { index: SearchIndex::new()?, told };
+        for (_, id) in all {
+            search.look_at(rows, &id)?;
+        }
+        Ok(search)
+    }
+
+    /// What happened since; everything anew if the log no longer tells.
+    fn caught_up(mut self, rows: &dyn Rows) -> Result<Self, RowsError> {
+        if events::oldest(rows)? > self.told.saturating_add(1) {
+            return Self::built(rows);
+        }
+        loop {
+            let page = events::after(rows, self.told, PAGE)?;
+            if page.is_empty() {
+                return Ok(self);
+            }
+            for event in page {
+                self.told = event.seq.unwrap_or(self.told);
+                if let Some(id) = changed(event.body()) {
+                    self.look_at(rows, &id)?;
+                }
+            }
+        }
+    }
+
+    /// Indexes a message as it is now.
+    fn look_at(&mut self, rows: &dyn Rows, id: &MessageId) -> Result<(), RowsError> {
+        match history::get(rows, id)? {
+            Some((_, Message { deleted: false, kind: Kind::Text, text, chat, from, stored, .. })) => {
+                let (chat, author) = (chat.as_str(), from.as_str());
+                self.index.put(&Entry { id: *id, text: &text, chat, author, stored_ms: stored.as_millis() })
+            }
+            _ => self.index.remove(id),
+        }
+    }
+}
+
+/// The message an event is about, if its text may be another now.
+fn changed(body: Option<EventBody>) -> Option<MessageId> {
+    match body? {
+        EventBody::MessageNew(message) | EventBody::MessageEdited(message) => Some(message.id),
+        EventBody::MessageDeleted(deleted) => Some(deleted.id),
+        _ => None,
+    }
+}

@@ -1,0 +1,203 @@
+//! A full-text index of the history, in memory: nothing of it ever touches a disk.
+//!
+//! SQLite's FTS5 over a database without a file. It knows no more than it is told.
+
+use std::collections::HashMap;
+
+use chat_protocol::ids::MessageId;
+use rusqlite::{Connection, params, params_from_iter};
+
+use super::database::classify;
+use super::rows::RowsError;
+
+const SCHEMA: &str = "PRAGMA temp_store = MEMORY;
+CREATE VIRTUAL TABLE texts USING fts5(text, chat UNINDEXED, author UNINDEXED, stored UNINDEXED,
+    tokenize = \"unicode61 remove_diacritics 2\");";
+const PUT: &str = "INSERT INTO texts (rowid, text, chat, author, stored) VALUES (?1, ?2, ?3, ?4, ?5)";
+const DELETE: &str = "DELETE FROM texts WHERE rowid = ?1";
+const FIND: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 AND rowid < ?2 \
+    AND (?3 IS NULL OR chat = ?3) AND (?4 IS NULL OR author = ?4) AND stored >= ?5 AND stored < ?6 \
+    ORDER BY rowid DESC LIMIT ?7";
+
+/// What is indexed of a message.
+#[derive(Debug)]
+pub struct Entry<'a> {
+    /// Its id.
+    pub id: MessageId,
+    /// What it says.
+    pub text: &'a str,
+    /// Its chat.
+    pub chat: &'a str,
+    /// Its author.
+    pub author: &'a str,
+    /// When it was stored, in milliseconds.
+    pub stored_ms: u64,
+}
+
+/// What is looked for.
+#[derive(Debug, Default)]
+pub struct Wanted<'a> {
+    /// Words, all of which have to be there; one that ends in `*` begins a word.
+    pub words: &'a str,
+    /// Only numbers below this one.
+    pub below: Option<i64>,
+    /// Only this chat.
+    pub chat: Option<&'a str>,
+    /// Only this author.
+    pub author: Option<&'a str>,
+    /// Stored then or later.
+    pub since_ms: Option<u64>,
+    /// Stored before.
+    pub until_ms: Option<u64>,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The index. Messages are numbered in the order they are put.
+pub struct SearchIndex {
+    conn: Connection,
+    numbers: HashMap<MessageId, i64>,
+    ids: HashMap<i64, MessageId>,
+    last: i64,
+}
+
+impl SearchIndex {
+    /// An empty index.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn new() -> Result<Self, RowsError> {
+        let conn = Connection::open_in_memory().map_err(classify)?;
+        conn.execute_batch(SCHEMA).map_err(classify)?;
+        Ok(Self { conn, numbers: HashMap::new(), ids: HashMap::new(), last: 0 })
+    }
+
+    /// Adds a message as the newest, or gives a known one another text.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn put(&mut self, entry: &Entry<'_>) -> Result<(), RowsError> {
+        let number = match self.numbers.get(&entry.id) {
+            Some(number) => {
+                self.conn.prepare_cached(DELETE).and_then(|mut delete| delete.execute([number])).map_err(classify)?;
+                *number
+            }
+            None => self.number(entry.id),
+        };
+        let stored = i64::try_from(entry.stored_ms).unwrap_or(i64::MAX);
+        let row = params![number, entry.text, entry.chat, entry.author, stored];
+        self.conn.prepare_cached(PUT).and_then(|mut put| put.execute(row)).map(drop).map_err(classify)
+    }
+
+    fn number(&mut self, id: MessageId) -> i64 {
+        self.last += 1;
+        self.numbers.insert(id, self.last);
+        self.ids.insert(self.last, id);
+        self.last
+    }
+
+    /// Forgets a message.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn remove(&mut self, id: &MessageId) -> Result<(), RowsError> {
+        let Some(number) = self.numbers.remove(id) else { return Ok(()) };
+        self.ids.remove(&number);
+        self.conn.prepare_cached(DELETE).and_then(|mut delete| delete.execute([number])).map(drop).map_err(classify)
+    }
+
+    /// Messages that fit, newest first, each with its number; nothing fits words without a letter or digit.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn find(&self, wanted: &Wanted<'_>) -> Result<Vec<(i64, MessageId)>, RowsError> {
+        let Some(query) = query(wanted.words) else { return Ok(Vec::new()) };
+        let millis = |at: Option<u64>, absent| at.map_or(absent, |at| i64::try_from(at).unwrap_or(i64::MAX));
+        let values: [rusqlite::types::Value; 7] = [
+            query.into(),
+            wanted.below.unwrap_or(i64::MAX).into(),
+            wanted.chat.map(str::to_owned).into(),
+            wanted.author.map(str::to_owned).into(),
+            millis(wanted.since_ms, 0).into(),
+            millis(wanted.until_ms, i64::MAX).into(),
+            i64::try_from(wanted.limit).unwrap_or(i64::MAX).into(),
+        ];
+        let mut find = self.conn.prepare_cached(FIND).map_err(classify)?;
+        let mut rows = find.query(params_from_iter(values)).map_err(classify)?;
+        let mut found = Vec::new();
+        while let Some(row) = rows.next().map_err(classify)? {
+            let number = row.get(0).map_err(classify)?;
+            found.extend(self.ids.get(&number).map(|id| (number, *id)));
+        }
+        Ok(found)
+    }
+}
+
+impl std::fmt::Debug for SearchIndex {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "SearchIndex({} messages)", self.numbers.len())
+    }
+}
+
+/// The words in FTS5's own language, each quoted so that none of them means anything there.
+fn query(words: &str) -> Option<String> {
+    let terms = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
+    let quoted: Vec<String> = terms
+        .map(|word| match word.strip_suffix('*') {
+            Some(start) => format!("\"{}\"*", start.replace('"', "\"\"")),
+            None => format!("\"{}\"", word.replace('"', "\"\"")),
+        })
+        .collect();
+    (!quoted.is_empty()).then(|| quoted.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn index(texts: &[&str]) -> SearchIndex {
+        let mut index = SearchIndex::new().unwrap();
+        for (number, text) in texts.iter().enumerate() {
+            let id = MessageId::new([u8::try_from(number).unwrap(); 16]);
+            let entry = Entry { id, text, chat: "@bob", author: "bob", stored_ms: number as u64 };
+            index.put(&entry).unwrap();
+        }
+        index
+    }
+
+    fn found(index: &SearchIndex, words: &str) -> Vec<u8> {
+        let wanted = Wanted { words, limit: 100, ..Wanted::default() };
+        index.find(&wanted).unwrap().iter().map(|(_, id)| id.as_bytes()[0]).collect()
+    }
+
+    #[test]
+    fn all_words_have_to_be_there_and_the_newest_comes_first() {
+        let index = index(&["the red fox", "a red car", "Füchse, RED!", "nothing"]);
+        assert_eq!(found(&index, "red"), [2, 1, 0]);
+        assert_eq!(found(&index, "fox red"), [0]);
+        assert_eq!(found(&index, "fuch*"), [2]);
+        assert_eq!(found(&index, "fo"), [] as [u8; 0]);
+    }
+
+    #[test]
+    fn no_query_is_a_syntax_error() {
+        let index = index(&["NEAR the OR of \"quotes\" col:on (paren"]);
+        for words in
+            ["NEAR(", "OR", "\"", "quotes\"", "col:on", "(paren", "*", "**", "a AND NOT", "^x", "-", "{}", "\0"]
+        {
+            let wanted = Wanted { words, limit: 10, ..Wanted::default() };
+            assert!(index.find(&wanted).is_ok(), "{words:?}");
+        }
+        assert_eq!(found(&index, "OR NEAR"), [0]);
+    }
+
+    #[test]
+    fn another_text_replaces_the_first_and_what_was_removed_is_not_found() {
+        let mut index = index(&["first words", "first again"]);
+        let id = MessageId::new([0; 16]);
+        index.put(&Entry { id, text: "other", chat: "@bob", author: "bob", stored_ms: 0 }).unwrap();
+        assert_eq!((found(&index, "first"), found(&index, "other")), (vec![1], vec![0]));
+        index.remove(&MessageId::new([1; 16])).unwrap();
+        assert_eq!(found(&index, "first"), [] as [u8; 0]);
+    }
+}

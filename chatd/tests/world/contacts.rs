@@ -1,0 +1,150 @@
+//! What is noted about others, and those nobody wants to hear of.
+
+use std::time::Duration;
+
+use chat_protocol::rpc::EventBody;
+use chat_protocol::rpc::types::{ChatSet, ContactSet, MessageState, SettingsSet};
+use chat_protocol::time::Timestamp;
+use chatd::engine::commands::To;
+use chatd::engine::{EngineError, chats, contacts, kv, settings};
+use serde_json::json;
+
+use crate::world::World;
+
+fn block(world: &mut World, who: usize, whom: usize, blocked: bool) {
+    let user = world.name(whom);
+    world.command(who, |turn| contacts::block(turn, &user, blocked)).unwrap();
+}
+
+fn two() -> (World, usize, usize) {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "hello");
+    world.settle();
+    (world, alice, bob)
+}
+
+#[test]
+fn a_blocked_user_is_not_heard_and_notices_nothing() {
+    let (mut world, alice, bob) = two();
+    block(&mut world, bob, alice, true);
+    let dropped = world.send(alice, bob, "can you hear me?");
+    world.say(alice, "can anybody?");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello"]);
+    assert_eq!(world.room(bob), [] as [String; 0]);
+    assert_eq!(world.state(alice, dropped), MessageState::Delivered, "as if it were unread");
+    let about = |body: &EventBody| matches!(body, EventBody::MessageNew(message) if message.text.contains("hear me"));
+    assert_eq!(world.count_events(bob, about), 0);
+
+    block(&mut world, bob, alice, false);
+    world.send(alice, bob, "again");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: again"]);
+    let missing = |body: &EventBody| matches!(body, EventBody::MessageMissing(_));
+    assert_eq!(world.count_events(bob, missing), 0, "what was dropped does not count as lost");
+}
+
+#[test]
+fn nothing_is_sent_to_a_blocked_user() {
+    let (mut world, alice, bob) = two();
+    block(&mut world, bob, alice, true);
+    let to = To::User(world.name(alice));
+    let refused = world.try_send(bob, to, "hi", None);
+    assert!(matches!(refused, Err(EngineError::Blocked(_))), "{refused:?}");
+    let myself = world.name(bob);
+    let refused = world.command(bob, |turn| contacts::block(turn, &myself, true));
+    assert!(matches!(refused, Err(EngineError::Invalid("user", _))));
+}
+
+#[test]
+fn notes_about_users_are_kept_changed_and_taken_away() {
+    let (mut world, alice, bob) = two();
+    let user = world.name(bob);
+    let note = |alias: Option<&str>, note: Option<&str>| ContactSet {
+        user: user.clone(),
+        alias: alias.map(str::to_owned),
+        note: note.map(str::to_owned),
+    };
+    world.command(alice, |turn| contacts::set(turn, note(Some("Bobby"), Some("owes me a tea")))).unwrap();
+    world.crash(alice);
+    let kept = world.command(alice, |turn| contacts::set(turn, note(None, Some("")))).unwrap();
+    assert_eq!((kept.alias.as_deref(), kept.note), (Some("Bobby"), None));
+    world.command(alice, |turn| contacts::set(turn, note(Some(""), None))).unwrap();
+    assert_eq!(contacts::list(&world.nodes[alice].rows).unwrap(), []);
+    let told = |body: &EventBody| matches!(body, EventBody::ContactUpdated(_));
+    assert_eq!(world.count_events(alice, told), 3);
+    let hostile = world.command(alice, |turn| contacts::set(turn, note(Some("a\u{1b}[2J"), None)));
+    assert!(matches!(hostile, Err(EngineError::Invalid("alias", _))));
+}
+
+#[test]
+fn a_muted_chat_counts_no_unread_and_a_message_brings_an_archived_one_back() {
+    let (mut world, alice, bob) = two();
+    let id = format!("@{}", world.name(alice));
+    let wanted = |muted_until_ms, archived| ChatSet { to: id.parse().unwrap(), muted_until_ms, ttl_s: None, archived };
+    let muted = wanted(Some(u64::MAX), Some(true));
+    world.command(bob, |turn| chats::set(turn, &id, &muted)).unwrap();
+    let unread = |world: &World| chats::unread(&world.nodes[bob].rows, world.now).unwrap().messages;
+    assert_eq!(unread(&world), 0);
+    world.send(alice, bob, "psst");
+    world.settle();
+    assert!(!chatd::engine::history::chat(&world.nodes[bob].rows, &id).unwrap().unwrap().archived);
+    let loud = wanted(Some(0), None);
+    world.command(bob, |turn| chats::set(turn, &id, &loud)).unwrap();
+    assert_eq!(unread(&world), 2);
+    let room = ChatSet { to: "room:public".parse().unwrap(), muted_until_ms: None, ttl_s: Some(60), archived: None };
+    let refused = world.command(bob, |turn| chats::set(turn, "room:public", &room));
+    assert!(matches!(refused, Err(EngineError::Invalid("ttl_s", _))));
+}
+
+#[test]
+fn old_messages_go_and_young_ones_and_unsent_ones_stay() {
+    let (mut world, alice, bob) = two();
+    let wanted =
+        SettingsSet { read_receipts: None, presence: None, history_days: Some(7), event_days: None, max_events: None };
+    world.command(alice, |turn| Ok(settings::set(turn, &wanted)?)).unwrap();
+    world.go_offline(alice);
+    world.send(alice, bob, "when I am back");
+    world.advance(Duration::from_secs(8 * 24 * 60 * 60));
+    world.say(alice, "back");
+    world.settle();
+    let texts =
+        |world: &World| -> Vec<String> { world.chat(alice, "@bob").into_iter().map(|message| message.text).collect() };
+    assert_eq!(texts(&world), ["when I am back"]);
+    world.come_online(alice);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: when I am back"]);
+    assert!(world.now > Timestamp::ZERO);
+}
+
+#[test]
+fn values_of_bots_have_versions_and_are_listed_in_order() {
+    let (mut world, alice, _) = two();
+    let scope: chat_protocol::rpc::Name = "deploy".parse().unwrap();
+    for key in ["b", "a", "c"] {
+        world.command(alice, |turn| kv::set(turn, (&scope, key), &json!({"of": key}), Some(0))).unwrap();
+    }
+    let stale = world.command(alice, |turn| kv::set(turn, (&scope, "a"), &json!(1), Some(0)));
+    assert!(matches!(stale, Err(EngineError::Version(1))));
+    let second = world.command(alice, |turn| kv::set(turn, (&scope, "a"), &json!(2), Some(1))).unwrap();
+    assert_eq!((second.version, second.value), (2, json!(2)));
+    world.crash(alice);
+    let asked = |after: Option<&str>| chat_protocol::rpc::types::KvList {
+        scope: scope.clone(),
+        prefix: None,
+        limit: None,
+        after: after.map(str::to_owned),
+    };
+    let page = kv::list(&world.nodes[alice].rows, &asked(None), 2).unwrap();
+    assert_eq!(page.entries.iter().map(|entry| entry.key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert!(page.more);
+    assert!(!kv::list(&world.nodes[alice].rows, &asked(Some("b")), 2).unwrap().more);
+    world.command(alice, |turn| kv::delete(turn, (&scope, "a"), Some(2))).unwrap();
+    assert!(kv::get(&world.nodes[alice].rows, &scope, "a").unwrap().is_none());
+    let other: chat_protocol::rpc::Name = "other".parse().unwrap();
+    assert!(kv::get(&world.nodes[alice].rows, &other, "b").unwrap().is_none(), "drawers are apart");
+    let large = world.command(alice, |turn| kv::set(turn, (&scope, "x"), &json!("x".repeat(50_000)), None));
+    assert!(matches!(large, Err(EngineError::TooLong { .. })));
+}
