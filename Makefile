@@ -5,7 +5,15 @@ SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 
-.PHONY: help demo build test test-setup check audit clean
+# Where `make install` puts things; DESTDIR is put in front, for packagers.
+PREFIX ?= /usr/local
+BINDIR = $(PREFIX)/bin
+PROGRAMS = chat-server chatd chatctl
+USER_UNITS = chatd.service chatd@.service chatd.socket
+SYSTEM_UNITS = chat-server.service
+BUILT = $(or $(CARGO_TARGET_DIR),target)/release
+
+.PHONY: help demo build install uninstall test test-setup check audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -15,6 +23,24 @@ demo: ## Build and watch two people chat; needs Rust and a C compiler (KEEP=1 le
 
 build: ## Build chat-server, chatd and chatctl for daily use, into target/release
 	$(CARGO) build --locked --release --package chat-server --package chatd --package chatctl --bins
+
+install: ## Install what `make build` built: programs, service units, manual, completions (PREFIX, DESTDIR)
+	@for program in $(PROGRAMS); do test -x $(BUILT)/$$program || { echo "install: $(BUILT)/$$program is missing; first: make build" >&2; exit 1; }; done
+	for program in $(PROGRAMS); do install -D -m 755 $(BUILT)/$$program $(DESTDIR)$(BINDIR)/$$program; done
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/user $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/man/man1
+	for unit in $(USER_UNITS); do sed 's|@BINDIR@|$(BINDIR)|' chatd/dist/$$unit > $(DESTDIR)$(PREFIX)/lib/systemd/user/$$unit; done
+	for unit in $(SYSTEM_UNITS); do sed 's|@BINDIR@|$(BINDIR)|' server/dist/$$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
+	$(BUILT)/chatctl man > $(DESTDIR)$(PREFIX)/share/man/man1/chatctl.1
+	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
+	$(BUILT)/chatctl completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/chatctl
+	$(BUILT)/chatctl completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chatctl
+	$(BUILT)/chatctl completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chatctl.fish
+
+uninstall: ## Remove what `make install` installed; data and settings stay
+	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(PROGRAMS))
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/user/,$(USER_UNITS)) $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(SYSTEM_UNITS))
+	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/chatctl.1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/chatctl
+	rm -f $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chatctl $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chatctl.fish
 
 test: test-setup ## Run every test, the examples included; installs what they need and says so
 	$(CARGO) build --locked --workspace --bins --tests

@@ -91,6 +91,8 @@ enum Order {
     Leave(oneshot::Sender<()>),
     /// Try to connect now.
     Kick,
+    /// Say that the loop takes orders.
+    Probe(oneshot::Sender<()>),
 }
 
 impl Daemon {
@@ -149,6 +151,12 @@ impl Daemon {
         // the loop's end of the channel goes away with the loop
         let mut newest = self.newest.clone();
         while newest.changed().await.is_ok() {}
+    }
+
+    /// Waits until the loop has taken an order; false once it has ended.
+    pub async fn lives(&self) -> bool {
+        let (reply, answer) = oneshot::channel();
+        self.order(Order::Probe(reply)).await.is_ok() && answer.await.is_ok()
     }
 
     /// Runs a step of the engine in the next transaction and waits for its commit.

@@ -17,4 +17,5 @@ pub mod process;
 pub mod report;
 pub mod rpc;
 pub mod run;
+mod service;
 pub mod store;

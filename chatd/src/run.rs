@@ -22,6 +22,7 @@ use crate::dirs::{DataDir, DirError, Lock};
 use crate::link::Timing;
 use crate::process;
 use crate::rpc::{self, SocketError};
+use crate::service;
 use crate::store::{RowsError, Store, StoreError};
 
 /// How often deleted rows are wiped from the write-ahead log.
@@ -132,16 +133,24 @@ fn serve(options: &Options, paths: Paths) -> Result<(), RunError> {
 async fn live(setup: Setup, store: Arc<Store>, socket: &Path, lock: &Lock) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(|source| RunError::System { doing: "listen for signals", source })?;
     let daemon = Daemon::start(setup, Arc::clone(&store))?;
-    let (listener, bound) = rpc::bind(socket, lock)?;
+    let inherited = service::inherited();
+    let (listener, bound) =
+        match inherited.map_err(|source| RunError::System { doing: "use the socket handed over", source })? {
+            Some(listener) => (listener, None),
+            None => rpc::bind(socket, lock).map(|(listener, bound)| (listener, Some(bound)))?,
+        };
     let shutdown = CancellationToken::new();
     let serving = tokio::spawn(rpc::serve(listener, Arc::clone(&daemon) as _, shutdown.clone()));
     let tidying = tokio::spawn(keep_tidy(Arc::clone(&store)));
+    let watching = tokio::spawn(service::feed_watchdog(Arc::clone(&daemon)));
     tracing::info!(socket = %socket.display(), "ready");
+    service::ready(socket);
     // both only wait: whichever comes first, nothing is lost with the other
     tokio::select! {
         name = signals.end() => tracing::info!(signal = name, "ending"),
         () = daemon.asked_to_end() => tracing::info!("ending as asked on the socket"),
     }
+    service::stopping();
     daemon.close();
     // first no new work comes in, then what was begun is committed, then the files are closed
     shutdown.cancel();
@@ -149,6 +158,7 @@ async fn live(setup: Setup, store: Arc<Store>, socket: &Path, lock: &Lock) -> Re
     drop(bound);
     daemon.stop().await;
     tidying.abort();
+    watching.abort();
     store.tidy();
     tracing::info!("ended");
     Ok(())

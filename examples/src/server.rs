@@ -121,7 +121,9 @@ impl Server {
         self.home.join("data")
     }
 
-    fn command(&self, words: &[&str]) -> Command {
+    /// A command of its program, with its settings.
+    #[must_use]
+    pub fn command(&self, words: &[&str]) -> Command {
         let mut command = binaries::program("chat-server", &self.home);
         command.args(words).arg("--data").arg(self.data());
         for setting in &self.settings {

@@ -24,6 +24,7 @@ pub mod password;
 pub mod private;
 pub mod router;
 pub mod serve;
+mod service;
 mod session;
 pub mod shutdown;
 pub mod store;

@@ -170,6 +170,9 @@ impl Loop {
                 self.leave();
                 let _ = done.send(());
             }
+            Order::Probe(reply) => {
+                let _ = reply.send(());
+            }
             Order::Kick => {
                 if let Some(active) = &self.active {
                     active.link.kick();

@@ -16,4 +16,5 @@ mod examples;
 mod refusals;
 mod secrets;
 mod sending;
+mod services;
 mod talks;

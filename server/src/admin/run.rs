@@ -9,7 +9,7 @@ use super::home::{self, Home};
 use super::{Done, say, talk};
 use crate::config::MIN_BCRYPT_COST;
 use crate::failure::{Exit, Failure};
-use crate::{serve, shutdown};
+use crate::{serve, service, shutdown};
 
 /// Rows of the account table looked at when the server starts.
 const LOOKED_AT: u32 = 1_000;
@@ -33,7 +33,9 @@ pub(super) async fn run(home: &Home, listen: Option<SocketAddr>) -> Done {
     let address = listener.local_addr();
     let address = address.map_err(|error| Failure::new(Exit::Internal, "the socket has no address").because(error))?;
     say(&if home.json { json!({ "listening": address }).to_string() } else { format!("listening on {address}") })?;
+    let told = tokio::spawn(service::tell(stop.clone(), address));
     let served = serve::run(config, store, listener, keys, stop).await;
+    told.abort();
     served.map_err(|error| Failure::new(Exit::Internal, "the server failed").because(error))
 }
 

@@ -1,0 +1,132 @@
+//! Both daemons as a service manager knows them: told when they are ready, watched, handed their socket.
+
+use std::os::unix::net::UnixDatagram;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use chat_stories::{DEADLINE, Process, Socket, Stage, binaries};
+use serde_json::json;
+
+/// What a service manager hears.
+struct Manager {
+    socket: UnixDatagram,
+    path: std::path::PathBuf,
+}
+
+impl Manager {
+    fn new(stage: &Stage) -> Self {
+        let path = stage.room("manager").join("notify");
+        let socket = UnixDatagram::bind(&path).unwrap();
+        socket.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        Self { socket, path }
+    }
+
+    /// A command whose process reports here, and is watched.
+    fn watched(&self, mut command: Command) -> Command {
+        command.env("NOTIFY_SOCKET", &self.path).env("WATCHDOG_USEC", "200000");
+        command
+    }
+
+    fn hears(&self, wanted: &str) {
+        let until = Instant::now() + DEADLINE;
+        let mut said = [0; 4096];
+        while Instant::now() < until {
+            let Ok(length) = self.socket.recv(&mut said) else { continue };
+            if String::from_utf8_lossy(&said[..length]).lines().any(|line| line == wanted) {
+                return;
+            }
+        }
+        panic!("{wanted} was never said");
+    }
+}
+
+#[test]
+fn chatd_tells_that_it_is_ready_alive_and_ending() {
+    let stage = Stage::dark();
+    let manager = Manager::new(&stage);
+    let daemon = Process::start("chatd", manager.watched(stage.stranger("alice").chatd()));
+    manager.hears("READY=1");
+    for _ in 0..3 {
+        manager.hears("WATCHDOG=1");
+    }
+    assert_eq!(daemon.stop().code, Some(0));
+    manager.hears("STOPPING=1");
+}
+
+#[test]
+fn the_server_tells_that_it_is_ready_alive_and_ending() {
+    let stage = Stage::dark();
+    let manager = Manager::new(&stage);
+    let server =
+        Process::start("chat-server", manager.watched(stage.server.command(&["run", "--listen", "127.0.0.1:0"])));
+    manager.hears("READY=1");
+    for _ in 0..3 {
+        manager.hears("WATCHDOG=1");
+    }
+    assert_eq!(server.stop().code, Some(0));
+    manager.hears("STOPPING=1");
+}
+
+/// Listens, as a socket unit does, and becomes the daemon: the process id stays, the socket is descriptor 3.
+const HANDOVER: &str = r"
+import os, socket, sys
+path, program, *arguments = sys.argv[1:]
+listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+listener.bind(path)
+listener.listen()
+if listener.fileno() == 3:
+    os.set_inheritable(3, True)
+else:
+    os.dup2(listener.fileno(), 3)
+os.environ.update(LISTEN_FDS='1', LISTEN_PID=str(os.getpid()))
+os.execv(program, [program, *arguments])
+";
+
+#[test]
+fn chatd_serves_the_socket_it_is_handed_and_leaves_it_there() {
+    let stage = Stage::dark();
+    let alice = stage.stranger("alice");
+    let path = stage.room("handed").join("chat.sock");
+    let mut command = Command::new("python3");
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("HOME", stage.room("alice"));
+    command.args(["-c", HANDOVER]).arg(&path).arg(binaries::directory().join("chatd"));
+    command.arg("--data-dir").arg(alice.data()).arg("--socket").arg(&path);
+    let daemon = Process::start("chatd by socket unit", command);
+    daemon.line("that it is ready", |line| line.contains("ready").then_some(()));
+    let mut socket = Socket::connect(&path);
+    let info = socket.call("daemon.info", json!({})).unwrap();
+    assert_eq!(info["pid"], daemon.id());
+    assert_eq!(daemon.stop().code, Some(0));
+    assert!(path.exists(), "the socket is the service manager's");
+}
+
+/// What `make install` does with programs that are there already.
+#[test]
+fn an_installation_is_whole_and_goes_without_a_trace() {
+    let stage = Stage::dark();
+    let (built, root) = (stage.room("built"), stage.room("root"));
+    for program in ["chat-server", "chatd", "chatctl"] {
+        std::fs::create_dir_all(built.join("release")).unwrap();
+        std::fs::copy(binaries::directory().join(program), built.join("release").join(program)).unwrap();
+    }
+    let make = |target: &str| {
+        let mut command = Command::new("make");
+        command.env("CARGO_TARGET_DIR", &built).arg("-C").arg(binaries::repository()).arg(target);
+        command.arg("PREFIX=/usr").arg(format!("DESTDIR={}", root.display()));
+        Process::run(target, command, "").success()
+    };
+    make("install");
+    let unit = std::fs::read_to_string(root.join("usr/lib/systemd/user/chatd.service")).unwrap();
+    assert!(unit.contains("ExecStart=/usr/bin/chatd\n"), "{unit}");
+    for file in
+        ["lib/systemd/system/chat-server.service", "share/man/man1/chatctl.1", "share/zsh/site-functions/_chatctl"]
+    {
+        assert!(std::fs::metadata(root.join("usr").join(file)).unwrap().len() > 200, "{file}");
+    }
+    make("uninstall");
+    let mut left = vec![root];
+    while let Some(path) = left.pop() {
+        assert!(path.is_dir(), "{} stayed", path.display());
+        left.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+    }
+}
