@@ -6,16 +6,15 @@
 
 use async_trait::async_trait;
 use chat_protocol::rpc::types::{
-    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
-    AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
-    Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, Done, Entered,
-    EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage,
-    KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MetricsAnswer, MsgCancel, MsgDelete, MsgEdit,
-    MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NewToken, OpenedChat,
-    OwnIdentity, PeerIdentity, PresenceAnswer, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, TokenCreate,
-    TokenPage, TokenRevoke, Unread, UserLookup,
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, CanSend,
+    Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers, Contact, ContactBlock,
+    ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, Done, Entered, EventsAck, EventsForget,
+    Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer,
+    MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList,
+    MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity, PeerIdentity, PresenceAnswer,
+    ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Unread, UserLookup,
 };
-use chat_protocol::rpc::{Event, Kind, Name, RpcError};
+use chat_protocol::rpc::{Event, Name, RpcError};
 use tokio::sync::{broadcast, watch};
 
 /// A stretch of the durable event log.
@@ -90,10 +89,6 @@ pub trait Api: Send + Sync + 'static {
     /// `msg.status`
     async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus>;
 
-    /// `daemon.metrics`
-    async fn daemon_metrics(&self) -> Answer<MetricsAnswer> {
-        Err(missing())
-    }
     /// `account.settings.get`
     async fn account_settings_get(&self) -> Answer<Settings>;
     /// `account.settings.set`
@@ -138,22 +133,6 @@ pub trait Api: Send + Sync + 'static {
     async fn events_consumers(&self) -> Answer<Consumers>;
     /// `events.forget`
     async fn events_forget(&self, params: EventsForget) -> Answer<Done>;
-    /// `token.create`
-    async fn token_create(&self, _params: TokenCreate) -> Answer<NewToken> {
-        Err(missing())
-    }
-    /// `token.list`
-    async fn token_list(&self) -> Answer<TokenPage> {
-        Err(missing())
-    }
-    /// `token.revoke`
-    async fn token_revoke(&self, _params: TokenRevoke) -> Answer<Done> {
-        Err(missing())
-    }
-    /// `audit.list`
-    async fn audit_list(&self, _params: AuditList) -> Answer<AuditPage> {
-        Err(missing())
-    }
     /// `kv.get`
     async fn kv_get(&self, params: KvGet) -> Answer<KvEntry>;
     /// `kv.set`
@@ -169,8 +148,4 @@ pub trait Api: Send + Sync + 'static {
     async fn events_after(&self, seq: u64, max: usize) -> Answer<EventPage>;
     /// Volatile events from now on. Whoever lags behind misses some, and is not told.
     fn volatile(&self) -> broadcast::Receiver<Event>;
-}
-
-fn missing() -> RpcError {
-    RpcError::from(Kind::UnknownMethod)
 }

@@ -80,6 +80,8 @@ pub struct Options {
 pub enum Command {
     /// Open the store in another way from now on; rewrites one small file, also while the daemon runs
     ChangeKey(ChangeKey),
+    /// Print the calls and events of the socket as an OpenRPC document; needs no running daemon
+    Openrpc,
 }
 
 /// The way the store shall be opened from now on.

@@ -62,6 +62,12 @@ pub async fn serve(listener: UnixListener, api: Arc<dyn Api>, shutdown: Cancella
     connections.wait().await;
 }
 
+/// Names of all methods, in no order: what the document has to describe.
+#[must_use]
+pub fn method_names(api: Arc<dyn Api>) -> Vec<&'static str> {
+    methods::Offer::new(api).orders.into_keys().collect()
+}
+
 type Place = tokio::sync::OwnedSemaphorePermit;
 
 /// The next caller of our own user, or `None` at shutdown.

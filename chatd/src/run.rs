@@ -3,13 +3,13 @@
 //! Protect the process → directory → lock → store → daemon → socket, and then the reverse. The socket is there
 //! before any network or account is. Tasks: the daemon's own, the socket's, and one that keeps the store tidy.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_protocol::rpc::RpcError;
 use chat_protocol::rpc::paths::Paths;
+use chat_protocol::rpc::{RpcError, openrpc};
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -99,7 +99,19 @@ pub fn run(cli: &Cli) -> Result<(), RunError> {
     let paths = config::paths(&cli.options)?;
     match &cli.command {
         Some(Command::ChangeKey(wanted)) => change_key(&cli.options, &paths, wanted),
+        Some(Command::Openrpc) => print_document(),
         None => serve(&cli.options, paths),
+    }
+}
+
+/// Standard output is data here: whoever reads it is a program.
+fn print_document() -> Result<(), RunError> {
+    let mut out = std::io::stdout().lock();
+    let written = serde_json::to_writer_pretty(&mut out, &openrpc::document()).map_err(std::io::Error::from);
+    match written.and_then(|()| writeln!(out)) {
+        // a reader that has seen enough is no failure
+        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
+        written => written.map_err(|source| RunError::System { doing: "write the document", source }),
     }
 }
 

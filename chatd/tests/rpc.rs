@@ -92,6 +92,28 @@ async fn hello_names_the_version_and_refuses_another() {
 }
 
 #[tokio::test]
+async fn the_document_names_every_method_there_is_and_no_other() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    let document = script.call("rpc.discover", json!({})).await["result"].take();
+    let named: Vec<_> = document["methods"].as_array().unwrap().iter().map(|m| m["name"].as_str().unwrap()).collect();
+    let mut known = chatd::rpc::method_names(std::sync::Arc::clone(&served.fake) as _);
+    known.sort_unstable();
+    let mut sorted = named.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, known);
+    for name in named {
+        let answer = script.call(name, json!({"of tomorrow": 1})).await;
+        let data = &answer["error"]["data"];
+        assert_eq!(
+            (data["kind"].as_str(), data["path"].is_string()),
+            (Some("invalid_params"), true),
+            "{name}: {answer}"
+        );
+    }
+}
+
+#[tokio::test]
 async fn a_parameter_that_is_wrong_is_named() {
     let served = serve();
     let mut script = Script::connect(&served).await;

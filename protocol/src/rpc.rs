@@ -9,6 +9,7 @@ pub mod client;
 pub mod errors;
 pub mod events;
 pub mod name;
+pub mod openrpc;
 pub mod paths;
 pub mod secret;
 pub mod target;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
-    AuditList, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock, ContactGet,
-    ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonMetrics, DaemonShutdown, EventsAck,
-    EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept,
-    IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit,
-    MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList,
-    SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
+    ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock, ContactGet, ContactList,
+    ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonShutdown, Discover, EventsAck, EventsConsumers,
+    EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept, IdentityGet,
+    IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit, MsgExport,
+    MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList, SettingsGet,
+    SettingsSet, UserLookup,
 };
-use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError};
+use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
 use jsonrpsee::core::server::{Methods, RpcModule};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde_json::value::RawValue;
@@ -61,6 +61,7 @@ impl Offer {
 
 fn daemon(module: &mut Module) {
     module.add(|_, params: Hello| async move { hello(&params) });
+    module.add(|_, Discover {}| async move { Ok(openrpc::document()) });
     module.add(|api, DaemonInfo {}| async move { api.daemon_info().await });
     let readers = Arc::clone(&module.readers);
     module.add(move |api, DaemonHealth {}| {
@@ -73,7 +74,6 @@ fn daemon(module: &mut Module) {
     });
     module.add(|api, DaemonShutdown {}| async move { api.daemon_shutdown().await });
     module.add(|api, NetKick {}| async move { api.net_kick().await });
-    module.add(|api, DaemonMetrics {}| async move { api.daemon_metrics().await });
 }
 
 fn account(module: &mut Module) {
@@ -130,10 +130,6 @@ fn messages(module: &mut Module) {
 }
 
 fn automation(module: &mut Module) {
-    module.add(|api, params: TokenCreate| async move { api.token_create(params).await });
-    module.add(|api, TokenList {}| async move { api.token_list().await });
-    module.add(|api, params: TokenRevoke| async move { api.token_revoke(params).await });
-    module.add(|api, params: AuditList| async move { api.audit_list(params).await });
     module.add(|api, params: KvGet| async move { api.kv_get(params).await });
     module.add(|api, params: KvSet| async move { api.kv_set(params).await });
     module.add(|api, params: KvDelete| async move { api.kv_delete(params).await });
@@ -180,10 +176,6 @@ fn hello(params: &Hello) -> Answer<HelloAnswer> {
     if params.api != API_VERSION {
         let message = format!("this daemon speaks version {API_VERSION} of the API");
         return Err(RpcError::new(Kind::VersionMismatch, message));
-    }
-    // Taking it and giving the owner's rights all the same would be worse than refusing.
-    if params.token.is_some() {
-        return Err(RpcError::new(Kind::Unauthenticated, "there is no such token"));
     }
     Ok(HelloAnswer {
         api: API_VERSION.to_owned(),

@@ -1,7 +1,5 @@
 //! The daemon itself.
 
-use crate::rpc::Secret;
-
 use super::{Consumer, Done, method, object, word};
 
 method! {
@@ -11,9 +9,6 @@ method! {
         pub api: String,
         /// `name/version` of the caller, for the daemon's log.
         pub client: String,
-        /// Lets the caller do what this token allows, and nothing else from now on.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub token: Option<Secret>,
     }
 }
 object! {
@@ -171,17 +166,6 @@ method! {
     NetKick("net.kick", Free) -> Done {}
 }
 
-method! {
-    /// What the daemon counts, as Prometheus text.
-    DaemonMetrics("daemon.metrics", Free) -> MetricsAnswer {}
-}
-object! {
-    /// Answers [`DaemonMetrics`].
-    MetricsAnswer {
-        /// The text format of Prometheus, version 0.0.4.
-        pub text: String,
-    }
-}
 method! {
     /// This API as an OpenRPC document.
     Discover("rpc.discover", Free) -> serde_json::Value {}

@@ -1,0 +1,265 @@
+//! The API's own description: an OpenRPC document made from the types that serve the calls.
+//!
+//! The list below names every method; a test of the daemon holds it to the handlers there are, in both directions.
+//! Beyond OpenRPC it says `x-order` (see [`Order`]), and under `components` the types of events (`x-events`).
+
+use schemars::generate::SchemaSettings;
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::{Map, Value, json};
+
+use super::types::*;
+use super::{API_VERSION, EVENT_NOTIFICATION, EventBody, Kind, MAX_BATCH, MAX_LINE_BYTES, Method, Notified, Order};
+
+/// Version of the OpenRPC specification the document follows.
+const OPENRPC: &str = "1.3.2";
+
+/// Calls `$each!(Type)` for every method of the API.
+macro_rules! every_method {
+    ($add:ident: $($name:ident)*) => { $($add.method::<$name>();)* };
+}
+
+/// The document; always the same text for the same version.
+#[must_use]
+pub fn document() -> Value {
+    let mut writer = Writer::new();
+    every_method! { writer:
+        Hello Discover DaemonInfo DaemonHealth DaemonShutdown NetKick
+        AccountRegister AccountLogin AccountStatus AccountLogout AccountPassword AccountReset AccountResetCancel
+        SettingsGet SettingsSet
+        PresenceList UserLookup ContactList ContactGet ContactSet ContactBlock ContactUnblock
+        IdentitySelf IdentityGet IdentityAccept
+        ChatList ChatGet ChatOpen ChatSet ChatMarkRead ChatCanSend ChatUnread
+        MsgSend MsgEdit MsgDelete MsgReact MsgCancel MsgResend MsgGet MsgStatus MsgWait MsgList MsgSearch MsgExport
+        EventsSubscribe EventsUnsubscribe EventsAck EventsPull EventsConsumers EventsForget
+        KvGet KvSet KvDelete KvList
+    }
+    writer.finish()
+}
+
+/// What has been written so far.
+struct Writer {
+    schemas: SchemaGenerator,
+    methods: Vec<Value>,
+}
+
+impl Writer {
+    fn new() -> Self {
+        let settings = SchemaSettings::draft07().with(|settings| {
+            settings.definitions_path = "/components/schemas".into();
+            settings.meta_schema = None;
+        });
+        Self { schemas: settings.into_generator(), methods: Vec::new() }
+    }
+
+    fn method<M: Method>(&mut self) {
+        let asked = M::json_schema(&mut self.schemas).to_value();
+        let answer = self.schemas.subschema_for::<M::Answer>();
+        let said = asked["description"].as_str().unwrap_or_default();
+        let (summary, more) = said.split_once("\n\n").unwrap_or((said, ""));
+        let errors = kinds(M::NAME).into_iter().map(|kind| json!({ "$ref": format!("#/components/errors/{kind}") }));
+        let mut method = json!({
+            "name": M::NAME,
+            "summary": one_line(summary),
+            "paramStructure": "by-name",
+            "params": params(&asked),
+            "result": { "name": "result", "schema": answer },
+            "errors": errors.collect::<Vec<_>>(),
+            "x-order": order(M::ORDER),
+        });
+        if !more.is_empty() {
+            method["description"] = one_line(more).into();
+        }
+        self.methods.push(method);
+    }
+
+    fn finish(mut self) -> Value {
+        let notified = self.schemas.subschema_for::<Notified>();
+        let events = events(&EventBody::json_schema(&mut self.schemas).to_value());
+        let mut document = json!({
+            "openrpc": OPENRPC,
+            "info": {
+                "title": "chatd",
+                "version": API_VERSION,
+                "description": format!(
+                    "JSON-RPC 2.0 with named parameters. A line, message or body has at most {MAX_LINE_BYTES} bytes, a batch \
+                     at most {MAX_BATCH} calls. Unknown keys of parameters are refused; answers and events grow, so readers \
+                     ignore keys they do not know. Times are milliseconds since the Unix epoch (`_ms`)."
+                ),
+            },
+            "methods": self.methods,
+            "components": {
+                "schemas": self.schemas.take_definitions(true),
+                "errors": errors(),
+                "x-events": events,
+                "x-notifications": { EVENT_NOTIFICATION: notified },
+            },
+        });
+        tidy(&mut document);
+        document
+    }
+}
+
+/// Each parameter by its name.
+fn params(asked: &Value) -> Vec<Value> {
+    let required = |name: &String| asked["required"].as_array().is_some_and(|names| names.contains(&json!(name)));
+    let each = asked["properties"].as_object().into_iter().flatten();
+    each.map(|(name, schema)| json!({ "name": name, "required": required(name), "schema": schema })).collect()
+}
+
+/// Type of event to what its `data` is.
+fn events(bodies: &Value) -> Map<String, Value> {
+    let each = bodies["oneOf"].as_array().into_iter().flatten();
+    each.filter_map(|body| {
+        let name = body["properties"]["type"]["const"].as_str()?;
+        let schema = body["properties"]["data"].clone();
+        Some((name.to_owned(), json!({ "description": body["description"], "schema": schema })))
+    })
+    .collect()
+}
+
+fn errors() -> Map<String, Value> {
+    let error = |kind: &Kind| {
+        let data = json!({ "kind": kind, "retryable": kind.retryable() });
+        let message = kind.as_str().replace('_', " ");
+        (kind.to_string(), json!({ "code": kind.code(), "message": message, "data": data }))
+    };
+    Kind::ALL.iter().map(error).collect()
+}
+
+const fn order(order: Order) -> &'static str {
+    match order {
+        Order::Free => "free",
+        Order::InTurn => "in_turn",
+    }
+}
+
+/// Can happen to every call.
+const ALWAYS: &[Kind] = &[
+    Kind::InvalidRequest,
+    Kind::InvalidParams,
+    Kind::Internal,
+    Kind::Unauthenticated,
+    Kind::Locked,
+    Kind::RateLimited,
+    Kind::QuotaExceeded,
+    Kind::TooLarge,
+];
+/// What the server, or the way to it, adds.
+const SERVER: &[Kind] = &[
+    Kind::ApprovalRequired,
+    Kind::NotFound,
+    Kind::AlreadyExists,
+    Kind::Offline,
+    Kind::Timeout,
+    Kind::ServerUnreachable,
+    Kind::ServerRejected,
+    Kind::VersionMismatch,
+    Kind::MailboxFull,
+    Kind::BadCredentials,
+    Kind::Conflict,
+];
+/// What writing to somebody adds.
+const WRITING: &[Kind] = &[
+    Kind::NotFound,
+    Kind::AmbiguousTarget,
+    Kind::NotMember,
+    Kind::NoPermission,
+    Kind::Blocked,
+    Kind::Offline,
+    Kind::IdentityChanged,
+    Kind::IdentityUnverified,
+    Kind::NoKeys,
+    Kind::Conflict,
+    Kind::IdempotencyMismatch,
+];
+
+/// The kinds of error a call of `method` can have, in the order of their codes.
+fn kinds(method: &str) -> Vec<Kind> {
+    let more: &[Kind] = match method {
+        "hello" => &[Kind::VersionMismatch],
+        "rpc.discover" | "daemon.info" | "daemon.health" | "daemon.shutdown" | "net.kick" => &[],
+        "events.subscribe" | "events.unsubscribe" | "events.ack" | "events.pull" | "events.consumers"
+        | "events.forget" => {
+            &[Kind::NotFound, Kind::Conflict, Kind::CursorTrimmed, Kind::UnknownConsumer, Kind::TooManySubscriptions]
+        }
+        "msg.send" | "msg.edit" | "msg.delete" | "msg.react" | "msg.cancel" | "msg.resend" | "chat.open"
+        | "chat.can_send" => WRITING,
+        "msg.wait" => &[Kind::NotFound, Kind::Timeout],
+        "msg.export" => &[Kind::NotFound, Kind::AmbiguousTarget, Kind::AlreadyExists],
+        name if name.starts_with("account.") || matches!(name, "presence.list" | "user.lookup") => SERVER,
+        _ => &[Kind::NotFound, Kind::AmbiguousTarget, Kind::Conflict],
+    };
+    Kind::ALL.iter().copied().filter(|kind| ALWAYS.contains(kind) || more.contains(kind)).collect()
+}
+
+fn one_line(text: &str) -> String {
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// Takes the brackets of Rust's own links out of every description.
+fn tidy(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            for (key, value) in map {
+                match value {
+                    Value::String(text) if matches!(key.as_str(), "description" | "summary") => {
+                        *text = text.replace("[`crate::rpc::", "`").replace("[`", "`").replace("`]", "`");
+                    }
+                    value => tidy(value),
+                }
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(tidy),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Every `$ref` of the document.
+    fn references(value: &Value, found: &mut Vec<String>) {
+        match value {
+            Value::Object(map) => {
+                found.extend(map.get("$ref").and_then(Value::as_str).map(str::to_owned));
+                map.values().for_each(|value| references(value, found));
+            }
+            Value::Array(values) => values.iter().for_each(|value| references(value, found)),
+            _ => {}
+        }
+    }
+
+    #[test]
+    fn every_reference_leads_somewhere() {
+        let document = document();
+        let mut found = Vec::new();
+        references(&document, &mut found);
+        assert!(found.len() > 100, "{}", found.len());
+        for reference in found {
+            let place = document.pointer(reference.strip_prefix('#').unwrap());
+            assert!(place.is_some(), "{reference}");
+        }
+    }
+
+    #[test]
+    fn every_method_and_parameter_says_what_it_is_for() {
+        for method in document()["methods"].as_array().unwrap() {
+            let name = method["name"].as_str().unwrap();
+            assert!(!method["summary"].as_str().unwrap().is_empty(), "{name}");
+            for param in method["params"].as_array().unwrap() {
+                let schema = &param["schema"];
+                assert!(schema["description"].is_string() || schema["allOf"].is_array(), "{name}: {param}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_type_of_event_is_described() {
+        let document = document();
+        let described: Vec<_> = document["components"]["x-events"].as_object().unwrap().keys().cloned().collect();
+        let mut known: Vec<_> = EventBody::TYPES.iter().map(|name| (*name).to_owned()).collect();
+        known.sort();
+        assert_eq!(described, known);
+    }
+}
