@@ -1,22 +1,26 @@
 //! The command tree: what can be said, and how it is explained.
 
+pub(crate) mod keep;
+pub(crate) mod messages;
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
-use chat_protocol::rpc::Target;
 use chat_protocol::rpc::types::{Since, SinceWord};
+use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 /// Exit codes, as `chatctl help` and the README list them.
 const EXIT_CODES: &str = "\
 Exit codes:
    0  success
+   1  doctor found something wrong
   64  the command or its parameters are wrong
   65  in conflict with what happened meanwhile
   66  no such user, chat, message or file
   69  chatd is not running, or the server cannot be reached
-  70  a failure of chatd itself
+  70  a failure of chatd itself, or of the command given to --exec
   74  input, output or the event log failed
   75  too often, too large or too full: try later or send less
   76  wrong password, or a peer's identity or keys are not what they should be
@@ -80,6 +84,40 @@ pub(crate) enum Verb {
     Listen(Listen),
     /// Show the messages of a chat
     History(History),
+    /// Find messages by their words
+    #[command(after_help = SEARCH_EXAMPLES)]
+    Search(messages::Search),
+    /// Write messages to a new file
+    Export(messages::Export),
+    /// Change the text of your message, for everybody
+    Edit(messages::Edit),
+    /// Delete a message
+    Delete(messages::Delete),
+    /// React to a message with an emoji
+    React(messages::React),
+    /// Take a message back that has not left yet
+    Cancel(messages::OneMessage),
+    /// Send a failed or cancelled message again
+    Resend(messages::OneMessage),
+    /// Show how much is unread
+    #[command(after_help = UNREAD_EXAMPLES)]
+    Unread(keep::Unread),
+    /// Note something about others, or block them
+    #[command(subcommand)]
+    Contact(keep::Contact),
+    /// Let a chat make no noise
+    Mute(keep::Mute),
+    /// Put a chat away until somebody writes
+    Archive(keep::Archive),
+    /// Show or change the account's settings
+    Settings(keep::Settings),
+    /// Show the named readers of the event log
+    Consumers(keep::Consumers),
+    /// Keep small values for bots
+    #[command(subcommand)]
+    Kv(keep::Kv),
+    /// Find what is wrong, and the command that mends it
+    Doctor,
     /// Make any call and print its result
     #[command(after_help = RPC_EXAMPLES)]
     Rpc(Rpc),
@@ -102,16 +140,34 @@ Examples:
   chatctl send @bob \"are you there?\"
   chatctl send room:public \"hello everybody\"
   make 2>&1 | tail | chatctl send @alice -
-  chatctl send @ops --id backup-2026-11-22 --wait delivered --timeout 1m \"backup done\"";
+  chatctl send @ops --id backup-2026-11-22 --wait delivered --timeout 1m \"backup done\"
+  chatctl send @bob --ttl 1h --file secret.txt
+  chatctl send @bob --in 10m \"time to go\"";
+
+const SEARCH_EXAMPLES: &str = "\
+The first search after chatd was started reads the whole history.
+
+Examples:
+  chatctl search invoice
+  chatctl search deploy* failed --chat @ops --limit 5";
+
+const UNREAD_EXAMPLES: &str = "\
+Examples:
+  chatctl unread
+  chatctl unread --format '{messages} in {chats} chats'";
 
 const LISTEN_EXAMPLES: &str = "\
 Text goes to stdout a message a line; what else happens is told on stderr. With --json every
-event is a line; remember its `seq` and pass it to --since to miss nothing.
+event is a line. With --consumer chatd remembers what was handled, also while nobody listens.
+
+--exec runs a shell command for every event, one after the other: its JSON on stdin, and CHAT_SEQ,
+CHAT_TYPE, CHAT_CHAT, CHAT_FROM and CHAT_ID in the environment. One that fails is tried 5 times.
 
 Examples:
   chatctl listen
   chatctl listen --chat @bob --count 1
-  chatctl listen --json --since 1742 --type message.new";
+  chatctl listen --json --since 1742 --type message.new
+  chatctl listen --consumer deploy --type message.new --exec ./on-message";
 
 const RPC_EXAMPLES: &str = "\
 Parameters with passwords or invites are refused as an argument, which other users could see;
@@ -207,6 +263,27 @@ pub(crate) struct Send {
     /// Fail instead of queueing while there is no connection
     #[arg(long)]
     pub(crate) require_online: bool,
+    /// Fail unless you have compared the peer's identity
+    #[arg(long)]
+    pub(crate) require_verified: bool,
+    /// Read what to say from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "text")]
+    pub(crate) file: Option<PathBuf>,
+    /// Answer this message of the same chat
+    #[arg(long, value_name = "ID", value_parser = message_id)]
+    pub(crate) reply_to: Option<MessageId>,
+    /// Mention somebody; may be repeated
+    #[arg(long = "mention", value_name = "USER", value_parser = user)]
+    pub(crate) mentions: Vec<Username>,
+    /// Let it go from both histories after this time: 30s, 1h, 7d
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) ttl: Option<Duration>,
+    /// Send it after this time and not before
+    #[arg(long = "in", value_name = "TIME", value_parser = duration)]
+    pub(crate) delay: Option<Duration>,
+    /// Tell listeners if it was not delivered after this time
+    #[arg(long, value_name = "TIME", value_parser = duration)]
+    pub(crate) overdue_after: Option<Duration>,
 }
 
 /// How far a message shall be before `send` returns.
@@ -222,9 +299,16 @@ pub(crate) enum Wait {
 
 #[derive(Debug, Args)]
 pub(crate) struct Listen {
-    /// Where to begin: `now`, `start`, or behind the event with this number
-    #[arg(long, value_name = "WHERE", default_value = "now", value_parser = since)]
-    pub(crate) since: Since,
+    /// Where to begin: `now`, `start`, or behind the event with this number [default: now, or behind what
+    /// --consumer has handled]
+    #[arg(long, value_name = "WHERE", value_parser = since)]
+    pub(crate) since: Option<Since>,
+    /// Remember under this name what was handled, and go on there the next time
+    #[arg(long, value_name = "NAME")]
+    pub(crate) consumer: Option<Name>,
+    /// Run this shell command for every event
+    #[arg(long, value_name = "CMD")]
+    pub(crate) exec: Option<String>,
     /// Only this chat; may be repeated
     #[arg(long = "chat", value_name = "TARGET")]
     pub(crate) chats: Vec<Target>,
@@ -249,6 +333,9 @@ pub(crate) struct History {
     /// Those before the message with this id
     #[arg(long, value_name = "ID", value_parser = message_id)]
     pub(crate) before: Option<MessageId>,
+    /// Those after the message with this id
+    #[arg(long, value_name = "ID", value_parser = message_id, conflicts_with = "before")]
+    pub(crate) after: Option<MessageId>,
 }
 
 #[derive(Debug, Args)]
@@ -295,7 +382,7 @@ fn since(text: &str) -> Result<Since, String> {
 }
 
 fn duration(text: &str) -> Result<Duration, String> {
-    let refuse = || "write a time such as 500ms, 30s or 5m".to_owned();
+    let refuse = || "write a time such as 500ms, 30s, 5m, 2h or 7d".to_owned();
     let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
     let (number, unit) = text.split_at(end);
     let number: u64 = number.parse().map_err(|_| refuse())?;
@@ -303,6 +390,8 @@ fn duration(text: &str) -> Result<Duration, String> {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
+        "d" => Ok(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
         _ => Err(refuse()),
     }
 }
@@ -320,7 +409,7 @@ mod tests {
     fn times_have_units() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
-        for wrong in ["", "5", "s", "-1s", "1h", "99999999999999999999s"] {
+        for wrong in ["", "5", "s", "-1s", "1w", "99999999999999999999s"] {
             assert!(duration(wrong).is_err(), "{wrong:?} was accepted");
         }
     }

@@ -1,9 +1,12 @@
 //! One file for each verb, and the way to them.
 
 mod account;
+mod doctor;
 mod documents;
 mod history;
+mod keep;
 mod listen;
+mod messages;
 mod rpc;
 mod send;
 mod status;
@@ -26,6 +29,21 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Send(send) => send::run(send, session).await,
         Verb::Listen(listen) => listen::run(listen, session).await,
         Verb::History(history) => history::run(history, session).await,
+        Verb::Search(search) => messages::search(search, session).await,
+        Verb::Export(export) => messages::export(export, session).await,
+        Verb::Edit(edit) => messages::edit(edit, session).await,
+        Verb::Delete(delete) => messages::delete(&delete, session).await,
+        Verb::React(react) => messages::react(react, session).await,
+        Verb::Cancel(message) => messages::cancel(&message, session).await,
+        Verb::Resend(message) => messages::resend(&message, session).await,
+        Verb::Unread(unread) => keep::unread(&unread, session).await,
+        Verb::Contact(contact) => keep::contact(contact, session).await,
+        Verb::Mute(mute) => keep::mute(mute, session).await,
+        Verb::Archive(archive) => keep::archive(archive, session).await,
+        Verb::Settings(settings) => keep::settings(settings, session).await,
+        Verb::Consumers(consumers) => keep::consumers(consumers, session).await,
+        Verb::Kv(kv) => keep::kv(kv, session).await,
+        Verb::Doctor => doctor::run(session).await,
         Verb::Rpc(rpc) => rpc::run(&rpc, session).await,
         Verb::Completions { shell } => documents::completions(shell, session),
         Verb::Man => documents::man(session),

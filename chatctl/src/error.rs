@@ -10,6 +10,8 @@ use serde_json::json;
 
 use crate::output::escape;
 
+/// `doctor` found something.
+const UNWELL: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 64;
 /// A file that was named cannot be read.
@@ -50,6 +52,15 @@ pub enum Failure {
         /// What to do.
         hint: String,
     },
+    /// A command given to `--exec` failed every time.
+    Command {
+        /// The command.
+        command: String,
+        /// How it ended.
+        status: String,
+    },
+    /// Something is not as it should be, and was told.
+    Unwell,
     /// Reading or writing failed.
     Io(io::Error),
     /// Whoever read our output has heard enough; no failure at all.
@@ -91,6 +102,8 @@ impl Failure {
             Self::Usage(_) => USAGE,
             Self::Input { .. } => NO_INPUT,
             Self::Io(_) => IO,
+            Self::Command { .. } => SOFTWARE,
+            Self::Unwell => UNWELL,
             Self::ClosedPipe => 0,
         }
     }
@@ -120,6 +133,8 @@ impl Failure {
             Self::Usage(_) => "usage",
             Self::Input { .. } => "input",
             Self::Io(_) | Self::ClosedPipe => "io",
+            Self::Command { .. } => "command_failed",
+            Self::Unwell => "unwell",
             Self::Refused(refusal) => refusal.kind.as_str(),
         }
     }
@@ -146,6 +161,12 @@ impl Failure {
             Self::Usage(why) => prose(why, None, Some("`chatctl help` shows what can be said")),
             Self::Input { what, why, hint } => prose(&format!("cannot use {what}"), Some(why.clone()), Some(hint)),
             Self::Io(error) => prose("input or output failed", Some(words(error)), None),
+            Self::Command { command, status } => prose(
+                &format!("`{command}` failed 5 times"),
+                Some(status.clone()),
+                Some("the event was not acknowledged; mend the command and listen again"),
+            ),
+            Self::Unwell => prose("something is wrong with this chatd", None, Some("see the lines marked WRONG")),
             Self::ClosedPipe => prose("the output was closed", None, None),
         }
     }

@@ -9,8 +9,8 @@ use crate::output;
 
 /// `chatctl history TARGET`
 pub(super) async fn run(history: History, session: &mut Session) -> Result<(), Failure> {
-    let History { to, limit, before } = history;
-    let params = MsgList { to, before, after: None, limit: Some(limit) };
+    let History { to, limit, before, after } = history;
+    let params = MsgList { to, before, after, limit: Some(limit) };
     let page = session.client().await?.call(&params).await?;
     for message in &page.messages {
         if session.out.is_json() {
@@ -19,8 +19,14 @@ pub(super) async fn run(history: History, session: &mut Session) -> Result<(), F
             session.out.line(&output::message(message))?;
         }
     }
-    if let (true, Some(oldest)) = (page.more, page.messages.first()) {
-        session.out.talk(&format!("there are older ones: --before {}", oldest.id.to_uuid()));
+    match (page.more, after, page.messages.first(), page.messages.last()) {
+        (true, None, Some(oldest), _) => {
+            session.out.talk(&format!("there are older ones: --before {}", oldest.id.to_uuid()));
+        }
+        (true, Some(_), _, Some(newest)) => {
+            session.out.talk(&format!("there are newer ones: --after {}", newest.id.to_uuid()));
+        }
+        _ => {}
     }
     Ok(())
 }

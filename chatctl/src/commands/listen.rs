@@ -1,7 +1,13 @@
 //! `listen`: events as they come, for people or for scripts.
 
-use chat_protocol::rpc::types::EventsSubscribe;
-use chat_protocol::rpc::{ChatId, Event, EventBody};
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
+
+use chat_protocol::rpc::client::{CallError, Events};
+use chat_protocol::rpc::types::{EventsSubscribe, Since, SinceWord};
+use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError};
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
 
 use crate::Session;
 use crate::cli::Listen;
@@ -11,24 +17,121 @@ use crate::output::{self, Output, word};
 /// What stands above the messages.
 const HEADER: &str = "Listening. What is said in room:public can be read by the server; chats with @user cannot.";
 
+/// Tries of a command before the listener gives up, and the pause after the first; it doubles.
+const TRIES: u32 = 5;
+const FIRST_PAUSE: Duration = Duration::from_millis(250);
+/// Between two attempts to reach a daemon that went away.
+const RECONNECT: Duration = Duration::from_secs(1);
+
 /// `chatctl listen`
 pub(super) async fn run(listen: Listen, session: &mut Session) -> Result<(), Failure> {
     let wanted = EventsSubscribe {
+        from: listen.since.or_else(|| listen.consumer.is_none().then_some(Since::Word(SinceWord::Now))),
+        consumer: listen.consumer,
         types: (!listen.types.is_empty()).then_some(listen.types),
         chats: (!listen.chats.is_empty()).then(|| listen.chats.iter().map(ChatId::from).collect()),
         include_self: Some(listen.own),
-        ..EventsSubscribe::everything(listen.since)
+        ..EventsSubscribe::everything(Since::Word(SinceWord::Now))
     };
-    let mut events = session.client().await?.events(wanted).await?;
+    let mut events = session.client().await?.events(wanted.clone()).await?;
     session.out.talk(HEADER);
     let mut left = listen.count;
     while left != Some(0) {
-        let event = events.next().await?.ok_or(Failure::Lost)?;
-        if show(&event, &mut session.out)? {
+        let Some(event) = events.next().await? else {
+            // Whoever has a name loses nothing by waiting for the daemon to come back.
+            if wanted.consumer.is_none() {
+                return Err(Failure::Lost);
+            }
+            events = come_back(&wanted, session).await?;
+            continue;
+        };
+        if let Some(EventBody::SubscriptionEnded(end)) = event.body() {
+            return Err(ended(&end.reason));
+        }
+        let handled = handle(&event, listen.exec.as_deref(), &mut session.out).await?;
+        if let (Some(_), Some(seq)) = (&wanted.consumer, event.seq) {
+            acknowledge(&events, seq).await?;
+        }
+        if handled {
             left = left.map(|left| left - 1);
         }
     }
     Ok(())
+}
+
+fn ended(reason: &str) -> Failure {
+    let refusal = RpcError::new(Kind::Conflict, format!("the subscription ended: {reason}"));
+    Failure::Refused(refusal.with_hint("give each listener a --consumer of its own"))
+}
+
+/// Says that an event was handled. A daemon that is gone hears it with the next one.
+async fn acknowledge(events: &Events, seq: u64) -> Result<(), Failure> {
+    match events.ack(seq).await {
+        Err(CallError::Disconnected) => Ok(()),
+        outcome => Ok(outcome?),
+    }
+}
+
+/// Waits for the daemon, and goes on behind what was acknowledged.
+async fn come_back(wanted: &EventsSubscribe, session: &mut Session) -> Result<Events, Failure> {
+    session.out.talk("chatd is gone; waiting for it to come back");
+    // The place is where the daemon has it, whatever was said at first.
+    let wanted = EventsSubscribe { from: None, ..wanted.clone() };
+    loop {
+        tokio::time::sleep(RECONNECT).await;
+        match session.client().await {
+            Ok(client) => return Ok(client.events(wanted).await?),
+            Err(Failure::NotRunning { .. }) => {}
+            Err(failure) => return Err(failure),
+        }
+    }
+}
+
+/// Shows an event, or runs the command for it; says whether it counts.
+async fn handle(event: &Event, exec: Option<&str>, out: &mut Output) -> Result<bool, Failure> {
+    match exec {
+        Some(_) if event.kind == "heartbeat" => Ok(false),
+        Some(command) => execute(command, event).await.map(|()| true),
+        None => show(event, out),
+    }
+}
+
+/// Runs the command until it succeeds, a few times.
+async fn execute(command: &str, event: &Event) -> Result<(), Failure> {
+    let mut pause = FIRST_PAUSE;
+    for left in (0..TRIES).rev() {
+        let status = once(command, event).await?;
+        if status.success() {
+            return Ok(());
+        }
+        if left == 0 {
+            return Err(Failure::Command { command: command.to_owned(), status: status.to_string() });
+        }
+        tokio::time::sleep(pause).await;
+        pause *= 2;
+    }
+    Ok(())
+}
+
+/// What others wrote reaches the command as data alone: on its standard input and in its environment.
+async fn once(command: &str, event: &Event) -> Result<ExitStatus, Failure> {
+    let text = |key: &str| event.data.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let chat = event.chat.as_ref().map(ToString::to_string).unwrap_or_default();
+    let mut child = Command::new("sh")
+        .args(["-c", command])
+        .env("CHAT_SEQ", event.seq.map(|seq| seq.to_string()).unwrap_or_default())
+        .env("CHAT_TYPE", &event.kind)
+        .env("CHAT_CHAT", chat)
+        .env("CHAT_FROM", text("from"))
+        .env("CHAT_ID", text("id"))
+        .stdin(Stdio::piped())
+        .spawn()?;
+    let json = serde_json::to_vec(event).map_err(|error| Failure::Malformed(error.to_string()))?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A command that does not read it has its reasons.
+        let _ = stdin.write_all(&[json.as_slice(), b"\n"].concat()).await;
+    }
+    Ok(child.wait().await?)
 }
 
 /// Shows an event; says whether it was a line of data.

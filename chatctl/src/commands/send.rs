@@ -1,6 +1,9 @@
 //! `send`: one message, and if wanted how far it came.
 
+use std::fs::File;
 use std::io::Read;
+use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::MAX_TEXT_BYTES;
@@ -15,10 +18,20 @@ use crate::output::{escape, word};
 
 /// `chatctl send TARGET TEXT`
 pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure> {
+    let text = match &send.file {
+        Some(path) => file_text(path)?,
+        None => text(send.text)?,
+    };
     let params = MsgSend {
         client_id: send.id,
         require_online: send.require_online.then_some(true),
-        ..MsgSend::text(send.to, text(send.text)?)
+        require_verified: send.require_verified.then_some(true),
+        reply_to: send.reply_to,
+        mentions: (!send.mentions.is_empty()).then_some(send.mentions),
+        ttl_s: send.ttl.map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)),
+        at_ms: send.delay.map(|delay| millis(since_epoch().saturating_add(delay))),
+        notify_undelivered_after_ms: send.overdue_after.map(millis),
+        ..MsgSend::text(send.to, text)
     };
     let client = session.client().await?;
     // Before the message is sent, so that nothing that happens to it is missed.
@@ -37,14 +50,35 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
     })
 }
 
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
+}
+
+fn file_text(path: &Path) -> Result<String, Failure> {
+    let file = File::open(path).map_err(|error| Failure::Input {
+        what: path.display().to_string(),
+        why: error.to_string(),
+        hint: "name a file that you may read".to_owned(),
+    })?;
+    read_text(file)
+}
+
 /// The text: given, or read to its end; one line break there belongs to the pipe and not to the message.
 fn text(given: Option<String>) -> Result<String, Failure> {
     if let Some(text) = given.filter(|text| text != "-") {
         return Ok(text);
     }
+    read_text(std::io::stdin().lock())
+}
+
+fn read_text(input: impl Read) -> Result<String, Failure> {
     let mut text = String::new();
     let limit = MAX_TEXT_BYTES as u64 + 2;
-    std::io::stdin().lock().take(limit).read_to_string(&mut text).map_err(|error| match error.kind() {
+    input.take(limit).read_to_string(&mut text).map_err(|error| match error.kind() {
         std::io::ErrorKind::InvalidData => Failure::Usage("the text is not UTF-8".to_owned()),
         _ => error.into(),
     })?;

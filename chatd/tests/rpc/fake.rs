@@ -463,12 +463,18 @@ impl Api for Fake {
     }
 
     async fn chat_set(&self, params: ChatSet) -> Answer<Chat> {
-        let chat = self.chat_get(ChatGet { to: params.to }).await?;
         Ok(Chat {
+            id: ChatId::from(&params.to),
+            kind: ChatKind::Direct,
+            title: params.to.to_string(),
+            end_to_end: true,
+            unread: 0,
+            last: None,
+            peer: None,
+            identity: None,
             muted_until_ms: params.muted_until_ms.filter(|until| *until > 0),
             ttl_s: params.ttl_s.filter(|ttl_s| *ttl_s > 0),
             archived: params.archived.unwrap_or(false),
-            ..chat
         })
     }
 

@@ -103,3 +103,29 @@ fn a_reader_killed_among_ten_thousand_messages_misses_none_and_gets_none_twice_a
     texts.dedup();
     assert_eq!(texts, (0..MESSAGES).collect::<Vec<_>>());
 }
+
+#[test]
+fn a_listener_with_a_name_outlives_its_daemon_and_its_own_end() {
+    let stage = Stage::open();
+    let mut alice = stage.member("alice");
+    let words = ["listen", "--consumer", "log", "--type", "message.new", "--own", "--exec", "cat"];
+    let first = Process::start("listen", alice.chatctl(&words));
+    first.line("that it listens", |line| line.starts_with("Listening").then_some(()));
+    alice.send("self", "one");
+    first.line("the first message", |line| line.contains("\"one\"").then_some(()));
+    alice.kill();
+    first.line("that the daemon is gone", |line| line.contains("waiting for it").then_some(()));
+    alice.start();
+    alice.send("self", "two");
+    first.line("the second message", |line| line.contains("\"two\"").then_some(()));
+    // what follows is acknowledged only once the second was
+    alice.send("self", "three");
+    first.line("the third message", |line| line.contains("\"three\"").then_some(()));
+    first.kill();
+    alice.send("self", "four");
+    let second = alice.chatctl(&["listen", "--consumer", "log", "--type", "message.new", "--own", "--json"]);
+    let second = Process::start("listen again", second);
+    second.line("the fourth message", |line| line.contains("\"four\"").then_some(()));
+    assert!(!second.said().contains("\"two\""), "what was acknowledged does not come again");
+    second.kill();
+}

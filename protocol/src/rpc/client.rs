@@ -120,7 +120,7 @@ impl Client {
     /// As [`Client::call`].
     pub async fn events(&self, wanted: EventsSubscribe) -> Result<Events, CallError> {
         let (subscription, stream) = self.subscribe(&wanted).await?;
-        Ok(Events { client: self.clone(), wanted, subscription, stream })
+        Ok(Events { client: self.clone(), wanted, subscription, stream, ended: false })
     }
 
     async fn subscribe(&self, wanted: &EventsSubscribe) -> Result<(String, Subscription<Notified>), CallError> {
@@ -138,23 +138,26 @@ pub struct Events {
     wanted: EventsSubscribe,
     subscription: String,
     stream: Subscription<Notified>,
+    ended: bool,
 }
 
 impl Events {
-    /// The next event; `None` when the daemon is gone or has ended the subscription.
+    /// The next event; `None` when the daemon is gone.
     ///
+    /// A subscription that the daemon ends says why by `subscription.ended`, and then nothing more.
     /// A reader slower than the daemon falls back to the log by itself.
     ///
     /// # Errors
     /// [`CallError`] when the subscription could not be resumed.
     pub async fn next(&mut self) -> Result<Option<Event>, CallError> {
+        if self.ended {
+            return Ok(None);
+        }
         loop {
             match self.stream.next().await {
                 Some(Ok(notified)) if notified.subscription != self.subscription => {}
                 Some(Ok(Notified { event, .. })) => {
-                    if event.kind == SUBSCRIPTION_ENDED {
-                        return Ok(None);
-                    }
+                    self.ended = event.kind == SUBSCRIPTION_ENDED;
                     if let Some(seq) = event.seq {
                         self.wanted.from = Some(Since::After(seq));
                     }

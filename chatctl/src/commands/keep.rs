@@ -1,0 +1,152 @@
+//! What the daemon keeps besides messages.
+
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chat_protocol::rpc::types::{
+    self, ChatSet, ChatUnread, ContactBlock, ContactGet, ContactList, ContactSet, ContactUnblock, EventsConsumers,
+    EventsForget, KvDelete, KvEntry, KvGet, KvList, KvSet, SettingsGet, SettingsSet,
+};
+
+use crate::Session;
+use crate::cli::keep::{Archive, Consumers, ConsumersVerb, Contact, Kv, Mute, Quiet, Settings, Unread};
+use crate::error::Failure;
+use crate::output::{self, escape};
+
+/// `chatctl unread`
+pub(super) async fn unread(unread: &Unread, session: &mut Session) -> Result<(), Failure> {
+    let human = |count: &types::Unread| {
+        let numbers = [("{messages}", count.messages), ("{chats}", count.chats), ("{mentions}", count.mentions)];
+        let fill = |text: String, (name, number): (&str, u64)| text.replace(name, &number.to_string());
+        vec![numbers.into_iter().fold(unread.format.clone(), fill)]
+    };
+    session.simple(&ChatUnread {}, human).await
+}
+
+/// `chatctl contact …`
+pub(super) async fn contact(contact: Contact, session: &mut Session) -> Result<(), Failure> {
+    let one = |contact: &types::Contact| vec![line(contact)];
+    match contact {
+        Contact::List => session.simple(&ContactList {}, |all| all.contacts.iter().map(line).collect()).await,
+        Contact::Show(who) => session.simple(&ContactGet { user: who.user }, one).await,
+        Contact::Set { alias: None, note: None, .. } => {
+            Err(Failure::Usage("say what to note: --alias NAME, --note TEXT".to_owned()))
+        }
+        Contact::Set { who, alias, note } => session.simple(&ContactSet { user: who.user, alias, note }, one).await,
+        Contact::Block(who) => session.simple(&ContactBlock { user: who.user }, one).await,
+        Contact::Unblock(who) => session.simple(&ContactUnblock { user: who.user }, one).await,
+    }
+}
+
+fn line(contact: &types::Contact) -> String {
+    let mut line = format!("@{}", escape(contact.user.as_str()));
+    for (name, text) in [("alias", &contact.alias), ("note", &contact.note)] {
+        if let Some(text) = text {
+            line.push_str(&format!("  {name}: {}", escape(text)));
+        }
+    }
+    if contact.blocked {
+        line.push_str("  blocked");
+    }
+    line
+}
+
+/// `chatctl mute TARGET TIME`
+pub(super) async fn mute(mute: Mute, session: &mut Session) -> Result<(), Failure> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let until = match mute.how_long {
+        Quiet::Off => 0,
+        Quiet::Forever => u64::MAX,
+        Quiet::For(time) => u64::try_from(now.saturating_add(time).as_millis()).unwrap_or(u64::MAX),
+    };
+    let params = ChatSet { to: mute.to, muted_until_ms: Some(until), ttl_s: None, archived: None };
+    let human = |chat: &types::Chat| {
+        vec![match chat.muted_until_ms {
+            None => format!("{} makes itself heard", escape(chat.id.as_str())),
+            Some(u64::MAX) => format!("{} is quiet", escape(chat.id.as_str())),
+            Some(until) => format!("{} is quiet until {}", escape(chat.id.as_str()), output::time(until)),
+        }]
+    };
+    session.simple(&params, human).await
+}
+
+/// `chatctl archive TARGET`
+pub(super) async fn archive(archive: Archive, session: &mut Session) -> Result<(), Failure> {
+    let params = ChatSet { to: archive.to, muted_until_ms: None, ttl_s: None, archived: Some(!archive.undo) };
+    let human = |chat: &types::Chat| {
+        let what = if chat.archived { "put away until somebody writes" } else { "back" };
+        vec![format!("{} is {what}", escape(chat.id.as_str()))]
+    };
+    session.simple(&params, human).await
+}
+
+/// `chatctl settings`
+pub(super) async fn settings(settings: Settings, session: &mut Session) -> Result<(), Failure> {
+    let Settings { read_receipts, presence, history_days, event_days, max_events } = settings;
+    let wanted = SettingsSet { read_receipts, presence, history_days, event_days, max_events };
+    let nothing =
+        SettingsSet { read_receipts: None, presence: None, history_days: None, event_days: None, max_events: None };
+    if wanted == nothing { session.simple(&SettingsGet {}, shown).await } else { session.simple(&wanted, shown).await }
+}
+
+fn shown(settings: &types::Settings) -> Vec<String> {
+    vec![
+        format!("--read-receipts {}", settings.read_receipts),
+        format!("--presence {}", settings.presence),
+        format!("--history-days {}", settings.history_days),
+        format!("--event-days {}", settings.event_days),
+        format!("--max-events {}", settings.max_events),
+    ]
+}
+
+/// `chatctl consumers`
+pub(super) async fn consumers(consumers: Consumers, session: &mut Session) -> Result<(), Failure> {
+    if let Some(ConsumersVerb::Forget { name }) = consumers.what {
+        return session.simple(&EventsForget { consumer: name }, |_| vec!["forgotten".to_owned()]).await;
+    }
+    let human = |all: &types::Consumers| {
+        let line = |known: &types::Consumer| {
+            let now = if known.connected { "reading now".to_owned() } else { output::time(known.seen_ms) };
+            format!("{}  at {}, {} behind  {now}", known.name, known.acked_seq, known.lag)
+        };
+        all.consumers.iter().map(line).collect()
+    };
+    session.simple(&EventsConsumers {}, human).await
+}
+
+/// `chatctl kv …`
+pub(super) async fn kv(kv: Kv, session: &mut Session) -> Result<(), Failure> {
+    match kv {
+        Kv::Get(place) => {
+            let params = KvGet { scope: place.scope, key: place.key };
+            session.simple(&params, |entry| vec![escape(&entry.value.to_string())]).await
+        }
+        Kv::Set { place, value, if_version } => {
+            let value = serde_json::from_str(&value).unwrap_or(serde_json::Value::String(value));
+            let params = KvSet { scope: place.scope, key: place.key, value, if_version };
+            session.simple(&params, |entry| vec![format!("version {}", entry.version)]).await
+        }
+        Kv::Delete(place) => {
+            let params = KvDelete { scope: place.scope, key: place.key, if_version: None };
+            session.simple(&params, |_| vec!["forgotten".to_owned()]).await
+        }
+        Kv::List { scope } => kv_list(scope, session).await,
+    }
+}
+
+/// Every page of a drawer.
+async fn kv_list(scope: chat_protocol::rpc::Name, session: &mut Session) -> Result<(), Failure> {
+    let client = session.client().await?;
+    let mut after = None;
+    loop {
+        let page = client.call(&KvList { scope: scope.clone(), prefix: None, limit: None, after }).await?;
+        for entry in &page.entries {
+            session.out.answer(entry, |KvEntry { key, value, .. }| {
+                vec![format!("{} {}", escape(key), escape(&value.to_string()))]
+            })?;
+        }
+        after = page.entries.last().map(|entry| entry.key.clone());
+        if !page.more || after.is_none() {
+            return Ok(());
+        }
+    }
+}

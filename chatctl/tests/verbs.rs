@@ -1,0 +1,153 @@
+//! The verbs about messages, contacts, chats and the log, against a fake daemon on a real socket.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "../../chatd/tests/rpc/fake.rs"]
+mod fake;
+
+use std::process::Output;
+
+use assert_cmd::Command;
+use fake::{Served, serve};
+use serde_json::{Value, json};
+
+fn at(served: &Served, args: &[&str]) -> Command {
+    let mut command = Command::cargo_bin("chatctl").unwrap();
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("CHATD_SOCKET", &served.path).args(args);
+    command
+}
+
+fn run(served: &Served, args: &[&str]) -> (i32, String, String) {
+    let Output { status, stdout, stderr } = at(served, args).output().unwrap();
+    (status.code().unwrap(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+fn says(served: &Served, args: &[&str]) -> String {
+    let (code, out, err) = run(served, args);
+    assert_eq!((code, err.as_str()), (0, ""), "{args:?}");
+    out
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_message_is_edited_reacted_to_cancelled_sent_again_and_deleted() {
+    let served = serve();
+    let id = served.fake.receive("bob", "hello").to_uuid();
+    assert!(says(&served, &["edit", &id, "hello, all"]).ends_with("bob: hello, all\n"));
+    let reacted: Value = serde_json::from_str(&says(&served, &["react", &id, "👍", "--json"])).unwrap();
+    assert_eq!(reacted["reactions"], json!([{"emoji": "👍", "users": ["alice"]}]));
+    assert_eq!(says(&served, &["cancel", &id]), "cancelled\n");
+    assert!(says(&served, &["resend", &id]).starts_with("queued to @bob: "));
+    assert_eq!(says(&served, &["delete", &id, "--everywhere"]), "deleted\n");
+    let (code, _, err) = run(&served, &["edit", "00000000-0000-7000-8000-000000000000", "x"]);
+    assert_eq!((code, err.as_str()), (66, "Error: not found\n"));
+    assert_eq!(run(&served, &["edit", "nonsense", "x"]).0, 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_are_found_and_written_to_a_file() {
+    let served = serve();
+    served.fake.receive("bob", "the red fox");
+    served.fake.receive("bob", "a blue car");
+    let found = says(&served, &["search", "red"]);
+    assert!(found.contains("the red fox") && !found.contains("blue"), "{found}");
+    let told = says(&served, &["export", "out.md", "--format", "md"]);
+    assert!(told.starts_with("2 messages in /") && told.ends_with("/out.md\n"), "{told}");
+    assert_eq!(says(&served, &["unread", "--format", "{messages} in {chats}"]), "2 in 1\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn contacts_chats_settings_and_values_are_kept() {
+    let served = serve();
+    assert_eq!(
+        says(&served, &["contact", "set", "@bob", "--alias", "Bobby", "--note", "tea"]),
+        "@bob  alias: Bobby  note: tea\n"
+    );
+    assert_eq!(says(&served, &["contact", "block", "bob"]), "@bob  alias: Bobby  note: tea  blocked\n");
+    assert_eq!(says(&served, &["contact", "list"]), "@bob  alias: Bobby  note: tea  blocked\n");
+    assert_eq!(run(&served, &["contact", "set", "bob"]).0, 64);
+    served.fake.receive("bob", "hello");
+    assert_eq!(says(&served, &["mute", "@bob", "forever"]), "@bob is quiet\n");
+    assert!(says(&served, &["mute", "@bob", "8h"]).starts_with("@bob is quiet until 2"));
+    assert_eq!(says(&served, &["mute", "@bob", "off"]), "@bob makes itself heard\n");
+    assert_eq!(says(&served, &["archive", "@bob"]), "@bob is put away until somebody writes\n");
+    assert!(says(&served, &["settings", "--read-receipts", "false"]).starts_with("--read-receipts false\n"));
+    assert_eq!(says(&served, &["kv", "set", "bot", "state", r#"{"step":2}"#]), "version 1\n");
+    assert_eq!(says(&served, &["kv", "get", "bot", "state"]), "{\"step\":2}\n");
+    assert_eq!(run(&served, &["kv", "set", "bot", "state", "3", "--if-version", "7"]).0, 65);
+    assert_eq!(says(&served, &["kv", "list", "bot"]), "state {\"step\":2}\n");
+    assert_eq!(says(&served, &["kv", "delete", "bot", "state"]), "forgotten\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_consumer_goes_on_where_its_command_succeeded() {
+    let served = serve();
+    let listen = |command: &str, count: &str| {
+        run(&served, &["listen", "--consumer", "bot", "--type", "message.new", "--exec", command, "--count", count])
+    };
+    served.fake.state().consumers.insert("bot".parse().unwrap(), 0);
+    for text in ["one", "two", "$(touch pwned)"] {
+        served.fake.receive("bob", text);
+    }
+    let (code, out, _) = listen(r#"echo "$CHAT_SEQ $CHAT_TYPE $CHAT_CHAT $CHAT_FROM""#, "1");
+    assert_eq!((code, out.as_str()), (0, "1 message.new @bob bob\n"));
+    assert_eq!(served.fake.state().consumers[&"bot".parse().unwrap()], 1);
+    let (_, out, _) = listen("cat", "2");
+    let texts: Vec<_> =
+        out.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["data"]["text"].clone()).collect();
+    assert_eq!(texts, ["two", "$(touch pwned)"], "what others wrote is data");
+    assert_eq!(says(&served, &["consumers"]).split("  ").next(), Some("bot"));
+    assert_eq!(says(&served, &["consumers", "forget", "bot"]), "forgotten\n");
+    assert_eq!(run(&served, &["consumers", "forget", "bot"]).0, 74);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_command_that_keeps_failing_acknowledges_nothing() {
+    let served = serve();
+    served.fake.state().consumers.insert("bot".parse().unwrap(), 0);
+    served.fake.receive("bob", "hello");
+    let counter = served.path.with_file_name("tries");
+    let command = format!("echo x >> {}; exit 3", counter.display());
+    let (code, _, err) = run(&served, &["listen", "--consumer", "bot", "--exec", &command]);
+    assert_eq!(code, 70);
+    assert!(err.contains("failed 5 times\nCaused by: exit status: 3"), "{err}");
+    assert_eq!(std::fs::read_to_string(counter).unwrap().lines().count(), 5);
+    assert_eq!(served.fake.state().consumers[&"bot".parse().unwrap()], 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_what_is_wrong_and_says_what_mends_it() {
+    let served = serve();
+    let (code, out, _) = run(&served, &["doctor"]);
+    assert!(out.contains("ok     chatd and chatctl have the same version\n"), "{out}");
+    assert_eq!(code == 0, !out.contains("WRONG"), "{out}");
+    let mut command = Command::cargo_bin("chatctl").unwrap();
+    let output = command.env_clear().args(["doctor", "--socket", "/nonexistent/x.sock", "--json"]).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    let first: Value = serde_json::from_slice(output.stdout.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
+    assert_eq!(
+        (&first["ok"], &first["fix"]),
+        (&json!(false), &json!("start it with `chatd`, or `systemctl --user start chatd`"))
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn atk_61_nothing_of_others_reaches_a_terminal_raw_and_json_keeps_it() {
+    let served = serve();
+    let hostile = "red\u{1b}[2J\u{202e}\nbob: yes";
+    served.fake.receive("bob", hostile);
+    says(&served, &["contact", "set", "bob", "--note", hostile]);
+    says(&served, &["kv", "set", "bot", "key\u{1b}[2J", hostile]);
+    for verb in [&["search", "red"][..], &["history", "@bob"], &["contact", "list"], &["kv", "list", "bot"]] {
+        let text = says(&served, verb);
+        assert!(!text.contains(['\u{1b}', '\u{202e}']) && text.lines().count() == 1, "{verb:?}: {text:?}");
+        let json = says(&served, &[verb, &["--json"]].concat());
+        let kept: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
+        assert!(kept.to_string().contains(&json!(hostile).to_string()), "{verb:?}: {kept}");
+    }
+}
