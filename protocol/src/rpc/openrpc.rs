@@ -54,7 +54,7 @@ impl Writer {
     fn method<M: Method>(&mut self) {
         let asked = M::json_schema(&mut self.schemas).to_value();
         let answer = self.schemas.subschema_for::<M::Answer>();
-        let said = asked["description"].as_str().unwrap_or_default();
+        let said = asked.get("description").and_then(Value::as_str).unwrap_or_default();
         let (summary, more) = said.split_once("\n\n").unwrap_or((said, ""));
         let errors = kinds(M::NAME).into_iter().map(|kind| json!({ "$ref": format!("#/components/errors/{kind}") }));
         let mut method = json!({
@@ -66,8 +66,8 @@ impl Writer {
             "errors": errors.collect::<Vec<_>>(),
             "x-order": order(M::ORDER),
         });
-        if !more.is_empty() {
-            method["description"] = one_line(more).into();
+        if let Some(method) = method.as_object_mut().filter(|_| !more.is_empty()) {
+            method.insert("description".to_owned(), one_line(more).into());
         }
         self.methods.push(method);
     }
@@ -101,18 +101,19 @@ impl Writer {
 
 /// Each parameter by its name.
 fn params(asked: &Value) -> Vec<Value> {
-    let required = |name: &String| asked["required"].as_array().is_some_and(|names| names.contains(&json!(name)));
-    let each = asked["properties"].as_object().into_iter().flatten();
+    let names = asked.get("required").and_then(Value::as_array);
+    let required = |name: &String| names.is_some_and(|names| names.contains(&json!(name)));
+    let each = asked.get("properties").and_then(Value::as_object).into_iter().flatten();
     each.map(|(name, schema)| json!({ "name": name, "required": required(name), "schema": schema })).collect()
 }
 
 /// Type of event to what its `data` is.
 fn events(bodies: &Value) -> Map<String, Value> {
-    let each = bodies["oneOf"].as_array().into_iter().flatten();
+    let each = bodies.get("oneOf").and_then(Value::as_array).into_iter().flatten();
     each.filter_map(|body| {
-        let name = body["properties"]["type"]["const"].as_str()?;
-        let schema = body["properties"]["data"].clone();
-        Some((name.to_owned(), json!({ "description": body["description"], "schema": schema })))
+        let name = body.pointer("/properties/type/const")?.as_str()?;
+        let schema = body.pointer("/properties/data")?;
+        Some((name.to_owned(), json!({ "description": body.get("description"), "schema": schema })))
     })
     .collect()
 }
