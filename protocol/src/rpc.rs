@@ -4,6 +4,7 @@
 //! whether calls of one connection keep their order. Parameters refuse unknown keys; answers and
 //! events only grow within API version 1, and readers ignore what they do not know.
 
+pub mod access;
 #[cfg(feature = "rpc-client")]
 pub mod client;
 pub mod errors;
@@ -16,6 +17,7 @@ pub mod target;
 pub mod types;
 mod values;
 
+pub use access::{Scope, Subject};
 pub use errors::{Kind, RpcError};
 pub use events::{Event, EventBody, Notified};
 pub use name::Name;
@@ -49,6 +51,13 @@ pub trait Method: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'sta
     const NAME: &'static str;
     /// See [`Order`].
     const ORDER: Order;
+    /// Any of these opens it to a token; every token may make it if there is none.
+    const SCOPES: &'static [Scope];
     /// What a success carries.
     type Answer: Serialize + DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static;
+
+    /// What the call touches.
+    fn subject(&self) -> Subject<'_> {
+        Subject::Nothing
+    }
 }

@@ -1,7 +1,7 @@
 //! The API's own description: an OpenRPC document made from the types that serve the calls.
 //!
 //! The list below names every method; a test of the daemon holds it to the handlers there are, in both directions.
-//! Beyond OpenRPC it says `x-order` (see [`Order`]), and under `components` the types of events (`x-events`).
+//! Beyond OpenRPC it says `x-order` (see [`Order`]), `x-scopes` (see [`Method::SCOPES`]), and under `components` the types of events (`x-events`).
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
@@ -65,6 +65,7 @@ impl Writer {
             "result": { "name": "result", "schema": answer },
             "errors": errors.collect::<Vec<_>>(),
             "x-order": order(M::ORDER),
+            "x-scopes": M::SCOPES,
         });
         if let Some(method) = method.as_object_mut().filter(|_| !more.is_empty()) {
             method.insert("description".to_owned(), one_line(more).into());

@@ -21,9 +21,13 @@ pub use people::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Defines the parameters of a method and says what it answers.
+/// Defines the parameters of a method: its name, its order, the scopes that open it, what it is about if a token can be
+/// confined to that (a parameter and how it names it), and what it answers.
 macro_rules! method {
-    ($(#[$doc:meta])* $name:ident($wire:literal, $order:ident) -> $answer:ty { $($fields:tt)* }) => {
+    (
+        $(#[$doc:meta])* $name:ident($wire:literal, $order:ident, [$($scope:ident),*] $(, $about:ident $(($field:ident))?)?)
+        -> $answer:ty { $($fields:tt)* }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
         #[serde(deny_unknown_fields)]
@@ -32,7 +36,12 @@ macro_rules! method {
         impl $crate::rpc::Method for $name {
             const NAME: &'static str = $wire;
             const ORDER: $crate::rpc::Order = $crate::rpc::Order::$order;
+            const SCOPES: &'static [$crate::rpc::Scope] = &[$($crate::rpc::Scope::$scope),*];
             type Answer = $answer;
+
+            $(fn subject(&self) -> $crate::rpc::Subject<'_> {
+                $crate::rpc::Subject::$about($(&self.$field)?)
+            })?
         }
     };
 }

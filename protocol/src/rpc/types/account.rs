@@ -10,7 +10,7 @@ macro_rules! entrance {
     ($(#[$doc:meta])* $name:ident($wire:literal) -> $answer:ty { $($more:tt)* }) => {
         method! {
             $(#[$doc])*
-            $name($wire, InTurn) -> $answer {
+            $name($wire, InTurn, [Account]) -> $answer {
                 /// The invite, which names the server; instead of the three that follow.
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub invite: Option<Secret>,
@@ -167,11 +167,11 @@ object! {
 }
 method! {
     /// Stops a reset of this account that somebody started.
-    AccountResetCancel("account.reset.cancel", InTurn) -> Done {}
+    AccountResetCancel("account.reset.cancel", InTurn, [Account]) -> Done {}
 }
 method! {
     /// Disconnects, and forgets the login.
-    AccountLogout("account.logout", InTurn) -> Done {
+    AccountLogout("account.logout", InTurn, [Account]) -> Done {
         /// Also deletes the keys: what they protect is lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub forget_keys: Option<bool>,
@@ -179,7 +179,7 @@ method! {
 }
 method! {
     /// Changes the password.
-    AccountPassword("account.password", InTurn) -> Done {
+    AccountPassword("account.password", InTurn, [Account]) -> Done {
         /// The present one.
         pub old: Secret,
         /// The next one.
@@ -188,7 +188,7 @@ method! {
 }
 method! {
     /// Which account this daemon serves, and how it stands.
-    AccountStatus("account.status", Free) -> AccountStatusAnswer {}
+    AccountStatus("account.status", Free, []) -> AccountStatusAnswer {}
 }
 word! {
     /// How the account stands.

@@ -54,7 +54,7 @@ object! {
 
 method! {
     /// Starts the private sessions with a peer's devices now.
-    ChatOpen("chat.open", InTurn) -> OpenedChat {
+    ChatOpen("chat.open", InTurn, [Send], to(to)) -> OpenedChat {
         /// Peer.
         pub to: Target,
     }
@@ -93,7 +93,7 @@ word! {
 
 method! {
     /// Chats, the one with the newest message first.
-    ChatList("chat.list", Free) -> ChatPage {
+    ChatList("chat.list", Free, [ReadHistory], every) -> ChatPage {
         /// Only those with unread messages.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub unread: Option<bool>,
@@ -120,14 +120,14 @@ object! {
 }
 method! {
     /// One chat.
-    ChatGet("chat.get", Free) -> Chat {
+    ChatGet("chat.get", Free, [ReadHistory], to(to)) -> Chat {
         /// Which.
         pub to: Target,
     }
 }
 method! {
     /// Marks the messages of a chat as read.
-    ChatMarkRead("chat.mark_read", InTurn) -> MarkedRead {
+    ChatMarkRead("chat.mark_read", InTurn, [React], to(to)) -> MarkedRead {
         /// Chat.
         pub to: Target,
         /// The last one that was read; the newest when absent.
@@ -147,7 +147,7 @@ object! {
 
 method! {
     /// Changes how a chat is kept. What is absent stays.
-    ChatSet("chat.set", InTurn) -> Chat {
+    ChatSet("chat.set", InTurn, [Send], to(to)) -> Chat {
         /// Chat.
         pub to: Target,
         /// No notice is wanted until then; 0 ends it.
@@ -163,7 +163,7 @@ method! {
 }
 method! {
     /// Whether a message could be sent there, and why not.
-    ChatCanSend("chat.can_send", Free) -> CanSend {
+    ChatCanSend("chat.can_send", Free, [ReadHistory, Send], to(to)) -> CanSend {
         /// Chat.
         pub to: Target,
     }
@@ -179,7 +179,7 @@ object! {
 }
 method! {
     /// What is unread, in all chats that are not muted.
-    ChatUnread("chat.unread", Free) -> Unread {}
+    ChatUnread("chat.unread", Free, [ReadHistory], every) -> Unread {}
 }
 object! {
     /// Answers [`ChatUnread`].

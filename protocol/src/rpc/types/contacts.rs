@@ -6,7 +6,7 @@ use crate::rpc::Name;
 
 method! {
     /// Everybody something is noted about.
-    ContactList("contact.list", Free) -> Contacts {}
+    ContactList("contact.list", Free, [Contacts]) -> Contacts {}
 }
 object! {
     /// Answers [`ContactList`].
@@ -32,14 +32,14 @@ object! {
 }
 method! {
     /// What is noted about one user.
-    ContactGet("contact.get", Free) -> Contact {
+    ContactGet("contact.get", Free, [Contacts]) -> Contact {
         /// Who.
         pub user: Username,
     }
 }
 method! {
     /// Notes something about a user. What is absent stays; an empty text is taken away.
-    ContactSet("contact.set", InTurn) -> Contact {
+    ContactSet("contact.set", InTurn, [Contacts]) -> Contact {
         /// Who.
         pub user: Username,
         /// What this account calls them: at most 150 bytes, no control characters.
@@ -54,14 +54,14 @@ method! {
     /// Drops a user's messages and posts from now on, and sends them nothing.
     ///
     /// They are not told: their messages look delivered to them, and never read.
-    ContactBlock("contact.block", InTurn) -> Contact {
+    ContactBlock("contact.block", InTurn, [Contacts]) -> Contact {
         /// Who.
         pub user: Username,
     }
 }
 method! {
     /// Ends a block.
-    ContactUnblock("contact.unblock", InTurn) -> Contact {
+    ContactUnblock("contact.unblock", InTurn, [Contacts]) -> Contact {
         /// Who.
         pub user: Username,
     }
@@ -69,7 +69,7 @@ method! {
 
 method! {
     /// The account's settings.
-    SettingsGet("account.settings.get", Free) -> Settings {}
+    SettingsGet("account.settings.get", Free, [Account]) -> Settings {}
 }
 object! {
     /// Answers [`SettingsGet`] and [`SettingsSet`].
@@ -88,7 +88,7 @@ object! {
 }
 method! {
     /// Changes settings. What is absent stays.
-    SettingsSet("account.settings.set", InTurn) -> Settings {
+    SettingsSet("account.settings.set", InTurn, [Account]) -> Settings {
         /// Whether authors are told what was read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub read_receipts: Option<bool>,
@@ -109,7 +109,7 @@ method! {
 
 method! {
     /// A value a bot keeps in the daemon.
-    KvGet("kv.get", Free) -> KvEntry {
+    KvGet("kv.get", Free, [], own(scope)) -> KvEntry {
         /// The bot's own drawer.
         pub scope: Name,
         /// Which: 1 to 200 bytes.
@@ -129,7 +129,7 @@ object! {
 }
 method! {
     /// Keeps a value.
-    KvSet("kv.set", InTurn) -> KvEntry {
+    KvSet("kv.set", InTurn, [], own(scope)) -> KvEntry {
         /// The bot's own drawer.
         pub scope: Name,
         /// At most 200 bytes.
@@ -143,7 +143,7 @@ method! {
 }
 method! {
     /// Forgets a value.
-    KvDelete("kv.delete", InTurn) -> Done {
+    KvDelete("kv.delete", InTurn, [], own(scope)) -> Done {
         /// The bot's own drawer.
         pub scope: Name,
         /// Key.
@@ -155,7 +155,7 @@ method! {
 }
 method! {
     /// Everything in a drawer, in order of the keys.
-    KvList("kv.list", Free) -> KvPage {
+    KvList("kv.list", Free, [], own(scope)) -> KvPage {
         /// The bot's own drawer.
         pub scope: Name,
         /// Only keys that begin so.

@@ -4,7 +4,7 @@ use super::{Consumer, Done, method, object, word};
 
 method! {
     /// Says who calls and for which API version. Optional on the Unix socket.
-    Hello("hello", Free) -> HelloAnswer {
+    Hello("hello", Free, []) -> HelloAnswer {
         /// Major version of the API the caller was written for.
         pub api: String,
         /// `name/version` of the caller, for the daemon's log.
@@ -25,7 +25,7 @@ object! {
 
 method! {
     /// What runs here, and where.
-    DaemonInfo("daemon.info", Free) -> DaemonInfoAnswer {}
+    DaemonInfo("daemon.info", Free, []) -> DaemonInfoAnswer {}
 }
 object! {
     /// Answers [`DaemonInfo`].
@@ -78,7 +78,7 @@ impl DaemonLimits {
 
 method! {
     /// How the daemon is doing.
-    DaemonHealth("daemon.health", Free) -> Health {}
+    DaemonHealth("daemon.health", Free, []) -> Health {}
 }
 object! {
     /// Answers [`DaemonHealth`].
@@ -159,14 +159,14 @@ object! {
 
 method! {
     /// Ends the daemon: calls in flight finish, what is queued is kept.
-    DaemonShutdown("daemon.shutdown", InTurn) -> Done {}
+    DaemonShutdown("daemon.shutdown", InTurn, [Admin]) -> Done {}
 }
 method! {
     /// Tries the connection again now.
-    NetKick("net.kick", Free) -> Done {}
+    NetKick("net.kick", Free, [Admin]) -> Done {}
 }
 
 method! {
     /// This API as an OpenRPC document.
-    Discover("rpc.discover", Free) -> serde_json::Value {}
+    Discover("rpc.discover", Free, []) -> serde_json::Value {}
 }

@@ -12,7 +12,7 @@ method! {
     /// Asks for events as they happen, from a place in the durable log onwards.
     ///
     /// Notifications `event` follow, their `params` being [`crate::rpc::Notified`].
-    EventsSubscribe("events.subscribe", InTurn) -> Subscribed {
+    EventsSubscribe("events.subscribe", InTurn, [ReadEvents], maybe_own(consumer)) -> Subscribed {
         /// A name for the place in the log, which survives restarts of both sides. A second subscription under
         /// the name ends the first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +67,7 @@ object! {
 
 method! {
     /// Ends a subscription: after the answer nothing more comes of it.
-    EventsUnsubscribe("events.unsubscribe", InTurn) -> Done {
+    EventsUnsubscribe("events.unsubscribe", InTurn, [ReadEvents]) -> Done {
         /// Which, as [`Subscribed`] named it.
         pub subscription: String,
     }
@@ -107,7 +107,7 @@ method! {
     /// Moves a consumer's place: everything up to `seq` was handled. Never moves it back.
     ///
     /// Any event's `seq` will do, that of a `heartbeat` too, or `next_seq - 1` of `events.pull`.
-    EventsAck("events.ack", InTurn) -> Acked {
+    EventsAck("events.ack", InTurn, [ReadEvents], own(consumer)) -> Acked {
         /// Which consumer.
         pub consumer: Name,
         /// The last event that was handled.
@@ -125,7 +125,7 @@ method! {
     /// The next events of a consumer, for callers that come and go: cron, PHP.
     ///
     /// A new consumer begins at `now`. Does not move its place: `events.ack` does.
-    EventsPull("events.pull", Free) -> EventBatch {
+    EventsPull("events.pull", Free, [ReadEvents], own(consumer)) -> EventBatch {
         /// Which consumer; made if there is none.
         pub consumer: Name,
         /// At most so many; 100 when absent, 1,000 at most.
@@ -156,7 +156,7 @@ object! {
 }
 method! {
     /// The named readers of the log.
-    EventsConsumers("events.consumers", Free) -> Consumers {}
+    EventsConsumers("events.consumers", Free, [ReadEvents]) -> Consumers {}
 }
 object! {
     /// Answers [`EventsConsumers`].
@@ -182,7 +182,7 @@ object! {
 }
 method! {
     /// Forgets a consumer: nothing is kept for it any more.
-    EventsForget("events.forget", InTurn) -> Done {
+    EventsForget("events.forget", InTurn, [ReadEvents], own(consumer)) -> Done {
         /// Which.
         pub consumer: Name,
     }

@@ -89,7 +89,7 @@ fn is_false(value: &bool) -> bool {
 
 method! {
     /// Sends a text. Returns once it is durable; offline it waits.
-    MsgSend("msg.send", InTurn) -> Sent {
+    MsgSend("msg.send", InTurn, [Send], to(to)) -> Sent {
         /// For whom.
         pub to: Target,
         /// What to say: 1 byte to 60 KiB, less the mentions; 8 KiB in the public room, where it is all there is.
@@ -158,14 +158,14 @@ object! {
 
 method! {
     /// One message.
-    MsgGet("msg.get", Free) -> Message {
+    MsgGet("msg.get", Free, [ReadHistory], message(id)) -> Message {
         /// Which.
         pub id: MessageId,
     }
 }
 method! {
     /// A chat's messages, oldest first: the newest page, or the one next to a message.
-    MsgList("msg.list", Free) -> MessagePage {
+    MsgList("msg.list", Free, [ReadHistory], to(to)) -> MessagePage {
         /// Chat.
         pub to: Target,
         /// Those just before this one.
@@ -191,7 +191,7 @@ object! {
 
 method! {
     /// What became of a sent message, for each recipient.
-    MsgStatus("msg.status", Free) -> MessageStatus {
+    MsgStatus("msg.status", Free, [ReadHistory, Send], message(id)) -> MessageStatus {
         /// Which.
         pub id: MessageId,
     }
@@ -236,7 +236,7 @@ method! {
     /// Answers at once when it is. `failed`, `cancelled` and `not_received` end the wait too: see `state`. It takes
     /// one of the connection's places for calls, and ends with the connection. Only for own messages; in the public
     /// room only for `accepted`.
-    MsgWait("msg.wait", Free) -> MessageStatus {
+    MsgWait("msg.wait", Free, [ReadHistory, Send], message(id)) -> MessageStatus {
         /// Which.
         pub id: MessageId,
         /// `accepted`, `delivered` or `read`.
@@ -250,7 +250,7 @@ method! {
     /// Takes a message back that has not left: `conflict` once it is under way, and for a post once it was said.
     ///
     /// Cancelling it twice is no error.
-    MsgCancel("msg.cancel", InTurn) -> MessageStatus {
+    MsgCancel("msg.cancel", InTurn, [Send], message(id)) -> MessageStatus {
         /// Which.
         pub id: MessageId,
     }
@@ -258,7 +258,7 @@ method! {
 method! {
     /// Sends a message that is `failed`, `cancelled` or `not_received` again, as a new one with the same text,
     /// `reply_to`, `mentions` and `ttl_s`; `conflict` in any other state, or when its text is gone.
-    MsgResend("msg.resend", InTurn) -> Sent {
+    MsgResend("msg.resend", InTurn, [Send], message(id)) -> Sent {
         /// Which.
         pub id: MessageId,
     }
@@ -268,7 +268,7 @@ method! {
     ///
     /// One that has not left is changed where it lies, and the peer never hears of its former text. `no_permission`
     /// for somebody else's message and for posts in the public room, `conflict` for one that was deleted or not sent.
-    MsgEdit("msg.edit", InTurn) -> Message {
+    MsgEdit("msg.edit", InTurn, [Send], message(id)) -> Message {
         /// Which.
         pub id: MessageId,
         /// What it says from now on.
@@ -289,7 +289,7 @@ method! {
     /// Deletes a message: its text goes from the history, and from the events that carry it.
     ///
     /// With `all`, one that has not left is cancelled. With `self` that is a `conflict`: cancel it first.
-    MsgDelete("msg.delete", InTurn) -> Done {
+    MsgDelete("msg.delete", InTurn, [Send], message(id)) -> Done {
         /// Which.
         pub id: MessageId,
         /// For whom.
@@ -298,7 +298,7 @@ method! {
 }
 method! {
     /// Reacts to a message with one emoji, in place of the one given before; not in the public room.
-    MsgReact("msg.react", InTurn) -> Message {
+    MsgReact("msg.react", InTurn, [React], message(id)) -> Message {
         /// Which.
         pub id: MessageId,
         /// One emoji: at most 64 bytes, no white space.
@@ -310,7 +310,7 @@ method! {
 }
 method! {
     /// Messages that contain all words of a query, newest first.
-    MsgSearch("msg.search", Free) -> SearchPage {
+    MsgSearch("msg.search", Free, [ReadHistory], maybe_to(to)) -> SearchPage {
         /// Words; a word ending in `*` matches what begins with it.
         pub query: String,
         /// Only in this chat.
@@ -354,7 +354,7 @@ word! {
 }
 method! {
     /// Writes the history to a new file of the daemon's user, mode 0600.
-    MsgExport("msg.export", Free) -> Exported {
+    MsgExport("msg.export", Free, [Admin], maybe_to(to)) -> Exported {
         /// Only this chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub to: Option<Target>,

@@ -5,7 +5,7 @@ use crate::ids::{DeviceId, Fingerprint, HeadHash, Username};
 
 method! {
     /// Who is online now. Needs the server.
-    PresenceList("presence.list", Free) -> PresenceAnswer {}
+    PresenceList("presence.list", Free, [Contacts]) -> PresenceAnswer {}
 }
 object! {
     /// Answers [`PresenceList`].
@@ -26,7 +26,7 @@ object! {
 
 method! {
     /// Which of these names exist. Needs the server.
-    UserLookup("user.lookup", Free) -> LookupAnswer {
+    UserLookup("user.lookup", Free, [Contacts]) -> LookupAnswer {
         /// At most 100 names.
         pub users: Vec<Username>,
     }
@@ -75,7 +75,7 @@ impl From<&LogHead> for crate::ids::Head {
 
 method! {
     /// The own identity.
-    IdentitySelf("identity.self", Free) -> OwnIdentity {}
+    IdentitySelf("identity.self", Free, [Identity]) -> OwnIdentity {}
 }
 object! {
     /// Answers [`IdentitySelf`].
@@ -93,7 +93,7 @@ object! {
 
 method! {
     /// Who a peer is, and who it was.
-    IdentityGet("identity.get", Free) -> PeerIdentity {
+    IdentityGet("identity.get", Free, [Identity]) -> PeerIdentity {
         /// Peer.
         pub user: Username,
     }
@@ -143,7 +143,7 @@ object! {
 
 method! {
     /// Accepts a changed identity: exactly the one that was shown, or `conflict`.
-    IdentityAccept("identity.accept", InTurn) -> PeerIdentity {
+    IdentityAccept("identity.accept", InTurn, [Identity]) -> PeerIdentity {
         /// Peer.
         pub user: Username,
         /// The identity that was shown.
