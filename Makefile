@@ -9,6 +9,12 @@ SHELL := bash
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
 PROGRAMS = chat-server chatd chatctl
+# Those that print a manual page (`man`) and completions (`completions SHELL`).
+DOCUMENTED = chat-server chatctl
+MANUALS = $(PREFIX)/share/man/man1
+BASH_COMPLETIONS = $(PREFIX)/share/bash-completion/completions
+ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions
+FISH_COMPLETIONS = $(PREFIX)/share/fish/vendor_completions.d
 USER_UNITS = chatd.service chatd@.service chatd.socket
 SYSTEM_UNITS = chat-server.service
 BUILT = $(or $(CARGO_TARGET_DIR),target)/release
@@ -27,20 +33,22 @@ build: ## Build chat-server, chatd and chatctl for daily use, into target/releas
 install: ## Install what `make build` built: programs, service units, manual, completions (PREFIX, DESTDIR)
 	@for program in $(PROGRAMS); do test -x $(BUILT)/$$program || { echo "install: $(BUILT)/$$program is missing; first: make build" >&2; exit 1; }; done
 	for program in $(PROGRAMS); do install -D -m 755 $(BUILT)/$$program $(DESTDIR)$(BINDIR)/$$program; done
-	install -d $(DESTDIR)$(PREFIX)/lib/systemd/user $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/share/man/man1
+	install -d $(DESTDIR)$(PREFIX)/lib/systemd/user $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(MANUALS)
 	for unit in $(USER_UNITS); do sed 's|@BINDIR@|$(BINDIR)|' chatd/dist/$$unit > $(DESTDIR)$(PREFIX)/lib/systemd/user/$$unit; done
 	for unit in $(SYSTEM_UNITS); do sed 's|@BINDIR@|$(BINDIR)|' server/dist/$$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
-	$(BUILT)/chatctl man > $(DESTDIR)$(PREFIX)/share/man/man1/chatctl.1
-	install -d $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d
-	$(BUILT)/chatctl completions bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/chatctl
-	$(BUILT)/chatctl completions zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chatctl
-	$(BUILT)/chatctl completions fish > $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chatctl.fish
+	install -d $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS) $(DESTDIR)$(FISH_COMPLETIONS)
+	for program in $(DOCUMENTED); do \
+		$(BUILT)/$$program man > $(DESTDIR)$(MANUALS)/$$program.1; \
+		$(BUILT)/$$program completions bash > $(DESTDIR)$(BASH_COMPLETIONS)/$$program; \
+		$(BUILT)/$$program completions zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_$$program; \
+		$(BUILT)/$$program completions fish > $(DESTDIR)$(FISH_COMPLETIONS)/$$program.fish; \
+	done
 
 uninstall: ## Remove what `make install` installed; data and settings stay
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(PROGRAMS))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/user/,$(USER_UNITS)) $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(SYSTEM_UNITS))
-	rm -f $(DESTDIR)$(PREFIX)/share/man/man1/chatctl.1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions/chatctl
-	rm -f $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_chatctl $(DESTDIR)$(PREFIX)/share/fish/vendor_completions.d/chatctl.fish
+	rm -f $(DOCUMENTED:%=$(DESTDIR)$(MANUALS)/%.1) $(DOCUMENTED:%=$(DESTDIR)$(BASH_COMPLETIONS)/%)
+	rm -f $(DOCUMENTED:%=$(DESTDIR)$(ZSH_COMPLETIONS)/_%) $(DOCUMENTED:%=$(DESTDIR)$(FISH_COMPLETIONS)/%.fish)
 
 test: test-setup ## Run every test, the examples included; installs what they need and says so
 	$(CARGO) build --locked --workspace --bins --tests

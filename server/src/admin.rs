@@ -3,6 +3,7 @@
 //! Standard output is data, standard error is talk. Passwords are read from a terminal or from
 //! standard input, never from the command line.
 
+mod documents;
 mod home;
 mod init;
 mod mailboxes;
@@ -62,6 +63,8 @@ fn perform(cli: Cli) -> Done {
             Command::User(command) => users::user(&home, command).await,
             Command::Mailbox(command) => mailboxes::mailbox(&home, command).await,
             Command::Migrate => run::migrate(&home).await,
+            Command::Completions { shell } => documents::completions(shell),
+            Command::Man => documents::man(),
         }
     })
 }
@@ -84,9 +87,14 @@ fn start_log(filter: &str) -> Done {
     Ok(())
 }
 
-/// Prints a line of data. Who no longer listens needs no error.
+/// Prints a line of data.
 fn say(line: &str) -> Done {
-    match writeln!(io::stdout().lock(), "{line}") {
+    print(format!("{line}\n").as_bytes())
+}
+
+/// Prints data as it is. Who no longer listens needs no error.
+fn print(data: &[u8]) -> Done {
+    match io::stdout().lock().write_all(data) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(Exit::Internal, "cannot write to standard output").because(error))
         }

@@ -79,6 +79,13 @@ pub enum Command {
     Mailbox(Mailbox),
     /// Bring the database schema up to date, as `run` does by itself
     Migrate,
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// What can be seen of mailboxes.

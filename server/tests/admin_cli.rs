@@ -336,3 +336,17 @@ fn database_of_the_first_application_is_found_by_its_variables() {
     assert_eq!((listed.code, listed.out.as_str()), (0, "Carol\tno devices\n"), "{}", listed.err);
     assert!(!desk.data().join("chat.db").exists());
 }
+
+#[test]
+fn completions_and_the_manual_need_no_server() {
+    let desk = Desk::new();
+    for shell in ["bash", "zsh", "fish"] {
+        let script = desk.run(&["completions", shell]);
+        assert_eq!((script.code, script.err.as_str()), (0, ""));
+        assert!(script.out.contains("mailbox") && script.out.contains("migrate"), "{shell}");
+    }
+    let page = desk.run(&["man"]);
+    assert_eq!((page.code, page.err.as_str()), (0, ""));
+    assert!(page.out.starts_with(".ie") && page.out.contains("Exit codes:"), "{}", page.out);
+    assert!(!desk.data().exists(), "nothing is set up for that");
+}

@@ -118,9 +118,13 @@ fn an_installation_is_whole_and_goes_without_a_trace() {
     make("install");
     let unit = std::fs::read_to_string(root.join("usr/lib/systemd/user/chatd.service")).unwrap();
     assert!(unit.contains("ExecStart=/usr/bin/chatd\n"), "{unit}");
-    for file in
-        ["lib/systemd/system/chat-server.service", "share/man/man1/chatctl.1", "share/zsh/site-functions/_chatctl"]
-    {
+    for file in [
+        "lib/systemd/system/chat-server.service",
+        "share/man/man1/chatctl.1",
+        "share/man/man1/chat-server.1",
+        "share/zsh/site-functions/_chatctl",
+        "share/bash-completion/completions/chat-server",
+    ] {
         assert!(std::fs::metadata(root.join("usr").join(file)).unwrap().len() > 200, "{file}");
     }
     make("uninstall");
