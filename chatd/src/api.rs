@@ -6,16 +6,19 @@
 
 use async_trait::async_trait;
 use chat_protocol::rpc::types::{
-    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, CanSend,
-    Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers, Contact, ContactBlock,
-    ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, Done, Entered, EventsAck, EventsForget,
-    Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer,
-    MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList,
-    MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity, PeerIdentity, PresenceAnswer,
-    ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Unread, UserLookup,
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
+    AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
+    Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, Done, Entered,
+    EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage,
+    KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport,
+    MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity,
+    PeerIdentity, PresenceAnswer, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens,
+    Unread, UserLookup,
 };
 use chat_protocol::rpc::{Event, Name, RpcError};
 use tokio::sync::{broadcast, watch};
+
+pub use crate::engine::tokens::{TokenHash, Use};
 
 /// A stretch of the durable event log.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -141,6 +144,19 @@ pub trait Api: Send + Sync + 'static {
     async fn kv_delete(&self, params: KvDelete) -> Answer<Done>;
     /// `kv.list`
     async fn kv_list(&self, params: KvList) -> Answer<KvPage>;
+
+    /// Keeps a new token beside the hash of its text.
+    async fn token_create(&self, token: Token, hash: TokenHash) -> Answer<()>;
+    /// The token whose text has this hash.
+    async fn token_find(&self, hash: TokenHash) -> Answer<Option<Token>>;
+    /// `token.list`
+    async fn token_list(&self) -> Answer<Tokens>;
+    /// `token.revoke`
+    async fn token_revoke(&self, params: TokenRevoke) -> Answer<Done>;
+    /// Notes what a token is used for; durable once this returns.
+    async fn token_used(&self, used: Use) -> Answer<()>;
+    /// `audit.list`
+    async fn audit_list(&self, params: AuditList) -> Answer<AuditPage>;
 
     /// The newest sequence in the event log, changed after each commit that appended; 0 when empty.
     fn newest_event(&self) -> watch::Receiver<u64>;

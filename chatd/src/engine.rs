@@ -34,6 +34,7 @@ pub mod sessions;
 pub mod settings;
 mod state;
 mod timers;
+pub mod tokens;
 mod turn;
 pub mod view;
 
@@ -162,6 +163,9 @@ pub enum EngineError {
     /// The user wants to hear nothing of them.
     #[error("{0} is blocked")]
     Blocked(Username),
+    /// Something of this name is there.
+    #[error("{0}")]
+    Taken(&'static str),
     /// There are as many as there may be.
     #[error("{0}")]
     Full(&'static str),

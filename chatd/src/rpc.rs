@@ -1,15 +1,18 @@
-//! The control socket: newline-delimited JSON-RPC 2.0 for scripts, bots and chatctl.
+//! The daemon's ways in: JSON-RPC 2.0 for scripts, bots and chatctl, over a Unix socket, pipes and a loopback port.
 //!
-//! [`serve`] takes connections and answers them from any [`Api`]. Parsing, limits, order and
-//! subscriptions live here; what a call means lives behind the trait. A caller that is slow, silent
-//! or hostile costs only its own connection.
+//! On the socket the first byte decides: a capital letter begins a request of HTTP, whatever else a line of JSON.
+//! [`Server`] answers them all from one [`Api`]. Parsing, limits, rights, order and subscriptions live here; what a
+//! call means lives behind the trait. A caller that is slow, silent or hostile costs only its own connection.
 //!
 //! Tasks: one per connection, which stops its own writer; one per call in flight; one per
 //! subscription. All end when the connection does, and every connection when `shutdown` is cancelled.
 
+mod access;
 mod acks;
 mod connection;
 mod filter;
+mod gate;
+mod http;
 mod lines;
 mod methods;
 mod outlet;
@@ -19,47 +22,130 @@ mod requests;
 mod service;
 mod socket;
 mod subscribe;
+mod transport;
 
-pub use socket::{Bound, SocketError, bind, same_user};
+pub use http::Policy;
+pub use socket::{Bound, SocketError, bind, bind_port, same_user};
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use tokio::net::{UnixListener, UnixStream};
+use chat_protocol::rpc::MAX_LINE_BYTES;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
 
 use crate::api::Api;
+use access::Access;
 use connection::Connection;
+use http::{Door, Web};
+use lines::Lines;
+use transport::LineSink;
 
-/// Most connections at once: more scripts than one person runs.
+/// Most connections at once on the socket, and on the port: more scripts than one person runs.
 pub const MAX_CONNECTIONS: usize = 256;
 /// How long calls in flight, and then the last events and bytes, may take once a connection ends.
 pub const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait after the system had no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// Serves until `shutdown` is cancelled and every connection has ended.
-///
-/// Ending takes at most twice [`FINISH_WITHIN`]: first calls in flight are answered, then subscribers get
-/// what is in the log.
-pub async fn serve(listener: UnixListener, api: Arc<dyn Api>, shutdown: CancellationToken) {
-    let offer = Arc::new(methods::Offer::new(api));
-    let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-    let connections = TaskTracker::new();
-    let mut number = 0;
-    while let Some((stream, place)) = next_caller(&listener, &places, &shutdown).await {
-        number += 1;
-        let connection = Connection::new(number, Arc::clone(&offer), shutdown.child_token());
-        connections.spawn(async move {
-            connection.run(stream).await;
-            drop(place);
-        });
+/// Answers callers until it is told to end.
+#[derive(Clone)]
+pub struct Server {
+    offer: Arc<methods::Offer>,
+    shutdown: CancellationToken,
+    /// Number of the next connection.
+    numbers: Arc<AtomicUsize>,
+}
+
+impl Server {
+    /// Answers from `api`, until `shutdown` is cancelled.
+    #[must_use]
+    pub fn new(api: Arc<dyn Api>, shutdown: CancellationToken) -> Self {
+        Self { offer: Arc::new(methods::Offer::new(api)), shutdown, numbers: Arc::default() }
     }
-    connections.close();
-    connections.wait().await;
+
+    /// Serves the Unix socket until shutdown, and until every connection has ended.
+    ///
+    /// Ending takes at most twice [`FINISH_WITHIN`]: first calls in flight are answered, then subscribers get
+    /// what is in the log.
+    pub async fn socket(self, listener: UnixListener) {
+        self.serve(listener, Self::on_socket).await;
+    }
+
+    /// Serves HTTP on a loopback port, to callers with a token. Ends as [`Self::socket`] does.
+    pub async fn port(self, listener: TcpListener, policy: Policy) {
+        let web = self.web(Door::Port(policy));
+        self.serve(listener, move |_, stream| web.clone().serve(stream)).await;
+    }
+
+    /// Serves one caller that is the owner over a pair of pipes, to its last word.
+    pub async fn pipes(self, input: impl AsyncRead + Unpin + Send, output: impl AsyncWrite + Unpin + Send + 'static) {
+        let lines = Lines::new(BufReader::new(input), MAX_LINE_BYTES);
+        self.connection().run(lines, LineSink::new(output)).await;
+    }
+
+    /// Serves whoever is accepted, each in a task of its own.
+    async fn serve<L: Listener, F>(self, listener: L, on: impl Fn(Self, L::Stream) -> F)
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        let connections = TaskTracker::new();
+        loop {
+            let next = async {
+                let place = Arc::clone(&places).acquire_owned().await.ok()?;
+                Some((listener.next().await, place))
+            };
+            // A connection that is dropped half-accepted at shutdown is one nobody serves any more.
+            let (stream, place) = tokio::select! {
+                () = self.shutdown.cancelled() => break,
+                caller = next => match caller {
+                    Some(caller) => caller,
+                    None => break,
+                },
+            };
+            let served = on(self.clone(), stream);
+            connections.spawn(async move {
+                served.await;
+                drop(place);
+            });
+        }
+        connections.close();
+        connections.wait().await;
+    }
+
+    /// Finds out what the caller speaks, by its first byte.
+    async fn on_socket(self, stream: UnixStream) {
+        let (input, output) = stream.into_split();
+        let mut input = BufReader::new(input);
+        let first = tokio::select! {
+            () = self.shutdown.cancelled() => return,
+            first = input.fill_buf() => match first {
+                Ok([first, ..]) => *first,
+                _ => return,
+            },
+        };
+        if first.is_ascii_uppercase() {
+            self.web(Door::Socket).serve(tokio::io::join(input, output)).await;
+        } else {
+            self.connection().run(Lines::new(input, MAX_LINE_BYTES), LineSink::new(output)).await;
+        }
+    }
+
+    /// A new connection of the owner.
+    fn connection(&self) -> Connection {
+        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
+        Connection::new(number, Arc::clone(&self.offer), Access::Owner, self.shutdown.child_token())
+    }
+
+    fn web(&self, door: Door) -> Web {
+        Web::new(Arc::clone(&self.offer), door, Arc::clone(&self.numbers), self.shutdown.clone())
+    }
 }
 
 /// Names of all methods, in no order: what the document has to describe.
@@ -68,36 +154,49 @@ pub fn method_names(api: Arc<dyn Api>) -> Vec<&'static str> {
     methods::Offer::new(api).orders.into_keys().collect()
 }
 
-type Place = tokio::sync::OwnedSemaphorePermit;
+/// Where callers come in.
+trait Listener {
+    type Stream;
 
-/// The next caller of our own user, or `None` at shutdown.
-async fn next_caller(
-    listener: &UnixListener,
-    places: &Arc<Semaphore>,
-    shutdown: &CancellationToken,
-) -> Option<(UnixStream, Place)> {
-    let accept = async {
-        let place = Arc::clone(places).acquire_owned().await.ok()?;
-        Some((accept_own(listener).await, place))
-    };
-    // A connection that is dropped half-accepted at shutdown is one nobody serves any more.
-    tokio::select! {
-        () = shutdown.cancelled() => None,
-        caller = accept => caller,
-    }
+    /// The next caller.
+    fn next(&self) -> impl Future<Output = Self::Stream> + Send;
 }
 
-async fn accept_own(listener: &UnixListener) -> UnixStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => match socket::check_peer(&stream) {
-                Ok(()) => return stream,
-                Err(error) => warn!(%error, "a caller was refused"),
-            },
-            Err(error) => {
-                debug!(%error, "no connection could be accepted");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
+impl Listener for UnixListener {
+    type Stream = UnixStream;
+
+    /// Of our own user.
+    async fn next(&self) -> UnixStream {
+        loop {
+            match self.accept().await {
+                Ok((stream, _)) => match socket::check_peer(&stream) {
+                    Ok(()) => return stream,
+                    Err(error) => warn!(%error, "a caller was refused"),
+                },
+                Err(error) => pause(&error).await,
             }
         }
     }
+}
+
+impl Listener for TcpListener {
+    type Stream = TcpStream;
+
+    async fn next(&self) -> TcpStream {
+        loop {
+            match self.accept().await {
+                Ok((stream, _)) => {
+                    // events are small and awaited
+                    let _ = stream.set_nodelay(true);
+                    return stream;
+                }
+                Err(error) => pause(&error).await,
+            }
+        }
+    }
+}
+
+async fn pause(error: &std::io::Error) {
+    debug!(%error, "no connection could be accepted");
+    tokio::time::sleep(ACCEPT_PAUSE).await;
 }

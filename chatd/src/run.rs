@@ -152,7 +152,8 @@ async fn live(setup: Setup, store: Arc<Store>, socket: &Path, lock: &Lock) -> Re
             None => rpc::bind(socket, lock).map(|(listener, bound)| (listener, Some(bound)))?,
         };
     let shutdown = CancellationToken::new();
-    let serving = tokio::spawn(rpc::serve(listener, Arc::clone(&daemon) as _, shutdown.clone()));
+    let server = rpc::Server::new(Arc::clone(&daemon) as _, shutdown.clone());
+    let serving = tokio::spawn(server.clone().socket(listener));
     let tidying = tokio::spawn(keep_tidy(Arc::clone(&store)));
     let watching = tokio::spawn(service::feed_watchdog(Arc::clone(&daemon)));
     tracing::info!(socket = %socket.display(), "ready");

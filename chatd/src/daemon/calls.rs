@@ -5,22 +5,23 @@ use async_trait::async_trait;
 use chat_protocol::ids::Username;
 use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
 use chat_protocol::rpc::types::{
-    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, CanSend,
-    Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, ConnectionState, Consumers,
-    Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, DaemonLimits,
-    DeleteScope, Done, Entered, EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete,
-    KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel,
-    MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait,
-    OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser, ResetAnswer, SearchPage, Sent,
-    Settings, SettingsSet, StoreHealth, Unread, UserInfo, UserLookup,
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
+    AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
+    ConnectionState, Consumers, Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts,
+    DaemonInfoAnswer, DaemonLimits, DeleteScope, Done, Entered, EventsAck, EventsForget, Exported, Health,
+    IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message,
+    MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend,
+    MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer,
+    PresentUser, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, StoreHealth, Token, TokenRevoke, Tokens, Unread,
+    UserInfo, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
 
 use super::{Daemon, Order, errors, reads};
-use crate::api::{Answer, Api, EventPage};
+use crate::api::{Answer, Api, EventPage, TokenHash, Use};
 use crate::clock;
-use crate::engine::{amend, chats, commands, consumers, contacts, history, kv, outbox, peers, view};
+use crate::engine::{amend, chats, commands, consumers, contacts, history, kv, outbox, peers, tokens, view};
 
 #[async_trait]
 impl Api for Daemon {
@@ -287,6 +288,31 @@ impl Api for Daemon {
     async fn kv_list(&self, params: KvList) -> Answer<KvPage> {
         let limit = reads::limit(params.limit, 100)?;
         self.rows(move |rows| kv::list(rows, &params, limit)).await
+    }
+
+    async fn token_create(&self, token: Token, hash: TokenHash) -> Answer<()> {
+        self.command(move |turn| tokens::create(turn, &token, hash)).await
+    }
+
+    async fn token_find(&self, hash: TokenHash) -> Answer<Option<Token>> {
+        self.rows(move |rows| tokens::find(rows, &hash)).await
+    }
+
+    async fn token_list(&self) -> Answer<Tokens> {
+        self.rows(tokens::list).await.map(|tokens| Tokens { tokens })
+    }
+
+    async fn token_revoke(&self, params: TokenRevoke) -> Answer<Done> {
+        self.command(move |turn| tokens::revoke(turn, &params.name)).await.map(|()| Done {})
+    }
+
+    async fn token_used(&self, used: Use) -> Answer<()> {
+        self.command(move |turn| tokens::note(turn, used)).await
+    }
+
+    async fn audit_list(&self, params: AuditList) -> Answer<AuditPage> {
+        let limit = reads::limit(params.limit, 100)?;
+        self.rows(move |rows| tokens::journal(rows, &params, limit)).await
     }
 
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {

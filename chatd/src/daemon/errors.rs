@@ -71,6 +71,7 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::IdempotencyMismatch => said(Kind::IdempotencyMismatch),
         EngineError::QueueFull => said(Kind::QuotaExceeded),
         EngineError::UnknownConsumer => said(Kind::UnknownConsumer).with_hint("chatctl consumers"),
+        EngineError::Taken(_) => said(Kind::AlreadyExists),
         EngineError::Full(_) => said(Kind::QuotaExceeded),
         EngineError::Version(_) => said(Kind::Conflict),
         EngineError::Blocked(user) => said(Kind::Blocked).with_hint(format!("chatctl contact unblock @{user}")),

@@ -54,6 +54,8 @@ pub(crate) enum Counter {
     Bundle,
     /// Own messages that were given up.
     Failed,
+    /// Newest entry of the journal of tokens.
+    Audit,
     /// When a reset of the account happens, in milliseconds; 0 while none waits.
     Reset,
 }
@@ -71,6 +73,7 @@ impl Counter {
             Self::Epoch => b"epoch",
             Self::Bundle => b"bundle",
             Self::Failed => b"failed",
+            Self::Audit => b"audit",
             Self::Reset => b"reset",
         }
     }

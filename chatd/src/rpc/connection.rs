@@ -1,7 +1,7 @@
-//! One caller: reads lines, runs calls, writes answers and events through one bounded queue.
+//! One caller: reads messages, runs calls, writes answers and events through one bounded queue.
 //!
 //! ```text
-//! lines ─ parse ┬─ free calls: a task each ─┐
+//! input ─ parse ┬─ free calls: a task each ─┐
 //!               └─ calls in turn: one task ─┼─ queue ─ writer
 //!                       subscriptions ──────┘
 //! ```
@@ -11,13 +11,8 @@
 
 use std::sync::Arc;
 
-use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Order};
-use jsonrpsee::core::middleware::RpcServiceT;
-use jsonrpsee::core::server::MethodResponse;
+use chat_protocol::rpc::{Kind, Order};
 use jsonrpsee::types::Id;
-use tokio::io::{AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
-use tokio::net::unix::OwnedWriteHalf;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -25,21 +20,22 @@ use tokio_util::task::TaskTracker;
 use tracing::debug;
 
 use super::FINISH_WITHIN;
-use super::lines::{Line, Lines};
+use super::access::Access;
+use super::lines::Line;
 use super::methods::Offer;
 use super::outlet::{Outgoing, Outlet, QUEUE};
 use super::requests::{Work, parse};
-use super::service::{Service, Stream, refuse};
+use super::service::{Caller, Service, Stream, refuse};
+use super::transport::{Sink, Source, WRITE_BYTES};
 
 /// Most calls in flight: each may hold a line of a mebibyte.
 const MAX_CALLS: usize = 32;
-/// The writer gathers what waits up to this much before it writes.
-const WRITE_BYTES: usize = 64 * 1024;
 
 /// A caller and what it has going.
 pub(super) struct Connection {
     offer: Arc<Offer>,
     service: Service,
+    caller: Arc<Caller>,
     queue: Outlet,
     outbound: mpsc::Receiver<Outgoing>,
     calls: Calls,
@@ -63,34 +59,35 @@ struct Job {
 
 impl Connection {
     /// Connection `number`; `stop` ends it as the end of input would.
-    pub(super) fn new(number: usize, offer: Arc<Offer>, stop: CancellationToken) -> Self {
+    pub(super) fn new(number: usize, offer: Arc<Offer>, access: Access, stop: CancellationToken) -> Self {
         let (queue, outbound) = mpsc::channel(QUEUE);
         let stream = Arc::new(Stream::new(queue.clone()));
-        let service = Service::new(number, Arc::clone(&offer), Some(Arc::clone(&stream)));
+        let caller = Caller::new(access);
+        let service = Service::new(number, Arc::clone(&offer), Arc::clone(&caller), Some(Arc::clone(&stream)));
         let calls = Calls {
             tracker: TaskTracker::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             abandoned: CancellationToken::new(),
         };
-        Self { offer, service, queue, outbound, calls, stream, stop }
+        Self { offer, service, caller, queue, outbound, calls, stream, stop }
     }
 
     /// Serves until the caller is gone, or has said all and was answered.
-    pub(super) async fn run(self, socket: UnixStream) {
-        let Self { offer, service, queue, outbound, calls, stream, stop } = self;
-        let (input, output) = socket.into_split();
+    pub(super) async fn run(self, input: impl Source, output: impl Sink) {
+        let Self { offer, service, caller, queue, outbound, calls, stream, stop } = self;
         let flush = CancellationToken::new();
         let mut writer = tokio::spawn(write(output, outbound, flush.clone()));
 
         let (turns, waiting) = mpsc::channel(MAX_CALLS);
         calls.spawn(take_turns(service.clone(), waiting, queue.clone()));
-        let lines = Lines::new(BufReader::new(input), MAX_LINE_BYTES);
-        let reading = read(lines, &offer, &service, &queue, &calls, turns);
+        let reading = read(input, &offer, &service, &queue, &calls, turns);
         // Lines half-read at shutdown are of no more interest.
         tokio::select! {
             () = reading => {}
             () = stop.cancelled() => {}
             () = queue.closed() => {}
+            // The caller has no right any more, not even to what is in the log.
+            () = caller.ended() => stream.cut(),
         }
 
         calls.finish().await;
@@ -142,15 +139,15 @@ async fn within(end: impl Future<Output = ()>) -> bool {
 }
 
 /// Starts what each line asks for, until the input ends.
-async fn read<R: tokio::io::AsyncBufRead + Unpin>(
-    mut lines: Lines<R>,
+async fn read(
+    mut input: impl Source,
     offer: &Offer,
     service: &Service,
     queue: &Outlet,
     calls: &Calls,
     turns: mpsc::Sender<Job>,
 ) {
-    while let Some(line) = lines.next().await {
+    while let Some(line) = input.next().await {
         let Some(place) = calls.place().await else { return };
         let work = match line {
             Line::TooLong => Work::Refused(refuse(Id::Null, &Kind::FrameTooLarge.into())),
@@ -175,12 +172,7 @@ async fn take_turns(service: Service, mut waiting: mpsc::Receiver<Job>, queue: O
 
 impl Job {
     async fn run(self, service: Service, queue: Outlet) {
-        let answer = match self.work {
-            Work::Call(request) => service.call(request).await,
-            Work::Batch(batch) => service.batch(batch).await,
-            Work::Refused(answer) => answer,
-            Work::Nothing => MethodResponse::notification(),
-        };
+        let answer = self.work.run(&service).await;
         // A subscription's answer went ahead of its events already.
         if !answer.is_notification() {
             // Nobody is left to read it when this fails.
@@ -190,8 +182,7 @@ impl Job {
 }
 
 /// Writes what is queued; after `flush`, what is left, and then it closes.
-async fn write(mut output: OwnedWriteHalf, mut outbound: mpsc::Receiver<Outgoing>, flush: CancellationToken) {
-    let mut bytes = Vec::new();
+async fn write(mut output: impl Sink, mut outbound: mpsc::Receiver<Outgoing>, flush: CancellationToken) {
     let mut gathered = Vec::new();
     loop {
         let first = tokio::select! {
@@ -203,27 +194,18 @@ async fn write(mut output: OwnedWriteHalf, mut outbound: mpsc::Receiver<Outgoing
                 continue;
             }
         };
-        let Some(first) = first else { return };
-        push(&mut bytes, &first);
+        let Some(first) = first else { return output.close().await };
+        let mut bytes = output.add(&first);
         gathered.push(first);
-        while bytes.len() < WRITE_BYTES
+        while bytes < WRITE_BYTES
             && let Ok(more) = outbound.try_recv()
         {
-            push(&mut bytes, &more);
+            bytes = output.add(&more);
             gathered.push(more);
         }
-        if output.write_all(&bytes).await.is_err() {
+        if output.flush().await.is_err() {
             return;
         }
         gathered.drain(..).for_each(|outgoing| outgoing.was_written());
-        bytes.clear();
-        bytes.shrink_to(WRITE_BYTES);
-    }
-}
-
-fn push(bytes: &mut Vec<u8>, outgoing: &Outgoing) {
-    if let Some(json) = outgoing.to_json() {
-        bytes.extend_from_slice(json.get().as_bytes());
-        bytes.push(b'\n');
     }
 }

@@ -8,21 +8,22 @@ use std::sync::Arc;
 
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
-    ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock, ContactGet, ContactList,
-    ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonShutdown, Discover, EventsAck, EventsConsumers,
-    EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept, IdentityGet,
-    IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit, MsgExport,
-    MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList, SettingsGet,
-    SettingsSet, UserLookup,
+    AuditList, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock, ContactGet,
+    ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonShutdown, Discover, EventsAck,
+    EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept,
+    IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit,
+    MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList,
+    SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
-use jsonrpsee::core::server::{Methods, RpcModule};
+use jsonrpsee::core::server::{Extensions, Methods, RpcModule};
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use serde_json::value::RawValue;
 use tracing::error;
 
-use super::pull;
+use super::access::{self, Access, Keyring};
 use super::readers::Readers;
+use super::{gate, pull};
 use crate::api::{Answer, Api};
 
 /// Room an answer's own frame takes, besides the result: version, id and braces.
@@ -41,33 +42,44 @@ pub(super) struct Offer {
     pub(super) api: Arc<dyn Api>,
     /// Consumers that read now.
     pub(super) readers: Arc<Readers>,
+    /// Tokens that are in use.
+    pub(super) keyring: Arc<Keyring>,
 }
 
 impl Offer {
     /// What `api` can do.
     pub(super) fn new(api: Arc<dyn Api>) -> Self {
-        let mut module = Module { methods: RpcModule::new(()), orders: Orders::new(), api, readers: Arc::default() };
+        let mut module = Module {
+            methods: RpcModule::new(()),
+            orders: Orders::new(),
+            api,
+            readers: Arc::default(),
+            keyring: Arc::default(),
+        };
         daemon(&mut module);
         account(&mut module);
         people(&mut module);
         chats(&mut module);
         messages(&mut module);
         automation(&mut module);
+        tokens(&mut module);
         events(&mut module);
-        let Module { methods, orders, api, readers } = module;
-        Self { methods: methods.into(), orders, api, readers }
+        let Module { methods, orders, api, readers, keyring } = module;
+        Self { methods: methods.into(), orders, api, readers, keyring }
     }
 }
 
 fn daemon(module: &mut Module) {
+    // where the connection is known a token in it is taken too
     module.add(|_, params: Hello| async move { hello(&params) });
     module.add(|_, Discover {}| async move { Ok(openrpc::document()) });
     module.add(|api, DaemonInfo {}| async move { api.daemon_info().await });
     let readers = Arc::clone(&module.readers);
-    module.add(move |api, DaemonHealth {}| {
+    module.add_known(move |api, access, DaemonHealth {}| {
         let readers = Arc::clone(&readers);
         async move {
             let mut health = api.daemon_health().await?;
+            health.consumers.retain(|consumer| access.owns(&consumer.name));
             readers.mark(&mut health.consumers);
             Ok(health)
         }
@@ -103,7 +115,11 @@ fn people(module: &mut Module) {
 
 fn chats(module: &mut Module) {
     module.add(|api, params: ChatOpen| async move { api.chat_open(params).await });
-    module.add(|api, params: ChatList| async move { api.chat_list(params).await });
+    module.add_known(|api, access, params: ChatList| async move {
+        let mut page = api.chat_list(params).await?;
+        page.chats.retain(|chat| access.chats().is_none_or(|chats| chats.contains(&chat.id)));
+        Ok(page)
+    });
     module.add(|api, params: ChatGet| async move { api.chat_get(params).await });
     module.add(|api, params: ChatMarkRead| async move { api.chat_mark_read(params).await });
     module.add(|api, params: ChatSet| async move { api.chat_set(params).await });
@@ -136,6 +152,22 @@ fn automation(module: &mut Module) {
     module.add(|api, params: KvList| async move { api.kv_list(params).await });
 }
 
+fn tokens(module: &mut Module) {
+    module.add(|api, params: TokenCreate| async move { access::create(api.as_ref(), params).await });
+    module.add(|api, TokenList {}| async move { api.token_list().await });
+    let keyring = Arc::clone(&module.keyring);
+    module.add(move |api, params: TokenRevoke| {
+        let keyring = Arc::clone(&keyring);
+        async move {
+            let name = params.name.clone();
+            let done = api.token_revoke(params).await?;
+            keyring.revoked(&name);
+            Ok(done)
+        }
+    });
+    module.add(|api, params: AuditList| async move { api.audit_list(params).await });
+}
+
 fn events(module: &mut Module) {
     // these two are answered where the connection is known
     module.orders.insert(EventsSubscribe::NAME, EventsSubscribe::ORDER);
@@ -150,12 +182,13 @@ fn events(module: &mut Module) {
             Ok(acked)
         }
     });
-    module.add(|api, params: EventsPull| async move { pull::pull(api.as_ref(), params).await });
+    module.add_known(|api, access, params: EventsPull| async move { pull::pull(api.as_ref(), &access, params).await });
     let readers = Arc::clone(&module.readers);
-    module.add(move |api, EventsConsumers {}| {
+    module.add_known(move |api, access, EventsConsumers {}| {
         let readers = Arc::clone(&readers);
         async move {
             let mut found = api.events_consumers().await?;
+            found.consumers.retain(|consumer| access.owns(&consumer.name));
             readers.mark(&mut found.consumers);
             Ok(found)
         }
@@ -172,7 +205,11 @@ fn events(module: &mut Module) {
     });
 }
 
-fn hello(params: &Hello) -> Answer<HelloAnswer> {
+/// Whether both sides speak the same version.
+///
+/// # Errors
+/// `version_mismatch`.
+pub(super) fn hello(params: &Hello) -> Answer<HelloAnswer> {
     if params.api != API_VERSION {
         let message = format!("this daemon speaks version {API_VERSION} of the API");
         return Err(RpcError::new(Kind::VersionMismatch, message));
@@ -190,6 +227,7 @@ struct Module {
     orders: Orders,
     api: Arc<dyn Api>,
     readers: Arc<Readers>,
+    keyring: Arc<Keyring>,
 }
 
 impl Module {
@@ -200,15 +238,27 @@ impl Module {
         F: Fn(Arc<dyn Api>, M) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Answer<M::Answer>> + Send + 'static,
     {
+        self.add_known(move |api, _, params| handler(api, params));
+    }
+
+    /// The same, for a handler that has to know who calls.
+    fn add_known<M, F, Fut>(&mut self, handler: F)
+    where
+        M: Method,
+        F: Fn(Arc<dyn Api>, Access, M) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Answer<M::Answer>> + Send + 'static,
+    {
         let api = Arc::clone(&self.api);
-        let call = move |params: Params<'static>, _, _| {
-            let asked = read::<M>(&params).map(|params| handler(Arc::clone(&api), params));
+        let call = move |params: Params<'static>, _, known: Extensions| {
+            let (api, handler) = (Arc::clone(&api), handler.clone());
             async move {
-                let answer = match asked {
-                    Ok(answer) => answer.await,
-                    Err(refused) => Err(refused),
+                let access = known.get::<Access>().cloned().unwrap_or(Access::Nobody);
+                let answer = async {
+                    let asked = read::<M>(&params)?;
+                    gate::admit(&access, api.as_ref(), &asked).await?;
+                    handler(Arc::clone(&api), access, asked).await
                 };
-                answer.and_then(|answer| write(&answer)).map_err(|error| to_wire(&error))
+                answer.await.and_then(|answer| write(&answer)).map_err(|error| to_wire(&error))
             }
         };
         if let Err(why) = self.methods.register_async_method(M::NAME, call) {

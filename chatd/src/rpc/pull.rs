@@ -7,6 +7,7 @@ use chat_protocol::rpc::types::{EventBatch, EventsPull};
 use chat_protocol::rpc::{Event, EventBody, MAX_LINE_BYTES, RpcError};
 use tokio::time::{Instant, timeout_at};
 
+use super::access::Access;
 use super::filter::Filter;
 use super::subscribe::now_ms;
 use crate::api::{Answer, Api};
@@ -33,12 +34,12 @@ struct Batch {
 ///
 /// # Errors
 /// [`RpcError`] for limits out of range, unknown types, and what the log says.
-pub(super) async fn pull(api: &dyn Api, asked: EventsPull) -> Answer<EventBatch> {
+pub(super) async fn pull(api: &dyn Api, access: &Access, asked: EventsPull) -> Answer<EventBatch> {
     let most = match asked.max.unwrap_or(USUAL) {
         0 => return Err(RpcError::invalid("max", "must be at least 1")),
         max => usize::try_from(max.min(MOST)).unwrap_or(usize::MAX),
     };
-    let filter = Filter::of_pull(&asked)?;
+    let filter = Filter::of_pull(&asked, access)?;
     let wait = Duration::from_millis(asked.wait_ms.unwrap_or(0).min(LONGEST_WAIT_MS));
     let until = Instant::now() + wait;
     let mut newest = api.newest_event();

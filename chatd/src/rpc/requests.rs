@@ -1,14 +1,14 @@
 //! From a line to calls: what is JSON, what is a request, what is a batch.
 
 use chat_protocol::rpc::{Kind, MAX_BATCH, Order, RpcError};
-use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification};
+use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
 use jsonrpsee::core::server::MethodResponse;
 use jsonrpsee::types::{Id, InvalidRequest, Request};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use super::methods::{Orders, to_wire};
-use super::service::refuse;
+use super::service::{Service, refuse};
 
 /// What a line asks for.
 #[derive(Debug)]
@@ -36,6 +36,16 @@ impl Work {
                 if batch.iter().any(in_turn) { Order::InTurn } else { Order::Free }
             }
             Self::Refused(_) | Self::Nothing => Order::Free,
+        }
+    }
+
+    /// Carries it out.
+    pub(super) async fn run(self, service: &Service) -> MethodResponse {
+        match self {
+            Self::Call(request) => service.call(request).await,
+            Self::Batch(batch) => service.batch(batch).await,
+            Self::Refused(answer) => answer,
+            Self::Nothing => MethodResponse::notification(),
         }
     }
 }

@@ -7,18 +7,22 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use chat_protocol::rpc::types::{Done, EventsSubscribe, EventsUnsubscribe};
+use chat_protocol::rpc::types::{Done, EventsSubscribe, EventsUnsubscribe, Hello};
 use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Method, RpcError};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, RpcServiceT};
 use jsonrpsee::core::server::{
     BatchResponseBuilder, ConnectionId, Extensions, MethodCallback, MethodResponse, ResponsePayload,
 };
 use jsonrpsee::types::{Id, Params, Request};
+use serde::Serialize;
 use serde_json::value::RawValue;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use super::methods::{Offer, read, to_wire};
+use super::access::Access;
+use super::gate;
+use super::methods::{self, Offer, read, to_wire};
 use super::outlet::{Outgoing, Outlet};
 use super::subscribe::{self, Place};
 use crate::api::Answer;
@@ -33,7 +37,36 @@ const MAX_BATCH_ANSWER_BYTES: usize = 4 * MAX_LINE_BYTES;
 pub(super) struct Service {
     offer: Arc<Offer>,
     connection: ConnectionId,
+    caller: Arc<Caller>,
     stream: Option<Arc<Stream>>,
+}
+
+/// Who calls on a connection: a token that `hello` brings changes it.
+#[derive(Debug)]
+pub(super) struct Caller(watch::Sender<Access>);
+
+impl Caller {
+    /// At first.
+    pub(super) fn new(access: Access) -> Arc<Self> {
+        Arc::new(Self(watch::Sender::new(access)))
+    }
+
+    fn access(&self) -> Access {
+        self.0.borrow().clone()
+    }
+
+    /// Waits until the caller's token is good no longer.
+    pub(super) async fn ended(&self) {
+        let mut changes = self.0.subscribe();
+        loop {
+            let access = changes.borrow_and_update().clone();
+            // Either wait can be begun anew.
+            tokio::select! {
+                () = access.ended() => return,
+                changed = changes.changed() => if changed.is_err() { return },
+            }
+        }
+    }
 }
 
 /// A connection that can carry events.
@@ -56,8 +89,13 @@ impl Stream {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Ends every subscription at once: what is in the log is not for this caller any more.
+    pub(super) fn cut(&self) {
+        self.running().drain().for_each(|(_, unsubscribed)| unsubscribed.cancel());
+    }
+
     /// A place for one more subscription.
-    fn place(&self) -> Answer<Place> {
+    fn place(&self, access: Access) -> Answer<Place> {
         let id = uuid::Uuid::now_v7().simple().to_string();
         let unsubscribed = CancellationToken::new();
         let mut running = self.running();
@@ -67,7 +105,7 @@ impl Stream {
         running.insert(id.clone(), unsubscribed.clone());
         drop(running);
         let (outlet, ending) = (self.outlet.clone(), self.ending.clone());
-        Ok(Place { id, outlet, unsubscribed, ending, running: self.senders.token() })
+        Ok(Place { id, access, outlet, unsubscribed, ending, running: self.senders.token() })
     }
 
     /// Ends a subscription, or forgets one that has ended; says whether there was one.
@@ -82,16 +120,17 @@ impl Stream {
 
 impl Service {
     /// Calls of connection `number`; events go to `stream`, if it can carry any.
-    pub(super) fn new(number: usize, offer: Arc<Offer>, stream: Option<Arc<Stream>>) -> Self {
-        Self { offer, connection: ConnectionId(number), stream }
+    pub(super) fn new(number: usize, offer: Arc<Offer>, caller: Arc<Caller>, stream: Option<Arc<Stream>>) -> Self {
+        Self { offer, connection: ConnectionId(number), caller, stream }
     }
 
     async fn answer(self, request: Request<'_>) -> MethodResponse {
         let Request { id, method, params, .. } = request;
         let params = Params::new(params.as_deref().map(RawValue::get));
         match method.as_ref() {
+            Hello::NAME => self.hello(id, &params).await,
             EventsSubscribe::NAME => self.subscribe(id, &params).await,
-            EventsUnsubscribe::NAME => self.unsubscribe(id, &params),
+            EventsUnsubscribe::NAME => self.unsubscribe(id, &params).await,
             method => self.dispatch(method, id, params).await,
         }
     }
@@ -100,10 +139,26 @@ impl Service {
         match self.offer.methods.method(method) {
             Some(MethodCallback::Async(call)) => {
                 let (id, params) = (id.into_owned(), params.into_owned());
-                call(id, params, self.connection, MAX_LINE_BYTES, Extensions::new()).await
+                let mut known = Extensions::new();
+                known.insert(self.caller.access());
+                call(id, params, self.connection, MAX_LINE_BYTES, known).await
             }
             _ => refuse(id, &RpcError::new(Kind::UnknownMethod, format!("there is no method {method:?}"))),
         }
+    }
+
+    /// Greets, and takes the rights of the token that came along.
+    async fn hello(self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
+        let greeted = async {
+            let asked = read::<Hello>(params)?;
+            let answer = methods::hello(&asked)?;
+            if let Some(token) = &asked.token {
+                let access = self.offer.keyring.present(self.offer.api.as_ref(), token).await?;
+                self.caller.0.send_replace(access);
+            }
+            Ok(answer)
+        };
+        respond(id, greeted.await)
     }
 
     /// Answers through the connection's queue, so that the answer is there before the first event.
@@ -114,7 +169,9 @@ impl Service {
         };
         let begun = async {
             let asked = read::<EventsSubscribe>(params)?;
-            let place = stream.place()?;
+            let access = self.caller.access();
+            gate::admit(&access, self.offer.api.as_ref(), &asked).await?;
+            let place = stream.place(access)?;
             let name = place.id.clone();
             let begun = subscribe::begin(Arc::clone(&self.offer.api), &self.offer.readers, asked, place).await;
             if begun.is_err() {
@@ -138,15 +195,14 @@ impl Service {
         MethodResponse::notification()
     }
 
-    fn unsubscribe(&self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
-        let ended = read::<EventsUnsubscribe>(params).and_then(|EventsUnsubscribe { subscription }| {
-            let known = self.stream.as_ref().is_some_and(|stream| stream.end(&subscription));
+    async fn unsubscribe(&self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
+        let ended = async {
+            let asked = read::<EventsUnsubscribe>(params)?;
+            gate::admit(&self.caller.access(), self.offer.api.as_ref(), &asked).await?;
+            let known = self.stream.as_ref().is_some_and(|stream| stream.end(&asked.subscription));
             known.then_some(Done {}).ok_or_else(|| RpcError::new(Kind::NotFound, "there is no such subscription here"))
-        });
-        match ended {
-            Ok(done) => MethodResponse::response(id, ResponsePayload::success(done), MAX_LINE_BYTES),
-            Err(refused) => refuse(id, &refused),
-        }
+        };
+        respond(id, ended.await)
     }
 }
 
@@ -190,6 +246,13 @@ impl RpcServiceT for Service {
 
     fn notification<'a>(&self, _: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         std::future::ready(MethodResponse::notification())
+    }
+}
+
+fn respond(id: Id<'_>, outcome: Answer<impl Serialize + Clone>) -> MethodResponse {
+    match outcome {
+        Ok(result) => MethodResponse::response(id, ResponsePayload::success(result), MAX_LINE_BYTES),
+        Err(refused) => refuse(id, &refused),
     }
 }
 

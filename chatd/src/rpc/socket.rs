@@ -5,12 +5,13 @@
 
 use std::fs::{self, Metadata, Permissions};
 use std::io;
+use std::net::SocketAddr;
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixStream as Probe;
 use std::path::{Path, PathBuf};
 
 use thiserror::Error;
-use tokio::net::{UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 
 use crate::dirs::{DataDir, DirError, Lock, Quoted};
 
@@ -39,6 +40,17 @@ pub enum SocketError {
         doing: &'static str,
         /// On what.
         path: Quoted,
+        /// Why not.
+        source: io::Error,
+    },
+    /// Everybody on the network could call.
+    #[error("{0} can be reached from other machines; name a loopback address, as in 127.0.0.1:8899")]
+    NotLoopback(SocketAddr),
+    /// The port cannot be had.
+    #[error("cannot listen on {address}; name another with --http-listen")]
+    Port {
+        /// Where.
+        address: SocketAddr,
         /// Why not.
         source: io::Error,
     },
@@ -87,6 +99,20 @@ pub fn bind(path: &Path, _held: &Lock) -> Result<(UnixListener, Bound), SocketEr
     fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed("protect"))?;
     let inode = fs::symlink_metadata(path).map_err(failed("look at"))?.ino();
     Ok((listener, Bound { path: path.to_owned(), inode }))
+}
+
+/// Listens on a loopback port. Must be called within a tokio runtime.
+///
+/// # Errors
+/// [`SocketError::NotLoopback`]; [`SocketError::Port`].
+pub fn bind_port(address: SocketAddr) -> Result<TcpListener, SocketError> {
+    if !address.ip().is_loopback() {
+        return Err(SocketError::NotLoopback(address));
+    }
+    let failed = |source| SocketError::Port { address, source };
+    let listener = std::net::TcpListener::bind(address).map_err(failed)?;
+    listener.set_nonblocking(true).map_err(failed)?;
+    TcpListener::from_std(listener).map_err(failed)
 }
 
 /// Removes a socket nobody answers on.

@@ -17,6 +17,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::task_tracker::TaskTrackerToken;
 
+use super::access::Access;
 use super::acks::Acks;
 use super::filter::Filter;
 use super::outlet::{Outgoing, Outlet};
@@ -32,6 +33,8 @@ const PAGE: usize = 32;
 pub(super) struct Place {
     /// Its id.
     pub(super) id: String,
+    /// Who asked for it.
+    pub(super) access: Access,
     /// Where its events go.
     pub(super) outlet: Outlet,
     /// Cancelled when nothing more is to come of it.
@@ -60,7 +63,7 @@ pub(super) async fn begin(
     asked: EventsSubscribe,
     place: Place,
 ) -> Answer<(Subscription, Subscribed)> {
-    let filter = Filter::of(&asked)?;
+    let filter = Filter::of(&asked, &place.access)?;
     let wakers = Wakers { newest: api.newest_event(), volatile: api.volatile(), ending: place.ending, idle: None };
     let (cursor, acks) = position(api.as_ref(), readers, &asked).await?;
     let replay_until = *wakers.newest.borrow();

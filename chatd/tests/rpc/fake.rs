@@ -11,7 +11,7 @@ use chat_protocol::ids::{DeviceId, Fingerprint, HeadHash, MessageId, Username};
 use chat_protocol::rpc::events::{Deleted, Reacted, StatusChanged, Synced};
 use chat_protocol::rpc::types::*;
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, Name, RpcError, Target};
-use chatd::api::{Answer, Api, EventPage};
+use chatd::api::{Answer, Api, EventPage, TokenHash, Use};
 use chatd::dirs::DataDir;
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +36,9 @@ pub struct State {
     pub values: BTreeMap<(Name, String), KvEntry>,
     /// How often a consumer's place was stored.
     pub acks: u64,
+    pub tokens: BTreeMap<Name, (Token, TokenHash)>,
+    /// What tokens were used for, the oldest first.
+    pub journal: Vec<AuditEntry>,
 }
 
 pub struct Fake {
@@ -72,6 +75,8 @@ impl Fake {
             contacts: BTreeMap::new(),
             values: BTreeMap::new(),
             acks: 0,
+            tokens: BTreeMap::new(),
+            journal: Vec::new(),
         };
         Arc::new(Self {
             state: Mutex::new(state),
@@ -526,6 +531,41 @@ impl Api for Fake {
         Ok(KvPage { entries: state.values.iter().filter(here).map(|(_, entry)| entry.clone()).collect(), more: false })
     }
 
+    async fn token_create(&self, token: Token, hash: TokenHash) -> Answer<()> {
+        let mut state = self.state();
+        if state.tokens.contains_key(&token.name) {
+            return Err(Kind::AlreadyExists.into());
+        }
+        state.tokens.insert(token.name.clone(), (token, hash));
+        Ok(())
+    }
+
+    async fn token_find(&self, hash: TokenHash) -> Answer<Option<Token>> {
+        let state = self.state();
+        Ok(state.tokens.values().find(|(_, known)| *known == hash).map(|(token, _)| token.clone()))
+    }
+
+    async fn token_list(&self) -> Answer<Tokens> {
+        Ok(Tokens { tokens: self.state().tokens.values().map(|(token, _)| token.clone()).collect() })
+    }
+
+    async fn token_revoke(&self, params: TokenRevoke) -> Answer<Done> {
+        self.state().tokens.remove(&params.name).map(|_| Done {}).ok_or(Kind::NotFound.into())
+    }
+
+    async fn token_used(&self, used: Use) -> Answer<()> {
+        let mut state = self.state();
+        let seq = state.journal.len() as u64 + 1;
+        let Use { token, method, chat, refused } = used;
+        let (method, refused) = (method.to_owned(), refused.map(str::to_owned));
+        state.journal.push(AuditEntry { seq, time_ms: NOW, token, method, chat, refused });
+        Ok(())
+    }
+
+    async fn audit_list(&self, _: AuditList) -> Answer<AuditPage> {
+        Ok(AuditPage { entries: self.state().journal.iter().rev().cloned().collect(), more: false })
+    }
+
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {
         let mut state = self.state();
         let newest = state.oldest + state.log.len() as u64 - 1;
@@ -601,7 +641,7 @@ pub fn serve() -> Served {
     let fake = Fake::new();
     let (api, stop) = (Arc::clone(&fake), fake.stop.clone());
     let task = tokio::spawn(async move {
-        chatd::rpc::serve(listener, api, stop).await;
+        chatd::rpc::Server::new(api, stop).socket(listener).await;
         drop((bound, lock));
     });
     Served { fake, path, task, _dir: dir }

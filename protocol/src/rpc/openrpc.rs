@@ -32,6 +32,7 @@ pub fn document() -> Value {
         MsgSend MsgEdit MsgDelete MsgReact MsgCancel MsgResend MsgGet MsgStatus MsgWait MsgList MsgSearch MsgExport
         EventsSubscribe EventsUnsubscribe EventsAck EventsPull EventsConsumers EventsForget
         KvGet KvSet KvDelete KvList
+        TokenCreate TokenList TokenRevoke AuditList
     }
     writer.finish()
 }

@@ -9,6 +9,7 @@ mod daemon;
 mod events;
 mod messages;
 mod people;
+mod tokens;
 
 pub use account::*;
 pub use chats::*;
@@ -17,6 +18,7 @@ pub use daemon::*;
 pub use events::*;
 pub use messages::*;
 pub use people::*;
+pub use tokens::*;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};

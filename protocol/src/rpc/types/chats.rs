@@ -93,7 +93,7 @@ word! {
 
 method! {
     /// Chats, the one with the newest message first.
-    ChatList("chat.list", Free, [ReadHistory], every) -> ChatPage {
+    ChatList("chat.list", Free, [ReadHistory]) -> ChatPage {
         /// Only those with unread messages.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub unread: Option<bool>,

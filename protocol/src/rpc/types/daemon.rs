@@ -1,6 +1,7 @@
 //! The daemon itself.
 
 use super::{Consumer, Done, method, object, word};
+use crate::rpc::Secret;
 
 method! {
     /// Says who calls and for which API version. Optional on the Unix socket.
@@ -9,6 +10,9 @@ method! {
         pub api: String,
         /// `name/version` of the caller, for the daemon's log.
         pub client: String,
+        /// A token: from the answer on the connection has its rights, and no others.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub token: Option<Secret>,
     }
 }
 object! {

@@ -1,0 +1,113 @@
+//! What a token may do: one rule for every call, over every transport.
+//!
+//! The order matters: whether the token is still good, whether a scope of it opens the call, whether it is confined
+//! to other chats, how often it writes. What changes something, and whatever is refused, is in the journal before
+//! anything happens.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use chat_protocol::rpc::types::{EventsAck, Hello, MsgGet};
+use chat_protocol::rpc::{ChatId, Kind, Method, Order, RpcError, Scope, Subject};
+
+use super::access::{Access, Bearer};
+use crate::api::{Answer, Api, Use};
+
+/// Lets the call through, or says why not.
+///
+/// # Errors
+/// `unauthenticated`, `token_expired`, `forbidden_scope`, `rate_limited`; what the store says when the journal
+/// cannot be kept.
+pub(super) async fn admit<M: Method>(access: &Access, api: &dyn Api, call: &M) -> Answer<()> {
+    let bearer = match access {
+        Access::Owner => return Ok(()),
+        Access::Nobody if M::NAME == Hello::NAME => return Ok(()),
+        Access::Nobody => return Err(nobody()),
+        Access::Bearer(bearer) => bearer,
+    };
+    let (chat, verdict) = match judge(bearer, api, call).await {
+        Ok(chat) => (chat, Ok(())),
+        Err((chat, refusal)) => (chat, Err(refusal)),
+    };
+    if is_noted::<M>(verdict.is_err()) {
+        let refused = verdict.as_ref().err().map(|refusal| refusal.kind.as_str());
+        api.token_used(Use { token: bearer.token.name.clone(), method: M::NAME, chat, refused }).await?;
+    }
+    verdict
+}
+
+/// Acknowledgements come with every event, and change nothing but the caller's own place.
+fn is_noted<M: Method>(refused: bool) -> bool {
+    refused || (M::ORDER == Order::InTurn && M::NAME != EventsAck::NAME)
+}
+
+type Judged = Result<Option<ChatId>, (Option<ChatId>, RpcError)>;
+
+/// The chat a call is about, if it is about one and may be made.
+async fn judge<M: Method>(bearer: &Arc<Bearer>, api: &dyn Api, call: &M) -> Judged {
+    let simply = |refusal| (None, refusal);
+    bearer.check().map_err(simply)?;
+    if !M::SCOPES.is_empty() && !M::SCOPES.iter().any(|scope| bearer.token.scopes.contains(scope)) {
+        return Err((None, no_scope(M::SCOPES)));
+    }
+    let chat = match call.subject() {
+        Subject::Nothing => None,
+        Subject::Chat(target) => Some(ChatId::from(target)),
+        Subject::Message(id) if is_confined(bearer) => {
+            Some(api.msg_get(MsgGet { id: *id }).await.map_err(simply)?.chat)
+        }
+        Subject::Message(_) => None,
+        Subject::EveryChat if bearer.token.chats.is_some() => return Err((None, name_one())),
+        Subject::EveryChat => None,
+        Subject::Own(name) if bearer.owns_name(name) => None,
+        Subject::Own(_) => return Err((None, foreign(bearer))),
+    };
+    let writes = !M::SCOPES.is_empty() && M::SCOPES.iter().all(|scope| scope.writes());
+    confine(bearer, chat.as_ref(), writes).map_err(|refusal| (chat.clone(), refusal))?;
+    if writes {
+        bearer.take().map_err(|refusal| (chat.clone(), refusal))?;
+    }
+    Ok(chat)
+}
+
+fn is_confined(bearer: &Bearer) -> bool {
+    bearer.token.chats.is_some() || bearer.token.allow_to.is_some()
+}
+
+fn confine(bearer: &Bearer, chat: Option<&ChatId>, writes: bool) -> Answer<()> {
+    let Some(chat) = chat else { return Ok(()) };
+    let within = |chats: &Option<Vec<ChatId>>| chats.as_ref().is_none_or(|chats| chats.contains(chat));
+    if !within(&bearer.token.chats) {
+        return Err(RpcError::new(Kind::ForbiddenScope, format!("the token is not for the chat {chat}")));
+    }
+    if writes && !within(&bearer.token.allow_to) {
+        return Err(RpcError::new(Kind::ForbiddenScope, format!("the token may not write to {chat}")));
+    }
+    Ok(())
+}
+
+fn no_scope(scopes: &[Scope]) -> RpcError {
+    let wanted = scopes.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(" or ");
+    let hint: Cow<'_, str> = if scopes == [Scope::Owner] {
+        "call without a token, on the socket".into()
+    } else {
+        "the owner can make another: chatctl token create".into()
+    };
+    RpcError::new(Kind::ForbiddenScope, format!("the token lacks the scope {wanted}")).with_hint(hint)
+}
+
+fn name_one() -> RpcError {
+    RpcError::new(Kind::ForbiddenScope, "the token is for some chats only").with_hint("name one of them with `to`")
+}
+
+fn foreign(bearer: &Bearer) -> RpcError {
+    let name = &bearer.token.name;
+    let refusal = RpcError::new(Kind::ForbiddenScope, "the name belongs to somebody else");
+    refusal.with_hint(format!("a token's own names are {name}, and those that begin with {name}."))
+}
+
+/// Nobody has shown a token yet.
+pub(super) fn nobody() -> RpcError {
+    let refusal = RpcError::new(Kind::Unauthenticated, "a token is needed here");
+    refusal.with_hint("send it as `Authorization: Bearer TOKEN`, or with `hello`; chatctl token create makes one")
+}

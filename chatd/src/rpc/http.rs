@@ -1,0 +1,132 @@
+//! HTTP/1.1 on the Unix socket and, if the configuration says so, on a loopback port.
+//!
+//! ```text
+//! POST /rpc           one call or batch as body, its answer as body
+//! GET  /ws            WebSocket: a message each way is what a line is on the socket
+//! GET  /events        server-sent events; `Last-Event-ID` goes on where the reader was
+//! GET  /openrpc.json  this API's document
+//! GET  /health/live, /health/ready
+//! ```
+//! Refuses, before anything is read: names of hosts that are not this machine's (a page that had its own name point
+//! here), origins nobody allowed, and, on the port, whoever has no token. Headers have to come within
+//! [`HEADERS_WITHIN`].
+
+mod access;
+mod call;
+mod events;
+mod health;
+mod refusal;
+mod ws;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::http::{HeaderName, HeaderValue, Method, header};
+use axum::routing::{get, post};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use tower_http::cors::{AllowOrigin, CorsLayer};
+use tracing::debug;
+
+use super::FINISH_WITHIN;
+use super::methods::Offer;
+
+/// How long the head of a request may take.
+const HEADERS_WITHIN: Duration = Duration::from_secs(10);
+/// Where a reader of server-sent events says how far it was.
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+
+/// Who may reach the port from a browser.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// Names of this machine besides `localhost` and the loopback addresses, without port.
+    pub hosts: Vec<String>,
+    /// Origins that may call, as browsers write them: `https://example.org`.
+    pub origins: Vec<String>,
+}
+
+/// Where requests come in.
+#[derive(Clone, Debug)]
+pub(super) enum Door {
+    /// The Unix socket: whoever may open it is the owner, unless a token says otherwise.
+    Socket,
+    /// A loopback port: every user and every page of this machine can reach it.
+    Port(Policy),
+}
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(super) struct Web {
+    offer: Arc<Offer>,
+    door: Arc<Door>,
+    numbers: Arc<AtomicUsize>,
+    /// Cancelled when the daemon ends.
+    shutdown: CancellationToken,
+    /// Counts what goes on behind a request of this connection: WebSockets and streams of events.
+    lasting: TaskTracker,
+}
+
+impl Web {
+    pub(super) fn new(offer: Arc<Offer>, door: Door, numbers: Arc<AtomicUsize>, shutdown: CancellationToken) -> Self {
+        Self { offer, door: Arc::new(door), numbers, shutdown, lasting: TaskTracker::new() }
+    }
+
+    fn number(&self) -> usize {
+        self.numbers.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Speaks HTTP with one caller until it leaves, or the daemon ends.
+    pub(super) async fn serve(self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
+        let (shutdown, lasting) = (self.shutdown.clone(), TaskTracker::new());
+        let service = TowerToHyperService::new(router(Self { lasting: lasting.clone(), ..self }));
+        let mut server = hyper::server::conn::http1::Builder::new();
+        server.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
+        let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(io), service).with_upgrades());
+        let ended = tokio::select! {
+            ended = &mut connection => ended,
+            () = shutdown.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                timeout(2 * FINISH_WITHIN, connection).await.unwrap_or(Ok(()))
+            }
+        };
+        if let Err(error) = ended {
+            debug!(%error, "an HTTP connection ended");
+        }
+        lasting.close();
+        lasting.wait().await;
+    }
+}
+
+fn router(web: Web) -> Router {
+    let cross = cross_origin(&web.door);
+    Router::new()
+        .route("/rpc", post(call::answer))
+        .route("/ws", get(ws::upgrade))
+        .route("/events", get(events::stream))
+        .route("/openrpc.json", get(call::document))
+        .route("/health/live", get(health::live))
+        .route("/health/ready", get(health::ready))
+        // the one handler that takes a body bounds it itself
+        .layer(DefaultBodyLimit::disable())
+        .layer(cross)
+        .with_state(web)
+}
+
+/// Lets a browser know which pages may read the answers: those that may call.
+fn cross_origin(door: &Door) -> CorsLayer {
+    let origins = match door {
+        Door::Socket => Vec::new(),
+        Door::Port(policy) => policy.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect(),
+    };
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins))
+        .allow_methods([Method::GET, Method::POST])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, LAST_EVENT_ID])
+}
