@@ -75,6 +75,8 @@ settings! {
         room: Room = Room::default(),
         /// Accounts and devices.
         accounts: Accounts = Accounts::default(),
+        /// What monitoring sees.
+        metrics: Metrics = Metrics::default(),
     }
 }
 
@@ -191,6 +193,15 @@ settings! {
         /// What has outlived its time is deleted this often.
         #[serde(rename = "sweep_seconds", with = "seconds")]
         sweep: Duration = HOUR,
+    }
+}
+
+settings! {
+    /// What monitoring sees.
+    Metrics {
+        /// Address where metrics and health are served over HTTP; absent: nowhere. Whoever reaches it can read them:
+        /// one of this machine or a private network.
+        listen: Option<SocketAddr> = None,
     }
 }
 

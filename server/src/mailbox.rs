@@ -11,6 +11,7 @@ pub mod rules;
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::server::{Accepted, Code, Push, Refusal, RoomPosted};
@@ -78,7 +79,7 @@ pub struct Commits {
     pub store: SharedStore,
     /// Where it sends what was stored.
     pub router: Arc<Router>,
-    /// Counts commits.
+    /// Counts commits and what became of their jobs.
     pub counters: Arc<Counters>,
     /// What one mailbox may hold.
     pub quota: Quota,
@@ -130,8 +131,10 @@ impl Commits {
         if rows.is_empty() {
             return;
         }
-        self.counters.committed();
-        match self.store.commit_submits(rows, self.quota).await {
+        let begun = Instant::now();
+        let committed = self.store.commit_submits(rows, self.quota).await;
+        self.counters.commits.took(begun.elapsed());
+        match committed {
             Ok(outcomes) => {
                 for (outcome, pending) in outcomes.into_iter().zip(pending) {
                     self.finish(outcome, pending).await;
@@ -148,14 +151,18 @@ impl Commits {
     async fn finish(&self, outcome: SubmitOutcome, mut pending: Pending) {
         match outcome {
             SubmitOutcome::Stored { placed, full } => {
+                self.counters.submits.done.one();
                 (pending.answer)(Ok(Accepted { full }));
                 for (device, seq) in placed {
                     let envelope = pending.envelopes.remove(&device).unwrap_or_default();
                     let mail = Mail { seq, from: pending.from.clone(), from_device: pending.device, envelope };
-                    self.router.mail(device, &mail);
+                    if self.router.mail(device, &mail) {
+                        self.counters.pushed.one();
+                    }
                 }
             }
             SubmitOutcome::Repeated { full } => {
+                self.counters.submits.repeated.one();
                 (pending.answer)(Ok(Accepted { full }));
                 self.remind(pending.envelopes.into_keys()).await;
             }
@@ -185,11 +192,15 @@ impl Commits {
         for (outcome, answer) in outcomes.into_iter().zip(answers) {
             answer(match outcome {
                 Ok(Posted::New(post)) => {
+                    self.counters.posts.done.one();
                     let posted = RoomPosted { room_seq: post.room_seq, at: post.at };
                     fresh.push(post);
                     Ok(posted)
                 }
-                Ok(Posted::Repeated { room_seq, at }) => Ok(RoomPosted { room_seq, at }),
+                Ok(Posted::Repeated { room_seq, at }) => {
+                    self.counters.posts.repeated.one();
+                    Ok(RoomPosted { room_seq, at })
+                }
                 Ok(Posted::Missing) => Err(Code::ApprovalRequired.into()),
                 Err(error) => Err(store_failed("room post", &error)),
             });

@@ -45,12 +45,10 @@ impl Router {
         self.lock().leave(peer);
     }
 
-    /// Pushes mail that was just committed, or leaves it to the peer's own reading of the mailbox.
-    pub fn mail(&self, device: DeviceId, mail: &Mail) {
+    /// Pushes mail that was just committed, or leaves it to the peer's own reading of the mailbox; tells whether it did.
+    pub fn mail(&self, device: DeviceId, mail: &Mail) -> bool {
         let peer = self.lock().device(device);
-        if let Some(peer) = peer {
-            peer.mail(mail);
-        }
+        peer.is_some_and(|peer| peer.mail(mail))
     }
 
     /// Notes that a mailbox holds rows up to `last`, which its device will read from the store.
@@ -217,7 +215,8 @@ mod tests {
     async fn mail_reaches_the_addressed_device_only_and_stops_at_the_window() {
         let router = Router::default();
         let (bob, carol) = (opened(&router, "bob", 1), opened(&router, "carol", 2));
-        (1..=3).for_each(|seq| router.mail(bob.device(), &mail(seq)));
+        let pushed: Vec<_> = (1..=3).map(|seq| router.mail(bob.device(), &mail(seq))).collect();
+        assert_eq!(pushed, [true, true, false]);
         assert_eq!(seqs(&pushes(&bob).await), [1, 2]);
         carol.push(encode(&Frame::push(&Push::Presence(change(&[])))));
         assert_eq!(seqs(&pushes(&carol).await), [0u64; 0]);

@@ -27,8 +27,9 @@ use crate::counters::{Closed, Counters};
 use crate::limits::Limits;
 use crate::mailbox::{self, Mailbox};
 use crate::router::Router;
-use crate::store::SharedStore;
-use crate::transport::{self, Replays};
+use crate::status::Status;
+use crate::store::{Counted, SharedStore};
+use crate::transport::{self, Gate, Replays};
 use crate::work::Desk;
 
 /// Signatures that may wait for a core; more are answered `busy`. A thousand take a third of a second.
@@ -72,8 +73,10 @@ pub(crate) struct Shared {
     pub counters: Arc<Counters>,
     /// How often who may do what.
     pub limits: Limits,
+    /// Who may connect.
+    pub gate: Arc<Gate>,
     /// Where password hashes are computed.
-    pub passwords: Desk,
+    pub passwords: Arc<Desk>,
     /// Where signatures are verified.
     pub signatures: Desk,
     /// Handshakes seen.
@@ -120,6 +123,7 @@ impl Server {
     #[must_use]
     pub fn new(config: Config, store: SharedStore, keys: &Keys, shutdown: CancellationToken) -> Self {
         let (router, counters) = (Arc::new(Router::default()), Arc::new(Counters::default()));
+        let store: SharedStore = Arc::new(Counted { store, counters: Arc::clone(&counters) });
         let (mailbox, jobs) = mailbox::queue(config.mailbox.queue);
         let commits = mailbox::Commits {
             store: Arc::clone(&store),
@@ -131,7 +135,8 @@ impl Server {
         let listening = Listening::new(&keys.server, &keys.secret);
         let shared = Shared {
             limits: Limits::new(&config),
-            passwords: Desk::new(config.passwords.at_once, config.passwords.queue),
+            gate: Arc::new(Gate::new(&config.connections)),
+            passwords: Arc::new(Desk::new(config.passwords.at_once, config.passwords.queue)),
             signatures: Desk::new(cores(), WAITING_SIGNATURES),
             replays: Replays::new(config.connections.remembered_handshakes),
             listening: keys.next.as_ref().map_or(listening.clone(), |next| listening.and_next(next)),
@@ -150,6 +155,12 @@ impl Server {
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.shared.counters)
+    }
+
+    /// What monitoring sees of it; outlives the server.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        Status::of(&self.shared)
     }
 
     /// Who is online; outlives the server.

@@ -4,6 +4,7 @@
 //! is one transaction and is durable when it returns. No SQL leaves this module, and nothing here
 //! judges a signature: whoever calls has verified what it hands in.
 
+mod counted;
 pub mod mysql;
 mod schema;
 pub mod sqlite;
@@ -20,6 +21,7 @@ use thiserror::Error;
 use crate::config::DatabaseUrl;
 use crate::mailbox::rules::{Ack, Quota};
 
+pub(crate) use counted::Counted;
 pub use types::{
     Account, AccountSummary, AppendEntry, Creation, DeviceState, Invite, KnownHead, LogPage, LogWrite, Mail,
     MailboxState, NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication,
@@ -81,7 +83,7 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 /// contract for both.
 #[async_trait]
 pub trait Store: Send + Sync {
-    /// Answers when the database does.
+    /// Answers when the database does, and has our tables.
     async fn ping(&self) -> Result<()>;
 
     // Accounts.

@@ -12,6 +12,7 @@ mod writer;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
@@ -20,6 +21,7 @@ use tokio_util::task::TaskTracker;
 
 pub(crate) use replays::Replays;
 
+use crate::config::Connections;
 use crate::counters::Closed;
 use crate::limits::Source;
 use crate::serve::Shared;
@@ -38,16 +40,38 @@ pub(crate) struct Permits {
 }
 
 /// The bounds of the accept loop.
-struct Gate {
+pub(crate) struct Gate {
     connections: Arc<Semaphore>,
     guests: Arc<Semaphore>,
+    most: usize,
+    most_guests: usize,
+    accepting: AtomicBool,
 }
 
 impl Gate {
-    fn new(shared: &Shared) -> Self {
-        let permits = |most: usize| Arc::new(Semaphore::new(most.min(Semaphore::MAX_PERMITS)));
-        let settings = &shared.config.connections;
-        Self { connections: permits(settings.most), guests: permits(settings.most_guests) }
+    /// The bounds the settings name; closed until the accept loop begins.
+    pub(crate) fn new(settings: &Connections) -> Self {
+        let (most, most_guests) =
+            (settings.most.min(Semaphore::MAX_PERMITS), settings.most_guests.min(Semaphore::MAX_PERMITS));
+        let permits = |most| Arc::new(Semaphore::new(most));
+        let (connections, guests) = (permits(most), permits(most_guests));
+        Self { connections, guests, most, most_guests, accepting: AtomicBool::new(false) }
+    }
+
+    /// Open connections, and how many of them have not logged in.
+    pub(crate) fn open(&self) -> (usize, usize) {
+        let used = |most: usize, free: &Semaphore| most.saturating_sub(free.available_permits());
+        (used(self.most, &self.connections), used(self.most_guests, &self.guests))
+    }
+
+    /// Whether the next connection would be admitted, as far as it is not its address's fault.
+    pub(crate) fn is_open(&self) -> bool {
+        let (connections, guests) = self.open();
+        self.accepting.load(Ordering::Relaxed) && connections < self.most && guests < self.most_guests
+    }
+
+    fn is_accepting(&self, accepting: bool) {
+        self.accepting.store(accepting, Ordering::Relaxed);
     }
 
     fn admit(&self, shared: &Shared, source: Source) -> Option<Permits> {
@@ -68,20 +92,26 @@ pub(crate) async fn accept_loop(
     listener: &TcpListener,
     connections: &TaskTracker,
 ) -> io::Result<()> {
-    let (gate, mut failures) = (Gate::new(shared), 0);
+    let (gate, mut failures) = (&shared.gate, 0);
+    gate.is_accepting(true);
     loop {
         // accept is cancel-safe: a connection it did not return stays with the socket
         let accepted = tokio::select! {
-            () = shared.stopping.cancelled() => return Ok(()),
+            () = shared.stopping.cancelled() => {
+                gate.is_accepting(false);
+                return Ok(());
+            }
             accepted = listener.accept() => accepted,
         };
         match accepted {
             Ok((stream, from)) => {
                 failures = 0;
-                admit(shared, &gate, connections, stream, from);
+                gate.is_accepting(true);
+                admit(shared, connections, stream, from);
             }
             Err(error) if failures < MAX_ACCEPT_FAILURES => {
                 failures += 1;
+                gate.is_accepting(false);
                 tracing::warn!(%error, "accept failed");
                 tokio::time::sleep(ACCEPT_BACK_OFF).await;
             }
@@ -90,12 +120,13 @@ pub(crate) async fn accept_loop(
     }
 }
 
-fn admit(shared: &Arc<Shared>, gate: &Gate, connections: &TaskTracker, stream: TcpStream, from: SocketAddr) {
+fn admit(shared: &Arc<Shared>, connections: &TaskTracker, stream: TcpStream, from: SocketAddr) {
     let source = Source::from(from.ip());
-    match gate.admit(shared, source) {
+    match shared.gate.admit(shared, source) {
         Some(permits) => {
+            shared.counters.opened.one();
             connections.spawn(connection::run(Arc::clone(shared), stream, source, permits));
         }
-        None => shared.counters.connection_closed(Closed::Refused),
+        None => shared.counters.closed.one(Closed::Refused),
     }
 }

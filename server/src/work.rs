@@ -18,6 +18,7 @@ pub struct Busy;
 pub struct Desk {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
+    most: usize,
 }
 
 impl Desk {
@@ -25,10 +26,14 @@ impl Desk {
     #[must_use]
     pub fn new(running: usize, waiting: usize) -> Self {
         let running = running.max(1);
-        Self {
-            running: Arc::new(Semaphore::new(running)),
-            admitted: Arc::new(Semaphore::new(running.saturating_add(waiting).min(Semaphore::MAX_PERMITS))),
-        }
+        let most = running.saturating_add(waiting).min(Semaphore::MAX_PERMITS);
+        Self { running: Arc::new(Semaphore::new(running)), admitted: Arc::new(Semaphore::new(most)), most }
+    }
+
+    /// Jobs that run or wait.
+    #[must_use]
+    pub fn in_line(&self) -> usize {
+        self.most.saturating_sub(self.admitted.available_permits())
     }
 
     /// Runs `job` on a blocking thread. A job that has begun keeps its permit until it is done, even

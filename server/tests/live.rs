@@ -25,5 +25,7 @@ mod mailboxes;
 mod mariadb;
 #[path = "live/room.rs"]
 mod room;
+#[path = "live/status.rs"]
+mod status;
 #[path = "live/world.rs"]
 mod world;

@@ -1,15 +1,18 @@
 //! `run` serves, `migrate` prepares the database only.
 
+use std::io;
 use std::net::SocketAddr;
 
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::task::JoinSet;
 
 use super::home::{self, Home};
 use super::{Done, say, talk};
 use crate::config::MIN_BCRYPT_COST;
 use crate::failure::{Exit, Failure};
-use crate::{serve, service, shutdown};
+use crate::serve::Server;
+use crate::{service, shutdown};
 
 /// Rows of the account table looked at when the server starts.
 const LOOKED_AT: u32 = 1_000;
@@ -26,17 +29,41 @@ pub(super) async fn run(home: &Home, listen: Option<SocketAddr>) -> Done {
     warn_of_refused(&store).await?;
     let stop = shutdown::on_signals();
     let stop = stop.map_err(|error| Failure::new(Exit::Internal, "cannot wait for signals").because(error))?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| {
-        let words = format!("cannot listen on {}", config.listen);
-        Failure::new(Exit::Unavailable, words).because(error).hint("name another address: `--listen ADDR`")
-    })?;
-    let address = listener.local_addr();
-    let address = address.map_err(|error| Failure::new(Exit::Internal, "the socket has no address").because(error))?;
-    say(&if home.json { json!({ "listening": address }).to_string() } else { format!("listening on {address}") })?;
-    let told = tokio::spawn(service::tell(stop.clone(), address));
-    let served = serve::run(config, store, listener, keys, stop).await;
-    told.abort();
+    let (listener, address) = bind(config.listen, "name another address: `--listen ADDR`").await?;
+    let watched = match config.metrics.listen {
+        Some(watched) => Some(bind(watched, "name another one: `--set metrics.listen=ADDR`").await?),
+        None => None,
+    };
+    say(&where_it_listens(home.json, address, watched.as_ref().map(|(_, watched)| *watched)))?;
+    let server = Server::new(config, store, &keys, stop.clone());
+    let mut beside = JoinSet::new();
+    if let Some((watched, _)) = watched {
+        beside.spawn(server.status().serve(watched));
+    }
+    beside.spawn(service::tell(stop, address));
+    // what runs beside the server ends with this function
+    let served = server.serve(listener).await;
     served.map_err(|error| Failure::new(Exit::Internal, "the server failed").because(error))
+}
+
+async fn bind(address: SocketAddr, hint: &str) -> Result<(TcpListener, SocketAddr), Failure> {
+    let bound = async {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        Ok((listener, address))
+    };
+    bound.await.map_err(|error: io::Error| {
+        Failure::new(Exit::Unavailable, format!("cannot listen on {address}")).because(error).hint(hint)
+    })
+}
+
+/// One line for each address, the one for clients first.
+fn where_it_listens(json: bool, address: SocketAddr, watched: Option<SocketAddr>) -> String {
+    if json {
+        return json!({ "listening": address, "metrics": watched }).to_string();
+    }
+    let watched = watched.map(|watched| format!("\nmetrics and health on http://{watched}"));
+    format!("listening on {address}{}", watched.unwrap_or_default())
 }
 
 /// Says which adopted accounts cannot log in, and why.

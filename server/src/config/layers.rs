@@ -143,7 +143,7 @@ mod tests {
     #[test]
     fn every_setting_is_in_the_readme() {
         let readme = include_str!("../../README.md");
-        for section in ["passwords", "connections", "rates", "mailbox", "room", "accounts"] {
+        for section in ["passwords", "connections", "rates", "mailbox", "room", "accounts", "metrics"] {
             // the error about an unknown key lists the known ones
             let words = read("", [], &[format!("{section}.unknown=1")]).unwrap_err().to_string();
             let keys: Vec<_> = words.split('`').skip(3).step_by(2).collect();

@@ -220,16 +220,17 @@ impl Window {
         }
     }
 
-    /// Takes a cumulative acknowledgement; tells whether it names something that exists.
+    /// Takes a cumulative acknowledgement; how many it newly acknowledges, if it names something that exists.
     ///
     /// It may be ahead of what was pushed here: the device got that over an earlier connection.
-    pub fn ack(&mut self, seq: u64) -> bool {
-        let known = seq <= self.last;
-        if known {
-            self.acked = self.acked.max(seq);
-            self.pushed = self.pushed.max(seq);
+    pub fn ack(&mut self, seq: u64) -> Option<u64> {
+        if seq > self.last {
+            return None;
         }
-        known
+        let before = self.acked;
+        self.acked = before.max(seq);
+        self.pushed = self.pushed.max(seq);
+        Some(self.acked - before)
     }
 
     const fn room(&self) -> u64 {
@@ -329,7 +330,7 @@ mod tests {
         let mut window = Window::new(2, 0, 0);
         assert!(window.fresh(1) && window.fresh(2) && !window.fresh(3));
         assert_eq!(window.due(), 0);
-        assert!(window.ack(1));
+        assert_eq!(window.ack(1), Some(1));
         assert_eq!(window.due(), 1);
         assert!(window.stored(3) && !window.stored(4));
     }
@@ -337,7 +338,7 @@ mod tests {
     #[test]
     fn what_an_earlier_connection_brought_is_not_pushed_again() {
         let mut window = Window::new(4, 0, 9);
-        assert!(window.ack(7) && !window.ack(10));
+        assert_eq!((window.ack(7), window.ack(10)), (Some(7), None));
         assert!(!window.stored(7) && window.stored(8));
     }
 
@@ -348,7 +349,7 @@ mod tests {
         assert!(window.stored(8) && window.pushed() == 8);
         window.exhausted(10);
         assert_eq!(window.due(), 0);
-        assert!(window.ack(10) && window.fresh(11));
+        assert!(window.ack(10).is_some() && window.fresh(11));
     }
 
     proptest! {
@@ -368,12 +369,12 @@ mod tests {
                             if window.stored(seq) { pushed.push(seq) }
                         }
                     }
-                    _ => prop_assert!(window.ack(window.pushed())),
+                    _ => prop_assert!(window.ack(window.pushed()).is_some()),
                 }
                 prop_assert!(window.pushed() - window.acked <= size);
             }
             while window.pushed() < last {
-                prop_assert!(window.ack(window.pushed()));
+                prop_assert!(window.ack(window.pushed()).is_some());
                 let after = window.pushed();
                 for seq in after + 1..=last.min(after + window.due()) {
                     if window.stored(seq) { pushed.push(seq) }

@@ -112,13 +112,13 @@ impl Online {
     }
 
     /// Pushes a row that was just committed, if nothing older waits and both window and queue have room;
-    /// otherwise it is read from the store when they have.
-    pub(super) fn mail(&self, mail: &Mail) {
+    /// otherwise it is read from the store when they have. Tells whether it did.
+    pub(super) fn mail(&self, mail: &Mail) -> bool {
         let mut flow = self.lock();
         let fresh = match &mut *flow {
             Flow::Held { last, .. } => {
                 *last = mail.seq.max(*last);
-                return;
+                return false;
             }
             Flow::Open { window, .. } if self.outbox.has_room() => window.fresh(mail.seq),
             Flow::Open { window, .. } => {
@@ -133,6 +133,7 @@ impl Online {
         if !fresh {
             self.due.notify_one();
         }
+        fresh
     }
 
     /// Notes that rows up to `seq` exist.
@@ -144,18 +145,20 @@ impl Online {
         self.due.notify_one();
     }
 
-    /// Pushes rows read from the store that are next, while there is room.
-    pub fn stored(&self, rows: &[Mail]) {
-        let mut flow = self.lock();
-        let Flow::Open { window, .. } = &mut *flow else { return };
+    /// Pushes rows read from the store that are next, while there is room; tells how many.
+    pub fn stored(&self, rows: &[Mail]) -> u64 {
+        let (mut flow, mut pushed) = (self.lock(), 0);
+        let Flow::Open { window, .. } = &mut *flow else { return 0 };
         for mail in rows {
             if !self.outbox.has_room() {
-                return;
+                break;
             }
             if window.stored(mail.seq) {
                 self.push_mail(mail);
+                pushed += 1;
             }
         }
+        pushed
     }
 
     /// A row without an envelope was never written by this server; skipping it keeps the mailbox usable.
@@ -194,11 +197,11 @@ impl Online {
         }
     }
 
-    /// Takes an acknowledgement; tells whether it names something that exists.
-    pub fn acknowledge(&self, seq: u64) -> bool {
+    /// Takes an acknowledgement; how many messages it newly acknowledges, if it names something that exists.
+    pub fn acknowledge(&self, seq: u64) -> Option<u64> {
         let known = match &mut *self.lock() {
             Flow::Open { window, .. } => window.ack(seq),
-            Flow::Held { .. } => false,
+            Flow::Held { .. } => None,
         };
         self.due.notify_one();
         known

@@ -264,7 +264,7 @@ async fn try_password(shared: &Shared, user: &Username, password: Password) -> R
     let account = shared.store.account(user).await.map_err(failed)?;
     let (cost, hash) = (shared.config.passwords.bcrypt_cost, account.as_ref().map(|account| account.hash.clone()));
     let again = password.clone();
-    shared.counters.hashed();
+    shared.counters.hashes.one();
     let job = move || password::verify(&password, hash.as_ref(), cost);
     let verdict = shared.passwords.run(job).await.map_err(|_| busy())?;
     let Some(mut account) = account.filter(|_| verdict.is_right()) else { return Ok(None) };
@@ -280,7 +280,7 @@ async fn try_password(shared: &Shared, user: &Username, password: Password) -> R
 
 async fn new_hash(shared: &Shared, password: Password) -> Result<PasswordHash, Refusal> {
     let cost = shared.config.passwords.bcrypt_cost;
-    shared.counters.hashed();
+    shared.counters.hashes.one();
     let hashed = shared.passwords.run(move || password::hash(&password, cost)).await.map_err(|_| busy())?;
     hashed.map_err(|error| {
         tracing::error!(%error, "password not hashed");

@@ -73,7 +73,7 @@ async fn push_page(shared: &Shared, peer: &Online) -> bool {
     let limit = u32::try_from(due.rows.min(MAX_ROWS)).unwrap_or(u32::MAX);
     match shared.store.mailbox_after(peer.device(), due.after, limit, MAX_PAGE_BYTES).await {
         Ok(rows) => {
-            push_rows(peer, due, &rows);
+            push_rows(shared, peer, due, &rows);
             true
         }
         Err(error) => {
@@ -84,12 +84,12 @@ async fn push_page(shared: &Shared, peer: &Online) -> bool {
     }
 }
 
-fn push_rows(peer: &Online, due: Due, rows: &[crate::store::Mail]) {
+fn push_rows(shared: &Shared, peer: &Online, due: Due, rows: &[crate::store::Mail]) {
     if rows.is_empty() {
         // retention, or a reset, took what was there
         peer.exhausted(due.last);
     } else {
-        peer.stored(rows);
+        shared.counters.pushed.add(peer.stored(rows));
     }
     peer.tell_drained();
 }

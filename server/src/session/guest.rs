@@ -41,16 +41,16 @@ impl Guest {
             Ok(Request::Enrol(request)) => match self.enrol(request).await {
                 Ok(Enrolment::Active(user, device)) => self.enter(asked, user, device, Enrolled::Ready).await,
                 Ok(Enrolment::Waits(head)) => self.stay(asked, Ok(Enrolled::ApprovalRequired(head))),
-                Err(refusal) => self.stay::<Enrolled>(asked, Err(refusal)),
+                Err(refusal) => self.turned_away::<Enrolled>(asked, refusal),
             },
             Ok(Request::Login(request)) => match self.login(&request).await {
                 Ok(()) => self.enter(asked, request.user, request.device, std::convert::identity).await,
-                Err(refusal) => self.stay::<LoggedIn>(asked, Err(refusal)),
+                Err(refusal) => self.turned_away::<LoggedIn>(asked, refusal),
             },
             Ok(Request::Reset(request)) => match self.reset(request).await {
                 Ok(ResetOutcome::Done(user, device)) => self.enter(asked, user, device, ResetState::Done).await,
                 Ok(ResetOutcome::Waits(until)) => self.stay(asked, Ok(ResetState::Waiting(until))),
-                Err(refusal) => self.stay::<ResetState>(asked, Err(refusal)),
+                Err(refusal) => self.turned_away::<ResetState>(asked, refusal),
             },
             Ok(_) => self.stay::<LoggedIn>(asked, Err(Code::Denied.into())),
             Err(refusal) => self.stay::<LoggedIn>(asked, Err(refusal)),
@@ -73,8 +73,17 @@ impl Guest {
         wrap: fn(LoggedIn) -> A,
     ) -> Peer {
         match Ready::enter(&self, user, device, |state| asked.answer(&Ok(wrap(state)))).await {
-            Ok(ready) => Peer::Ready(ready),
-            Err(refusal) => self.stay::<A>(asked, Err(refusal)),
+            Ok(ready) => {
+                ready.shared().counters.logins.done.one();
+                Peer::Ready(ready)
+            }
+            Err(refusal) => self.turned_away::<A>(asked, refusal),
         }
+    }
+
+    /// Did not become anybody, and remains a guest.
+    fn turned_away<A: Encode<()>>(self, asked: Asked, refusal: Refusal) -> Peer {
+        let outcome = self.shared.counters.logins.judged(Err::<A, _>(refusal));
+        self.stay(asked, outcome)
     }
 }

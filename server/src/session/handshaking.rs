@@ -9,7 +9,7 @@ use chat_protocol::record::{Opener, Sealer};
 
 use super::Guest;
 use crate::clock;
-use crate::counters::Closed;
+use crate::counters::HandshakeFailure;
 use crate::limits::Source;
 use crate::router::outbox::Outbox;
 use crate::serve::Shared;
@@ -40,30 +40,30 @@ impl<'a> Handshaking<'a> {
     }
 
     /// How many bytes are to be read in all, as far as known.
-    pub(crate) fn wanted(&self, received: &[u8]) -> Result<usize, Closed> {
-        wanted(received).map_err(|_| Closed::Handshake)
+    pub(crate) fn wanted(&self, received: &[u8]) -> Result<usize, HandshakeFailure> {
+        wanted(received).map_err(stranger)
     }
 
     /// Answers the client's words: the bytes to send, and the connection unless no version is in common.
-    pub(crate) fn answer(self, received: &[u8]) -> Result<(Vec<u8>, Option<Welcomed>), Closed> {
-        let greeting = self.shared.listening.read(received).map_err(|_| Closed::Handshake)?;
+    pub(crate) fn answer(self, received: &[u8]) -> Result<(Vec<u8>, Option<Welcomed>), HandshakeFailure> {
+        let greeting = self.shared.listening.read(received).map_err(stranger)?;
         if !self.shared.replays.is_new(greeting.ephemeral) {
-            return Err(Closed::Handshake);
+            return Err(HandshakeFailure::Replayed);
         }
         let now = clock::now();
         let welcome = self.shared.welcome(greeting.version(), now);
         if welcome.version.is_none() {
-            return Ok((greeting.refuse(&welcome).map_err(closed)?, None));
+            return Ok((greeting.refuse(&welcome).map_err(stranger)?, None));
         }
-        let (reply, secured) = greeting.reply(&welcome, now).map_err(closed)?;
+        let (reply, secured) = greeting.reply(&welcome, now).map_err(stranger)?;
         let binding = Binding { channel: secured.channel_binding, server_key: *secured.server_key.as_bytes() };
         let identity = Arrival { source: self.source, binding };
         Ok((reply, Some(Welcomed { sealer: secured.sealer, opener: secured.opener, identity })))
     }
 }
 
-fn closed(_: HandshakeError) -> Closed {
-    Closed::Handshake
+fn stranger(_: HandshakeError) -> HandshakeFailure {
+    HandshakeFailure::Stranger
 }
 
 impl Arrival {

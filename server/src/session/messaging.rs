@@ -1,6 +1,7 @@
 //! Bundles, submits and acknowledgements.
 
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use chat_protocol::cbor;
 use chat_protocol::crypto::fernet::raw_token_len;
@@ -60,7 +61,7 @@ impl Ready {
     /// Queues a submit; its answer follows its commit. The sender is this device, whatever it may claim.
     pub(super) async fn submit(&self, asked: Asked, ask: Submit) {
         let checked = check_submit(&ask).and_then(|()| Ok(self.shared().limits.submits.check(&self.device())?));
-        if let Err(refusal) = checked {
+        if let Err(refusal) = self.shared().counters.submits.judged(checked) {
             return self.refuse(asked, refusal);
         }
         let Some(ticket) = self.ticket().await else { return };
@@ -71,18 +72,17 @@ impl Ready {
             to: ask.to.into_iter().map(|to| (to.device, cbor::encode(&to.envelope))).collect(),
             at: clock::now(),
         };
-        let outbox = self.peer().outbox().clone();
+        let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
         let answer = Box::new(move |result| {
-            outbox.push(asked.answer(&result));
+            outbox.push(asked.answer(&counters.submits.judged(result)));
             drop(ticket);
         });
         self.shared().mailbox.take(Job::Submit { row, from: self.user().clone(), answer });
     }
 
     pub(super) async fn mailbox_ack(&self, asked: Asked, ask: MailboxAck) {
-        if !self.peer().acknowledge(ask.seq) {
-            return self.refuse(asked, bad_request());
-        }
+        let Some(messages) = self.peer().acknowledge(ask.seq) else { return self.refuse(asked, bad_request()) };
+        self.shared().counters.acknowledged.add(messages);
         if let Some(ticket) = self.ticket().await {
             self.acknowledge(Acknowledged { asked, seq: ask.seq, ticket }).await;
         }

@@ -1,5 +1,7 @@
 //! The public room: readable by the server, and every client says so.
 
+use std::sync::Arc;
+
 use chat_protocol::limits::{MAX_ROOM_PAGE, MAX_ROOM_TEXT_BYTES};
 use chat_protocol::message::client::{RoomPost, RoomSince};
 use chat_protocol::message::server::{Code, Post, Refusal, RoomPage};
@@ -18,14 +20,14 @@ impl Ready {
     /// Queues a post; its answer follows its commit. The author is this device, whatever it may claim.
     pub(super) async fn room_post(&self, asked: Asked, ask: RoomPost) {
         let checked = check(&ask.text).and_then(|()| Ok(self.shared().limits.submits.check(&self.device())?));
-        if let Err(refusal) = checked {
+        if let Err(refusal) = self.shared().counters.posts.judged(checked) {
             return self.refuse(asked, refusal);
         }
         let Some(ticket) = self.ticket().await else { return };
         let post = NewPost { device: self.device(), submit_id: ask.submit_id, text: ask.text, at: clock::now() };
-        let outbox = self.peer().outbox().clone();
+        let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
         let answer = Box::new(move |result| {
-            outbox.push(asked.answer(&result));
+            outbox.push(asked.answer(&counters.posts.judged(result)));
             drop(ticket);
         });
         self.shared().mailbox.take(Job::Post { post, answer });

@@ -54,7 +54,7 @@ impl SqliteStore {
 #[async_trait]
 impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
-        self.readers.read(|db| db.query_row("SELECT 1", [], |_| Ok(()))).await
+        self.readers.read(|db| db.query_row("SELECT last_seq FROM room_state WHERE room = 1", [], |_| Ok(()))).await
     }
 
     async fn account(&self, user: &Username) -> Result<Option<Account>> {

@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 use super::Permits;
 use super::reader::Reader;
 use super::writer::Writer;
-use crate::counters::Closed;
+use crate::counters::{Closed, HandshakeFailure};
 use crate::limits::Source;
 use crate::router::outbox::{Outbox, OutboxLimits};
 use crate::serve::Shared;
@@ -23,17 +23,32 @@ use crate::session::{Handshaking, Peer, Welcomed};
 pub(super) async fn run(shared: Arc<Shared>, mut stream: TcpStream, source: Source, permits: Permits) {
     let _best_effort = stream.set_nodelay(true);
     let deadline = shared.config.connections.handshake;
-    let why = match timeout(deadline, shake_hands(&shared, &mut stream, source)).await {
-        Ok(Ok(welcomed)) => converse(&shared, stream, *welcomed, permits).await,
-        Ok(Err(why)) => why,
-        Err(_) => Closed::HandshakeDeadline,
+    let shaken = timeout(deadline, shake_hands(&shared, &mut stream, source)).await;
+    let why = match shaken.unwrap_or(Err(HandshakeFailure::Deadline)) {
+        Ok(welcomed) => converse(&shared, stream, *welcomed, permits).await,
+        Err(failure) => {
+            shared.counters.handshakes.one(failure);
+            closed(failure)
+        }
     };
     tracing::debug!(?why, "connection closed");
-    shared.counters.connection_closed(why);
+    shared.counters.closed.one(why);
+}
+
+const fn closed(failure: HandshakeFailure) -> Closed {
+    match failure {
+        HandshakeFailure::Deadline => Closed::HandshakeDeadline,
+        HandshakeFailure::Io => Closed::Io,
+        HandshakeFailure::Stranger | HandshakeFailure::Replayed | HandshakeFailure::Version => Closed::Handshake,
+    }
 }
 
 /// Reads exactly the client's first words and answers them; not a byte to whoever does not know the keys.
-async fn shake_hands(shared: &Arc<Shared>, stream: &mut TcpStream, source: Source) -> Result<Box<Welcomed>, Closed> {
+async fn shake_hands(
+    shared: &Arc<Shared>,
+    stream: &mut TcpStream,
+    source: Source,
+) -> Result<Box<Welcomed>, HandshakeFailure> {
     let handshaking = Handshaking::new(shared, source);
     let mut received = Vec::new();
     loop {
@@ -45,12 +60,12 @@ async fn shake_hands(shared: &Arc<Shared>, stream: &mut TcpStream, source: Sourc
         received.resize(wanted, 0);
         match stream.read(received.get_mut(have..).unwrap_or_default()).await {
             Ok(count) if count > 0 => received.truncate(have + count),
-            _ => return Err(Closed::Handshake),
+            _ => return Err(HandshakeFailure::Stranger),
         }
     }
     let (reply, welcomed) = handshaking.answer(&received)?;
-    stream.write_all(&reply).await.map_err(|_| Closed::Io)?;
-    welcomed.map(Box::new).ok_or(Closed::Handshake)
+    stream.write_all(&reply).await.map_err(|_| HandshakeFailure::Io)?;
+    welcomed.map(Box::new).ok_or(HandshakeFailure::Version)
 }
 
 /// The conversation of a connection whose handshake is done. The writer ends after the goodbye or when

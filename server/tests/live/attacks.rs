@@ -43,7 +43,7 @@ async fn atk_01_strangers_hear_nothing() {
     for bytes in attempts {
         assert!(!answered(&world, bytes).await, "{bytes:?}");
     }
-    until(|| world.counters.closed(Closed::Handshake) == attempts.len() as u64).await;
+    until(|| world.counters.closed.get(Closed::Handshake) == attempts.len() as u64).await;
     world.guest().await;
 }
 
@@ -124,7 +124,7 @@ async fn atk_04_records_of_another_connection_close_it() {
     let recorded = sealed(&mut one, &OneTimeStatus {});
     two.send_raw(&recorded).await;
     assert_eq!(two.end().await, End::Cut);
-    until(|| world.counters.closed(Closed::Record) == 1).await;
+    until(|| world.counters.closed.get(Closed::Record) == 1).await;
 }
 
 #[tokio::test]
@@ -138,7 +138,7 @@ async fn atk_05_replayed_reordered_and_dropped_records_close_the_connection() {
         }
         assert_eq!(guest.end().await, End::Cut, "{order:?}");
     }
-    until(|| world.counters.closed(Closed::Record) == 3).await;
+    until(|| world.counters.closed.get(Closed::Record) == 3).await;
 }
 
 #[tokio::test]
@@ -151,7 +151,7 @@ async fn atk_06_server_records_reflected_to_it_close_the_connection() {
     let mut token = vec![0; u32::from_be_bytes(from_server) as usize];
     guest.socket.read_exact(&mut token).await.unwrap();
     guest.send_raw(&[&from_server[..], &token].concat()).await;
-    until(|| world.counters.closed(Closed::Record) == 1).await;
+    until(|| world.counters.closed.get(Closed::Record) == 1).await;
     let mut rest = Vec::new();
     let _ended = guest.socket.read_to_end(&mut rest).await;
     assert_eq!(rest, b"");
@@ -169,7 +169,7 @@ async fn atk_13_silent_connections_take_nothing_from_members() {
         alice.send(&bob, "still here").await.unwrap();
         assert_eq!(bob.receive().await.0, n);
     }
-    assert_eq!(world.counters.closed(Closed::Refused), 0);
+    assert_eq!(world.counters.closed.get(Closed::Refused), 0);
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn atk_08_record_lengths_out_of_bounds_close_before_the_record_arrives() {
         guest.send_raw(&length.to_be_bytes()).await;
         assert_eq!(guest.end().await, End::Cut, "{length}");
     }
-    until(|| world.counters.closed(Closed::Record) == 4).await;
+    until(|| world.counters.closed.get(Closed::Record) == 4).await;
 }
 
 #[tokio::test]
@@ -193,7 +193,7 @@ async fn atk_08_handshake_one_byte_at_a_time_meets_the_deadline() {
     let mut rest = Vec::new();
     let _ended = socket.read_to_end(&mut rest).await;
     assert_eq!(rest, b"");
-    until(|| world.counters.closed(Closed::HandshakeDeadline) == 1).await;
+    until(|| world.counters.closed.get(Closed::HandshakeDeadline) == 1).await;
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn guest_who_never_logs_in_meets_a_deadline_too() {
     let world = World::with(config).await;
     let mut guest = world.guest().await;
     assert_eq!(guest.end().await, End::Goodbye);
-    assert_eq!(world.counters.closed(Closed::LoginDeadline), 1);
+    assert_eq!(world.counters.closed.get(Closed::LoginDeadline), 1);
 }
 
 #[tokio::test]
@@ -215,7 +215,7 @@ async fn address_that_connects_too_often_is_turned_away() {
         world.guest().await;
     }
     assert!(Client::connect(world.at, &world.public_key(), &world.secret).await.is_none());
-    assert_eq!(world.counters.closed(Closed::Refused), 1);
+    assert_eq!(world.counters.closed.get(Closed::Refused), 1);
 }
 
 #[tokio::test]
@@ -227,7 +227,7 @@ async fn guests_cannot_take_all_connections() {
     let lurker = world.guest().await;
     assert!(Client::connect(world.at, &world.public_key(), &world.secret).await.is_none());
     drop(lurker);
-    until(|| world.counters.closed(Closed::Truncated) == 1).await;
+    until(|| world.counters.closed.get(Closed::Truncated) == 1).await;
     drop(alice);
     world.guest().await;
 }
@@ -257,7 +257,7 @@ async fn record_with_a_frame_that_is_none_is_not_processed_at_all() {
     body.push(0xff);
     alice.client.send_record(&Record::Data(body)).await;
     assert_eq!(alice.client.end().await, End::Cut);
-    until(|| world.counters.closed(Closed::Malformed) == 1).await;
+    until(|| world.counters.closed.get(Closed::Malformed) == 1).await;
     assert_eq!(world.store.room_since(None, 10).await.unwrap().last, 0);
 }
 
@@ -268,7 +268,7 @@ async fn answers_and_pushes_from_a_client_close_the_connection() {
     let answer = Frame::ok(1, OneTimeStatus::TYPE, &chat_protocol::message::Done {});
     guest.send(&[answer]).await;
     guest.end().await;
-    until(|| world.counters.closed(Closed::Malformed) == 1).await;
+    until(|| world.counters.closed.get(Closed::Malformed) == 1).await;
 }
 
 #[tokio::test]
@@ -288,5 +288,5 @@ async fn goodbye_is_answered_with_one() {
     let mut alice = world.join("alice", 0).await;
     alice.client.send_record(&Record::Close).await;
     assert_eq!(alice.client.end().await, End::Goodbye);
-    until(|| world.counters.closed(Closed::ByPeer) == 1).await;
+    until(|| world.counters.closed.get(Closed::ByPeer) == 1).await;
 }

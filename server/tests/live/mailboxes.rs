@@ -98,9 +98,9 @@ async fn atk_09_unacknowledged_messages_come_again_after_a_cut() {
         bob.receive().await;
     }
     bob.ack(1).await;
-    let before = world.counters.closed(Closed::Truncated);
+    let before = world.counters.closed.get(Closed::Truncated);
     let mut bob = bob.vanish(&world).await.come_back(&world).await;
-    crate::world::until(|| world.counters.closed(Closed::Truncated) > before).await;
+    crate::world::until(|| world.counters.closed.get(Closed::Truncated) > before).await;
     assert_eq!(bob.drained().await, ["two", "three"]);
 }
 
@@ -209,7 +209,7 @@ async fn many_submits_in_flight_share_commits_and_arrive_in_order() {
     let world = World::new().await;
     let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
     let letters: Vec<_> = (0..LETTERS).map(|n| alice.letter(&bob, &format!("{n}"))).collect();
-    let before = world.counters.commits();
+    let before = world.counters.commits.count();
     let frames: Vec<_> = letters.iter().zip(1000..).map(|(letter, id)| Frame::request(id, letter)).collect();
     alice.client.send(&frames).await;
     for n in 0..LETTERS {
@@ -218,7 +218,7 @@ async fn many_submits_in_flight_share_commits_and_arrive_in_order() {
     for id in (1000..).take(LETTERS) {
         alice.client.answer::<Submit>(id).await.unwrap();
     }
-    let commits = world.counters.commits() - before;
+    let commits = world.counters.commits.count() - before;
     assert!(commits < LETTERS as u64, "{commits} commits for {LETTERS} submits");
 }
 
@@ -244,5 +244,5 @@ async fn stopping_server_answers_what_was_asked_and_says_goodbye() {
     assert_eq!(alice.client.end().await, End::Goodbye);
     assert_eq!(bob.client.end().await, End::Goodbye);
     world.ended().await.unwrap();
-    assert_eq!(world.counters.closed(Closed::Shutdown), 2);
+    assert_eq!(world.counters.closed.get(Closed::Shutdown), 2);
 }

@@ -115,7 +115,7 @@ async fn atk_13_slow_reader_is_disconnected_and_finds_its_messages_in_the_mailbo
         assert!(posts < 10_000, "never disconnected");
     }
     assert_eq!(bob.client.end().await, End::Cut);
-    crate::world::until(|| world.counters.closed(Closed::SlowReader) == 1).await;
+    crate::world::until(|| world.counters.closed.get(Closed::SlowReader) == 1).await;
     let mut bob = crate::world::Absent::of(bob.device).come_back(&world).await;
     assert_eq!(bob.drained().await, ["do not miss this"]);
 }

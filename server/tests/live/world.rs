@@ -19,6 +19,7 @@ use chat_server::config::Config;
 use chat_server::counters::Counters;
 use chat_server::router::Router;
 use chat_server::serve::{Keys, ServeError, Server};
+use chat_server::status::Status;
 use chat_server::store::SharedStore;
 use chat_server::store::sqlite::SqliteStore;
 use tempfile::TempDir;
@@ -39,6 +40,7 @@ pub struct World {
     pub store: SharedStore,
     pub counters: Arc<Counters>,
     pub router: Arc<Router>,
+    pub status: Status,
     stop: CancellationToken,
     running: JoinHandle<Result<(), ServeError>>,
 }
@@ -82,9 +84,9 @@ impl World {
         let secret = FernetKey::from_bytes([8; 32]);
         let keys = Keys { server: server_key.clone(), next: None, secret: secret.clone() };
         let server = Server::new(config, Arc::clone(&store), &keys, stop.clone());
-        let (counters, router) = (server.counters(), server.router());
+        let (counters, router, status) = (server.counters(), server.router(), server.status());
         let running = tokio::spawn(server.serve(listener));
-        Self { dir, at, server_key, secret, store, counters, router, stop, running }
+        Self { dir, at, server_key, secret, store, counters, router, status, stop, running }
     }
 
     /// Stops the server in an orderly way and starts it again on the same data.
