@@ -11,102 +11,20 @@
 )]
 
 mod contract;
+#[path = "admin/desk.rs"]
+mod desk;
+#[path = "admin/monitoring.rs"]
+mod monitoring;
 mod support;
 
 use std::fs;
-use std::io::{BufRead, BufReader};
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use chat_protocol::invite::Invite;
-use tempfile::TempDir;
 
+use desk::{Desk, Running, mode};
 use support::mariadb::MariaDb;
-
-struct Desk {
-    root: TempDir,
-}
-
-struct Outcome {
-    code: i32,
-    out: String,
-    err: String,
-}
-
-impl Desk {
-    fn new() -> Self {
-        Self { root: tempfile::tempdir().unwrap() }
-    }
-
-    fn set_up() -> Self {
-        let desk = Self::new();
-        assert_eq!(desk.run(&["init", "--public", "chat.example.org:8897"]).code, 0);
-        desk
-    }
-
-    fn data(&self) -> PathBuf {
-        self.root.path().join("data")
-    }
-
-    fn command(&self, words: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
-        command.env_clear().env("HOME", self.root.path()).current_dir(self.root.path());
-        command.args(words).arg("--data").arg(self.data());
-        command
-    }
-
-    fn run(&self, words: &[&str]) -> Outcome {
-        self.finish(self.command(words), "")
-    }
-
-    fn finish(&self, command: Command, input: &str) -> Outcome {
-        let output = assert_cmd::Command::from_std(command).write_stdin(input).output().unwrap();
-        let text =
-            |bytes: Vec<u8>| String::from_utf8(bytes).unwrap().replace(self.root.path().to_str().unwrap(), "ROOT");
-        Outcome { code: output.status.code().unwrap(), out: text(output.stdout), err: talk(&text(output.stderr)) }
-    }
-
-    fn sqlite(&self) -> rusqlite::Connection {
-        rusqlite::Connection::open(self.data().join("chat.db")).unwrap()
-    }
-
-    fn adopt(&self, names: &[&str]) {
-        assert_eq!(self.run(&["migrate"]).code, 0);
-        for name in names {
-            let sql = "INSERT INTO chat_app (username, password) VALUES (?1, 'x')";
-            self.sqlite().execute(sql, [name]).unwrap();
-        }
-    }
-}
-
-/// Standard error without the log, whose lines begin with a date.
-fn talk(err: &str) -> String {
-    err.lines().filter(|line| !line.starts_with("20")).map(|line| format!("{line}\n")).collect()
-}
-
-fn mode(path: &Path) -> u32 {
-    fs::metadata(path).unwrap().permissions().mode() & 0o7777
-}
-
-/// A running server, ended with its owner.
-struct Running(Child, String);
-
-impl Running {
-    fn start(mut command: Command) -> Self {
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        Self(child, line.trim().to_owned())
-    }
-}
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _gone = self.0.kill();
-        let _status = self.0.wait();
-    }
-}
 
 #[test]
 fn init_makes_private_keys_and_prints_an_invite() {

@@ -1,0 +1,53 @@
+//! Metrics of the real program, read by a parser that is not ours.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use crate::desk::{Desk, Running};
+use crate::support::python;
+
+const PARSE: &str = "
+import sys
+from prometheus_client.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.argv[1]))
+assert all(family.documentation and family.type in ('counter', 'gauge', 'histogram') for family in families), families
+assert all(sample.name.startswith('chat_server_') for family in families for sample in family.samples)
+values = {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
+print(len(families), int(values['chat_server_ready']), int(values['chat_server_uptime_seconds'] < 60))
+";
+
+fn get(address: &str, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: monitoring\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn metrics_are_what_prometheus_reads() {
+    let desk = Desk::set_up();
+    let words = ["run", "--listen", "127.0.0.1:0", "--set", "metrics.listen=127.0.0.1:0"];
+    let mut server = Running::start(desk.command(&words));
+    let line = server.line();
+    let address = line.strip_prefix("metrics and health on http://").expect(&line);
+    assert!(get(address, "/health/ready").ends_with("\r\n\r\nready\n"));
+    let answer = get(address, "/metrics");
+    let (_, text) = answer.split_once("\r\n\r\n").unwrap();
+    let families = text.lines().filter(|line| line.starts_with("# TYPE ")).count();
+    assert_eq!(python(PARSE, &[text]), format!("{families} 1 1"));
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn nothing_listens_for_monitoring_unless_told_to() {
+    let desk = Desk::set_up();
+    let mut server = Running::start(desk.command(&["run", "--listen", "127.0.0.1:0"]));
+    assert_eq!(server.stop(), Some(0));
+    assert_eq!(server.line(), "", "one address, one line");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let setting = format!("metrics.listen={}", taken.local_addr().unwrap());
+    let refused = desk.run(&["run", "--listen", "127.0.0.1:0", "--set", &setting]);
+    assert_eq!(refused.code, 69);
+    assert!(refused.err.ends_with("Hint: name another one: `--set metrics.listen=ADDR`\n"), "{}", refused.err);
+}
