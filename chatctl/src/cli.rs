@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// Talk to the daemon that was started with this data directory
     #[arg(long, global = true, value_name = "DIR", env = "CHATD_DATA_DIR")]
     pub(crate) data_dir: Option<PathBuf>,
+    /// Talk to the daemon that was started with this configuration file
+    #[arg(long, global = true, value_name = "FILE", env = "CHATD_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 #[derive(Debug, Subcommand)]

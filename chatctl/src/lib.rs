@@ -8,6 +8,7 @@ pub mod cli;
 mod commands;
 pub mod error;
 mod output;
+mod places;
 mod secrets;
 
 use std::io::IsTerminal;
@@ -15,7 +16,7 @@ use std::process::ExitCode;
 
 use chat_protocol::rpc::Method;
 use chat_protocol::rpc::client::Client;
-use chat_protocol::rpc::paths::{Given, Paths};
+use chat_protocol::rpc::paths::Paths;
 use clap::Parser;
 
 use cli::{Cli, Options};
@@ -85,22 +86,16 @@ impl Session {
     }
 
     fn paths(&self) -> Result<Paths, Failure> {
-        let directories = directories::BaseDirs::new();
-        let given = Given {
-            profile: self.options.profile.clone(),
-            data_dir: self.options.data_dir.clone(),
-            socket: self.options.socket.clone(),
-            runtime_home: std::env::var_os("XDG_RUNTIME_DIR").map(Into::into),
-            data_home: directories.map(|directories| directories.data_dir().to_owned()),
-        };
-        given.resolve().map_err(|why| Failure::Usage(why.to_string()))
+        places::find(&self.options)
     }
 
     fn not_running(&self, error: chat_protocol::rpc::client::ConnectError) -> Failure {
-        let hint = match (&self.options.data_dir, &self.options.profile) {
-            (Some(dir), _) => format!("start it with `chatd --data-dir {}`", dir.display()),
-            (None, Some(profile)) => format!("start it with `chatd --profile {profile}`"),
-            (None, None) => "start it with `chatd`, or `systemctl --user start chatd`".to_owned(),
+        let Options { data_dir, config, profile, .. } = &self.options;
+        let hint = match (data_dir, config, profile) {
+            (Some(dir), ..) => format!("start it with `chatd --data-dir {}`", dir.display()),
+            (None, Some(file), _) => format!("start it with `chatd --config {}`", file.display()),
+            (None, None, Some(profile)) => format!("start it with `chatd --profile {profile}`"),
+            (None, None, None) => "start it with `chatd`, or `systemctl --user start chatd`".to_owned(),
         };
         Failure::NotRunning { path: error.path, source: error.source, hint }
     }

@@ -323,6 +323,33 @@ async fn listen_ends_with_an_error_when_chatd_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_socket_in_the_file_of_the_daemon_is_found() {
+    let served = serve();
+    let home = tempfile::tempdir().unwrap();
+    std::fs::create_dir(home.path().join("chatd")).unwrap();
+    let text = format!("log = \"debug\"\nsocket = {:?}\n", served.path);
+    let path = file(&home.path().join("chatd"), "bot.toml", &text, 0o644);
+    let who = |args: &[&str]| chatctl(args).env("XDG_CONFIG_HOME", home.path()).output().unwrap();
+    assert_eq!(who(&["who", "--profile", "bot"]).status.code(), Some(0));
+    assert_eq!(who(&["who", "--config", path.to_str().unwrap()]).status.code(), Some(0));
+    assert_eq!(who(&["who"]).status.code(), Some(69), "another profile has another file");
+    // a data directory that was named has its own socket
+    assert_eq!(who(&["who", "--profile", "bot", "--data-dir", "/nowhere"]).status.code(), Some(69));
+}
+
+#[test]
+fn atk_63_a_file_that_others_may_change_is_refused_with_the_fix() {
+    let home = tempfile::tempdir().unwrap();
+    let path = file(home.path(), "c.toml", "socket = \"/tmp/evil.sock\"", 0o664);
+    let output = chatctl(&["who", "--config", path.to_str().unwrap()]).output().unwrap();
+    assert_eq!(output.status.code(), Some(66));
+    let told = stderr(&output);
+    assert!(told.contains(&format!("Hint: fix it with `chmod go-w {}`", path.display())), "{told}");
+    let output = chatctl(&["who", "--config", "/nowhere.toml"]).output().unwrap();
+    assert!(stderr(&output).starts_with("Error: cannot use /nowhere.toml\n"), "{output:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_closed_pipe_is_silent() {
     let served = serve();
     for number in 0..50 {

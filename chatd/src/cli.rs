@@ -1,8 +1,10 @@
 //! The command line of `chatd`, and what its exit codes mean.
 
+use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// What the process exits with, after sysexits.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,20 +26,34 @@ pub enum Exit {
     InUse = 75,
     /// The passphrase or key file does not open the store.
     Locked = 77,
+    /// A configuration file, or a setting, is wrong.
+    Config = 78,
 }
 
 const AFTER_HELP: &str = "\
 Exit codes:
-  0 asked to end   64 wrong usage   65 store damaged   70 internal failure   73 not private, or cannot be made
-  74 disk trouble  75 another chatd has this data   77 passphrase or key file does not fit
+   0  asked to end
+  64  the command line is wrong
+  65  the store is damaged, or of a newer version
+  70  a failure of chatd itself
+  73  a directory or file is not private, or cannot be made
+  74  reading or writing failed, or the disk is full
+  75  another chatd has this data
+  77  the passphrase or key file does not fit
+  78  a configuration file is wrong
 
-SIGTERM and SIGINT end the daemon in good order; SIGHUP is ignored, so that closing a terminal does not.";
+Settings come from options, then variables, then ~/.config/chatd/<profile>.toml, then
+/etc/chatd/chatd.toml; `chatd config` shows which one counts, and `chatd config --defaults`
+explains them all.
+
+SIGTERM and SIGINT end the daemon in good order. SIGHUP has the files read again; it does not end
+the daemon, so that closing a terminal does not.";
 
 /// Hold the keys and the connection of one account, and offer it on a local socket
 #[derive(Debug, Parser)]
 #[command(name = "chatd", version, after_help = AFTER_HELP, max_term_width = 100)]
 pub struct Cli {
-    /// Where everything is and what opens it.
+    /// Which profile, and what its settings are.
     #[command(flatten)]
     pub options: Options,
     /// What to do instead of running.
@@ -45,12 +61,28 @@ pub struct Cli {
     pub command: Option<Command>,
 }
 
-/// Options of every command.
+impl Cli {
+    /// Reads a command line, and who said what in it: option or variable.
+    ///
+    /// # Errors
+    /// What clap finds wrong, and its answers to `--help` and `--version`.
+    pub fn read<T: Into<OsString> + Clone>(
+        args: impl IntoIterator<Item = T>,
+    ) -> clap::error::Result<(Self, ArgMatches)> {
+        let matches = Self::command().try_get_matches_from(args)?;
+        Ok((Self::from_arg_matches(&matches)?, matches))
+    }
+}
+
+/// Options of every command. All but the first two, and `--passphrase`, can be said in files too.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
     /// Name of the account's profile: one daemon serves one account
     #[arg(long, env = "CHATD_PROFILE", value_name = "NAME", global = true)]
     pub profile: Option<String>,
+    /// Read FILE instead of the profile's own [default: ~/.config/chatd/<profile>.toml, if it is there]
+    #[arg(long, env = "CHATD_CONFIG", value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
     /// Keep everything of the profile in DIR
     #[arg(long, env = "CHATD_DATA_DIR", value_name = "DIR", global = true)]
     pub data_dir: Option<PathBuf>,
@@ -70,9 +102,12 @@ pub struct Options {
     /// Take over a private key of the first application, a plain PEM, when the account is entered
     #[arg(long, env = "CHATD_IMPORT_KEY", value_name = "FILE", global = true)]
     pub import_key: Option<PathBuf>,
-    /// What to log: error, warn, info, debug, trace, or filters by module
-    #[arg(long, env = "CHATD_LOG", value_name = "LEVEL", default_value = "info", global = true)]
-    pub log: String,
+    /// What to log: error, warn, info, debug, trace, or filters by module [default: info]
+    #[arg(long, env = "CHATD_LOG", value_name = "LEVEL", global = true)]
+    pub log: Option<String>,
+    /// Offer the calls over HTTP too, at an address of this machine alone, as 127.0.0.1:8898 [default: off]
+    #[arg(long, env = "CHATD_HTTP_LISTEN", value_name = "ADDRESS", global = true)]
+    pub http_listen: Option<SocketAddr>,
 }
 
 /// What else the program does.
@@ -82,6 +117,22 @@ pub enum Command {
     ChangeKey(ChangeKey),
     /// Print the calls and events of the socket as an OpenRPC document; needs no running daemon
     Openrpc,
+    /// Print every setting, its value, and who says so
+    Config(ShowConfig),
+}
+
+/// How settings are shown.
+#[derive(Clone, Debug, Args)]
+pub struct ShowConfig {
+    /// What would count if the daemon started now; the same as without
+    #[arg(long)]
+    pub effective: bool,
+    /// Print one JSON object per setting
+    #[arg(long, conflicts_with = "defaults")]
+    pub json: bool,
+    /// Print a file with every key, explained and commented out, to begin with
+    #[arg(long, conflicts_with = "effective")]
+    pub defaults: bool,
 }
 
 /// The way the store shall be opened from now on.

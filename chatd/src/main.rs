@@ -5,14 +5,13 @@ use std::process::ExitCode;
 
 use chatd::cli::{Cli, Exit};
 use chatd::report::Lines;
-use clap::Parser;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let (cli, said) = match Cli::read(std::env::args_os()) {
+        Ok(read) => read,
         Err(error) => return usage(&error),
     };
-    match chatd::run::run(&cli) {
+    match chatd::run::run(&cli, &said) {
         Ok(()) => ExitCode::from(Exit::Done as u8),
         Err(error) => {
             // when even this cannot be told, the exit code still says it

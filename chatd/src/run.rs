@@ -8,15 +8,16 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_protocol::rpc::paths::Paths;
 use chat_protocol::rpc::{RpcError, openrpc};
+use clap::ArgMatches;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-use tracing_subscriber::EnvFilter;
 
-use crate::cli::{ChangeKey, Cli, Command, Exit, Options};
-use crate::config::{self, ConfigError};
+use crate::cli::{ChangeKey, Cli, Command, Exit, ShowConfig};
+use crate::config::file::FileError;
+use crate::config::layers::Origin;
+use crate::config::{Config, ConfigError, PassphraseError, Sources, show, unlock};
 use crate::daemon::{Daemon, Setup};
 use crate::dirs::{DataDir, DirError, Lock};
 use crate::link::Timing;
@@ -61,15 +62,28 @@ impl RunError {
     #[must_use]
     pub const fn exit(&self) -> Exit {
         match self {
-            Self::Config(ConfigError::Dir(error)) | Self::Dir(error) | Self::Socket(SocketError::Directory(error)) => {
-                dir_exit(error)
-            }
-            Self::Config(_) => Exit::Usage,
+            Self::Dir(error) | Self::Socket(SocketError::Directory(error)) => dir_exit(error),
+            Self::Config(error) => config_exit(error),
             Self::Store(error) => store_exit(error),
             Self::Socket(SocketError::Answered(_)) => Exit::InUse,
             Self::Socket(_) => Exit::Refused,
             Self::Daemon(_) | Self::System { .. } => Exit::Internal,
         }
+    }
+}
+
+const fn config_exit(error: &ConfigError) -> Exit {
+    match error {
+        ConfigError::Paths(_) | ConfigError::Passphrase(PassphraseError::Differ | PassphraseError::NoTerminal(_)) => {
+            Exit::Usage
+        }
+        ConfigError::Value { origin: Origin::CommandLine(_), .. } => Exit::Usage,
+        ConfigError::Passphrase(PassphraseError::Dir(error)) | ConfigError::File(FileError::Dir(error)) => {
+            dir_exit(error)
+        }
+        ConfigError::File(FileError::Writable { .. }) => Exit::Refused,
+        ConfigError::Passphrase(PassphraseError::NotText) => Exit::Usage,
+        ConfigError::Value { .. } | ConfigError::File(_) | ConfigError::Missing(_) => Exit::Config,
     }
 }
 
@@ -94,45 +108,59 @@ const fn store_exit(error: &StoreError) -> Exit {
 ///
 /// # Errors
 /// [`RunError`].
-pub fn run(cli: &Cli) -> Result<(), RunError> {
+pub fn run(cli: &Cli, said: &ArgMatches) -> Result<(), RunError> {
     process::protect().map_err(|source| RunError::System { doing: "protect the process", source })?;
-    let paths = config::paths(&cli.options)?;
+    let sources = Sources::new(&cli.options, said);
     match &cli.command {
-        Some(Command::ChangeKey(wanted)) => change_key(&cli.options, &paths, wanted),
+        Some(Command::ChangeKey(wanted)) => change_key(&sources.read()?, wanted),
         Some(Command::Openrpc) => print_document(),
-        None => serve(&cli.options, paths),
+        Some(Command::Config(wanted)) => show_config(&sources, wanted),
+        None => serve(sources.read()?),
     }
 }
 
-/// Standard output is data here: whoever reads it is a program.
 fn print_document() -> Result<(), RunError> {
-    let mut out = std::io::stdout().lock();
-    let written = serde_json::to_writer_pretty(&mut out, &openrpc::document()).map_err(std::io::Error::from);
-    match written.and_then(|()| writeln!(out)) {
+    let text = serde_json::to_string_pretty(&openrpc::document()).map_err(std::io::Error::from);
+    print(&(text.map_err(|source| RunError::System { doing: "write the document", source })? + "\n"))
+}
+
+fn show_config(sources: &Sources, wanted: &ShowConfig) -> Result<(), RunError> {
+    match (wanted.defaults, wanted.json) {
+        (true, _) => print(&show::defaults()),
+        (false, true) => print(&show::lines(&sources.read()?)),
+        (false, false) => print(&show::table(&sources.read()?)),
+    }
+}
+
+/// Standard output is data here: whoever reads it is a program, or asked for it.
+fn print(text: &str) -> Result<(), RunError> {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
         // a reader that has seen enough is no failure
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|source| RunError::System { doing: "write the document", source }),
+        written => written.map_err(|source| RunError::System { doing: "write to standard output", source }),
     }
 }
 
-fn change_key(options: &Options, paths: &Paths, wanted: &ChangeKey) -> Result<(), RunError> {
-    let dir = DataDir::open(&paths.data_dir)?;
-    let from = config::unlock(options, dir.path())?;
-    Ok(Store::change_unlock(&dir, &from, &config::new_unlock(wanted)?)?)
+fn change_key(config: &Config, wanted: &ChangeKey) -> Result<(), RunError> {
+    let dir = DataDir::open(&config.paths.data_dir)?;
+    let from = config.opener.fetch().map_err(ConfigError::from)?;
+    let to = unlock::new_unlock(wanted).map_err(ConfigError::from)?;
+    Ok(Store::change_unlock(&dir, &from, &to)?)
 }
 
-fn serve(options: &Options, paths: Paths) -> Result<(), RunError> {
-    begin_log(&options.log)?;
+fn serve(config: Config) -> Result<(), RunError> {
+    begin_log(&config)?;
+    let paths = config.paths;
     let dir = DataDir::open(&paths.data_dir)?;
     let lock = dir.lock()?;
-    let unlock = config::unlock(options, dir.path())?;
+    let unlock = config.opener.fetch().map_err(ConfigError::from)?;
     let store = Arc::new(Store::open(&dir, &unlock)?);
     drop(unlock);
     let setup = Setup {
         profile: paths.profile.clone(),
         dir,
         socket: paths.socket.clone(),
-        import_key: options.import_key.clone(),
+        import_key: config.import_key,
         timing: Timing::default(),
     };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
@@ -214,11 +242,10 @@ async fn keep_tidy(store: Arc<Store>) {
     }
 }
 
-fn begin_log(filter: &str) -> Result<(), RunError> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| ConfigError::Log(error.to_string()))?;
+fn begin_log(config: &Config) -> Result<(), RunError> {
     // a second subscriber in one process only happens in tests; the first one stays
     let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(colours).with_writer(std::io::stderr);
-    let _ = log.try_init();
+    let log = tracing_subscriber::fmt().with_env_filter(config.filter()?).with_ansi(colours);
+    let _ = log.with_writer(std::io::stderr).try_init();
     Ok(())
 }

@@ -40,6 +40,18 @@ impl Home {
         self.outer.path().join("data")
     }
 
+    fn config(&self) -> PathBuf {
+        self.outer.path().join("config")
+    }
+
+    /// Writes the file of the profile `default`.
+    fn configure(&self, text: &str) -> PathBuf {
+        let path = self.config().join("chatd/default.toml");
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_private(&path, text.as_bytes()).unwrap();
+        path
+    }
+
     fn file(&self, name: &str, text: &str) -> String {
         let path = self.outer.path().join(name);
         write_private(&path, text.as_bytes()).unwrap();
@@ -48,7 +60,8 @@ impl Home {
 
     fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chatd"));
-        command.env_clear().current_dir(self.outer.path()).arg("--data-dir").arg(self.data()).args(args);
+        command.env_clear().current_dir(self.outer.path()).env("XDG_CONFIG_HOME", self.config());
+        command.arg("--data-dir").arg(self.data()).args(args);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -58,6 +71,13 @@ impl Home {
         let Output { status, stderr, stdout } = self.command(args).output().unwrap();
         assert!(stdout.is_empty(), "standard output is for data");
         (status.code().unwrap(), String::from_utf8(stderr).unwrap())
+    }
+
+    /// What a command that succeeds prints.
+    fn prints(&self, args: &[&str]) -> String {
+        let output = self.command(args).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
     }
 
     /// Starts the daemon and waits until it says that it is ready.
@@ -244,6 +264,56 @@ fn wrong_usage_has_its_own_exit_code() {
     assert_eq!(home.ends(&["--no-such-option"]).0, 64);
     assert_eq!(home.ends(&["--profile", "a/b"]).0, 64);
     assert_eq!(home.ends(&["--log", "=,="]).0, 64);
+}
+
+#[test]
+fn every_setting_is_shown_with_who_says_so() {
+    let home = Home::new();
+    let path = home.configure("log = \"warn\"\n[http]\norigins = [\"https://chat.example\"]\n");
+    let shown = home.prints(&["config", "--effective", "--key-file", "/stick/key"]);
+    let origin = |key: &str| {
+        let line = shown.lines().find(|line| line.starts_with(&format!("{key} "))).unwrap();
+        line.split("  ").filter(|part| !part.is_empty()).skip(1).map(|part| part.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let file = format!("file {}", path.display());
+    assert_eq!(origin("data_dir"), [home.data().to_str().unwrap(), "command line --data-dir"]);
+    assert_eq!(origin("socket"), [home.data().join("chat.sock").to_str().unwrap(), "default"]);
+    assert_eq!(origin("key_file"), ["/stick/key", "command line --key-file"]);
+    assert_eq!(origin("log"), ["warn", &file]);
+    assert_eq!(origin("http.listen"), ["-", "default"]);
+    assert_eq!(origin("http.origins"), ["https://chat.example", &file]);
+
+    let output = home.command(&["config", "--json"]).env("CHATD_LOG", "trace").output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let log = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|line| line["key"] == "log");
+    let said = json!({"key": "log", "value": "trace", "origin": {"from": "environment", "name": "CHATD_LOG"}});
+    assert_eq!(log, Some(said));
+}
+
+#[test]
+fn the_printed_defaults_are_a_file_that_changes_nothing() {
+    let home = Home::new();
+    let before = home.prints(&["config"]);
+    home.configure(&home.prints(&["config", "--defaults"]));
+    assert_eq!(home.prints(&["config"]), before);
+}
+
+#[test]
+fn a_wrong_file_keeps_the_daemon_from_starting_and_says_where() {
+    let home = Home::new();
+    let path = home.configure("\nlgo = \"debug\"\n");
+    let (code, told) = home.ends(&[]);
+    let words = format!("Error: {}, line 2: unknown key `lgo`; did you mean `log`?\n", path.display());
+    assert_eq!((code, told), (78, words));
+
+    home.configure("[http]\nlisten = \"0.0.0.0:8898\"\n");
+    let (code, told) = home.ends(&[]);
+    assert!(code == 78 && told.contains("`http.listen` (file ") && told.contains("in the clear"), "{told}");
+
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    let (code, told) = home.ends(&[]);
+    assert_eq!(code, 73);
+    assert!(told.contains(&format!("fix it with `chmod go-w {}`", path.display())), "{told}");
 }
 
 /// The real server, on a thread of its own; the text of its invite.

@@ -1,9 +1,11 @@
 //! Where a profile's data and socket are: pure functions over given values.
 //!
-//! chatd and chatctl must agree, so both ask here. Nothing reads the environment or the disk.
+//! chatd and chatctl must agree, so both ask here, also about what the profile's configuration file says. Nothing
+//! reads the environment or the disk: the file's text is handed in.
 
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
 use thiserror::Error;
 
 /// Profile when none is named.
@@ -13,7 +15,7 @@ const DIR: &str = "chatd";
 /// Longest profile name: socket paths have about 108 bytes on Linux.
 const MAX_PROFILE_BYTES: usize = 32;
 
-/// What the command line and the environment say, already read.
+/// What the command line, the environment and the file say, already read.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Given {
     /// `--profile`, `CHATD_PROFILE`.
@@ -26,6 +28,17 @@ pub struct Given {
     pub runtime_home: Option<PathBuf>,
     /// `XDG_DATA_HOME`, or `~/.local/share`.
     pub data_home: Option<PathBuf>,
+    /// `XDG_CONFIG_HOME`, or `~/.config`.
+    pub config_home: Option<PathBuf>,
+    /// What `~` stands for in the file.
+    pub home: Option<PathBuf>,
+}
+
+/// The keys of the profile's file that say where it lives; the others are the daemon's alone.
+#[derive(Debug, Default, Deserialize)]
+struct Places {
+    data_dir: Option<PathBuf>,
+    socket: Option<PathBuf>,
 }
 
 /// Where a profile lives.
@@ -48,9 +61,56 @@ pub enum PathsError {
     /// Neither a data directory nor a home was given.
     #[error("no home directory: name a data directory")]
     NoHome,
+    /// The file is no TOML, or a place in it is no text.
+    #[error("{0}")]
+    File(String),
+    /// It would mean something else in every directory.
+    #[error("`{key}` must be a whole path, from `/` or `~/`: {path} depends on where a program was started")]
+    Relative {
+        /// Key of the file.
+        key: &'static str,
+        /// What it says.
+        path: PathBuf,
+    },
 }
 
 impl Given {
+    /// Where the profile's configuration file is looked for; `None` without a home.
+    ///
+    /// # Errors
+    /// [`PathsError::BadProfile`].
+    pub fn config_file(&self) -> Result<Option<PathBuf>, PathsError> {
+        let profile = self.profile()?;
+        let home = self.config_home.as_ref().filter(|home| home.is_absolute());
+        Ok(home.map(|home| home.join(DIR).join(format!("{profile}.toml"))))
+    }
+
+    /// Adds what the text of the profile's file says and nobody said before.
+    ///
+    /// A socket in the file belongs to the data directory in the file, so it does not count once another one was
+    /// named: two data directories never share a socket.
+    ///
+    /// # Errors
+    /// [`PathsError::File`]; [`PathsError::Relative`].
+    pub fn or_in_file(self, text: &str) -> Result<Self, PathsError> {
+        let places: Places = toml::from_str(text).map_err(|error| PathsError::File(error.message().to_owned()))?;
+        let whole = |key, path: Option<PathBuf>| path.map(|path| self.whole(key, &path)).transpose();
+        let (data_dir, socket) = (whole("data_dir", places.data_dir)?, whole("socket", places.socket)?);
+        let socket = self.socket.clone().or(socket.filter(|_| self.data_dir.is_none()));
+        Ok(Self { data_dir: self.data_dir.clone().or(data_dir), socket, ..self })
+    }
+
+    /// A path of a file as it is meant: `~/` is the home directory.
+    ///
+    /// # Errors
+    /// [`PathsError::Relative`].
+    pub fn whole(&self, key: &'static str, path: &Path) -> Result<PathBuf, PathsError> {
+        let at_home = |rest: &Path| self.home.as_ref().map(|home| home.join(rest));
+        let whole = path.strip_prefix("~").map_or_else(|_| Some(path.to_owned()), at_home);
+        let relative = || PathsError::Relative { key, path: path.to_owned() };
+        whole.filter(|path| path.is_absolute()).ok_or_else(relative)
+    }
+
     /// Finds the places.
     ///
     /// The socket is `--socket`; else `chat.sock` in a `--data-dir` that was named, so that two
@@ -60,10 +120,7 @@ impl Given {
     /// # Errors
     /// [`PathsError::BadProfile`]; [`PathsError::NoHome`].
     pub fn resolve(&self) -> Result<Paths, PathsError> {
-        let profile = self.profile.clone().unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
-        if !is_profile(&profile) {
-            return Err(PathsError::BadProfile);
-        }
+        let profile = self.profile()?;
         let data_dir = match (&self.data_dir, &self.data_home) {
             (Some(dir), _) => dir.clone(),
             (None, Some(home)) if home.is_absolute() => home.join(DIR).join(&profile),
@@ -71,6 +128,11 @@ impl Given {
         };
         let socket = self.socket(&profile, &data_dir);
         Ok(Paths { profile, data_dir, socket })
+    }
+
+    fn profile(&self) -> Result<String, PathsError> {
+        let profile = self.profile.clone().unwrap_or_else(|| DEFAULT_PROFILE.to_owned());
+        if is_profile(&profile) { Ok(profile) } else { Err(PathsError::BadProfile) }
     }
 
     fn socket(&self, profile: &str, data_dir: &Path) -> PathBuf {
@@ -95,6 +157,8 @@ mod tests {
         Given {
             runtime_home: Some("/run/user/1000".into()),
             data_home: Some("/home/alice/.local/share".into()),
+            config_home: Some("/home/alice/.config".into()),
+            home: Some("/home/alice".into()),
             ..Given::default()
         }
     }
@@ -126,5 +190,42 @@ mod tests {
             let given = Given { profile: Some(hostile.to_owned()), ..at_home() };
             assert_eq!(given.resolve(), Err(PathsError::BadProfile), "{hostile:?} was accepted");
         }
+    }
+
+    #[test]
+    fn each_profile_has_a_file_of_its_own() {
+        let file = |given: Given| given.config_file().unwrap();
+        assert_eq!(file(at_home()), Some("/home/alice/.config/chatd/default.toml".into()));
+        let bot = Given { profile: Some("bot".into()), ..at_home() };
+        assert_eq!(file(bot), Some("/home/alice/.config/chatd/bot.toml".into()));
+        assert_eq!(file(Given { config_home: None, ..at_home() }), None);
+    }
+
+    #[test]
+    fn what_is_said_counts_before_the_file_and_the_file_before_the_default() {
+        let file = "data_dir = \"~/bot\"\nsocket = \"/run/bot.sock\"\nlog = \"debug\"\n";
+        let places = |given: Given| {
+            let paths = given.or_in_file(file).unwrap().resolve().unwrap();
+            (paths.data_dir, paths.socket)
+        };
+        assert_eq!(places(at_home()), ("/home/alice/bot".into(), "/run/bot.sock".into()));
+        let named = Given { socket: Some("/tmp/s".into()), ..at_home() };
+        assert_eq!(places(named), ("/home/alice/bot".into(), "/tmp/s".into()));
+    }
+
+    #[test]
+    fn a_data_directory_that_was_named_does_not_get_the_socket_of_the_file() {
+        let named = Given { data_dir: Some("/srv/other".into()), ..at_home() };
+        let paths = named.or_in_file("socket = \"/run/bot.sock\"").unwrap().resolve().unwrap();
+        assert_eq!(paths.socket, Path::new("/srv/other/chat.sock"));
+    }
+
+    #[test]
+    fn a_place_in_the_file_means_the_same_everywhere() {
+        for text in ["data_dir = \"bot\"", "socket = \"./s\"", "socket = \"~other/s\"", "socket = \"\""] {
+            assert!(matches!(at_home().or_in_file(text), Err(PathsError::Relative { .. })), "{text}");
+        }
+        assert!(matches!(at_home().or_in_file("socket = 1"), Err(PathsError::File(_))));
+        assert!(matches!(at_home().or_in_file("socket = "), Err(PathsError::File(_))));
     }
 }
