@@ -13,6 +13,10 @@
 mod events;
 #[path = "rpc/fake.rs"]
 mod fake;
+#[path = "rpc/tokens.rs"]
+mod tokens;
+#[path = "rpc/web.rs"]
+mod web;
 
 use std::time::Duration;
 

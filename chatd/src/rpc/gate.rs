@@ -5,7 +5,6 @@
 //! anything happens.
 
 use std::borrow::Cow;
-use std::sync::Arc;
 
 use chat_protocol::rpc::types::{EventsAck, Hello, MsgGet};
 use chat_protocol::rpc::{ChatId, Kind, Method, Order, RpcError, Scope, Subject};
@@ -13,27 +12,51 @@ use chat_protocol::rpc::{ChatId, Kind, Method, Order, RpcError, Scope, Subject};
 use super::access::{Access, Bearer};
 use crate::api::{Answer, Api, Use};
 
-/// Lets the call through, or says why not.
+/// Whether the caller may make this call at all, whatever its parameters are.
 ///
 /// # Errors
-/// `unauthenticated`, `token_expired`, `forbidden_scope`, `rate_limited`; what the store says when the journal
-/// cannot be kept.
-pub(super) async fn admit<M: Method>(access: &Access, api: &dyn Api, call: &M) -> Answer<()> {
+/// `unauthenticated`, `token_expired`, `forbidden_scope`; what the store says when the journal cannot be kept.
+pub(super) async fn open<M: Method>(access: &Access, api: &dyn Api) -> Answer<()> {
     let bearer = match access {
         Access::Owner => return Ok(()),
         Access::Nobody if M::NAME == Hello::NAME => return Ok(()),
         Access::Nobody => return Err(nobody()),
         Access::Bearer(bearer) => bearer,
     };
-    let (chat, verdict) = match judge(bearer, api, call).await {
-        Ok(chat) => (chat, Ok(())),
-        Err((chat, refusal)) => (chat, Err(refusal)),
+    bearer.check()?;
+    if M::SCOPES.is_empty() || M::SCOPES.iter().any(|scope| bearer.token.scopes.contains(scope)) {
+        return Ok(());
+    }
+    let refusal = no_scope(M::SCOPES);
+    note::<M>(bearer, api, None, Some(&refusal)).await?;
+    Err(refusal)
+}
+
+/// Lets a call that is [open](open) through, or says why not.
+///
+/// # Errors
+/// `forbidden_scope`, `rate_limited`; what the store says when the journal cannot be kept.
+pub(super) async fn admit<M: Method>(access: &Access, api: &dyn Api, call: &M) -> Answer<()> {
+    let Access::Bearer(bearer) = access else { return Ok(()) };
+    let chat = subject(bearer, api, call).await;
+    let verdict = match &chat {
+        Ok(chat) => judge::<M>(bearer, chat.as_ref()),
+        Err(refusal) => Err(refusal.clone()),
     };
     if is_noted::<M>(verdict.is_err()) {
-        let refused = verdict.as_ref().err().map(|refusal| refusal.kind.as_str());
-        api.token_used(Use { token: bearer.token.name.clone(), method: M::NAME, chat, refused }).await?;
+        note::<M>(bearer, api, chat.ok().flatten(), verdict.as_ref().err()).await?;
     }
     verdict
+}
+
+async fn note<M: Method>(
+    bearer: &Bearer,
+    api: &dyn Api,
+    chat: Option<ChatId>,
+    refusal: Option<&RpcError>,
+) -> Answer<()> {
+    let (token, refused) = (bearer.token.name.clone(), refusal.map(|refusal| refusal.kind.as_str()));
+    api.token_used(Use { token, method: M::NAME, chat, refused }).await
 }
 
 /// Acknowledgements come with every event, and change nothing but the caller's own place.
@@ -41,33 +64,21 @@ fn is_noted<M: Method>(refused: bool) -> bool {
     refused || (M::ORDER == Order::InTurn && M::NAME != EventsAck::NAME)
 }
 
-type Judged = Result<Option<ChatId>, (Option<ChatId>, RpcError)>;
+/// The chat a call is about, as far as that matters for this token.
+async fn subject<M: Method>(bearer: &Bearer, api: &dyn Api, call: &M) -> Answer<Option<ChatId>> {
+    match call.subject() {
+        Subject::Chat(target) => Ok(Some(ChatId::from(target))),
+        Subject::Message(id) if is_confined(bearer) => Ok(Some(api.msg_get(MsgGet { id: *id }).await?.chat)),
+        Subject::EveryChat if bearer.token.chats.is_some() => Err(name_one()),
+        Subject::Own(name) if !bearer.owns_name(name) => Err(foreign(bearer)),
+        Subject::Nothing | Subject::Message(_) | Subject::EveryChat | Subject::Own(_) => Ok(None),
+    }
+}
 
-/// The chat a call is about, if it is about one and may be made.
-async fn judge<M: Method>(bearer: &Arc<Bearer>, api: &dyn Api, call: &M) -> Judged {
-    let simply = |refusal| (None, refusal);
-    bearer.check().map_err(simply)?;
-    if !M::SCOPES.is_empty() && !M::SCOPES.iter().any(|scope| bearer.token.scopes.contains(scope)) {
-        return Err((None, no_scope(M::SCOPES)));
-    }
-    let chat = match call.subject() {
-        Subject::Nothing => None,
-        Subject::Chat(target) => Some(ChatId::from(target)),
-        Subject::Message(id) if is_confined(bearer) => {
-            Some(api.msg_get(MsgGet { id: *id }).await.map_err(simply)?.chat)
-        }
-        Subject::Message(_) => None,
-        Subject::EveryChat if bearer.token.chats.is_some() => return Err((None, name_one())),
-        Subject::EveryChat => None,
-        Subject::Own(name) if bearer.owns_name(name) => None,
-        Subject::Own(_) => return Err((None, foreign(bearer))),
-    };
+fn judge<M: Method>(bearer: &Bearer, chat: Option<&ChatId>) -> Answer<()> {
     let writes = !M::SCOPES.is_empty() && M::SCOPES.iter().all(|scope| scope.writes());
-    confine(bearer, chat.as_ref(), writes).map_err(|refusal| (chat.clone(), refusal))?;
-    if writes {
-        bearer.take().map_err(|refusal| (chat.clone(), refusal))?;
-    }
-    Ok(chat)
+    confine(bearer, chat, writes)?;
+    if writes { bearer.take() } else { Ok(()) }
 }
 
 fn is_confined(bearer: &Bearer) -> bool {

@@ -46,7 +46,7 @@ const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 /// Who may reach the port from a browser.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Policy {
-    /// Names of this machine besides `localhost` and the loopback addresses, without port.
+    /// Names of this machine besides `localhost` and the loopback addresses; with a port only on that one.
     pub hosts: Vec<String>,
     /// Origins that may call, as browsers write them: `https://example.org`.
     pub origins: Vec<String>,

@@ -254,6 +254,7 @@ impl Module {
             async move {
                 let access = known.get::<Access>().cloned().unwrap_or(Access::Nobody);
                 let answer = async {
+                    gate::open::<M>(&access, api.as_ref()).await?;
                     let asked = read::<M>(&params)?;
                     gate::admit(&access, api.as_ref(), &asked).await?;
                     handler(Arc::clone(&api), access, asked).await

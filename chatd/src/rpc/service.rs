@@ -163,14 +163,14 @@ impl Service {
 
     /// Answers through the connection's queue, so that the answer is there before the first event.
     async fn subscribe(self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
-        let Some(stream) = &self.stream else {
-            let refusal = RpcError::new(Kind::InvalidRequest, "this transport carries no events");
-            return refuse(id, &refusal.with_hint("use the socket, WebSocket, GET /events, or events.pull"));
-        };
+        let (access, api) = (self.caller.access(), self.offer.api.as_ref());
+        if let Err(refused) = gate::open::<EventsSubscribe>(&access, api).await {
+            return refuse(id, &refused);
+        }
+        let Some(stream) = &self.stream else { return refuse(id, &no_events()) };
         let begun = async {
             let asked = read::<EventsSubscribe>(params)?;
-            let access = self.caller.access();
-            gate::admit(&access, self.offer.api.as_ref(), &asked).await?;
+            gate::admit(&access, api, &asked).await?;
             let place = stream.place(access)?;
             let name = place.id.clone();
             let begun = subscribe::begin(Arc::clone(&self.offer.api), &self.offer.readers, asked, place).await;
@@ -197,8 +197,8 @@ impl Service {
 
     async fn unsubscribe(&self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
         let ended = async {
+            gate::open::<EventsUnsubscribe>(&self.caller.access(), self.offer.api.as_ref()).await?;
             let asked = read::<EventsUnsubscribe>(params)?;
-            gate::admit(&self.caller.access(), self.offer.api.as_ref(), &asked).await?;
             let known = self.stream.as_ref().is_some_and(|stream| stream.end(&asked.subscription));
             known.then_some(Done {}).ok_or_else(|| RpcError::new(Kind::NotFound, "there is no such subscription here"))
         };
@@ -224,7 +224,7 @@ impl RpcServiceT for Service {
                     Ok(BatchEntry::Notification(_)) => continue,
                     // Its events would come before the batch's answer.
                     Ok(BatchEntry::Call(request)) if request.method == EventsSubscribe::NAME => {
-                        refuse(request.id, &RpcError::new(Kind::InvalidRequest, "subscribe outside of batches"))
+                        Self { stream: None, ..service.clone() }.answer(request).await
                     }
                     Ok(BatchEntry::Call(request)) => service.clone().answer(request).await,
                     Err(refused) => {
@@ -247,6 +247,11 @@ impl RpcServiceT for Service {
     fn notification<'a>(&self, _: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
         std::future::ready(MethodResponse::notification())
     }
+}
+
+fn no_events() -> RpcError {
+    let refusal = RpcError::new(Kind::InvalidRequest, "neither batches nor bodies carry events");
+    refusal.with_hint("subscribe by a call of its own on the socket or a WebSocket; or GET /events, or events.pull")
 }
 
 fn respond(id: Id<'_>, outcome: Answer<impl Serialize + Clone>) -> MethodResponse {

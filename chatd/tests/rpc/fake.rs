@@ -3,6 +3,7 @@
 #![allow(unreachable_pub, dead_code, reason = "shared by the tests of chatd and chatctl")]
 
 use std::collections::{BTreeMap, HashMap, HashSet};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -13,6 +14,7 @@ use chat_protocol::rpc::types::*;
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, Name, RpcError, Target};
 use chatd::api::{Answer, Api, EventPage, TokenHash, Use};
 use chatd::dirs::DataDir;
+use chatd::rpc::{Policy, Server};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -621,6 +623,8 @@ pub fn nothing_much(number: u64) -> EventBody {
 pub struct Served {
     pub fake: Arc<Fake>,
     pub path: PathBuf,
+    /// The same over HTTP.
+    pub port: SocketAddr,
     pub task: tokio::task::JoinHandle<()>,
     _dir: tempfile::TempDir,
 }
@@ -640,9 +644,13 @@ pub fn serve() -> Served {
     let (listener, bound) = chatd::rpc::bind(&path, &lock).unwrap();
     let fake = Fake::new();
     let (api, stop) = (Arc::clone(&fake), fake.stop.clone());
+    let web = chatd::rpc::bind_port(SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let port = web.local_addr().unwrap();
+    let policy = Policy { hosts: vec!["chat.test".to_owned()], origins: vec!["https://pages.test".to_owned()] };
+    let server = Server::new(api, stop);
     let task = tokio::spawn(async move {
-        chatd::rpc::Server::new(api, stop).socket(listener).await;
+        tokio::join!(server.clone().socket(listener), server.port(web, policy));
         drop((bound, lock));
     });
-    Served { fake, path, task, _dir: dir }
+    Served { fake, path, port, task, _dir: dir }
 }

@@ -21,4 +21,5 @@ mod messages;
 mod room;
 mod server;
 mod timers;
+mod tokens;
 mod world;

@@ -66,7 +66,7 @@ fn check_place(door: &Door, parts: &Parts) -> Result<(), RpcError> {
     if matches!(door, Door::Port(_)) && !is_own_host(parts, hosts) {
         return Err(refused("the request names another host").with_hint("`http.hosts` of the configuration names more"));
     }
-    let foreign = |origin| !origins.iter().any(|known| known.as_bytes() == origin);
+    let foreign = |origin: &[u8]| !origins.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin));
     if parts.headers.get_all(header::ORIGIN).iter().any(|origin| foreign(origin.as_bytes())) {
         let hint = "`http.origins` of the configuration names pages that may";
         return Err(refused("pages of this origin may not call").with_hint(hint));
@@ -78,7 +78,8 @@ fn is_own_host(parts: &Parts, more: &[String]) -> bool {
     let mut named = parts.headers.get_all(header::HOST).iter();
     let (Some(host), None) = (named.next(), named.next()) else { return false };
     let Some(host) = host.to_str().ok().and_then(|host| host.parse::<Authority>().ok()) else { return false };
-    OWN_HOSTS.iter().copied().chain(more.iter().map(String::as_str)).any(|own| own.eq_ignore_ascii_case(host.host()))
+    let mut known = OWN_HOSTS.iter().copied().chain(more.iter().map(String::as_str));
+    known.any(|own| own.eq_ignore_ascii_case(host.host()) || own.eq_ignore_ascii_case(host.as_str()))
 }
 
 /// The token of the request, if it brings one.

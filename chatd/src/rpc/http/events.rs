@@ -54,6 +54,7 @@ pub(super) async fn stream(
     headers: HeaderMap,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
+    gate::open::<EventsSubscribe>(&access, web.offer.api.as_ref()).await?;
     let Query(asked) = query.map_err(|error| RpcError::invalid("query", error.body_text()))?;
     let asked = asked.read(headers.get(LAST_EVENT_ID))?;
     gate::admit(&access, web.offer.api.as_ref(), &asked).await?;

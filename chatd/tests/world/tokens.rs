@@ -1,0 +1,72 @@
+//! Tokens as they are kept: found by their hash alone, and the journal of their use.
+
+use chat_protocol::rpc::Name;
+use chat_protocol::rpc::types::{AuditList, Token};
+use chatd::engine::EngineError;
+use chatd::engine::tokens::{self, Use};
+
+use crate::world::World;
+
+fn token(name: &str) -> Token {
+    let name = name.parse().unwrap();
+    Token { name, scopes: Vec::new(), chats: None, allow_to: None, rate: None, created_ms: 1, expires_ms: None }
+}
+
+fn used(name: &Name) -> Use {
+    Use { token: name.clone(), method: "msg.send", chat: None, refused: None }
+}
+
+fn asked(token: Option<&Name>, before: Option<u64>) -> AuditList {
+    AuditList { token: token.cloned(), before, limit: None }
+}
+
+#[test]
+fn a_token_is_found_by_its_hash_until_it_is_revoked_also_after_a_crash() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    let (bot, ci) = (token("bot"), token("ci"));
+    world.command(alice, |turn| tokens::create(turn, &bot, [1; 32])).unwrap();
+    world.command(alice, |turn| tokens::create(turn, &ci, [2; 32])).unwrap();
+    let again = world.command(alice, |turn| tokens::create(turn, &bot, [3; 32]));
+    assert!(matches!(again, Err(EngineError::Taken(_))));
+    world.crash(alice);
+    let rows = &world.nodes[alice].rows;
+    assert_eq!(tokens::find(rows, &[1; 32]).unwrap(), Some(bot.clone()));
+    assert_eq!(tokens::find(rows, &[3; 32]).unwrap(), None);
+    assert_eq!(tokens::list(rows).unwrap(), [bot.clone(), ci]);
+    world.command(alice, |turn| tokens::revoke(turn, &bot.name)).unwrap();
+    assert_eq!(tokens::find(&world.nodes[alice].rows, &[1; 32]).unwrap(), None);
+    let gone = world.command(alice, |turn| tokens::revoke(turn, &bot.name));
+    assert!(matches!(gone, Err(EngineError::NotFound)));
+}
+
+#[test]
+fn the_journal_is_read_in_pages_and_by_token() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    let (bot, ci) = (token("bot").name, token("ci").name);
+    for number in 0..10 {
+        let who = if number % 2 == 0 { &bot } else { &ci };
+        world.command(alice, |turn| tokens::note(turn, used(who))).unwrap();
+    }
+    let rows = &world.nodes[alice].rows;
+    let seqs = |asked: &AuditList, limit| {
+        let page = tokens::journal(rows, asked, limit).unwrap();
+        (page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), page.more)
+    };
+    assert_eq!(seqs(&asked(None, None), 4), (vec![10, 9, 8, 7], true));
+    assert_eq!(seqs(&asked(None, Some(7)), 10), (vec![6, 5, 4, 3, 2, 1], false));
+    assert_eq!(seqs(&asked(Some(&bot), None), 3), (vec![9, 7, 5], true));
+    assert_eq!(seqs(&asked(Some(&bot), Some(5)), 3), (vec![3, 1], false));
+    assert_eq!(seqs(&asked(None, Some(1)), 3), (vec![], false));
+}
+
+#[test]
+fn the_journal_keeps_its_last_ten_thousand_entries() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    let bot = token("bot").name;
+    world.command(alice, |turn| (0..10_005).try_for_each(|_| tokens::note(turn, used(&bot)))).unwrap();
+    let oldest = tokens::journal(&world.nodes[alice].rows, &asked(None, Some(8)), 100).unwrap();
+    assert_eq!(oldest.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [7, 6]);
+}
