@@ -117,6 +117,8 @@ pub enum Command {
     ChangeKey(ChangeKey),
     /// Print the calls and events of the socket as an OpenRPC document; needs no running daemon
     Openrpc,
+    /// Run, and take calls on standard input too: for a program that starts its own daemon, which ends with it
+    Stdio,
     /// Print every setting, its value, and who says so
     Config(ShowConfig),
 }

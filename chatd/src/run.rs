@@ -1,10 +1,9 @@
 //! From the command line to a running daemon and back: the order in which things begin and end.
 //!
 //! Protect the process → directory → lock → store → daemon → socket, and then the reverse. The socket is there
-//! before any network or account is. Tasks: the daemon's own, the socket's, and one that keeps the store tidy.
+//! before any network or account is. Tasks: the daemon's own, the doors', and one that keeps the store tidy.
 
 use std::io::{IsTerminal, Write};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +11,6 @@ use chat_protocol::rpc::{RpcError, openrpc};
 use clap::ArgMatches;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
 use crate::cli::{ChangeKey, Cli, Command, Exit, ShowConfig};
 use crate::config::file::FileError;
@@ -20,9 +18,10 @@ use crate::config::layers::Origin;
 use crate::config::{Config, ConfigError, PassphraseError, Sources, show, unlock};
 use crate::daemon::{Daemon, Setup};
 use crate::dirs::{DataDir, DirError, Lock};
+use crate::doors::{Doors, Plan};
 use crate::link::Timing;
 use crate::process;
-use crate::rpc::{self, SocketError};
+use crate::rpc::SocketError;
 use crate::service;
 use crate::store::{RowsError, Store, StoreError};
 
@@ -115,7 +114,8 @@ pub fn run(cli: &Cli, said: &ArgMatches) -> Result<(), RunError> {
         Some(Command::ChangeKey(wanted)) => change_key(&sources.read()?, wanted),
         Some(Command::Openrpc) => print_document(),
         Some(Command::Config(wanted)) => show_config(&sources, wanted),
-        None => serve(sources.read()?),
+        Some(Command::Stdio) => serve(sources.read()?, true),
+        None => serve(sources.read()?, false),
     }
 }
 
@@ -148,7 +148,8 @@ fn change_key(config: &Config, wanted: &ChangeKey) -> Result<(), RunError> {
     Ok(Store::change_unlock(&dir, &from, &to)?)
 }
 
-fn serve(config: Config) -> Result<(), RunError> {
+/// Runs the daemon; `pipes` if a parent speaks to it on standard input and output.
+fn serve(config: Config, pipes: bool) -> Result<(), RunError> {
     begin_log(&config)?;
     let paths = config.paths;
     let dir = DataDir::open(&paths.data_dir)?;
@@ -166,37 +167,32 @@ fn serve(config: Config) -> Result<(), RunError> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| RunError::System { doing: "start the runtime", source })?;
-    runtime.block_on(live(setup, store, &paths.socket, &lock))
+    let plan = Plan { socket: paths.socket, http: config.http, pipes };
+    let ended = runtime.block_on(live(setup, store, &plan, &lock));
+    // nobody waits for a parent that holds our standard input open and says nothing
+    runtime.shutdown_background();
+    ended
 }
 
 /// The daemon's life, from its first breath to a clean end.
-async fn live(setup: Setup, store: Arc<Store>, socket: &Path, lock: &Lock) -> Result<(), RunError> {
+async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(|source| RunError::System { doing: "listen for signals", source })?;
     let daemon = Daemon::start(setup, Arc::clone(&store))?;
-    let inherited = service::inherited();
-    let (listener, bound) =
-        match inherited.map_err(|source| RunError::System { doing: "use the socket handed over", source })? {
-            Some(listener) => (listener, None),
-            None => rpc::bind(socket, lock).map(|(listener, bound)| (listener, Some(bound)))?,
-        };
-    let shutdown = CancellationToken::new();
-    let server = rpc::Server::new(Arc::clone(&daemon) as _, shutdown.clone());
-    let serving = tokio::spawn(server.clone().socket(listener));
+    let doors = Doors::open(Arc::clone(&daemon) as _, plan, lock)?;
     let tidying = tokio::spawn(keep_tidy(Arc::clone(&store)));
     let watching = tokio::spawn(service::feed_watchdog(Arc::clone(&daemon)));
-    tracing::info!(socket = %socket.display(), "ready");
-    service::ready(socket);
-    // both only wait: whichever comes first, nothing is lost with the other
+    tracing::info!(socket = %plan.socket.display(), "ready");
+    service::ready(&plan.socket);
+    // all only wait: whichever comes first, nothing is lost with the others
     tokio::select! {
         name = signals.end() => tracing::info!(signal = name, "ending"),
         () = daemon.asked_to_end() => tracing::info!("ending as asked on the socket"),
+        () = doors.parted() => tracing::info!("ending with the program that started this one"),
     }
     service::stopping();
     daemon.close();
     // first no new work comes in, then what was begun is committed, then the files are closed
-    shutdown.cancel();
-    let _ = serving.await;
-    drop(bound);
+    doors.close().await;
     daemon.stop().await;
     tidying.abort();
     watching.abort();

@@ -54,6 +54,9 @@ pub enum SocketError {
         /// Why not.
         source: io::Error,
     },
+    /// The service manager's socket is of no use.
+    #[error("cannot use the socket handed over by the service manager")]
+    HandedOver(#[source] io::Error),
     /// Another user calls.
     #[error("user {caller} may not call the daemon of user {owner}")]
     ForeignUser {
