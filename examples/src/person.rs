@@ -81,7 +81,14 @@ impl Person {
 
     /// Starts the daemon, waits until it is ready, and follows its events where we stopped reading them.
     pub fn start(&mut self) {
-        let daemon = Process::start(&format!("chatd of {}", self.name), self.chatd());
+        self.start_with(&[]);
+    }
+
+    /// The same, with more words on the daemon's command line.
+    pub fn start_with(&mut self, words: &[&str]) {
+        let mut chatd = self.chatd();
+        chatd.args(words);
+        let daemon = Process::start(&format!("chatd of {}", self.name), chatd);
         daemon.line("that it is ready", |line| line.contains("ready").then_some(()));
         self.daemon = Some(daemon);
         let mut socket = Socket::connect(&self.data().join("chat.sock"));
