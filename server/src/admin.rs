@@ -8,6 +8,7 @@ mod home;
 mod init;
 mod mailboxes;
 mod run;
+mod settings;
 mod users;
 
 use std::ffi::OsString;
@@ -62,6 +63,7 @@ fn perform(cli: Cli) -> Done {
             Command::Invite { public } => init::invite(&home, public).await,
             Command::User(command) => users::user(&home, command).await,
             Command::Mailbox(command) => mailboxes::mailbox(&home, command).await,
+            Command::Config { defaults } => settings::config(&home, defaults),
             Command::Migrate => run::migrate(&home).await,
             Command::Completions { shell } => documents::completions(shell),
             Command::Man => documents::man(),

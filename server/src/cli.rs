@@ -77,6 +77,12 @@ pub enum Command {
     /// Look into mailboxes
     #[command(subcommand)]
     Mailbox(Mailbox),
+    /// Print every setting with its value and where that comes from
+    Config {
+        /// Print a server.toml that explains every setting instead
+        #[arg(long)]
+        defaults: bool,
+    },
     /// Bring the database schema up to date, as `run` does by itself
     Migrate,
     /// Print the completions of a shell

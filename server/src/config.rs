@@ -2,21 +2,23 @@
 //!
 //! Numbers both ends share are in `chat_protocol::limits`; everything an administrator may turn is
 //! here and nowhere else. [`layers`] puts the values together: command line, environment, file,
-//! default, in that order; a key nobody knows is an error.
+//! default, in that order; a key nobody knows is an error. [`table`] lists them with what is said here.
 
 pub mod database;
 pub mod layers;
+pub mod table;
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use chat_protocol::limits;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::mailbox::rules::Quota;
 use crate::store::Retention;
 
 pub use database::DatabaseUrl;
+use table::{At, Entry, Listed};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -26,7 +28,7 @@ const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub const MIN_BCRYPT_COST: u32 = 12;
 
 /// Who may register.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Registration {
     /// Whoever holds the secret key, within the rate limit.
@@ -37,18 +39,50 @@ pub enum Registration {
 }
 
 /// Declares a table of settings: documented fields, and defaults beside them.
+///
+/// `#[seconds("key")]` is a duration with another name in the file, `#[example("value")]` what the documented
+/// file shows where there is no default.
 macro_rules! settings {
-    ($(#[$doc:meta])* $name:ident { $($(#[$field_doc:meta])* $field:ident: $type:ty = $default:expr,)* }) => {
-        $(#[$doc])*
+    ($(#[doc = $doc:literal])* $name:ident { $(
+        $(#[doc = $field_doc:literal])* $(#[seconds($key:literal)])? $(#[example($example:literal)])?
+        $field:ident: $type:ty = $default:expr,
+    )* }) => {
+        $(#[doc = $doc])*
         #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
         #[serde(default, deny_unknown_fields)]
-        pub struct $name { $($(#[$field_doc])* pub $field: $type,)* }
+        pub struct $name { $(
+            $(#[doc = $field_doc])* $(#[serde(rename = $key, with = "seconds")])? pub $field: $type,
+        )* }
 
         impl Default for $name {
             fn default() -> Self {
                 Self { $($field: $default,)* }
             }
         }
+
+        impl Listed for $name {
+            fn list(&self, at: At<'_>, entries: &mut Vec<Entry>) {
+                $(self.$field.list(At {
+                    section: at.key,
+                    key: first!($($key)? stringify!($field)),
+                    doc: &[$($field_doc),*],
+                    example: first!($(Some($example))? None),
+                }, entries);)*
+            }
+        }
+    };
+}
+
+/// The first of one or two.
+macro_rules! first {
+    ($first:literal $second:expr) => {
+        $first
+    };
+    (Some($first:expr) None) => {
+        Some($first)
+    };
+    ($only:expr) => {
+        $only
     };
 }
 
@@ -58,11 +92,17 @@ settings! {
         /// Address to listen on. Every interface, on the port the first Python application used.
         listen: SocketAddr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, limits::DEFAULT_PORT)),
         /// `HOST:PORT` under which clients reach this server; goes into invites.
+        #[example("chat.example.org:8897")]
         public: Option<String> = None,
         /// Database; absent: `DB_*` variables of the first application, else SQLite in the data directory.
+        /// The file must be 0600 if there is a password in it.
+        #[example("mysql://USER@HOST:3306/NAME")]
         database: Option<DatabaseUrl> = None,
         /// Who may register.
         registration: Registration = Registration::Open,
+        /// What `run` writes to its log, as in `debug` or `chat_server=debug,warn`; absent: `info`.
+        #[example("chat_server=debug,warn")]
+        log: Option<String> = None,
         /// Passwords and their hashes.
         passwords: Passwords = Passwords::default(),
         /// Connections and their queues.
@@ -102,10 +142,10 @@ settings! {
         /// New connections per address and minute, counted before any cryptography.
         per_address_per_minute: u32 = 600,
         /// Time for the handshake.
-        #[serde(rename = "handshake_seconds", with = "seconds")]
+        #[seconds("handshake_seconds")]
         handshake: Duration = limits::HANDSHAKE_DEADLINE,
         /// Time from the handshake to a login. Waiting for a password hash counts.
-        #[serde(rename = "login_seconds", with = "seconds")]
+        #[seconds("login_seconds")]
         login: Duration = MINUTE,
         /// Handshake keys remembered so that a recorded handshake is refused.
         remembered_handshakes: usize = 65_536,
@@ -116,13 +156,13 @@ settings! {
         /// Bytes waiting for one reader.
         outbox_bytes: usize = 8 * 1024 * 1024,
         /// Time for one write to make progress.
-        #[serde(rename = "write_seconds", with = "seconds")]
+        #[seconds("write_seconds")]
         write: Duration = Duration::from_secs(30),
         /// Time that connections get to finish when the server stops.
-        #[serde(rename = "drain_seconds", with = "seconds")]
+        #[seconds("drain_seconds")]
         drain: Duration = Duration::from_secs(10),
         /// Changes of presence are gathered for this long.
-        #[serde(rename = "presence_seconds", with = "seconds")]
+        #[seconds("presence_seconds")]
         presence: Duration = Duration::from_secs(1),
     }
 }
@@ -133,7 +173,7 @@ settings! {
         /// Failed logins per account and address …
         failed_logins: u32 = 5,
         /// … within this time.
-        #[serde(rename = "failed_logins_seconds", with = "seconds")]
+        #[seconds("failed_logins_seconds")]
         failed_logins_within: Duration = Duration::from_secs(15 * 60),
         /// Registrations per address and hour.
         registrations_per_hour: u32 = 20,
@@ -180,18 +220,18 @@ settings! {
     /// Accounts and devices.
     Accounts {
         /// A reset waits this long when a device of the account was seen lately …
-        #[serde(rename = "reset_wait_seconds", with = "seconds")]
+        #[seconds("reset_wait_seconds")]
         reset_wait: Duration = DAY,
         /// … within this time.
-        #[serde(rename = "reset_seen_seconds", with = "seconds")]
+        #[seconds("reset_seen_seconds")]
         reset_seen: Duration = Duration::from_secs(7 * 24 * 60 * 60),
         /// A device waits this long for approval.
-        #[serde(rename = "approval_wait_seconds", with = "seconds")]
+        #[seconds("approval_wait_seconds")]
         approval_wait: Duration = DAY,
         /// Days a personal invite is good for.
         invite_days: u32 = 7,
         /// What has outlived its time is deleted this often.
-        #[serde(rename = "sweep_seconds", with = "seconds")]
+        #[seconds("sweep_seconds")]
         sweep: Duration = HOUR,
     }
 }
@@ -201,6 +241,7 @@ settings! {
     Metrics {
         /// Address where metrics and health are served over HTTP; absent: nowhere. Whoever reaches it can read them:
         /// one of this machine or a private network.
+        #[example("127.0.0.1:9108")]
         listen: Option<SocketAddr> = None,
     }
 }

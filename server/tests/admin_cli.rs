@@ -15,6 +15,8 @@ mod contract;
 mod desk;
 #[path = "admin/monitoring.rs"]
 mod monitoring;
+#[path = "admin/settings.rs"]
+mod settings;
 mod support;
 
 use std::fs;

@@ -7,7 +7,8 @@ use chat_protocol::handshake::ServerKey;
 
 use super::{Done, talk};
 use crate::cli::Place;
-use crate::config::{Config, DatabaseUrl, layers};
+use crate::config::layers::{self, Layered};
+use crate::config::{Config, DatabaseUrl};
 use crate::failure::{Exit, Failure};
 use crate::private;
 use crate::serve::Keys;
@@ -42,6 +43,9 @@ impl Home {
         let given = place.database.as_deref().map(str::parse::<DatabaseUrl>).transpose();
         let given = given.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
         sets.extend(place.database.map(|url| format!("database={url}")));
+        // given by its variable it is a setting of that layer
+        let by_variable = |log: &String| std::env::var("CHAT_SERVER_LOG").is_ok_and(|variable| variable == *log);
+        sets.extend(place.log.filter(|log| !by_variable(log)).map(|log| format!("log={log}")));
         let password_in_arguments = given.is_some_and(|url| url.has_password());
         Ok(Self { dir, json: place.json, sets, password_in_arguments })
     }
@@ -52,6 +56,11 @@ impl Home {
 
     /// The settings, with these of the command line on top.
     pub(super) fn config(&self, more: &[String]) -> Result<Config, Failure> {
+        self.layered(more).map(|layered| layered.config)
+    }
+
+    /// The same, with the origin of each.
+    pub(super) fn layered(&self, more: &[String]) -> Result<Layered, Failure> {
         let path = self.path(SETTINGS);
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => text,
@@ -70,7 +79,7 @@ impl Home {
         let env =
             std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
         let sets: Vec<_> = self.sets.iter().chain(more).cloned().collect();
-        layers::read(&file, env, &sets).map_err(wrong)
+        layers::layered(&file, &path.display().to_string(), env, &sets).map_err(wrong)
     }
 
     /// Fails with what to do when `init` was not run here.
@@ -109,7 +118,7 @@ impl Home {
     }
 
     /// Settings first, then the variables of the first application, then a file of our own.
-    fn database(&self, config: &Config) -> Result<DatabaseUrl, Failure> {
+    pub(super) fn database(&self, config: &Config) -> Result<DatabaseUrl, Failure> {
         if let Some(url) = &config.database {
             return Ok(url.clone().inside(&self.dir));
         }

@@ -40,6 +40,26 @@ impl DatabaseUrl {
         matches!(self, Self::Mysql(opts) if opts.pass().is_some_and(|pass| !pass.is_empty()))
     }
 
+    /// The text with stars in place of a password.
+    #[must_use]
+    pub fn masked(&self) -> String {
+        self.shown(if self.has_password() { ":***" } else { "" })
+    }
+
+    fn shown(&self, password: &str) -> String {
+        match self {
+            Self::Sqlite(file) => format!("sqlite:{}", file.display()),
+            Self::Mysql(opts) => {
+                let place = match opts.socket() {
+                    Some(socket) => socket.to_owned(),
+                    None => format!("{}:{}", opts.ip_or_hostname(), opts.tcp_port()),
+                };
+                let (user, name) = (opts.user().unwrap_or(""), opts.db_name().unwrap_or(""));
+                format!("mysql://{user}{password}@{place}/{name}")
+            }
+        }
+    }
+
     /// A relative SQLite file is meant relative to `dir`.
     #[must_use]
     pub fn inside(self, dir: &Path) -> Self {
@@ -108,16 +128,7 @@ impl<'de> Deserialize<'de> for DatabaseUrl {
 
 impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Sqlite(file) => write!(f, "sqlite:{}", file.display()),
-            Self::Mysql(opts) => {
-                let place = match opts.socket() {
-                    Some(socket) => socket.to_owned(),
-                    None => format!("{}:{}", opts.ip_or_hostname(), opts.tcp_port()),
-                };
-                write!(f, "mysql://{}@{place}/{}", opts.user().unwrap_or(""), opts.db_name().unwrap_or(""))
-            }
-        }
+        f.write_str(&self.shown(""))
     }
 }
 
@@ -141,6 +152,7 @@ mod tests {
         assert_eq!(format!("{url:?}"), "DatabaseUrl(mysql://chat@db.example:3307/chat_db)");
         assert_eq!(url.to_string(), "mysql://chat@db.example:3307/chat_db");
         assert!(url.has_password());
+        assert_eq!(url.masked(), "mysql://chat:***@db.example:3307/chat_db");
         for broken in ["mysql://chat:hunter2@[/x", "postgres://chat:hunter2@db/x", "mysql://chat:hunter2@db"] {
             let error = broken.parse::<DatabaseUrl>().unwrap_err();
             assert!(!format!("{error} {error:?}").contains("hunter2"), "{error}");

@@ -4,15 +4,18 @@
 //! `server.toml`, `CHAT_SERVER_RATES__SUBMITS_BURST=9` in the environment, `--set rates.submits_burst=9`.
 //! Error texts name keys and lines, never values: a value may hold a password.
 
+use std::collections::BTreeMap;
+
 use thiserror::Error;
 use toml::{Table, Value};
 
 use super::Config;
+use super::table::Origin;
 
 /// Prefix of the environment variables that are settings.
 pub const ENV_PREFIX: &str = "CHAT_SERVER_";
-/// Variables with the prefix that are no settings but options of the command line.
-const NOT_SETTINGS: [&str; 2] = ["DATA", "LOG"];
+/// A variable with the prefix that is no setting but an option of the command line.
+const NOT_A_SETTING: &str = "DATA";
 
 /// Settings that cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -33,6 +36,15 @@ pub enum ConfigError {
     Pair,
 }
 
+/// The settings, and where each that somebody set comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Layered {
+    /// The settings.
+    pub config: Config,
+    /// Origins by key; what is missing is a default.
+    pub origins: BTreeMap<String, Origin>,
+}
+
 /// Reads `file`, then lays environment and `--set` pairs over it.
 ///
 /// # Errors
@@ -42,18 +54,43 @@ pub fn read(
     env: impl IntoIterator<Item = (String, String)>,
     sets: &[String],
 ) -> Result<Config, ConfigError> {
+    layered(file, "", env, sets).map(|layered| layered.config)
+}
+
+/// The same, with the origin of each value. `path` names the file.
+///
+/// # Errors
+/// As [`read`].
+pub fn layered(
+    file: &str,
+    path: &str,
+    env: impl IntoIterator<Item = (String, String)>,
+    sets: &[String],
+) -> Result<Layered, ConfigError> {
     let mut table = file.parse::<Table>().map_err(|error| syntax(file, &error))?;
+    let mut origins = in_file(&table, path);
     for (name, text) in env {
-        if let Some(key) = name.strip_prefix(ENV_PREFIX).filter(|key| !NOT_SETTINGS.contains(key)) {
-            put(&mut table, &key.to_ascii_lowercase().replace("__", "."), &text)?;
+        if let Some(key) = name.strip_prefix(ENV_PREFIX).filter(|key| *key != NOT_A_SETTING) {
+            let key = key.to_ascii_lowercase().replace("__", ".");
+            put(&mut table, &key, &text)?;
+            origins.insert(key, Origin::Environment(name));
         }
     }
     for pair in sets {
         let (key, text) = pair.split_once('=').ok_or(ConfigError::Pair)?;
         put(&mut table, key.trim(), text)?;
+        origins.insert(key.trim().to_owned(), Origin::CommandLine);
     }
     let config: Config = Value::Table(table).try_into().map_err(meaning)?;
-    check(config)
+    Ok(Layered { config: check(config)?, origins })
+}
+
+fn in_file(table: &Table, path: &str) -> BTreeMap<String, Origin> {
+    let keys = table.iter().flat_map(|(key, value)| match value.as_table() {
+        Some(section) => section.keys().map(|inner| format!("{key}.{inner}")).collect(),
+        None => vec![key.clone()],
+    });
+    keys.map(|key| (key, Origin::File(path.to_owned()))).collect()
 }
 
 /// Writes `text` at `section.key`, as what it looks like: a number, or text.
@@ -143,22 +180,28 @@ mod tests {
     #[test]
     fn every_setting_is_in_the_readme() {
         let readme = include_str!("../../README.md");
-        for section in ["passwords", "connections", "rates", "mailbox", "room", "accounts", "metrics"] {
-            // the error about an unknown key lists the known ones
-            let words = read("", [], &[format!("{section}.unknown=1")]).unwrap_err().to_string();
-            let keys: Vec<_> = words.split('`').skip(3).step_by(2).collect();
-            assert!(!keys.is_empty(), "{words}");
-            for key in keys {
-                assert!(readme.contains(&format!("| `{section}.{key}` |")), "{section}.{key}");
-            }
+        for entry in Config::default().entries() {
+            assert!(readme.contains(&format!("| `{}` |", entry.key)), "{}", entry.key);
         }
     }
 
     #[test]
+    fn every_value_knows_where_it_comes_from() {
+        let file = "listen = \"127.0.0.1:1\"\n[rates]\nsubmits_burst = 1\nfailed_logins = 1\n";
+        let name = "CHAT_SERVER_RATES__SUBMITS_BURST";
+        let layered = layered(file, "/s.toml", env(&[(name, "2")]), &["mailbox.days=3".to_owned()]).unwrap();
+        let origin = |key: &str| layered.origins.get(key).cloned().unwrap_or_default();
+        assert_eq!(origin("listen"), Origin::File("/s.toml".to_owned()));
+        assert_eq!(origin("rates.failed_logins"), Origin::File("/s.toml".to_owned()));
+        assert_eq!(origin("rates.submits_burst"), Origin::Environment(name.to_owned()));
+        assert_eq!(origin("mailbox.days"), Origin::CommandLine);
+        assert_eq!(origin("room.days"), Origin::Default);
+    }
+
+    #[test]
     fn options_of_the_command_line_are_not_settings() {
-        assert!(
-            read("", env(&[("CHAT_SERVER_DATA", "/x"), ("CHAT_SERVER_LOG", "debug"), ("PATH", "/bin")]), &[]).is_ok()
-        );
+        let env = env(&[("CHAT_SERVER_DATA", "/x"), ("CHAT_SERVER_LOG", "debug"), ("PATH", "/bin")]);
+        assert_eq!(read("", env, &[]).unwrap().log.as_deref(), Some("debug"));
     }
 
     #[test]
