@@ -6,7 +6,9 @@
 mod documents;
 mod home;
 mod init;
+mod log;
 mod mailboxes;
+mod reload;
 mod run;
 mod settings;
 mod users;
@@ -21,6 +23,7 @@ use clap::error::ErrorKind;
 use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Failure};
 use home::Home;
+use log::Log;
 
 /// Result of a command.
 type Done = Result<(), Failure>;
@@ -52,14 +55,14 @@ fn explain(error: &clap::Error) -> ExitCode {
 }
 
 fn perform(cli: Cli) -> Done {
-    start_log(cli.place.log.as_deref().unwrap_or_else(|| usual_log(&cli.command)))?;
+    let log = Log::start(cli.place.log.as_deref().unwrap_or_else(|| usual_log(&cli.command)))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, "cannot start the runtime").because(error))?;
     let home = Home::new(cli.place)?;
     runtime.block_on(async {
         match cli.command {
             Command::Init { listen, public } => init::init(&home, listen, public),
-            Command::Run { listen } => run::run(&home, listen).await,
+            Command::Run { listen } => run::run(&home, &log, listen).await,
             Command::Invite { public } => init::invite(&home, public).await,
             Command::User(command) => users::user(&home, command).await,
             Command::Mailbox(command) => mailboxes::mailbox(&home, command).await,
@@ -74,19 +77,9 @@ fn perform(cli: Cli) -> Done {
 /// A server tells what it does; a command that ends tells only what is wrong.
 const fn usual_log(command: &Command) -> &'static str {
     match command {
-        Command::Run { .. } => "info",
+        Command::Run { .. } => log::OF_A_SERVER,
         _ => "warn",
     }
-}
-
-/// Logs go to standard error.
-fn start_log(filter: &str) -> Done {
-    let filter = tracing_subscriber::EnvFilter::try_new(filter);
-    let filter = filter.map_err(|error| Failure::new(Exit::Usage, "--log is not a log filter").because(error))?;
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
-    // a second log in one process, in tests, keeps the first
-    let _ = log.try_init();
-    Ok(())
 }
 
 /// Prints a line of data.

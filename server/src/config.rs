@@ -6,6 +6,7 @@
 
 pub mod database;
 pub mod layers;
+pub mod live;
 pub mod table;
 
 use std::net::{Ipv4Addr, SocketAddr};
@@ -18,6 +19,7 @@ use crate::mailbox::rules::Quota;
 use crate::store::Retention;
 
 pub use database::DatabaseUrl;
+pub use live::{Change, Live};
 use table::{At, Entry, Listed};
 
 const MINUTE: Duration = Duration::from_secs(60);

@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chat_protocol::ids::{DeviceId, Username};
@@ -98,6 +98,20 @@ impl Limits {
         }
     }
 
+    /// Whether a setting is one of these limits.
+    #[must_use]
+    pub fn depend_on(key: &str) -> bool {
+        key.starts_with("rates.") || key == "connections.per_address_per_minute"
+    }
+
+    /// Other limits in place of these; what is remembered of wrong passwords stays.
+    #[must_use]
+    pub fn renewed(&self, config: &Config) -> Self {
+        let fresh = Self::new(config);
+        let passwords = Attempts { table: Arc::clone(&self.passwords.table), ..fresh.passwords };
+        Self { passwords, ..fresh }
+    }
+
     /// Forgets keys whose limits are whole again.
     pub fn forget_old(&self, now: Instant) {
         self.connections.forget_old();
@@ -116,7 +130,7 @@ impl Limits {
 /// stays in it has cost a password hash, and those stand in a short line.
 #[derive(Debug)]
 pub struct Attempts {
-    table: Mutex<HashMap<(Username, Source), Failures>>,
+    table: Arc<Mutex<HashMap<(Username, Source), Failures>>>,
     most: u32,
     within: Duration,
 }
@@ -129,7 +143,7 @@ struct Failures {
 
 impl Attempts {
     fn new(most: u32, within: Duration) -> Self {
-        Self { table: Mutex::default(), most: most.max(1), within }
+        Self { table: Arc::default(), most: most.max(1), within }
     }
 
     /// Begins an attempt, counted as wrong until [`Attempts::forgive`].

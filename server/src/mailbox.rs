@@ -18,10 +18,10 @@ use chat_protocol::message::server::{Accepted, Code, Push, Refusal, RoomPosted};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
+use crate::config::{Config, Live};
 use crate::counters::Counters;
 use crate::router::Router;
 use crate::store::{Mail, NewPost, Posted, SharedStore, StoreError, SubmitOutcome, SubmitRow};
-use rules::Quota;
 
 /// How long to wait before trying again when the queue is full or the database away, in milliseconds.
 const RETRY_MS: u64 = 1_000;
@@ -81,10 +81,8 @@ pub struct Commits {
     pub router: Arc<Router>,
     /// Counts commits and what became of their jobs.
     pub counters: Arc<Counters>,
-    /// What one mailbox may hold.
-    pub quota: Quota,
-    /// Most jobs of one transaction.
-    pub at_once: usize,
+    /// What one mailbox may hold, and how many jobs one transaction takes.
+    pub settings: Arc<Live<Config>>,
 }
 
 /// A queue of `depth` jobs; the receiver is for [`commit_loop`].
@@ -97,7 +95,7 @@ pub fn queue(depth: usize) -> (Mailbox, mpsc::Receiver<Job>) {
 /// Commits what comes, until every [`Mailbox`] is gone and the queue is empty.
 pub async fn commit_loop(commits: Commits, mut jobs: mpsc::Receiver<Job>) {
     let mut batch = Vec::new();
-    while jobs.recv_many(&mut batch, commits.at_once.max(1)).await > 0 {
+    while jobs.recv_many(&mut batch, commits.at_once()).await > 0 {
         commits.commit(batch.drain(..)).await;
     }
 }
@@ -111,6 +109,10 @@ struct Pending {
 }
 
 impl Commits {
+    fn at_once(&self) -> usize {
+        self.settings.now().mailbox.commit_at_once.max(1)
+    }
+
     async fn commit(&self, jobs: impl Iterator<Item = Job>) {
         let (mut rows, mut pending, mut posts) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
@@ -132,7 +134,7 @@ impl Commits {
             return;
         }
         let begun = Instant::now();
-        let committed = self.store.commit_submits(rows, self.quota).await;
+        let committed = self.store.commit_submits(rows, self.settings.now().quota()).await;
         self.counters.commits.took(begun.elapsed());
         match committed {
             Ok(outcomes) => {

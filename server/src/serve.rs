@@ -5,7 +5,7 @@
 //! housekeeper (ends with the accept loop).
 
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::time::Instant;
 
 use chat_protocol::crypto::fernet::FernetKey;
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock;
-use crate::config::{Config, Registration};
+use crate::config::{Change, Config, Live, Registration};
 use crate::counters::{Closed, Counters};
 use crate::limits::Limits;
 use crate::mailbox::{self, Mailbox};
@@ -63,16 +63,16 @@ pub enum ServeError {
 
 /// What the tasks of a server share.
 pub(crate) struct Shared {
-    /// Settings.
-    pub config: Config,
+    /// Settings, as they are now.
+    settings: Arc<Live<Config>>,
     /// Everything durable.
     pub store: SharedStore,
     /// Who is online.
     pub router: Arc<Router>,
     /// What happened so far.
     pub counters: Arc<Counters>,
-    /// How often who may do what.
-    pub limits: Limits,
+    /// How often who may do what, as it is now.
+    limits: Live<Limits>,
     /// Who may connect.
     pub gate: Arc<Gate>,
     /// Where password hashes are computed.
@@ -92,19 +92,32 @@ pub(crate) struct Shared {
 }
 
 impl Shared {
+    /// The settings as they are now.
+    #[must_use]
+    pub(crate) fn config(&self) -> Arc<Config> {
+        self.settings.now()
+    }
+
+    /// The limits as they are now.
+    #[must_use]
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        self.limits.now()
+    }
+
     /// What every client is told at the end of its handshake.
     #[must_use]
     pub(crate) fn welcome(&self, version: Option<u8>, now: Timestamp) -> Welcome {
+        let config = self.config();
         Welcome {
             version,
             lowest: limits::PROTOCOL_VERSION,
             highest: limits::PROTOCOL_VERSION,
             server_time: now,
             limits: ServerLimits {
-                delivery_window: self.config.mailbox.delivery_window,
-                mailbox_days: u64::from(self.config.mailbox.days),
-                room_days: u64::from(self.config.room.days),
-                invite_only: self.config.registration == Registration::Invite,
+                delivery_window: config.mailbox.delivery_window,
+                mailbox_days: u64::from(config.mailbox.days),
+                room_days: u64::from(config.room.days),
+                invite_only: config.registration == Registration::Invite,
             },
             features: Vec::new(),
             next_key: self.next_key.clone(),
@@ -124,17 +137,18 @@ impl Server {
     pub fn new(config: Config, store: SharedStore, keys: &Keys, shutdown: CancellationToken) -> Self {
         let (router, counters) = (Arc::new(Router::default()), Arc::new(Counters::default()));
         let store: SharedStore = Arc::new(Counted { store, counters: Arc::clone(&counters) });
+        let settings = Arc::new(Live::new(config));
+        let config = settings.now();
         let (mailbox, jobs) = mailbox::queue(config.mailbox.queue);
         let commits = mailbox::Commits {
             store: Arc::clone(&store),
             router: Arc::clone(&router),
             counters: Arc::clone(&counters),
-            quota: config.quota(),
-            at_once: config.mailbox.commit_at_once,
+            settings: Arc::clone(&settings),
         };
         let listening = Listening::new(&keys.server, &keys.secret);
         let shared = Shared {
-            limits: Limits::new(&config),
+            limits: Live::new(Limits::new(&config)),
             gate: Arc::new(Gate::new(&config.connections)),
             passwords: Arc::new(Desk::new(config.passwords.at_once, config.passwords.queue)),
             signatures: Desk::new(cores(), WAITING_SIGNATURES),
@@ -142,7 +156,7 @@ impl Server {
             listening: keys.next.as_ref().map_or(listening.clone(), |next| listening.and_next(next)),
             next_key: keys.next.as_ref().map(|next| Blob(next.public().as_bytes().to_vec())),
             stopping: shutdown,
-            config,
+            settings,
             store,
             router,
             counters,
@@ -155,6 +169,12 @@ impl Server {
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         Arc::clone(&self.shared.counters)
+    }
+
+    /// The way to change its settings while it runs.
+    #[must_use]
+    pub fn reload(&self) -> Reload {
+        Reload(Arc::downgrade(&self.shared))
     }
 
     /// What monitoring sees of it; outlives the server.
@@ -181,7 +201,7 @@ impl Server {
         drop(listener);
         self.shared.stopping.cancel();
         connections.close();
-        if timeout(self.shared.config.connections.drain, connections.wait()).await.is_err() {
+        if timeout(self.shared.config().connections.drain, connections.wait()).await.is_err() {
             tracing::warn!(connections = connections.len(), "not everybody was told in time");
             self.shared.router.sever_all(Closed::Shutdown);
             let _late = timeout(SEVER_WAIT, connections.wait()).await;
@@ -191,6 +211,26 @@ impl Server {
         let committed = timeout(SEVER_WAIT * 10, self.commits).await;
         accepted.map_err(ServeError::Listener)?;
         if matches!(committed, Ok(Ok(()))) { Ok(()) } else { Err(ServeError::Commits) }
+    }
+}
+
+/// Changes the settings of a running server; does not keep it running.
+#[derive(Clone)]
+pub struct Reload(Weak<Shared>);
+
+impl Reload {
+    /// Applies what can change now; `None` when the server has ended.
+    ///
+    /// Limits that change begin to count anew, wrong passwords excepted.
+    #[must_use]
+    pub fn apply(&self, wanted: Config) -> Option<Change> {
+        let shared = self.0.upgrade()?;
+        let change = shared.config().changed_to(wanted);
+        if change.applied.iter().any(|key| Limits::depend_on(key)) {
+            shared.limits.replace(shared.limits().renewed(&change.config));
+        }
+        shared.settings.replace(change.config.clone());
+        Some(change)
     }
 }
 
@@ -210,15 +250,15 @@ pub async fn run(
 
 /// Once a second presence; once a minute old limits; now and then what has outlived its time.
 async fn keep_house(shared: Arc<Shared>) {
-    let mut presence = every(shared.config.connections.presence);
+    let mut presence = every(shared.config().connections.presence);
     let mut forget = every(FORGET_EVERY);
-    let mut sweep = every(shared.config.accounts.sweep);
+    let mut sweep = every(shared.config().accounts.sweep);
     loop {
         // ticks are cancel-safe: a lost branch has consumed nothing
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             _ = presence.tick() => shared.router.tell_presence(),
-            _ = forget.tick() => shared.limits.forget_old(Instant::now()),
+            _ = forget.tick() => shared.limits().forget_old(Instant::now()),
             _ = sweep.tick() => sweep_once(&shared).await,
         }
     }
@@ -234,7 +274,7 @@ fn every(period: std::time::Duration) -> tokio::time::Interval {
 }
 
 async fn sweep_once(shared: &Shared) {
-    match shared.store.sweep(clock::now(), shared.config.retention()).await {
+    match shared.store.sweep(clock::now(), shared.config().retention()).await {
         Ok(swept) => tracing::debug!(?swept, "swept"),
         Err(error) => tracing::warn!(%error, "sweeping failed, trying again later"),
     }

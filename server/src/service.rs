@@ -29,6 +29,19 @@ pub(crate) async fn tell(stopping: CancellationToken, address: SocketAddr) {
     say(&[NotifyState::Stopping]);
 }
 
+/// Says that settings are being read again; [`reloaded`] has to follow.
+pub(crate) fn reloading() {
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => say(&[NotifyState::Reloading, now]),
+        Err(error) => tracing::debug!(%error, "the service manager was not told"),
+    }
+}
+
+/// Says that the server is ready again.
+pub(crate) fn reloaded() {
+    say(&[NotifyState::Ready]);
+}
+
 fn say(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::debug!(%error, "the service manager was not told");

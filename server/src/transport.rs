@@ -75,7 +75,7 @@ impl Gate {
     }
 
     fn admit(&self, shared: &Shared, source: Source) -> Option<Permits> {
-        shared.limits.connections.check(&source).ok()?;
+        shared.limits().connections.check(&source).ok()?;
         Some(Permits {
             _connection: Arc::clone(&self.connections).try_acquire_owned().ok()?,
             guest: Some(Arc::clone(&self.guests).try_acquire_owned().ok()?),

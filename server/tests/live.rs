@@ -23,6 +23,8 @@ mod devices;
 mod mailboxes;
 #[path = "support/mariadb.rs"]
 mod mariadb;
+#[path = "live/reload.rs"]
+mod reload;
 #[path = "live/room.rs"]
 mod room;
 #[path = "live/status.rs"]

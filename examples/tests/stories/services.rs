@@ -67,6 +67,30 @@ fn the_server_tells_that_it_is_ready_alive_and_ending() {
     manager.hears("STOPPING=1");
 }
 
+#[test]
+fn the_server_rereads_its_settings_when_asked_and_keeps_them_when_they_are_wrong() {
+    let stage = Stage::dark();
+    let manager = Manager::new(&stage);
+    let settings = stage.server.data().join("server.toml");
+    let server =
+        Process::start("chat-server", manager.watched(stage.server.command(&["run", "--listen", "127.0.0.1:0"])));
+    manager.hears("READY=1");
+    let reload = |text: &str, wanted: &str| {
+        std::fs::write(&settings, text).unwrap();
+        server.signal(rustix::process::Signal::HUP);
+        let line = server.line(wanted, |line| line.contains(wanted).then(|| line.to_owned()));
+        manager.hears("RELOADING=1");
+        manager.hears("READY=1");
+        line
+    };
+    let changed = reload("registration = \"invite\"\n[mailbox]\nqueue = 9\n", "the settings were read again");
+    assert!(changed.contains("changed=\"registration\""), "{changed}");
+    server.line("what stays", |line| line.contains("kept=\"mailbox.queue\"").then_some(()));
+    let wrong = reload("registration = \"nobody\"\n", "nothing is changed: ");
+    assert!(wrong.contains("unknown variant `nobody`") && wrong.contains("server.toml"), "{wrong}");
+    assert_eq!(server.stop().code, Some(0));
+}
+
 /// Listens, as a socket unit does, and becomes the daemon: the process id stays, the socket is descriptor 3.
 const HANDOVER: &str = r"
 import os, socket, sys

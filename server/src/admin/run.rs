@@ -8,7 +8,8 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::home::{self, Home};
-use super::{Done, say, talk};
+use super::log::Log;
+use super::{Done, reload, say, talk};
 use crate::config::MIN_BCRYPT_COST;
 use crate::failure::{Exit, Failure};
 use crate::serve::Server;
@@ -17,18 +18,19 @@ use crate::{service, shutdown};
 /// Rows of the account table looked at when the server starts.
 const LOOKED_AT: u32 = 1_000;
 
-pub(super) async fn run(home: &Home, listen: Option<SocketAddr>) -> Done {
+pub(super) async fn run(home: &Home, log: &Log, listen: Option<SocketAddr>) -> Done {
     let keys = home.keys()?;
     let listen: Vec<_> = listen.map(|listen| format!("listen={listen}")).into_iter().collect();
     let config = home.config(&listen)?;
+    log.follow(&config)?;
     let _lock = home::lock(&home.dir)?;
     if config.passwords.bcrypt_cost < MIN_BCRYPT_COST {
         tracing::warn!(cost = config.passwords.bcrypt_cost, "password hashes are cheaper than they should be");
     }
     let store = home.open(&config).await?.store;
     warn_of_refused(&store).await?;
-    let stop = shutdown::on_signals();
-    let stop = stop.map_err(|error| Failure::new(Exit::Internal, "cannot wait for signals").because(error))?;
+    let signals = |error| Failure::new(Exit::Internal, "cannot wait for signals").because(error);
+    let (stop, hangups) = (shutdown::on_signals().map_err(signals)?, reload::hangups().map_err(signals)?);
     let (listener, address) = bind(config.listen, "name another address: `--listen ADDR`").await?;
     let watched = match config.metrics.listen {
         Some(watched) => Some(bind(watched, "name another one: `--set metrics.listen=ADDR`").await?),
@@ -41,8 +43,12 @@ pub(super) async fn run(home: &Home, listen: Option<SocketAddr>) -> Done {
         beside.spawn(server.status().serve(watched));
     }
     beside.spawn(service::tell(stop, address));
+    let reloading = reload::on(hangups, home, &listen, log, server.reload());
     // what runs beside the server ends with this function
-    let served = server.serve(listener).await;
+    let served = tokio::select! {
+        served = server.serve(listener) => served,
+        never = reloading => match never {},
+    };
     served.map_err(|error| Failure::new(Exit::Internal, "the server failed").because(error))
 }
 

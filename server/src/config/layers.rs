@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 
 use thiserror::Error;
 use toml::{Table, Value};
+use tracing_subscriber::EnvFilter;
 
 use super::Config;
 use super::table::Origin;
@@ -120,6 +121,11 @@ fn check(config: Config) -> Result<Config, ConfigError> {
     let refuse = |words: &str| Err(ConfigError::Meaning(words.to_owned()));
     if !(4..=31).contains(&config.passwords.bcrypt_cost) {
         return refuse("`passwords.bcrypt_cost` must be from 4 to 31");
+    }
+    if let Some(log) = &config.log
+        && EnvFilter::try_new(log).is_err()
+    {
+        return refuse("`log` is not a log filter, as in `chat_server=debug,warn`");
     }
     let zeros = [
         ("passwords.at_once", config.passwords.at_once),

@@ -57,8 +57,8 @@ impl Guest {
     pub(super) async fn register(&self, ask: Register) -> Result<Done, Refusal> {
         let shared = &self.shared;
         ask.password.check().map_err(|_| bad_request())?;
-        shared.limits.registrations.check(&self.source)?;
-        let invite = match (shared.config.registration, ask.invite) {
+        shared.limits().registrations.check(&self.source)?;
+        let invite = match (shared.config().registration, ask.invite) {
             (Registration::Open, _) => None,
             (Registration::Invite, Some(token)) => Some(sha256(&token)),
             (Registration::Invite, None) => return Err(Code::Denied.into()),
@@ -151,7 +151,7 @@ impl Guest {
         if !self.was_seen_lately(user, now).await? {
             return Ok(None);
         }
-        let due = now + self.shared.config.accounts.reset_wait;
+        let due = now + self.shared.config().accounts.reset_wait;
         store.put_reset(user, PendingReset { genesis, at: now, due }).await.map_err(failed)?;
         self.shared.router.account(user, &Push::Reset(ResetNotice { at: Some(due) }));
         Ok(Some(due))
@@ -161,7 +161,7 @@ impl Guest {
         if !self.shared.router.devices_online(user).is_empty() {
             return Ok(true);
         }
-        let span = self.shared.config.accounts.reset_seen;
+        let span = self.shared.config().accounts.reset_seen;
         let lately = |device: &StoredDevice| device.last_login.is_some_and(|login| now.since(login) < span);
         let devices = self.shared.store.devices(user).await.map_err(failed)?;
         Ok(devices.iter().any(|device| device.state == DeviceState::Active && lately(device)))
@@ -197,7 +197,7 @@ impl Ready {
     /// Verifies and stores the entry, and acts on it; which devices it revoked.
     async fn grow_log(&self, ask: LogAppend) -> Result<Vec<DeviceId>, Refusal> {
         let (shared, user, believed) = (self.shared(), self.user(), ask.head);
-        shared.limits.lookups.check(&self.device())?;
+        shared.limits().lookups.check(&self.device())?;
         let Some(growth) = self.judge_entry(ask.head, ask.entry.clone()).await? else { return Ok(Vec::new()) };
         let (head, revokes) = (growth.head, growth.revokes.clone());
         match shared.store.append_log(growth.into_entry(user, believed, ask.entry)).await.map_err(failed)? {
@@ -251,10 +251,10 @@ async fn check_password(
     password: Password,
 ) -> Result<Account, Refusal> {
     password.check().map_err(|_| bad_request())?;
-    shared.limits.passwords.begin(user, source, Instant::now())?;
+    shared.limits().passwords.begin(user, source, Instant::now())?;
     let verdict = try_password(shared, user, password).await;
     if !matches!(verdict, Ok(None)) {
-        shared.limits.passwords.forgive(user, source);
+        shared.limits().passwords.forgive(user, source);
     }
     verdict?.ok_or(Refusal::new(Code::Denied))
 }
@@ -262,7 +262,7 @@ async fn check_password(
 /// The account if the password is its own. Unknown users cost a hash too.
 async fn try_password(shared: &Shared, user: &Username, password: Password) -> Result<Option<Account>, Refusal> {
     let account = shared.store.account(user).await.map_err(failed)?;
-    let (cost, hash) = (shared.config.passwords.bcrypt_cost, account.as_ref().map(|account| account.hash.clone()));
+    let (cost, hash) = (shared.config().passwords.bcrypt_cost, account.as_ref().map(|account| account.hash.clone()));
     let again = password.clone();
     shared.counters.hashes.one();
     let job = move || password::verify(&password, hash.as_ref(), cost);
@@ -279,7 +279,7 @@ async fn try_password(shared: &Shared, user: &Username, password: Password) -> R
 }
 
 async fn new_hash(shared: &Shared, password: Password) -> Result<PasswordHash, Refusal> {
-    let cost = shared.config.passwords.bcrypt_cost;
+    let cost = shared.config().passwords.bcrypt_cost;
     shared.counters.hashes.one();
     let hashed = shared.passwords.run(move || password::hash(&password, cost)).await.map_err(|_| busy())?;
     hashed.map_err(|error| {

@@ -25,7 +25,7 @@ impl Ready {
     /// The signature is checked although every fetcher checks it too: a device that publishes nonsense
     /// would otherwise make others spend their one-time keys on it.
     pub(super) async fn bundle_publish(&self, ask: BundlePublish) -> Result<Done, Refusal> {
-        self.shared().limits.lookups.check(&self.device())?;
+        self.shared().limits().lookups.check(&self.device())?;
         if ask.one_time.len() > MAX_ONE_TIME_KEYS {
             return Err(Code::TooLarge.into());
         }
@@ -41,7 +41,7 @@ impl Ready {
     }
 
     pub(super) async fn bundle_fetch(&self, ask: &BundleFetch) -> Result<Bundle, Refusal> {
-        self.shared().limits.bundles.check(&(self.device(), ask.device))?;
+        self.shared().limits().bundles.check(&(self.device(), ask.device))?;
         let failed = |error| store_failed("bundle", &error);
         let stored = self.shared().store.device(ask.device).await.map_err(failed)?.ok_or(Code::NotFound)?;
         if stored.user != ask.user || stored.state != DeviceState::Active {
@@ -53,14 +53,14 @@ impl Ready {
     }
 
     pub(super) async fn one_time_status(&self) -> Result<OneTimeLeft, Refusal> {
-        self.shared().limits.lookups.check(&self.device())?;
+        self.shared().limits().lookups.check(&self.device())?;
         let left = self.shared().store.one_time_left(self.device()).await;
         left.map_err(|error| store_failed("one-time keys", &error))
     }
 
     /// Queues a submit; its answer follows its commit. The sender is this device, whatever it may claim.
     pub(super) async fn submit(&self, asked: Asked, ask: Submit) {
-        let checked = check_submit(&ask).and_then(|()| Ok(self.shared().limits.submits.check(&self.device())?));
+        let checked = check_submit(&ask).and_then(|()| Ok(self.shared().limits().submits.check(&self.device())?));
         if let Err(refusal) = self.shared().counters.submits.judged(checked) {
             return self.refuse(asked, refusal);
         }

@@ -61,12 +61,12 @@ impl Ready {
         shared.router.enter(&peer);
         let seat = Seat { shared: Arc::clone(&shared), peer: Arc::clone(&peer) };
         let state = login_state(&shared, &peer).await?;
-        let window = shared.config.mailbox.delivery_window;
+        let window = shared.config().mailbox.delivery_window;
         let opening = Opening { window, acked: state.mailbox_acked, last: state.mailbox_last };
         peer.open(opening, [answer(state)]);
         tracing::debug!(user = %peer.user(), %device, "logged in");
-        let most_tickets = u32::try_from(shared.config.connections.requests_at_once.max(1)).unwrap_or(u32::MAX);
-        let (acks, acknowledged) = mpsc::channel(shared.config.connections.requests_at_once.max(1));
+        let most_tickets = u32::try_from(shared.config().connections.requests_at_once.max(1)).unwrap_or(u32::MAX);
+        let (acks, acknowledged) = mpsc::channel(shared.config().connections.requests_at_once.max(1));
         tokio::spawn(delivery::run(shared, peer, acknowledged));
         let tickets = Arc::new(Semaphore::new(most_tickets as usize));
         Ok(Self { seat, source: guest.source, tickets, most_tickets, acks })

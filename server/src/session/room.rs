@@ -19,7 +19,7 @@ const POST_BYTES: usize = 256;
 impl Ready {
     /// Queues a post; its answer follows its commit. The author is this device, whatever it may claim.
     pub(super) async fn room_post(&self, asked: Asked, ask: RoomPost) {
-        let checked = check(&ask.text).and_then(|()| Ok(self.shared().limits.submits.check(&self.device())?));
+        let checked = check(&ask.text).and_then(|()| Ok(self.shared().limits().submits.check(&self.device())?));
         if let Err(refusal) = self.shared().counters.posts.judged(checked) {
             return self.refuse(asked, refusal);
         }
@@ -34,7 +34,7 @@ impl Ready {
     }
 
     pub(super) async fn room_since(&self, ask: &RoomSince) -> Result<RoomPage, Refusal> {
-        self.shared().limits.lookups.check(&self.device())?;
+        self.shared().limits().lookups.check(&self.device())?;
         let limit = u32::try_from(ask.max.min(MAX_ROOM_PAGE)).unwrap_or(u32::MAX);
         let page = self.shared().store.room_since(ask.seq, limit).await;
         let mut page = page.map_err(|error| store_failed("room", &error))?;

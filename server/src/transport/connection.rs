@@ -22,7 +22,7 @@ use crate::session::{Handshaking, Peer, Welcomed};
 /// Serves one connection until it ends, and counts why it did.
 pub(super) async fn run(shared: Arc<Shared>, mut stream: TcpStream, source: Source, permits: Permits) {
     let _best_effort = stream.set_nodelay(true);
-    let deadline = shared.config.connections.handshake;
+    let deadline = shared.config().connections.handshake;
     let shaken = timeout(deadline, shake_hands(&shared, &mut stream, source)).await;
     let why = match shaken.unwrap_or(Err(HandshakeFailure::Deadline)) {
         Ok(welcomed) => converse(&shared, stream, *welcomed, permits).await,
@@ -71,7 +71,8 @@ async fn shake_hands(
 /// The conversation of a connection whose handshake is done. The writer ends after the goodbye or when
 /// it is severed; the reader is never dropped while it works on a request.
 async fn converse(shared: &Arc<Shared>, stream: TcpStream, welcomed: Welcomed, permits: Permits) -> Closed {
-    let settings = &shared.config.connections;
+    let config = shared.config();
+    let settings = &config.connections;
     let limits = OutboxLimits { bytes: settings.outbox_bytes, frames: settings.outbox_frames };
     let outbox = Arc::new(Outbox::new(limits));
     let (read_half, write_half) = stream.into_split();

@@ -18,7 +18,7 @@ use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
 use chat_server::counters::Counters;
 use chat_server::router::Router;
-use chat_server::serve::{Keys, ServeError, Server};
+use chat_server::serve::{Keys, Reload, ServeError, Server};
 use chat_server::status::Status;
 use chat_server::store::SharedStore;
 use chat_server::store::sqlite::SqliteStore;
@@ -41,6 +41,7 @@ pub struct World {
     pub counters: Arc<Counters>,
     pub router: Arc<Router>,
     pub status: Status,
+    pub reload: Reload,
     stop: CancellationToken,
     running: JoinHandle<Result<(), ServeError>>,
 }
@@ -84,9 +85,9 @@ impl World {
         let secret = FernetKey::from_bytes([8; 32]);
         let keys = Keys { server: server_key.clone(), next: None, secret: secret.clone() };
         let server = Server::new(config, Arc::clone(&store), &keys, stop.clone());
-        let (counters, router, status) = (server.counters(), server.router(), server.status());
+        let (counters, router, status, reload) = (server.counters(), server.router(), server.status(), server.reload());
         let running = tokio::spawn(server.serve(listener));
-        Self { dir, at, server_key, secret, store, counters, router, status, stop, running }
+        Self { dir, at, server_key, secret, store, counters, router, status, reload, stop, running }
     }
 
     /// Stops the server in an orderly way and starts it again on the same data.

@@ -1,0 +1,112 @@
+//! Settings of a running server: read at every use, replaced as a whole.
+
+use std::sync::{Arc, PoisonError, RwLock};
+
+use super::Config;
+
+/// A value that is replaced now and then; whoever has read it keeps what was read.
+#[derive(Debug)]
+pub struct Live<T>(RwLock<Arc<T>>);
+
+impl<T> Live<T> {
+    /// Begins with this value.
+    #[must_use]
+    pub fn new(value: T) -> Self {
+        Self(RwLock::new(Arc::new(value)))
+    }
+
+    /// The value as it is now.
+    #[must_use]
+    pub fn now(&self) -> Arc<T> {
+        Arc::clone(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces it for everybody who reads it from now on.
+    pub fn replace(&self, value: T) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(value);
+    }
+}
+
+/// What becomes of settings that were read again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// What is used from now on.
+    pub config: Config,
+    /// Keys that changed.
+    pub applied: Vec<String>,
+    /// Keys that would change, and keep their value until the server is started again.
+    pub kept: Vec<String>,
+}
+
+impl Config {
+    /// What a running server makes of settings that were read again: what it was built with stays.
+    #[must_use]
+    pub fn changed_to(&self, wanted: Self) -> Change {
+        let mut config = wanted.clone();
+        (config.listen, config.database) = (self.listen, self.database.clone());
+        (config.passwords.at_once, config.passwords.queue) = (self.passwords.at_once, self.passwords.queue);
+        let (now, before) = (&mut config.connections, &self.connections);
+        (now.most, now.most_guests, now.presence) = (before.most, before.most_guests, before.presence);
+        now.remembered_handshakes = before.remembered_handshakes;
+        config.mailbox.queue = self.mailbox.queue;
+        config.accounts.sweep = self.accounts.sweep;
+        config.metrics.listen = self.metrics.listen;
+        let mut kept = different(&config, &wanted);
+        if config.database != wanted.database && !kept.iter().any(|key| key == "database") {
+            // only its password differs, which the table does not show
+            kept.push("database".to_owned());
+        }
+        Change { applied: different(self, &config), kept, config }
+    }
+}
+
+/// Keys whose values differ.
+fn different(one: &Config, other: &Config) -> Vec<String> {
+    let pairs = one.entries().into_iter().zip(other.entries());
+    pairs.filter(|(one, other)| one.value != other.value).map(|(entry, _)| entry.key).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::layers::read;
+    use super::*;
+
+    fn after(file: &str) -> Change {
+        Config::default().changed_to(read(file, [], &[]).unwrap())
+    }
+
+    #[test]
+    fn what_can_change_does_and_what_cannot_is_named() {
+        let file = "listen = \"127.0.0.1:1\"\nregistration = \"invite\"\n[rates]\nsubmits_burst = 1\n\
+                    [passwords]\nbcrypt_cost = 13\nqueue = 3\n[metrics]\nlisten = \"127.0.0.1:2\"\n";
+        let change = after(file);
+        assert_eq!(change.applied, ["registration", "passwords.bcrypt_cost", "rates.submits_burst"]);
+        assert_eq!(change.kept, ["listen", "passwords.queue", "metrics.listen"]);
+        assert_eq!(change.config.listen, Config::default().listen);
+        assert_eq!(change.config.rates.submits_burst, 1);
+    }
+
+    #[test]
+    fn every_key_is_either_applied_or_named() {
+        for entry in Config::default().entries() {
+            let value = match entry.key.as_str() {
+                "listen" | "metrics.listen" => "127.0.0.1:1",
+                "database" => "sqlite:other.db",
+                "registration" => "invite",
+                "public" | "log" => "debug",
+                _ => "5",
+            };
+            let wanted = read("", [], &[format!("{}={value}", entry.key)]).unwrap();
+            let from = if wanted == Config::default() { continue } else { Config::default() };
+            let change = from.changed_to(wanted);
+            assert_eq!([change.applied, change.kept].concat(), [entry.key]);
+        }
+    }
+
+    #[test]
+    fn atk_62_new_database_password_is_noticed_and_not_shown() {
+        let of = |password: &str| read("", [], &[format!("database=mysql://chat:{password}@db/chat")]).unwrap();
+        let change = of("hunter1").changed_to(of("hunter2"));
+        assert_eq!((change.applied.len(), change.kept.as_slice()), (0, ["database".to_owned()].as_slice()));
+    }
+}
