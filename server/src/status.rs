@@ -163,7 +163,7 @@ impl Status {
             return Some("the server is ending");
         }
         if !self.0.gate.is_open() {
-            return Some("no more connections are accepted");
+            return Some("connections are not accepted");
         }
         (!self.database_answers().await).then_some("the database does not answer")
     }

@@ -31,7 +31,7 @@ fn metrics_are_what_prometheus_reads() {
     let mut server = Running::start(desk.command(&words));
     let line = server.line();
     let address = line.strip_prefix("metrics and health on http://").expect(&line);
-    assert!(get(address, "/health/ready").ends_with("\r\n\r\nready\n"));
+    while !get(address, "/health/ready").ends_with("\r\n\r\nready\n") {}
     let answer = get(address, "/metrics");
     let (_, text) = answer.split_once("\r\n\r\n").unwrap();
     let families = text.lines().filter(|line| line.starts_with("# TYPE ")).count();

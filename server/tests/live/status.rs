@@ -116,7 +116,7 @@ async fn full_server_is_not_ready() {
     let world = World::with(config).await;
     let at = door(&world).await;
     let _guest = world.guest().await;
-    assert_eq!(code(at, "/health/ready").await, (503, "no more connections are accepted\n".to_owned()));
+    assert_eq!(code(at, "/health/ready").await, (503, "connections are not accepted\n".to_owned()));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
