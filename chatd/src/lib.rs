@@ -15,6 +15,7 @@ pub mod engine;
 pub mod keys;
 pub mod link;
 pub mod process;
+mod reload;
 pub mod report;
 pub mod rpc;
 pub mod run;

@@ -3,7 +3,7 @@
 //! Protect the process → directory → lock → store → daemon → socket, and then the reverse. The socket is there
 //! before any network or account is. Tasks: the daemon's own, the doors', and one that keeps the store tidy.
 
-use std::io::{IsTerminal, Write};
+use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use crate::dirs::{DataDir, DirError, Lock};
 use crate::doors::{Doors, Plan};
 use crate::link::Timing;
 use crate::process;
+use crate::reload::Reload;
 use crate::rpc::SocketError;
 use crate::service;
 use crate::store::{RowsError, Store, StoreError};
@@ -114,8 +115,8 @@ pub fn run(cli: &Cli, said: &ArgMatches) -> Result<(), RunError> {
         Some(Command::ChangeKey(wanted)) => change_key(&sources.read()?, wanted),
         Some(Command::Openrpc) => print_document(),
         Some(Command::Config(wanted)) => show_config(&sources, wanted),
-        Some(Command::Stdio) => serve(sources.read()?, true),
-        None => serve(sources.read()?, false),
+        Some(Command::Stdio) => serve(sources, true),
+        None => serve(sources, false),
     }
 }
 
@@ -149,8 +150,9 @@ fn change_key(config: &Config, wanted: &ChangeKey) -> Result<(), RunError> {
 }
 
 /// Runs the daemon; `pipes` if a parent speaks to it on standard input and output.
-fn serve(config: Config, pipes: bool) -> Result<(), RunError> {
-    begin_log(&config)?;
+fn serve(sources: Sources, pipes: bool) -> Result<(), RunError> {
+    let config = sources.read()?;
+    let reload = Reload::begin(sources, config.clone())?;
     let paths = config.paths;
     let dir = DataDir::open(&paths.data_dir)?;
     let lock = dir.lock()?;
@@ -168,14 +170,14 @@ fn serve(config: Config, pipes: bool) -> Result<(), RunError> {
     let runtime = runtime.worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| RunError::System { doing: "start the runtime", source })?;
     let plan = Plan { socket: paths.socket, http: config.http, pipes };
-    let ended = runtime.block_on(live(setup, store, &plan, &lock));
+    let ended = runtime.block_on(live(setup, store, &plan, &lock, reload));
     // nobody waits for a parent that holds our standard input open and says nothing
     runtime.shutdown_background();
     ended
 }
 
 /// The daemon's life, from its first breath to a clean end.
-async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock) -> Result<(), RunError> {
+async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut reload: Reload) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(|source| RunError::System { doing: "listen for signals", source })?;
     let daemon = Daemon::start(setup, Arc::clone(&store))?;
     let doors = Doors::open(Arc::clone(&daemon) as _, plan, lock)?;
@@ -183,9 +185,14 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock) -> Resu
     let watching = tokio::spawn(service::feed_watchdog(Arc::clone(&daemon)));
     tracing::info!(socket = %plan.socket.display(), "ready");
     service::ready(&plan.socket);
+    let read_again = || {
+        service::reloading();
+        reload.read_again();
+        service::ready(&plan.socket);
+    };
     // all only wait: whichever comes first, nothing is lost with the others
     tokio::select! {
-        name = signals.end() => tracing::info!(signal = name, "ending"),
+        name = signals.end(read_again) => tracing::info!(signal = name, "ending"),
         () = daemon.asked_to_end() => tracing::info!("ending as asked on the socket"),
         () = doors.parted() => tracing::info!("ending with the program that started this one"),
     }
@@ -205,7 +212,7 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock) -> Resu
 struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Taking it is what keeps a closed terminal from ending the process.
+    /// Has the settings read again; taking it also keeps a closed terminal from ending the process.
     hang_up: Signal,
 }
 
@@ -218,13 +225,13 @@ impl Signals {
         })
     }
 
-    async fn end(&mut self) -> &'static str {
+    async fn end(&mut self, mut hung_up: impl FnMut()) -> &'static str {
         loop {
             // cancel-safe: a signal that came is only ever taken by the branch that tells it
             tokio::select! {
                 _ = self.terminate.recv() => return "SIGTERM",
                 _ = self.interrupt.recv() => return "SIGINT",
-                _ = self.hang_up.recv() => {}
+                _ = self.hang_up.recv() => hung_up(),
             }
         }
     }
@@ -236,12 +243,4 @@ async fn keep_tidy(store: Arc<Store>) {
         let store = Arc::clone(&store);
         let _ = tokio::task::spawn_blocking(move || store.tidy()).await;
     }
-}
-
-fn begin_log(config: &Config) -> Result<(), RunError> {
-    // a second subscriber in one process only happens in tests; the first one stays
-    let colours = std::io::stderr().is_terminal();
-    let log = tracing_subscriber::fmt().with_env_filter(config.filter()?).with_ansi(colours);
-    let _ = log.with_writer(std::io::stderr).try_init();
-    Ok(())
 }

@@ -17,6 +17,14 @@ pub(crate) fn ready(socket: &Path) {
     tell(&[NotifyState::Ready, NotifyState::Status(&status)]);
 }
 
+/// Says that settings are read again; [`ready`] says that they were.
+pub(crate) fn reloading() {
+    // a manager that waits for the reload tells our word from an older one by the time in it
+    if let Ok(now) = NotifyState::monotonic_usec_now() {
+        tell(&[NotifyState::Reloading, now]);
+    }
+}
+
 /// Says that the end has begun.
 pub(crate) fn stopping() {
     tell(&[NotifyState::Stopping]);

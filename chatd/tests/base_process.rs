@@ -9,12 +9,12 @@
     reason = "tests"
 )]
 
+#[path = "process/home.rs"]
+mod home;
+
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
 use std::os::unix::fs::PermissionsExt;
-use std::os::unix::net::UnixStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::path::Path;
 
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
@@ -23,138 +23,9 @@ use chat_server::config::Config;
 use chat_server::serve::{self, Keys};
 use chat_server::store::sqlite::SqliteStore;
 use chatd::dirs::write_private;
-use rustix::process::{Pid, Signal, kill_process};
-use serde_json::{Value, json};
-
-/// A profile of its own; nothing of the environment reaches the program.
-struct Home {
-    outer: tempfile::TempDir,
-}
-
-impl Home {
-    fn new() -> Self {
-        Self { outer: tempfile::tempdir().unwrap() }
-    }
-
-    fn data(&self) -> PathBuf {
-        self.outer.path().join("data")
-    }
-
-    fn config(&self) -> PathBuf {
-        self.outer.path().join("config")
-    }
-
-    /// Writes the file of the profile `default`.
-    fn configure(&self, text: &str) -> PathBuf {
-        let path = self.config().join("chatd/default.toml");
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        write_private(&path, text.as_bytes()).unwrap();
-        path
-    }
-
-    fn file(&self, name: &str, text: &str) -> String {
-        let path = self.outer.path().join(name);
-        write_private(&path, text.as_bytes()).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-
-    fn command(&self, args: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_chatd"));
-        command.env_clear().current_dir(self.outer.path()).env("XDG_CONFIG_HOME", self.config());
-        command.arg("--data-dir").arg(self.data()).args(args);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        command
-    }
-
-    /// Runs a command that is to end by itself.
-    fn ends(&self, args: &[&str]) -> (i32, String) {
-        let Output { status, stderr, stdout } = self.command(args).output().unwrap();
-        assert!(stdout.is_empty(), "standard output is for data");
-        (status.code().unwrap(), String::from_utf8(stderr).unwrap())
-    }
-
-    /// What a command that succeeds prints.
-    fn prints(&self, args: &[&str]) -> String {
-        let output = self.command(args).output().unwrap();
-        assert!(output.status.success(), "{output:?}");
-        String::from_utf8(output.stdout).unwrap()
-    }
-
-    /// Starts the daemon and waits until it says that it is ready.
-    fn start(&self, args: &[&str]) -> Daemon {
-        let mut child = self.command(args).spawn().unwrap();
-        let mut log = BufReader::new(child.stderr.take().unwrap());
-        let mut told = String::new();
-        while !told.contains("ready") {
-            assert!(log.read_line(&mut told).unwrap() > 0, "it ended instead: {told}");
-        }
-        Daemon { child, log, socket: self.data().join("chat.sock") }
-    }
-}
-
-struct Daemon {
-    child: Child,
-    log: BufReader<std::process::ChildStderr>,
-    socket: PathBuf,
-}
-
-impl Drop for Daemon {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let mut log = String::new();
-        if std::thread::panicking() && self.log.read_to_string(&mut log).is_ok() {
-            let _ = writeln!(std::io::stderr().lock(), "the daemon logged:\n{log}");
-        }
-    }
-}
-
-impl Daemon {
-    fn call(&self, method: &str, params: &Value) -> Value {
-        let mut socket = UnixStream::connect(&self.socket).unwrap();
-        writeln!(socket, "{}", json!({"jsonrpc": "2.0", "id": 1, "method": method, "params": params})).unwrap();
-        let mut line = String::new();
-        BufReader::new(socket).read_line(&mut line).unwrap();
-        serde_json::from_str(&line).unwrap()
-    }
-
-    /// Every event there is and will be.
-    fn listen(&self) -> Events {
-        let mut socket = UnixStream::connect(&self.socket).unwrap();
-        let params = json!({"from": "start"});
-        writeln!(socket, "{}", json!({"jsonrpc": "2.0", "id": 1, "method": "events.subscribe", "params": params}))
-            .unwrap();
-        Events(BufReader::new(socket))
-    }
-
-    fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).unwrap();
-    }
-
-    /// Waits for its end: exit code and what else it logged.
-    fn ended(mut self) -> (Option<i32>, String) {
-        let status = self.child.wait().unwrap();
-        let mut log = String::new();
-        self.log.read_to_string(&mut log).unwrap();
-        (status.code(), log)
-    }
-}
-
-struct Events(BufReader<UnixStream>);
-
-impl Events {
-    fn next(&mut self, kind: &str) -> Value {
-        loop {
-            let mut line = String::new();
-            assert!(self.0.read_line(&mut line).unwrap() > 0, "the events ended");
-            let event: Value = serde_json::from_str(&line).unwrap();
-            assert!(event["error"].is_null(), "{event}");
-            if event["params"]["type"] == kind || event["params"]["result"]["type"] == kind {
-                return event;
-            }
-        }
-    }
-}
+use home::Home;
+use rustix::process::Signal;
+use serde_json::json;
 
 #[test]
 fn it_is_of_use_without_network_and_account_and_ends_when_told() {
@@ -264,56 +135,6 @@ fn wrong_usage_has_its_own_exit_code() {
     assert_eq!(home.ends(&["--no-such-option"]).0, 64);
     assert_eq!(home.ends(&["--profile", "a/b"]).0, 64);
     assert_eq!(home.ends(&["--log", "=,="]).0, 64);
-}
-
-#[test]
-fn every_setting_is_shown_with_who_says_so() {
-    let home = Home::new();
-    let path = home.configure("log = \"warn\"\n[http]\norigins = [\"https://chat.example\"]\n");
-    let shown = home.prints(&["config", "--effective", "--key-file", "/stick/key"]);
-    let origin = |key: &str| {
-        let line = shown.lines().find(|line| line.starts_with(&format!("{key} "))).unwrap();
-        line.split("  ").filter(|part| !part.is_empty()).skip(1).map(|part| part.trim().to_owned()).collect::<Vec<_>>()
-    };
-    let file = format!("file {}", path.display());
-    assert_eq!(origin("data_dir"), [home.data().to_str().unwrap(), "command line --data-dir"]);
-    assert_eq!(origin("socket"), [home.data().join("chat.sock").to_str().unwrap(), "default"]);
-    assert_eq!(origin("key_file"), ["/stick/key", "command line --key-file"]);
-    assert_eq!(origin("log"), ["warn", &file]);
-    assert_eq!(origin("http.listen"), ["-", "default"]);
-    assert_eq!(origin("http.origins"), ["https://chat.example", &file]);
-
-    let output = home.command(&["config", "--json"]).env("CHATD_LOG", "trace").output().unwrap();
-    let lines = String::from_utf8(output.stdout).unwrap();
-    let log = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|line| line["key"] == "log");
-    let said = json!({"key": "log", "value": "trace", "origin": {"from": "environment", "name": "CHATD_LOG"}});
-    assert_eq!(log, Some(said));
-}
-
-#[test]
-fn the_printed_defaults_are_a_file_that_changes_nothing() {
-    let home = Home::new();
-    let before = home.prints(&["config"]);
-    home.configure(&home.prints(&["config", "--defaults"]));
-    assert_eq!(home.prints(&["config"]), before);
-}
-
-#[test]
-fn a_wrong_file_keeps_the_daemon_from_starting_and_says_where() {
-    let home = Home::new();
-    let path = home.configure("\nlgo = \"debug\"\n");
-    let (code, told) = home.ends(&[]);
-    let words = format!("Error: {}, line 2: unknown key `lgo`; did you mean `log`?\n", path.display());
-    assert_eq!((code, told), (78, words));
-
-    home.configure("[http]\nlisten = \"0.0.0.0:8898\"\n");
-    let (code, told) = home.ends(&[]);
-    assert!(code == 78 && told.contains("`http.listen` (file ") && told.contains("in the clear"), "{told}");
-
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
-    let (code, told) = home.ends(&[]);
-    assert_eq!(code, 73);
-    assert!(told.contains(&format!("fix it with `chmod go-w {}`", path.display())), "{told}");
 }
 
 /// The real server, on a thread of its own; the text of its invite.

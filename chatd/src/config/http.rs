@@ -9,7 +9,7 @@ use super::keys::{HTTP_HOSTS, HTTP_LISTEN, HTTP_ORIGINS, Key};
 pub struct HttpConfig {
     /// Address of this machine alone; absent means off.
     pub listen: Option<SocketAddr>,
-    /// Names in `Host` that are answered besides those of this machine, in lower case.
+    /// Names in `Host` that are answered besides those of this machine, in lower case and without port.
     pub hosts: Vec<String>,
     /// Values of `Origin` that are answered, in lower case.
     pub origins: Vec<String>,
@@ -26,11 +26,8 @@ impl HttpConfig {
                        use `ssh -L`, or a proxy that speaks TLS, to reach it from elsewhere";
             return Err((&HTTP_LISTEN, format!("{listen}: {why}")));
         }
-        if let Some(host) = self.hosts.iter().find(|host| !is_host(host)) {
-            return Err((
-                &HTTP_HOSTS,
-                format!("{host:?} is no name of a host, as `chat.example` or `chat.example:8443`"),
-            ));
+        if let Some(host) = self.hosts.iter().find(|host| !is_host(host) || host.contains(':')) {
+            return Err((&HTTP_HOSTS, format!("{host:?} is no name of a host without its port, as `chat.example`")));
         }
         if let Some(origin) = self.origins.iter().find(|origin| !is_origin(origin)) {
             let why = "is no origin of a web page, as `https://chat.example`: scheme and host, and nothing behind";
@@ -73,8 +70,8 @@ mod tests {
 
     #[test]
     fn hosts_and_origins_are_names_and_never_everybody() {
-        assert_eq!(with("", "chat.example:8443", "https://chat.example:8443").check(), Ok(()));
-        for host in ["", "*", "http://chat.example", "a/b", "a b"] {
+        assert_eq!(with("", "chat.example", "https://chat.example:8443").check(), Ok(()));
+        for host in ["", "*", "chat.example:8443", "http://chat.example", "a/b", "a b"] {
             assert_eq!(with("", host, "http://h").check().unwrap_err().0.name, "http.hosts", "{host}");
         }
         for origin in ["", "*", "null", "chat.example", "https://", "https://a/", "https://a/b", "https://*"] {

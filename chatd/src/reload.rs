@@ -1,0 +1,79 @@
+//! Reads the settings again while the daemon runs, and applies what can be applied.
+//!
+//! A file that is wrong changes nothing. What needs a restart is named each time, and keeps the value the daemon was
+//! started with.
+
+use std::io::IsTerminal;
+
+use tracing_subscriber::EnvFilter;
+
+use crate::config::keys::{Effect, KEYS, Key, LOG};
+use crate::config::{Config, ConfigError, Sources};
+use crate::report::Chain;
+
+/// Puts another filter before the log.
+type SetFilter = Box<dyn Fn(EnvFilter) + Send>;
+
+/// What can be read again.
+pub(crate) struct Reload {
+    sources: Sources,
+    /// What was read last.
+    config: Config,
+    /// What the daemon was started with.
+    started: Config,
+    set_filter: SetFilter,
+}
+
+impl Reload {
+    /// Begins the log as `config` has it.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub(crate) fn begin(sources: Sources, config: Config) -> Result<Self, ConfigError> {
+        let set_filter = begin_log(config.filter()?);
+        Ok(Self { sources, started: config.clone(), config, set_filter })
+    }
+
+    /// Reads the files again.
+    pub(crate) fn read_again(&mut self) {
+        match self.sources.read().and_then(|config| Ok((config.filter()?, config))) {
+            Ok((filter, config)) => self.apply(filter, config),
+            Err(error) => tracing::error!(error = %Chain(&error), "the settings stay as they are"),
+        }
+    }
+
+    fn apply(&mut self, filter: EnvFilter, config: Config) {
+        let changed = changes(&self.config, &config, Effect::Reload);
+        if changed.contains(&LOG.name) {
+            (self.set_filter)(filter);
+        }
+        match changed.is_empty() {
+            true => tracing::debug!("the settings were read again: nothing has changed"),
+            false => tracing::info!(changed = changed.join(", "), "the settings were read again"),
+        }
+        let waiting = changes(&self.started, &config, Effect::Restart);
+        if !waiting.is_empty() {
+            tracing::warn!(changed = waiting.join(", "), "these settings count at the next start");
+        }
+        self.config = config;
+    }
+}
+
+/// Names of the keys of one kind whose values differ.
+fn changes(before: &Config, after: &Config, effect: Effect) -> Vec<&'static str> {
+    let value = |config: &Config, key: &Key| config.setting(key).and_then(|setting| setting.value.clone());
+    let changed = |key: &&'static Key| key.effect == effect && value(before, key) != value(after, key);
+    KEYS.into_iter().filter(changed).map(|key| key.name).collect()
+}
+
+/// A second log in one process only happens in tests; the first one stays.
+fn begin_log(filter: EnvFilter) -> SetFilter {
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal());
+    let log = log.with_writer(std::io::stderr).with_filter_reloading();
+    let handle = log.reload_handle();
+    let _ = log.try_init();
+    Box::new(move |filter| {
+        // it only fails when there is no log any more
+        let _ = handle.reload(filter);
+    })
+}

@@ -1,0 +1,113 @@
+//! Settings as people meet them: shown with who says so, refused with what helps, and read again.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "tests"
+)]
+
+#[path = "process/home.rs"]
+mod home;
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use home::Home;
+use rustix::process::Signal;
+use serde_json::{Value, json};
+
+#[test]
+fn every_setting_is_shown_with_who_says_so() {
+    let home = Home::new();
+    let path = home.configure("log = \"warn\"\n[http]\norigins = [\"https://chat.example\"]\n");
+    let shown = home.prints(&["config", "--effective", "--key-file", "/stick/key"]);
+    let origin = |key: &str| {
+        let line = shown.lines().find(|line| line.starts_with(&format!("{key} "))).unwrap();
+        line.split("  ").filter(|part| !part.is_empty()).skip(1).map(|part| part.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let file = format!("file {}", path.display());
+    assert_eq!(origin("data_dir"), [home.data().to_str().unwrap(), "command line --data-dir"]);
+    assert_eq!(origin("socket"), [home.data().join("chat.sock").to_str().unwrap(), "default"]);
+    assert_eq!(origin("key_file"), ["/stick/key", "command line --key-file"]);
+    assert_eq!(origin("log"), ["warn", &file]);
+    assert_eq!(origin("http.listen"), ["-", "default"]);
+    assert_eq!(origin("http.origins"), ["https://chat.example", &file]);
+
+    let output = home.command(&["config", "--json"]).env("CHATD_LOG", "trace").output().unwrap();
+    let lines = String::from_utf8(output.stdout).unwrap();
+    let log = lines.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()).find(|line| line["key"] == "log");
+    let said = json!({"key": "log", "value": "trace", "origin": {"from": "environment", "name": "CHATD_LOG"}});
+    assert_eq!(log, Some(said));
+}
+
+#[test]
+fn the_printed_defaults_are_a_file_that_changes_nothing() {
+    let home = Home::new();
+    let before = home.prints(&["config"]);
+    home.configure(&home.prints(&["config", "--defaults"]));
+    assert_eq!(home.prints(&["config"]), before);
+}
+
+#[test]
+fn a_wrong_file_keeps_the_daemon_from_starting_and_says_where() {
+    let home = Home::new();
+    let path = home.configure("\nlgo = \"debug\"\n");
+    let (code, told) = home.ends(&[]);
+    let words = format!("Error: {}, line 2: unknown key `lgo`; did you mean `log`?\n", path.display());
+    assert_eq!((code, told), (78, words));
+
+    home.configure("[http]\nlisten = \"0.0.0.0:8898\"\n");
+    let (code, told) = home.ends(&[]);
+    assert!(code == 78 && told.contains("`http.listen` (file ") && told.contains("in the clear"), "{told}");
+
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
+    let (code, told) = home.ends(&[]);
+    assert_eq!(code, 73);
+    assert!(told.contains(&format!("fix it with `chmod go-w {}`", path.display())), "{told}");
+}
+
+#[test]
+fn a_hang_up_has_the_files_read_again_and_names_what_has_to_wait() {
+    let home = Home::new();
+    home.configure("log = \"info\"\n");
+    let mut daemon = home.start(&[]);
+    let mut reload = |text: &str, words: &str| {
+        home.configure(text);
+        daemon.signal(Signal::HUP);
+        daemon.logs(words)
+    };
+    reload("log = \"debug\"\n", "the settings were read again changed=\"log\"");
+    // only a log that has changed says this
+    reload("log = \"debug\"\n", "nothing has changed");
+    let waits = reload("log = \"debug\"\nimport_key = \"/k\"\n", "count at the next start");
+    assert!(waits.contains("changed=\"import_key\""), "{waits}");
+    let refused = reload("lgo = \"error\"\n", "the settings stay as they are");
+    assert!(refused.contains("line 1: unknown key `lgo`"), "{refused}");
+    reload("log = \"debug\"\n", "nothing has changed");
+    assert!(daemon.call("daemon.info", &json!({}))["result"].is_object());
+}
+
+#[test]
+fn the_service_manager_hears_when_settings_are_read_again() {
+    let home = Home::new();
+    let path = home.outer.path().join("notify");
+    let manager = UnixDatagram::bind(&path).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let hears = || {
+        let mut said = [0; 4096];
+        let length = manager.recv(&mut said).unwrap();
+        String::from_utf8_lossy(&said[..length]).into_owned()
+    };
+    let daemon = home.start_with(&[], |command| {
+        command.env("NOTIFY_SOCKET", &path);
+    });
+    assert!(hears().starts_with("READY=1"));
+    daemon.signal(Signal::HUP);
+    let reloading = hears();
+    assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
+    assert!(hears().starts_with("READY=1"));
+}
