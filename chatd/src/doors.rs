@@ -2,14 +2,15 @@
 //!
 //! Tasks: one for each, which ends when the doors are closed. The socket's file goes with them.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
-use crate::config::HttpConfig;
 use crate::dirs::Lock;
 use crate::rpc::{self, Policy, Server, SocketError};
 use crate::service;
@@ -18,8 +19,10 @@ use crate::service;
 pub(crate) struct Plan {
     /// The socket's file, unless a service manager hands one over.
     pub(crate) socket: PathBuf,
-    /// The port.
-    pub(crate) http: HttpConfig,
+    /// The port, if there is one.
+    pub(crate) listen: Option<SocketAddr>,
+    /// Who may call there.
+    pub(crate) policy: watch::Receiver<Policy>,
     /// Whether standard input and output are one.
     pub(crate) pipes: bool,
 }
@@ -43,7 +46,7 @@ impl Doors {
             Some(listener) => (listener, None),
             None => rpc::bind(&plan.socket, lock).map(|(listener, bound)| (listener, Some(bound)))?,
         };
-        let port = plan.http.listen.map(rpc::bind_port).transpose()?;
+        let port = plan.listen.map(rpc::bind_port).transpose()?;
         let (shutdown, serving, parted) = (CancellationToken::new(), TaskTracker::new(), CancellationToken::new());
         let server = Server::new(api, shutdown.clone());
         serving.spawn(server.clone().socket(listener));
@@ -51,7 +54,7 @@ impl Doors {
             if let Ok(address) = port.local_addr() {
                 tracing::info!(%address, "offering HTTP to callers with a token");
             }
-            serving.spawn(server.clone().port(port, policy(&plan.http)));
+            serving.spawn(server.clone().port(port, plan.policy.clone()));
         }
         if plan.pipes {
             let parted = parted.clone();
@@ -75,8 +78,4 @@ impl Doors {
         self.serving.wait().await;
         drop(self.bound);
     }
-}
-
-fn policy(http: &HttpConfig) -> Policy {
-    Policy { hosts: http.hosts.clone(), origins: http.origins.clone() }
 }

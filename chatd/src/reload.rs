@@ -1,15 +1,18 @@
-//! Reads the settings again while the daemon runs, and applies what can be applied.
+//! Reads the settings again while the daemon runs, and applies what can be applied: the log, and who may call on the
+//! loopback port.
 //!
 //! A file that is wrong changes nothing. What needs a restart is named each time, and keeps the value the daemon was
 //! started with.
 
 use std::io::IsTerminal;
 
+use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
 use crate::config::keys::{Effect, KEYS, Key, LOG};
-use crate::config::{Config, ConfigError, Sources};
+use crate::config::{Config, ConfigError, HttpConfig, Sources};
 use crate::report::Chain;
+use crate::rpc::Policy;
 
 /// Puts another filter before the log.
 type SetFilter = Box<dyn Fn(EnvFilter) + Send>;
@@ -22,6 +25,7 @@ pub(crate) struct Reload {
     /// What the daemon was started with.
     started: Config,
     set_filter: SetFilter,
+    policy: watch::Sender<Policy>,
 }
 
 impl Reload {
@@ -31,7 +35,13 @@ impl Reload {
     /// [`ConfigError::Value`].
     pub(crate) fn begin(sources: Sources, config: Config) -> Result<Self, ConfigError> {
         let set_filter = begin_log(config.filter()?);
-        Ok(Self { sources, started: config.clone(), config, set_filter })
+        let policy = watch::Sender::new(policy(&config.http));
+        Ok(Self { sources, started: config.clone(), config, set_filter, policy })
+    }
+
+    /// Who may call on the loopback port, from now on.
+    pub(crate) fn policy(&self) -> watch::Receiver<Policy> {
+        self.policy.subscribe()
     }
 
     /// Reads the files again.
@@ -47,6 +57,7 @@ impl Reload {
         if changed.contains(&LOG.name) {
             (self.set_filter)(filter);
         }
+        self.policy.send_replace(policy(&config.http));
         match changed.is_empty() {
             true => tracing::debug!("the settings were read again: nothing has changed"),
             false => tracing::info!(changed = changed.join(", "), "the settings were read again"),
@@ -57,6 +68,10 @@ impl Reload {
         }
         self.config = config;
     }
+}
+
+fn policy(http: &HttpConfig) -> Policy {
+    Policy { hosts: http.hosts.clone(), origins: http.origins.clone() }
 }
 
 /// Names of the keys of one kind whose values differ.

@@ -34,7 +34,7 @@ use std::time::Duration;
 use chat_protocol::rpc::MAX_LINE_BYTES;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -78,7 +78,7 @@ impl Server {
     }
 
     /// Serves HTTP on a loopback port, to callers with a token. Ends as [`Self::socket`] does.
-    pub async fn port(self, listener: TcpListener, policy: Policy) {
+    pub async fn port(self, listener: TcpListener, policy: watch::Receiver<Policy>) {
         let web = self.web(Door::Port(policy));
         self.serve(listener, move |_, stream| web.clone().serve(stream)).await;
     }

@@ -169,7 +169,7 @@ fn serve(sources: Sources, pipes: bool) -> Result<(), RunError> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| RunError::System { doing: "start the runtime", source })?;
-    let plan = Plan { socket: paths.socket, http: config.http, pipes };
+    let plan = Plan { socket: paths.socket, listen: config.http.listen, policy: reload.policy(), pipes };
     let ended = runtime.block_on(live(setup, store, &plan, &lock, reload));
     // nobody waits for a parent that holds our standard input open and says nothing
     runtime.shutdown_background();

@@ -1,5 +1,6 @@
 //! Settings as people meet them: shown with who says so, refused with what helps, and read again.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
@@ -12,6 +13,8 @@
 mod home;
 
 use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
@@ -89,6 +92,28 @@ fn a_hang_up_has_the_files_read_again_and_names_what_has_to_wait() {
     assert!(refused.contains("line 1: unknown key `lgo`"), "{refused}");
     reload("log = \"debug\"\n", "nothing has changed");
     assert!(daemon.call("daemon.info", &json!({}))["result"].is_object());
+}
+
+/// Asks for `/health/live` under the name of a host: the status.
+fn asked_as(address: &str, host: &str) -> String {
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /health/live HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.split(' ').nth(1).unwrap().to_owned()
+}
+
+#[test]
+fn who_may_call_the_port_follows_the_file() {
+    let home = Home::new();
+    home.configure("[http]\nlisten = \"127.0.0.1:0\"\n");
+    let mut daemon = home.start(&[]);
+    let address = daemon.said.split("address=").nth(1).unwrap().split_whitespace().next().unwrap().to_owned();
+    assert_eq!((asked_as(&address, "localhost"), asked_as(&address, "chat.test")), ("200".into(), "403".into()));
+    home.configure("[http]\nlisten = \"127.0.0.1:0\"\nhosts = [\"chat.test\"]\n");
+    daemon.signal(Signal::HUP);
+    daemon.logs("changed=\"http.hosts\"");
+    assert_eq!(asked_as(&address, "chat.test"), "200");
 }
 
 #[test]

@@ -134,7 +134,7 @@ pub const HTTP_LISTEN: Key = Key {
 pub const HTTP_HOSTS: Key = Key {
     name: "http.hosts",
     kind: Kind::Texts,
-    effect: Effect::Restart,
+    effect: Effect::Reload,
     about: &["Names, besides those of this machine, under which callers may reach HTTP: `chat.example` of a proxy."],
     unset: "only localhost and its addresses",
     example: "[]",
@@ -143,7 +143,7 @@ pub const HTTP_HOSTS: Key = Key {
 pub const HTTP_ORIGINS: Key = Key {
     name: "http.origins",
     kind: Kind::Texts,
-    effect: Effect::Restart,
+    effect: Effect::Reload,
     about: &["Web pages that may call, by their origin: `https://chat.example`. Each still needs a token."],
     unset: "none",
     example: "[]",

@@ -29,6 +29,7 @@ use axum::routing::{get, post};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::watch;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -57,8 +58,8 @@ pub struct Policy {
 pub(super) enum Door {
     /// The Unix socket: whoever may open it is the owner, unless a token says otherwise.
     Socket,
-    /// A loopback port: every user and every page of this machine can reach it.
-    Port(Policy),
+    /// A loopback port: every user and every page of this machine can reach it. Who may call can change.
+    Port(watch::Receiver<Policy>),
 }
 
 /// What the handlers share.
@@ -123,7 +124,9 @@ fn router(web: Web) -> Router {
 fn cross_origin(door: &Door) -> CorsLayer {
     let origins = match door {
         Door::Socket => Vec::new(),
-        Door::Port(policy) => policy.origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect(),
+        Door::Port(policy) => {
+            policy.borrow().origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect()
+        }
     };
     CorsLayer::new()
         .allow_origin(AllowOrigin::list(origins))

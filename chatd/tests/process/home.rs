@@ -80,13 +80,15 @@ impl Home {
         while !told.contains("ready") {
             assert!(log.read_line(&mut told).unwrap() > 0, "it ended instead: {told}");
         }
-        Daemon { child, log, socket: self.data().join("chat.sock") }
+        Daemon { child, log, said: told, socket: self.data().join("chat.sock") }
     }
 }
 
 pub struct Daemon {
     pub child: Child,
     pub log: BufReader<std::process::ChildStderr>,
+    /// What it logged until it was ready.
+    pub said: String,
     pub socket: PathBuf,
 }
 

@@ -649,7 +649,7 @@ pub fn serve() -> Served {
     let policy = Policy { hosts: vec!["chat.test".to_owned()], origins: vec!["https://pages.test".to_owned()] };
     let server = Server::new(api, stop);
     let task = tokio::spawn(async move {
-        tokio::join!(server.clone().socket(listener), server.port(web, policy));
+        tokio::join!(server.clone().socket(listener), server.port(web, watch::channel(policy).1));
         drop((bound, lock));
     });
     Served { fake, path, port, task, _dir: dir }

@@ -60,10 +60,10 @@ impl FromRequestParts<Web> for Known {
 /// On the socket any name will do, since no page can get there; an origin is a page all the same.
 fn check_place(door: &Door, parts: &Parts) -> Result<(), RpcError> {
     let Policy { hosts, origins } = match door {
-        Door::Socket => &Policy::default(),
-        Door::Port(policy) => policy,
+        Door::Socket => Policy::default(),
+        Door::Port(policy) => policy.borrow().clone(),
     };
-    if matches!(door, Door::Port(_)) && !is_own_host(parts, hosts) {
+    if matches!(door, Door::Port(_)) && !is_own_host(parts, &hosts) {
         return Err(refused("the request names another host").with_hint("`http.hosts` of the configuration names more"));
     }
     let foreign = |origin: &[u8]| !origins.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin));
