@@ -3,6 +3,7 @@
 use std::io::{self, Write};
 
 use chat_protocol::rpc::types::{Message, MessageState};
+use chat_protocol::text::is_treacherous;
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -74,15 +75,6 @@ pub(crate) fn escape(text: &str) -> String {
         }
     }
     shown
-}
-
-/// Characters that move the cursor, turn the text around, or cannot be seen.
-fn is_treacherous(character: char) -> bool {
-    character.is_control()
-        || matches!(character,
-            '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
-            | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}'
-            | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// A message on a line: when, where, who, what.

@@ -21,4 +21,5 @@ pub mod record;
 #[cfg(feature = "rpc")]
 pub mod rpc;
 pub mod session;
+pub mod text;
 pub mod time;

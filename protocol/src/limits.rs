@@ -88,6 +88,10 @@ pub const MAX_TEXT_BYTES: usize = 60 * 1024;
 pub const MAX_MENTIONS: usize = 32;
 /// Longest reaction, in bytes: one emoji with all its modifiers.
 pub const MAX_REACTION_BYTES: usize = 64;
+/// Longest name somebody gives themselves: some twenty characters of any script.
+pub const MAX_DISPLAY_NAME_BYTES: usize = 80;
+/// Longest line somebody writes about themselves: with the name it fits the second padded size.
+pub const MAX_ABOUT_BYTES: usize = 500;
 /// Shortest life of a message that goes by itself, in seconds: it can still be read.
 pub const MIN_TTL_S: u32 = 5;
 /// Longest life of such a message, in seconds: a year.

@@ -14,7 +14,7 @@ use minicbor::{CborLen, Decode, Encode};
 use thiserror::Error;
 
 pub use self::body::{
-    Body, Delete, Edit, LogEntries, Reaction, Receipt, Reply, Text, Unsupported, is_reaction, kind, text_bytes,
+    Body, Delete, Edit, LogEntries, Profile, Reaction, Receipt, Reply, Text, Unsupported, is_reaction, kind, text_bytes,
 };
 pub use self::padding::{pad, padded_len, unpad};
 use crate::ids::{DeviceId, Head, MessageId, Username};

@@ -3,10 +3,11 @@
 use crate::common::{AT, session_pair};
 use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId, Username};
 use chat_protocol::limits::{
-    MAX_ACKS, MAX_MENTIONS, MAX_REACTION_BYTES, MAX_SENDER_SEQ, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
+    MAX_ABOUT_BYTES, MAX_ACKS, MAX_DISPLAY_NAME_BYTES, MAX_MENTIONS, MAX_REACTION_BYTES, MAX_SENDER_SEQ,
+    MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
 };
 use chat_protocol::session::content::{
-    Ack, Body, Content, ContentError, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply,
+    Ack, Body, Content, ContentError, Conversation, Delete, Edit, Heads, LogEntries, Profile, Reaction, Receipt, Reply,
     SenderSeq, Text, Unsupported, kind, pad, text_bytes, unpad,
 };
 use proptest::prelude::*;
@@ -34,6 +35,10 @@ fn names(count: usize) -> Vec<Username> {
     (0..count).map(|n| format!("user{n}").parse().unwrap()).collect()
 }
 
+fn profile(name: usize, about: usize) -> Profile {
+    Profile { display_name: "n".repeat(name), about: "a".repeat(about), bot: true, version: 1_700_000_000_000 }
+}
+
 fn every_body() -> Vec<Body> {
     vec![
         Body::text("hello".into()),
@@ -45,6 +50,7 @@ fn every_body() -> Vec<Body> {
         Body::Heartbeat,
         Body::Reset,
         Body::LogEntries(LogEntries { user: "bob".parse().unwrap(), entries: vec![vec![1; 900].into()] }),
+        Body::Profile(profile(9, 20)),
     ]
 }
 
@@ -59,7 +65,7 @@ fn every_type_reads_back_as_written() {
 #[test]
 fn types_keep_their_numbers() {
     let numbers: Vec<_> = every_body().iter().map(Body::kind).collect();
-    assert_eq!(numbers, [1, 2, 3, 4, 5, 128, 129, 130, 131]);
+    assert_eq!(numbers, [1, 2, 3, 4, 5, 128, 129, 130, 131, 132]);
 }
 
 #[test]
@@ -107,6 +113,22 @@ fn texts_end_at_their_limit() {
     let longest = content(Body::text("x".repeat(MAX_TEXT_BYTES)));
     assert_eq!(Content::decode(&longest.encode().unwrap()), Ok(longest));
     assert_eq!(content(Body::text("x".repeat(MAX_TEXT_BYTES + 1))).encode(), Err(ContentError::TooLarge));
+}
+
+#[test]
+fn the_longest_profile_takes_the_second_size_and_a_longer_one_is_the_readers_to_drop() {
+    let longest = profile(MAX_DISPLAY_NAME_BYTES, MAX_ABOUT_BYTES);
+    assert!(longest.fits());
+    assert_eq!(content(Body::Profile(longest)).encode().unwrap().len(), 992);
+    for over in [
+        profile(MAX_DISPLAY_NAME_BYTES + 1, 0),
+        profile(0, MAX_ABOUT_BYTES + 1),
+        Profile { version: MAX_SENDER_SEQ + 1, ..profile(1, 1) },
+    ] {
+        assert!(!over.fits());
+        let content = content(Body::Profile(over));
+        assert_eq!(Content::decode(&content.encode().unwrap()), Ok(content), "it is no malformed message");
+    }
 }
 
 #[test]

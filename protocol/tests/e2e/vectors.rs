@@ -2,8 +2,8 @@
 
 use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId, Username};
 use chat_protocol::session::content::{
-    Ack, Body, Content, Conversation, Delete, Edit, Heads, LogEntries, Reaction, Receipt, Reply, SenderSeq, Text,
-    Unsupported,
+    Ack, Body, Content, Conversation, Delete, Edit, Heads, LogEntries, Profile, Reaction, Receipt, Reply, SenderSeq,
+    Text, Unsupported,
 };
 use serde_json::Value;
 
@@ -46,6 +46,15 @@ fn frozen_contents_are_read_and_written_byte_for_byte() {
         (
             "log_entries",
             Body::LogEntries(LogEntries { user: "bob".parse().unwrap(), entries: vec![b"entry".to_vec().into()] }),
+        ),
+        (
+            "profile",
+            Body::Profile(Profile {
+                display_name: "Bob's bot".into(),
+                about: "says when something breaks".into(),
+                bot: true,
+                version: AT.as_millis(),
+            }),
         ),
         (
             "text_with_all",

@@ -371,6 +371,7 @@ def content_vector():
         "text": (1, {0: "hello"}), "reply": (2, {0: "yes", 1: target}), "edit": (3, {0: target, 1: "hallo"}),
         "delete": (4, {0: target}), "reaction": (5, {0: target, 1: "👍"}), "receipt": (128, {0: [ack]}),
         "heartbeat": (129, {}), "reset": (130, {}), "log_entries": (131, {0: "bob", 1: [b"entry"]}),
+        "profile": (132, {0: "Bob's bot", 1: "says when something breaks", 2: True, 3: AT}),
         "unsupported": (40, {0: 1}),
         "text_with_all": (1, {0: "hello @bob", 2: ["bob", "carol"], 3: 3600}),
         "reply_with_all": (2, {0: "yes @bob", 1: target, 2: ["bob"], 3: 5}),

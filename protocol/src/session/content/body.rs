@@ -6,7 +6,8 @@ use super::{Ack, ContentError};
 use crate::cbor;
 use crate::ids::{MessageId, Username};
 use crate::limits::{
-    MAX_ACKS, MAX_LOG_ENTRIES, MAX_MENTIONS, MAX_REACTION_BYTES, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
+    MAX_ABOUT_BYTES, MAX_ACKS, MAX_DISPLAY_NAME_BYTES, MAX_LOG_ENTRIES, MAX_MENTIONS, MAX_REACTION_BYTES,
+    MAX_SENDER_SEQ, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
 };
 use crate::message::Blob;
 
@@ -38,6 +39,8 @@ pub mod kind {
     pub const RESET: u16 = 130;
     /// [`super::LogEntries`].
     pub const LOG_ENTRIES: u16 = 131;
+    /// [`super::Profile`].
+    pub const PROFILE: u16 = 132;
 }
 
 /// Something said.
@@ -127,6 +130,34 @@ pub struct LogEntries {
     pub entries: Vec<Blob>,
 }
 
+/// What the author says of itself. Nothing in it proves anything: anybody may call themselves anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Profile {
+    /// What it would like to be called; empty for nothing.
+    #[n(0)]
+    pub display_name: String,
+    /// A line about itself; empty for nothing.
+    #[n(1)]
+    pub about: String,
+    /// Whether a program writes, which others of its kind had better not answer.
+    #[n(2)]
+    pub bot: bool,
+    /// Of two profiles of one account identity the one with the higher version counts.
+    #[n(3)]
+    pub version: u64,
+}
+
+impl Profile {
+    /// Whether it is within the limits. A reader drops one that is not, and shows nothing instead.
+    #[must_use]
+    pub const fn fits(&self) -> bool {
+        self.display_name.len() <= MAX_DISPLAY_NAME_BYTES
+            && self.about.len() <= MAX_ABOUT_BYTES
+            && self.version <= MAX_SENDER_SEQ
+    }
+}
+
 /// A type this program does not know: shown as unsupported, kept as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
@@ -170,6 +201,8 @@ pub enum Body {
     Reset,
     /// See [`LogEntries`].
     LogEntries(LogEntries),
+    /// See [`Profile`].
+    Profile(Profile),
     /// See [`Unsupported`].
     Unsupported(Unsupported),
 }
@@ -199,6 +232,7 @@ impl Body {
             Self::Heartbeat => kind::HEARTBEAT,
             Self::Reset => kind::RESET,
             Self::LogEntries(_) => kind::LOG_ENTRIES,
+            Self::Profile(_) => kind::PROFILE,
             Self::Unsupported(other) => other.kind,
         }
     }
@@ -219,6 +253,7 @@ impl Body {
             Self::Receipt(body) => cbor::encode(body),
             Self::Heartbeat | Self::Reset => cbor::encode(&Empty {}),
             Self::LogEntries(body) => cbor::encode(body),
+            Self::Profile(body) => cbor::encode(body),
             Self::Unsupported(body) => body.body.clone(),
         }
     }
@@ -235,6 +270,7 @@ impl Body {
             kind::HEARTBEAT => empty(Self::Heartbeat),
             kind::RESET => empty(Self::Reset),
             kind::LOG_ENTRIES => cbor::decode(bytes).map(Self::LogEntries),
+            kind::PROFILE => cbor::decode(bytes).map(Self::Profile),
             _ => Ok(Self::Unsupported(Unsupported { kind: number, body: bytes.to_vec() })),
         };
         body.map_err(|_| ContentError::Malformed)
@@ -258,7 +294,8 @@ impl Body {
                 within(possible, ContentError::Malformed)
             }
             Self::LogEntries(log) => within(log.entries.len() <= MAX_LOG_ENTRIES, ContentError::Malformed),
-            Self::Delete(_) | Self::Heartbeat | Self::Reset | Self::Unsupported(_) => Ok(()),
+            // a profile over its limits is dropped by whoever reads it, and is no message that went wrong
+            Self::Delete(_) | Self::Heartbeat | Self::Reset | Self::Profile(_) | Self::Unsupported(_) => Ok(()),
         }
     }
 }
