@@ -12,8 +12,8 @@ use chat_protocol::rpc::types::{
     EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage,
     KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport,
     MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity,
-    PeerIdentity, PresenceAnswer, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens,
-    Unread, UserLookup,
+    PeerIdentity, PresenceAnswer, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings,
+    SettingsSet, Token, TokenRevoke, Tokens, Unread, UserLookup,
 };
 use chat_protocol::rpc::{Event, Name, RpcError};
 use tokio::sync::{broadcast, watch};
@@ -106,6 +106,10 @@ pub trait Api: Send + Sync + 'static {
     async fn contact_block(&self, params: ContactBlock) -> Answer<Contact>;
     /// `contact.unblock`
     async fn contact_unblock(&self, params: ContactUnblock) -> Answer<Contact>;
+    /// `profile.get`
+    async fn profile_get(&self, params: ProfileGet) -> Answer<Profile>;
+    /// `profile.set`
+    async fn profile_set(&self, params: ProfileSet) -> Answer<Profile>;
     /// `chat.set`
     async fn chat_set(&self, params: ChatSet) -> Answer<Chat>;
     /// `chat.can_send`

@@ -27,6 +27,7 @@ mod order;
 pub mod outbox;
 pub mod peers;
 mod prekeys;
+pub mod profile;
 mod receipts;
 mod retention;
 mod room;

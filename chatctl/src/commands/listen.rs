@@ -191,6 +191,7 @@ fn notice(body: &EventBody) -> Option<String> {
         | EventBody::MessageDeleted(_)
         | EventBody::MessageReaction(_)
         | EventBody::ContactUpdated(_)
+        | EventBody::ProfileUpdated(_)
         | EventBody::MessageStatus(_)
         | EventBody::ChatRead(_)
         | EventBody::ChatUpdated(_)

@@ -12,8 +12,8 @@ use chat_protocol::rpc::types::{
     IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message,
     MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend,
     MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer,
-    PresentUser, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, StoreHealth, Token, TokenRevoke, Tokens, Unread,
-    UserInfo, UserLookup,
+    PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, StoreHealth,
+    Token, TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
@@ -21,7 +21,7 @@ use tokio::sync::{broadcast, watch};
 use super::{Daemon, Order, errors, reads};
 use crate::api::{Answer, Api, EventPage, TokenHash, Use};
 use crate::clock;
-use crate::engine::{amend, chats, commands, consumers, contacts, history, kv, outbox, peers, tokens, view};
+use crate::engine::{amend, chats, commands, consumers, contacts, history, kv, outbox, peers, profile, tokens, view};
 
 #[async_trait]
 impl Api for Daemon {
@@ -115,6 +115,7 @@ impl Api for Daemon {
                     exists: known.is_some(),
                     online: known.is_some_and(|known| known.online),
                     fingerprint: pinned.map(|peer| peer.pinned.log.fingerprint()),
+                    profile: profile::of(rows, &user).map_err(|error| errors::rows(&error))?,
                     user,
                 });
             }
@@ -245,6 +246,14 @@ impl Api for Daemon {
 
     async fn contact_unblock(&self, params: ContactUnblock) -> Answer<Contact> {
         self.command(move |turn| contacts::block(turn, &params.user, false)).await
+    }
+
+    async fn profile_get(&self, params: ProfileGet) -> Answer<Profile> {
+        self.read(move |rows| reads::profile(rows, params.user.as_ref())).await
+    }
+
+    async fn profile_set(&self, params: ProfileSet) -> Answer<Profile> {
+        self.command(move |turn| profile::set(turn, params)).await
     }
 
     async fn chat_set(&self, params: ChatSet) -> Answer<Chat> {

@@ -4,7 +4,7 @@ use chat_protocol::identity::safety_number::safety_number;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{
     CanSend, Chat, ChatList, ChatPage, DeviceSession, LogHead, Message, MessagePage, MessageStatus, MsgList,
-    OpenedChat, OwnIdentity, PeerIdentity, Recipient, SessionState,
+    OpenedChat, OwnIdentity, PeerIdentity, Profile, Recipient, SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -13,7 +13,7 @@ use super::errors;
 use crate::account::Account;
 use crate::api::{Answer, EventPage};
 use crate::engine::commands::To;
-use crate::engine::{contacts, events, history, outbox, peers, sessions, view};
+use crate::engine::{contacts, events, history, outbox, peers, profile, sessions, view};
 use crate::store::{Direction, Rows, RowsError};
 
 /// Chats of one page when the caller says nothing.
@@ -169,6 +169,14 @@ pub(super) fn own_identity(rows: &dyn Rows) -> Answer<OwnIdentity> {
         head: LogHead::from(log.head()),
         user: account.user,
     })
+}
+
+pub(super) fn profile(rows: &dyn Rows, user: Option<&Username>) -> Answer<Profile> {
+    let me = account(rows)?.user;
+    match user.filter(|user| **user != me) {
+        None => profile::own(rows, &me).map_err(failed),
+        Some(user) => profile::of(rows, user).map_err(failed)?.ok_or_else(|| not_found("profile: they told none yet")),
+    }
 }
 
 /// Costs 10,400 hashes for the safety number: call it off the runtime.

@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 
 use super::state::{decode, load, save};
 use super::turn::Turn;
-use super::{EngineError, events};
+use super::{EngineError, events, profile};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Longest alias and note, in bytes.
@@ -44,9 +44,9 @@ impl Contact {
         self.alias.is_none() && self.note.is_none() && !self.blocked
     }
 
-    fn shown(self) -> types::Contact {
+    fn shown(self, rows: &dyn Rows) -> Result<types::Contact, RowsError> {
         let Self { user, alias, note, blocked } = self;
-        types::Contact { user, alias, note, blocked }
+        Ok(types::Contact { profile: profile::of(rows, &user)?, user, alias, note, blocked })
     }
 }
 
@@ -67,7 +67,7 @@ pub fn is_blocked(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError> {
 /// # Errors
 /// [`RowsError`].
 pub fn get(rows: &dyn Rows, user: &Username) -> Result<types::Contact, RowsError> {
-    Contact::of(rows, user).map(Contact::shown)
+    Contact::of(rows, user)?.shown(rows)
 }
 
 /// Everybody something is noted about, in order of the names.
@@ -76,7 +76,7 @@ pub fn get(rows: &dyn Rows, user: &Username) -> Result<types::Contact, RowsError
 /// [`RowsError`].
 pub fn list(rows: &dyn Rows) -> Result<Vec<types::Contact>, RowsError> {
     let found = rows.scan(Table::Peers, SCOPE, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    let read = |(_, bytes): &(u64, Vec<u8>)| decode::<Contact>(Table::Peers, bytes).map(Contact::shown);
+    let read = |(_, bytes): &(u64, Vec<u8>)| decode::<Contact>(Table::Peers, bytes)?.shown(rows);
     let mut contacts = found.iter().map(read).collect::<Result<Vec<_>, _>>()?;
     contacts.sort_by(|a, b| a.user.cmp(&b.user));
     Ok(contacts)
@@ -122,7 +122,7 @@ fn write(turn: &mut Turn<'_>, contact: Contact) -> Result<types::Contact, Engine
         save(turn.rows, place(&contact.user), 0, &contact)?;
     }
     let changed = before.map_or(!contact.is_empty(), |before| before != contact);
-    let shown = contact.shown();
+    let shown = contact.shown(turn.rows)?;
     if changed {
         events::contact(turn, &shown)?;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::session::content::{
-    Ack, Body, Content, Conversation, Delete, Edit, Heads, Reaction, Receipt, Reply, SenderSeq, Text,
+    Ack, Body, Content, Conversation, Delete, Edit, Heads, Profile, Reaction, Receipt, Reply, SenderSeq, Text,
 };
 use chat_protocol::time::Timestamp;
 
@@ -19,7 +19,7 @@ use super::receipts::{self, Debt};
 use super::sessions::Received;
 use super::settings::Settings;
 use super::turn::Turn;
-use super::{EngineError, contacts, peers};
+use super::{EngineError, contacts, peers, profile};
 
 /// What is written for every device alike.
 pub(crate) struct Letter {
@@ -98,6 +98,12 @@ pub(crate) fn reset(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, E
     encode(&content)
 }
 
+/// What this account says of itself.
+pub(crate) fn profile(turn: &mut Turn<'_>, reader: &Username, profile: &Profile) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::Profile(profile.clone()))?;
+    encode(&content)
+}
+
 fn control(turn: &mut Turn<'_>, reader: &Username, body: Body) -> Result<Content, EngineError> {
     let id = MessageId::from_parts(turn.now, turn.random());
     let me = turn.me.user.clone();
@@ -155,7 +161,9 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
             .iter()
             .filter(|ack| ack.device == turn.me.device)
             .try_for_each(|ack| Ok(receipts::read(turn, &received.user, ack)?)),
-        Body::Heartbeat | Body::Reset | Body::LogEntries(_) => Ok(()),
+        Body::Profile(profile) => Ok(profile::heard(turn, &received.user, profile)?),
+        // control of later versions creates no duty either
+        _ if !content.body.is_message() => Ok(()),
         _ => shown(turn, received, content),
     }
 }
@@ -169,6 +177,7 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
         return Ok(());
     }
     let author = Some(peer.pinned.log.fingerprint());
+    let from_bot = profile::is_bot(turn.rows, &received.user)?;
     let said = match content.body {
         _ if contacts::is_blocked(turn.rows, &received.user)? => Said::Unheard,
         Body::Edit(Edit { target, text }) => changed(received, author, content.sent, (target, What::Edit(text))),
@@ -178,7 +187,7 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
         }
         body => {
             let message = incoming(turn, received, content.id, content.sent, Kind::Text, String::new());
-            Said::Message(Box::new(Message { author, number: Some(number), ..filled(message, body) }))
+            Said::Message(Box::new(Message { author, number: Some(number), from_bot, ..filled(message, body) }))
         }
     };
     let chat = history::private(&received.user);

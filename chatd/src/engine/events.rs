@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chat_protocol::ids::{Fingerprint, Username};
 use chat_protocol::rpc::events::{
-    AboutUser, ConnectionChanged, Deleted, Held, IdentityChange, Missing, Reacted, ReadUpTo, ResetAt, Skew,
+    AboutUser, ConnectionChanged, Deleted, Held, IdentityChange, Missing, ProfileOf, Reacted, ReadUpTo, ResetAt, Skew,
     StatusChanged, Synced, Undecryptable,
 };
 use chat_protocol::rpc::{Event, EventBody, types};
@@ -222,6 +222,13 @@ pub(crate) fn reset_pending(turn: &mut Turn<'_>, at_ms: Option<u64>) -> Result<(
 
 pub(crate) fn contact(turn: &mut Turn<'_>, contact: &types::Contact) -> Result<(), RowsError> {
     append(turn, None, &EventBody::ContactUpdated(contact.clone()))
+}
+
+/// Somebody, or this account, says something else of themselves.
+pub(crate) fn profile(turn: &mut Turn<'_>, user: &Username, profile: &types::Profile) -> Result<(), RowsError> {
+    let chat = (*user != turn.me.user).then(|| super::history::private(user));
+    let data = ProfileOf { user: user.clone(), profile: profile.clone() };
+    append(turn, chat.as_deref(), &EventBody::ProfileUpdated(data))
 }
 
 /// A chat is kept in another way. Its newest message is left out: what is deleted must not stay here.

@@ -28,7 +28,7 @@ use super::sessions::{self, Sealed};
 use super::state::{Counter, decode, load, save};
 use super::timers::{self, Due};
 use super::turn::Turn;
-use super::{EngineError, receipts};
+use super::{EngineError, profile, receipts};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Most messages that wait to be sent. A sender that reaches it is told so.
@@ -151,6 +151,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     }
     flights::repeat(turn)?;
     seal_queues(turn)?;
+    profile::pump(turn)?;
     receipts::pump(turn)
 }
 
@@ -200,6 +201,7 @@ fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
         None => number_next(turn, &item)?,
     };
     item.number = Some(number);
+    profile::accompany(turn, &devices)?;
     let Sealed { heads, to } = sessions::seal_letter(turn, &item.to, &devices, &letter, number)?;
     forget(turn, &item)?;
     submit(turn, heads, to, Cargo::Message(item))?;

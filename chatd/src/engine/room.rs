@@ -13,7 +13,7 @@ use chat_protocol::message::server::{Post, Refusal, RoomPage};
 use super::history::{self, Message, ROOM, State};
 use super::state::Counter;
 use super::turn::{Asked, Subject, Turn};
-use super::{EngineError, contacts};
+use super::{EngineError, contacts, profile};
 use crate::store::{Place, RowsError, Table};
 
 /// How far back a new cursor begins.
@@ -101,6 +101,7 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
         sent: post.at,
         state: if own { State::Accepted } else { State::Received },
         room_seq: Some(post.room_seq),
+        from_bot: profile::is_bot(turn.rows, &post.user)?,
         ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, turn.now)
     };
     Ok(history::append(turn, message)?)

@@ -10,7 +10,7 @@ use chat_protocol::message::client::{Addressed, BundleFetch, UserHead};
 use chat_protocol::message::server::{Bundle, LoggedIn, Refusal};
 use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::session::bundle::VerifiedBundle;
-use chat_protocol::session::content::{Body, Content};
+use chat_protocol::session::content::{Body, Content, Profile};
 use chat_protocol::session::init::{self, Init, Own, Share};
 use chat_protocol::session::manager::{Arrival, Failures, Standings};
 use chat_protocol::session::ratchet::{Header, MessageKey, Opened, Session};
@@ -265,7 +265,22 @@ pub(crate) fn seal_receipt(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCe
     let device = cert.id();
     let debt = receipts::pay(turn, &device)?;
     let plaintext = content::receipt(turn, user, &device, debt.as_ref())?;
-    let envelope = seal(turn, &device, &plaintext)?;
+    seal_alone(turn, user, device, &plaintext)
+}
+
+/// Seals what this account says of itself for one device.
+pub(crate) fn seal_profile(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    cert: &DeviceCert,
+    profile: &Profile,
+) -> Result<Sealed, EngineError> {
+    let plaintext = content::profile(turn, user, profile)?;
+    seal_alone(turn, user, cert.id(), &plaintext)
+}
+
+fn seal_alone(turn: &mut Turn<'_>, user: &Username, device: DeviceId, plaintext: &[u8]) -> Result<Sealed, EngineError> {
+    let envelope = seal(turn, &device, plaintext)?;
     let heads = peers::heads(turn, std::iter::once(user))?;
     Ok(Sealed { heads, to: vec![Addressed { device, envelope }] })
 }

@@ -43,6 +43,7 @@ pub fn message(message: &Message) -> Option<types::Message> {
         reactions: reactions(message),
         expires_ms: message.expires.filter(|_| !message.deleted).map(Timestamp::as_millis),
         at_ms: message.at.map(Timestamp::as_millis),
+        from_bot: message.from_bot,
     })
 }
 

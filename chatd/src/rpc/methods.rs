@@ -13,7 +13,7 @@ use chat_protocol::rpc::types::{
     EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept,
     IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit,
     MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList,
-    SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
+    ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
 use jsonrpsee::core::server::{Extensions, Methods, RpcModule};
@@ -111,6 +111,8 @@ fn people(module: &mut Module) {
     module.add(|api, params: ContactSet| async move { api.contact_set(params).await });
     module.add(|api, params: ContactBlock| async move { api.contact_block(params).await });
     module.add(|api, params: ContactUnblock| async move { api.contact_unblock(params).await });
+    module.add(|api, params: ProfileGet| async move { api.profile_get(params).await });
+    module.add(|api, params: ProfileSet| async move { api.profile_set(params).await });
 }
 
 fn chats(module: &mut Module) {

@@ -35,6 +35,7 @@ pub struct State {
     pub consumers: BTreeMap<Name, u64>,
     pub settings: Settings,
     pub contacts: BTreeMap<Username, Contact>,
+    pub profiles: BTreeMap<Username, Profile>,
     pub values: BTreeMap<(Name, String), KvEntry>,
     /// How often a consumer's place was stored.
     pub acks: u64,
@@ -75,6 +76,7 @@ impl Fake {
                 max_events: 1_000_000,
             },
             contacts: BTreeMap::new(),
+            profiles: BTreeMap::new(),
             values: BTreeMap::new(),
             acks: 0,
             tokens: BTreeMap::new(),
@@ -94,7 +96,7 @@ impl Fake {
     }
 
     fn contact(&self, user: &Username, change: impl FnOnce(&mut Contact)) -> Contact {
-        let empty = || Contact { user: user.clone(), alias: None, note: None, blocked: false };
+        let empty = || Contact { user: user.clone(), alias: None, note: None, blocked: false, profile: None };
         let mut state = self.state();
         let contact = state.contacts.entry(user.clone()).or_insert_with(empty);
         change(contact);
@@ -160,6 +162,7 @@ impl Fake {
             reactions: Vec::new(),
             expires_ms: None,
             at_ms: None,
+            from_bot: false,
             id: MessageId::new(id),
             chat: ChatId::from(chat),
             from: user(from),
@@ -307,7 +310,13 @@ impl Api for Fake {
     }
 
     async fn user_lookup(&self, params: UserLookup) -> Answer<LookupAnswer> {
-        let info = |user: Username| UserInfo { exists: user.as_str() == "bob", user, online: false, fingerprint: None };
+        let info = |user: Username| UserInfo {
+            exists: user.as_str() == "bob",
+            user,
+            online: false,
+            fingerprint: None,
+            profile: None,
+        };
         Ok(LookupAnswer { users: params.users.into_iter().map(info).collect() })
     }
 
@@ -467,6 +476,21 @@ impl Api for Fake {
 
     async fn contact_unblock(&self, params: ContactUnblock) -> Answer<Contact> {
         Ok(self.contact(&params.user, |contact| contact.blocked = false))
+    }
+
+    async fn profile_get(&self, params: ProfileGet) -> Answer<Profile> {
+        let who = params.user.unwrap_or_else(|| user("alice"));
+        self.state().profiles.get(&who).cloned().ok_or(Kind::NotFound.into())
+    }
+
+    async fn profile_set(&self, params: ProfileSet) -> Answer<Profile> {
+        let mut state = self.state();
+        let empty = Profile { display_name: None, about: None, bot: false };
+        let profile = state.profiles.entry(user("alice")).or_insert(empty);
+        profile.display_name = params.display_name.or(profile.display_name.take());
+        profile.about = params.about.or(profile.about.take());
+        profile.bot = params.bot.unwrap_or(profile.bot);
+        Ok(profile.clone())
     }
 
     async fn chat_set(&self, params: ChatSet) -> Answer<Chat> {

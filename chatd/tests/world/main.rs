@@ -18,6 +18,7 @@ mod contacts;
 mod forgeries;
 mod log;
 mod messages;
+mod profiles;
 mod room;
 mod server;
 mod timers;

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::target::ChatId;
-use super::types::{Chat, ConnectionState, Contact, LogHead, Message, MessageState};
+use super::types::{Chat, ConnectionState, Contact, LogHead, Message, MessageState, Profile};
 use crate::ids::{Fingerprint, MessageId, Username};
 
 /// One event: `{seq?, time_ms, type, chat?, replayed, data}`.
@@ -96,6 +96,8 @@ bodies! {
     ChatUpdated("chat.updated", Chat);
     /// What is noted about a user changed.
     ContactUpdated("contact.updated", Contact);
+    /// An account says something else of itself.
+    ProfileUpdated("profile.updated", ProfileOf);
     /// A peer's identity is not the one known.
     IdentityChanged("identity.changed", IdentityChange);
     /// A peer's account log came in two versions; both are kept as evidence.
@@ -202,6 +204,13 @@ data! {
         pub up_to: Option<MessageId>,
         /// What is still unread.
         pub unread: u64,
+    }
+    /// What an account says of itself.
+    ProfileOf {
+        /// Who; the own account too.
+        pub user: Username,
+        /// What it claims now.
+        pub profile: Profile,
     }
     /// A peer's identity is not the one known.
     IdentityChange {

@@ -27,6 +27,7 @@ pub fn document() -> Value {
         AccountRegister AccountLogin AccountStatus AccountLogout AccountPassword AccountReset AccountResetCancel
         SettingsGet SettingsSet
         PresenceList UserLookup ContactList ContactGet ContactSet ContactBlock ContactUnblock
+        ProfileGet ProfileSet
         IdentitySelf IdentityGet IdentityAccept
         ChatList ChatGet ChatOpen ChatSet ChatMarkRead ChatCanSend ChatUnread
         MsgSend MsgEdit MsgDelete MsgReact MsgCancel MsgResend MsgGet MsgStatus MsgWait MsgList MsgSearch MsgExport

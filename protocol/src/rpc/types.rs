@@ -9,6 +9,7 @@ mod daemon;
 mod events;
 mod messages;
 mod people;
+mod profiles;
 mod tokens;
 
 pub use account::*;
@@ -18,6 +19,7 @@ pub use daemon::*;
 pub use events::*;
 pub use messages::*;
 pub use people::*;
+pub use profiles::*;
 pub use tokens::*;
 
 use schemars::JsonSchema;

@@ -140,6 +140,9 @@ pub struct Message {
     /// When the server had it.
     #[n(28)]
     pub accepted: Option<Timestamp>,
+    /// Its author said, when it came, that a program writes there.
+    #[cbor(n(29), default, skip_if = "is_false")]
+    pub from_bot: bool,
 }
 
 /// One sign to a message.
@@ -192,6 +195,7 @@ impl Message {
             queued_at: None,
             told_in: Vec::new(),
             accepted: None,
+            from_bot: false,
         }
     }
 }

@@ -11,7 +11,7 @@ use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 use super::{Cargo, Flight, flights, give_up, next_submit_id, put_back};
 use crate::engine::history::{self, State};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, changes, peers, receipts, room};
+use crate::engine::{EngineError, changes, peers, profile, receipts, room};
 use crate::store::RowsError;
 
 /// Pause after `busy`, `internal` or `rate_limited` without a time of the server's own.
@@ -37,7 +37,9 @@ pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>
 fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
     match flight.cargo {
         Cargo::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
-        Cargo::Message(_) | Cargo::Receipt(..) => cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full),
+        Cargo::Message(_) | Cargo::Receipt(..) | Cargo::Profile(..) => {
+            cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full)
+        }
     }
 }
 
@@ -51,7 +53,7 @@ fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<()
                 changes::accepted(turn, &item.id)?;
             }
         }
-        Cargo::Receipt(..) => {}
+        Cargo::Receipt(..) | Cargo::Profile(..) => {}
     }
     if full.is_empty() {
         return Ok(());
@@ -101,6 +103,7 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
             put_back(turn, &item)?;
         }
         Cargo::Receipt(user, device) => receipts::owe(turn, &user, &device)?,
+        Cargo::Profile(user, device) => profile::untold(turn, &user, &device, grown)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
     }
     Ok(())
@@ -111,6 +114,7 @@ fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineEr
     match flight.cargo {
         Cargo::Message(item) => give_up(turn, &item, error)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
+        Cargo::Profile(user, device) => profile::untold(turn, &user, &device, false)?,
         Cargo::Receipt(..) => {}
     }
     Ok(())

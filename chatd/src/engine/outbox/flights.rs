@@ -30,6 +30,9 @@ pub(crate) enum Cargo {
     /// A receipt or heartbeat for one device.
     #[n(2)]
     Receipt(#[n(0)] Username, #[n(1)] DeviceId),
+    /// What this account says of itself, for one device.
+    #[n(3)]
+    Profile(#[n(0)] Username, #[n(1)] DeviceId),
 }
 
 /// Bytes under way.

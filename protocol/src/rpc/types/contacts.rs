@@ -1,6 +1,6 @@
 //! What is noted about others and who is blocked; settings; and values that bots keep.
 
-use super::{Done, method, object};
+use super::{Done, Profile, method, object};
 use crate::ids::Username;
 use crate::rpc::Name;
 
@@ -16,7 +16,7 @@ object! {
     }
 }
 object! {
-    /// What is noted about a user. None of it leaves this account.
+    /// What is noted about a user, none of which leaves this account; and what they say of themselves.
     Contact {
         /// Who.
         pub user: Username,
@@ -28,6 +28,9 @@ object! {
         pub note: Option<String>,
         /// Whether their messages are dropped and nothing is sent to them.
         pub blocked: bool,
+        /// What they say of themselves: a claim.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub profile: Option<Profile>,
     }
 }
 method! {

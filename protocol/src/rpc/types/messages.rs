@@ -70,6 +70,10 @@ object! {
         /// When it is to be sent, if that is not yet.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub at_ms: Option<u64>,
+        /// Its author said, when it came, that a program writes there: a bot that answers none of these never talks
+        /// to another for ever.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub from_bot: bool,
     }
 }
 object! {

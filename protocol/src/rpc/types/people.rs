@@ -1,6 +1,6 @@
 //! Others: who is there, and who they are.
 
-use super::{method, object, word};
+use super::{Profile, method, object, word};
 use crate::ids::{DeviceId, Fingerprint, HeadHash, Username};
 
 method! {
@@ -50,6 +50,9 @@ object! {
         /// The identity this daemon has pinned for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub fingerprint: Option<Fingerprint>,
+        /// What it told this account of itself: a claim.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub profile: Option<Profile>,
     }
 }
 

@@ -1,0 +1,248 @@
+//! What this account and the others say of themselves: claims, kept under the identity they came from.
+//!
+//! A profile is repeated rather than acknowledged: it goes to a device right before the first message under its
+//! version, before the first one on a session begun since, and once a day with a message; after a change also at once
+//! to everybody this account has written to. So whatever was lost, whoever lost it, comes again with the next words,
+//! and the peer owes nothing and is asked nothing. Of what comes the highest version counts. It is refused what a
+//! user does not want to hear, and forgotten with the identity that said it.
+
+use std::time::Duration;
+
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::ids::{DeviceId, Fingerprint, SessionId, Username};
+use chat_protocol::limits::{MAX_ABOUT_BYTES, MAX_DISPLAY_NAME_BYTES};
+use chat_protocol::rpc::types::{self, ProfileSet};
+use chat_protocol::session::content::Profile;
+use chat_protocol::text::is_treacherous;
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use super::outbox::{self, Cargo};
+use super::peers::{self, Recipients};
+use super::sessions::{self, Sealed};
+use super::state::{load, save};
+use super::turn::Turn;
+use super::{EngineError, contacts, events, history};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+
+/// A device that is written to hears the profile again after this long: what was lost is made up for within a day.
+const REPEAT: Duration = Duration::from_secs(24 * 60 * 60);
+const SCOPE: &[u8] = b"profile";
+/// Users who are to hear at once of a change.
+const NEWS: &[u8] = b"news";
+
+/// What somebody said, and under which identity.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Heard {
+    #[n(0)]
+    author: Fingerprint,
+    #[n(1)]
+    profile: Profile,
+}
+
+/// What a device was told last.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Told {
+    #[n(0)]
+    version: u64,
+    #[n(1)]
+    session: SessionId,
+    #[n(2)]
+    at: Timestamp,
+}
+
+fn own_place(me: &Username) -> Place<'_> {
+    Place::new(Table::State, SCOPE, me.as_str().as_bytes())
+}
+
+fn heard_place(user: &Username) -> Place<'_> {
+    Place::new(Table::Peers, SCOPE, user.as_str().as_bytes())
+}
+
+fn told_place(device: &DeviceId) -> Place<'_> {
+    Place::new(Table::Outbox, b"told", device.as_bytes())
+}
+
+fn news_place(user: &Username) -> Place<'_> {
+    Place::new(Table::Outbox, NEWS, user.as_str().as_bytes())
+}
+
+fn shown(profile: &Profile) -> types::Profile {
+    let unless_empty = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    types::Profile {
+        display_name: unless_empty(&profile.display_name),
+        about: unless_empty(&profile.about),
+        bot: profile.bot,
+    }
+}
+
+/// What `me`, this account, says of itself; version 0 if it never said anything.
+fn stored(rows: &dyn Rows, me: &Username) -> Result<Profile, RowsError> {
+    Ok(load(rows, own_place(me))?.unwrap_or_default())
+}
+
+/// What `me`, this account, says of itself.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn own(rows: &dyn Rows, me: &Username) -> Result<types::Profile, RowsError> {
+    Ok(shown(&stored(rows, me)?))
+}
+
+/// What somebody else told, if it was under the identity that is pinned now.
+fn heard_of(rows: &dyn Rows, user: &Username) -> Result<Option<Profile>, RowsError> {
+    let Some(heard) = load::<Heard>(rows, heard_place(user))? else { return Ok(None) };
+    let pinned = peers::get(rows, user)?.map(|peer| peer.pinned.log.fingerprint());
+    Ok(Some(heard.profile).filter(|_| pinned == Some(heard.author)))
+}
+
+/// What somebody else says of themselves, as far as they told.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn of(rows: &dyn Rows, user: &Username) -> Result<Option<types::Profile>, RowsError> {
+    Ok(heard_of(rows, user)?.as_ref().map(shown))
+}
+
+/// Whether somebody else says that a program writes there.
+pub(crate) fn is_bot(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError> {
+    Ok(heard_of(rows, user)?.is_some_and(|profile| profile.bot))
+}
+
+/// Changes what this account says of itself: what is absent stays, an empty text goes.
+///
+/// # Errors
+/// [`EngineError::Invalid`].
+pub fn set(turn: &mut Turn<'_>, wanted: ProfileSet) -> Result<types::Profile, EngineError> {
+    let ProfileSet { display_name, about, bot } = wanted;
+    check(
+        display_name.as_deref(),
+        MAX_DISPLAY_NAME_BYTES,
+        ("display_name", "must be at most 80 bytes without control or invisible characters"),
+    )?;
+    check(
+        about.as_deref(),
+        MAX_ABOUT_BYTES,
+        ("about", "must be at most 500 bytes without control or invisible characters"),
+    )?;
+    let me = turn.me.user.clone();
+    let known = stored(turn.rows, &me)?;
+    let changed = Profile {
+        display_name: display_name.unwrap_or_else(|| known.display_name.clone()),
+        about: about.unwrap_or_else(|| known.about.clone()),
+        bot: bot.unwrap_or(known.bot),
+        version: known.version,
+    };
+    if changed == known {
+        return Ok(shown(&known));
+    }
+    // by the clock, so that a copy of the data that was put back does not repeat a number that is out
+    let changed = Profile { version: turn.now.as_millis().max(known.version + 1), ..changed };
+    save(turn.rows, own_place(&me), 0, &changed)?;
+    announce(turn)?;
+    events::profile(turn, &me, &shown(&changed))?;
+    Ok(shown(&changed))
+}
+
+fn check(text: Option<&str>, max: usize, (name, why): (&'static str, &'static str)) -> Result<(), EngineError> {
+    let fits = text.is_none_or(|text| text.len() <= max && !text.contains(is_treacherous));
+    if fits { Ok(()) } else { Err(EngineError::Invalid(name, why)) }
+}
+
+/// Everybody this account has written to is to hear of it.
+fn announce(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    for user in history::chats(turn.rows, usize::MAX)?.iter().filter_map(|chat| history::peer(&chat.id)) {
+        if outbox::last_number(turn, &user)?.is_some() {
+            owe(turn, &user)?;
+        }
+    }
+    Ok(())
+}
+
+fn owe(turn: &mut Turn<'_>, user: &Username) -> Result<(), RowsError> {
+    turn.rows.put(news_place(user), 0, user.as_str().as_bytes())
+}
+
+/// Tells of a change, as far as there is room.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    for (_, name) in turn.rows.scan(Table::Outbox, NEWS, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        if !outbox::has_room(turn)? {
+            break;
+        }
+        let Some(user) = String::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { continue };
+        tell_news(turn, &user)?;
+    }
+    Ok(())
+}
+
+fn tell_news(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    if !contacts::is_blocked(turn.rows, user)? {
+        let Recipients::Devices(devices) = peers::recipients(turn, user)? else { return Ok(()) };
+        if !sessions::ready(turn, &devices)? {
+            return Ok(());
+        }
+        accompany(turn, &devices)?;
+    }
+    turn.rows.delete(news_place(user))?;
+    Ok(())
+}
+
+/// Sees to it that devices which are written to now know what this account says of itself.
+///
+/// Each must have a session to send on.
+pub(crate) fn accompany(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<(), EngineError> {
+    let profile = stored(turn.rows, &turn.me.user)?;
+    if profile.version == 0 {
+        return Ok(());
+    }
+    let me = turn.me.user.clone();
+    for (user, cert) in devices.iter().filter(|(user, _)| *user != me) {
+        tell(turn, user, cert, &profile)?;
+    }
+    Ok(())
+}
+
+/// Tells one device, unless it was told before and there is no reason to doubt that it came.
+fn tell(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert, profile: &Profile) -> Result<(), EngineError> {
+    let device = cert.id();
+    let Some(sending) = sessions::standings(turn.rows, &device)?.sending().cloned() else { return Ok(()) };
+    let told = load::<Told>(turn.rows, told_place(&device))?;
+    let known = told.is_some_and(|told| {
+        let before_it_began = told.session != sending.id && told.at <= sending.begun;
+        told.version == profile.version && !before_it_began && turn.now.since(told.at) < REPEAT
+    });
+    if known {
+        return Ok(());
+    }
+    let told = Told { version: profile.version, session: sending.id, at: turn.now };
+    save(turn.rows, told_place(&device), 0, &told)?;
+    let Sealed { heads, to } = sessions::seal_profile(turn, user, cert, profile)?;
+    Ok(outbox::submit(turn, heads, to, Cargo::Profile(user.clone(), device))?)
+}
+
+/// What was sent to a device did not get there. The next message repeats it; so does this at once, if `again`.
+pub(crate) fn untold(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, again: bool) -> Result<(), RowsError> {
+    turn.rows.delete(told_place(device))?;
+    if again { owe(turn, user) } else { Ok(()) }
+}
+
+/// Somebody says something of themselves, through a session of the pinned identity.
+pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, profile: Profile) -> Result<(), EngineError> {
+    if !profile.fits() {
+        tracing::warn!(%user, "a profile that is too long; dropped");
+        return Ok(());
+    }
+    if *user == turn.me.user || contacts::is_blocked(turn.rows, user)? {
+        return Ok(());
+    }
+    let Some(peer) = peers::get(turn.rows, user)? else { return Ok(()) };
+    let known = heard_of(turn.rows, user)?;
+    if known.as_ref().is_some_and(|known| known.version >= profile.version) {
+        return Ok(());
+    }
+    let (said, before) = (shown(&profile), known.as_ref().map(shown));
+    save(turn.rows, heard_place(user), 0, &Heard { author: peer.pinned.log.fingerprint(), profile })?;
+    if before.as_ref() == Some(&said) { Ok(()) } else { Ok(events::profile(turn, user, &said)?) }
+}
