@@ -2,6 +2,7 @@
 
 pub(crate) mod keep;
 pub(crate) mod messages;
+pub(crate) mod profile;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -108,6 +109,9 @@ pub(crate) enum Verb {
     /// Note something about others, or block them
     #[command(subcommand)]
     Contact(keep::Contact),
+    /// Show or change what accounts say of themselves
+    #[command(after_help = profile::EXAMPLES)]
+    Profile(profile::Profile),
     /// Let a chat make no noise
     Mute(keep::Mute),
     /// Put a chat away until somebody writes
@@ -370,6 +374,15 @@ pub(crate) struct Reset {
 /// Accepts `bob` and `@bob`.
 fn user(text: &str) -> Result<Username, String> {
     text.strip_prefix('@').unwrap_or(text).parse().map_err(|error| format!("{error}"))
+}
+
+/// Accepts `yes` and `no`, `true` and `false`.
+fn yes(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err("write `yes` or `no`".to_owned()),
+    }
 }
 
 fn message_id(text: &str) -> Result<MessageId, String> {

@@ -7,6 +7,7 @@ mod history;
 mod keep;
 mod listen;
 mod messages;
+mod profile;
 mod rpc;
 mod send;
 mod status;
@@ -38,6 +39,7 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Resend(message) => messages::resend(&message, session).await,
         Verb::Unread(unread) => keep::unread(&unread, session).await,
         Verb::Contact(contact) => keep::contact(contact, session).await,
+        Verb::Profile(profile) => profile::run(profile, session).await,
         Verb::Mute(mute) => keep::mute(mute, session).await,
         Verb::Archive(archive) => keep::archive(archive, session).await,
         Verb::Settings(settings) => keep::settings(settings, session).await,

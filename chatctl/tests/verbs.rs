@@ -14,6 +14,7 @@ mod fake;
 use std::process::Output;
 
 use assert_cmd::Command;
+use chat_protocol::rpc::types::Profile;
 use fake::{Served, serve};
 use serde_json::{Value, json};
 
@@ -76,12 +77,35 @@ async fn contacts_chats_settings_and_values_are_kept() {
     assert!(says(&served, &["mute", "@bob", "8h"]).starts_with("@bob is quiet until 2"));
     assert_eq!(says(&served, &["mute", "@bob", "off"]), "@bob makes itself heard\n");
     assert_eq!(says(&served, &["archive", "@bob"]), "@bob is put away until somebody writes\n");
-    assert!(says(&served, &["settings", "--read-receipts", "false"]).starts_with("--read-receipts false\n"));
+    assert!(says(&served, &["settings", "--read-receipts", "no"]).starts_with("--read-receipts false\n"));
     assert_eq!(says(&served, &["kv", "set", "bot", "state", r#"{"step":2}"#]), "version 1\n");
     assert_eq!(says(&served, &["kv", "get", "bot", "state"]), "{\"step\":2}\n");
     assert_eq!(run(&served, &["kv", "set", "bot", "state", "3", "--if-version", "7"]).0, 65);
     assert_eq!(says(&served, &["kv", "list", "bot"]), "state {\"step\":2}\n");
     assert_eq!(says(&served, &["kv", "delete", "bot", "state"]), "forgotten\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_accounts_say_of_themselves_stands_behind_who_they_are() {
+    let served = serve();
+    assert_eq!(
+        says(&served, &["profile", "set", "--name", "Build server", "--bot", "yes"]),
+        "calls themselves: \"Build server\"  bot\n"
+    );
+    assert_eq!(says(&served, &["profile", "set", "--bot", "no"]), "calls themselves: \"Build server\"\n");
+    assert_eq!(says(&served, &["profile"]), "calls themselves: \"Build server\"\n");
+    let claimed = Profile { display_name: Some("x\"  @alice\u{1b}[2J\u{202e}".to_owned()), about: None, bot: true };
+    served.fake.state().profiles.insert("bob".parse().unwrap(), claimed);
+    assert_eq!(
+        says(&served, &["profile", "show", "@bob"]),
+        "@bob  calls themselves: \"x\\\"  @alice\\u{1b}[2J\\u{202e}\"  bot\n"
+    );
+    let said: Value = serde_json::from_str(&says(&served, &["profile", "show", "bob", "--json"])).unwrap();
+    assert_eq!(said["bot"], json!(true));
+    let (code, _, err) = run(&served, &["profile", "show", "carol"]);
+    assert_eq!((code, err.as_str()), (66, "Error: not found\n"));
+    assert_eq!(run(&served, &["profile", "set"]).0, 64);
+    assert_eq!(run(&served, &["profile", "set", "--bot", "perhaps"]).0, 64);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -6,7 +6,7 @@ use chat_protocol::ids::Username;
 use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Subcommand};
 
-use super::{duration, user};
+use super::{duration, user, yes};
 
 #[derive(Debug, Args)]
 pub(crate) struct Unread {
@@ -82,10 +82,10 @@ pub(crate) struct Archive {
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
     /// Tell authors what you have read
-    #[arg(long, value_name = "YES")]
+    #[arg(long, value_name = "YES", value_parser = yes)]
     pub(crate) read_receipts: Option<bool>,
     /// Let others see that you are online
-    #[arg(long, value_name = "YES")]
+    #[arg(long, value_name = "YES", value_parser = yes)]
     pub(crate) presence: Option<bool>,
     /// Forget messages after so many days; 0 keeps them
     #[arg(long, value_name = "DAYS")]

@@ -7,6 +7,7 @@ use chat_protocol::rpc::types::{
     EventsForget, KvDelete, KvEntry, KvGet, KvList, KvSet, SettingsGet, SettingsSet,
 };
 
+use super::profile::claims;
 use crate::Session;
 use crate::cli::keep::{Archive, Consumers, ConsumersVerb, Contact, Kv, Mute, Quiet, Settings, Unread};
 use crate::error::Failure;
@@ -46,6 +47,9 @@ fn line(contact: &types::Contact) -> String {
     }
     if contact.blocked {
         line.push_str("  blocked");
+    }
+    if let Some(profile) = &contact.profile {
+        line.push_str(&format!("  {}", claims(profile)));
     }
     line
 }

@@ -1,0 +1,44 @@
+//! The words of `chatctl profile`.
+
+use clap::{Args, Subcommand};
+
+use super::keep::Who;
+use super::yes;
+
+pub(super) const EXAMPLES: &str = "\
+A profile goes, end-to-end encrypted, to those you write to; the server never sees it. What others
+say of themselves proves nothing: anybody may call themselves anything. Their user name is who they are.
+
+Examples:
+  chatctl profile
+  chatctl profile set --name \"Build server\" --about \"tells what broke\" --bot yes
+  chatctl profile show @bob";
+
+#[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Profile {
+    #[command(subcommand)]
+    pub(crate) what: Option<ProfileVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProfileVerb {
+    /// Show what a user told you of themselves
+    Show(Who),
+    /// Say something of yourself; an empty text takes it away
+    Set(ProfileSet),
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+pub(crate) struct ProfileSet {
+    /// What you would like to be called
+    #[arg(long, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    /// A line about yourself
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) about: Option<String>,
+    /// Whether a program writes here: `yes` or `no`
+    #[arg(long, value_name = "YES", value_parser = yes)]
+    pub(crate) bot: Option<bool>,
+}
