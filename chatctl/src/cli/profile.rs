@@ -8,6 +8,7 @@ use super::yes;
 pub(super) const EXAMPLES: &str = "\
 A profile goes, end-to-end encrypted, to those you write to; the server never sees it. What others
 say of themselves proves nothing: anybody may call themselves anything. Their user name is who they are.
+The option --profile names a daemon, and has nothing to do with it.
 
 Examples:
   chatctl profile
