@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "rpc/contract.rs"]
+mod contract;
 #[path = "rpc/events.rs"]
 mod events;
 #[path = "rpc/fake.rs"]
@@ -18,10 +20,12 @@ mod tokens;
 #[path = "rpc/web.rs"]
 mod web;
 
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use chat_protocol::rpc::types::MessageState;
-use chat_protocol::rpc::{EventBody, MAX_LINE_BYTES, Target};
+use chat_protocol::rpc::{EventBody, MAX_LINE_BYTES, Target, openrpc};
+use contract::Contract;
 use fake::{Served, nothing_much, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -32,12 +36,19 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 struct Script {
     input: BufReader<OwnedReadHalf>,
     output: OwnedWriteHalf,
+    contract: Arc<Mutex<Contract>>,
+}
+
+/// One for all tests: its schemas take a while to prepare.
+fn document() -> Arc<Mutex<Contract>> {
+    static DOCUMENT: OnceLock<Arc<Mutex<Contract>>> = OnceLock::new();
+    Arc::clone(DOCUMENT.get_or_init(|| Arc::new(Mutex::new(Contract::of(&openrpc::document())))))
 }
 
 impl Script {
     async fn connect(served: &Served) -> Self {
         let (input, output) = UnixStream::connect(&served.path).await.unwrap().into_split();
-        Self { input: BufReader::new(input), output }
+        Self { input: BufReader::new(input), output, contract: document() }
     }
 
     async fn write(&mut self, bytes: impl AsRef<[u8]>) {
@@ -57,14 +68,23 @@ impl Script {
     }
 
     async fn call(&mut self, method: &str, params: Value) -> Value {
-        self.ask(1, method, params).await;
-        self.line().await
+        self.ask(1, method, params.clone()).await;
+        let answer = self.line().await;
+        if answer.get("method").is_none() {
+            self.contract().call(method, &params, &answer);
+        }
+        answer
+    }
+
+    fn contract(&self) -> MutexGuard<'_, Contract> {
+        self.contract.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The next event, without its subscription.
     async fn event(&mut self) -> Value {
         let mut line = self.line().await;
         assert_eq!(line["method"], "event", "{line}");
+        self.contract().event(&line["params"]);
         line["params"].take()
     }
 
@@ -248,7 +268,7 @@ async fn a_line_too_long_is_refused_and_skipped() {
 async fn a_thousand_pipelined_sends_keep_their_order() {
     let served = serve();
     let script = Script::connect(&served).await;
-    let Script { mut input, mut output } = script;
+    let Script { mut input, mut output, .. } = script;
     let writer = tokio::spawn(async move {
         for id in 0..1000_u64 {
             let params = json!({"to": "@bob", "text": id.to_string()});

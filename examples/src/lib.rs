@@ -16,6 +16,8 @@
 )]
 
 pub mod binaries;
+#[path = "../../chatd/tests/rpc/contract.rs"]
+pub mod contract;
 pub mod database;
 pub mod person;
 pub mod process;

@@ -5,12 +5,14 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::mpsc::{Receiver, channel};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use serde_json::{Value, json};
 
-use crate::DEADLINE;
+use crate::contract::Contract;
+use crate::{DEADLINE, binaries};
 
 /// What the daemon answered instead of a result.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +31,17 @@ pub struct Socket {
     lines: Receiver<Value>,
     events: VecDeque<Value>,
     calls: u64,
+}
+
+/// What the daemon under test says of its own API; every story holds it to that.
+fn document() -> MutexGuard<'static, Contract> {
+    static DOCUMENT: OnceLock<Mutex<Contract>> = OnceLock::new();
+    let contract = DOCUMENT.get_or_init(|| {
+        let mut chatd = binaries::program("chatd", &std::env::temp_dir());
+        let printed = chatd.arg("openrpc").output().expect("chatd can be run").stdout;
+        Mutex::new(Contract::of(&serde_json::from_slice(&printed).expect("a document")))
+    });
+    contract.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Socket {
@@ -68,6 +81,7 @@ impl Socket {
         loop {
             let line = self.next(method, until);
             if line.get("id") == Some(&json!(self.calls)) {
+                document().call(method, &request["params"], &line);
                 return answer(line);
             }
             self.keep(line);
@@ -116,6 +130,7 @@ impl Socket {
 
     fn keep(&mut self, line: Value) {
         assert_eq!(line["method"], "event", "neither an answer nor an event: {line}");
+        document().event(&line["params"]);
         self.events.push_back(line["params"].clone());
     }
 

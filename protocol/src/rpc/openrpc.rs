@@ -143,6 +143,8 @@ const ALWAYS: &[Kind] = &[
     Kind::InvalidParams,
     Kind::Internal,
     Kind::Unauthenticated,
+    Kind::ForbiddenScope,
+    Kind::TokenExpired,
     Kind::Locked,
     Kind::RateLimited,
     Kind::QuotaExceeded,
@@ -188,6 +190,7 @@ fn kinds(method: &str) -> Vec<Kind> {
         }
         "msg.send" | "msg.edit" | "msg.delete" | "msg.react" | "msg.cancel" | "msg.resend" | "chat.open"
         | "chat.can_send" => WRITING,
+        "token.create" => &[Kind::AlreadyExists],
         "msg.wait" => &[Kind::NotFound, Kind::Timeout],
         "msg.export" => &[Kind::NotFound, Kind::AmbiguousTarget, Kind::AlreadyExists],
         name if name.starts_with("account.") || matches!(name, "presence.list" | "user.lookup") => SERVER,
