@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use chat_protocol::rpc::MAX_LINE_BYTES;
+use chat_protocol::rpc::{MAX_LINE_BYTES, Scope};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::fake::{Served, nothing_much, serve};
-use crate::{Script, kind};
+use crate::{Script, broken_lines, kind};
 
 /// A whole answer.
 pub struct Reply {
@@ -359,4 +359,61 @@ async fn health_needs_no_token_and_tells_whether_messages_are_received() {
         let reply = get(&served, path, &[]).await;
         assert_eq!(reply.status, 200, "{path}: {}", reply.body);
     }
+}
+
+/// Whether the answer is of that kind; a batch without a proper call answers with a list.
+fn is_kind(answer: &Value, wanted: &str) -> bool {
+    if wanted == "no error" { kind(&answer[0]) == "invalid_request" } else { kind(answer) == wanted }
+}
+
+#[tokio::test]
+async fn what_is_no_request_is_answered_over_http_and_websocket_as_on_the_socket() {
+    let served = serve();
+    let token = token(&served, "web", json!({"scopes": Scope::ALL})).await;
+    let header = bearer(&token);
+    let mut socket = dial(UnixStream::connect(&served.path).await.unwrap(), &[]).await.unwrap();
+    for (body, wanted) in broken_lines() {
+        let shown = String::from_utf8_lossy(&body[..body.len().min(80)]).into_owned();
+        let Ok(text) = String::from_utf8(body.clone()) else {
+            socket.send(Message::binary(body)).await.unwrap();
+            assert!(is_kind(&hear(&mut socket).await, wanted), "{shown}");
+            continue;
+        };
+        let reply = post(&served, &[&header], &text).await;
+        assert!(is_kind(&reply.body, wanted), "{shown}: {}", reply.body);
+        let answer = say(&mut socket, text).await;
+        assert!(is_kind(&answer, wanted), "{shown}: {answer}");
+    }
+    assert_eq!(say(&mut socket, INFO).await["result"]["api"], "1", "the connection lives on");
+    for (count, answers) in [(1, 1), (100, 100), (101, 0)] {
+        let batch = format!("[{}]", vec![INFO; count].join(","));
+        for answer in [post(&served, &[&header], &batch).await.body, say(&mut socket, batch).await] {
+            assert_eq!(answer.as_array().map_or(0, Vec::len), answers, "{count}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_http_is_refused_and_harms_nobody() {
+    let served = serve();
+    for noise in ["GET\r\n\r\n", "POST /rpc HTTP/1.1\r\nHost: a\r\nContent-Length: x\r\n\r\n", "A\0B C\r\n\r\n"] {
+        for answer in [
+            noise_to(UnixStream::connect(&served.path).await.unwrap(), noise).await,
+            noise_to(TcpStream::connect(served.port).await.unwrap(), noise).await,
+        ] {
+            assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400"), "{noise:?}: {answer:?}");
+        }
+    }
+    let lines = noise_to(TcpStream::connect(served.port).await.unwrap(), &format!("{INFO}\n")).await;
+    assert!(!lines.contains("result"), "the port has no lines: {lines}");
+    assert_eq!(Script::connect(&served).await.call("net.kick", json!({})).await["result"], json!({}));
+}
+
+async fn noise_to(mut stream: impl AsyncRead + AsyncWrite + Unpin, noise: &str) -> String {
+    stream.write_all(noise.as_bytes()).await.unwrap();
+    stream.shutdown().await.unwrap();
+    let mut answer = Vec::new();
+    // a reset is an answer too
+    let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.expect("an end");
+    String::from_utf8_lossy(&answer).into_owned()
 }

@@ -35,6 +35,31 @@ fn the_echo_bot_answers_and_goes_on_where_it_was() {
     assert_eq!(alice.history("@echo").len(), 6, "each was answered once");
 }
 
+fn reminder(owner: &Person, stage: &Stage) -> Process {
+    let mut command = binaries::program("reminder-bot", &stage.room("reminder"));
+    command.arg(owner.data().join("chat.sock"));
+    let bot = Process::start("reminder-bot", command);
+    bot.line("that it listens", |line| (line == "listening").then_some(()));
+    bot
+}
+
+#[test]
+fn the_rust_bot_reminds_once_although_it_is_killed_in_between() {
+    let stage = Stage::open();
+    let (mut alice, owner) = (stage.member("alice"), stage.member("reminder"));
+    let first = reminder(&owner, &stage);
+    alice.send("@reminder", "/remind 2s tea is ready");
+    alice.hears("@reminder", "reminder", "I will remind you in 2s");
+    first.kill();
+    let _second = reminder(&owner, &stage);
+    alice.hears("@reminder", "reminder", "tea is ready");
+    alice.send("@reminder", "/remind tea");
+    alice.event("the explanation", |event| {
+        event["data"]["text"].as_str().is_some_and(|text| text.starts_with("write for example"))
+    });
+    assert_eq!(alice.history("@reminder").len(), 5, "each was answered once");
+}
+
 #[test]
 fn the_alert_is_sent_once_a_day_and_only_above_its_limit() {
     let stage = Stage::open();
