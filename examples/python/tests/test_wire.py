@@ -1,0 +1,96 @@
+"""Lines, however they arrive; where the socket is; what errors say."""
+
+from __future__ import annotations
+
+import json
+import unittest
+
+from chatd_bot import ChatdError, Disconnected, NoSocket, NotFound, Refused, socket_path, wire
+from chatd_bot.errors import refused
+
+
+class LinesTest(unittest.TestCase):
+    def test_lines_are_the_same_however_they_are_cut(self) -> None:
+        stream = b'{"id":1}\n\r\n  \n{"text":"\xc3\xa4 \\n"}\n{"id":3}\n'
+        for size in range(1, len(stream) + 1):
+            lines, found = wire.Lines(), []
+            for at in range(0, len(stream), size):
+                found += lines.feed(stream[at : at + size])
+            self.assertEqual(found, [{"id": 1}, {"text": "ä \n"}, {"id": 3}], f"pieces of {size}")
+
+    def test_an_end_within_a_line_is_a_loss_and_never_half_an_object(self) -> None:
+        lines = wire.Lines()
+        self.assertEqual(lines.feed(b'{"id":1}\n{"id":2'), [{"id": 1}])
+        with self.assertRaisesRegex(Disconnected, "within a line"):
+            lines.feed(b"")
+
+    def test_what_is_no_object_ends_the_connection(self) -> None:
+        for broken in (b"nonsense\n", b"[1]\n", b"\xff\xfe\n", b'{"id":\n', b"17\n"):
+            with self.assertRaises(Disconnected, msg=repr(broken)):
+                wire.Lines().feed(broken)
+
+    def test_an_endless_line_is_not_kept(self) -> None:
+        lines = wire.Lines(limit=10)
+        lines.feed(b"x" * 10)
+        with self.assertRaisesRegex(Disconnected, "more than 10 bytes"):
+            lines.feed(b"x")
+
+    def test_a_request_is_one_line_with_whatever_text(self) -> None:
+        line = wire.request(7, "msg.send", {"text": "a\nb\u2028ü"})
+        self.assertEqual(line.count(b"\n"), 1)
+        self.assertEqual(json.loads(line)["params"]["text"], "a\nb\u2028ü")
+        with self.assertRaises(ValueError):
+            wire.request(7, "msg.send", {"text": "\ud800"})
+
+
+class PathTest(unittest.TestCase):
+    HOME = {"HOME": "/home/alice", "XDG_RUNTIME_DIR": "/run/user/1000"}
+
+    def test_the_socket_is_where_chatctl_looks(self) -> None:
+        runtime = "/run/user/1000/chatd/"
+        cases = [
+            ({}, {}, runtime + "default.sock"),
+            ({"CHATD_PROFILE": "bot"}, {}, runtime + "bot.sock"),
+            ({"CHATD_DATA_DIR": "/srv/bot", "CHATD_PROFILE": "bot"}, {}, "/srv/bot/chat.sock"),
+            ({"CHATD_DATA_DIR": "/srv/bot", "CHATD_SOCKET": "/s"}, {}, "/s"),
+            ({"CHATD_PROFILE": "bot"}, {"profile": "other"}, runtime + "other.sock"),
+            ({"CHATD_SOCKET": "/s"}, {"socket": "/t"}, "/t"),
+        ]
+        for said, given, expected in cases:
+            self.assertEqual(socket_path(environment={**self.HOME, **said}, **given), expected, (said, given))
+
+    def test_without_a_runtime_directory_the_socket_is_with_the_data(self) -> None:
+        for runtime in ("", "relative"):
+            env = {"HOME": "/home/alice", "XDG_RUNTIME_DIR": runtime, "XDG_DATA_HOME": "/data"}
+            self.assertEqual(socket_path(environment=env), "/data/chatd/default/chat.sock")
+        env = {"HOME": "/home/alice", "XDG_DATA_HOME": "relative"}
+        self.assertEqual(socket_path(environment=env), "/home/alice/.local/share/chatd/default/chat.sock")
+
+    def test_a_profile_is_never_a_path_and_an_empty_variable_never_another_account(self) -> None:
+        for hostile in ("..", "a/b", "a\0b", "a\n", "a" * 33):
+            with self.assertRaises(NoSocket, msg=repr(hostile)):
+                socket_path(profile=hostile, environment=self.HOME)
+        for name in ("CHATD_SOCKET", "CHATD_DATA_DIR", "CHATD_PROFILE"):
+            with self.assertRaises(NoSocket, msg=name):
+                socket_path(environment={**self.HOME, name: ""})
+
+
+class ErrorTest(unittest.TestCase):
+    def test_an_error_carries_what_the_daemon_said(self) -> None:
+        data = {"kind": "not_found", "retryable": False, "path": "to", "hint": "say @bob", "candidates": ["@bob"]}
+        error = refused("msg.send", {"code": 1010, "message": "no such user", "data": data})
+        self.assertIsInstance(error, NotFound)
+        self.assertEqual(str(error), "msg.send: no such user")
+        self.assertEqual((error.code, error.kind, error.retryable), (1010, "not_found", False))
+        self.assertEqual((error.path, error.hint, error.candidates), ("to", "say @bob", ["@bob"]))
+        self.assertIsNone(error.retry_after_ms)
+
+    def test_kinds_of_tomorrow_and_errors_without_data_are_survived(self) -> None:
+        newer = refused("x", {"code": 1999, "message": "hm", "data": {"kind": "of_tomorrow", "retryable": True}})
+        self.assertEqual((type(newer), newer.kind, newer.retryable), (Refused, "of_tomorrow", True))
+        for broken in ({"code": 1, "message": "m"}, {}, None, {"data": 7}):
+            self.assertIsInstance(refused("x", broken), ChatdError)
+
+
+if __name__ == "__main__":
+    unittest.main()
