@@ -46,7 +46,9 @@ class AsyncBot(Declared):
         """Ends the bot once the event in hand is handled; from any thread, or a handler."""
         self._stopping = True
         if self._stop is not None:
-            self._stop.get_loop().call_soon_threadsafe(self._stopped)
+            # a loop that is closed has ended the bot already
+            with contextlib.suppress(RuntimeError):
+                self._stop.get_loop().call_soon_threadsafe(self._stopped)
 
     def _stopped(self) -> None:
         if self._stop is not None and not self._stop.done():
@@ -140,8 +142,7 @@ class AsyncBot(Declared):
         loop = asyncio.get_running_loop()
         taken: list[signal.Signals] = []
 
-        def end(number: signal.Signals) -> None:
-            log.info("%s: finishing the event in hand", number.name)
+        def end() -> None:
             release()
             self.stop()
 
@@ -151,7 +152,7 @@ class AsyncBot(Declared):
 
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
             for number in _SIGNALS:
-                loop.add_signal_handler(number, end, number)
+                loop.add_signal_handler(number, end)
                 taken.append(number)
         try:
             yield

@@ -146,8 +146,8 @@ class Bot(Declared):
             for number, handler in before.items():
                 signal.signal(number, handler)
 
-        def end(number: int, _: Any) -> None:
-            log.info("%s: finishing the event in hand", signal.Signals(number).name)
+        def end(*_: Any) -> None:
+            # nothing is logged here: the signal may have come while the log was being written
             restore()
             self.stop()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import inspect
 import shlex
+import types
 import typing
 from typing import Any, Callable, Union
 
 from .errors import UsageError
 
+#: ``Optional[int]``, and from Python 3.10 on ``int | None``.
+_UNIONS = (Union, getattr(types, "UnionType", Union))
 _TRUE, _FALSE = {"yes", "true", "on", "1"}, {"no", "false", "off", "0"}
 _FEW = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
 
@@ -35,7 +38,7 @@ class Command:
         parameters = list(inspect.signature(handler).parameters.values())
         self._few = [one for one in parameters[1:] if one.kind in _FEW]
         self._rest = [one for one in parameters[1:] if one.kind is inspect.Parameter.VAR_POSITIONAL]
-        self._hints = _hints(handler)
+        self._hints = {one.name: _hint(handler, one) for one in self._few + self._rest}
 
     @property
     def wants_words(self) -> bool:
@@ -56,24 +59,29 @@ class Command:
 
     def _convert(self, name: str, word: str) -> Any:
         try:
-            return _converted(self._hints.get(name, str), word)
+            return _converted(self._hints[name], word)
         except (ValueError, TypeError) as wrong:
             raise UsageError(f"{name.upper()}: {wrong}\nusage: {self.usage()}") from wrong
 
     def _shown(self, one: inspect.Parameter) -> str:
-        choices = typing.get_args(self._hints.get(one.name)) if _is_literal(self._hints.get(one.name)) else ()
+        choices = typing.get_args(self._hints[one.name]) if _is_literal(self._hints[one.name]) else ()
         name = "|".join(map(str, choices)) or one.name.upper()
         if one.kind is inspect.Parameter.VAR_POSITIONAL:
             return f"[{name}...]"
         return name if one.default is inspect.Parameter.empty else f"[{name}]"
 
 
-def _hints(handler: Callable[..., Any]) -> dict[str, Any]:
+def _hint(handler: Callable[..., Any], one: inspect.Parameter) -> Any:
+    """What a parameter is converted to. Raises :class:`TypeError` for what Python cannot make sense of here."""
+    found = str if one.annotation is inspect.Parameter.empty else one.annotation
     try:
-        return typing.get_type_hints(handler)
-    except (NameError, TypeError):
-        # names that are there for type checkers alone: texts then
-        return {}
+        # texts because of `from __future__ import annotations`, or by themselves, or both
+        for _ in range(2):
+            if isinstance(found, str):
+                found = eval(found, getattr(inspect.unwrap(handler), "__globals__", {}))
+    except Exception as wrong:
+        raise TypeError(f"{one.name}: {one.annotation}: {wrong}") from wrong
+    return found
 
 
 def _is_literal(hint: Any) -> bool:
@@ -81,7 +89,7 @@ def _is_literal(hint: Any) -> bool:
 
 
 def _converted(hint: Any, word: str) -> Any:
-    if typing.get_origin(hint) is Union:
+    if typing.get_origin(hint) in _UNIONS:
         hint = next(one for one in typing.get_args(hint) if one is not type(None))
     if _is_literal(hint):
         return _one_of(typing.get_args(hint), word)

@@ -85,10 +85,7 @@ class Handling:
             yield requests.ack(self.name, event.seq)
 
     def _guarded(self, event: Event) -> bool:
-        if self.guard is None or event.chat is None or self.guard.allows(event.chat, event.time_ms):
-            return False
-        log.warning("%s is left alone: more than %d answers in %g s", event.chat, self.guard.limit, self.guard.per)
-        return True
+        return self.guard is not None and event.chat is not None and not self.guard.allows(event.chat, event.time_ms)
 
     def _handle(self, event: Event, route: Route, trigger: Trigger) -> Steps:
         """Whether it was handled, or given up for good."""

@@ -26,6 +26,7 @@ class Received:
         #: What ``matches`` found.
         self.match: re.Match[str] | None = trigger.match
         self._answered = answered
+        self._said = False
         self._base = f"{name}:{base}"
         self._count = 0
 
@@ -69,6 +70,12 @@ class Received:
             key = str(self._count)
         return f"{self._base}:{key}"
 
+    def _replied(self) -> None:
+        """Several answers of one handler are one to the guard."""
+        if not self._said:
+            self._said = True
+            self._answered(self.event)
+
     def _home(self) -> str:
         if not self.chat:
             raise ChatdError(f"a `{self.type}` belongs to no chat: use send instead of reply")
@@ -102,7 +109,7 @@ class Incoming(Received):
         if quote:
             more["reply_to"] = self.id
         sent = self.send(self._home(), text, key=key, **more)
-        self._answered(self.event)
+        self._replied()
         return sent
 
     def send(self, to: str, text: str, *, key: str | None = None, **more: Any) -> Sent:
@@ -135,7 +142,7 @@ class AsyncIncoming(Received):
         if quote:
             more["reply_to"] = self.id
         sent = await self.send(self._home(), text, key=key, **more)
-        self._answered(self.event)
+        self._replied()
         return sent
 
     async def send(self, to: str, text: str, *, key: str | None = None, **more: Any) -> Sent:

@@ -218,7 +218,7 @@ class FakeDaemon:
         while True:
             with self.changed:
                 most = params.get("max_inflight", 100)
-                self.changed.wait_for(lambda: gone() or (len(self.log) > at and at - self.acked.get(name, at) < most))
+                self.changed.wait_for(lambda: gone() or (at < len(self.log) and at - self.acked.get(name, at) < most))
                 if gone():
                     return
                 event = self.log[at]
