@@ -287,6 +287,9 @@ class FakeDaemon:
     def on_msg_wait(self, peer: Peer, params: Any) -> Any:
         return {"id": params["id"], "state": params["state"], "recipients": []}
 
+    def on_daemon_health(self, peer: Peer, params: Any) -> Any:
+        return {"live": True, "ready": True}
+
     def on_presence_list(self, peer: Peer, params: Any) -> Any:
         return {"users": [{"user": "alice", "me": False}, {"user": "robot", "me": True}]}
 
