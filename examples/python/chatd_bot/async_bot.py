@@ -10,9 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from .aio import AsyncClient, AsyncDrawer, AsyncEvents
-from .bot import _SIGNALS, _final
 from .data import Event, Sent
-from .declared import Backoff, Declared, speak
+from .declared import SIGNALS, Backoff, Declared, final, speak
 from .errors import Disconnected, NoAnswer, Refused, SubscriptionEnded
 from .handling import Pause, Run, Step, Steps, log
 from .incoming import AsyncIncoming, base
@@ -62,16 +61,24 @@ class AsyncBot(Declared):
         """Runs in the loop there is; see :meth:`chatd_bot.Bot.run`."""
         speak()
         self._stop = asyncio.get_running_loop().create_future()
-        with self._signals():
-            backoff = Backoff()
-            while not self._stopping:
-                try:
-                    await self._session(backoff)
-                except (Disconnected, NoAnswer, SubscriptionEnded, Refused) as end:
-                    if _final(end):
-                        raise
-                    await self._rest(backoff.next(end))
+        try:
+            with self._signals():
+                await self._serve()
+        finally:
+            self.client.close()
+            # a turn of the loop, in which what was closed ends
+            await asyncio.sleep(0)
         log.info("%s stopped", self.name)
+
+    async def _serve(self) -> None:
+        backoff = Backoff()
+        while not self._stopping:
+            try:
+                await self._session(backoff)
+            except (Disconnected, NoAnswer, SubscriptionEnded, Refused) as end:
+                if final(end):
+                    raise
+                await self._rest(backoff.next(end))
 
     async def _session(self, backoff: Backoff) -> None:
         backoff.begins()
@@ -151,7 +158,7 @@ class AsyncBot(Declared):
                 loop.remove_signal_handler(taken.pop())
 
         with contextlib.suppress(NotImplementedError, RuntimeError, ValueError):
-            for number in _SIGNALS:
+            for number in SIGNALS:
                 loop.add_signal_handler(number, end)
                 taken.append(number)
         try:

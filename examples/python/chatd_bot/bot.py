@@ -14,15 +14,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from .client import Client, Drawer, Events
-from .connection import _readable
+from .connection import readable
 from .data import Event, Sent
-from .declared import Backoff, Declared, speak
+from .declared import SIGNALS, Backoff, Declared, final, speak
 from .errors import Disconnected, NoAnswer, Refused, SubscriptionEnded
 from .handling import Pause, Run, Step, Steps, log
 from .incoming import Incoming, base
 from .routes import Trigger
-
-_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Bot(Declared):
@@ -70,16 +68,22 @@ class Bot(Declared):
         daemon does not let it subscribe.
         """
         speak()
-        with self._signals():
-            backoff = Backoff()
-            while not self._stopping.is_set():
-                try:
-                    self._session(backoff)
-                except (Disconnected, NoAnswer, SubscriptionEnded, Refused) as end:
-                    if _final(end):
-                        raise
-                    self._rest(backoff.next(end))
+        try:
+            with self._signals():
+                self._serve()
+        finally:
+            self.client.close()
         log.info("%s stopped", self.name)
+
+    def _serve(self) -> None:
+        backoff = Backoff()
+        while not self._stopping.is_set():
+            try:
+                self._session(backoff)
+            except (Disconnected, NoAnswer, SubscriptionEnded, Refused) as end:
+                if final(end):
+                    raise
+                self._rest(backoff.next(end))
 
     def _session(self, backoff: Backoff) -> None:
         backoff.begins()
@@ -126,7 +130,7 @@ class Bot(Declared):
 
     def _rest(self, seconds: float) -> bool:
         """Waits; whether the bot is to stop."""
-        _readable([self._wake], seconds)
+        readable([self._wake], seconds)
         return self._stopping.is_set()
 
     def _present(self, event: Event, trigger: Trigger, suffix: str) -> Incoming:
@@ -140,7 +144,7 @@ class Bot(Declared):
         if threading.current_thread() is not threading.main_thread():
             yield
             return
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        before = {number: signal.getsignal(number) for number in SIGNALS}
 
         def restore() -> None:
             for number, handler in before.items():
@@ -151,16 +155,9 @@ class Bot(Declared):
             restore()
             self.stop()
 
-        for number in _SIGNALS:
+        for number in SIGNALS:
             signal.signal(number, end)
         try:
             yield
         finally:
             restore()
-
-
-def _final(end: Exception) -> bool:
-    """Whether trying again is of no use."""
-    if isinstance(end, SubscriptionEnded):
-        return end.reason in ("replaced", "forgotten")
-    return isinstance(end, Refused) and not end.retryable

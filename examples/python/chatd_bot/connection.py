@@ -82,7 +82,7 @@ class Connection:
 
     def alive(self) -> bool:
         """Whether an idle connection still stands, as far as one can see from here."""
-        return not _readable([self._socket], 0) and not self._ready
+        return not readable([self._socket], 0) and not self._ready
 
     def _write(self, line: bytes, timeout: float) -> None:
         try:
@@ -95,10 +95,10 @@ class Connection:
 
     def _receive(self, timeout: float, wake: socket.socket | None) -> bytes | None:
         sources = [self._socket] if wake is None else [self._socket, wake]
-        readable = _readable(sources, timeout)
-        if wake in readable:
+        ready = readable(sources, timeout)
+        if wake in ready:
             raise Woken
-        if not readable:
+        if not ready:
             return None
         try:
             return self._socket.recv(READ_BYTES)
@@ -106,7 +106,8 @@ class Connection:
             raise Disconnected(f"chatd is gone: {lost}") from lost
 
 
-def _readable(sources: list[socket.socket], timeout: float) -> list[socket.socket]:
+def readable(sources: list[socket.socket], timeout: float) -> list[socket.socket]:
+    """Waits until some of them can be read, at most so many seconds; returns those."""
     poll = select.poll()
     for source in sources:
         poll.register(source, select.POLLIN)

@@ -6,11 +6,13 @@ import inspect
 import logging
 import random
 import re
+import signal
 import time
 from typing import Any, Callable, TypeVar
 
 from .client import FIRST_PAUSE_S, LAST_PAUSE_S, SILENCE_S
 from .data import Event
+from .errors import Refused, SubscriptionEnded
 from .guard import RateGuard
 from .handling import Handling, log
 from .routes import Handler, Names, Router, Trigger, route
@@ -20,6 +22,8 @@ F = TypeVar("F", bound=Callable[..., Any])
 _NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 #: A subscription that lived so long was a good one: the next loss is tried again at once.
 GOOD_S = 60.0
+#: What asks a bot to end.
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
 
 class Declared:
@@ -68,16 +72,17 @@ class Declared:
         chat: Names = None,
         user: Names = None,
         matches: str | None = None,
+        bots: bool = False,
     ) -> Callable[[F], F]:
         """Declares a handler: for a type of event, or for messages that begin with a command.
 
         ``chat`` and ``user``: only these; one name or several. Without ``chat`` the public room is not heard; ``"*"``
         hears everything. ``matches``: the whole text, white space around it left out, is like this regular expression,
-        whatever its case. See :mod:`chatd_bot.commands` for what a command's handler may take.
+        whatever its case. ``bots``: also messages of accounts that say to be bots; do not answer each of them. See :mod:`chatd_bot.commands` for what a command's handler may take.
         """
 
         def declare(handler: F) -> F:
-            self._router.add(route(self._checked(handler), type, command, chat, user, matches))
+            self._router.add(route(self._checked(handler), type, command, chat, user, matches, bots))
             return handler
 
         return declare
@@ -132,6 +137,13 @@ class Backoff:
         pause, self._pause = self._pause, min(self._pause * 2, LAST_PAUSE_S)
         # several bots that lost the same daemon do not all come at once
         return pause * random.uniform(0.5, 1.0)
+
+
+def final(end: Exception) -> bool:
+    """Whether trying again is of no use."""
+    if isinstance(end, SubscriptionEnded):
+        return end.reason in ("replaced", "forgotten")
+    return isinstance(end, Refused) and not end.retryable
 
 
 def speak() -> None:

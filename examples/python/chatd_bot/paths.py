@@ -11,6 +11,10 @@ from collections.abc import Mapping
 from .errors import NoSocket
 
 _PROFILE = re.compile(r"[A-Za-z0-9_-]{1,32}")
+#: A place in a configuration file, which is TOML; Python reads that by itself only since 3.11.
+_PLACE = re.compile(r"""\s*(data_dir|socket)\s*=\s*(?:"([^"\\]*)"|'([^']*)')\s*(?:#.*)?""")
+#: Longest configuration file the daemon reads.
+_MAX_BYTES = 64 * 1024
 
 
 def socket_path(
@@ -22,7 +26,8 @@ def socket_path(
 ) -> str:
     """Finds the socket.
 
-    ``socket``, else ``CHATD_SOCKET``; else ``chat.sock`` in ``data_dir`` or ``CHATD_DATA_DIR``; else
+    ``socket``, else ``CHATD_SOCKET``; else ``chat.sock`` in ``data_dir`` or ``CHATD_DATA_DIR``; else what the
+    configuration file says (``CHATD_CONFIG``, or ``chatd/PROFILE.toml`` below ``XDG_CONFIG_HOME``); else
     ``XDG_RUNTIME_DIR/chatd/PROFILE.sock``; else ``XDG_DATA_HOME/chatd/PROFILE/chat.sock``, where the home of data is
     ``~/.local/share`` if not set. The profile is ``profile``, ``CHATD_PROFILE``, or ``default``.
 
@@ -34,6 +39,9 @@ def socket_path(
     profile = profile or _said(env, "CHATD_PROFILE") or "default"
     if not _PROFILE.fullmatch(profile):
         raise NoSocket("profile name must be 1 to 32 letters, digits, `-` or `_`")
+    if not named and not directory:
+        places = _places(env, profile)
+        named, directory = places.get("socket"), places.get("data_dir")
     if named:
         return os.fspath(named)
     if directory:
@@ -41,7 +49,7 @@ def socket_path(
     runtime = env.get("XDG_RUNTIME_DIR", "")
     if os.path.isabs(runtime):
         return os.path.join(runtime, "chatd", profile + ".sock")
-    return os.path.join(_data_home(env), "chatd", profile, "chat.sock")
+    return os.path.join(_home_of(env, "XDG_DATA_HOME", ".local/share"), "chatd", profile, "chat.sock")
 
 
 def _said(env: Mapping[str, str], name: str) -> str | None:
@@ -52,9 +60,49 @@ def _said(env: Mapping[str, str], name: str) -> str | None:
     return value
 
 
-def _data_home(env: Mapping[str, str]) -> str:
-    home = env.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+def _home(env: Mapping[str, str]) -> str:
+    return env.get("HOME") or pwd.getpwuid(os.getuid()).pw_dir
+
+
+def _home_of(env: Mapping[str, str], name: str, usual: str) -> str:
     if sys.platform == "darwin":
-        return os.path.join(home, "Library", "Application Support")
-    named = env.get("XDG_DATA_HOME", "")
-    return named if os.path.isabs(named) else os.path.join(home, ".local", "share")
+        return os.path.join(_home(env), "Library", "Application Support")
+    named = env.get(name, "")
+    return named if os.path.isabs(named) else os.path.join(_home(env), usual)
+
+
+def _places(env: Mapping[str, str], profile: str) -> dict[str, str]:
+    """What the daemon's configuration file says of its places."""
+    named = _said(env, "CHATD_CONFIG")
+    path = named or os.path.join(_home_of(env, "XDG_CONFIG_HOME", ".config"), "chatd", profile + ".toml")
+    try:
+        with open(path, encoding="utf-8") as file:
+            if os.fstat(file.fileno()).st_mode & 0o022:
+                raise NoSocket(f"{path} can be changed by others: fix it with `chmod go-w {path}`")
+            text = file.read(_MAX_BYTES)
+    except FileNotFoundError:
+        if named is None:
+            return {}
+        raise NoSocket(f"{path}: no such file") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise NoSocket(f"{path}: {error}") from error
+    return dict(_read(path, line, _home(env)) for line in _top(text) if re.match(r"\s*(data_dir|socket)\s*=", line))
+
+
+def _top(text: str) -> list[str]:
+    """The lines in front of the first section: there the places are."""
+    lines = text.splitlines()
+    sections = (number for number, line in enumerate(lines) if line.lstrip().startswith("["))
+    return lines[: next(sections, len(lines))]
+
+
+def _read(path: str, line: str, home: str) -> tuple[str, str]:
+    found = _PLACE.fullmatch(line)
+    if found is None:
+        raise NoSocket(f"{path}: cannot read `{line.strip()}`: set CHATD_SOCKET")
+    place = found[2] if found[2] is not None else found[3]
+    if place.startswith("~/"):
+        place = os.path.join(home, place[2:])
+    if not os.path.isabs(place):
+        raise NoSocket(f"{path}: `{found[1]}` must be a whole path, from `/` or `~/`: {place}")
+    return found[1], place

@@ -1,7 +1,8 @@
 """Which handler gets an event: exactly one, or none.
 
 Commands are looked at first, then the others, each in the order of their declaration. Never handed to anybody: what
-this account wrote or did itself, texts that were deleted meanwhile, and the public room unless a filter names it.
+this account wrote or did itself, texts that were deleted meanwhile, and, unless a filter asks for them, the public room
+and other bots.
 """
 
 from __future__ import annotations
@@ -41,6 +42,8 @@ class Route:
     users: frozenset[str] | None = None
     commands: tuple[Command, ...] = ()
     pattern: Pattern[str] | None = None
+    #: Whether messages of those who say to be a program are heard.
+    bots: bool = False
 
     def fits(self, event: Event) -> Trigger | None:
         """Why it is for this handler, if it is."""
@@ -55,6 +58,8 @@ class Route:
 
     def open_to(self, event: Event) -> bool:
         """Whether chat and user of the event pass the filters."""
+        if event.data.get("from_bot") and not self.bots:
+            return False
         if self.users is not None and event.sender.lower() not in self.users:
             return False
         if self.chats is None:
@@ -76,7 +81,9 @@ class Route:
         return next((one for one in self.commands if [one.name] == first), None)
 
 
-def route(handler: Handler, type: str, command: Names, chat: Names, user: Names, matches: str | None) -> Route:
+def route(
+    handler: Handler, type: str, command: Names, chat: Names, user: Names, matches: str | None, bots: bool
+) -> Route:
     """A handler with its filters, as ``on`` of a bot takes them."""
     if command is not None and type != "message.new":
         raise ValueError("a command is a new message: leave the type out")
@@ -91,6 +98,7 @@ def route(handler: Handler, type: str, command: Names, chat: Names, user: Names,
         None if users is None else frozenset(one.lstrip("@").lower() for one in users),
         commands,
         None if matches is None else re.compile(matches, re.IGNORECASE | re.DOTALL),
+        bots,
     )
 
 
@@ -105,7 +113,7 @@ class Router:
 
     def __init__(self) -> None:
         self._routes: list[Route] = []
-        self._help = route(self._tell, "message.new", "/help", None, None, None)
+        self._help = route(self._tell, "message.new", "/help", None, None, None, False)
 
     def add(self, added: Route) -> None:
         """One more."""

@@ -368,7 +368,10 @@ class SyncBotTest(BotTests, Case):
     def bot(self, name: str = "bot", **rules: Any) -> Bot:
         client = Client(self.daemon.path)
         self.addCleanup(client.close)
-        return Bot(name, client, **rules)
+        bot = Bot(name, client, **rules)
+        self.addCleanup(bot._wake.close)
+        self.addCleanup(bot._waker.close)
+        return bot
 
     def test_a_coroutine_function_is_refused_where_nobody_awaits_it(self) -> None:
         async def handler(m: Any) -> None: ...

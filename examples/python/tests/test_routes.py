@@ -25,7 +25,15 @@ def router(*declared: "tuple[str, dict[str, Any]]") -> Router:
             """Words about it."""
 
         handler.__name__ = name
-        given = {"type": "message.new", "command": None, "chat": None, "user": None, "matches": None, **filters}
+        given = {
+            "type": "message.new",
+            "command": None,
+            "chat": None,
+            "user": None,
+            "matches": None,
+            "bots": False,
+            **filters,
+        }
         made.add(route(handler, **given))
     return made
 
@@ -52,6 +60,11 @@ class RouterTest(unittest.TestCase):
         sign = Event("message.reaction", {"id": "m", "user": "robot", "emoji": "x"}, chat="@alice")
         self.assertIsNone(found(made, sign))
         self.assertEqual(found(made, Event("message.reaction", {"id": "m", "user": "alice"}, chat="@alice")), "signs")
+
+    def test_other_bots_are_heard_only_when_asked_for(self) -> None:
+        made = router(("people", {}), ("bots", {"bots": True}))
+        self.assertEqual(found(made, message("hi", from_bot=True)), "bots")
+        self.assertEqual(found(made, message("hi", from_bot=False)), "people")
 
     def test_the_public_room_is_heard_only_when_named(self) -> None:
         self.assertIsNone(found(router(("all", {})), message("hi", chat=ROOM)))

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import tempfile
 import unittest
+from pathlib import Path
 
 from chatd_bot import ChatdError, Disconnected, NoSocket, NotFound, Refused, socket_path, wire
 from chatd_bot.errors import refused
@@ -44,7 +46,7 @@ class LinesTest(unittest.TestCase):
 
 
 class PathTest(unittest.TestCase):
-    HOME = {"HOME": "/home/alice", "XDG_RUNTIME_DIR": "/run/user/1000"}
+    HOME = {"HOME": "/nowhere/alice", "XDG_RUNTIME_DIR": "/run/user/1000"}
 
     def test_the_socket_is_where_chatctl_looks(self) -> None:
         runtime = "/run/user/1000/chatd/"
@@ -61,10 +63,10 @@ class PathTest(unittest.TestCase):
 
     def test_without_a_runtime_directory_the_socket_is_with_the_data(self) -> None:
         for runtime in ("", "relative"):
-            env = {"HOME": "/home/alice", "XDG_RUNTIME_DIR": runtime, "XDG_DATA_HOME": "/data"}
+            env = {"HOME": "/nowhere/alice", "XDG_RUNTIME_DIR": runtime, "XDG_DATA_HOME": "/data"}
             self.assertEqual(socket_path(environment=env), "/data/chatd/default/chat.sock")
-        env = {"HOME": "/home/alice", "XDG_DATA_HOME": "relative"}
-        self.assertEqual(socket_path(environment=env), "/home/alice/.local/share/chatd/default/chat.sock")
+        env = {"HOME": "/nowhere/alice", "XDG_DATA_HOME": "relative"}
+        self.assertEqual(socket_path(environment=env), "/nowhere/alice/.local/share/chatd/default/chat.sock")
 
     def test_a_profile_is_never_a_path_and_an_empty_variable_never_another_account(self) -> None:
         for hostile in ("..", "a/b", "a\0b", "a\n", "a" * 33):
@@ -73,6 +75,31 @@ class PathTest(unittest.TestCase):
         for name in ("CHATD_SOCKET", "CHATD_DATA_DIR", "CHATD_PROFILE"):
             with self.assertRaises(NoSocket, msg=name):
                 socket_path(environment={**self.HOME, name: ""})
+
+    def test_a_configuration_file_may_name_the_place(self) -> None:
+        with tempfile.TemporaryDirectory() as home:
+            file = Path(home, ".config", "chatd", "bot.toml")
+            file.parent.mkdir(parents=True)
+            env = {"HOME": home, "XDG_RUNTIME_DIR": "/run", "CHATD_PROFILE": "bot"}
+
+            def found(text: str, **more: str) -> str:
+                file.write_text(text)
+                file.chmod(0o600)
+                return socket_path(environment={**env, **more})
+
+            self.assertEqual(found('log = "info"\nsocket = "/s" # there\n[limits]\nsocket = "/other"\n'), "/s")
+            self.assertEqual(found("data_dir = '~/data'"), f"{home}/data/chat.sock")
+            self.assertEqual(found("[limits]\nsocket = '/s'"), "/run/chatd/bot.sock")
+            self.assertEqual(found("socket = '/s'", CHATD_DATA_DIR="/d"), "/d/chat.sock")
+            self.assertEqual(found("socket = '/s'", CHATD_PROFILE="other", CHATD_CONFIG=str(file)), "/s")
+            for wrong in ("socket = 'relative'", 'socket = "a\\\\b"', "socket = 7"):
+                with self.assertRaises(NoSocket, msg=wrong):
+                    found(wrong)
+            with self.assertRaises(NoSocket):
+                found("", CHATD_CONFIG=home + "/none")
+            file.chmod(0o622)
+            with self.assertRaisesRegex(NoSocket, "chmod go-w"):
+                socket_path(environment=env)
 
 
 class ErrorTest(unittest.TestCase):
