@@ -15,6 +15,7 @@ mod consumers;
 mod crashes;
 mod databases;
 mod examples;
+mod floods;
 mod refusals;
 mod secrets;
 mod sending;
