@@ -49,6 +49,36 @@ pub fn python(home: &Path) -> Command {
     in_own_world(Command::new(path), home)
 }
 
+/// A command that runs a program of the system.
+#[must_use]
+pub fn tool(name: &str, home: &Path) -> Command {
+    in_own_world(Command::new(name), home)
+}
+
+/// A Python that can open windows: `CHAT_TK_PYTHON`, or the first on the search path that has tkinter.
+///
+/// Several may be there: one that was built without it is often in front of the system's own.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn python_with_tk(home: &Path) -> Command {
+    if let Some(path) = std::env::var_os("CHAT_TK_PYTHON") {
+        return in_own_world(Command::new(path), home);
+    }
+    let search = std::env::var_os("PATH").unwrap_or_default();
+    let usual = ["/usr/bin", "/usr/local/bin"].map(PathBuf::from);
+    let found =
+        std::env::split_paths(&search).chain(usual).map(|dir| dir.join("python3")).find(|path| has_tk(path, home));
+    let path = found.expect("no python3 here has tkinter: run `make test-setup`");
+    in_own_world(Command::new(path), home)
+}
+
+fn has_tk(python: &Path, home: &Path) -> bool {
+    let mut command = in_own_world(Command::new(python), home);
+    command.args(["-c", "import tkinter"]).output().is_ok_and(|output| output.status.success())
+}
+
 /// Takes the tester's environment away, but for the search path: no profile, database or home of theirs is touched.
 fn in_own_world(mut command: Command, home: &Path) -> Command {
     command.env_clear().env("HOME", home).env("TMPDIR", home).current_dir(home);

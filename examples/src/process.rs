@@ -103,6 +103,15 @@ impl Process {
         process.finish()
     }
 
+    /// Says a line to the program.
+    ///
+    /// # Panics
+    /// If it does not listen.
+    pub fn tell(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("piped");
+        writeln!(stdin, "{line}").unwrap_or_else(|error| panic!("{} hears nothing: {error}", self.name));
+    }
+
     /// Waits for the first line that `find` makes something of.
     ///
     /// # Panics
