@@ -21,3 +21,4 @@ mod secrets;
 mod sending;
 mod services;
 mod talks;
+mod window;
