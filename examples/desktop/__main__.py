@@ -13,6 +13,7 @@ def arguments(words):
     parser.add_argument("--profile", help="profile of the daemon, as for chatctl (CHATD_PROFILE)")
     parser.add_argument("--data-dir", help="data directory of the daemon (CHATD_DATA_DIR)")
     parser.add_argument("--socket", help="socket of the daemon (CHATD_SOCKET)")
+    parser.add_argument("--config", help="configuration file of the daemon (CHATD_CONFIG)")
     parser.add_argument("--dark", action="store_true", help="light letters on dark ground")
     parser.add_argument(
         "--scale", type=float, metavar="FACTOR", help="size of everything, 0.5 to 4; 2 for a very fine screen"
@@ -29,11 +30,12 @@ def main(words):
     except ImportError:
         sys.exit(NO_TK.format(python=sys.executable))
     from chatwindow.app import App
-    from chatwindow.paths import NoPlace, find
+    from chatwindow.paths import Given, NoPlace, find
 
+    given = Given(asked.profile, asked.data_dir, asked.socket, asked.config)
     try:
         root = tkinter.Tk(className="Chat")
-        App(root, find(os.environ, asked.profile, asked.data_dir, asked.socket), asked.dark, asked.scale)
+        App(root, find(os.environ, given), asked.dark, asked.scale)
     except NoPlace as why:
         sys.exit(str(why))
     except tkinter.TclError as error:

@@ -1,12 +1,22 @@
 """Where chatd listens, found as chatctl finds it, and the command that starts it.
 
-The rules are those of `protocol/src/rpc/paths.rs`; nothing here touches the disk.
+The rules are those of `protocol/src/rpc/paths.rs` and `chatctl/src/places.rs`: options, then variables, then the
+configuration file of the profile, which nobody else may be able to change.
 """
 
 import os
 import re
 import shlex
+import stat
 from dataclasses import dataclass
+
+try:
+    import tomllib
+except ImportError:  # before Python 3.11
+    tomllib = None
+
+# Longest configuration file the daemon reads.
+MAX_BYTES = 64 * 1024
 
 
 class NoPlace(Exception):
@@ -21,33 +31,98 @@ class Paths:
     start: str
 
 
-def find(environment, profile=None, data_dir=None, socket=None):
-    """The places for these options, and these variables where an option is absent. Raises `NoPlace`."""
-    profile = profile or environment.get("CHATD_PROFILE") or None
-    data_dir = data_dir or environment.get("CHATD_DATA_DIR") or None
-    socket = socket or environment.get("CHATD_SOCKET") or None
-    if profile and not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", profile):
+@dataclass(frozen=True)
+class Given:
+    """What the command line says."""
+
+    profile: str = None
+    data_dir: str = None
+    socket: str = None
+    config: str = None
+
+    def or_in(self, environment):
+        """The same, with these variables where an option is absent."""
+        said = {name: getattr(self, name) or environment.get("CHATD_" + name.upper()) or None for name in vars(self)}
+        return Given(**said)
+
+
+def find(environment, given=None):
+    """The places for these options and these variables. Raises `NoPlace`."""
+    given = (given or Given()).or_in(environment)
+    if given.profile and not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", given.profile):
         raise NoPlace("profile name must be 1 to 32 letters, digits, `-` or `_`")
-    return Paths(socket or _socket(environment, profile or "default", data_dir), _start(profile, data_dir))
+    places = {} if given.socket or given.data_dir else _in_file(environment, given)
+    socket = (
+        given.socket or places.get("socket") or _socket(environment, given, given.data_dir or places.get("data_dir"))
+    )
+    return Paths(socket, _start(given))
 
 
-def _socket(environment, profile, data_dir):
-    runtime = environment.get("XDG_RUNTIME_DIR", "")
+def _socket(environment, given, data_dir):
+    runtime, profile = environment.get("XDG_RUNTIME_DIR", ""), given.profile or "default"
     if data_dir is None and os.path.isabs(runtime):
         return os.path.join(runtime, "chatd", profile + ".sock")
-    return os.path.join(data_dir or _data_dir(environment, profile), "chat.sock")
+    return os.path.join(data_dir or os.path.join(_data_home(environment), "chatd", profile), "chat.sock")
 
 
-def _data_dir(environment, profile):
-    home = environment.get("XDG_DATA_HOME", "")
-    if not os.path.isabs(home):
-        home = os.path.join(environment.get("HOME", ""), ".local", "share")
-    if not os.path.isabs(home):
+def _data_home(environment):
+    home = _home(environment, "XDG_DATA_HOME", ".local/share")
+    if home is None:
         raise NoPlace("no home directory: name a data directory")
-    return os.path.join(home, "chatd", profile)
+    return home
 
 
-def _start(profile, data_dir):
-    if data_dir:
-        return "chatd --data-dir " + shlex.quote(data_dir)
-    return "chatd --profile " + profile if profile else "chatd"
+def _home(environment, variable, usual):
+    home = environment.get(variable, "")
+    if not os.path.isabs(home):
+        home = os.path.join(environment.get("HOME", ""), usual)
+    return home if os.path.isabs(home) else None
+
+
+def _in_file(environment, given):
+    """What the configuration file says of the places."""
+    home = _home(environment, "XDG_CONFIG_HOME", ".config")
+    name = given.config or (home and os.path.join(home, "chatd", (given.profile or "default") + ".toml"))
+    try:
+        text = _read(name) if name else ""
+    except FileNotFoundError:
+        if given.config:
+            raise NoPlace(f"{name} is not there: name another with --config") from None
+        return {}
+    except (OSError, ValueError) as error:
+        raise NoPlace(f"{name} cannot be read: {error}") from error
+    return {key: _whole(environment, name, key, path) for key, path in _parse(name, text).items()}
+
+
+def _read(name):
+    with open(name, encoding="utf-8") as file:
+        if os.fstat(file.fileno()).st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+            raise NoPlace(f"{name} can be changed by others; fix it with `chmod go-w {shlex.quote(name)}`")
+        return file.read(MAX_BYTES)
+
+
+def _parse(name, text):
+    if tomllib is None:
+        if re.search(r"^\s*(socket|data_dir)\s*=", text, re.MULTILINE):
+            raise NoPlace(f"{name} says where chatd is, and this Python cannot read it: use 3.11, or --socket")
+        return {}
+    try:
+        said = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise NoPlace(f"{name}: {error}; `chatd config` says more") from error
+    return {key: said[key] for key in ("socket", "data_dir") if isinstance(said.get(key), str)}
+
+
+def _whole(environment, name, key, path):
+    if path == "~" or path.startswith("~/"):
+        path = os.path.join(environment.get("HOME", ""), path[2:])
+    if not os.path.isabs(path):
+        raise NoPlace(f"{name}: `{key}` must be a whole path, from `/` or `~/`")
+    return path
+
+
+def _start(given):
+    for option in ("data_dir", "config", "profile"):
+        if getattr(given, option):
+            return f"chatd --{option.replace('_', '-')} {shlex.quote(getattr(given, option))}"
+    return "chatd"

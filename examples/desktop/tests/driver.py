@@ -24,7 +24,7 @@ from tkinter import ttk
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
 from chatwindow.app import App  # noqa: E402
-from chatwindow.paths import find  # noqa: E402
+from chatwindow.paths import Given, find  # noqa: E402
 
 DEADLINE_S = 40
 AGAIN_MS = 20
@@ -273,7 +273,7 @@ def png(width, height, rows):
 
 def main(data_dir):
     root = tk.Tk(className="Chat")
-    app = App(root, find(os.environ, data_dir=data_dir))
+    app = App(root, find(os.environ, Given(data_dir=data_dir)))
     root.geometry("1000x720+0+0")
     root.wait_visibility()
     root.focus_force()
