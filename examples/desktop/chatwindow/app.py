@@ -45,7 +45,8 @@ class App:
     def _build(self):
         px = self.theme.px
         self.root.title("Chat")
-        self.root.geometry(f"{px(980)}x{px(680)}")
+        wide, high = self.root.winfo_screenwidth(), self.root.winfo_screenheight()
+        self.root.geometry(f"{min(px(980), wide)}x{min(px(680), high)}")
         self.root.minsize(px(560), px(380))
         self.root.option_add("*Menu.font", self.theme.fonts["body"])
         self._status_line()
@@ -67,7 +68,7 @@ class App:
         self.light = ttk.Label(line, style="Status.TLabel")
         self.light.pack(side="left", padx=(0, px(8)))
         self.now = ttk.Button(line, text="Try now", style="SideQuiet.TButton", command=self.retry)
-        self.status = ttk.Label(line, style="Status.TLabel", padding=(0, px(5)))
+        self.status = ttk.Label(line, style="Status.TLabel", padding=(0, px(7)))
         self.status.pack(side="left", fill="x", expand=True)
 
     def _keys(self):
@@ -155,7 +156,7 @@ class App:
             self._choose_page()
         if "opened" in todo:
             self.conversation.open()
-        if todo & {"chats", "online", "account", "opened"}:
+        if todo & {"chats", "online", "connection", "account", "opened"}:
             self.sidebar.show()
         if todo & {"chats", "online", "limits", "account", "connection", "trouble"}:
             self.conversation.show_head()

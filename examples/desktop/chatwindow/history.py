@@ -229,7 +229,8 @@ class History(ttk.Frame):
         name = "c:" + user
         own = message.get("outgoing")
         self.text.tag_configure(name, foreground=self.theme["accent"] if own else self.theme.name_colour(user))
-        yield ("You" if own else words.line(user, 150)) + "\n", "name", name
+        yield "You" if own else words.line(user, 150), "name", name
+        yield "  bot\n" if message.get("from_bot") else "\n", "name", "small"
 
     def _said(self, message):
         base = ("body", "own") if message.get("outgoing") else ("body",)

@@ -96,7 +96,9 @@ class Sidebar(ttk.Frame):
 
     def _online_rows(self, y):
         others = self.model.others()
-        y = self._heading(f"Online ({len(others)})" if others else "Nobody else is online", y)
+        here = self.model.connection.get("state") == "online"
+        nobody = "Nobody else is online" if here else "Offline: who is there is not known"
+        y = self._heading(f"Online ({len(others)})" if others else nobody, y)
         for user in others[:MAX_ONLINE_ROWS]:
             y = self._person_row(user, y)
         if len(others) > MAX_ONLINE_ROWS:

@@ -149,6 +149,7 @@ class Theme:
         style.configure(
             "TButton",
             padding=pad,
+            width=-7,
             background=self["side"],
             borderwidth=1,
             relief="flat",
