@@ -54,7 +54,7 @@ test: test-setup ## Run every test, the examples included; installs what they ne
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast
 
-test-setup: ## Install only what the tests need: MariaDB, and Python packages into target/python
+test-setup: ## Install only what the tests need: MariaDB, Xvfb, and Python packages into target/python
 	@.ci/test-setup
 
 check: ## Format, lint and document as strictly as the automatic check does, without running tests
