@@ -8,6 +8,7 @@
 //! everything queued was committed.
 
 pub mod rules;
+pub mod window;
 
 use std::collections::HashMap;
 use std::sync::Arc;
