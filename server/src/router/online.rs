@@ -193,7 +193,7 @@ impl Online {
             && draining.is_some_and(|last| window.pushed() >= last)
         {
             *draining = None;
-            self.outbox.push(drained_frame(window.pushed()));
+            self.outbox.push(drained_frame(window.brought()));
         }
     }
 
