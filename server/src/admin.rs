@@ -3,12 +3,15 @@
 //! Standard output is data, standard error is talk. Passwords are read from a terminal or from
 //! standard input, never from the command line.
 
+mod backup;
 mod documents;
 mod home;
 mod init;
 mod log;
 mod mailboxes;
+mod progress;
 mod reload;
+mod restore;
 mod run;
 mod settings;
 mod users;
@@ -68,6 +71,8 @@ fn perform(cli: Cli) -> Done {
             Command::Mailbox(command) => mailboxes::mailbox(&home, command).await,
             Command::Config { defaults } => settings::config(&home, defaults),
             Command::Migrate => run::migrate(&home).await,
+            Command::Backup { file } => backup::backup(&home, &file).await,
+            Command::Restore { file, force } => restore::restore(&home, &file, force).await,
             Command::Completions { shell } => documents::completions(shell),
             Command::Man => documents::man(),
         }

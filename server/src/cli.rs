@@ -85,6 +85,19 @@ pub enum Command {
     },
     /// Bring the database schema up to date, as `run` does by itself
     Migrate,
+    /// Put keys, settings and the whole database into one file; works beside a running server
+    Backup {
+        /// File to make; one that exists is not touched
+        file: PathBuf,
+    },
+    /// Make a server out of a backup
+    Restore {
+        /// File that `backup` made
+        file: PathBuf,
+        /// Replace a server and rows that are there: they are lost
+        #[arg(long)]
+        force: bool,
+    },
     /// Print the completions of a shell
     Completions {
         /// Which shell

@@ -13,6 +13,7 @@
 //! what it guarantees and how it fails.
 
 pub mod admin;
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -4,6 +4,7 @@
 //! is one transaction and is durable when it returns. No SQL leaves this module, and nothing here
 //! judges a signature: whoever calls has verified what it hands in.
 
+pub mod copy;
 mod counted;
 pub mod mysql;
 mod schema;

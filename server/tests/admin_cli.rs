@@ -10,6 +10,8 @@
     reason = "tests"
 )]
 
+#[path = "admin/backups.rs"]
+mod backups;
 mod contract;
 #[path = "admin/desk.rs"]
 mod desk;

@@ -25,6 +25,8 @@ mod mailboxes;
 mod mariadb;
 #[path = "live/reload.rs"]
 mod reload;
+#[path = "live/restored.rs"]
+mod restored;
 #[path = "live/room.rs"]
 mod room;
 #[path = "live/status.rs"]

@@ -59,12 +59,21 @@ impl Home {
         self.layered(more).map(|layered| layered.config)
     }
 
-    /// The same, with the origin of each.
+    /// The settings, those of `otherwise` if there is no file of them.
+    pub(super) fn config_or(&self, otherwise: &str) -> Result<Config, Failure> {
+        self.read(otherwise, &[]).map(|layered| layered.config)
+    }
+
+    /// The settings, with the origin of each.
     pub(super) fn layered(&self, more: &[String]) -> Result<Layered, Failure> {
+        self.read("", more)
+    }
+
+    fn read(&self, otherwise: &str, more: &[String]) -> Result<Layered, Failure> {
         let path = self.path(SETTINGS);
         let file = match std::fs::read_to_string(&path) {
             Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => String::new(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => otherwise.to_owned(),
             Err(error) => {
                 return Err(Failure::new(Exit::Config, format!("cannot read {}", path.display())).because(error));
             }
@@ -102,6 +111,16 @@ impl Home {
 
     /// Opens the database the settings name.
     pub(super) async fn open(&self, config: &Config) -> Result<Opened, Failure> {
+        let url = self.checked_database(config)?;
+        let opened = store::open(&url).await.map_err(|error| {
+            Failure::from(error).hint(format!("the database is {url}; another one is named with `--database`"))
+        })?;
+        tracing::info!(database = %url, applied = opened.applied.len(), "database open");
+        Ok(opened)
+    }
+
+    /// The database the settings name, private if it is a file.
+    pub(super) fn checked_database(&self, config: &Config) -> Result<DatabaseUrl, Failure> {
         if self.password_in_arguments {
             talk("Warning: every user of this machine can read the password in `--database`; put it in server.toml");
         }
@@ -110,11 +129,7 @@ impl Home {
             private::directory(&self.dir)?;
             private::check_file(file)?;
         }
-        let opened = store::open(&url).await.map_err(|error| {
-            Failure::from(error).hint(format!("the database is {url}; another one is named with `--database`"))
-        })?;
-        tracing::info!(database = %url, applied = opened.applied.len(), "database open");
-        Ok(opened)
+        Ok(url)
     }
 
     /// Settings first, then the variables of the first application, then a file of our own.

@@ -7,6 +7,7 @@
 
 mod accounts;
 mod bundles;
+pub mod copy;
 mod devices;
 mod ground;
 mod logs;

@@ -11,7 +11,10 @@ macro_rules! migrations {
     };
 }
 
-const SQLITE: [(&str, &str); 5] = migrations!("sqlite":
+/// Steps of the schema's history.
+pub(super) const STEPS: usize = 5;
+
+const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0001_accounts" => "V1__accounts",
     "0002_identities" => "V2__identities",
     "0003_bundles" => "V3__bundles",
@@ -19,7 +22,7 @@ const SQLITE: [(&str, &str); 5] = migrations!("sqlite":
     "0005_room" => "V5__room",
 );
 
-const MYSQL: [(&str, &str); 5] = migrations!("mysql":
+const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
     "0001_accounts" => "V1__accounts",
     "0002_identities" => "V2__identities",
     "0003_bundles" => "V3__bundles",

@@ -6,6 +6,7 @@
 
 mod accounts;
 mod bundles;
+pub mod copy;
 mod devices;
 mod logs;
 mod mailbox;

@@ -83,7 +83,7 @@ fn sender_values(ground: &Ground, key: (DeviceId, i64)) -> Vec<Value> {
 }
 
 /// Inserts rows, many per statement.
-async fn insert_all<C: Queryable>(
+pub(super) async fn insert_all<C: Queryable>(
     db: &mut C,
     insert: &str,
     row: &str,

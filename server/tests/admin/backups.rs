@@ -1,0 +1,171 @@
+//! `backup` and `restore`: what they make, what they refuse, and in which words.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::desk::{Desk, Running, mode};
+
+/// A desk with two adopted accounts, and its backup.
+fn backed_up() -> (Desk, PathBuf) {
+    let desk = Desk::set_up();
+    desk.adopt(&["alice", "bob"]);
+    let file = desk.root.path().join("chat.backup");
+    let made = desk.run(&["backup", file.to_str().unwrap()]);
+    assert_eq!(
+        (made.code, made.err.as_str()),
+        (0, "Everything is in ROOT/chat.backup; it holds the keys of the server: keep it as you keep them\n")
+    );
+    (desk, file)
+}
+
+/// A restore of this file at another desk.
+fn restore(desk: &Desk, file: &Path, more: &[&str]) -> (i32, String) {
+    let outcome = desk.run(&[&["restore", file.to_str().unwrap()], more].concat());
+    (outcome.code, outcome.err.replace(file.to_str().unwrap(), "FILE"))
+}
+
+fn tar(words: &[&str]) -> String {
+    let output = Command::new("tar").args(words).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap()
+}
+
+#[test]
+fn backup_is_a_private_tar_file_that_any_tool_reads() {
+    let (desk, file) = backed_up();
+    assert_eq!(mode(&file), 0o600);
+    let path = file.to_str().unwrap();
+    let members: Vec<_> = tar(&["-tf", path]).lines().map(str::to_owned).collect();
+    assert_eq!(members.first().map(String::as_str), Some("server.key"));
+    assert_eq!(members.last().map(String::as_str), Some("manifest.json"));
+    assert_eq!(tar(&["-xOf", path, "rows/chat_app.ndjson"]), "[1,\"alice\",\"x\"]\n[2,\"bob\",\"x\"]\n");
+    let manifest: serde_json::Value = serde_json::from_str(&tar(&["-xOf", path, "manifest.json"])).unwrap();
+    assert_eq!((&manifest["format"], &manifest["schema"]), (&1.into(), &5.into()));
+    let again = desk.run(&["backup", path]);
+    assert_eq!(again.code, 73);
+    assert_eq!(
+        again.err,
+        "Error: ROOT/chat.backup exists already\nHint: name another file: a backup never replaces one\n"
+    );
+    let left: Vec<_> = fs::read_dir(desk.root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "nothing else stays: {left:?}");
+}
+
+#[test]
+fn restored_server_has_the_keys_the_settings_and_the_accounts() {
+    let (desk, file) = backed_up();
+    let other = Desk::new();
+    assert_eq!(
+        restore(&other, &file, &[]),
+        (
+            0,
+            "Restored: 2 accounts, 0 waiting messages, 0 posts in the room\n\
+             What happened after the backup was made is gone: README.md, \"After a restore\", says what that means\n"
+                .to_owned()
+        )
+    );
+    for name in ["server.key", "secret.key", "server.toml"] {
+        assert_eq!(fs::read(other.data().join(name)).unwrap(), fs::read(desk.data().join(name)).unwrap(), "{name}");
+        assert_eq!(mode(&other.data().join(name)), 0o600);
+    }
+    assert_eq!(other.run(&["user", "list"]).out, desk.run(&["user", "list"]).out);
+    assert_eq!(other.run(&["invite"]).out, desk.run(&["invite"]).out);
+    let again = restore(&other, &file, &[]);
+    assert_eq!(
+        again,
+        (
+            73,
+            "Keeping the server.toml that is there\n\
+             Error: the database sqlite:ROOT/data/chat.db is not empty\n\
+             Hint: name an empty one: `--database URL`; or, to lose what is in it, `--force`\n"
+                .to_owned()
+        )
+    );
+}
+
+#[test]
+fn restore_over_another_server_needs_force_and_keeps_its_keys() {
+    let (_desk, file) = backed_up();
+    let other = Desk::set_up();
+    other.adopt(&["carol"]);
+    let key = fs::read(other.data().join("server.key")).unwrap();
+    let (code, words) = restore(&other, &file, &[]);
+    assert_eq!(code, 73);
+    assert!(words.contains("Error: ROOT/data/secret.key is of another server\nHint: "), "{words}");
+    assert_eq!(other.run(&["user", "list"]).out, "carol\tno devices\n", "nothing was changed");
+    let (code, words) = restore(&other, &file, &["--force"]);
+    assert_eq!(code, 0, "{words}");
+    assert!(words.contains("Everything in sqlite:ROOT/data/chat.db is replaced\n"), "{words}");
+    assert!(words.contains("What was in ROOT/data/server.key is in ROOT/data/server.key.before-restore\n"), "{words}");
+    assert_eq!(fs::read(other.data().join("server.key.before-restore")).unwrap(), key);
+    assert_eq!(other.run(&["user", "list"]).out, "alice\tno devices\nbob\tno devices\n");
+}
+
+#[test]
+fn restore_refuses_while_a_server_runs() {
+    let (desk, file) = backed_up();
+    let mut server = Running::start(desk.command(&["run", "--listen", "127.0.0.1:0"]));
+    let (code, words) = restore(&desk, &file, &["--force"]);
+    assert_eq!(code, 75);
+    assert!(words.starts_with("Error: another chat-server runs on ROOT/data\n"), "{words}");
+    let beside = desk.root.path().join("beside.backup");
+    assert_eq!(desk.run(&["backup", beside.to_str().unwrap()]).code, 0, "a backup works beside it");
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn damaged_backups_are_refused_before_anything_is_written() {
+    let (desk, file) = backed_up();
+    let whole = fs::read(&file).unwrap();
+    let at = whole.windows(5).position(|bytes| bytes == b"alice").unwrap();
+    let mut changed = whole.clone();
+    changed[at] = b'A';
+    let cases = [
+        (changed, "Error: rows/chat_app.ndjson is damaged: it differs from what the manifest says\n"),
+        (whole[..whole.len() / 2].to_vec(), "Error: not a whole backup of a chat server: "),
+        (b"something else".to_vec(), "Error: not a whole backup of a chat server: "),
+        (Vec::new(), "Error: not a whole backup of a chat server: its manifest is missing\n"),
+    ];
+    for (bytes, wanted) in cases {
+        let broken = desk.root.path().join("broken");
+        fs::write(&broken, bytes).unwrap();
+        let other = Desk::new();
+        let (code, words) = restore(&other, &broken, &[]);
+        assert_eq!(code, 65, "{words}");
+        assert!(words.starts_with(wanted), "{words}");
+        assert!(words.ends_with("Hint: nothing was changed; take another backup\n"), "{words}");
+        assert!(!other.data().exists());
+    }
+}
+
+#[test]
+fn atk_archives_with_foreign_members_or_versions_are_refused() {
+    let (_desk, file) = backed_up();
+    let root = tempfile::tempdir().unwrap();
+    let unpacked = root.path().join("unpacked");
+    fs::create_dir(&unpacked).unwrap();
+    let dir = unpacked.to_str().unwrap();
+    tar(&["-xf", file.to_str().unwrap(), "-C", dir]);
+    let names = tar(&["-tf", file.to_str().unwrap()]);
+    let packed = root.path().join("packed");
+    let pack = |names: &[&str]| {
+        tar(&[&["-cf", packed.to_str().unwrap(), "-C", dir], names].concat());
+        restore(&Desk::new(), &packed, &[])
+    };
+    let names: Vec<_> = names.lines().collect();
+    assert_eq!(pack(&names).0, 0, "another tar made the same");
+    fs::write(unpacked.join("more"), "x").unwrap();
+    assert!(pack(&[&["more"], names.as_slice()].concat()).1.contains("Error: "), "a member nobody named");
+    std::os::unix::fs::symlink("/etc/passwd", unpacked.join("link")).unwrap();
+    assert!(pack(&[&["link"], names.as_slice()].concat()).1.contains("something in it is not a plain file"));
+    assert!(pack(&names[1..]).1.contains("Error: "), "without the server's key");
+    let manifest = fs::read_to_string(unpacked.join("manifest.json")).unwrap();
+    fs::write(unpacked.join("manifest.json"), manifest.replace("\"schema\": 5", "\"schema\": 6")).unwrap();
+    let (code, words) = pack(&names);
+    assert_eq!(code, 65);
+    assert!(
+        words.contains("for schema 6; this program restores schema 5\nHint: restore it with chat-server "),
+        "{words}"
+    );
+}
