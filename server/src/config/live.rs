@@ -87,7 +87,10 @@ mod tests {
     }
 
     #[test]
-    fn every_key_is_either_applied_or_named() {
+    fn every_key_is_either_applied_or_named_here_and_in_the_readme() {
+        let readme = include_str!("../../README.md");
+        let exceptions =
+            readme.split_once("SIGHUP (").and_then(|(_, rest)| rest.split_once("until a restart")).unwrap().0;
         for entry in Config::default().entries() {
             let value = match entry.key.as_str() {
                 "listen" | "metrics.listen" => "127.0.0.1:1",
@@ -99,6 +102,8 @@ mod tests {
             let wanted = read("", [], &[format!("{}={value}", entry.key)]).unwrap();
             let from = if wanted == Config::default() { continue } else { Config::default() };
             let change = from.changed_to(wanted);
+            let named = exceptions.contains(&format!("`{}`", entry.key));
+            assert_eq!(named, !change.kept.is_empty(), "{}: what the README says of SIGHUP", entry.key);
             assert_eq!([change.applied, change.kept].concat(), [entry.key]);
         }
     }
