@@ -206,7 +206,8 @@ class Session:
         """Everything in the current chat was looked at."""
         chat = self.model.chat
         newest = chat.timeline.newest
-        if newest is None or not self.client.up or chat.marked == newest["id"]:
+        # Before the first page is there, nobody can have seen all of what is unread.
+        if newest is None or chat.timeline.more is None or not self.client.up or chat.marked == newest["id"]:
             return
         chat.marked = newest["id"]
 

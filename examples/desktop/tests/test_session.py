@@ -197,8 +197,19 @@ class Reading(Story):
         self.assertNotIn("before", self.daemon.asked("msg.list")[0])
         self.assertEqual(self.daemon.asked("msg.list")[1]["before"], "m5")
 
+    def test_nothing_is_seen_before_the_first_page_is_there(self):
+        self.begin()
+        self.daemon.event(8, "message.new", "room:public", **message(1))
+        self.until(lambda: self.model.chat.timeline.messages)
+        self.session.seen()
+        self.session.open("room:public")
+        self.until(lambda: self.model.chat.timeline.more is not None)
+        self.assertEqual(self.daemon.asked("chat.mark_read"), [])
+
     def test_what_was_seen_is_marked_once(self):
         self.begin()
+        self.session.open("room:public")
+        self.until(lambda: self.model.chat.timeline.more is not None)
         self.daemon.event(8, "message.new", "room:public", **message(1))
         self.until(lambda: self.model.chat.timeline.messages)
         self.session.seen()
