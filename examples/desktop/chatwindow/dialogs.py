@@ -12,7 +12,7 @@ class Dialog(tk.Toplevel):
         self.withdraw()
         self.title(title)
         self.theme = theme
-        self._before = parent.focus_get()
+        self._before = parent.focus_lastfor()
         self.transient(parent.winfo_toplevel())
         self.bind("<Escape>", lambda _: self.close())
         self.protocol("WM_DELETE_WINDOW", self.close)
@@ -51,7 +51,7 @@ class Dialog(tk.Toplevel):
         """Takes it away."""
         self.grab_release()
         self.destroy()
-        if self._before is not None and self._before.winfo_exists():
+        if self._before.winfo_exists():
             self._before.focus_set()
 
 
