@@ -206,7 +206,7 @@ class Driver:
     def _focused(self):
         widget = self.root.focus_get()
         if widget is None or not widget.winfo_viewable():
-            self.root.focus_force()
+            self.root.focus_lastfor().focus_force()
             raise NotYet("nothing has the focus")
         return widget
 
@@ -217,6 +217,14 @@ class Driver:
 
     def press(self, keys):
         self._focused().event_generate(f"<{keys}>")
+
+    def seek(self, text):
+        """Scrolls up until the text comes."""
+        try:
+            self.see(text)
+        except NotYet:
+            self.press("Prior")
+            raise
 
     def paste(self, text):
         widget = self._focused()
