@@ -22,7 +22,7 @@ use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use super::errors::{ErrorData, RpcError};
-use super::types::{EventsAck, EventsSubscribe, EventsUnsubscribe, Since};
+use super::types::{EventsAck, EventsSubscribe, EventsUnsubscribe, Since, SinceWord, Subscribed};
 use super::{EVENT_NOTIFICATION, Event, MAX_LINE_BYTES, Method, Notified};
 
 /// How long a call may take. Registering makes keys and waits for the server's password hash.
@@ -119,15 +119,21 @@ impl Client {
     /// # Errors
     /// As [`Client::call`].
     pub async fn events(&self, wanted: EventsSubscribe) -> Result<Events, CallError> {
-        let (subscription, stream) = self.subscribe(&wanted).await?;
-        Ok(Events { client: self.clone(), wanted, subscription, stream, ended: false })
+        let (begun, stream) = self.subscribe(&wanted).await?;
+        let mut events =
+            Events { client: self.clone(), wanted, subscription: begun.subscription, stream, ended: false };
+        if events.wanted.from == Some(Since::Word(SinceWord::Now)) {
+            // Begun anew before anything happened, it would otherwise begin at a later `now`.
+            events.wanted.from = Some(Since::After(begun.next_seq.saturating_sub(1)));
+        }
+        Ok(events)
     }
 
-    async fn subscribe(&self, wanted: &EventsSubscribe) -> Result<(String, Subscription<Notified>), CallError> {
+    async fn subscribe(&self, wanted: &EventsSubscribe) -> Result<(Subscribed, Subscription<Notified>), CallError> {
         // first, so that nothing that follows the answer is missed
         let stream = self.0.subscribe_to_method(EVENT_NOTIFICATION).await?;
         let answer = self.call(wanted).await?;
-        Ok((answer.subscription, stream))
+        Ok((answer, stream))
     }
 }
 
@@ -172,6 +178,17 @@ impl Events {
         }
     }
 
+    /// The last event that was handed out, or the one it began behind: where another subscription goes on.
+    ///
+    /// `None` while that is for the daemon to say: of a consumer, and from the start, until the first event.
+    #[must_use]
+    pub const fn place(&self) -> Option<u64> {
+        match self.wanted.from {
+            Some(Since::After(seq)) => Some(seq),
+            _ => None,
+        }
+    }
+
     /// Says that everything up to `seq` was handled, for a subscription with a consumer.
     ///
     /// # Errors
@@ -191,7 +208,8 @@ impl Events {
             Ok(_) | Err(CallError::Refused(_)) => {}
             Err(gone) => return Err(gone),
         }
-        (self.subscription, self.stream) = self.client.subscribe(&self.wanted).await?;
+        let (begun, stream) = self.client.subscribe(&self.wanted).await?;
+        (self.subscription, self.stream) = (begun.subscription, stream);
         Ok(())
     }
 }
