@@ -64,6 +64,17 @@ pub(crate) struct Options {
     /// Talk to the daemon that was started with this configuration file
     #[arg(long, global = true, value_name = "FILE", env = "CHATD_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Colour the output: on a terminal unless NO_COLOR is set, always, or never
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
+    pub(crate) color: Colour,
+}
+
+/// When the output is coloured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Colour {
+    Auto,
+    Always,
+    Never,
 }
 
 #[derive(Debug, Subcommand)]
@@ -337,6 +348,9 @@ pub(crate) struct History {
     /// At most so many messages
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: u32,
+    /// Print the id of each message too
+    #[arg(long)]
+    pub(crate) ids: bool,
     /// Those before the message with this id
     #[arg(long, value_name = "ID", value_parser = message_id)]
     pub(crate) before: Option<MessageId>,

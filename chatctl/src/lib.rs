@@ -12,6 +12,7 @@ mod places;
 mod secrets;
 
 use std::io::IsTerminal;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use chat_protocol::rpc::Method;
@@ -60,7 +61,7 @@ pub(crate) struct Session {
 
 impl Session {
     fn new(options: Options) -> Self {
-        let out = Output::new(options.json);
+        let out = Output::new(options.json, options.color);
         Self { options, out }
     }
 
@@ -71,8 +72,12 @@ impl Session {
 
     /// Connects to the daemon.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
-        let paths = self.paths()?;
-        Client::connect(&paths.socket).await.map_err(|error| self.not_running(error))
+        self.way()?.connect().await
+    }
+
+    /// The way to the daemon, for whoever goes it more than once.
+    pub(crate) fn way(&self) -> Result<Way, Failure> {
+        Ok(Way { socket: self.paths()?.socket, hint: self.starts_it() })
     }
 
     /// Connects, makes one call, and prints its answer as JSON or as `human` has it.
@@ -85,18 +90,37 @@ impl Session {
         self.out.answer(&answer, human)
     }
 
-    fn paths(&self) -> Result<Paths, Failure> {
+    /// Where the profile lives.
+    pub(crate) fn paths(&self) -> Result<Paths, Failure> {
         places::find(&self.options)
     }
 
-    fn not_running(&self, error: chat_protocol::rpc::client::ConnectError) -> Failure {
+    /// The command that starts the daemon.
+    fn starts_it(&self) -> String {
         let Options { data_dir, config, profile, .. } = &self.options;
-        let hint = match (data_dir, config, profile) {
+        match (data_dir, config, profile) {
             (Some(dir), ..) => format!("start it with `chatd --data-dir {}`", dir.display()),
             (None, Some(file), _) => format!("start it with `chatd --config {}`", file.display()),
             (None, None, Some(profile)) => format!("start it with `chatd --profile {profile}`"),
             (None, None, None) => "start it with `chatd`, or `systemctl --user start chatd`".to_owned(),
-        };
-        Failure::NotRunning { path: error.path, source: error.source, hint }
+        }
+    }
+}
+
+/// Where the daemon listens, and what starts it if it does not.
+#[derive(Clone, Debug)]
+pub(crate) struct Way {
+    socket: PathBuf,
+    hint: String,
+}
+
+impl Way {
+    /// Connects to the daemon.
+    pub(crate) async fn connect(&self) -> Result<Client, Failure> {
+        Client::connect(&self.socket).await.map_err(|error| Failure::NotRunning {
+            path: error.path,
+            source: error.source,
+            hint: self.hint.clone(),
+        })
     }
 }

@@ -1,21 +1,66 @@
 //! What goes to stdout: one JSON object a line, or text a terminal can be trusted with.
 
-use std::io::{self, Write};
+pub(crate) mod page;
+pub(crate) mod progress;
+pub(crate) mod style;
+pub(crate) mod table;
+
+use std::io::{self, IsTerminal, Write};
 
 use chat_protocol::rpc::types::{Message, MessageState};
 use chat_protocol::text::is_treacherous;
 use serde::Serialize;
 
+use crate::cli::Colour;
 use crate::error::Failure;
+use page::Page;
+use style::Paint;
+use table::Table;
 
 /// Standard output in the form that was asked for.
 pub(crate) struct Output {
     json: bool,
+    /// Somebody looks: columns and wrapped texts are for them alone.
+    terminal: bool,
+    paint: Paint,
 }
 
 impl Output {
-    pub(crate) const fn new(json: bool) -> Self {
-        Self { json }
+    pub(crate) fn new(json: bool, colour: Colour) -> Self {
+        let terminal = !json && io::stdout().is_terminal() && std::env::var_os("TERM").is_some_and(|it| it != "dumb");
+        Self { json, terminal, paint: Paint::new(colour, terminal) }
+    }
+
+    /// How texts are coloured.
+    pub(crate) const fn paint(&self) -> Paint {
+        self.paint
+    }
+
+    /// Prints an answer in columns on a terminal, and elsewhere as the lines that `plain` makes of it.
+    pub(crate) fn table<T: Serialize>(
+        &mut self,
+        answer: &T,
+        plain: impl FnOnce(&T) -> Vec<String>,
+        table: impl FnOnce(&T) -> Table,
+    ) -> Result<(), Failure> {
+        let paint = self.paint;
+        if self.terminal { self.lines(&table(answer).lines(paint)) } else { self.answer(answer, plain) }
+    }
+
+    /// Prints messages: objects, lines, or on a terminal what reads well, with `ids` in front if they are wanted.
+    pub(crate) fn messages(&mut self, messages: &[Message], ids: bool) -> Result<(), Failure> {
+        if self.json {
+            return messages.iter().try_for_each(|message| self.object(message));
+        }
+        if self.terminal && !ids {
+            return self.lines(&Page::here(self.paint).messages(messages));
+        }
+        let id = |of: &Message| if ids { format!("{}  ", of.id.to_uuid()) } else { String::new() };
+        messages.iter().try_for_each(|of| self.line(&format!("{}{}", id(of), message(of))))
+    }
+
+    fn lines(&mut self, lines: &[String]) -> Result<(), Failure> {
+        lines.iter().try_for_each(|line| self.line(line))
     }
 
     /// Whether JSON was asked for.

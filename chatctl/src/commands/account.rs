@@ -11,6 +11,7 @@ use chat_protocol::rpc::{Kind, RpcError, Secret};
 use crate::Session;
 use crate::cli::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
 use crate::error::Failure;
+use crate::output::progress::during;
 use crate::output::{escape, time};
 use crate::secrets::{self, StdinLines};
 
@@ -41,7 +42,7 @@ pub(super) async fn register(entrance: Entrance, session: &mut Session) -> Resul
         password: Some(password),
         password_file: None,
     };
-    let answer = client.call(&params).await?;
+    let answer = during("Making keys and an account", session.out.is_json(), client.call(&params)).await?;
     session.out.answer(&answer, |answer| entered("registered", answer))
 }
 
@@ -61,7 +62,7 @@ pub(super) async fn login(entrance: Entrance, session: &mut Session) -> Result<(
         password: Some(password),
         password_file: None,
     };
-    let answer = client.call(&params).await?;
+    let answer = during("Logging in", session.out.is_json(), client.call(&params)).await?;
     session.out.answer(&answer, |answer| entered("logged in", answer))
 }
 
@@ -126,7 +127,7 @@ pub(super) async fn reset(reset: Reset, session: &mut Session) -> Result<(), Fai
         password_file: None,
         confirm,
     };
-    let answer = client.call(&params).await?;
+    let answer = during("Starting anew", session.out.is_json(), client.call(&params)).await?;
     session.out.answer(&answer, was_reset)
 }
 

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::Session;
 use crate::error::Failure;
+use crate::output::style::Look;
 use crate::output::{self, escape, word};
 
 /// A consumer this far behind probably reads no more.
@@ -44,9 +45,11 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
         Err(Failure::NotRunning { path, hint, .. }) => absent(&path, &hint),
         Err(failure) => return Err(failure),
     };
+    let paint = session.out.paint();
     for finding in &findings {
         session.out.answer(finding, |finding| {
-            let mark = if finding.ok { "ok     " } else { "WRONG  " };
+            let (look, mark) = if finding.ok { (Look::Good, "ok") } else { (Look::Bad, "WRONG") };
+            let mark = format!("{}{}", paint.paint(look, mark), " ".repeat(7 - mark.len()));
             let fix = finding.fix.as_ref().map(|fix| format!("       mend it: {}", escape(fix)));
             [Some(format!("{mark}{}", escape(&finding.what))), fix].into_iter().flatten().collect()
         })?;

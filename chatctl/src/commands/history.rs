@@ -5,20 +5,13 @@ use chat_protocol::rpc::types::MsgList;
 use crate::Session;
 use crate::cli::History;
 use crate::error::Failure;
-use crate::output;
 
 /// `chatctl history TARGET`
 pub(super) async fn run(history: History, session: &mut Session) -> Result<(), Failure> {
-    let History { to, limit, before, after } = history;
+    let History { to, limit, ids, before, after } = history;
     let params = MsgList { to, before, after, limit: Some(limit) };
     let page = session.client().await?.call(&params).await?;
-    for message in &page.messages {
-        if session.out.is_json() {
-            session.out.object(message)?;
-        } else {
-            session.out.line(&output::message(message))?;
-        }
-    }
+    session.out.messages(&page.messages, ids)?;
     match (page.more, after, page.messages.first(), page.messages.last()) {
         (true, None, Some(oldest), _) => {
             session.out.talk(&format!("there are older ones: --before {}", oldest.id.to_uuid()));

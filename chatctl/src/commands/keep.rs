@@ -11,6 +11,8 @@ use super::profile::claims;
 use crate::Session;
 use crate::cli::keep::{Archive, Consumers, ConsumersVerb, Contact, Kv, Mute, Quiet, Settings, Unread};
 use crate::error::Failure;
+use crate::output::style::Look;
+use crate::output::table::{Cell, Table};
 use crate::output::{self, escape};
 
 /// `chatctl unread`
@@ -27,7 +29,7 @@ pub(super) async fn unread(unread: &Unread, session: &mut Session) -> Result<(),
 pub(super) async fn contact(contact: Contact, session: &mut Session) -> Result<(), Failure> {
     let one = |contact: &types::Contact| vec![line(contact)];
     match contact {
-        Contact::List => session.simple(&ContactList {}, |all| all.contacts.iter().map(line).collect()).await,
+        Contact::List => contacts(session).await,
         Contact::Show(who) => session.simple(&ContactGet { user: who.user }, one).await,
         Contact::Set { alias: None, note: None, .. } => {
             Err(Failure::Usage("say what to note: --alias NAME, --note TEXT".to_owned()))
@@ -36,6 +38,20 @@ pub(super) async fn contact(contact: Contact, session: &mut Session) -> Result<(
         Contact::Block(who) => session.simple(&ContactBlock { user: who.user }, one).await,
         Contact::Unblock(who) => session.simple(&ContactUnblock { user: who.user }, one).await,
     }
+}
+
+async fn contacts(session: &mut Session) -> Result<(), Failure> {
+    let all = session.client().await?.call(&ContactList {}).await?;
+    let cells = |contact: &types::Contact| {
+        let text = |text: &Option<String>| Cell::from(text.as_deref().unwrap_or_default());
+        let blocked = Cell::new(Look::Warn, if contact.blocked { "blocked" } else { "" });
+        vec![Cell::new(Look::Name, format!("@{}", contact.user)), text(&contact.alias), text(&contact.note), blocked]
+    };
+    session.out.table(
+        &all,
+        |all| all.contacts.iter().map(line).collect(),
+        |all| Table::new(&["USER", "ALIAS", "NOTE", ""]).rows(&all.contacts, cells),
+    )
 }
 
 fn line(contact: &types::Contact) -> String {
@@ -107,14 +123,22 @@ pub(super) async fn consumers(consumers: Consumers, session: &mut Session) -> Re
     if let Some(ConsumersVerb::Forget { name }) = consumers.what {
         return session.simple(&EventsForget { consumer: name }, |_| vec!["forgotten".to_owned()]).await;
     }
-    let human = |all: &types::Consumers| {
-        let line = |known: &types::Consumer| {
-            let now = if known.connected { "reading now".to_owned() } else { output::time(known.seen_ms) };
-            format!("{}  at {}, {} behind  {now}", known.name, known.acked_seq, known.lag)
-        };
-        all.consumers.iter().map(line).collect()
+    let all = session.client().await?.call(&EventsConsumers {}).await?;
+    let seen = |known: &types::Consumer| {
+        if known.connected { "reading now".to_owned() } else { output::time(known.seen_ms) }
     };
-    session.simple(&EventsConsumers {}, human).await
+    let line = |known: &types::Consumer| {
+        format!("{}  at {}, {} behind  {}", known.name, known.acked_seq, known.lag, seen(known))
+    };
+    let cells = |known: &types::Consumer| {
+        let behind = Cell::new(if known.lag == 0 { Look::Good } else { Look::Warn }, known.lag.to_string());
+        vec![known.name.to_string().into(), known.acked_seq.to_string().into(), behind, seen(known).into()]
+    };
+    session.out.table(
+        &all,
+        |all| all.consumers.iter().map(line).collect(),
+        |all| Table::new(&["NAME", "AT", "BEHIND", "LAST SEEN"]).rows(&all.consumers, cells),
+    )
 }
 
 /// `chatctl kv …`
@@ -144,9 +168,9 @@ async fn kv_list(scope: chat_protocol::rpc::Name, session: &mut Session) -> Resu
     loop {
         let page = client.call(&KvList { scope: scope.clone(), prefix: None, limit: None, after }).await?;
         for entry in &page.entries {
-            session.out.answer(entry, |KvEntry { key, value, .. }| {
-                vec![format!("{} {}", escape(key), escape(&value.to_string()))]
-            })?;
+            let plain =
+                |KvEntry { key, value, .. }: &KvEntry| vec![format!("{} {}", escape(key), escape(&value.to_string()))];
+            session.out.answer(entry, plain)?;
         }
         after = page.entries.last().map(|entry| entry.key.clone());
         if !page.more || after.is_none() {

@@ -7,6 +7,7 @@ use chat_protocol::rpc::types::{
 use crate::Session;
 use crate::cli::messages::{Delete, Edit, Export, Format, OneMessage, React, Search};
 use crate::error::Failure;
+use crate::output::progress::during;
 use crate::output::{self, escape, word};
 
 /// `chatctl edit ID TEXT`
@@ -53,14 +54,9 @@ pub(super) async fn search(search: Search, session: &mut Session) -> Result<(), 
         limit: Some(limit),
         cursor: None,
     };
-    let page = session.client().await?.call(&params).await?;
-    for message in &page.messages {
-        if session.out.is_json() {
-            session.out.object(message)?;
-        } else {
-            session.out.line(&output::message(message))?;
-        }
-    }
+    let client = session.client().await?;
+    let page = during("Searching", session.out.is_json(), client.call(&params)).await?;
+    session.out.messages(&page.messages, false)?;
     if page.cursor.is_some() {
         session.out.talk("there are more: name more words, or raise --limit");
     }
@@ -76,5 +72,7 @@ pub(super) async fn export(export: Export, session: &mut Session) -> Result<(), 
         Format::Md => ExportFormat::Md,
     };
     let params = MsgExport { to: export.chat, since_ms: None, format, out: out.to_owned() };
-    session.simple(&params, |done| vec![format!("{} messages in {}", done.messages, escape(&done.out))]).await
+    let client = session.client().await?;
+    let done = during("Exporting", session.out.is_json(), client.call(&params)).await?;
+    session.out.answer(&done, |done| vec![format!("{} messages in {}", done.messages, escape(&done.out))])
 }
