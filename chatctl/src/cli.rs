@@ -97,6 +97,9 @@ pub(crate) enum Verb {
     /// Show messages as they come
     #[command(after_help = LISTEN_EXAMPLES)]
     Listen(Listen),
+    /// Talk: read, write and see who is there, on one screen
+    #[command(after_help = CHAT_EXAMPLES)]
+    Chat(Chat),
     /// Show the messages of a chat
     History(History),
     /// Find messages by their words
@@ -186,6 +189,17 @@ Examples:
   chatctl listen --chat @bob --count 1
   chatctl listen --json --since 1742 --type message.new
   chatctl listen --consumer deploy --type message.new --exec ./on-message";
+
+const CHAT_EXAMPLES: &str = "\
+Enter sends; /help says what else there is. Messages come in while you type, and what became of
+yours is written behind them. Whatever is shown is marked as read. Nothing typed is kept on disk.
+It goes on by itself when chatd comes back. Ctrl-D, or Ctrl-C on an empty line, leaves.
+
+It needs a terminal: scripts use `chatctl send` and `chatctl listen`.
+
+Examples:
+  chatctl chat @bob
+  chatctl chat room:public";
 
 const RPC_EXAMPLES: &str = "\
 Parameters with passwords or invites are refused as an argument, which other users could see;
@@ -339,6 +353,15 @@ pub(crate) struct Listen {
     /// Show your own messages too
     #[arg(long)]
     pub(crate) own: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Chat {
+    /// `@user`, `room:public` or `self`
+    pub(crate) to: Target,
+    /// Begin with so many messages [default: what fits on the screen]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(crate) limit: Option<u32>,
 }
 
 #[derive(Debug, Args)]

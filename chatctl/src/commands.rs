@@ -1,6 +1,7 @@
 //! One file for each verb, and the way to them.
 
 mod account;
+mod chat;
 mod doctor;
 mod documents;
 mod history;
@@ -29,6 +30,7 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Who => who::run(session).await,
         Verb::Send(send) => send::run(send, session).await,
         Verb::Listen(listen) => listen::run(listen, session).await,
+        Verb::Chat(chat) => chat::run(chat, session).await,
         Verb::History(history) => history::run(history, session).await,
         Verb::Search(search) => messages::search(search, session).await,
         Verb::Export(export) => messages::export(export, session).await,

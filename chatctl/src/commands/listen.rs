@@ -156,7 +156,7 @@ fn show(event: &Event, out: &mut Output) -> Result<bool, Failure> {
 }
 
 /// What a person should know of what else happens.
-fn notice(body: &EventBody) -> Option<String> {
+pub(super) fn notice(body: &EventBody) -> Option<String> {
     Some(match body {
         EventBody::MessageMissing(lost) => format!("{} of {}'s messages are missing", lost.count, lost.from_user),
         EventBody::MessageUndecryptable(closed) => {

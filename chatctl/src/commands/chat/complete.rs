@@ -1,0 +1,165 @@
+//! What helps while typing: commands and names are completed, and a command says what follows it.
+
+use std::borrow::Cow;
+use std::cell::RefCell;
+use std::sync::mpsc::Sender;
+
+use rustyline::completion::Completer;
+use rustyline::highlight::Highlighter;
+use rustyline::hint::Hinter;
+use rustyline::line_buffer::LineBuffer;
+use rustyline::validate::Validator;
+use rustyline::{Changeset, Context, Helper};
+use tokio::sync::mpsc::UnboundedSender;
+use unicode_width::UnicodeWidthStr as _;
+
+use super::line::{Shared, Typed};
+use super::said::COMMANDS;
+use crate::output::page::columns;
+use crate::output::style::{Look, Paint};
+
+/// Knows the commands, and from the desk the names.
+pub(super) struct Assistant {
+    desk: Shared,
+    paint: Paint,
+    prompt: String,
+    /// Taken when the line is drawn for the first time.
+    ready: RefCell<Option<Sender<()>>>,
+    typed: UnboundedSender<Typed>,
+}
+
+impl Assistant {
+    pub(super) const fn new(
+        desk: Shared,
+        paint: Paint,
+        prompt: String,
+        ready: Sender<()>,
+        typed: UnboundedSender<Typed>,
+    ) -> Self {
+        Self { desk, paint, prompt, ready: RefCell::new(Some(ready)), typed }
+    }
+
+    /// Notes how many rows the line takes, with the hint behind it.
+    fn measure(&self, line: &str, hint: &str) {
+        let columns = columns().max(1);
+        let rows = |part: &str| part.width() / columns + 1;
+        let typed = format!("{}{line}{hint}", self.prompt);
+        self.desk.lock().rows = typed.split('\n').map(rows).sum();
+    }
+}
+
+impl Helper for Assistant {}
+impl Validator for Assistant {}
+
+impl Completer for Assistant {
+    type Candidate = String;
+
+    fn complete(&self, line: &str, place: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
+        let desk = self.desk.lock();
+        if let Some(text) = desk.put.clone() {
+            return Ok((0, vec![text]));
+        }
+        let (start, choices) = candidates(line.get(..place).unwrap_or_default(), &desk.names);
+        // Never more than one: while rustyline asks which, it prints nothing.
+        let sure = common(&choices);
+        if choices.len() > 1 && start + sure.len() <= place {
+            // Without a listener the program is about to end.
+            let _ = self.typed.send(Typed::Choices(choices));
+            return Ok((start, Vec::new()));
+        }
+        Ok((start, if sure.is_empty() { Vec::new() } else { vec![sure] }))
+    }
+
+    fn update(&self, line: &mut LineBuffer, start: usize, elected: &str, changes: &mut Changeset) {
+        if self.desk.lock().put.take().is_some() {
+            line.update(elected, elected.len(), changes);
+        } else {
+            line.replace(start..line.pos(), elected, changes);
+        }
+    }
+}
+
+/// Where the word begins, and what it could become.
+fn candidates(before: &str, names: &[String]) -> (usize, Vec<String>) {
+    let start = before.rfind(char::is_whitespace).map_or(0, |blank| blank + 1);
+    let word = before.get(start..).unwrap_or_default();
+    let fits = |candidate: &String| !word.is_empty() && candidate.starts_with(word);
+    if start == 0 && word.starts_with('/') {
+        return (0, COMMANDS.iter().map(|(name, usage, _)| spaced(name, usage)).filter(fits).collect());
+    }
+    let mut fitting: Vec<String> = names.iter().map(|name| format!("@{name} ")).filter(fits).collect();
+    fitting.sort();
+    (start, fitting)
+}
+
+/// What all of them begin with.
+fn common(choices: &[String]) -> String {
+    let Some((first, others)) = choices.split_first() else { return String::new() };
+    let agree = |prefix: &str| others.iter().all(|other| other.starts_with(prefix));
+    let ends = first.char_indices().map(|(place, _)| place).chain([first.len()]);
+    ends.filter_map(|end| first.get(..end)).take_while(|prefix| agree(prefix)).last().unwrap_or_default().to_owned()
+}
+
+fn spaced(name: &str, usage: &str) -> String {
+    if usage.is_empty() { name.to_owned() } else { format!("{name} ") }
+}
+
+impl Hinter for Assistant {
+    type Hint = String;
+
+    fn hint(&self, line: &str, place: usize, _: &Context<'_>) -> Option<String> {
+        if let Some(ready) = self.ready.take() {
+            // The printing thread waits for it; if it is gone there is nothing to print.
+            let _ = ready.send(());
+        }
+        let hint = hint(line).filter(|_| place == line.len());
+        self.measure(line, hint.as_deref().unwrap_or_default());
+        hint
+    }
+}
+
+/// What follows a command that is typed out.
+fn hint(line: &str) -> Option<String> {
+    let (_, usage, _) = COMMANDS.iter().find(|(name, usage, _)| !usage.is_empty() && line.trim_end() == *name)?;
+    Some(if line.ends_with(' ') { (*usage).to_owned() } else { format!(" {usage}") })
+}
+
+impl Highlighter for Assistant {
+    fn highlight_prompt<'b, 's: 'b, 'p: 'b>(&'s self, prompt: &'p str, _: bool) -> Cow<'b, str> {
+        Cow::Owned(self.paint.paint(Look::Name, prompt))
+    }
+
+    fn highlight_hint<'h>(&self, hint: &'h str) -> Cow<'h, str> {
+        Cow::Owned(self.paint.paint(Look::Faint, hint))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_and_names_are_completed() {
+        let names = ["bob".to_owned(), "bert".to_owned()];
+        assert_eq!(candidates("/re", &names), (0, vec!["/reply ".to_owned(), "/react ".to_owned()]));
+        assert_eq!(candidates("ask @b", &names), (4, vec!["@bert ".to_owned(), "@bob ".to_owned()]));
+        assert_eq!(candidates("ask bo", &names), (4, vec![]));
+        assert_eq!(candidates("", &names), (0, vec![]));
+    }
+
+    #[test]
+    fn what_all_choices_agree_on_is_sure() {
+        let choices = ["@bob ".to_owned(), "@bolt ".to_owned()];
+        assert_eq!(
+            (common(&choices).as_str(), common(&choices[..1]).as_str(), common(&[]).as_str()),
+            ("@bo", "@bob ", "")
+        );
+    }
+
+    #[test]
+    fn a_command_says_what_follows_it() {
+        assert_eq!(hint("/reply").as_deref(), Some(" [^N] TEXT"));
+        assert_eq!(hint("/reply ").as_deref(), Some("[^N] TEXT"));
+        assert_eq!((hint("/reply x"), hint("/who"), hint("hi")), (None, None, None));
+    }
+}

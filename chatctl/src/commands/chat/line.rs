@@ -1,0 +1,281 @@
+//! The line that is being typed: a thread that reads keys, and one that prints above it.
+//!
+//! rustyline reads one line that never ends: Enter hands its text over and empties it. So the terminal stays in one
+//! mode from the first key to the last, and whatever is printed is printed by rustyline itself, which takes the line
+//! away first and puts it back. Lines typed before are kept in memory and nowhere else. Both threads end with the line.
+
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+
+use rustyline::config::Configurer as _;
+use rustyline::error::ReadlineError;
+use rustyline::history::MemHistory;
+use rustyline::{
+    Cmd, ConditionalEventHandler, Editor, Event, EventContext, EventHandler, KeyCode, KeyEvent, Modifiers, Movement,
+    RepeatCount,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+use super::complete::Assistant;
+use super::said::Said;
+use crate::error::Failure;
+use crate::output::style::Paint;
+
+/// Lines remembered for the arrow keys.
+const REMEMBERED: usize = 500;
+
+/// What the keyboard says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Typed {
+    /// A finished line.
+    Line(String),
+    /// Older messages are wanted.
+    Older,
+    /// What was to be completed could become any of these.
+    Choices(Vec<String>),
+    /// The screen was cleared.
+    Cleared,
+    /// No more comes: the person left, or the terminal did.
+    End(Option<String>),
+}
+
+/// What the threads and the conversation share.
+#[derive(Debug, Default)]
+pub(super) struct Desk {
+    /// Lines typed before, the newest last.
+    lines: Vec<String>,
+    /// Which of them is shown, counted from the newest; 0 is none.
+    back: usize,
+    /// What was being typed when the arrow key was pressed.
+    draft: String,
+    /// What the next completion puts in place of the whole line.
+    pub(super) put: Option<String>,
+    /// Names that can be completed.
+    pub(super) names: Vec<String>,
+    /// Text of the newest own message, which `/edit` brings back.
+    pub(super) own: Option<String>,
+    /// Rows the line takes on the screen.
+    pub(super) rows: usize,
+}
+
+/// The desk, shared.
+#[derive(Clone, Default)]
+pub(super) struct Shared(Arc<Mutex<Desk>>);
+
+impl Shared {
+    /// A thread that panicked leaves nothing half done here.
+    pub(super) fn lock(&self) -> MutexGuard<'_, Desk> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Begins to read: what is typed comes out of one end, what is to be printed goes in at the other.
+pub(super) fn open(
+    prompt: String,
+    paint: Paint,
+    desk: &Shared,
+) -> Result<(UnboundedReceiver<Typed>, Sender<String>), Failure> {
+    let mut editor = Editor::<Assistant, MemHistory>::with_history(rustyline::Config::default(), MemHistory::new())
+        .map_err(failed)?;
+    editor.set_completion_type(rustyline::CompletionType::List);
+    editor.set_keyseq_timeout(Some(50));
+    let (typed, keys) = unbounded_channel();
+    bind(&mut editor, desk, &typed);
+    let printer = editor.create_external_printer().map_err(failed)?;
+    let (out, blocks) = channel();
+    // Printing begins when rustyline has the terminal.
+    let (ready, begin) = channel();
+    editor.set_helper(Some(Assistant::new(desk.clone(), paint, prompt.clone(), ready, typed.clone())));
+    thread::spawn(move || print(&begin, &blocks, printer));
+    thread::spawn(move || {
+        let end = match editor.readline(&prompt) {
+            Ok(_) | Err(ReadlineError::Eof | ReadlineError::Interrupted) => None,
+            Err(error) => Some(error.to_string()),
+        };
+        // Nobody listens any more: then the person has left already.
+        let _ = typed.send(Typed::End(end));
+    });
+    Ok((keys, out))
+}
+
+fn failed(error: ReadlineError) -> Failure {
+    match error {
+        ReadlineError::Io(error) => Failure::Io(error),
+        other => Failure::Io(std::io::Error::other(other)),
+    }
+}
+
+/// Prints what comes, in order. rustyline takes one block at a time: only this thread waits for it.
+fn print(begin: &Receiver<()>, blocks: &Receiver<String>, mut printer: impl rustyline::ExternalPrinter) {
+    if begin.recv().is_err() {
+        return;
+    }
+    while let Ok(mut block) = blocks.recv() {
+        block.extend(blocks.try_iter());
+        if printer.print(block).is_err() {
+            return;
+        }
+    }
+}
+
+fn bind(editor: &mut Editor<Assistant, MemHistory>, desk: &Shared, typed: &UnboundedSender<Typed>) {
+    let keys = [
+        (KeyCode::Enter, Modifiers::NONE, Key::Enter),
+        (KeyCode::Char('M'), Modifiers::CTRL, Key::Enter),
+        (KeyCode::Char('J'), Modifiers::CTRL, Key::Enter),
+        (KeyCode::Enter, Modifiers::ALT, Key::Break),
+        (KeyCode::Char('M'), Modifiers::CTRL_ALT, Key::Break),
+        (KeyCode::Char('C'), Modifiers::CTRL, Key::Leave),
+        (KeyCode::Char('L'), Modifiers::CTRL, Key::Clear),
+        (KeyCode::PageUp, Modifiers::NONE, Key::Older),
+        (KeyCode::PageDown, Modifiers::NONE, Key::Nothing),
+        (KeyCode::Up, Modifiers::NONE, Key::Up),
+        (KeyCode::Char('P'), Modifiers::CTRL, Key::Up),
+        (KeyCode::Down, Modifiers::NONE, Key::Down),
+        (KeyCode::Char('N'), Modifiers::CTRL, Key::Down),
+        (KeyCode::Char('R'), Modifiers::CTRL, Key::Nothing),
+        (KeyCode::Char('S'), Modifiers::CTRL, Key::Nothing),
+    ];
+    for (code, modifiers, key) in keys {
+        let pressed = Pressed { key, desk: desk.clone(), typed: typed.clone() };
+        editor.bind_sequence(KeyEvent(code, modifiers), EventHandler::Conditional(Box::new(pressed)));
+    }
+}
+
+/// Keys that do something of their own here.
+#[derive(Clone, Copy)]
+enum Key {
+    Enter,
+    Break,
+    Leave,
+    Clear,
+    Older,
+    Up,
+    Down,
+    Nothing,
+}
+
+struct Pressed {
+    key: Key,
+    desk: Shared,
+    typed: UnboundedSender<Typed>,
+}
+
+impl ConditionalEventHandler for Pressed {
+    fn handle(&self, _: &Event, _: RepeatCount, _: bool, at: &EventContext<'_>) -> Option<Cmd> {
+        Some(match self.key {
+            Key::Enter => self.enter(at.line()),
+            Key::Break => Cmd::Newline,
+            Key::Leave if at.line().is_empty() => Cmd::Interrupt,
+            Key::Leave => Cmd::Kill(Movement::WholeBuffer),
+            Key::Clear => {
+                self.tell(Typed::Cleared);
+                Cmd::ClearScreen
+            }
+            Key::Older => {
+                self.tell(Typed::Older);
+                Cmd::Noop
+            }
+            Key::Up => put(&mut self.desk.lock(), at.line(), Desk::older)?,
+            Key::Down => put(&mut self.desk.lock(), at.line(), Desk::newer)?,
+            Key::Nothing => Cmd::Noop,
+        })
+    }
+}
+
+impl Pressed {
+    fn tell(&self, typed: Typed) {
+        // Without a listener the program is about to end.
+        let _ = self.typed.send(typed);
+    }
+
+    /// Hands the line over, and empties it; `/edit` alone brings back what it is about.
+    fn enter(&self, line: &str) -> Cmd {
+        let mut desk = self.desk.lock();
+        if line.trim() == "/edit"
+            && let Some(own) = desk.own.clone()
+        {
+            desk.put = Some(format!("/edit {own}"));
+            return Cmd::Complete;
+        }
+        desk.remember(line);
+        drop(desk);
+        if Said::parse(line) == Said::Quit {
+            return Cmd::Interrupt;
+        }
+        self.tell(Typed::Line(line.to_owned()));
+        Cmd::Kill(Movement::WholeBuffer)
+    }
+}
+
+/// Puts another text in place of the line. Only completion can do that and leave the cursor behind the text.
+fn put(desk: &mut Desk, shown: &str, choose: impl Fn(&mut Desk, &str) -> Option<String>) -> Option<Cmd> {
+    let text = choose(desk, shown)?;
+    if text.is_empty() {
+        return Some(Cmd::Kill(Movement::WholeBuffer));
+    }
+    desk.put = Some(text);
+    Some(Cmd::Complete)
+}
+
+impl Desk {
+    fn remember(&mut self, line: &str) {
+        self.back = 0;
+        if !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
+            self.lines.push(line.to_owned());
+        }
+        let surplus = self.lines.len().saturating_sub(REMEMBERED);
+        self.lines.drain(..surplus);
+    }
+
+    /// The line before the one shown; `None` inside a text of several lines, where arrows move the cursor.
+    fn older(&mut self, shown: &str) -> Option<String> {
+        if self.back == 0 {
+            if shown.contains('\n') {
+                return None;
+            }
+            shown.clone_into(&mut self.draft);
+        }
+        let place = self.lines.len().checked_sub(self.back + 1)?;
+        let line = self.lines.get(place)?.clone();
+        self.back += 1;
+        Some(line)
+    }
+
+    /// The line after the one shown, at last what was being typed.
+    fn newer(&mut self, _: &str) -> Option<String> {
+        self.back = self.back.checked_sub(1)?;
+        match self.back {
+            0 => Some(std::mem::take(&mut self.draft)),
+            back => self.lines.get(self.lines.len().checked_sub(back)?).cloned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_typed_before_come_back_and_so_does_the_draft() {
+        let mut desk = Desk::default();
+        assert_eq!(desk.older("dra"), None);
+        for line in ["one", "two", "two", "  "] {
+            desk.remember(line);
+        }
+        assert_eq!(desk.older("dra").as_deref(), Some("two"));
+        assert_eq!(desk.older("two").as_deref(), Some("one"));
+        assert_eq!(desk.older("one"), None);
+        assert_eq!(desk.newer("").as_deref(), Some("two"));
+        assert_eq!(desk.newer("").as_deref(), Some("dra"));
+        assert_eq!(desk.newer(""), None);
+    }
+
+    #[test]
+    fn only_so_many_lines_are_remembered() {
+        let mut desk = Desk::default();
+        (0..REMEMBERED + 5).for_each(|number| desk.remember(&number.to_string()));
+        assert_eq!((desk.lines.len(), desk.lines[0].as_str()), (REMEMBERED, "5"));
+    }
+}
