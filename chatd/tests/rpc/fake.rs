@@ -24,6 +24,8 @@ pub const PASSWORD: &str = "correct horse battery";
 pub const NOW: u64 = 1_700_000_000_000;
 
 pub struct State {
+    pub info: DaemonInfoAnswer,
+    pub health: Health,
     pub log: Vec<Event>,
     pub oldest: u64,
     pub messages: Vec<Message>,
@@ -60,6 +62,8 @@ pub fn user(name: &str) -> Username {
 impl Fake {
     pub fn new() -> Arc<Self> {
         let state = State {
+            info: info(),
+            health: health(),
             log: Vec::new(),
             oldest: 1,
             messages: Vec::new(),
@@ -213,41 +217,48 @@ impl Fake {
     }
 }
 
+fn info() -> DaemonInfoAnswer {
+    DaemonInfoAnswer {
+        version: "0.1.0".to_owned(),
+        api: "1".to_owned(),
+        profile: "default".to_owned(),
+        data_dir: "/data".to_owned(),
+        socket: "/data/chat.sock".to_owned(),
+        pid: 7,
+        uptime_ms: 1_000,
+        limits: DaemonLimits::current(),
+        features: Vec::new(),
+    }
+}
+
+fn health() -> Health {
+    let connection = Connection {
+        state: ConnectionState::Online,
+        since_ms: NOW,
+        server: Some("chat.example:8897".to_owned()),
+        last_rx_ms: None,
+        rtt_ms: Some(12),
+        reason: None,
+        next_retry_ms: None,
+    };
+    Health {
+        live: true,
+        ready: true,
+        connection,
+        outbox: OutboxHealth { queued: 0, failed: 0 },
+        consumers: Vec::new(),
+        store: StoreHealth { bytes: 4096, locked: false },
+    }
+}
+
 #[async_trait]
 impl Api for Fake {
     async fn daemon_info(&self) -> Answer<DaemonInfoAnswer> {
-        Ok(DaemonInfoAnswer {
-            version: "0.1.0".to_owned(),
-            api: "1".to_owned(),
-            profile: "default".to_owned(),
-            data_dir: "/data".to_owned(),
-            socket: "/data/chat.sock".to_owned(),
-            pid: 7,
-            uptime_ms: 1_000,
-            limits: DaemonLimits::current(),
-            features: Vec::new(),
-        })
+        Ok(self.state().info.clone())
     }
 
     async fn daemon_health(&self) -> Answer<Health> {
-        let connection = Connection {
-            state: ConnectionState::Online,
-            since_ms: NOW,
-            server: Some("chat.example:8897".to_owned()),
-            last_rx_ms: None,
-            rtt_ms: Some(12),
-            reason: None,
-            next_retry_ms: None,
-        };
-        let outbox = OutboxHealth { queued: 0, failed: 0 };
-        Ok(Health {
-            live: true,
-            ready: true,
-            connection,
-            outbox,
-            consumers: Vec::new(),
-            store: StoreHealth { bytes: 4096, locked: false },
-        })
+        Ok(self.state().health.clone())
     }
 
     async fn daemon_shutdown(&self) -> Answer<Done> {
