@@ -24,6 +24,7 @@ pub mod process;
 pub mod server;
 pub mod socket;
 pub mod stage;
+pub mod terminal;
 pub mod window;
 
 use std::time::Duration;
@@ -37,4 +38,5 @@ pub use process::{Outcome, Process};
 pub use server::Server;
 pub use socket::{Refused, Socket};
 pub use stage::Stage;
+pub use terminal::Terminal;
 pub use window::{Screen, Window};

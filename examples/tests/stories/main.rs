@@ -12,6 +12,7 @@
 mod backups;
 mod bots;
 mod callers;
+mod chat;
 mod consumers;
 mod crashes;
 mod databases;
