@@ -43,18 +43,19 @@ install: ## Install what `make build` built: programs, service units, manual, co
 		$(BUILT)/$$program completions zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_$$program; \
 		$(BUILT)/$$program completions fish > $(DESTDIR)$(FISH_COMPLETIONS)/$$program.fish; \
 	done
+	$(BUILT)/chatctl man --all $(DESTDIR)$(MANUALS)
 
 uninstall: ## Remove what `make install` installed; data and settings stay
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(PROGRAMS))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/user/,$(USER_UNITS)) $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(SYSTEM_UNITS))
-	rm -f $(DOCUMENTED:%=$(DESTDIR)$(MANUALS)/%.1) $(DOCUMENTED:%=$(DESTDIR)$(BASH_COMPLETIONS)/%)
+	rm -f $(DOCUMENTED:%=$(DESTDIR)$(MANUALS)/%.1) $(DESTDIR)$(MANUALS)/chatctl-*.1 $(DOCUMENTED:%=$(DESTDIR)$(BASH_COMPLETIONS)/%)
 	rm -f $(DOCUMENTED:%=$(DESTDIR)$(ZSH_COMPLETIONS)/_%) $(DOCUMENTED:%=$(DESTDIR)$(FISH_COMPLETIONS)/%.fish)
 
 test: test-setup ## Run every test, the examples included; installs what they need and says so
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast
 
-test-setup: ## Install only what the tests need: MariaDB, Xvfb, and Python packages into target/python
+test-setup: ## Install only what the tests need: MariaDB, Xvfb, tmux, and Python packages into target/python
 	@.ci/test-setup
 
 check: ## Format, lint and document as strictly as the automatic check does, without running tests

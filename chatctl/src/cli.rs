@@ -1,8 +1,12 @@
 //! The command tree: what can be said, and how it is explained.
 
+pub(crate) mod account;
 pub(crate) mod keep;
 pub(crate) mod messages;
 pub(crate) mod profile;
+pub(crate) mod service;
+pub(crate) mod tokens;
+mod words;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,32 +16,9 @@ use chat_protocol::rpc::types::{Since, SinceWord};
 use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-/// Exit codes, as `chatctl help` and the README list them.
-const EXIT_CODES: &str = "\
-Exit codes:
-   0  success
-   1  doctor found something wrong
-  64  the command or its parameters are wrong
-  65  in conflict with what happened meanwhile
-  66  no such user, chat, message or file
-  69  chatd is not running, or the server cannot be reached
-  70  a failure of chatd itself, or of the command given to --exec
-  74  input, output or the event log failed
-  75  too often, too large or too full: try later or send less
-  76  wrong password, or a peer's identity or keys are not what they should be
-  77  not logged in, or not allowed
-
-Targets are `@user`, `room:public` (everybody; the server can read it) and `self`.
-
-Examples:
-  chatctl register alice --invite-file invite.txt
-  chatctl send @bob \"are you there?\"
-  df -h | chatctl send @ops -
-  chatctl listen --json --type message.new --count 1";
-
 /// Send, receive and open private chats from a terminal or a script
 #[derive(Debug, Parser)]
-#[command(name = "chatctl", version, after_help = EXIT_CODES, max_term_width = 100)]
+#[command(name = "chatctl", version, after_help = words::EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -64,6 +45,9 @@ pub(crate) struct Options {
     /// Talk to the daemon that was started with this configuration file
     #[arg(long, global = true, value_name = "FILE", env = "CHATD_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+    /// Use the rights of the token in this file, and no others
+    #[arg(long, global = true, value_name = "FILE", env = "CHATD_TOKEN_FILE")]
+    pub(crate) token_file: Option<PathBuf>,
     /// Colour the output: on a terminal unless NO_COLOR is set, always, or never
     #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_possible_values = true)]
     pub(crate) color: Colour,
@@ -80,200 +64,114 @@ pub(crate) enum Colour {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Make an account and this machine its first device
-    Register(Entrance),
+    #[command(after_help = words::REGISTER)]
+    Register(account::Entrance),
     /// Make this machine a device of an existing account
-    Login(Entrance),
+    #[command(after_help = words::LOGIN)]
+    Login(account::Entrance),
     /// Disconnect and forget the login
-    Logout(Logout),
+    #[command(after_help = words::LOGOUT)]
+    Logout(account::Logout),
     /// Show the account and the connection
+    #[command(after_help = words::STATUS)]
     Status,
     /// Change the password
-    Passwd(Passwd),
+    #[command(after_help = words::PASSWD)]
+    Passwd(account::Passwd),
     /// Show who is online
+    #[command(after_help = words::WHO)]
     Who,
     /// Send a message
-    #[command(after_help = SEND_EXAMPLES)]
+    #[command(after_help = words::SEND)]
     Send(Send),
     /// Show messages as they come
-    #[command(after_help = LISTEN_EXAMPLES)]
+    #[command(after_help = words::LISTEN)]
     Listen(Listen),
     /// Talk: read, write and see who is there, on one screen
-    #[command(after_help = CHAT_EXAMPLES)]
+    #[command(after_help = words::CHAT)]
     Chat(Chat),
     /// Show the messages of a chat
+    #[command(after_help = words::HISTORY)]
     History(History),
     /// Find messages by their words
-    #[command(after_help = SEARCH_EXAMPLES)]
+    #[command(after_help = words::SEARCH)]
     Search(messages::Search),
     /// Write messages to a new file
+    #[command(after_help = words::EXPORT)]
     Export(messages::Export),
     /// Change the text of your message, for everybody
+    #[command(after_help = words::EDIT)]
     Edit(messages::Edit),
     /// Delete a message
+    #[command(after_help = words::DELETE)]
     Delete(messages::Delete),
     /// React to a message with an emoji
+    #[command(after_help = words::REACT)]
     React(messages::React),
     /// Take a message back that has not left yet
+    #[command(after_help = words::CANCEL)]
     Cancel(messages::OneMessage),
     /// Send a failed or cancelled message again
+    #[command(after_help = words::RESEND)]
     Resend(messages::OneMessage),
     /// Show how much is unread
-    #[command(after_help = UNREAD_EXAMPLES)]
+    #[command(after_help = words::UNREAD)]
     Unread(keep::Unread),
     /// Note something about others, or block them
-    #[command(subcommand)]
+    #[command(subcommand, after_help = words::CONTACT)]
     Contact(keep::Contact),
     /// Show or change what accounts say of themselves
-    #[command(after_help = profile::EXAMPLES)]
+    #[command(after_help = words::PROFILE)]
     Profile(profile::Profile),
     /// Let a chat make no noise
+    #[command(after_help = words::MUTE)]
     Mute(keep::Mute),
     /// Put a chat away until somebody writes
+    #[command(after_help = words::ARCHIVE)]
     Archive(keep::Archive),
     /// Show or change the account's settings
+    #[command(after_help = words::SETTINGS)]
     Settings(keep::Settings),
     /// Show the named readers of the event log
+    #[command(after_help = words::CONSUMERS)]
     Consumers(keep::Consumers),
     /// Keep small values for bots
-    #[command(subcommand)]
+    #[command(subcommand, after_help = words::KV)]
     Kv(keep::Kv),
+    /// Give programs fewer rights than you have
+    #[command(subcommand, after_help = words::TOKEN)]
+    Token(tokens::Token),
+    /// Show what tokens were used for
+    #[command(after_help = words::AUDIT)]
+    Audit(tokens::Audit),
+    /// Run chatd as a service of yours, under systemd
+    #[command(subcommand, after_help = words::SERVICE)]
+    Service(service::Service),
     /// Find what is wrong, and the command that mends it
+    #[command(after_help = words::DOCTOR)]
     Doctor,
     /// Make any call and print its result
-    #[command(after_help = RPC_EXAMPLES)]
+    #[command(after_help = words::RPC)]
     Rpc(Rpc),
     /// Start the account's identity anew after all its devices were lost
-    Reset(Reset),
+    #[command(after_help = words::RESET)]
+    Reset(account::Reset),
     /// Print the completions of a shell
+    #[command(after_help = words::COMPLETIONS)]
     Completions {
         /// Which shell
         shell: clap_complete::Shell,
     },
-    /// Print the manual page
-    Man,
-}
-
-const SEND_EXAMPLES: &str = "\
-A message waits in chatd while the server or the peer is away. Messages to @user are end-to-end
-encrypted; what is said in room:public can be read by the server.
-
-Examples:
-  chatctl send @bob \"are you there?\"
-  chatctl send room:public \"hello everybody\"
-  make 2>&1 | tail | chatctl send @alice -
-  chatctl send @ops --id backup-2026-11-22 --wait delivered --timeout 1m \"backup done\"
-  chatctl send @bob --ttl 1h --file secret.txt
-  chatctl send @bob --in 10m \"time to go\"";
-
-const SEARCH_EXAMPLES: &str = "\
-The first search after chatd was started reads the whole history.
-
-Examples:
-  chatctl search invoice
-  chatctl search deploy* failed --chat @ops --limit 5";
-
-const UNREAD_EXAMPLES: &str = "\
-Examples:
-  chatctl unread
-  chatctl unread --format '{messages} in {chats} chats'";
-
-const LISTEN_EXAMPLES: &str = "\
-Text goes to stdout a message a line; what else happens is told on stderr. With --json every
-event is a line. With --consumer chatd remembers what was handled, also while nobody listens.
-
---exec runs a shell command for every event, one after the other: its JSON on stdin, and CHAT_SEQ,
-CHAT_TYPE, CHAT_CHAT, CHAT_FROM and CHAT_ID in the environment. One that fails is tried 5 times.
-
-Examples:
-  chatctl listen
-  chatctl listen --chat @bob --count 1
-  chatctl listen --json --since 1742 --type message.new
-  chatctl listen --consumer deploy --type message.new --exec ./on-message";
-
-const CHAT_EXAMPLES: &str = "\
-Enter sends; /help says what else there is. Messages come in while you type, and what became of
-yours is written behind them. Whatever is shown is marked as read. Nothing typed is kept on disk.
-It goes on by itself when chatd comes back. Ctrl-D, or Ctrl-C on an empty line, leaves.
-
-It needs a terminal: scripts use `chatctl send` and `chatctl listen`.
-
-Examples:
-  chatctl chat @bob
-  chatctl chat room:public";
-
-const RPC_EXAMPLES: &str = "\
-Parameters with passwords or invites are refused as an argument, which other users could see;
-write `-` and send them through stdin.
-
-Examples:
-  chatctl rpc daemon.info
-  chatctl rpc identity.get '{\"user\":\"bob\"}'
-  chatctl rpc account.login - < login.json";
-
-/// Which account, by which way.
-#[derive(Debug, Args)]
-pub(crate) struct Entrance {
-    /// Name of the account
-    #[arg(value_parser = user)]
-    pub(crate) user: Username,
-    #[command(flatten)]
-    pub(crate) door: DoorFlags,
-    #[command(flatten)]
-    pub(crate) password: PasswordFlags,
-}
-
-/// The way to the server; a prompt asks for the invite when nothing is said.
-#[derive(Debug, Args)]
-pub(crate) struct DoorFlags {
-    /// Read the invite from a file
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["invite_stdin", "server"])]
-    pub(crate) invite_file: Option<PathBuf>,
-    /// Read the invite from the first line of stdin
-    #[arg(long, conflicts_with = "server")]
-    pub(crate) invite_stdin: bool,
-    /// Without an invite: the server's address
-    #[arg(long, value_name = "HOST:PORT", requires_all = ["server_key", "secret_key_file"])]
-    pub(crate) server: Option<String>,
-    /// Without an invite: the server's public key
-    #[arg(long, value_name = "KEY", requires = "server")]
-    pub(crate) server_key: Option<String>,
-    /// Without an invite: file with the deployment's secret
-    #[arg(long, value_name = "FILE", requires = "server")]
-    pub(crate) secret_key_file: Option<PathBuf>,
-}
-
-/// Where the password comes from; a prompt without echo when nothing is said.
-#[derive(Debug, Args)]
-pub(crate) struct PasswordFlags {
-    /// Read the password from a line of stdin, behind the invite if that comes from there too
-    #[arg(long, conflicts_with = "password_file")]
-    pub(crate) password_stdin: bool,
-    /// Read the password from the first line of a file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) password_file: Option<PathBuf>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Logout {
-    /// Also delete the keys: messages they protect are lost
-    #[arg(long, requires = "yes")]
-    pub(crate) forget_keys: bool,
-    /// Do not ask
-    #[arg(long)]
-    pub(crate) yes: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct Passwd {
-    /// Read the old password, then the new one, from two lines of stdin
-    #[arg(long, conflicts_with_all = ["password_file", "new_password_file"])]
-    pub(crate) password_stdin: bool,
-    /// Read the old password from the first line of a file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) password_file: Option<PathBuf>,
-    /// Read the new password from the first line of a file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) new_password_file: Option<PathBuf>,
+    /// Print a manual page
+    #[command(after_help = words::MAN)]
+    Man {
+        /// Of this verb
+        #[arg(conflicts_with = "all")]
+        verb: Vec<String>,
+        /// Write every page into this directory
+        #[arg(long, value_name = "DIR")]
+        all: Option<PathBuf>,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -391,23 +289,6 @@ pub(crate) struct Rpc {
     pub(crate) params: String,
 }
 
-#[derive(Debug, Args)]
-pub(crate) struct Reset {
-    /// Name of the account
-    #[arg(value_parser = user, required_unless_present = "cancel")]
-    pub(crate) user: Option<Username>,
-    /// Stop a reset that somebody started
-    #[arg(long, conflicts_with = "user")]
-    pub(crate) cancel: bool,
-    /// The name once more: your old devices and unread messages will be gone
-    #[arg(long, value_name = "USER")]
-    pub(crate) confirm: Option<String>,
-    #[command(flatten)]
-    pub(crate) door: DoorFlags,
-    #[command(flatten)]
-    pub(crate) password: PasswordFlags,
-}
-
 /// Accepts `bob` and `@bob`.
 fn user(text: &str) -> Result<Username, String> {
     text.strip_prefix('@').unwrap_or(text).parse().map_err(|error| format!("{error}"))
@@ -473,11 +354,11 @@ mod tests {
         for verb in Cli::command().get_subcommands() {
             for argument in verb.get_arguments() {
                 let name = argument.get_id().as_str();
-                let secret = name.contains("password") || name.contains("invite");
+                let secret = ["password", "invite", "token"].iter().any(|word| name.contains(word));
                 let harmless = name.ends_with("_file") || name.ends_with("_stdin");
                 assert!(!secret || harmless, "{} takes {name}", verb.get_name());
                 assert!(
-                    !secret || argument.get_env().is_none(),
+                    !secret || name.ends_with("_file") || argument.get_env().is_none(),
                     "{} reads {name} from the environment",
                     verb.get_name()
                 );

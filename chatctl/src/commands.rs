@@ -11,7 +11,9 @@ mod messages;
 mod profile;
 mod rpc;
 mod send;
+mod service;
 mod status;
+mod tokens;
 mod who;
 
 use crate::Session;
@@ -47,9 +49,12 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Settings(settings) => keep::settings(settings, session).await,
         Verb::Consumers(consumers) => keep::consumers(consumers, session).await,
         Verb::Kv(kv) => keep::kv(kv, session).await,
+        Verb::Token(token) => tokens::token(token, session).await,
+        Verb::Audit(audit) => tokens::audit(audit, session).await,
+        Verb::Service(service) => service::run(service, session).await,
         Verb::Doctor => doctor::run(session).await,
         Verb::Rpc(rpc) => rpc::run(&rpc, session).await,
         Verb::Completions { shell } => documents::completions(shell, session),
-        Verb::Man => documents::man(session),
+        Verb::Man { verb, all } => documents::man(&verb, all.as_deref(), session),
     }
 }

@@ -59,6 +59,15 @@ pub enum Failure {
         /// How it ended.
         status: String,
     },
+    /// There is no systemd for this user.
+    NoManager(String),
+    /// A program of the system failed.
+    Tool {
+        /// What was run.
+        command: String,
+        /// What it said.
+        why: String,
+    },
     /// Something is not as it should be, and was told.
     Unwell,
     /// Reading or writing failed.
@@ -96,13 +105,13 @@ impl Failure {
     #[must_use]
     pub const fn exit_code(&self) -> u8 {
         match self {
-            Self::NotRunning { .. } | Self::Lost => UNAVAILABLE,
+            Self::NotRunning { .. } | Self::Lost | Self::NoManager(_) => UNAVAILABLE,
             Self::Refused(refusal) => refusal.kind.exit_code(),
             Self::Malformed(_) => SOFTWARE,
             Self::Usage(_) => USAGE,
             Self::Input { .. } => NO_INPUT,
             Self::Io(_) => IO,
-            Self::Command { .. } => SOFTWARE,
+            Self::Command { .. } | Self::Tool { .. } => SOFTWARE,
             Self::Unwell => UNWELL,
             Self::ClosedPipe => 0,
         }
@@ -134,6 +143,8 @@ impl Failure {
             Self::Input { .. } => "input",
             Self::Io(_) | Self::ClosedPipe => "io",
             Self::Command { .. } => "command_failed",
+            Self::NoManager(_) => "no_service_manager",
+            Self::Tool { .. } => "tool_failed",
             Self::Unwell => "unwell",
             Self::Refused(refusal) => refusal.kind.as_str(),
         }
@@ -166,6 +177,14 @@ impl Failure {
                 Some(status.clone()),
                 Some("the event was not acknowledged; mend the command and listen again"),
             ),
+            Self::NoManager(why) => prose(
+                "there is no systemd for this user",
+                Some(why.clone()),
+                Some(
+                    "let what there is keep `chatd` running: launchd, runit, a container's entry point, or `nohup chatd &`",
+                ),
+            ),
+            Self::Tool { command, why } => prose(&format!("`{command}` failed"), Some(why.clone()), None),
             Self::Unwell => prose("something is wrong with this chatd", None, Some("see the lines marked WRONG")),
             Self::ClosedPipe => prose("the output was closed", None, None),
         }

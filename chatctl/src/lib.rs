@@ -12,12 +12,13 @@ mod places;
 mod secrets;
 
 use std::io::IsTerminal;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use chat_protocol::rpc::Method;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::Paths;
+use chat_protocol::rpc::types::Hello;
+use chat_protocol::rpc::{Method, Secret};
 use clap::Parser;
 
 use cli::{Cli, Options};
@@ -77,7 +78,23 @@ impl Session {
 
     /// The way to the daemon, for whoever goes it more than once.
     pub(crate) fn way(&self) -> Result<Way, Failure> {
-        Ok(Way { socket: self.paths()?.socket, hint: self.starts_it() })
+        let token = self.token_file().map(|file| secrets::from_file(file, "token")).transpose()?;
+        Ok(Way { token, ..self.way_of_owner()? })
+    }
+
+    /// The same without a token.
+    pub(crate) fn way_of_owner(&self) -> Result<Way, Failure> {
+        Ok(Way { socket: self.paths()?.socket, hint: self.starts_it(), token: None })
+    }
+
+    /// Where the token is, if one is to be used.
+    pub(crate) fn token_file(&self) -> Option<&Path> {
+        self.options.token_file.as_deref()
+    }
+
+    /// Whether the daemon is found by a place that was named, and not by its profile.
+    pub(crate) const fn names_a_place(&self) -> bool {
+        self.options.data_dir.is_some() || self.options.socket.is_some() || self.options.config.is_some()
     }
 
     /// Connects, makes one call, and prints its answer as JSON or as `human` has it.
@@ -112,15 +129,22 @@ impl Session {
 pub(crate) struct Way {
     socket: PathBuf,
     hint: String,
+    /// Whose rights the connection has; the owner's without one.
+    token: Option<Secret>,
 }
 
 impl Way {
     /// Connects to the daemon.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        Client::connect(&self.socket).await.map_err(|error| Failure::NotRunning {
+        let client = Client::connect(&self.socket).await.map_err(|error| Failure::NotRunning {
             path: error.path,
             source: error.source,
             hint: self.hint.clone(),
-        })
+        })?;
+        if let Some(token) = &self.token {
+            let client_name = concat!("chatctl/", env!("CARGO_PKG_VERSION")).to_owned();
+            client.call(&Hello { api: "1".to_owned(), client: client_name, token: Some(token.clone()) }).await?;
+        }
+        Ok(client)
     }
 }

@@ -18,6 +18,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use chat_protocol::rpc::types::MessageState;
+use clap::CommandFactory;
 use fake::{PASSWORD, Served, serve};
 use insta::assert_snapshot;
 use serde_json::{Value, json};
@@ -61,11 +62,36 @@ fn private(dir: &Path, name: &str, text: &str) -> String {
 }
 
 #[test]
-fn help_says_what_there_is() {
+fn every_verb_explains_itself_with_examples() {
     assert_snapshot!("help", stdout(&chatctl(&["help"]).output().unwrap()));
-    for verb in ["register", "send", "listen", "rpc", "passwd", "reset"] {
-        assert_snapshot!(format!("help_{verb}"), stdout(&chatctl(&["help", verb]).output().unwrap()));
+    let mut tree = chatctl::cli::Cli::command();
+    tree.build();
+    for verb in tree.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        let text = stdout(&chatctl(&["help", verb.get_name()]).output().unwrap());
+        assert!(text.contains("Examples:\n  chatctl "), "{}:\n{text}", verb.get_name());
+        assert_snapshot!(format!("help_{}", verb.get_name()), text);
+        for below in verb.get_subcommands().filter(|below| below.get_name() != "help") {
+            let text = stdout(&chatctl(&["help", verb.get_name(), below.get_name()]).output().unwrap());
+            assert_snapshot!(format!("help_{}_{}", verb.get_name(), below.get_name()), text);
+        }
     }
+}
+
+#[test]
+fn every_verb_has_a_manual_page() {
+    let pages = tempfile::tempdir().unwrap();
+    chatctl(&["man", "--all", pages.path().to_str().unwrap()]).assert().success();
+    let mut tree = chatctl::cli::Cli::command();
+    tree.build();
+    for verb in tree.get_subcommands().filter(|verb| verb.get_name() != "help") {
+        let name = format!("chatctl-{}", verb.get_name());
+        let page = std::fs::read_to_string(pages.path().join(format!("{name}.1"))).unwrap();
+        assert!(page.contains(&format!(".TH {name} 1")), "{name}:\n{page}");
+        let printed = stdout(&chatctl(&["man", verb.get_name()]).output().unwrap());
+        assert!(printed.contains(&format!(".TH {name} 1")), "{printed}");
+    }
+    assert!(pages.path().join("chatctl-contact-set.1").exists());
+    assert_eq!(chatctl(&["man", "no-such-verb"]).output().unwrap().status.code(), Some(64));
 }
 
 #[test]

@@ -11,9 +11,20 @@
 #[path = "../../chatd/tests/rpc/fake.rs"]
 mod fake;
 
+#[path = "verbs/doctor.rs"]
+mod doctor;
+#[path = "verbs/service.rs"]
+mod service;
+#[path = "verbs/terminal.rs"]
+mod terminal;
+#[path = "verbs/tokens.rs"]
+mod tokens;
+
 use std::process::Output;
 
 use assert_cmd::Command;
+use chat_protocol::rpc::EventBody;
+use chat_protocol::rpc::events::PresenceChanged;
 use chat_protocol::rpc::types::Profile;
 use fake::{Served, serve};
 use serde_json::{Value, json};
@@ -145,22 +156,6 @@ async fn a_command_that_keeps_failing_acknowledges_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn the_doctor_finds_what_is_wrong_and_says_what_mends_it() {
-    let served = serve();
-    let (code, out, _) = run(&served, &["doctor"]);
-    assert!(out.contains("ok     chatd and chatctl have the same version\n"), "{out}");
-    assert_eq!(code == 0, !out.contains("WRONG"), "{out}");
-    let mut command = Command::cargo_bin("chatctl").unwrap();
-    let output = command.env_clear().args(["doctor", "--socket", "/nonexistent/x.sock", "--json"]).output().unwrap();
-    assert_eq!(output.status.code(), Some(1));
-    let first: Value = serde_json::from_slice(output.stdout.split(|byte| *byte == b'\n').next().unwrap()).unwrap();
-    assert_eq!(
-        (&first["ok"], &first["fix"]),
-        (&json!(false), &json!("start it with `chatd`, or `systemctl --user start chatd`"))
-    );
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn atk_61_nothing_of_others_reaches_a_terminal_raw_and_json_keeps_it() {
     let served = serve();
     let hostile = "red\u{1b}[2J\u{202e}\nbob: yes";
@@ -174,4 +169,48 @@ async fn atk_61_nothing_of_others_reaches_a_terminal_raw_and_json_keeps_it() {
         let kept: Value = serde_json::from_str(json.lines().next().unwrap()).unwrap();
         assert!(kept.to_string().contains(&json!(hostile).to_string()), "{verb:?}: {kept}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversation_without_a_terminal_is_refused_with_what_scripts_use() {
+    let served = serve();
+    let (code, out, err) = run(&served, &["chat", "@bob"]);
+    assert_eq!((code, out.as_str()), (64, ""));
+    assert_eq!(
+        err.lines().next().unwrap(),
+        "Error: chat needs a terminal: scripts use `chatctl send TARGET -` and `chatctl listen --chat TARGET`"
+    );
+    let (code, _, err) = run(&served, &["chat", "@bob", "--json"]);
+    assert!(code == 64 && err.contains("a conversation has no JSON"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn history_prints_the_ids_that_other_verbs_want() {
+    let served = serve();
+    let id = served.fake.receive("bob", "hello").to_uuid();
+    assert!(says(&served, &["history", "@bob", "--ids"]).starts_with(&format!("{id}  2023-11-14 ")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn listen_prints_volatile_events_and_gaps_as_json() {
+    let served = serve();
+    for number in 0..3 {
+        served.fake.receive("bob", &number.to_string());
+    }
+    served.fake.trim(2);
+    let out = says(&served, &["listen", "--json", "--since", "start", "--count", "1"]);
+    assert_eq!(serde_json::from_str::<Value>(&out).unwrap()["type"], "message.new", "start is what there is");
+    let out = says(&served, &["listen", "--json", "--since", "1", "--count", "1"]);
+    let gap: Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&gap["type"], &gap["data"]), (&json!("gap"), &json!({"from": 2, "to": 2})));
+    let fake = std::sync::Arc::clone(&served.fake);
+    let listener = tokio::task::spawn_blocking({
+        let mut command = at(&served, &["listen", "--json", "--count", "1"]);
+        move || command.output().unwrap()
+    });
+    fake.subscribed().await;
+    let online = vec![fake::user("carol")];
+    fake.say(&EventBody::Presence(PresenceChanged { online, offline: Vec::new() }));
+    let heard: Value = serde_json::from_slice(&listener.await.unwrap().stdout).unwrap();
+    assert_eq!((&heard["type"], &heard["data"]["online"]), (&json!("presence"), &json!(["carol"])));
 }

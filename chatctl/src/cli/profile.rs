@@ -5,16 +5,6 @@ use clap::{Args, Subcommand};
 use super::keep::Who;
 use super::yes;
 
-pub(super) const EXAMPLES: &str = "\
-A profile goes, end-to-end encrypted, to those you write to; the server never sees it. What others
-say of themselves proves nothing: anybody may call themselves anything. Their user name is who they are.
-The option --profile names a daemon, and has nothing to do with it.
-
-Examples:
-  chatctl profile
-  chatctl profile set --name \"Build server\" --about \"tells what broke\" --bot yes
-  chatctl profile show @bob";
-
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Profile {

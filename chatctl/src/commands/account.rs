@@ -9,7 +9,7 @@ use chat_protocol::rpc::types::{
 use chat_protocol::rpc::{Kind, RpcError, Secret};
 
 use crate::Session;
-use crate::cli::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
+use crate::cli::account::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
 use crate::error::Failure;
 use crate::output::progress::during;
 use crate::output::{escape, time};

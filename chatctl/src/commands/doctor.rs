@@ -1,22 +1,22 @@
 //! `doctor`: the usual mistakes, each with the command that mends it.
+//!
+//! Looks and changes nothing. `daemon` asks the one that answers, `others` looks for further ones, `files` at what
+//! is on the disk, `service` at systemd, `clock` into the newest events.
+
+mod clock;
+mod daemon;
+mod files;
+mod others;
+mod service;
 
 use std::path::Path;
 
-use chat_protocol::rpc::client::Client;
-use chat_protocol::rpc::types::{
-    AccountStatus, AccountStatusAnswer, ConnectionState, DaemonHealth, DaemonInfo, DaemonInfoAnswer, Health,
-};
 use serde::Serialize;
 
 use crate::Session;
 use crate::error::Failure;
+use crate::output::escape;
 use crate::output::style::Look;
-use crate::output::{self, escape, word};
-
-/// A consumer this far behind probably reads no more.
-const LAGGING: u64 = 10_000;
-/// Messages that wait this numerous are worth a look while there is a connection.
-const STUCK: u64 = 1_000;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -40,11 +40,7 @@ impl Finding {
 
 /// `chatctl doctor`
 pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
-    let findings = match session.client().await {
-        Ok(client) => examine(&client).await?,
-        Err(Failure::NotRunning { path, hint, .. }) => absent(&path, &hint),
-        Err(failure) => return Err(failure),
-    };
+    let findings = examine(session).await?;
     let paint = session.out.paint();
     for finding in &findings {
         session.out.answer(finding, |finding| {
@@ -57,6 +53,32 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
     if findings.iter().all(|finding| finding.ok) { Ok(()) } else { Err(Failure::Unwell) }
 }
 
+async fn examine(session: &Session) -> Result<Vec<Finding>, Failure> {
+    let paths = session.paths()?;
+    // A token file that is open to others is a finding, and keeps nobody from looking further.
+    let mut findings: Vec<Finding> = session.token_file().into_iter().filter_map(files::token).collect();
+    let way = if findings.is_empty() { session.way()? } else { session.way_of_owner()? };
+    let answering = match way.connect().await {
+        Ok(client) => {
+            let info = daemon::info(&client).await?;
+            findings.extend(daemon::examine(&client, &info, &paths, !session.names_a_place()).await?);
+            findings.push(clock::examine(&way, &client).await);
+            Some(info)
+        }
+        Err(Failure::NotRunning { path, hint, .. }) => {
+            findings.extend(absent(&path, &hint));
+            None
+        }
+        Err(failure) => return Err(failure),
+    };
+    let pid = answering.as_ref().map(|info| info.pid);
+    let data = answering.map_or_else(|| paths.data_dir.clone(), |info| info.data_dir.into());
+    findings.extend(files::examine(&paths.socket, &data));
+    findings.extend(others::examine(&paths, pid).await);
+    findings.extend(service::examine(&paths.profile, pid));
+    Ok(findings)
+}
+
 /// Nobody answers: why that may be.
 fn absent(socket: &Path, hint: &str) -> Vec<Finding> {
     let mut findings = vec![Finding::bad(format!("chatd does not answer on {}", socket.display()), hint)];
@@ -65,71 +87,4 @@ fn absent(socket: &Path, hint: &str) -> Vec<Finding> {
         findings.push(Finding::bad(what, "export XDG_RUNTIME_DIR=/run/user/$(id -u)"));
     }
     findings
-}
-
-async fn examine(client: &Client) -> Result<Vec<Finding>, Failure> {
-    let info = client.call(&DaemonInfo {}).await?;
-    let health = client.call(&DaemonHealth {}).await?;
-    let account = client.call(&AccountStatus {}).await?;
-    let mut findings = vec![running(&info), version(&info), directory(&info)];
-    findings.push(connection(&health, &account));
-    findings.extend(account.reset_at_ms.map(|at| {
-        let what = format!("somebody asked to reset this account, which happens at {}", output::time(at));
-        Finding::bad(what, "chatctl reset --cancel")
-    }));
-    findings.push(outbox(&health));
-    findings.extend(health.consumers.iter().filter(|consumer| consumer.lag > LAGGING).map(|consumer| {
-        let what = format!("the consumer {} is {} events behind, which are kept for it", consumer.name, consumer.lag);
-        Finding::bad(what, format!("start its bot again, or: chatctl consumers forget {}", consumer.name))
-    }));
-    Ok(findings)
-}
-
-fn running(info: &DaemonInfoAnswer) -> Finding {
-    Finding::good(format!("chatd {} runs as process {}, profile {}", info.version, info.pid, info.profile))
-}
-
-fn version(info: &DaemonInfoAnswer) -> Finding {
-    let own = env!("CARGO_PKG_VERSION");
-    if info.version == own {
-        return Finding::good("chatd and chatctl have the same version");
-    }
-    let what = format!("chatctl is {own}, chatd is {}", info.version);
-    Finding::bad(what, "install the same version of both, then: systemctl --user restart chatd")
-}
-
-fn directory(info: &DaemonInfoAnswer) -> Finding {
-    use std::os::unix::fs::PermissionsExt;
-    match std::fs::metadata(&info.data_dir) {
-        Ok(found) if found.permissions().mode() & 0o077 == 0 => {
-            Finding::good(format!("{} is open to nobody else", info.data_dir))
-        }
-        Ok(_) => Finding::bad(format!("{} is open to others", info.data_dir), format!("chmod 0700 {}", info.data_dir)),
-        Err(error) => Finding::bad(format!("{}: {error}", info.data_dir), format!("ls -ld {}", info.data_dir)),
-    }
-}
-
-fn connection(health: &Health, account: &AccountStatusAnswer) -> Finding {
-    let connection = &health.connection;
-    let server = connection.server.as_deref().unwrap_or("the server");
-    let reason = connection.reason.as_deref().unwrap_or("no reason is known");
-    match (&account.user, connection.state) {
-        (None, _) => Finding::bad("there is no account yet", "chatctl register NAME, or chatctl login NAME"),
-        (Some(user), ConnectionState::Online) => Finding::good(format!("{user} is connected to {server}")),
-        (Some(user), ConnectionState::AuthFailed) => {
-            Finding::bad(format!("the server refuses {user}: {reason}"), format!("chatctl login {user}"))
-        }
-        (Some(_), state) => {
-            let what = format!("{} to {server}: {reason}", word(&state));
-            Finding::bad(what, "see that the server runs and can be reached; chatd keeps trying by itself")
-        }
-    }
-}
-
-fn outbox(health: &Health) -> Finding {
-    let queued = health.outbox.queued;
-    if queued > STUCK && health.connection.state == ConnectionState::Online {
-        return Finding::bad(format!("{queued} messages wait to be sent"), "chatctl rpc chat.list");
-    }
-    Finding::good(format!("{queued} messages wait to be sent"))
 }

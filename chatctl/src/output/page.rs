@@ -204,7 +204,7 @@ mod tests {
         let question = message("how many sheep are there on the hill?", json!({}));
         assert_eq!(
             page().message(&message("12", json!({})), Some(&question)),
-            ["22:13Z bob (to \"how many sheep are there..\"):", "         12"]
+            ["22:13Z bob (to \"how many sheep are", "         there..\"): 12"]
         );
         assert_eq!(page().message(&message("gone", json!({"deleted": true})), None), ["22:13Z bob: (deleted)"]);
     }

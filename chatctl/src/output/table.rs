@@ -39,12 +39,6 @@ impl Table {
         Self { heading: heading.iter().map(|name| Cell::new(Look::Faint, name)).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row.
-    pub(crate) fn row(mut self, cells: Vec<Cell>) -> Self {
-        self.rows.push(cells);
-        self
-    }
-
     /// Adds a row for each of several things.
     pub(crate) fn rows<T>(mut self, things: impl IntoIterator<Item = T>, cells: impl Fn(T) -> Vec<Cell>) -> Self {
         self.rows.extend(things.into_iter().map(cells));
@@ -94,7 +88,7 @@ mod tests {
 
     #[test]
     fn atk_61_a_field_cannot_break_out_of_its_row() {
-        let table = Table::new(&["NOTE"]).row(vec!["a\u{1b}[2J\nb\u{202e}".into()]);
+        let table = Table::new(&["NOTE"]).rows(["a\u{1b}[2J\nb\u{202e}"], |note| vec![note.into()]);
         assert_eq!(table.lines(Paint::off()), ["NOTE", "a\\u{1b}[2J\\nb\\u{202e}"]);
     }
 }

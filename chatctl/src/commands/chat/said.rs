@@ -45,6 +45,8 @@ impl Said {
         if line.trim().is_empty() {
             return Self::Nothing;
         }
+        // What was pasted often ends with a line break that nobody means to say.
+        let line = line.trim_end_matches('\n');
         let Some(command) = line.strip_prefix('/') else { return Self::Text(line.to_owned()) };
         if command.starts_with('/') {
             return Self::Text(command.to_owned());
@@ -95,7 +97,7 @@ mod tests {
 
     #[test]
     fn lines_are_texts_unless_they_begin_with_a_slash() {
-        assert_eq!(Said::parse("hello\nthere"), Said::Text("hello\nthere".to_owned()));
+        assert_eq!(Said::parse("hello\nthere\n"), Said::Text("hello\nthere".to_owned()));
         assert_eq!(Said::parse("//etc/passwd"), Said::Text("/etc/passwd".to_owned()));
         assert_eq!(Said::parse("  \n"), Said::Nothing);
         assert_eq!(Said::parse("/who "), Said::Who);
