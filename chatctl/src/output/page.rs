@@ -73,7 +73,8 @@ impl Page {
     /// A message: when, who, what, and what became of it.
     pub(crate) fn message(self, message: &Message, answered: Option<&Message>) -> Vec<String> {
         let (time, name) = (clock(message.sent_ms), escape(message.from.as_str()));
-        let head = format!("{time} {name}{}: ", answered.map(quote).unwrap_or_default());
+        let bot = if message.from_bot { " (bot)" } else { "" };
+        let head = format!("{time} {name}{bot}{}: ", answered.map(quote).unwrap_or_default());
         let tail = tail(message);
         let mut lines = self.wrap(&format!("{head}{}", body(message)), &tail);
         let look = if message.outgoing { Look::Own } else { Look::Name };
@@ -206,6 +207,7 @@ mod tests {
             page().message(&message("12", json!({})), Some(&question)),
             ["22:13Z bob (to \"how many sheep are", "         there..\"): 12"]
         );
+        assert_eq!(page().message(&message("hi", json!({"from_bot": true})), None), ["22:13Z bob (bot): hi"]);
         assert_eq!(page().message(&message("gone", json!({"deleted": true})), None), ["22:13Z bob: (deleted)"]);
     }
 
