@@ -14,16 +14,16 @@ const SECRET_KEYS: [&str; 4] = ["password", "invite", "old", "new"];
 
 /// `chatctl rpc METHOD '{json}'`
 pub(super) async fn run(rpc: &Rpc, session: &mut Session) -> Result<(), Failure> {
-    let params = params(&rpc.params)?;
+    let params = params(&rpc.method, &rpc.params)?;
     let result = session.client().await?.call_raw(&rpc.method, params).await?;
     session.out.object(&result)
 }
 
-fn params(given: &str) -> Result<Box<RawValue>, Failure> {
+fn params(method: &str, given: &str) -> Result<Box<RawValue>, Failure> {
     let mut text = Zeroizing::new(String::new());
     if given == "-" {
         std::io::stdin().lock().take(chat_protocol::rpc::MAX_LINE_BYTES as u64).read_to_string(&mut text)?;
-    } else if names_a_secret(given) {
+    } else if names_a_secret(method, given) {
         return Err(Failure::Usage(
             "secrets are not taken as arguments: write `-` and send them through stdin".to_owned(),
         ));
@@ -36,7 +36,9 @@ fn params(given: &str) -> Result<Box<RawValue>, Failure> {
     serde_json::value::to_raw_value(&value).map_err(|error| Failure::Malformed(error.to_string()))
 }
 
-fn names_a_secret(json: &str) -> bool {
+/// Only `hello` takes the text of a token; elsewhere `token` is the name of one.
+fn names_a_secret(method: &str, json: &str) -> bool {
+    let presented = (method == "hello").then_some("token");
     serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(json)
-        .is_ok_and(|params| SECRET_KEYS.iter().any(|key| params.contains_key(*key)))
+        .is_ok_and(|params| SECRET_KEYS.into_iter().chain(presented).any(|key| params.contains_key(key)))
 }

@@ -70,6 +70,10 @@ async fn atk_62_a_token_is_taken_from_no_argument_and_no_variable() {
     let served = serve();
     let canary = "canary-9c1b";
     assert_eq!(run(&served, &["who", "--token", canary]).0, 64);
+    let hello = format!(r#"{{"api":"1","client":"x","token":"{canary}"}}"#);
+    let (code, _, err) = run(&served, &["rpc", "hello", &hello]);
+    assert!(code == 64 && !err.contains(canary), "{err}");
+    assert_eq!(run(&served, &["rpc", "audit.list", r#"{"token":"deploy"}"#]).0, 0, "there it is a name");
     let mut command = at(&served, &["who"]);
     assert_eq!(command.env("CHATD_TOKEN", canary).output().unwrap().status.code(), Some(0), "it means nothing");
     let dir = tempfile::tempdir().unwrap();

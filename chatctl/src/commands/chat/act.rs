@@ -290,3 +290,23 @@ fn identity_words(user: &Username, changed: Option<&SeenIdentity>) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_new_identity_is_explained_with_the_command_that_accepts_it() {
+        let (user, digits) = ("bob".parse().unwrap(), "03".repeat(32));
+        let seen = serde_json::json!({
+            "fingerprint": digits, "head": { "seq": 0, "hash": "04".repeat(32) }, "first_seen_ms": 0, "state": "changed"
+        });
+        let text = identity_words(&user, Some(&serde_json::from_value(seen).unwrap()));
+        assert!(
+            text.contains(&format!("If it is {digits}, then accept it: chatctl rpc identity.accept '{{")),
+            "{text}"
+        );
+        let params = text.split('\'').nth(1).unwrap();
+        serde_json::from_str::<chat_protocol::rpc::types::IdentityAccept>(params).unwrap();
+    }
+}
