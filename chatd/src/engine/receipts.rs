@@ -58,6 +58,8 @@ pub(crate) fn owe_read(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, 
 
 fn note(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, read: Option<Number>) -> Result<(), RowsError> {
     let due = turn.live.receipts.get(device).map_or(turn.now, |last| (*last + COALESCE).max(turn.now));
+    // of what was read the highest number is told, in whatever order it was read
+    let read = load::<Debt>(turn.rows, place(device))?.and_then(|debt| debt.read).max(read);
     let debt = Debt { user: user.clone(), device: *device, due, read };
     turn.wake(due);
     save(turn.rows, place(device), due.as_millis(), &debt)

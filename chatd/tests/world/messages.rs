@@ -82,6 +82,31 @@ fn what_is_read_is_told() {
 }
 
 #[test]
+fn what_came_late_is_read_with_what_its_author_sent_after_it() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "hello");
+    world.settle();
+    world.go_offline(bob);
+    let sent: Vec<_> = ["one", "two"].map(|text| world.send(alice, bob, text)).into();
+    world.settle();
+    let mut held = world.take_mailbox(bob);
+    let device = world.nodes[bob].device;
+    world.server.devices.get_mut(&device).unwrap().last -= held.len() as u64;
+    world.come_online(bob);
+    world.settle();
+    world.deliver(alice, bob, held.remove(1).envelope);
+    world.advance(Duration::from_secs(61));
+    world.deliver(alice, bob, held.remove(0).envelope);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: two", "alice: one"]);
+    world.command(bob, |turn| commands::mark_read(turn, "@alice", None)).unwrap();
+    world.settle();
+    assert_eq!((world.state(alice, sent[0]), world.state(alice, sent[1])), (MessageState::Read, MessageState::Read));
+}
+
+#[test]
 fn the_same_client_id_is_sent_once() {
     let mut world = World::new();
     let (alice, bob) = (world.user("alice"), world.user("bob"));
