@@ -330,6 +330,7 @@ pub fn mark_read(turn: &mut Turn<'_>, chat: &str, up_to: Option<&MessageId>) -> 
     if let (Some(user), Some(message)) = (history::peer(chat), newest)
         && let (Some(device), Some(number)) = (message.device, message.number)
         && Settings::get(turn.rows)?.read_receipts
+        && !contacts::is_blocked(turn.rows, &user)?
     {
         receipts::owe_read(turn, &user, &device, number)?;
     }

@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 
 use super::state::{decode, load, save};
 use super::turn::Turn;
-use super::{EngineError, events, profile};
+use super::{EngineError, events, outbox, profile};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Longest alias and note, in bytes.
@@ -99,7 +99,7 @@ pub fn set(turn: &mut Turn<'_>, wanted: ContactSet) -> Result<types::Contact, En
     write(turn, Contact { alias: changed(alias, known.alias), note: changed(note, known.note), ..known })
 }
 
-/// Begins or ends a block.
+/// Begins or ends a block. What waits to be sent to them fails, unless it is under way already.
 ///
 /// # Errors
 /// [`EngineError::Invalid`] for the own account; [`EngineError::Full`].
@@ -108,6 +108,9 @@ pub fn block(turn: &mut Turn<'_>, user: &Username, blocked: bool) -> Result<type
         return Err(EngineError::Invalid("user", "that is this account"));
     }
     let known = Contact::of(turn.rows, user)?;
+    if blocked && !known.blocked {
+        outbox::fail_unsealed(turn, user, "blocked")?;
+    }
     write(turn, Contact { blocked, ..known })
 }
 

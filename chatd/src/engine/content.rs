@@ -78,8 +78,8 @@ pub(crate) fn receipt(
     device: &DeviceId,
     debt: Option<&Debt>,
 ) -> Result<Vec<u8>, EngineError> {
-    // it may have been noted before they were switched off
-    let told = Settings::get(turn.rows)?.read_receipts;
+    // it may have been noted before they were switched off, or the reader blocked
+    let told = Settings::get(turn.rows)?.read_receipts && !contacts::is_blocked(turn.rows, reader)?;
     let read = debt.and_then(|debt| debt.read).filter(|_| told).map(|(epoch, n)| Ack {
         device: *device,
         epoch,

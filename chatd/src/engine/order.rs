@@ -13,10 +13,10 @@ use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 use super::changes::Said;
-use super::events;
 use super::outbox::Number;
 use super::state::{decode, load, save};
 use super::turn::Turn;
+use super::{contacts, events};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Where the conversation with one device of its author stands.
@@ -186,7 +186,9 @@ fn give_up_due(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
 fn give_up(turn: &mut Turn<'_>, whose: &Whose, line: &mut Line, n: u64) -> Result<(), RowsError> {
     let missing = n.saturating_sub(line.next);
     if missing > 0 {
-        events::missing(turn, &whose.chat, &whose.user, missing)?;
+        if !contacts::is_blocked(turn.rows, &whose.user)? {
+            events::missing(turn, &whose.chat, &whose.user, missing)?;
+        }
         let newest = n.saturating_sub(MAX_GIVEN_UP as u64).max(line.next);
         line.given_up.extend(newest..n);
         let surplus = line.given_up.len().saturating_sub(MAX_GIVEN_UP);

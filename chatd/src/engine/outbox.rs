@@ -299,6 +299,15 @@ pub(crate) fn fail_all(turn: &mut Turn<'_>, to: &Username, error: &str) -> Resul
     Ok(())
 }
 
+/// Ends every message for `to` that has no number yet. One that has may be with them, and is told to the end.
+pub(crate) fn fail_unsealed(turn: &mut Turn<'_>, to: &Username, error: &str) -> Result<(), RowsError> {
+    for item in waiting(turn, to)?.into_iter().filter(|item| item.number.is_none()) {
+        forget(turn, &item)?;
+        give_up(turn, &item, error)?;
+    }
+    Ok(())
+}
+
 /// A message, or a change, will not be sent.
 fn give_up(turn: &mut Turn<'_>, item: &Item, error: &str) -> Result<(), RowsError> {
     if changes::failed(turn, &item.id, error)? {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{ChatSet, ContactSet, MessageState, SettingsSet};
 use chat_protocol::time::Timestamp;
-use chatd::engine::commands::To;
+use chatd::engine::commands::{self, To};
 use chatd::engine::{EngineError, chats, contacts, kv, settings};
 use serde_json::json;
 
@@ -56,6 +56,49 @@ fn nothing_is_sent_to_a_blocked_user() {
     let myself = world.name(bob);
     let refused = world.command(bob, |turn| contacts::block(turn, &myself, true));
     assert!(matches!(refused, Err(EngineError::Invalid("user", _))));
+}
+
+#[test]
+fn what_waits_for_somebody_fails_once_they_are_blocked() {
+    let (mut world, alice, bob) = two();
+    world.go_offline(bob);
+    let waiting = world.send(bob, alice, "see you");
+    block(&mut world, bob, alice, true);
+    assert_eq!(world.state(bob, waiting), MessageState::Failed);
+    let why = |body: &EventBody| matches!(body, EventBody::MessageStatus(s) if s.error.as_deref() == Some("blocked"));
+    assert_eq!(world.count_events(bob, why), 1);
+    world.come_online(bob);
+    world.settle();
+    assert_eq!(world.inbox(alice), [] as [String; 0]);
+    block(&mut world, bob, alice, false);
+    world.send(bob, alice, "sorry");
+    world.settle();
+    assert_eq!(world.inbox(alice), ["bob: sorry"]);
+}
+
+#[test]
+fn what_is_read_after_the_block_is_told_to_nobody() {
+    let (mut world, alice, bob) = two();
+    let unread = world.send(alice, bob, "seen?");
+    world.settle();
+    block(&mut world, bob, alice, true);
+    world.command(bob, |turn| commands::mark_read(turn, "@alice", None)).unwrap();
+    world.settle();
+    assert_eq!(world.state(alice, unread), MessageState::Delivered);
+}
+
+#[test]
+fn nothing_is_missed_of_a_blocked_user() {
+    let (mut world, alice, bob) = two();
+    block(&mut world, bob, alice, true);
+    let next = world.server.seen.len();
+    world.server.swallow.insert(next);
+    for text in ["lost", "dropped"] {
+        world.send(alice, bob, text);
+        world.settle();
+    }
+    world.advance(Duration::from_secs(90));
+    assert_eq!(world.count_events(bob, |body| matches!(body, EventBody::MessageMissing(_))), 0);
 }
 
 #[test]
