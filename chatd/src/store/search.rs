@@ -2,6 +2,7 @@
 //!
 //! SQLite's FTS5 over a database without a file. It knows no more than it is told.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chat_protocol::ids::MessageId;
@@ -85,7 +86,7 @@ impl SearchIndex {
             None => self.number(entry.id),
         };
         let stored = i64::try_from(entry.stored_ms).unwrap_or(i64::MAX);
-        let row = params![number, entry.text, entry.chat, entry.author, stored];
+        let row = params![number, apart(entry.text), entry.chat, entry.author, stored];
         self.conn.prepare_cached(PUT).and_then(|mut put| put.execute(row)).map(drop).map_err(classify)
     }
 
@@ -139,13 +140,39 @@ impl std::fmt::Debug for SearchIndex {
     }
 }
 
-/// The words in FTS5's own language, each quoted so that none of them means anything there.
+/// Sets characters of scripts that write no spaces apart, in texts and queries alike: then each is a word, and what is
+/// looked for is found inside of what was written without a break.
+fn apart(text: &str) -> Cow<'_, str> {
+    if !text.contains(is_unspaced) {
+        return Cow::Borrowed(text);
+    }
+    let mut spaced = String::with_capacity(text.len() * 2);
+    for character in text.chars() {
+        if is_unspaced(character) {
+            spaced.extend([' ', character, ' ']);
+        } else {
+            spaced.push(character);
+        }
+    }
+    Cow::Owned(spaced)
+}
+
+/// Thai, Lao, Myanmar, Khmer; kana, ideographs, Hangul, whose words take their particles without a space.
+const fn is_unspaced(character: char) -> bool {
+    matches!(character,
+        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
+        | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
+}
+
+/// The words in FTS5's own language, each quoted so that none of them means anything there. A NUL would end it.
 fn query(words: &str) -> Option<String> {
     let terms = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
+    let quote = |word: &str| format!("\"{}\"", apart(word).replace('"', "\"\"").replace('\0', " "));
     let quoted: Vec<String> = terms
         .map(|word| match word.strip_suffix('*') {
-            Some(start) => format!("\"{}\"*", start.replace('"', "\"\"")),
-            None => format!("\"{}\"", word.replace('"', "\"\"")),
+            Some(start) => quote(start) + "*",
+            None => quote(word),
         })
         .collect();
     (!quoted.is_empty()).then(|| quoted.join(" "))
@@ -182,13 +209,41 @@ mod tests {
     #[test]
     fn no_query_is_a_syntax_error() {
         let index = index(&["NEAR the OR of \"quotes\" col:on (paren"]);
-        for words in
-            ["NEAR(", "OR", "\"", "quotes\"", "col:on", "(paren", "*", "**", "a AND NOT", "^x", "-", "{}", "\0"]
-        {
+        for words in [
+            "NEAR(",
+            "OR",
+            "\"",
+            "quotes\"",
+            "col:on",
+            "(paren",
+            "*",
+            "**",
+            "a AND NOT",
+            "^x",
+            "-",
+            "{}",
+            "\0",
+            "a\0b",
+            "\"\"\"a",
+            "a\"*",
+            &"a ".repeat(5000),
+            &"天".repeat(5000),
+        ] {
             let wanted = Wanted { words, limit: 10, ..Wanted::default() };
             assert!(index.find(&wanted).is_ok(), "{words:?}");
         }
         assert_eq!(found(&index, "OR NEAR"), [0]);
+    }
+
+    #[test]
+    fn words_are_found_without_their_accents_and_within_scripts_that_write_no_spaces() {
+        let index =
+            index(&["Die Fu\u{308}chse in Köln", "今日は東京の天気がいい", "서울은 비가 온다", "ราคาทองวันนี้", "東 京"]);
+        assert_eq!((found(&index, "füchse"), found(&index, "KOLN")), (vec![0], vec![0]));
+        assert_eq!((found(&index, "天気"), found(&index, "東京")), (vec![1], vec![4, 1]));
+        assert_eq!((found(&index, "서울"), found(&index, "ทอง")), (vec![2], vec![3]));
+        assert_eq!((found(&index, "東*"), found(&index, "京都*")), (vec![4, 1], vec![]));
+        assert_eq!(found(&index, "天東"), [] as [u8; 0], "their characters stand together and in order");
     }
 
     #[test]

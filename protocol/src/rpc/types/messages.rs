@@ -315,7 +315,8 @@ method! {
 method! {
     /// Messages that contain all words of a query, newest first.
     MsgSearch("msg.search", Free, [ReadHistory], maybe_to(to)) -> SearchPage {
-        /// Words; a word ending in `*` matches what begins with it.
+        /// Words, at most 4 KiB, with or without their accents; a word ending in `*` matches what begins with it. In
+        /// scripts that write no spaces whatever stands together is found.
         pub query: String,
         /// Only in this chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
