@@ -5,6 +5,7 @@ use chat_protocol::rpc::types::{ChatSet, Unread};
 use chat_protocol::time::Timestamp;
 
 use super::history::{self, Chat, ROOM};
+use super::state::Counter;
 use super::turn::Turn;
 use super::{EngineError, events};
 use crate::store::{Rows, RowsError};
@@ -23,7 +24,11 @@ pub fn set(turn: &mut Turn<'_>, id: &str, wanted: &ChatSet) -> Result<(), Engine
         }
     }
     let known = history::chat(turn.rows, id)?;
-    let before = known.clone().unwrap_or_else(|| Chat::new(id.to_owned()));
+    let before = match known.clone() {
+        Some(chat) => chat,
+        // pages of chats go by their places, so each has one of its own
+        None => Chat { activity: Counter::Activity.next(turn.rows)?, ..Chat::new(id.to_owned()) },
+    };
     let chat = Chat {
         muted_until: wanted.muted_until_ms.map_or(before.muted_until, Timestamp::from_millis),
         ttl_s: wanted.ttl_s.map_or(before.ttl_s, |ttl_s| Some(ttl_s).filter(|ttl_s| *ttl_s != 0)),

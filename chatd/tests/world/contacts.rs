@@ -143,6 +143,20 @@ fn a_muted_chat_counts_no_unread_and_a_message_brings_an_archived_one_back() {
 }
 
 #[test]
+fn chats_that_are_set_before_anything_was_said_have_places_of_their_own() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    for id in ["@bob", "@carol"] {
+        let quiet = ChatSet { to: id.parse().unwrap(), muted_until_ms: Some(u64::MAX), ttl_s: None, archived: None };
+        world.command(alice, |turn| chats::set(turn, id, &quiet)).unwrap();
+    }
+    let chats = chatd::engine::history::chats(&world.nodes[alice].rows, 10).unwrap();
+    let mut places: Vec<_> = chats.iter().map(|chat| chat.activity).collect();
+    places.dedup();
+    assert_eq!(places.len(), 2);
+}
+
+#[test]
 fn old_messages_go_and_young_ones_and_unsent_ones_stay() {
     let (mut world, alice, bob) = two();
     let wanted =
