@@ -312,6 +312,20 @@ async fn search_finds_what_is_there_now() {
 }
 
 #[tokio::test]
+async fn pages_of_long_messages_fit_a_line_and_lead_on() {
+    let house = House::open().await;
+    let alice = Home::registered(&house, "alice").await;
+    let long = "word ".repeat(12_000);
+    for _ in 0..20 {
+        alice.send("self", &long, None).await;
+    }
+    let first = search(&alice, "word", None, None).await;
+    let second = search(&alice, "word", None, first.cursor.clone()).await;
+    assert!(serde_json::to_string(&first).unwrap().len() < chat_protocol::rpc::MAX_LINE_BYTES);
+    assert_eq!((first.messages.len() + second.messages.len(), second.cursor), (20, None));
+}
+
+#[tokio::test]
 async fn an_export_has_every_message_and_overwrites_nothing() {
     let house = House::open().await;
     let alice = Home::registered(&house, "alice").await;

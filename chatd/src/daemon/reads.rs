@@ -6,7 +6,7 @@ use chat_protocol::rpc::types::{
     CanSend, Chat, ChatList, ChatPage, DeviceSession, LogHead, Message, MessagePage, MessageStatus, MsgList,
     OpenedChat, OwnIdentity, PeerIdentity, Profile, Recipient, SessionState,
 };
-use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
+use chat_protocol::rpc::{ChatId, Kind, MAX_LINE_BYTES, RpcError, Target};
 use chat_protocol::session::manager::Stage;
 
 use super::errors;
@@ -20,6 +20,8 @@ use crate::store::{Direction, Rows, RowsError};
 const CHATS: u32 = 100;
 /// Messages of one page when the caller says nothing.
 const MESSAGES: u32 = 50;
+/// What a line holds besides the objects of a page.
+const FRAME_BYTES: usize = 2 * 1024;
 /// Most of either.
 const MOST: u32 = 500;
 
@@ -77,6 +79,28 @@ pub(super) fn chat(rows: &dyn Rows, id: &str) -> Answer<Chat> {
     view::chat(rows, id, known.as_ref()).map_err(failed)?.ok_or_else(|| not_found("chat"))
 }
 
+/// How many of a page's objects fit one line, the first in any case: the cursor leads on behind them.
+fn fitting<'o>(page: impl Iterator<Item = &'o (impl serde::Serialize + 'o)>) -> usize {
+    let mut room = MAX_LINE_BYTES - FRAME_BYTES;
+    let fits = |object: &_| {
+        let bytes = serde_json::to_string(object).map_or(usize::MAX, |text| text.len().saturating_add(1));
+        let left = room.checked_sub(bytes);
+        room = left.unwrap_or(0);
+        left.is_some()
+    };
+    page.take_while(fits).count().max(1)
+}
+
+/// Cuts a page of objects, each with its place, to `limit` and to what fits a line; and says where to read on.
+pub(super) fn cut<T: serde::Serialize>(mut page: Vec<(String, T)>, limit: usize) -> (Vec<T>, Option<String>) {
+    let all = page.len();
+    page.truncate(limit);
+    let kept = fitting(page.iter().map(|(_, object)| object));
+    page.truncate(kept);
+    let cursor = page.last().filter(|_| page.len() < all).map(|(place, _)| place.clone());
+    (page.into_iter().map(|(_, object)| object).collect(), cursor)
+}
+
 /// The cursor is the activity of the last chat of the page before.
 pub(super) fn chats(rows: &dyn Rows, params: &ChatList) -> Answer<ChatPage> {
     let limit = limit(params.limit, CHATS)?;
@@ -88,13 +112,13 @@ pub(super) fn chats(rows: &dyn Rows, params: &ChatList) -> Answer<ChatPage> {
     let mut found = history::chats(rows, usize::MAX).map_err(failed)?;
     let archived = params.archived.unwrap_or(false);
     found.retain(|chat| chat.activity < below && (!unread || chat.unread > 0) && (archived || !chat.archived));
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let cursor = found.last().filter(|_| more).map(|chat| chat.activity.to_string());
-    let mut chats = Vec::new();
+    found.truncate(limit.saturating_add(1));
+    let mut page = Vec::new();
     for known in &found {
-        chats.extend(view::chat(rows, &known.id, Some(known)).map_err(failed)?);
+        let shown = view::chat(rows, &known.id, Some(known)).map_err(failed)?;
+        page.extend(shown.map(|chat| (known.activity.to_string(), chat)));
     }
+    let (chats, cursor) = cut(page, limit);
     Ok(ChatPage { chats, cursor })
 }
 

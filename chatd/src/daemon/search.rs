@@ -14,6 +14,8 @@ use crate::store::{Direction, Rows, RowsError};
 
 /// Messages read at once while the index is built.
 const PAGE: usize = 512;
+/// Longest query: every word of it costs a walk through the index, during which others wait.
+const MAX_QUERY_BYTES: usize = 4 * 1024;
 /// Found when nothing else is asked for.
 const USUAL: u32 = 50;
 
@@ -30,6 +32,9 @@ fn failed(error: RowsError) -> RpcError {
 
 /// Searches, after bringing the index up to the rows.
 pub(super) fn run(search: &mut Option<Search>, rows: &dyn Rows, asked: &MsgSearch) -> Answer<SearchPage> {
+    if asked.query.len() > MAX_QUERY_BYTES {
+        return Err(RpcError::invalid("query", "must be at most 4096 bytes"));
+    }
     let search = match search.take() {
         Some(known) => search.insert(known.caught_up(rows).map_err(failed)?),
         None => search.insert(Search::built(rows).map_err(failed)?),
@@ -46,15 +51,12 @@ pub(super) fn run(search: &mut Option<Search>, rows: &dyn Rows, asked: &MsgSearc
         until_ms: asked.until_ms,
         limit: limit.saturating_add(1),
     };
-    let mut found = search.index.find(&wanted).map_err(failed)?;
-    let more = found.len() > limit;
-    found.truncate(limit);
-    let cursor = found.last().filter(|_| more).map(|(number, _)| number.to_string());
-    let mut messages = Vec::new();
-    for (_, id) in &found {
-        let message = history::get(rows, id).map_err(failed)?;
-        messages.extend(message.and_then(|(_, message)| view::message(&message)));
+    let mut page = Vec::new();
+    for (number, id) in search.index.find(&wanted).map_err(failed)? {
+        let message = history::get(rows, &id).map_err(failed)?;
+        page.extend(message.and_then(|(_, message)| Some((number.to_string(), view::message(&message)?))));
     }
+    let (messages, cursor) = reads::cut(page, limit);
     Ok(SearchPage { messages, cursor })
 }
 
