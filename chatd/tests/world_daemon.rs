@@ -332,7 +332,7 @@ async fn an_export_has_every_message_and_overwrites_nothing() {
     for number in 0..600 {
         alice.send("self", &format!("note {number}"), None).await;
     }
-    alice.send("self", "# no heading\n\u{1b}[2J", None).await;
+    alice.send("self", "# no heading\n\u{1b}[2J\u{202e}\n![](http://who.reads/this) <b> *", None).await;
     let out = |name: &str| alice.outer.path().join(name).display().to_string();
     let export = |format, out: String| alice.daemon.msg_export(MsgExport { to: None, since_ms: None, format, out });
     let done = export(ExportFormat::Ndjson, out("all.ndjson")).await.unwrap();
@@ -343,7 +343,8 @@ async fn an_export_has_every_message_and_overwrites_nothing() {
 
     export(ExportFormat::Md, out("all.md")).await.unwrap();
     let text = std::fs::read_to_string(out("all.md")).unwrap();
-    assert!(text.contains("> # no heading") && !text.contains('\u{1b}'));
+    assert!(text.contains("> \\# no heading") && !text.contains(['\u{1b}', '\u{202e}']));
+    assert!(text.contains(r"> \!\[\](http://who.reads/this) \<b\> \*"), "nothing of it is obeyed or fetched");
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(out("all.md")).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(export(ExportFormat::Md, out("all.md")).await.unwrap_err().kind, Kind::AlreadyExists);

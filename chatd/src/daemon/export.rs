@@ -92,9 +92,10 @@ fn one(out: &mut impl Write, format: ExportFormat, message: &Message) -> io::Res
     }
 }
 
-/// A text as a block quote of its own lines, so that it can neither end the quote nor look like a heading.
+/// A text as a block quote of its own lines, in which nothing means anything: it can neither end the quote, nor look
+/// like a heading, nor fetch a picture from wherever its author wants to see who reads it.
 fn quoted(text: &str) -> String {
-    let shown = |line: &str| format!("> {}", printable(line));
+    let shown = |line: &str| format!("> {}", plain(&printable(line)));
     text.lines().map(shown).collect::<Vec<_>>().join("  \n")
 }
 
@@ -106,12 +107,26 @@ fn time(millis: u64) -> String {
 }
 
 fn line(text: &str) -> String {
-    printable(&text.replace(['\n', '\r'], " "))
+    plain(&printable(&text.replace(['\n', '\r'], " ")))
 }
 
-/// Without what a terminal would obey.
+/// With every character that Markdown could read escaped, as CommonMark allows for its punctuation.
+fn plain(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for character in text.chars() {
+        if "\\`*_[]<>&!#|~".contains(character) {
+            shown.push('\\');
+        }
+        shown.push(character);
+    }
+    shown
+}
+
+/// Without what a terminal would obey, and what turns a line around.
 fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    let obeyed =
+        |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if obeyed(c) { '\u{fffd}' } else { c }).collect()
 }
 
 fn failed(error: io::Error) -> RpcError {
