@@ -18,6 +18,8 @@ use chat_protocol::rpc::types::{
 use chat_protocol::rpc::{Event, Name, RpcError};
 use tokio::sync::{broadcast, watch};
 
+use crate::metrics::Metrics;
+
 pub use crate::engine::tokens::{TokenHash, Use};
 
 /// A stretch of the durable event log.
@@ -162,6 +164,8 @@ pub trait Api: Send + Sync + 'static {
     /// `audit.list`
     async fn audit_list(&self, params: AuditList) -> Answer<AuditPage>;
 
+    /// What is counted.
+    fn metrics(&self) -> &Metrics;
     /// The newest sequence in the event log, changed after each commit that appended; 0 when empty.
     fn newest_event(&self) -> watch::Receiver<u64>;
     /// Events behind `seq`, at most `max`.

@@ -17,6 +17,7 @@ mod calls;
 mod errors;
 mod export;
 mod extras;
+mod health;
 mod messages;
 mod reads;
 mod run;
@@ -35,6 +36,7 @@ use crate::clock;
 use crate::dirs::DataDir;
 use crate::engine::{EngineError, Turn};
 use crate::link::Timing;
+use crate::metrics::Metrics;
 use crate::store::{Reader, Rows, RowsError, Store};
 use batch::{Command, Job, Refused};
 
@@ -70,6 +72,8 @@ pub struct Daemon {
     newest: watch::Receiver<u64>,
     volatile: broadcast::Sender<Event>,
     connection: Arc<Mutex<Connection>>,
+    unstored: Unstored,
+    metrics: Arc<Metrics>,
     /// Cancelled when the process is to end.
     ending: CancellationToken,
     /// Cancelled when nobody is to wait for anything any more.
@@ -78,6 +82,9 @@ pub struct Daemon {
     entering: tokio::sync::Mutex<()>,
     began: std::time::Instant,
 }
+
+/// Why the last transaction stored nothing; `None` once one has.
+type Unstored = Arc<Mutex<Option<String>>>;
 
 /// What the loop is told.
 enum Order {
@@ -108,7 +115,9 @@ impl Daemon {
         let (orders, inbox) = mpsc::channel(QUEUE);
         let (newest_sender, newest) = watch::channel(newest_event);
         let volatile = broadcast::Sender::new(VOLATILE);
-        let connection = Arc::new(Mutex::new(idle()));
+        let (connection, unstored) = (Arc::new(Mutex::new(idle())), Unstored::default());
+        let metrics = Metrics::new().map_err(|error| RpcError::new(Kind::Internal, error.to_string()))?;
+        let metrics = Arc::new(metrics);
         let ending = CancellationToken::new();
         let parts = run::Parts {
             store: Arc::clone(&store),
@@ -116,6 +125,8 @@ impl Daemon {
             newest: newest_sender,
             volatile: volatile.clone(),
             connection: Arc::clone(&connection),
+            unstored: Arc::clone(&unstored),
+            metrics: Arc::clone(&metrics),
             ending: ending.clone(),
         };
         run::spawn(parts, entry);
@@ -128,6 +139,8 @@ impl Daemon {
             newest,
             volatile,
             connection,
+            unstored,
+            metrics,
             ending,
             closing: CancellationToken::new(),
             entering: tokio::sync::Mutex::new(()),
@@ -191,6 +204,10 @@ impl Daemon {
             Ok(outcome) => outcome.map_err(RpcError::from),
             Err(_) => Err(ended()),
         }
+    }
+
+    fn unstored(&self) -> Option<String> {
+        self.unstored.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn connection(&self) -> Connection {

@@ -125,6 +125,8 @@ pub enum Action {
         /// What carries it.
         init: Box<Init>,
     },
+    /// Count something that was stored.
+    Count(Counted),
     /// Tell whoever listens now who came and who went.
     Presence {
         /// Now online.
@@ -132,6 +134,19 @@ pub enum Action {
         /// Now offline.
         offline: Vec<Username>,
     },
+}
+
+/// What is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counted {
+    /// An event of this type was appended to the log.
+    Event(&'static str),
+    /// An own message entered the history.
+    Sent,
+    /// A message of somebody else did.
+    Received,
+    /// A message could not be opened.
+    Undecryptable,
 }
 
 /// Why an input had no effect.

@@ -14,6 +14,7 @@ mod doors;
 pub mod engine;
 pub mod keys;
 pub mod link;
+pub mod metrics;
 pub mod process;
 mod reload;
 pub mod report;

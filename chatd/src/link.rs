@@ -89,7 +89,11 @@ pub enum LinkEvent {
         logged_in: LoggedIn,
         /// The server's clock less ours, in milliseconds.
         server_offset_ms: i64,
+        /// How long the login took to be answered.
+        round_trip: Duration,
     },
+    /// The server answered a ping.
+    RoundTrip(Duration),
     /// No connection. Whatever was not answered will not be.
     Offline {
         /// Why, for the user.
@@ -262,16 +266,18 @@ impl Link {
         let (sign, binding, key) = (Arc::clone(&setup.sign), connection.channel_binding, connection.server_key);
         let signed = tokio::task::spawn_blocking(move || sign(&binding, &key)).await.map_err(trouble)?;
         let login = Login { user: setup.user.clone(), device: setup.device, signature: signed.into() };
+        let asked = Instant::now();
         let logged_in = connection.call(&login).await.map_err(|error| match error {
             CallError::Refused(refusal) => refused(&refusal),
             CallError::Lost(lost) => trouble(lost),
         })?;
+        let round_trip = asked.elapsed();
         self.pin(&connection).await;
         // what was asked before is no longer wanted: the daemon asks again once it hears that it is online
         while self.requests.try_recv().is_ok() {}
         tracing::info!(server = %self.setup.server, "online");
         let (welcome, server_offset_ms) = (connection.welcome.clone(), connection.server_offset_ms);
-        self.tell(LinkEvent::Online { welcome, logged_in, server_offset_ms }).await?;
+        self.tell(LinkEvent::Online { welcome, logged_in, server_offset_ms, round_trip }).await?;
         Ok(connection)
     }
 

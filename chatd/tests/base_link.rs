@@ -235,6 +235,19 @@ async fn a_silent_server_is_asked_and_then_given_up() {
 }
 
 #[tokio::test]
+async fn an_answered_ping_tells_how_far_the_server_is() {
+    let timing = Timing { ping_after: Duration::from_millis(1), ..hasty() };
+    let mut f = linked(timing).await;
+    let mut peer = f.toy.accept_login().await;
+    f.online().await;
+    // nobody asked for this one
+    peer.write(&Record::Pong).await;
+    assert_eq!(peer.record().await, Some(Record::Ping));
+    peer.write(&Record::Pong).await;
+    assert!(matches!(f.next().await, LinkEvent::RoundTrip(took) if took > Duration::ZERO));
+}
+
+#[tokio::test]
 async fn a_ping_is_answered_while_nothing_else_happens() {
     let mut f = linked(hasty()).await;
     let mut peer = f.toy.accept_login().await;

@@ -6,14 +6,13 @@ use chat_protocol::ids::Username;
 use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
-    AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
-    ConnectionState, Consumers, Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts,
-    DaemonInfoAnswer, DaemonLimits, DeleteScope, Done, Entered, EventsAck, EventsForget, Exported, Health,
-    IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message,
-    MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend,
-    MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OutboxHealth, OwnIdentity, PeerIdentity, PresenceAnswer,
-    PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, StoreHealth,
-    Token, TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
+    AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
+    Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, DaemonLimits,
+    DeleteScope, Done, Entered, EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete,
+    KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel,
+    MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait,
+    OpenedChat, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer,
+    SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
@@ -21,7 +20,8 @@ use tokio::sync::{broadcast, watch};
 use super::{Daemon, Order, errors, reads};
 use crate::api::{Answer, Api, EventPage, TokenHash, Use};
 use crate::clock;
-use crate::engine::{amend, chats, commands, consumers, contacts, history, kv, outbox, peers, profile, tokens, view};
+use crate::engine::{amend, chats, commands, consumers, contacts, history, kv, peers, profile, tokens, view};
+use crate::metrics::Metrics;
 
 #[async_trait]
 impl Api for Daemon {
@@ -40,21 +40,7 @@ impl Api for Daemon {
     }
 
     async fn daemon_health(&self) -> Answer<Health> {
-        let connection = self.connection();
-        let outbox = self
-            .read(|rows| {
-                let queued = outbox::queued(rows).map_err(|error| errors::rows(&error))?;
-                Ok(OutboxHealth { queued, failed: outbox::failed(rows).map_err(|error| errors::rows(&error))? })
-            })
-            .await?;
-        Ok(Health {
-            live: !self.orders.is_closed(),
-            ready: connection.state == ConnectionState::Online,
-            connection,
-            outbox,
-            consumers: self.events_consumers().await?.consumers,
-            store: StoreHealth { bytes: self.store.bytes(), locked: false },
-        })
+        self.health().await
     }
 
     async fn daemon_shutdown(&self) -> Answer<Done> {
@@ -342,6 +328,10 @@ impl Api for Daemon {
 
     async fn events_forget(&self, params: EventsForget) -> Answer<Done> {
         self.command(move |turn| consumers::forget(turn, &params.consumer)).await.map(|()| Done {})
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn newest_event(&self) -> watch::Receiver<u64> {

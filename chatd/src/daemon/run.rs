@@ -14,10 +14,11 @@ use tokio_util::sync::CancellationToken;
 use super::accounts::{Entry, Jobs, Shares};
 use super::ask::Asked;
 use super::batch::{Event, Job, Outcome, Writer};
-use super::{Order, idle};
+use super::{Order, Unstored, idle};
 use crate::clock;
 use crate::engine::{Action, Engine, Input, commands};
 use crate::link::{self, LinkEvent, LinkHandle};
+use crate::metrics::Metrics;
 use crate::store::{RowsError, Store};
 
 /// Most inputs of one transaction: a commit is shared by many, and nobody waits for too many.
@@ -38,6 +39,8 @@ pub(super) struct Parts {
     pub(super) newest: watch::Sender<u64>,
     pub(super) volatile: broadcast::Sender<Shown>,
     pub(super) connection: Arc<Mutex<Connection>>,
+    pub(super) unstored: Unstored,
+    pub(super) metrics: Arc<Metrics>,
     pub(super) ending: CancellationToken,
 }
 
@@ -200,8 +203,10 @@ impl Loop {
     /// What the engine hears of a link event; notes the connection's state on the way.
     fn input(&mut self, event: LinkEvent) -> Option<Event> {
         let input = match event {
-            LinkEvent::Online { logged_in, server_offset_ms, .. } => {
+            LinkEvent::Online { logged_in, server_offset_ms, round_trip, .. } => {
                 self.note(ConnectionState::Online, None, None);
+                self.measured(round_trip);
+                self.parts.metrics.connected();
                 Input::Online { logged_in, offset_ms: server_offset_ms }
             }
             LinkEvent::Connecting => Input::NotOnline(self.note(ConnectionState::Connecting, None, None)),
@@ -211,6 +216,10 @@ impl Loop {
             }
             LinkEvent::AuthFailed { reason } => {
                 Input::NotOnline(self.note(ConnectionState::AuthFailed, Some(reason.to_string()), None))
+            }
+            LinkEvent::RoundTrip(took) => {
+                self.measured(took);
+                return None;
             }
             LinkEvent::Answer { id, result } => Input::Answer { id, result: self.asked.take(id, result)? },
             LinkEvent::Push(push) => Input::Push(push),
@@ -236,6 +245,11 @@ impl Loop {
         ConnectionChanged { state, reason, next_retry_ms }
     }
 
+    fn measured(&self, took: Duration) {
+        let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        self.parts.connection.lock().unwrap_or_else(PoisonError::into_inner).rtt_ms = Some(millis);
+    }
+
     fn show(&self, connection: Connection) {
         *self.parts.connection.lock().unwrap_or_else(PoisonError::into_inner) = connection;
     }
@@ -246,11 +260,16 @@ impl Loop {
             return;
         }
         let Some(mut writer) = self.writer.take() else { return };
+        let (inputs, began, works) = (batch.len(), Instant::now(), writer.engine.is_some());
         let handled = tokio::task::spawn_blocking(move || {
             let outcome = writer.handle(batch);
             (writer, outcome)
         });
-        match handled.await {
+        let handled = handled.await;
+        if works && let Ok((_, outcome)) = &handled {
+            self.tried(inputs, began.elapsed(), outcome.as_ref().err());
+        }
+        match handled {
             Ok((writer, Ok(outcome))) => {
                 self.writer = Some(writer);
                 self.perform(outcome);
@@ -264,6 +283,12 @@ impl Loop {
                 self.parts.ending.cancel();
             }
         }
+    }
+
+    /// Notes whether a transaction stored what it had to.
+    fn tried(&self, inputs: usize, took: Duration, failure: Option<&RowsError>) {
+        self.parts.metrics.committed(inputs, took, failure.is_none());
+        *self.parts.unstored.lock().unwrap_or_else(PoisonError::into_inner) = failure.map(ToString::to_string);
     }
 
     fn perform(&mut self, outcome: Outcome) {
@@ -288,6 +313,10 @@ impl Loop {
             (Action::OpenShare { job, init }, Some(active)) => {
                 // never more than the engine's own bound waits here
                 active.opener.try_send((job, init)).is_ok()
+            }
+            (Action::Count(counted), _) => {
+                self.parts.metrics.count(counted);
+                true
             }
             (Action::Presence { online, offline }, _) => {
                 let body = EventBody::Presence(PresenceChanged { online, offline });

@@ -11,6 +11,7 @@ use chat_protocol::rpc::events::{
 use chat_protocol::rpc::{Event, EventBody, types};
 use chat_protocol::time::Timestamp;
 
+use super::Counted;
 use super::consumers;
 use super::history::{Chat, Message};
 use super::peers::Peer;
@@ -61,7 +62,9 @@ pub(crate) fn append(turn: &mut Turn<'_>, chat: Option<&str>, body: &EventBody) 
     let seq = Counter::Event.next(turn.rows)?;
     let event = Event::durable(seq, turn.now.as_millis(), chat.and_then(view::chat_id), body);
     let json = serde_json::to_vec(&event).map_err(|error| RowsError::Corrupt(error.to_string()))?;
-    turn.rows.put(Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &json)
+    turn.rows.put(Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &json)?;
+    turn.count(Counted::Event(body.type_name()));
+    Ok(())
 }
 
 /// Lets the oldest events go, a bounded step at a time: what is over the number kept, whoever needs it (its
@@ -107,6 +110,7 @@ fn aged(turn: &Turn<'_>, range: RangeInclusive<u64>, days: u32) -> Result<u64, R
 
 pub(crate) fn message_new(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
     let Some(shown) = view::message(message) else { return Ok(()) };
+    turn.count(if message.mine { Counted::Sent } else { Counted::Received });
     append(turn, Some(&message.chat), &EventBody::MessageNew(shown))
 }
 
@@ -166,6 +170,7 @@ pub(crate) fn missing(turn: &mut Turn<'_>, chat: &str, from: &Username, count: u
 }
 
 pub(crate) fn undecryptable(turn: &mut Turn<'_>, from: &Username, reason: &str) -> Result<(), RowsError> {
+    turn.count(Counted::Undecryptable);
     let data = Undecryptable { from_user: from.clone(), reason: reason.to_owned(), will_retry: false };
     append(turn, None, &EventBody::MessageUndecryptable(data))
 }

@@ -8,7 +8,7 @@ use chat_protocol::message::{Blob, Call};
 use chat_protocol::time::Timestamp;
 use rand::CryptoRng;
 
-use super::{Action, Local};
+use super::{Action, Counted, Local};
 use crate::store::Rows;
 
 /// What one input is handled with.
@@ -137,6 +137,11 @@ impl Turn<'_> {
         link.asked.insert(id, asked);
         self.actions.push(Action::Request { id, number, payload: payload() });
         true
+    }
+
+    /// Has something counted, if this turn is committed.
+    pub(crate) fn count(&mut self, counted: Counted) {
+        self.actions.push(Action::Count(counted));
     }
 
     /// Asks for a tick at `at` or before.

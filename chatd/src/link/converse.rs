@@ -43,7 +43,7 @@ pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     let Connection { stream, sealer, opener, pending, .. } = connection;
     let (input, output) = tokio::io::split(stream);
     let (control, controls) = mpsc::channel(CONTROL_QUEUE);
-    let mut reader = Reader { input, opener, events, control, timing };
+    let mut reader = Reader { input, opener, events, control, timing, asked: None };
     let writer = Writer { output, sealer, requests, controls };
     // whichever half ends first ends the connection: the other one's state is dropped with it
     tokio::select! {
@@ -58,6 +58,8 @@ struct Reader<'l, S> {
     events: &'l mpsc::Sender<LinkEvent>,
     control: mpsc::Sender<Record>,
     timing: &'l Timing,
+    /// When the ping was queued whose answer has not come.
+    asked: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Reader<'_, S> {
@@ -88,8 +90,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<'_, S> {
                 self.write(Record::Pong);
                 Ok(())
             }
-            Record::Pong => Ok(()),
+            Record::Pong => self.answered().await,
         }
+    }
+
+    /// A pong nobody asked for says nothing.
+    async fn answered(&mut self) -> Result<(), Ended> {
+        let Some(asked) = self.asked.take() else { return Ok(()) };
+        self.events.send(LinkEvent::RoundTrip(asked.elapsed())).await.map_err(|_| Ended::Stopped)
     }
 
     /// Waits for a record, asking for signs of life in between.
@@ -102,7 +110,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<'_, S> {
             match timeout_at(until, next_record(&mut self.input, &mut self.opener)).await {
                 Ok(record) => return record,
                 Err(_) if until == dead => return Err(Lost::Silent),
-                Err(_) => self.write(Record::Ping),
+                Err(_) => {
+                    self.asked.get_or_insert_with(Instant::now);
+                    self.write(Record::Ping);
+                }
             }
             ping += self.timing.ping_after.max(Duration::from_millis(1));
         }

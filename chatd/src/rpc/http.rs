@@ -15,6 +15,7 @@ mod access;
 mod call;
 mod events;
 mod health;
+mod metrics;
 mod refusal;
 mod ws;
 
@@ -112,6 +113,7 @@ fn router(web: Web) -> Router {
         .route("/ws", get(ws::upgrade))
         .route("/events", get(events::stream))
         .route("/openrpc.json", get(call::document))
+        .route("/metrics", get(metrics::text))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
         // the one handler that takes a body bounds it itself

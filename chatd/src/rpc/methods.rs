@@ -9,11 +9,12 @@ use std::sync::Arc;
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
     AuditList, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock, ContactGet,
-    ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonShutdown, Discover, EventsAck,
-    EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept,
-    IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MsgCancel, MsgDelete, MsgEdit,
-    MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PresenceList,
-    ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
+    ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonMetrics, DaemonShutdown, Discover,
+    EventsAck, EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer,
+    IdentityAccept, IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MetricsText,
+    MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus,
+    MsgWait, NetKick, PresenceList, ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList,
+    TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
 use jsonrpsee::core::server::{Extensions, Methods, RpcModule};
@@ -25,6 +26,7 @@ use super::access::{self, Access, Keyring};
 use super::readers::Readers;
 use super::{gate, pull};
 use crate::api::{Answer, Api};
+use crate::metrics::CONTENT_TYPE;
 
 /// Room an answer's own frame takes, besides the result: version, id and braces.
 const FRAME_BYTES: usize = 1024;
@@ -69,6 +71,15 @@ impl Offer {
     }
 }
 
+impl Offer {
+    /// Counts a call and what came of it; names that are no methods share one.
+    pub(super) fn count(&self, method: &str, error: Option<i32>) {
+        let method = self.orders.get_key_value(method).map_or("unknown", |(known, _)| known);
+        let outcome = error.map_or("ok", |code| Kind::from_code(code).unwrap_or(Kind::Internal).as_str());
+        self.api.metrics().called(method, outcome);
+    }
+}
+
 fn daemon(module: &mut Module) {
     // where the connection is known a token in it is taken too
     module.add(|_, params: Hello| async move { hello(&params) });
@@ -84,6 +95,7 @@ fn daemon(module: &mut Module) {
             Ok(health)
         }
     });
+    module.add_known(|api, access, DaemonMetrics {}| async move { metrics(api.as_ref(), &access).await });
     module.add(|api, DaemonShutdown {}| async move { api.daemon_shutdown().await });
     module.add(|api, NetKick {}| async move { api.net_kick().await });
 }
@@ -221,6 +233,19 @@ pub(super) fn hello(params: &Hello) -> Answer<HelloAnswer> {
         daemon: concat!("chatd/", env!("CARGO_PKG_VERSION")).to_owned(),
         features: Vec::new(),
     })
+}
+
+/// What was counted, and what is so at the moment, as far as it is the caller's to know.
+///
+/// # Errors
+/// What the store says.
+pub(super) async fn metrics(api: &dyn Api, access: &Access) -> Answer<MetricsText> {
+    let mut health = api.daemon_health().await?;
+    health.consumers.retain(|consumer| access.owns(&consumer.name));
+    let newest = *api.newest_event().borrow();
+    let text = api.metrics().text(&health, newest);
+    let text = text.map_err(|error| RpcError::new(Kind::Internal, error.to_string()))?;
+    Ok(MetricsText { content_type: CONTENT_TYPE.to_owned(), text })
 }
 
 /// The methods so far, and whom they ask.

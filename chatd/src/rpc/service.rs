@@ -125,6 +125,13 @@ impl Service {
     }
 
     async fn answer(self, request: Request<'_>) -> MethodResponse {
+        let (offer, method) = (Arc::clone(&self.offer), request.method.to_string());
+        let answer = self.respond(request).await;
+        offer.count(&method, answer.as_error_code());
+        answer
+    }
+
+    async fn respond(self, request: Request<'_>) -> MethodResponse {
         let Request { id, method, params, .. } = request;
         let params = Params::new(params.as_deref().map(RawValue::get));
         match method.as_ref() {

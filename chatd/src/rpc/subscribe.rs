@@ -23,6 +23,7 @@ use super::filter::Filter;
 use super::outlet::{Outgoing, Outlet};
 use super::readers::Readers;
 use crate::api::{Answer, Api};
+use crate::metrics::Open;
 
 /// Silence after which a heartbeat is sent.
 const HEARTBEAT: Duration = Duration::from_secs(30);
@@ -51,6 +52,7 @@ pub(super) struct Subscription {
     wakers: Wakers,
     unsubscribed: CancellationToken,
     _running: TaskTrackerToken,
+    _open: Open,
 }
 
 /// Begins what was asked for: durable, if it is for a consumer.
@@ -69,8 +71,10 @@ pub(super) async fn begin(
     let replay_until = *wakers.newest.borrow();
     let oldest_seq = api.events_after(u64::MAX, 1).await?.oldest_seq;
     let answer = Subscribed { subscription: place.id.clone(), next_seq: cursor.saturating_add(1), oldest_seq };
+    let open = api.metrics().subscription();
     let reader = Reader { api, outlet: place.outlet, id: place.id, cursor, filter, replay_until, acks };
-    let subscription = Subscription { reader, wakers, unsubscribed: place.unsubscribed, _running: place.running };
+    let subscription =
+        Subscription { reader, wakers, unsubscribed: place.unsubscribed, _running: place.running, _open: open };
     Ok((subscription, answer))
 }
 
@@ -110,7 +114,7 @@ async fn position(api: &dyn Api, readers: &Arc<Readers>, asked: &EventsSubscribe
 impl Subscription {
     /// Sends until something ends it.
     pub(super) async fn run(self) {
-        let Self { reader, wakers, unsubscribed, _running } = self;
+        let Self { reader, wakers, unsubscribed, _running, _open } = self;
         let (outlet, id, dismissed) = (reader.outlet.clone(), reader.id.clone(), reader.acks.dismissed());
         // What is dropped half-way was not sent, and is not acknowledged.
         let reason = tokio::select! {
@@ -152,6 +156,7 @@ struct Wakers {
 enum Woken {
     Grown,
     Volatile(Event),
+    Missed(u64),
     Acks,
     Idle,
     Ending,
@@ -162,18 +167,16 @@ impl Wakers {
     /// Sleeps until something happens. All branches are cancel-safe: watches, a broadcast and timers.
     async fn sleep(&mut self, acks: &mut Acks) -> Woken {
         let since = *self.idle.get_or_insert_with(Instant::now);
-        loop {
-            tokio::select! {
-                () = self.ending.cancelled() => return Woken::Ending,
-                grown = self.newest.changed() => return if grown.is_ok() { Woken::Grown } else { Woken::Gone },
-                () = acks.changed() => return Woken::Acks,
-                event = self.volatile.recv() => match event {
-                    Ok(event) => return Woken::Volatile(event),
-                    Err(broadcast::error::RecvError::Lagged(_)) => {}
-                    Err(broadcast::error::RecvError::Closed) => return Woken::Gone,
-                },
-                () = tokio::time::sleep_until(since + HEARTBEAT) => return Woken::Idle,
-            }
+        tokio::select! {
+            () = self.ending.cancelled() => Woken::Ending,
+            grown = self.newest.changed() => if grown.is_ok() { Woken::Grown } else { Woken::Gone },
+            () = acks.changed() => Woken::Acks,
+            event = self.volatile.recv() => match event {
+                Ok(event) => Woken::Volatile(event),
+                Err(broadcast::error::RecvError::Lagged(missed)) => Woken::Missed(missed),
+                Err(broadcast::error::RecvError::Closed) => Woken::Gone,
+            },
+            () = tokio::time::sleep_until(since + HEARTBEAT) => Woken::Idle,
         }
     }
 }
@@ -207,6 +210,7 @@ impl Reader {
                 Woken::Acks => self.acks.settle(self.api.as_ref(), self.cursor).await,
                 Woken::Volatile(event) if self.filter.wants(&event) => self.offer(event),
                 Woken::Volatile(_) => {}
+                Woken::Missed(events) => self.api.metrics().dropped(events),
                 Woken::Idle => {
                     self.acks.settle(self.api.as_ref(), self.cursor).await;
                     self.offer(Event::volatile(now_ms(), None, &EventBody::Heartbeat(Beat { seq: self.cursor })));
@@ -264,7 +268,9 @@ impl Reader {
     /// Sends only if there is room now.
     fn offer(&self, event: Event) {
         // Volatile events are the first to be dropped.
-        let _ = self.outlet.try_send(Outgoing::event(&self.id, event, None));
+        if self.outlet.try_send(Outgoing::event(&self.id, event, None)).is_err() {
+            self.api.metrics().dropped(1);
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use chat_protocol::rpc::types::*;
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, Name, RpcError, Target};
 use chatd::api::{Answer, Api, EventPage, TokenHash, Use};
 use chatd::dirs::DataDir;
+use chatd::metrics::Metrics;
 use chatd::rpc::{Policy, Server};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
@@ -49,6 +50,7 @@ pub struct State {
 pub struct Fake {
     state: Mutex<State>,
     newest: watch::Sender<u64>,
+    metrics: Metrics,
     volatile: broadcast::Sender<Event>,
     /// `presence.list` waits for a permit and gives it back.
     pub gate: Semaphore,
@@ -89,6 +91,7 @@ impl Fake {
         Arc::new(Self {
             state: Mutex::new(state),
             newest: watch::Sender::new(0),
+            metrics: Metrics::new().unwrap(),
             volatile: broadcast::Sender::new(16),
             gate: Semaphore::new(1),
             stop: CancellationToken::new(),
@@ -244,6 +247,7 @@ fn health() -> Health {
     Health {
         live: true,
         ready: true,
+        reason: None,
         connection,
         outbox: OutboxHealth { queued: 0, failed: 0 },
         consumers: Vec::new(),
@@ -632,6 +636,10 @@ impl Api for Fake {
     async fn events_forget(&self, params: EventsForget) -> Answer<Done> {
         let known = self.state().consumers.remove(&params.consumer);
         known.map(|_| Done {}).ok_or(Kind::UnknownConsumer.into())
+    }
+
+    fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     fn newest_event(&self) -> watch::Receiver<u64> {

@@ -31,7 +31,8 @@ pub async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: 
     reading.await.expect("an end").unwrap();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap();
-    Reply { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or(Value::Null) }
+    let text = || Some(body).filter(|body| !body.is_empty()).map_or(Value::Null, Value::from);
+    Reply { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or_else(|_| text()) }
 }
 
 /// `POST /rpc` to the port, with these lines in its head.
@@ -418,4 +419,16 @@ async fn noise_to(mut stream: impl AsyncRead + AsyncWrite + Unpin, noise: &str) 
     // a reset is an answer too
     let _ = tokio::time::timeout(Duration::from_secs(20), stream.read_to_end(&mut answer)).await.expect("an end");
     String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[tokio::test]
+async fn metrics_are_plain_text_for_whoever_has_a_token() {
+    let served = serve();
+    assert_eq!(get(&served, "/metrics", &[]).await.status, 401);
+    let token = bearer(&token(&served, "monitor", json!({"scopes": []})).await);
+    let reply = get(&served, "/metrics", &[&token]).await;
+    assert_eq!(reply.status, 200, "{}", reply.body);
+    assert!(reply.head.contains("\r\ncontent-type: text/plain; version=0.0.4; charset=utf-8"), "{}", reply.head);
+    let text = reply.body.as_str().unwrap();
+    assert!(text.contains("\nchatd_calls_total{method=\"token.create\",outcome=\"ok\"} 1\n"), "{text}");
 }

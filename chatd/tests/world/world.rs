@@ -208,7 +208,7 @@ impl World {
                     }
                 }
                 Action::OpenShare { job, init } => node.shares.push_back((job, init)),
-                Action::Presence { .. } => {}
+                Action::Presence { .. } | Action::Count(_) => {}
             }
         }
     }

@@ -91,6 +91,43 @@ fn the_server_rereads_its_settings_when_asked_and_keeps_them_when_they_are_wrong
     assert_eq!(server.stop().code, Some(0));
 }
 
+/// What Prometheus' own parser makes of a text: how many metrics, and a few values.
+const PARSE: &str = r"
+import json, sys
+from prometheus_client.parser import text_string_to_metric_families
+families = list(text_string_to_metric_families(sys.argv[1]))
+assert all(family.documentation and family.type in ('counter', 'gauge', 'histogram') for family in families), families
+values = {sample.name: sample.value for family in families for sample in family.samples if not sample.labels}
+print(json.dumps({'families': len(families), **values}))
+";
+
+#[test]
+fn the_metrics_of_chatd_are_what_prometheus_reads() {
+    let stage = Stage::open();
+    let (mut alice, mut bob) = (stage.member("alice"), stage.member("bob"));
+    let sent = alice.call("msg.send", json!({"to": "@bob", "text": "count me"})).unwrap();
+    let wanted = json!({"id": sent["id"], "state": "delivered", "timeout_ms": 20_000});
+    alice.call("msg.wait", wanted).unwrap();
+    let mut read = |person: &mut chat_stories::Person| {
+        let text = person.call("daemon.metrics", json!({})).unwrap()["text"].as_str().unwrap().to_owned();
+        let mut python = binaries::python(&stage.room("tools"));
+        python.args(["-c", PARSE, &text]);
+        let values: serde_json::Value = serde_json::from_str(&Process::run("parser", python, "").success()).unwrap();
+        assert_eq!(values["families"], text.lines().filter(|line| line.starts_with("# TYPE ")).count());
+        assert!(!text.contains("alice") && !text.contains("bob"), "{text}");
+        values
+    };
+    let (here, there) = (read(&mut alice), read(&mut bob));
+    let value = |values: &serde_json::Value, name: &str| values[name].as_f64().unwrap_or_else(|| panic!("{values}"));
+    assert!(value(&here, "chatd_messages_sent_total") == 1.0 && value(&here, "chatd_messages_received_total") == 0.0);
+    assert!(value(&there, "chatd_messages_sent_total") == 0.0 && value(&there, "chatd_messages_received_total") == 1.0);
+    for values in [&here, &there] {
+        assert!(value(values, "chatd_ready") == 1.0 && value(values, "chatd_connects_total") == 1.0, "{values}");
+        assert!(value(values, "chatd_newest_seq") > 0.0 && value(values, "chatd_rtt_seconds") >= 0.0, "{values}");
+        assert!(value(values, "chatd_commit_duration_seconds_count") > 0.0, "{values}");
+    }
+}
+
 /// Listens, as a socket unit does, and becomes the daemon: the process id stays, the socket is descriptor 3.
 const HANDOVER: &str = r"
 import os, socket, sys

@@ -23,7 +23,7 @@ macro_rules! every_method {
 pub fn document() -> Value {
     let mut writer = Writer::new();
     every_method! { writer:
-        Hello Discover DaemonInfo DaemonHealth DaemonShutdown NetKick
+        Hello Discover DaemonInfo DaemonHealth DaemonMetrics DaemonShutdown NetKick
         AccountRegister AccountLogin AccountStatus AccountLogout AccountPassword AccountReset AccountResetCancel
         SettingsGet SettingsSet
         PresenceList UserLookup ContactList ContactGet ContactSet ContactBlock ContactUnblock
@@ -183,7 +183,7 @@ const WRITING: &[Kind] = &[
 fn kinds(method: &str) -> Vec<Kind> {
     let more: &[Kind] = match method {
         "hello" => &[Kind::VersionMismatch],
-        "rpc.discover" | "daemon.info" | "daemon.health" | "daemon.shutdown" | "net.kick" => &[],
+        "rpc.discover" | "daemon.info" | "daemon.health" | "daemon.metrics" | "daemon.shutdown" | "net.kick" => &[],
         "events.subscribe" | "events.unsubscribe" | "events.ack" | "events.pull" | "events.consumers"
         | "events.forget" => {
             &[Kind::NotFound, Kind::Conflict, Kind::CursorTrimmed, Kind::UnknownConsumer, Kind::TooManySubscriptions]

@@ -88,6 +88,7 @@ fn connection(health: &Health, account: &AccountStatusAnswer) -> Finding {
             Finding::good(format!("{user} is connected to {server}"))
         }
         (Some(user), ConnectionState::Online) => {
+            let reason = health.reason.as_deref().unwrap_or(reason);
             let what = format!("{user} is connected to {server}, but chatd is not ready: {reason}");
             Finding::bad(what, "chatctl service logs, or what chatd wrote to its standard error")
         }

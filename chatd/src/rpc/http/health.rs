@@ -20,7 +20,7 @@ pub(super) async fn ready(State(web): State<Web>, _: Local) -> Response {
     match web.offer.api.daemon_health().await {
         Ok(health) => said(
             health.ready,
-            &json!({ "ready": health.ready, "connection": health.connection.state, "reason": health.connection.reason }),
+            &json!({ "ready": health.ready, "connection": health.connection.state, "reason": health.reason }),
         ),
         Err(error) => said(false, &json!({ "ready": false, "reason": error.message })),
     }

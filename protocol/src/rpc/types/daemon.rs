@@ -89,8 +89,11 @@ object! {
     Health {
         /// The daemon's loop runs.
         pub live: bool,
-        /// There is an account, the store is open, and the server is connected.
+        /// Messages are received: there is an account, the server is connected, and what comes can be stored.
         pub ready: bool,
+        /// Why not.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub reason: Option<String>,
         /// The connection to the server.
         pub connection: Connection,
         /// What waits to be sent.
@@ -158,6 +161,20 @@ object! {
         pub bytes: u64,
         /// Whether it waits for its passphrase.
         pub locked: bool,
+    }
+}
+
+method! {
+    /// What the daemon has counted since it began, for Prometheus. A token sees the lag of its own consumers.
+    DaemonMetrics("daemon.metrics", Free, []) -> MetricsText {}
+}
+object! {
+    /// Answers [`DaemonMetrics`].
+    MetricsText {
+        /// Media type of the text.
+        pub content_type: String,
+        /// Prometheus' text format.
+        pub text: String,
     }
 }
 
