@@ -21,7 +21,7 @@ use minicbor::{Decode, Encode};
 
 use super::state::{Counter, decode, load, save};
 use super::turn::Turn;
-use super::{Action, EngineError, content, events, peers, sessions};
+use super::{Action, EngineError, content, events, order, peers, sessions};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// New INITs of one device that may be opened at once …
@@ -177,11 +177,21 @@ fn drop_raw(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
     set_waiting_bytes(turn, &raw.device, bytes)
 }
 
+/// Whether anything of a device waits to be opened.
+pub(crate) fn waits(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    Ok(turn.rows.count(Table::Inbox, &inits_scope(device))? > 0)
+}
+
 fn drop_all_behind(turn: &mut Turn<'_>, sid: &SessionId) -> Result<(), RowsError> {
-    for raw in behind(turn.rows, sid)? {
-        drop_raw(turn, &raw)?;
-    }
-    Ok(())
+    let dropped = take_behind(turn, sid)?;
+    dropped.first().map_or(Ok(()), |raw| order::opened_all(turn, &raw.device))
+}
+
+/// Takes the envelopes of a session out of the store, in the order they came.
+fn take_behind(turn: &mut Turn<'_>, sid: &SessionId) -> Result<Vec<Raw>, RowsError> {
+    let taken = behind(turn.rows, sid)?;
+    taken.iter().try_for_each(|raw| drop_raw(turn, raw))?;
+    Ok(taken)
 }
 
 fn behind(rows: &dyn Rows, sid: &SessionId) -> Result<Vec<Raw>, RowsError> {
@@ -282,14 +292,15 @@ pub(crate) fn share_opened(turn: &mut Turn<'_>, job: u64, share: Share) -> Resul
         return Ok(drop_all_behind(turn, &raw.envelope.sid)?);
     };
     let sid = raw.envelope.sid;
+    // none of them waits any more: what follows shows them in their order
     drop_raw(turn, &raw)?;
+    let rest = take_behind(turn, &sid)?;
     content::arrived(turn, &opened)?;
-    for next in behind(turn.rows, &sid)? {
-        drop_raw(turn, &next)?;
+    for next in rest {
         let Some(session) = sessions::find(turn.rows, &sid)? else { break };
         open(turn, &next, &session)?;
     }
-    Ok(())
+    Ok(order::opened_all(turn, &raw.device)?)
 }
 
 /// Drops what is kept back of an identity the user did not accept.

@@ -28,6 +28,7 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
         offset_ms,
         asked: std::collections::BTreeMap::new(),
         flights: Some(turn.now),
+        parked: Some(turn.now),
         acked: logged_in.mailbox_acked,
         drained: None,
         synced: false,

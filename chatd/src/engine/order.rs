@@ -5,7 +5,9 @@
 //! n > next   waits, at most 60 s; then "n messages missing" is shown and it follows
 //! n < next   shown, marked `late` if it had been given up
 //! ```
-//! There is one line per conversation and device of its author.
+//! There is one line per conversation and device of its author. It begins with the lowest number that is there once
+//! nothing of the device waits to be opened: a message of one session can be opened while earlier ones, behind the
+//! INIT of another, still wait for their turn.
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::{MAX_GIVEN_UP, ORDER_WAIT};
@@ -16,7 +18,7 @@ use super::changes::Said;
 use super::outbox::Number;
 use super::state::{decode, load, save};
 use super::turn::Turn;
-use super::{contacts, events};
+use super::{contacts, events, inbox};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Where the conversation with one device of its author stands.
@@ -42,6 +44,8 @@ struct Early {
     said: Said,
     #[n(1)]
     until: Timestamp,
+    #[n(2)]
+    epoch: Option<u64>,
 }
 
 /// Names a line: the chat and the author's device.
@@ -81,7 +85,7 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, sa
     match known {
         Some(mut line) if line.epoch == epoch => {
             if n > line.next {
-                return wait(turn, whose, n, said);
+                return wait(turn, whose, (epoch, n), said);
             }
             if n < line.next {
                 let late = give_back(&mut line, n);
@@ -93,14 +97,47 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, sa
             follow(turn, whose, &mut line)
         }
         Some(line) if line.epoch > epoch => said.late(true).take_effect(turn),
-        older => {
-            if older.is_some() {
-                release_all(turn, whose)?;
+        Some(_) => anew(turn, whose, (epoch, n), said),
+        None => match first(turn, &whose.early_scope())?.map(|(_, early)| early.epoch.unwrap_or_default()) {
+            Some(held) if held < epoch => anew(turn, whose, (epoch, n), said),
+            Some(held) if held > epoch => said.late(true).take_effect(turn),
+            _ => {
+                wait(turn, whose, (epoch, n), said)?;
+                begin(turn, whose)
             }
-            said.take_effect(turn)?;
-            put(turn, whose, &Line { epoch, next: n + 1, given_up: Vec::new() })
+        },
+    }
+}
+
+/// The author lost its state and counts from the beginning: what waited will not become complete.
+fn anew(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, said: Said) -> Result<(), RowsError> {
+    release_all(turn, whose)?;
+    said.take_effect(turn)?;
+    put(turn, whose, &Line { epoch, next: n + 1, given_up: Vec::new() })
+}
+
+/// Begins a line with the lowest number there is, unless lower ones may still be opened.
+fn begin(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
+    if inbox::waits(turn, &whose.device)? {
+        return Ok(());
+    }
+    begin_with_what_is_there(turn, whose)
+}
+
+fn begin_with_what_is_there(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
+    let Some((n, early)) = first(turn, &whose.early_scope())? else { return Ok(()) };
+    let mut line = Line { epoch: early.epoch.unwrap_or_default(), next: n, given_up: Vec::new() };
+    follow(turn, whose, &mut line)
+}
+
+/// Nothing of the device waits to be opened any more: lines that waited for that begin.
+pub(crate) fn opened_all(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    for whose in waiting(turn)?.into_iter().filter(|whose| whose.device == *device) {
+        if line(turn, &whose.chat, &whose.device)?.is_none() {
+            begin(turn, &whose)?;
         }
     }
+    Ok(())
 }
 
 /// Takes `n` off the list of numbers given up.
@@ -114,10 +151,11 @@ fn put(turn: &mut Turn<'_>, whose: &Whose, line: &Line) -> Result<(), RowsError>
     save(turn.rows, Place::new(Table::Held, &whose.line_scope(), whose.device.as_bytes()), 0, line)
 }
 
-fn wait(turn: &mut Turn<'_>, whose: &Whose, n: u64, said: Said) -> Result<(), RowsError> {
+fn wait(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, said: Said) -> Result<(), RowsError> {
     let until = turn.now + ORDER_WAIT;
     let scope = whose.early_scope();
-    save(turn.rows, Place::new(Table::Held, &scope, &n.to_be_bytes()), n, &Early { said, until })?;
+    let early = Early { said, until, epoch: Some(epoch) };
+    save(turn.rows, Place::new(Table::Held, &scope, &n.to_be_bytes()), n, &early)?;
     save(turn.rows, Place::new(Table::Held, b"waiting", &scope), 0, whose)?;
     turn.wake(until);
     Ok(())
@@ -161,11 +199,16 @@ fn release_all(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
 
 /// Gives up gaps that were waited for long enough.
 pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    for (_, bytes) in turn.rows.scan(Table::Held, b"waiting", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let whose: Whose = decode(Table::Held, &bytes)?;
+    for whose in waiting(turn)? {
         give_up_due(turn, &whose)?;
     }
     Ok(())
+}
+
+/// Lines in which something waits.
+fn waiting(turn: &Turn<'_>) -> Result<Vec<Whose>, RowsError> {
+    let found = turn.rows.scan(Table::Held, b"waiting", 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    found.iter().map(|(_, bytes)| decode(Table::Held, bytes)).collect()
 }
 
 fn give_up_due(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
@@ -175,7 +218,10 @@ fn give_up_due(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
             turn.wake(early.until);
             break;
         }
-        let Some(mut line) = line(turn, &whose.chat, &whose.device)? else { break };
+        let Some(mut line) = line(turn, &whose.chat, &whose.device)? else {
+            begin_with_what_is_there(turn, whose)?;
+            continue;
+        };
         give_up(turn, whose, &mut line, n)?;
         super::receipts::owe(turn, &whose.user, &whose.device)?;
     }

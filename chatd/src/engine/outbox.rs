@@ -6,20 +6,23 @@
 //!    └──────────── stale ─────────────┘  └── full: the same envelopes under a new submit id
 //! ```
 //! A flight is repeated byte for byte until it is answered, over as many connections as that takes;
-//! only `stale`, which stores nothing, sends a message back to be sealed anew for the verified set.
+//! only `stale`, which stores nothing, sends a message back to be sealed anew for the verified set. A mailbox
+//! that is full holds up what goes to its owner, and nothing else.
 
 mod answers;
 mod flights;
+mod posts;
 
 use chat_protocol::cbor;
-use chat_protocol::ids::{MessageId, SubmitId, Username};
+use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::message::Call;
-use chat_protocol::message::client::{Addressed, RoomPost, Submit};
+use chat_protocol::message::client::{Addressed, Submit};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 pub(crate) use self::answers::answered;
 pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id};
+pub(crate) use self::posts::post;
 use super::changes;
 use super::content::Letter;
 use super::history::{self, Message, State};
@@ -27,7 +30,7 @@ use super::peers::{self, Recipients};
 use super::sessions::{self, Sealed};
 use super::state::{Counter, decode, load, save};
 use super::timers::{self, Due};
-use super::turn::Turn;
+use super::turn::{Subject, Turn};
 use super::{EngineError, profile, receipts};
 use crate::store::{Direction, Place, RowsError, Table};
 
@@ -116,20 +119,12 @@ fn in_line(turn: &Turn<'_>, message: &Message) -> Result<Option<Item>, RowsError
     load(turn.rows, Place::new(Table::Outbox, &queue_scope(&to), &position.to_be_bytes()))
 }
 
-/// Puts a post for the public room under way at once: nothing about it depends on the recipients.
-pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<SubmitId, RowsError> {
-    let submit_id = next_submit_id(turn)?;
-    let payload = cbor::encode(&RoomPost { submit_id, text: text.to_owned() });
-    launch(turn, Flight::new(submit_id, RoomPost::TYPE, payload, Cargo::Post(id)))?;
-    Ok(submit_id)
-}
-
 /// Messages that were not accepted yet.
 ///
 /// # Errors
 /// [`RowsError`].
 pub fn queued(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
-    let mut total = flights::count(rows)?;
+    let mut total = flights::count(rows)? + flights::parked(rows)? + posts::waiting(rows)?;
     for (_, name) in rows.scan(Table::Outbox, b"destinations", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         total += rows.count(Table::Outbox, &[b"to:".as_slice(), &name].concat())?;
     }
@@ -165,7 +160,7 @@ fn seal_queues(turn: &mut Turn<'_>) -> Result<(), EngineError> {
 
 /// Seals one recipient's messages in order, until one has to wait.
 fn seal_queue(turn: &mut Turn<'_>, to: &Username) -> Result<(), EngineError> {
-    while has_room(turn)? {
+    while has_room(turn)? && !turn.paused(&Subject::Mailbox(to.clone())) {
         let Some(item) = first(turn, to)? else { break };
         if item.after > turn.now {
             turn.wake(item.after);

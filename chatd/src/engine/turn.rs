@@ -70,6 +70,8 @@ pub(crate) struct Link {
     pub(crate) asked: BTreeMap<u64, Asked>,
     /// When the flights are to be looked through; `None` while everything in the window is under way.
     pub(crate) flights: Option<Timestamp>,
+    /// When those for full mailboxes are to be looked through; `None` while there are none.
+    pub(crate) parked: Option<Timestamp>,
     /// Mailbox sequence acknowledged on this connection.
     pub(crate) acked: u64,
     /// Everything that waited at login has been pushed, up to here.
@@ -118,6 +120,8 @@ pub(crate) enum Subject {
     OneTime,
     /// Reading the room.
     Room,
+    /// Sealing more for somebody whose mailbox is full.
+    Mailbox(Username),
 }
 
 impl Turn<'_> {

@@ -73,3 +73,80 @@ fn several_talk_to_one_and_each_stays_in_order() {
     assert_eq!(of(&inbox, "alice").into_iter().cloned().collect::<Vec<_>>(), expected("alice", 20));
     assert_eq!(of(&inbox, "bob").into_iter().cloned().collect::<Vec<_>>(), expected("bob", 20));
 }
+
+#[test]
+fn what_waits_behind_rsa_is_shown_before_what_another_session_opens_at_once() {
+    for seed in 300..340 {
+        let mut world = World::seeded(seed);
+        let (alice, bob) = (world.user("alice"), world.user("bob"));
+        world.settle();
+        world.nodes[bob].slow = true;
+        world.send(alice, bob, "0");
+        world.send(bob, alice, "0");
+        world.settle();
+        for i in 1..4 {
+            world.send(alice, bob, &i.to_string());
+            world.settle();
+        }
+        world.nodes[bob].slow = false;
+        world.calm();
+        assert_eq!(world.inbox(bob), expected("alice", 4), "seed {seed}");
+        assert_eq!(world.inbox(alice), expected("bob", 1), "seed {seed}");
+    }
+}
+
+#[test]
+fn posts_keep_their_order_whatever_the_server_puts_off_and_the_line_loses() {
+    for seed in 400..430 {
+        let mut world = World::seeded(seed);
+        let (alice, bob) = (world.user("alice"), world.user("bob"));
+        world.settle();
+        (world.server.busy, world.cuts, world.crashes) = (3, 12, 6);
+        for i in 0..12 {
+            world.say(alice, &i.to_string());
+            world.advance(Duration::from_millis(50));
+        }
+        world.server.busy = 0;
+        world.calm();
+        assert_eq!(world.room(bob), expected("alice", 12), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_server_that_is_busy_now_and_then_changes_no_order() {
+    for seed in 500..520 {
+        let mut world = World::seeded(seed);
+        world.server.busy = 4;
+        let (alice, bob) = (world.user("alice"), world.user("bob"));
+        world.settle();
+        for i in 0..12 {
+            world.send(alice, bob, &i.to_string());
+            world.advance(Duration::from_millis(40));
+        }
+        world.server.busy = 0;
+        world.calm();
+        assert_eq!(world.inbox(bob), expected("alice", 12), "seed {seed}");
+    }
+}
+
+#[test]
+fn a_full_mailbox_holds_up_nobody_else() {
+    let mut world = World::new();
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    world.settle();
+    world.send(alice, bob, "0");
+    world.settle();
+    let device = world.nodes[bob].device;
+    world.server.full.insert(device);
+    for i in 1..100 {
+        world.send(alice, bob, &i.to_string());
+    }
+    world.settle();
+    world.send(alice, carol, "0");
+    world.settle();
+    assert_eq!(world.inbox(carol), expected("alice", 1), "carol's mailbox has room");
+    world.server.full.remove(&device);
+    world.advance(Duration::from_secs(61));
+    world.calm();
+    assert_eq!(world.inbox(bob), expected("alice", 100));
+}

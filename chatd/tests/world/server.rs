@@ -47,6 +47,10 @@ pub struct Server {
     pub seen: Vec<(DeviceId, Submit)>,
     /// Submits whose numbers here are lost: accepted and never stored.
     pub swallow: BTreeSet<usize>,
+    /// Requests whose numbers are multiples of this are answered `busy`; 0 for none.
+    pub busy: usize,
+    /// Submits and posts that were asked for.
+    pub asked: usize,
 }
 
 /// What the server says to a connected device.
@@ -78,6 +82,12 @@ impl Server {
 
     pub fn answer(&mut self, user: &Username, from: &DeviceId, request: Request, now: Timestamp) -> (Answer, Pushes) {
         let nothing = Vec::new();
+        if self.busy > 0 && matches!(request, Request::Submit(_) | Request::RoomPost(_)) {
+            self.asked += 1;
+            if self.asked.is_multiple_of(self.busy) {
+                return (Err(Code::Busy.into()), nothing);
+            }
+        }
         match request {
             Request::Lookup(lookup) => (Ok(cbor::encode(&self.lookup(&lookup.users))), nothing),
             Request::LogFetch(fetch) => (self.log(&fetch.user, fetch.from), nothing),

@@ -52,6 +52,8 @@ pub struct Node {
     local: Local,
     wire: Option<Wire>,
     wants_online: bool,
+    /// Its RSA takes for ever.
+    pub slow: bool,
     shares: VecDeque<(u64, Box<Init>)>,
 }
 
@@ -111,6 +113,7 @@ impl World {
             wire: None,
             wants_online: true,
             shares: VecDeque::new(),
+            slow: false,
         };
         self.nodes.push(node);
         self.nodes.len() - 1
@@ -224,7 +227,7 @@ impl World {
                     steps.extend((!wire.down.is_empty()).then_some(Step::Down(who)));
                 }
             }
-            steps.extend((!node.shares.is_empty()).then_some(Step::Share(who)));
+            steps.extend((!node.shares.is_empty() && !node.slow).then_some(Step::Share(who)));
         }
         steps
     }

@@ -10,7 +10,7 @@ use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 
 use super::{Cargo, Flight, flights, give_up, next_submit_id, put_back};
 use crate::engine::history::{self, State};
-use crate::engine::turn::Turn;
+use crate::engine::turn::{Subject, Turn};
 use crate::engine::{EngineError, changes, peers, profile, receipts, room};
 use crate::store::RowsError;
 
@@ -67,15 +67,17 @@ fn retry_full(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<
     submit.submit_id = next_submit_id(turn)?;
     submit.to.retain(|addressed| full.contains(&addressed.device));
     let mut next = Flight::new(submit.submit_id, Submit::TYPE, cbor::encode(&submit), flight.cargo);
-    next.put_off = flight.put_off + 1;
-    next.after = turn.now + doubled(FULL_PAUSE, flight.put_off);
-    flights::put_off(turn, &next)
+    next.put_off = flight.put_off;
+    wait_for_room(turn, next)
 }
 
 fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
     match refusal.code {
-        Code::Busy | Code::RateLimited | Code::Internal => put_off(turn, flight, refusal, BUSY_PAUSE),
-        Code::MailboxFull => put_off(turn, flight, refusal, FULL_PAUSE),
+        Code::Busy | Code::RateLimited | Code::Internal => put_off(turn, flight, refusal),
+        Code::MailboxFull => {
+            flights::land(turn, &flight)?;
+            Ok(wait_for_room(turn, flight)?)
+        }
         Code::Stale => stale(turn, flight, refusal),
         Code::NotFound => fail(turn, flight, "not_found"),
         Code::TooLarge => fail(turn, flight, "too_large"),
@@ -83,8 +85,19 @@ fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(),
     }
 }
 
-fn put_off(turn: &mut Turn<'_>, mut flight: Flight, refusal: &Refusal, pause: Duration) -> Result<(), EngineError> {
-    let pause = refusal.retry_after_ms.map_or_else(|| doubled(pause, flight.put_off), Duration::from_millis);
+/// Sets a flight aside until there may be room in the mailbox, and holds up what else goes there.
+fn wait_for_room(turn: &mut Turn<'_>, mut flight: Flight) -> Result<(), RowsError> {
+    let pause = doubled(FULL_PAUSE, flight.put_off);
+    flight.put_off += 1;
+    flight.after = turn.now + pause;
+    if let Cargo::Message(item) = &flight.cargo {
+        turn.pause(Subject::Mailbox(item.to.clone()), pause);
+    }
+    flights::park(turn, &flight)
+}
+
+fn put_off(turn: &mut Turn<'_>, mut flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
+    let pause = refusal.retry_after_ms.map_or_else(|| doubled(BUSY_PAUSE, flight.put_off), Duration::from_millis);
     flight.put_off += 1;
     flight.after = turn.now + pause.min(LONGEST_PAUSE);
     Ok(flights::put_off(turn, &flight)?)

@@ -1,15 +1,18 @@
 //! Bytes under way: kept until they are answered, and the same every time they are sent.
 //!
-//! The window is the oldest [`WINDOW`] flights. Everything in it was sent on the present connection, unless
-//! it was put off; what lies behind it is sent once the window moves. So the flights are looked through
-//! when there is a reason, and not at every pump.
+//! The window is the oldest [`WINDOW`] flights. Everything in it was sent on the present connection, up to the
+//! first that was put off: a server that is busy is busy for those behind it too, and none overtakes another. What
+//! lies behind is sent once the window moves. So the flights are looked through when there is a reason, and not at
+//! every pump. What waits for room in a mailbox is parked outside the window, so that it holds up nobody else.
+
+use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, MessageId, SubmitId, Username};
 use chat_protocol::message::Blob;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use super::Item;
+use super::{Item, posts};
 use crate::engine::state::{Counter, decode, load, save};
 use crate::engine::turn::{Asked, Turn};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
@@ -17,6 +20,10 @@ use crate::store::{Direction, Place, Rows, RowsError, Table};
 /// Most submits in flight: enough to keep a link busy, few enough that late encryption stays late.
 const WINDOW: u64 = 64;
 const SCOPE: &[u8] = b"flight";
+/// Pause between two looks at parked flights for which the window has no room.
+const PARKED_PAUSE: Duration = Duration::from_secs(1);
+/// Flights that wait for room in a mailbox, in order of the time they are to be tried again.
+const PARKED: &[u8] = b"parked";
 
 /// What a flight carries, for when it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -86,7 +93,9 @@ pub(super) fn count(rows: &dyn Rows) -> Result<u64, RowsError> {
 /// Keeps a flight, and sends it if it is within the window and there is a connection.
 pub(crate) fn launch(turn: &mut Turn<'_>, flight: Flight) -> Result<(), RowsError> {
     keep(turn, &flight)?;
-    if count(turn.rows)? <= WINDOW {
+    // where the flights are looked through anyway it takes its turn there
+    let looked_at = turn.live.link.as_ref().is_some_and(|link| link.flights.is_some());
+    if !looked_at && count(turn.rows)? <= WINDOW {
         send(turn, flight);
     }
     Ok(())
@@ -103,7 +112,58 @@ pub(super) fn land(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError
     if count(turn.rows)? >= WINDOW {
         look_at(turn, turn.now);
     }
+    match flight.cargo {
+        Cargo::Post(_) => posts::landed(turn, &flight.submit_id),
+        _ => Ok(()),
+    }
+}
+
+/// Sets a flight aside until its time.
+pub(super) fn park(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    save(turn.rows, parked_place(&flight.submit_id), flight.after.as_millis(), flight)?;
+    look_at_parked(turn, flight.after);
     Ok(())
+}
+
+/// Flights that are set aside.
+pub(super) fn parked(rows: &dyn Rows) -> Result<u64, RowsError> {
+    rows.count(Table::Submits, PARKED)
+}
+
+/// Launches what was set aside until now, in the order it was sealed.
+fn unpark(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    let Some(due) = turn.live.link.as_ref().and_then(|link| link.parked).filter(|due| *due <= turn.now) else {
+        return Ok(());
+    };
+    let due = due.max(turn.now).as_millis();
+    let room = usize::try_from(WINDOW.saturating_sub(count(turn.rows)?)).unwrap_or(0);
+    let found = turn.rows.scan(Table::Submits, PARKED, 0..=due, Direction::Ascending, room)?;
+    let mut flights =
+        found.iter().map(|(_, bytes)| decode(Table::Submits, bytes)).collect::<Result<Vec<Flight>, RowsError>>()?;
+    flights.sort_by_key(|flight| flight.submit_id.counter());
+    for flight in flights {
+        turn.rows.delete(parked_place(&flight.submit_id))?;
+        launch(turn, flight)?;
+    }
+    if let Some(link) = &mut turn.live.link {
+        link.parked = None;
+    }
+    if let Some((next, _)) = turn.rows.scan(Table::Submits, PARKED, 0..=u64::MAX, Direction::Ascending, 1)?.first() {
+        // what found no room in the window is looked at when something lands
+        look_at_parked(turn, Timestamp::from_millis(*next).max(turn.now + PARKED_PAUSE));
+    }
+    Ok(())
+}
+
+fn look_at_parked(turn: &mut Turn<'_>, at: Timestamp) {
+    if let Some(link) = &mut turn.live.link {
+        link.parked = Some(link.parked.map_or(at, |known| known.min(at)));
+    }
+    turn.wake(at);
+}
+
+fn parked_place(id: &SubmitId) -> Place<'_> {
+    Place::new(Table::Submits, PARKED, id.as_bytes())
 }
 
 /// Keeps a flight that is not to be sent before its time.
@@ -115,6 +175,7 @@ pub(super) fn put_off(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsEr
 
 /// Sends what the window holds and the connection does not have yet.
 pub(super) fn repeat(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    unpark(turn)?;
     let Some(due) = turn.live.link.as_ref().and_then(|link| link.flights) else { return Ok(()) };
     if due > turn.now {
         turn.wake(due);
@@ -128,9 +189,9 @@ pub(super) fn repeat(turn: &mut Turn<'_>) -> Result<(), RowsError> {
         let flight: Flight = decode(Table::Submits, &bytes)?;
         if flight.after > turn.now {
             look_at(turn, flight.after);
-        } else {
-            send(turn, flight);
+            break;
         }
+        send(turn, flight);
     }
     Ok(())
 }

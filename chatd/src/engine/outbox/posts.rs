@@ -1,0 +1,50 @@
+//! Posts of the public room: in a line, of which only the first is under way.
+//!
+//! The room has the order in which the server took the posts, and nothing in a post would let a reader mend it. So
+//! none may overtake one that was put off, or whose answer was lost with its connection.
+
+use chat_protocol::cbor;
+use chat_protocol::ids::{MessageId, SubmitId};
+use chat_protocol::message::Call;
+use chat_protocol::message::client::RoomPost;
+
+use super::flights::{self, Cargo, Flight};
+use crate::engine::state::{decode, save};
+use crate::engine::turn::Turn;
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+
+const LINE: &[u8] = b"posts";
+
+fn place(id: &SubmitId) -> Place<'_> {
+    Place::new(Table::Submits, LINE, id.as_bytes())
+}
+
+/// Puts a post in line, and under way if none is before it.
+pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<SubmitId, RowsError> {
+    let submit_id = flights::next_submit_id(turn)?;
+    let payload = cbor::encode(&RoomPost { submit_id, text: text.to_owned() });
+    let flight = Flight::new(submit_id, RoomPost::TYPE, payload, Cargo::Post(id));
+    let first = turn.rows.count(Table::Submits, LINE)? == 0;
+    save(turn.rows, place(&submit_id), submit_id.counter(), &flight)?;
+    if first {
+        flights::launch(turn, flight)?;
+    }
+    Ok(submit_id)
+}
+
+/// The first post was answered for good: the next one leaves.
+pub(super) fn landed(turn: &mut Turn<'_>, id: &SubmitId) -> Result<(), RowsError> {
+    if !turn.rows.delete(place(id))? {
+        return Ok(());
+    }
+    let next = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, 1)?;
+    match next.first() {
+        Some((_, bytes)) => flights::launch(turn, decode(Table::Submits, bytes)?),
+        None => Ok(()),
+    }
+}
+
+/// Posts behind the one that is under way.
+pub(super) fn waiting(rows: &dyn Rows) -> Result<u64, RowsError> {
+    Ok(rows.count(Table::Submits, LINE)?.saturating_sub(1))
+}
