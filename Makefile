@@ -19,7 +19,7 @@ USER_UNITS = chatd.service chatd@.service chatd.socket
 SYSTEM_UNITS = chat-server.service
 BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo build install uninstall test test-setup check audit clean
+.PHONY: help demo build install uninstall test chaos test-setup check audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -54,6 +54,11 @@ uninstall: ## Remove what `make install` installed; data and settings stay
 test: test-setup ## Run every test, the examples included; installs what they need and says so
 	$(CARGO) build --locked --workspace --bins --tests
 	$(CARGO) test --locked --workspace --no-fail-fast
+
+chaos: test-setup ## Push 50,000 messages while 200 processes are killed, on SQLite and on MariaDB, and count
+	$(CARGO) build --locked --release --workspace --bins
+	$(BUILT)/chaos --database sqlite $(CHAOS)
+	$(BUILT)/chaos --database mariadb $(CHAOS)
 
 test-setup: ## Install only what the tests need: MariaDB, Xvfb, tmux, and Python packages into target/python
 	@.ci/test-setup

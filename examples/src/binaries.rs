@@ -3,15 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// The directory the programs were built into: where this test's own program is, unless `CHAT_BIN_DIR` says else.
+/// The directory the programs were built into: where this program itself is, unless `CHAT_BIN_DIR` says else.
 #[must_use]
 pub fn directory() -> PathBuf {
     if let Some(dir) = std::env::var_os("CHAT_BIN_DIR") {
         return dir.into();
     }
-    let test = std::env::current_exe().expect("the test's own path");
-    let deps = test.parent().expect("a program is in a directory");
-    deps.parent().expect("target/<profile>/deps has a parent").to_owned()
+    let own = std::env::current_exe().expect("the program's own path");
+    let beside = own.parent().expect("a program is in a directory");
+    // tests are one below the programs
+    if beside.ends_with("deps") { beside.parent().expect("deps has a parent").to_owned() } else { beside.to_owned() }
 }
 
 /// Top of the repository.

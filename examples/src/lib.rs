@@ -16,6 +16,7 @@
 )]
 
 pub mod binaries;
+pub mod chaos;
 #[path = "../../chatd/tests/rpc/contract.rs"]
 pub mod contract;
 pub mod database;

@@ -55,7 +55,10 @@ impl Ears {
 
     /// Waits until `done` makes something of what was heard; `None` when both outputs ended or time is up.
     fn wait<T>(&self, done: impl Fn(&Heard) -> Option<T>) -> Option<T> {
-        let until = Instant::now() + DEADLINE;
+        self.wait_until(Instant::now() + DEADLINE, done)
+    }
+
+    fn wait_until<T>(&self, until: Instant, done: impl Fn(&Heard) -> Option<T>) -> Option<T> {
         let mut heard = self.lock();
         loop {
             if let Some(found) = done(&heard) {
@@ -95,12 +98,18 @@ impl Process {
     /// Runs a program to its end, with this as its standard input.
     #[must_use]
     pub fn run(name: &str, command: Command, input: &str) -> Outcome {
+        Self::run_within(name, command, input, 1)
+    }
+
+    /// The same, for one that may take several times as long as others.
+    #[must_use]
+    pub fn run_within(name: &str, command: Command, input: &str, times: u32) -> Outcome {
         let mut process = Self::start(name, command);
         if let Some(mut stdin) = process.child.stdin.take() {
             // A program that fails early does not read what it was told.
             let _ = stdin.write_all(input.as_bytes());
         }
-        process.finish()
+        process.finish_within(times)
     }
 
     /// Says a line to the program.
@@ -153,9 +162,14 @@ impl Process {
     ///
     /// # Panics
     /// If it does not end before the deadline.
-    pub fn finish(mut self) -> Outcome {
+    pub fn finish(self) -> Outcome {
+        self.finish_within(1)
+    }
+
+    fn finish_within(mut self, times: u32) -> Outcome {
         drop(self.child.stdin.take());
-        let ended = self.ears.wait(|heard| (heard.open == 0).then(|| (text(&heard.out), text(&heard.err))));
+        let all = |heard: &Heard| (heard.open == 0).then(|| (text(&heard.out), text(&heard.err)));
+        let ended = self.ears.wait_until(Instant::now() + DEADLINE * times, all);
         let (stdout, stderr) = ended.unwrap_or_else(|| panic!("{} does not end:\n{}", self.name, self.said()));
         let status: ExitStatus = self.child.wait().expect("a child can be waited for");
         Outcome { code: status.code(), stdout, stderr }

@@ -12,6 +12,7 @@
 mod backups;
 mod bots;
 mod callers;
+mod chaos;
 mod chat;
 mod consumers;
 mod crashes;
