@@ -108,7 +108,7 @@ fn the_metrics_of_chatd_are_what_prometheus_reads() {
     let sent = alice.call("msg.send", json!({"to": "@bob", "text": "count me"})).unwrap();
     let wanted = json!({"id": sent["id"], "state": "delivered", "timeout_ms": 20_000});
     alice.call("msg.wait", wanted).unwrap();
-    let mut read = |person: &mut chat_stories::Person| {
+    let read = |person: &mut chat_stories::Person| {
         let text = person.call("daemon.metrics", json!({})).unwrap()["text"].as_str().unwrap().to_owned();
         let mut python = binaries::python(&stage.room("tools"));
         python.args(["-c", PARSE, &text]);
