@@ -10,7 +10,7 @@ PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
 PROGRAMS = chat-server chatd chatctl
 # Those that print a manual page (`man`) and completions (`completions SHELL`).
-DOCUMENTED = chat-server chatctl
+DOCUMENTED = chat-server chatd chatctl
 MANUALS = $(PREFIX)/share/man/man1
 BASH_COMPLETIONS = $(PREFIX)/share/bash-completion/completions
 ZSH_COMPLETIONS = $(PREFIX)/share/zsh/site-functions

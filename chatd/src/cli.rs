@@ -121,6 +121,13 @@ pub enum Command {
     Stdio,
     /// Print every setting, its value, and who says so
     Config(ShowConfig),
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// How settings are shown.

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod config;
 pub mod daemon;
 pub mod dirs;
+mod documents;
 mod doors;
 pub mod engine;
 pub mod keys;

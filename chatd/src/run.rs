@@ -18,6 +18,7 @@ use crate::config::layers::Origin;
 use crate::config::{Config, ConfigError, PassphraseError, Sources, show, unlock};
 use crate::daemon::{Daemon, Setup};
 use crate::dirs::{DataDir, DirError, Lock};
+use crate::documents;
 use crate::doors::{Doors, Plan};
 use crate::link::Timing;
 use crate::process;
@@ -115,6 +116,11 @@ pub fn run(cli: &Cli, said: &ArgMatches) -> Result<(), RunError> {
         Some(Command::ChangeKey(wanted)) => change_key(&sources.read()?, wanted),
         Some(Command::Openrpc) => print_document(),
         Some(Command::Config(wanted)) => show_config(&sources, wanted),
+        Some(Command::Completions { shell }) => print(&documents::completions(*shell)),
+        Some(Command::Man) => {
+            let page = documents::man().map_err(|source| RunError::System { doing: "write the manual", source })?;
+            print(&page)
+        }
         Some(Command::Stdio) => serve(sources, true),
         None => serve(sources, false),
     }
@@ -134,8 +140,8 @@ fn show_config(sources: &Sources, wanted: &ShowConfig) -> Result<(), RunError> {
 }
 
 /// Standard output is data here: whoever reads it is a program, or asked for it.
-fn print(text: &str) -> Result<(), RunError> {
-    match std::io::stdout().lock().write_all(text.as_bytes()) {
+fn print(text: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), RunError> {
+    match std::io::stdout().lock().write_all(text.as_ref()) {
         // a reader that has seen enough is no failure
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|source| RunError::System { doing: "write to standard output", source }),

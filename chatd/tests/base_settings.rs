@@ -136,3 +136,12 @@ fn the_service_manager_hears_when_settings_are_read_again() {
     assert!(reloading.starts_with("RELOADING=1\nMONOTONIC_USEC="), "{reloading}");
     assert!(hears().starts_with("READY=1"));
 }
+
+#[test]
+fn shells_and_manuals_are_printed_without_a_daemon() {
+    let home = Home::new();
+    assert!(home.prints(&["man"]).contains(".TH chatd 1"));
+    for shell in ["bash", "zsh", "fish"] {
+        assert!(home.prints(&["completions", shell]).contains("chatd"), "{shell}");
+    }
+}
