@@ -260,6 +260,29 @@ fn database_of_the_first_application_is_found_by_its_variables() {
 }
 
 #[test]
+fn the_database_is_taken_from_a_private_file_or_a_credential() {
+    let desk = Desk::set_up();
+    let file = desk.root.path().join("database");
+    fs::write(&file, "sqlite:elsewhere.db\n").unwrap();
+    let listed = |credentials: Option<&std::path::Path>, more: &[(&str, &str)]| {
+        let mut command = desk.command(&["user", "list"]);
+        command.env("CHAT_SERVER_DATABASE_FILE", &file).envs(more.iter().copied());
+        command.envs(credentials.map(|dir| ("CREDENTIALS_DIRECTORY", dir)));
+        desk.finish(command, "")
+    };
+    let open = listed(None, &[]);
+    assert_eq!(open.code, 77, "others may read it: {}", open.err);
+    assert_eq!(listed(Some(desk.root.path()), &[]).code, 0, "the service manager knows what it hands over");
+    assert!(desk.data().join("elsewhere.db").exists());
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    assert_eq!(listed(None, &[]).code, 0);
+    let said = listed(None, &[("CHAT_SERVER_DATABASE", "sqlite:said.db")]);
+    assert!(said.code == 0 && desk.data().join("said.db").exists(), "what is said goes before: {}", said.err);
+    fs::remove_file(&file).unwrap();
+    assert_ne!(listed(None, &[]).code, 0, "a file that is not there is not passed over");
+}
+
+#[test]
 fn completions_and_the_manual_need_no_server() {
     let desk = Desk::new();
     for shell in ["bash", "zsh", "fish"] {

@@ -1,9 +1,11 @@
 //! The data directory of a server and what is in it: keys, settings, the way to the database.
 
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
+use zeroize::Zeroizing;
 
 use super::{Done, talk};
 use crate::cli::Place;
@@ -85,8 +87,7 @@ impl Home {
         if layers::read(&file, [], &[]).map_err(wrong)?.database.is_some_and(|url| url.has_password()) {
             private::check_file(&path)?;
         }
-        let env =
-            std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+        let env = environment()?;
         let sets: Vec<_> = self.sets.iter().chain(more).cloned().collect();
         layers::layered(&file, &path.display().to_string(), env, &sets).map_err(wrong)
     }
@@ -161,6 +162,30 @@ fn dotenv(path: &Path) -> Result<Vec<(String, String)>, Failure> {
     let lines = dotenvy::from_path_iter(path).map_err(|_| unreadable())?;
     let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|_| unreadable())?;
     Ok(lines.into_iter().filter(|(name, _)| name.starts_with("DB_")).collect())
+}
+
+/// The environment, with the database out of the file that it may name; a variable that says it itself goes before.
+fn environment() -> Result<Vec<(String, String)>, Failure> {
+    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
+    let mut variables: Vec<_> = std::env::vars_os().filter_map(text).collect();
+    if let Some(path) = std::env::var_os(layers::DATABASE_FILE) {
+        let url = credential(Path::new(&path))?;
+        let said = format!("{}DATABASE", layers::ENV_PREFIX);
+        if !variables.iter().any(|(name, _)| *name == said) {
+            variables.push((said, url.trim().to_owned()));
+        }
+    }
+    Ok(variables)
+}
+
+/// A private file; or one of the service manager's, which belongs to root and is readable to us by an access list.
+fn credential(path: &Path) -> Result<Zeroizing<String>, Failure> {
+    let handed = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| path.starts_with(dir));
+    if !handed {
+        return Ok(private::read(path)?);
+    }
+    let read = std::fs::read_to_string(path).map(Zeroizing::new);
+    read.map_err(|error| Failure::new(Exit::Config, format!("cannot read {}", path.display())).because(error))
 }
 
 fn read_server_key(path: &Path) -> Result<ServerKey, Failure> {

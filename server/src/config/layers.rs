@@ -15,8 +15,11 @@ use super::table::Origin;
 
 /// Prefix of the environment variables that are settings.
 pub const ENV_PREFIX: &str = "CHAT_SERVER_";
-/// A variable with the prefix that is no setting but an option of the command line.
-const NOT_A_SETTING: &str = "DATA";
+/// Names a file that holds what `CHAT_SERVER_DATABASE` would say: for the credentials of a service manager, since others may
+/// see the environment.
+pub const DATABASE_FILE: &str = "CHAT_SERVER_DATABASE_FILE";
+/// Variables with the prefix that are no settings.
+const NOT_SETTINGS: [&str; 2] = ["DATA", "DATABASE_FILE"];
 
 /// Settings that cannot be used.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -71,7 +74,7 @@ pub fn layered(
     let mut table = file.parse::<Table>().map_err(|error| syntax(file, &error))?;
     let mut origins = in_file(&table, path);
     for (name, text) in env {
-        if let Some(key) = name.strip_prefix(ENV_PREFIX).filter(|key| *key != NOT_A_SETTING) {
+        if let Some(key) = name.strip_prefix(ENV_PREFIX).filter(|key| !NOT_SETTINGS.contains(key)) {
             let key = key.to_ascii_lowercase().replace("__", ".");
             put(&mut table, &key, &text)?;
             origins.insert(key, Origin::Environment(name));
