@@ -20,6 +20,7 @@ pub mod chaos;
 #[path = "../../chatd/tests/rpc/contract.rs"]
 pub mod contract;
 pub mod database;
+pub mod documents;
 pub mod person;
 pub mod process;
 pub mod server;

@@ -54,6 +54,12 @@ impl Screen {
         pixels.chunks_exact(4).map(|pixel| &pixel[..3]).collect::<BTreeSet<_>>().len()
     }
 
+    /// What `DISPLAY` has to be.
+    #[must_use]
+    pub fn display(&self) -> &str {
+        &self.display
+    }
+
     fn file(&self) -> PathBuf {
         self.directory.path().join("Xvfb_screen0")
     }
