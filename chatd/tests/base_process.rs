@@ -177,7 +177,7 @@ fn an_account_is_registered_through_the_socket_and_is_there_after_a_kill() {
     let status = daemon.call("account.status", &json!({}));
     assert_eq!((&status["result"]["user"], &status["result"]["device_id"]), (&json!("alice"), &device), "{status}");
     let again = daemon.call("account.register", &params);
-    assert_eq!(again["error"]["data"]["kind"], "already_exists", "{again}");
+    assert_eq!(again["error"]["data"]["kind"], "conflict", "{again}");
 }
 
 #[test]

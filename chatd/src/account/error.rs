@@ -101,7 +101,8 @@ impl AccountError {
     #[must_use]
     pub fn kind(&self) -> Kind {
         match self {
-            Self::Another { .. } | Self::Already { .. } | Self::NameTaken { .. } => Kind::AlreadyExists,
+            Self::NameTaken { .. } => Kind::AlreadyExists,
+            Self::Another { .. } | Self::Already { .. } => Kind::Conflict,
             Self::NoAccount => Kind::Unauthenticated,
             Self::NothingToReset => Kind::NotFound,
             Self::BadCredentials => Kind::BadCredentials,
