@@ -16,8 +16,12 @@ const MAX_KEY_BYTES: usize = 200;
 const MAX_VALUE_BYTES: usize = 48 * 1024;
 /// Most values of one drawer.
 const MOST: usize = 1_000;
+/// Most drawers: a token makes as many as it likes, and the disk is not its own.
+const MOST_DRAWERS: u64 = 200;
 /// Bytes of a page's values: with the longest keys it still fits its line.
 const PAGE_BYTES: usize = 700 * 1024;
+
+const DRAWERS: &[u8] = b"kv";
 
 /// A value as it is stored.
 #[derive(Encode, Decode)]
@@ -34,7 +38,7 @@ fn drawer(scope: &Name) -> Vec<u8> {
 }
 
 fn keys_place(scope: &Name) -> Place<'_> {
-    Place::new(Table::Clients, b"kv", scope.as_str().as_bytes())
+    Place::new(Table::Clients, DRAWERS, scope.as_str().as_bytes())
 }
 
 fn keys(rows: &dyn Rows, scope: &Name) -> Result<Vec<String>, RowsError> {
@@ -110,6 +114,9 @@ fn matching(rows: &dyn Rows, (scope, key): (&Name, &str), wanted: Option<u64>) -
 
 fn note(turn: &mut Turn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
     let mut keys = keys(turn.rows, scope)?;
+    if keys.is_empty() && turn.rows.count(Table::Clients, DRAWERS)? >= MOST_DRAWERS {
+        return Err(EngineError::Full("200 drawers have values: empty some that nobody uses"));
+    }
     if keys.len() >= MOST {
         return Err(EngineError::Full("1000 values are in this drawer"));
     }

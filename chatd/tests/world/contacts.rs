@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{ChatSet, ContactSet, MessageState, SettingsSet};
+use chat_protocol::rpc::{EventBody, Name};
 use chat_protocol::time::Timestamp;
 use chatd::engine::commands::{self, To};
 use chatd::engine::{EngineError, chats, contacts, kv, settings};
@@ -204,4 +204,20 @@ fn values_of_bots_have_versions_and_are_listed_in_order() {
     assert!(kv::get(&world.nodes[alice].rows, &other, "b").unwrap().is_none(), "drawers are apart");
     let large = world.command(alice, |turn| kv::set(turn, (&scope, "x"), &json!("x".repeat(50_000)), None));
     assert!(matches!(large, Err(EngineError::TooLong { .. })));
+}
+
+#[test]
+fn there_are_so_many_drawers_and_one_that_is_emptied_makes_room() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    let drawer = |number: u32| format!("bot.{number}").parse::<Name>().unwrap();
+    let put =
+        |world: &mut World, number| world.command(alice, |turn| kv::set(turn, (&drawer(number), "a"), &json!(1), None));
+    for number in 0..200 {
+        put(&mut world, number).unwrap();
+    }
+    assert!(matches!(put(&mut world, 200), Err(EngineError::Full(_))));
+    put(&mut world, 7).unwrap();
+    world.command(alice, |turn| kv::delete(turn, (&drawer(0), "a"), None)).unwrap();
+    put(&mut world, 200).unwrap();
 }
