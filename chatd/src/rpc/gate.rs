@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use chat_protocol::rpc::types::{EventsAck, Hello, MsgGet};
-use chat_protocol::rpc::{ChatId, Kind, Method, Order, RpcError, Scope, Subject};
+use chat_protocol::rpc::{ChatId, Kind, Method, Order, RpcError, Scope, Subject, Target};
 
 use super::access::{Access, Bearer};
 use crate::api::{Answer, Api, Use};
@@ -69,7 +69,9 @@ async fn subject<M: Method>(bearer: &Bearer, api: &dyn Api, call: &M) -> Answer<
     match call.subject() {
         Subject::Chat(target) => Ok(Some(ChatId::from(target))),
         Subject::Message(id) if is_confined(bearer) => Ok(Some(api.msg_get(MsgGet { id: *id }).await?.chat)),
+        Subject::User(user) => Ok(Some(ChatId::from(&Target::User(user.clone())))),
         Subject::EveryChat if bearer.token.chats.is_some() => Err(name_one()),
+        Subject::File => Err(no_files()),
         Subject::Own(name) if !bearer.owns_name(name) => Err(foreign(bearer)),
         Subject::Nothing | Subject::Message(_) | Subject::EveryChat | Subject::Own(_) => Ok(None),
     }
@@ -89,10 +91,10 @@ fn confine(bearer: &Bearer, chat: Option<&ChatId>, writes: bool) -> Answer<()> {
     let Some(chat) = chat else { return Ok(()) };
     let within = |chats: &Option<Vec<ChatId>>| chats.as_ref().is_none_or(|chats| chats.contains(chat));
     if !within(&bearer.token.chats) {
-        return Err(RpcError::new(Kind::ForbiddenScope, format!("the token is not for the chat {chat}")));
+        return Err(RpcError::new(Kind::ForbiddenScope, "the token is not for this chat"));
     }
     if writes && !within(&bearer.token.allow_to) {
-        return Err(RpcError::new(Kind::ForbiddenScope, format!("the token may not write to {chat}")));
+        return Err(RpcError::new(Kind::ForbiddenScope, "the token may not write to this chat"));
     }
     Ok(())
 }
@@ -108,7 +110,13 @@ fn no_scope(scopes: &[Scope]) -> RpcError {
 }
 
 fn name_one() -> RpcError {
-    RpcError::new(Kind::ForbiddenScope, "the token is for some chats only").with_hint("name one of them with `to`")
+    RpcError::new(Kind::ForbiddenScope, "the token is for some chats only")
+        .with_hint("name one of them, if the call takes one")
+}
+
+fn no_files() -> RpcError {
+    let refusal = RpcError::new(Kind::ForbiddenScope, "a token names no files of the daemon's machine");
+    refusal.with_hint("send what is in them: `password`, `invite`")
 }
 
 fn foreign(bearer: &Bearer) -> RpcError {

@@ -75,7 +75,8 @@ async fn a_token_is_kept_to_its_chats() {
     let mut owner = Script::connect(&served).await;
     let bob = owner.call("msg.send", json!({"to": "@bob", "text": "for bob"})).await["result"]["id"].clone();
     let carol = owner.call("msg.send", json!({"to": "@carol", "text": "for carol"})).await["result"]["id"].clone();
-    let scopes = json!({"scopes": ["read:events", "read:history", "send", "react"], "chats": ["@bob"]});
+    let scopes = ["read:events", "read:history", "send", "react", "contacts", "identity"];
+    let scopes = json!({"scopes": scopes, "chats": ["@bob"]});
     let mut bot = with_token(&served, &token(&served, "bot", scopes).await).await;
     assert_eq!(bot.call("msg.get", json!({"id": bob})).await["result"]["text"], "for bob");
     for (method, params) in [
@@ -93,8 +94,27 @@ async fn a_token_is_kept_to_its_chats() {
         ("chat.unread", json!({})),
         ("chat.mark_read", json!({"to": "@carol"})),
         ("chat.open", json!({"to": "@carol"})),
+        ("contact.list", json!({})),
+        ("contact.get", json!({"user": "carol"})),
+        ("contact.set", json!({"user": "carol", "note": "mine"})),
+        ("contact.block", json!({"user": "carol"})),
+        ("contact.unblock", json!({"user": "carol"})),
+        ("profile.get", json!({"user": "carol"})),
+        ("presence.list", json!({})),
+        ("user.lookup", json!({"users": ["carol"]})),
+        ("identity.get", json!({"user": "carol"})),
+        (
+            "identity.accept",
+            json!({"user": "carol", "fingerprint": "0".repeat(64), "head": {"seq": 0, "hash": "0".repeat(64)}}),
+        ),
     ] {
-        assert_eq!(kind(&bot.call(method, params.clone()).await), "forbidden_scope", "{method} {params}");
+        let refused = bot.call(method, params.clone()).await;
+        assert_eq!(kind(&refused), "forbidden_scope", "{method} {params}: {refused}");
+        let told = refused.to_string();
+        assert!(!told.contains("carol"), "whose message it is, is not for it to know: {told}");
+    }
+    for method in ["contact.get", "identity.get"] {
+        assert!(bot.call(method, json!({"user": "bob"})).await["result"].is_object(), "{method}");
     }
     assert!(bot.call("msg.send", json!({"to": "@BOB", "text": "hi"})).await["result"].is_object());
 }

@@ -7,7 +7,7 @@
 use super::Name;
 use super::target::Target;
 use super::types::word;
-use crate::ids::MessageId;
+use crate::ids::{MessageId, Username};
 
 word! {
     /// A right a token can have.
@@ -33,11 +33,11 @@ word! {
         Files,
         /// Log in and out, change the password, the settings and the profile.
         Account,
-        /// Steer the daemon, and write exports to its disk.
+        /// Steer the daemon.
         Admin,
         /// See and revoke tokens, and read what they were used for.
         Tokens,
-        /// No token has it: what the owner alone may do, such as making tokens.
+        /// No token has it: what the owner alone may do, such as making tokens and writing exports to the disk.
         #[serde(skip_deserializing)]
         Owner,
     }
@@ -92,12 +92,16 @@ pub enum Subject<'a> {
     Nothing,
     /// One chat.
     Chat(&'a Target),
-    /// All chats, or those the answer is then confined to.
+    /// A user, and with them the chat with them.
+    User(&'a Username),
+    /// All chats or users, or those the answer is then confined to.
     EveryChat,
     /// A message, and with it its chat.
     Message(&'a MessageId),
     /// A name out of those that callers give to things of theirs: a consumer, a drawer of values.
     Own(&'a Name),
+    /// A file that the daemon reads for the caller, who may be another program on another machine.
+    File,
 }
 
 /// How the macro that declares methods names a subject.
@@ -120,6 +124,21 @@ impl<'a> Subject<'a> {
     /// A message.
     pub(crate) const fn message(id: &'a MessageId) -> Self {
         Self::Message(id)
+    }
+
+    /// A user.
+    pub(crate) const fn user(user: &'a Username) -> Self {
+        Self::User(user)
+    }
+
+    /// A user other than the own account, which is meant when nobody is named.
+    pub(crate) fn maybe_user(user: &'a Option<Username>) -> Self {
+        user.as_ref().map_or(Self::Nothing, Self::User)
+    }
+
+    /// Files, if any are named.
+    pub(crate) const fn files(one: &'a Option<String>, other: &'a Option<String>) -> Self {
+        if one.is_some() || other.is_some() { Self::File } else { Self::Nothing }
     }
 
     /// A name of the caller's.

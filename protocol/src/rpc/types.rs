@@ -29,7 +29,7 @@ use serde::{Deserialize, Serialize};
 /// confined to that (a parameter and how it names it), and what it answers.
 macro_rules! method {
     (
-        $(#[$doc:meta])* $name:ident($wire:literal, $order:ident, [$($scope:ident),*] $(, $about:ident $(($field:ident))?)?)
+        $(#[$doc:meta])* $name:ident($wire:literal, $order:ident, [$($scope:ident),*] $(, $about:ident $(($($field:ident),+))?)?)
         -> $answer:ty { $($fields:tt)* }
     ) => {
         $(#[$doc])*
@@ -44,7 +44,7 @@ macro_rules! method {
             type Answer = $answer;
 
             $(fn subject(&self) -> $crate::rpc::Subject<'_> {
-                $crate::rpc::Subject::$about($(&self.$field)?)
+                $crate::rpc::Subject::$about($($(&self.$field),+)?)
             })?
         }
     };

@@ -10,7 +10,7 @@ macro_rules! entrance {
     ($(#[$doc:meta])* $name:ident($wire:literal) -> $answer:ty { $($more:tt)* }) => {
         method! {
             $(#[$doc])*
-            $name($wire, InTurn, [Account]) -> $answer {
+            $name($wire, InTurn, [Account], files(secret_key_file, password_file)) -> $answer {
                 /// The invite, which names the server; instead of the three that follow.
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub invite: Option<Secret>,
@@ -20,7 +20,7 @@ macro_rules! entrance {
                 /// The server's public key, base64url.
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub server_key: Option<String>,
-                /// File with the deployment's secret, read by the daemon.
+                /// File with the deployment's secret, read by the daemon; not with a token.
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub secret_key_file: Option<String>,
                 /// Name of the account.
@@ -28,7 +28,7 @@ macro_rules! entrance {
                 /// Its password; or else:
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub password: Option<Secret>,
-                /// File with the password in its first line, read by the daemon.
+                /// File with the password in its first line, read by the daemon; not with a token.
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub password_file: Option<String>,
                 $($more)*

@@ -6,7 +6,7 @@ use crate::rpc::Name;
 
 method! {
     /// Everybody something is noted about.
-    ContactList("contact.list", Free, [Contacts]) -> Contacts {}
+    ContactList("contact.list", Free, [Contacts], every) -> Contacts {}
 }
 object! {
     /// Answers [`ContactList`].
@@ -35,14 +35,14 @@ object! {
 }
 method! {
     /// What is noted about one user.
-    ContactGet("contact.get", Free, [Contacts]) -> Contact {
+    ContactGet("contact.get", Free, [Contacts], user(user)) -> Contact {
         /// Who.
         pub user: Username,
     }
 }
 method! {
     /// Notes something about a user. What is absent stays; an empty text is taken away.
-    ContactSet("contact.set", InTurn, [Contacts]) -> Contact {
+    ContactSet("contact.set", InTurn, [Contacts], user(user)) -> Contact {
         /// Who.
         pub user: Username,
         /// What this account calls them: at most 150 bytes, no control characters.
@@ -57,14 +57,14 @@ method! {
     /// Drops a user's messages and posts from now on, and sends them nothing.
     ///
     /// They are not told: their messages look delivered to them, and never read.
-    ContactBlock("contact.block", InTurn, [Contacts]) -> Contact {
+    ContactBlock("contact.block", InTurn, [Contacts], user(user)) -> Contact {
         /// Who.
         pub user: Username,
     }
 }
 method! {
     /// Ends a block.
-    ContactUnblock("contact.unblock", InTurn, [Contacts]) -> Contact {
+    ContactUnblock("contact.unblock", InTurn, [Contacts], user(user)) -> Contact {
         /// Who.
         pub user: Username,
     }

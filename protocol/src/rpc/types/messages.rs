@@ -359,7 +359,7 @@ word! {
 }
 method! {
     /// Writes the history to a new file of the daemon's user, mode 0600.
-    MsgExport("msg.export", Free, [Admin], maybe_to(to)) -> Exported {
+    MsgExport("msg.export", Free, [Owner], maybe_to(to)) -> Exported {
         /// Only this chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub to: Option<Target>,

@@ -5,7 +5,7 @@ use crate::ids::{DeviceId, Fingerprint, HeadHash, Username};
 
 method! {
     /// Who is online now. Needs the server.
-    PresenceList("presence.list", Free, [Contacts]) -> PresenceAnswer {}
+    PresenceList("presence.list", Free, [Contacts], every) -> PresenceAnswer {}
 }
 object! {
     /// Answers [`PresenceList`].
@@ -26,7 +26,7 @@ object! {
 
 method! {
     /// Which of these names exist. Needs the server.
-    UserLookup("user.lookup", Free, [Contacts]) -> LookupAnswer {
+    UserLookup("user.lookup", Free, [Contacts], every) -> LookupAnswer {
         /// At most 100 names.
         pub users: Vec<Username>,
     }
@@ -96,7 +96,7 @@ object! {
 
 method! {
     /// Who a peer is, and who it was.
-    IdentityGet("identity.get", Free, [Identity]) -> PeerIdentity {
+    IdentityGet("identity.get", Free, [Identity], user(user)) -> PeerIdentity {
         /// Peer.
         pub user: Username,
     }
@@ -146,7 +146,7 @@ object! {
 
 method! {
     /// Accepts a changed identity: exactly the one that was shown, or `conflict`.
-    IdentityAccept("identity.accept", InTurn, [Identity]) -> PeerIdentity {
+    IdentityAccept("identity.accept", InTurn, [Identity], user(user)) -> PeerIdentity {
         /// Peer.
         pub user: Username,
         /// The identity that was shown.

@@ -5,7 +5,7 @@ use crate::ids::Username;
 
 method! {
     /// What an account says of itself. Of others it is known once they wrote to this account.
-    ProfileGet("profile.get", Free, [Contacts]) -> Profile {
+    ProfileGet("profile.get", Free, [Contacts], maybe_user(user)) -> Profile {
         /// Whose; the own one when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub user: Option<Username>,
