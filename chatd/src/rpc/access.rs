@@ -81,6 +81,35 @@ impl Access {
         }
     }
 
+    /// Whether it may see what is written, by either way.
+    pub(super) fn reads(&self) -> bool {
+        match self {
+            Self::Owner => true,
+            Self::Bearer(bearer) => {
+                let scopes = &bearer.token.scopes;
+                scopes.contains(&Scope::ReadHistory) || scopes.contains(&Scope::ReadEvents)
+            }
+            Self::Nobody => false,
+        }
+    }
+
+    /// Whether it is still good.
+    ///
+    /// # Errors
+    /// As [`Bearer::check`].
+    pub(super) fn check(&self) -> Answer<()> {
+        if let Self::Bearer(bearer) = self { bearer.check() } else { Ok(()) }
+    }
+
+    /// Whether both are the owner, nobody, or one use of one token.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Owner, Self::Owner) | (Self::Nobody, Self::Nobody) => true,
+            (Self::Bearer(one), Self::Bearer(other)) => Arc::ptr_eq(one, other),
+            _ => false,
+        }
+    }
+
     /// Whether a name that callers give to something of theirs is one of its own.
     pub(super) fn owns(&self, name: &Name) -> bool {
         match self {

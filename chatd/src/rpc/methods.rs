@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
-    AuditList, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock, ContactGet,
-    ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonMetrics, DaemonShutdown, Discover,
-    EventsAck, EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer,
-    IdentityAccept, IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MetricsText,
-    MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus,
-    MsgWait, NetKick, PresenceList, ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList,
-    TokenRevoke, UserLookup,
+    AuditList, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock,
+    ContactGet, ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonMetrics, DaemonShutdown,
+    Discover, EventsAck, EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello,
+    HelloAnswer, IdentityAccept, IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage,
+    MetricsText, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend,
+    MsgStatus, MsgWait, NetKick, PresenceList, ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate,
+    TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
 use jsonrpsee::core::server::{Extensions, Methods, RpcModule};
@@ -136,7 +136,10 @@ fn chats(module: &mut Module) {
     });
     module.add(|api, params: ChatGet| async move { api.chat_get(params).await });
     module.add(|api, params: ChatMarkRead| async move { api.chat_mark_read(params).await });
-    module.add(|api, params: ChatSet| async move { api.chat_set(params).await });
+    module.add_known(|api, access, params: ChatSet| async move {
+        let chat = api.chat_set(params).await?;
+        Ok(Chat { last: chat.last.filter(|_| access.reads()), ..chat })
+    });
     module.add(|api, params: ChatCanSend| async move { api.chat_can_send(params).await });
     module.add(|api, ChatUnread {}| async move { api.chat_unread().await });
 }
@@ -154,7 +157,10 @@ fn messages(module: &mut Module) {
     module.add(|api, params: MsgResend| async move { api.msg_resend(params).await });
     module.add(|api, params: MsgEdit| async move { api.msg_edit(params).await });
     module.add(|api, params: MsgDelete| async move { api.msg_delete(params).await });
-    module.add(|api, params: MsgReact| async move { api.msg_react(params).await });
+    module.add_known(|api, access, params: MsgReact| async move {
+        let message = api.msg_react(params).await?;
+        Ok(if access.reads() { message } else { Message { text: String::new(), ..message } })
+    });
     module.add(|api, params: MsgSearch| async move { api.msg_search(params).await });
     module.add(|api, params: MsgExport| async move { api.msg_export(params).await });
 }

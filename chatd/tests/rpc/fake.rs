@@ -509,13 +509,15 @@ impl Api for Fake {
     }
 
     async fn chat_set(&self, params: ChatSet) -> Answer<Chat> {
+        let id = ChatId::from(&params.to);
+        let last = self.state().messages.iter().rev().find(|message| message.chat == id).cloned();
         Ok(Chat {
-            id: ChatId::from(&params.to),
+            id,
             kind: ChatKind::Direct,
             title: params.to.to_string(),
             end_to_end: true,
             unread: 0,
-            last: None,
+            last,
             peer: None,
             identity: None,
             muted_until_ms: params.muted_until_ms.filter(|until| *until > 0),

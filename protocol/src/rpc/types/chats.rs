@@ -147,6 +147,8 @@ object! {
 
 method! {
     /// Changes how a chat is kept. What is absent stays.
+    ///
+    /// The answer has the newest message only for those who may read it.
     ChatSet("chat.set", InTurn, [Send], to(to)) -> Chat {
         /// Chat.
         pub to: Target,

@@ -302,6 +302,8 @@ method! {
 }
 method! {
     /// Reacts to a message with one emoji, in place of the one given before; not in the public room.
+    ///
+    /// The answer has the text only for those who may read it.
     MsgReact("msg.react", InTurn, [React], message(id)) -> Message {
         /// Which.
         pub id: MessageId,
