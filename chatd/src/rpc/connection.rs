@@ -154,8 +154,11 @@ async fn read(
             Line::Text(line) => parse(&line),
         };
         let order = work.order(&offer.orders);
+        let greets = work.greets();
         let job = Job { work, _place: place };
         match order {
+            // what was written behind a token has that token's rights
+            _ if greets => job.run(service.clone(), queue.clone()).await,
             Order::Free => calls.spawn(job.run(service.clone(), queue.clone())),
             Order::InTurn if turns.send(job).await.is_ok() => {}
             Order::InTurn => return,

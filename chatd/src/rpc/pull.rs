@@ -47,6 +47,8 @@ pub(super) async fn pull(api: &dyn Api, access: &Access, asked: EventsPull) -> A
     let cursor = api.consumer_open(asked.consumer, None).await?;
     let mut batch = Batch { events: Vec::new(), cursor, most, room: MAX_LINE_BYTES - FRAME_BYTES };
     loop {
+        // it may have waited longer than its token was good
+        access.check()?;
         batch.fill(api, &filter).await?;
         let grown = batch.events.is_empty() && matches!(timeout_at(until, newest.changed()).await, Ok(Ok(())));
         if !grown {

@@ -1,6 +1,7 @@
 //! From a line to calls: what is JSON, what is a request, what is a batch.
 
-use chat_protocol::rpc::{Kind, MAX_BATCH, Order, RpcError};
+use chat_protocol::rpc::types::Hello;
+use chat_protocol::rpc::{Kind, MAX_BATCH, Method, Order, RpcError};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
 use jsonrpsee::core::server::MethodResponse;
 use jsonrpsee::types::{Id, InvalidRequest, Request};
@@ -36,6 +37,20 @@ impl Work {
                 if batch.iter().any(in_turn) { Order::InTurn } else { Order::Free }
             }
             Self::Refused(_) | Self::Nothing => Order::Free,
+        }
+    }
+
+    /// Whether it can change whose calls the next ones are.
+    pub(super) fn greets(&self) -> bool {
+        match self {
+            Self::Call(request) => request.method == Hello::NAME,
+            Self::Batch(batch) => {
+                let greets = |entry: &Result<BatchEntry<'_>, _>| {
+                    entry.as_ref().is_ok_and(|entry| entry.method_name() == Hello::NAME)
+                };
+                batch.iter().any(greets)
+            }
+            Self::Refused(_) | Self::Nothing => false,
         }
     }
 

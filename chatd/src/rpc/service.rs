@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_protocol::rpc::types::{Done, EventsSubscribe, EventsUnsubscribe, Hello};
-use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Method, RpcError};
+use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Method, RpcError, Secret};
 use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, RpcServiceT};
 use jsonrpsee::core::server::{
     BatchResponseBuilder, ConnectionId, Extensions, MethodCallback, MethodResponse, ResponsePayload,
@@ -53,6 +53,15 @@ impl Caller {
 
     fn access(&self) -> Access {
         self.0.borrow().clone()
+    }
+
+    /// Has these rights from now on; says whether they were others before.
+    pub(super) fn take(&self, access: Access) -> bool {
+        self.0.send_if_modified(|known| {
+            let other = !known.is(&access);
+            *known = access;
+            other
+        })
     }
 
     /// Waits until the caller's token is good no longer.
@@ -158,14 +167,22 @@ impl Service {
     async fn hello(self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
         let greeted = async {
             let asked = read::<Hello>(params)?;
-            let answer = methods::hello(&asked)?;
             if let Some(token) = &asked.token {
-                let access = self.offer.keyring.present(self.offer.api.as_ref(), token).await?;
-                self.caller.0.send_replace(access);
+                self.present(token).await?;
             }
-            Ok(answer)
+            methods::hello(&asked)
         };
         respond(id, greeted.await)
+    }
+
+    /// Has no rights but those of the token; none if it is none. What was begun with others ends.
+    async fn present(&self, token: &Secret) -> Answer<()> {
+        let known = self.offer.keyring.present(self.offer.api.as_ref(), token).await;
+        let changed = self.caller.take(known.clone().unwrap_or(Access::Nobody));
+        if let Some(stream) = self.stream.as_ref().filter(|_| changed) {
+            stream.cut();
+        }
+        known.map(drop)
     }
 
     /// Answers through the connection's queue, so that the answer is there before the first event.
@@ -178,8 +195,13 @@ impl Service {
         let begun = async {
             let asked = read::<EventsSubscribe>(params)?;
             gate::admit(&access, api, &asked).await?;
-            let place = stream.place(access)?;
+            let place = stream.place(access.clone())?;
             let name = place.id.clone();
+            // a token that was shown meanwhile cut what had a place, and not this
+            if !self.caller.access().is(&access) {
+                stream.end(&name);
+                return Err(gate::nobody());
+            }
             let begun = subscribe::begin(Arc::clone(&self.offer.api), &self.offer.readers, asked, place).await;
             if begun.is_err() {
                 stream.end(&name);

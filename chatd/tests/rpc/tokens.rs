@@ -139,6 +139,101 @@ async fn a_token_kept_to_chats_hears_of_nothing_else() {
 }
 
 #[tokio::test]
+async fn what_was_written_is_in_no_answer_to_a_token_that_may_not_read() {
+    let served = serve();
+    let id = json!(served.fake.receive("bob", "secret"));
+    let writer = json!({"scopes": ["send", "react"]});
+    let mut bot = with_token(&served, &token(&served, "writer", writer).await).await;
+    for (method, params) in
+        [("chat.set", json!({"to": "@bob", "archived": true})), ("msg.react", json!({"id": id, "emoji": "👍"}))]
+    {
+        let answer = bot.call(method, params.clone()).await;
+        assert!(answer["result"].is_object() && !answer.to_string().contains("secret"), "{method}: {answer}");
+        let shown = Script::connect(&served).await.call(method, params).await;
+        assert!(shown.to_string().contains("secret"), "the owner reads it: {shown}");
+    }
+}
+
+#[tokio::test]
+async fn no_file_is_read_or_written_for_a_token() {
+    let served = serve();
+    let mut bot = with_token(&served, &token(&served, "all", json!({"scopes": Scope::ALL})).await).await;
+    let parts = json!({"user": "alice", "password": "x", "server": "h:1", "server_key": "k", "secret_key_file": "/f"});
+    for (method, params) in [
+        ("msg.export", json!({"format": "md", "out": "/tmp/never"})),
+        ("account.login", json!({"user": "alice", "password_file": "/etc/shadow"})),
+        ("account.register", parts.clone()),
+        ("account.reset", json!({"user": "alice", "confirm": "alice", "password_file": "/etc/shadow"})),
+    ] {
+        assert_eq!(kind(&bot.call(method, params.clone()).await), "forbidden_scope", "{method} {params}");
+    }
+}
+
+#[tokio::test]
+async fn atk_59_whoever_shows_a_bad_token_on_the_socket_is_not_taken_for_the_owner() {
+    let served = serve();
+    let mut script = Script::connect(&served).await;
+    for api in ["1", "2"] {
+        let hello = script.call("hello", json!({"api": api, "client": "bot/1", "token": "chatd_revoked"})).await;
+        assert_eq!(kind(&hello), "unauthenticated");
+        assert_eq!(kind(&script.call("msg.list", json!({"to": "@bob"})).await), "unauthenticated");
+    }
+    let good = token(&served, "bot", json!({})).await;
+    script.call("hello", json!({"api": "1", "client": "bot/1", "token": good})).await;
+    assert!(script.call("msg.list", json!({"to": "@bob"})).await["result"].is_object());
+}
+
+#[tokio::test]
+async fn calls_written_behind_a_token_have_its_rights_already() {
+    let served = serve();
+    let token = token(&served, "reader", json!({"scopes": ["read:history"]})).await;
+    for _ in 0..20 {
+        let mut script = Script::connect(&served).await;
+        let hello = json!({"api": "1", "client": "bot/1", "token": token});
+        let lines = [("hello", hello), ("msg.send", json!({"to": "@bob", "text": "hi"}))].map(|(method, params)| {
+            json!({"jsonrpc": "2.0", "id": method, "method": method, "params": params}).to_string() + "\n"
+        });
+        script.write(lines.concat()).await;
+        assert_eq!(script.line().await["id"], "hello");
+        assert_eq!(kind(&script.line().await), "forbidden_scope");
+    }
+    assert!(served.fake.state().messages.is_empty());
+}
+
+#[tokio::test]
+async fn another_token_ends_what_was_begun_with_the_rights_before() {
+    let served = serve();
+    let second = token(&served, "second", json!({"chats": []})).await;
+    let mut script = Script::connect(&served).await;
+    for before in [None, Some(token(&served, "first", json!({})).await)] {
+        if let Some(token) = before {
+            script.call("hello", json!({"api": "1", "client": "bot/1", "token": token})).await;
+        }
+        let begun = script.call("events.subscribe", json!({})).await["result"]["subscription"].clone();
+        script.call("hello", json!({"api": "1", "client": "bot/1", "token": second})).await;
+        let ended = script.call("events.unsubscribe", json!({"subscription": begun})).await;
+        assert_eq!(kind(&ended), "not_found", "it goes on with rights that are no more");
+    }
+}
+
+#[tokio::test]
+async fn a_pull_tells_nothing_once_its_token_is_revoked() {
+    let served = serve();
+    let token = token(&served, "bot", json!({})).await;
+    let pull =
+        json!({"jsonrpc": "2.0", "id": 1, "method": "events.pull", "params": {"consumer": "bot", "wait_ms": 60_000}});
+    let (header, pull) = (bearer(&token), pull.to_string());
+    let head = [header.as_str()];
+    let revoked = async {
+        served.fake.subscribed().await;
+        Script::connect(&served).await.call("token.revoke", json!({"name": "bot"})).await;
+        served.fake.receive("bob", "secret");
+    };
+    let (reply, ()) = tokio::join!(post(&served, &head, &pull), revoked);
+    assert_eq!(kind(&reply.body), "unauthenticated", "{}", reply.body);
+}
+
+#[tokio::test]
 async fn an_empty_list_means_nobody() {
     let served = serve();
     let silent = json!({"scopes": ["send", "read:history"], "allow_to": []});

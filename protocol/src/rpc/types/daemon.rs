@@ -10,7 +10,8 @@ method! {
         pub api: String,
         /// `name/version` of the caller, for the daemon's log.
         pub client: String,
-        /// A token: from the answer on the connection has its rights, and no others.
+        /// A token: the connection has its rights from then on, and no others; none if it is none. Calls written behind
+        /// this one have them too, and subscriptions begun with other rights end.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub token: Option<Secret>,
     }
