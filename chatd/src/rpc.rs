@@ -79,8 +79,7 @@ impl Server {
 
     /// Serves HTTP on a loopback port, to callers with a token. Ends as [`Self::socket`] does.
     pub async fn port(self, listener: TcpListener, policy: watch::Receiver<Policy>) {
-        let web = self.web(Door::Port(policy));
-        self.serve(listener, move |_, stream| web.clone().serve(stream)).await;
+        self.serve(listener, move |server, stream| server.web(Door::Port(policy.clone())).serve(stream)).await;
     }
 
     /// Serves one caller that is the owner over a pair of pipes, to its last word.

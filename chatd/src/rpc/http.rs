@@ -9,7 +9,7 @@
 //! ```
 //! Refuses, before anything is read: names of hosts that are not this machine's (a page that had its own name point
 //! here), origins nobody allowed, and, on the port, whoever has no token. Headers have to come within
-//! [`HEADERS_WITHIN`].
+//! [`HEADERS_WITHIN`], and a connection ends with the rights of whoever calls on it: soon, if there are none.
 
 mod access;
 mod call;
@@ -17,6 +17,7 @@ mod events;
 mod health;
 mod metrics;
 mod refusal;
+mod taken;
 mod ws;
 
 use std::sync::Arc;
@@ -38,7 +39,10 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::debug;
 
 use super::FINISH_WITHIN;
+use super::access::Access;
 use super::methods::Offer;
+use super::service::Caller;
+use taken::{Taken, Tapped};
 
 /// How long the head of a request may take.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -63,7 +67,7 @@ pub(super) enum Door {
     Port(watch::Receiver<Policy>),
 }
 
-/// What the handlers share.
+/// What the handlers of one connection share.
 #[derive(Clone)]
 pub(super) struct Web {
     offer: Arc<Offer>,
@@ -73,27 +77,57 @@ pub(super) struct Web {
     shutdown: CancellationToken,
     /// Counts what goes on behind a request of this connection: WebSockets and streams of events.
     lasting: TaskTracker,
+    /// Who called last on this connection.
+    caller: Arc<Caller>,
+    /// What this connection has to write.
+    taken: Arc<Taken>,
+}
+
+impl Door {
+    /// Who calls without a token.
+    const fn stranger(&self) -> Access {
+        match self {
+            Self::Socket => Access::Owner,
+            Self::Port(_) => Access::Nobody,
+        }
+    }
 }
 
 impl Web {
     pub(super) fn new(offer: Arc<Offer>, door: Door, numbers: Arc<AtomicUsize>, shutdown: CancellationToken) -> Self {
-        Self { offer, door: Arc::new(door), numbers, shutdown, lasting: TaskTracker::new() }
+        let caller = Caller::new(door.stranger());
+        Self {
+            offer,
+            door: Arc::new(door),
+            numbers,
+            shutdown,
+            lasting: TaskTracker::new(),
+            caller,
+            taken: Arc::default(),
+        }
     }
 
     fn number(&self) -> usize {
         self.numbers.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Speaks HTTP with one caller until it leaves, or the daemon ends.
+    /// Speaks HTTP with one caller until it leaves, has no rights any more, or the daemon ends.
     pub(super) async fn serve(self, io: impl AsyncRead + AsyncWrite + Unpin + Send + 'static) {
-        let (shutdown, lasting) = (self.shutdown.clone(), TaskTracker::new());
-        let service = TowerToHyperService::new(router(Self { lasting: lasting.clone(), ..self }));
+        let Self { shutdown, lasting, caller, taken, .. } = self.clone();
+        let service = TowerToHyperService::new(router(self));
         let mut server = hyper::server::conn::http1::Builder::new();
         server.timer(TokioTimer::new()).header_read_timeout(HEADERS_WITHIN);
-        let mut connection = std::pin::pin!(server.serve_connection(TokioIo::new(io), service).with_upgrades());
+        let mut connection =
+            std::pin::pin!(server.serve_connection(TokioIo::new(Tapped::new(io, taken)), service).with_upgrades());
+        let over = async {
+            tokio::select! {
+                () = shutdown.cancelled() => {}
+                () = caller.ended() => {}
+            }
+        };
         let ended = tokio::select! {
             ended = &mut connection => ended,
-            () = shutdown.cancelled() => {
+            () = over => {
                 connection.as_mut().graceful_shutdown();
                 timeout(2 * FINISH_WITHIN, connection).await.unwrap_or(Ok(()))
             }

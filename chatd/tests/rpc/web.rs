@@ -301,6 +301,15 @@ async fn a_websocket_that_never_shows_a_token_is_closed() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_caller_without_a_token_keeps_no_place_on_the_port_by_not_reading() {
+    let served = serve();
+    let mut stream = TcpStream::connect(served.port).await.unwrap();
+    let ask = "GET /openrpc.json HTTP/1.1\r\nHost: localhost\r\n\r\n".repeat(100);
+    let asking = async { while stream.write_all(ask.as_bytes()).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(60), asking).await.expect("it is cut off");
+}
+
 #[tokio::test]
 async fn server_sent_events_go_on_behind_the_last_event_id() {
     let served = serve();

@@ -39,9 +39,12 @@ impl FromRequestParts<Web> for Guest {
         check_place(&web.door, parts)?;
         let access = match bearer(&parts.headers)? {
             Some(token) => web.offer.keyring.present(web.offer.api.as_ref(), &token).await?,
-            None if matches!(*web.door, Door::Socket) => Access::Owner,
-            None => Access::Nobody,
+            None => web.door.stranger(),
         };
+        // somebody without a token, on a connection that showed one, keeps it no longer than that one does
+        if !access.is(&Access::Nobody) {
+            web.caller.take(access.clone());
+        }
         Ok(Self(access))
     }
 }

@@ -25,6 +25,7 @@ use tokio::sync::mpsc;
 
 use super::access::Known;
 use super::refusal::Refusal;
+use super::taken::Taken;
 use super::{LAST_EVENT_ID, Web};
 use crate::rpc::outlet::{Outgoing, QUEUE};
 use crate::rpc::service::Caller;
@@ -59,7 +60,7 @@ pub(super) async fn stream(
     let asked = asked.read(headers.get(LAST_EVENT_ID))?;
     gate::admit(&access, web.offer.api.as_ref(), &asked).await?;
     let outbound = begin(&web, access, asked).await?;
-    let mut response = Sse::new(sent(outbound)).into_response();
+    let mut response = Sse::new(sent(outbound, Arc::clone(&web.taken))).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
@@ -86,16 +87,14 @@ async fn begin(web: &Web, access: Access, asked: EventsSubscribe) -> Result<mpsc
     Ok(outbound)
 }
 
-/// Each event as it leaves. The one before is taken as written once the next is asked for.
-fn sent(outbound: mpsc::Receiver<Outgoing>) -> impl Stream<Item = Result<Sent, Infallible>> {
-    unfold((outbound, None::<Outgoing>, true), |(mut outbound, before, first)| async move {
-        if let Some(before) = before {
-            before.was_written();
-        }
+/// Each event as it leaves; `taken` says when it was written.
+fn sent(outbound: mpsc::Receiver<Outgoing>, taken: Arc<Taken>) -> impl Stream<Item = Result<Sent, Infallible>> {
+    unfold((outbound, taken, true), |(mut outbound, taken, first)| async move {
         let next = outbound.recv().await?;
         let event = event(&next)?;
+        taken.hand(next);
         let event = if first { event.retry(RETRY) } else { event };
-        Some((Ok(event), (outbound, Some(next), false)))
+        Some((Ok(event), (outbound, taken, false)))
     })
 }
 
@@ -149,4 +148,51 @@ fn parts(text: &str) -> impl Iterator<Item = &str> {
 
 fn wrong<E: std::fmt::Display>(path: &'static str) -> impl Fn(E) -> RpcError {
     move |error| RpcError::invalid(path, error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use chat_protocol::rpc::events::Synced;
+    use chat_protocol::rpc::{Event, EventBody};
+    use hyper::service::service_fn;
+    use hyper_util::rt::TokioIo;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+    use super::super::taken::Tapped;
+    use super::*;
+    use crate::rpc::outlet::Written;
+    use crate::rpc::subscribe::now_ms;
+
+    const EVENTS: u64 = 8;
+    /// Smaller than an event, so that the reader has nearly all that was written.
+    const PIPE: usize = 32;
+
+    #[tokio::test]
+    async fn an_event_is_written_when_the_reader_can_have_it_and_not_when_it_is_only_buffered() {
+        let (outlet, outbound) = mpsc::channel(QUEUE);
+        let (written, known) = Written::new();
+        for seq in 1..=EVENTS {
+            let event = Event::durable(seq, now_ms(), None, &EventBody::SyncDone(Synced { replayed: seq }));
+            outlet.send(Outgoing::event("a", event, Some(written.clone()))).await.unwrap();
+        }
+        let taken = Arc::<Taken>::default();
+        let response = Mutex::new(Some(Sse::new(sent(outbound, Arc::clone(&taken))).into_response()));
+        let (mut reader, ours) = tokio::io::duplex(PIPE);
+        tokio::spawn(async move {
+            let answer = service_fn(|_| std::future::ready(response.lock().unwrap().take().ok_or(std::fmt::Error)));
+            let io = TokioIo::new(Tapped::new(ours, taken));
+            let _ = hyper::server::conn::http1::Builder::new().serve_connection(io, answer).await;
+        });
+        reader.write_all(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n").await.unwrap();
+        let mut heard = String::new();
+        while heard.matches("data: ").count() < usize::try_from(EVENTS).unwrap() || !heard.ends_with("\n\n\r\n") {
+            heard.push(char::from(reader.read_u8().await.unwrap()));
+            let whole = heard.matches("\n\n").count() as u64;
+            assert!(*known.borrow() <= whole + 1, "{} of {whole}", *known.borrow());
+        }
+        let mut known = known;
+        assert!(known.wait_for(|seq| *seq == EVENTS).await.is_ok());
+    }
 }
