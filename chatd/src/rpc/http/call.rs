@@ -1,5 +1,6 @@
 //! `POST /rpc`: one call or batch, and its answer.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use axum::body::Body;
@@ -17,6 +18,9 @@ use crate::rpc::service::{Caller, Service};
 
 /// How long a body may take: a mebibyte over a slow pipe.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
+
+/// Written once: whoever may reach the door may ask for it, as often as it likes.
+static DOCUMENT: LazyLock<String> = LazyLock::new(|| openrpc::document().to_string());
 
 /// Carries out what the body asks for.
 pub(super) async fn answer(
@@ -45,7 +49,7 @@ pub(super) async fn answer(
 
 /// `GET /openrpc.json`: the document, for whoever may reach the door.
 pub(super) async fn document(_: Local) -> Response {
-    json(&openrpc::document().to_string()).into_response()
+    json(&DOCUMENT).into_response()
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
