@@ -80,7 +80,7 @@ pub struct Options {
     /// Name of the account's profile: one daemon serves one account
     #[arg(long, env = "CHATD_PROFILE", value_name = "NAME", global = true)]
     pub profile: Option<String>,
-    /// Read FILE instead of the profile's own [default: ~/.config/chatd/<profile>.toml, if it is there]
+    /// Read FILE instead of the profile's own [default: ~/.config/chatd/NAME.toml, if it is there]
     #[arg(long, env = "CHATD_CONFIG", value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
     /// Keep everything of the profile in DIR

@@ -32,7 +32,7 @@ pub(super) async fn open<M: Method>(access: &Access, api: &dyn Api) -> Answer<()
     Err(refusal)
 }
 
-/// Lets a call that is [open](open) through, or says why not.
+/// Lets a call that is [`open`] through, or says why not.
 ///
 /// # Errors
 /// `forbidden_scope`, `rate_limited`; what the store says when the journal cannot be kept.

@@ -1,6 +1,6 @@
 //! What a connection needs of whatever carries it: messages in, messages out.
 //!
-//! Newline-delimited JSON is here; WebSocket brings its own ([`super::ws`]).
+//! Newline-delimited JSON is here; WebSocket brings its own (`http::ws`).
 
 use std::io;
 
