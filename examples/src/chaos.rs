@@ -144,6 +144,6 @@ impl fmt::Display for Figures {
             verdict.disordered
         )?;
         write!(f, "{:?}, seed {}, {} s; {struck}", plan.database, plan.seed, took.as_secs())?;
-        verdict.trouble.as_ref().map_or(Ok(()), |trouble| write!(f, "\nfirst out of order: {trouble}"))
+        verdict.trouble.as_ref().map_or(Ok(()), |trouble| write!(f, "\n{trouble}"))
     }
 }

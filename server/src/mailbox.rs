@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use chat_protocol::ids::{DeviceId, Username};
-use chat_protocol::message::server::{Accepted, Code, Push, Refusal, RoomPosted};
+use chat_protocol::message::server::{Accepted, Code, Post, Push, Refusal, RoomPosted};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
@@ -188,10 +188,23 @@ impl Commits {
         }
     }
 
+    /// A repeated post may be one whose commit was not known to have happened: then nobody in the room has heard it.
+    /// Whoever has knows it by its number.
+    async fn told_again(&self, room_seq: u64) -> Vec<Post> {
+        let found = self.store.room_since(Some(room_seq.saturating_sub(1)), 1).await;
+        found.map_or_else(
+            |error| {
+                tracing::warn!(room_seq, %error, "a repeated post was not told again");
+                Vec::new()
+            },
+            |page| page.posts,
+        )
+    }
+
     async fn commit_posts(&self, posts: Vec<(NewPost, Answer<RoomPosted>)>) {
         let (posts, answers): (Vec<_>, Vec<_>) = posts.into_iter().unzip();
         let outcomes = join_all(posts.into_iter().map(|post| self.store.room_post(post))).await;
-        let mut fresh = Vec::new();
+        let (mut fresh, mut repeated) = (Vec::new(), Vec::new());
         for (outcome, answer) in outcomes.into_iter().zip(answers) {
             answer(match outcome {
                 Ok(Posted::New(post)) => {
@@ -202,11 +215,15 @@ impl Commits {
                 }
                 Ok(Posted::Repeated { room_seq, at }) => {
                     self.counters.posts.repeated.one();
+                    repeated.push(room_seq);
                     Ok(RoomPosted { room_seq, at })
                 }
                 Ok(Posted::Missing) => Err(Code::ApprovalRequired.into()),
                 Err(error) => Err(store_failed("room post", &error)),
             });
+        }
+        for room_seq in repeated {
+            fresh.extend(self.told_again(room_seq).await);
         }
         fresh.sort_by_key(|post| post.room_seq);
         fresh.into_iter().for_each(|post| self.router.everybody(&Push::Room(post)));

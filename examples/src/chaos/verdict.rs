@@ -15,7 +15,7 @@ pub struct Verdict {
     pub repeated: u64,
     /// Messages that came before one their sender said earlier in the same chat.
     pub disordered: u64,
-    /// Where order was broken first, in words.
+    /// Where a promise was broken first, in words.
     pub trouble: Option<String>,
 }
 
@@ -73,9 +73,13 @@ impl Verdict {
         self.lost += said - once;
         self.repeated += heard.len() as u64 - once;
         self.disordered += heard.windows(2).filter(|pair| pair[1] < pair[0]).count() as u64;
+        if once < said {
+            let missing: Vec<_> = (0..said).filter(|number| !different.contains(number)).take(10).collect();
+            self.trouble.get_or_insert_with(|| format!("{whose} said {said}, not heard: {missing:?}"));
+        }
         if let Some(place) = heard.windows(2).position(|pair| pair[1] < pair[0]) {
             let around = &heard[place.saturating_sub(3)..(place + 6).min(heard.len())];
-            self.trouble.get_or_insert_with(|| format!("{whose}: {around:?}"));
+            self.trouble.get_or_insert_with(|| format!("{whose}, out of order: {around:?}"));
         }
     }
 
@@ -109,6 +113,7 @@ mod tests {
         assert_eq!(judge("E 5 @a a 0\nA 5\nE 5 @a a 0\n", 1).repeated, 1, "again after its acknowledgement");
         assert_eq!(judge("E 5 @a a 0\nE 6 @a a 0\n", 1).repeated, 1, "in the log twice");
         assert_eq!(judge("E 5 @a a 1\nE 6 @a a 0\n", 2).disordered, 1);
-        assert_eq!(judge("E 5 @a a what\n", 1), Verdict { lost: 1, repeated: 1, ..Verdict::default() });
+        let nonsense = judge("E 5 @a a what\n", 1);
+        assert_eq!((nonsense.lost, nonsense.repeated), (1, 1));
     }
 }
