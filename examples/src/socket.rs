@@ -96,7 +96,7 @@ impl Socket {
         let first = self.calls + 1;
         self.calls += params.len() as u64;
         let mut writer = self.writer.try_clone().expect("a socket can be cloned");
-        let name = method.to_owned();
+        let (name, asked) = (method.to_owned(), params.clone());
         // written beside, since a daemon that cannot answer does not read on
         let mut waiting: Vec<_> = params.iter().map(|_| None).collect();
         let written = thread::spawn(move || {
@@ -108,7 +108,11 @@ impl Socket {
         while waiting.iter().any(Option::is_none) {
             let line = self.next(method, Instant::now() + DEADLINE);
             match line["id"].as_u64().and_then(|id| id.checked_sub(first)) {
-                Some(place) => waiting[usize::try_from(place).expect("as many as fit")] = Some(answer(line)),
+                Some(place) => {
+                    let place = usize::try_from(place).expect("as many as fit");
+                    document().call(method, &asked[place], &line);
+                    waiting[place] = Some(answer(line));
+                }
                 None => self.keep(line),
             }
         }

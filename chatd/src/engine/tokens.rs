@@ -13,11 +13,13 @@ use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Most tokens of one account.
 const MOST: u64 = 200;
-/// Entries of the journal that are kept: some weeks of a busy bot, and a few MiB.
+/// Entries of the journal that are kept, of either kind: some weeks of a busy bot, and a few MiB. What was refused is
+/// counted apart, so that no token can push its traces out by asking for what it may not have.
 const KEPT: u64 = 10_000;
 const TOKENS: &[u8] = b"token";
 const HASHES: &[u8] = b"token-hash";
-const JOURNAL: &[u8] = b"audit";
+const ALLOWED: &[u8] = b"audit";
+const REFUSED: &[u8] = b"audit-refused";
 
 /// Hash of a token's text.
 pub type TokenHash = [u8; 32];
@@ -102,12 +104,13 @@ pub fn list(rows: &dyn Rows) -> Result<Vec<Token>, RowsError> {
     Ok(tokens)
 }
 
-/// Notes what a token is used for, and lets the oldest entry go.
+/// Notes what a token is used for, and lets the oldest entry of its kind go.
 ///
 /// # Errors
 /// [`EngineError::Rows`].
 pub fn note(turn: &mut Turn<'_>, used: Use) -> Result<(), EngineError> {
     let seq = Counter::Audit.next(turn.rows)?;
+    let scope = if used.refused.is_some() { REFUSED } else { ALLOWED };
     let entry = AuditEntry {
         seq,
         time_ms: turn.now.as_millis(),
@@ -117,9 +120,11 @@ pub fn note(turn: &mut Turn<'_>, used: Use) -> Result<(), EngineError> {
         refused: used.refused.map(str::to_owned),
     };
     let json = serde_json::to_vec(&entry).map_err(|_| EngineError::Damaged("an entry cannot be written"))?;
-    turn.rows.put(Place::new(Table::Clients, JOURNAL, &seq.to_be_bytes()), seq, &json)?;
-    if let Some(last) = seq.checked_sub(KEPT) {
-        turn.rows.delete_range(Table::Clients, JOURNAL, 0..=last)?;
+    turn.rows.put(Place::new(Table::Clients, scope, &seq.to_be_bytes()), seq, &json)?;
+    if turn.rows.count(Table::Clients, scope)? > KEPT
+        && let Some((oldest, _)) = turn.rows.scan(Table::Clients, scope, 0..=seq, Direction::Ascending, 1)?.first()
+    {
+        turn.rows.delete(Place::new(Table::Clients, scope, &oldest.to_be_bytes()))?;
     }
     Ok(())
 }
@@ -129,23 +134,33 @@ pub fn note(turn: &mut Turn<'_>, used: Use) -> Result<(), EngineError> {
 /// # Errors
 /// [`RowsError`].
 pub fn journal(rows: &dyn Rows, asked: &AuditList, limit: usize) -> Result<AuditPage, RowsError> {
-    let mut below = asked.before.unwrap_or(u64::MAX).saturating_sub(1);
-    let mut entries: Vec<AuditEntry> = Vec::new();
+    let mut below = asked.before.unwrap_or(u64::MAX);
+    let mut entries = Vec::new();
     // one more than asked for shows whether there are more
     while entries.len() <= limit {
-        let page = rows.scan(Table::Clients, JOURNAL, 0..=below, Direction::Descending, limit + 1)?;
-        let Some((last, _)) = page.last() else { break };
-        let last = *last;
-        for (_, json) in page {
-            let entry: AuditEntry = serde_json::from_slice(&json)
-                .map_err(|_| RowsError::Corrupt("an entry of the journal is not JSON".to_owned()))?;
-            entries
-                .extend(Some(entry).filter(|entry| asked.token.as_ref().is_none_or(|wanted| *wanted == entry.token)));
-        }
-        let Some(next) = last.checked_sub(1) else { break };
-        below = next;
+        let page = before(rows, below, limit + 1)?;
+        let Some(last) = page.last() else { break };
+        below = last.seq;
+        entries
+            .extend(page.into_iter().filter(|entry| asked.token.as_ref().is_none_or(|wanted| *wanted == entry.token)));
     }
     let more = entries.len() > limit;
     entries.truncate(limit);
     Ok(AuditPage { entries, more })
+}
+
+/// The newest entries of both kinds before a number, at most so many.
+fn before(rows: &dyn Rows, seq: u64, most: usize) -> Result<Vec<AuditEntry>, RowsError> {
+    let Some(last) = seq.checked_sub(1) else { return Ok(Vec::new()) };
+    let mut entries = Vec::new();
+    for scope in [ALLOWED, REFUSED] {
+        for (_, json) in rows.scan(Table::Clients, scope, 0..=last, Direction::Descending, most)? {
+            let entry: AuditEntry = serde_json::from_slice(&json)
+                .map_err(|_| RowsError::Corrupt("an entry of the journal is not JSON".to_owned()))?;
+            entries.push(entry);
+        }
+    }
+    entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq));
+    entries.truncate(most);
+    Ok(entries)
 }

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use chat_protocol::rpc::types::{EventsAck, Hello, MsgGet};
+use chat_protocol::rpc::types::{Hello, MsgGet};
 use chat_protocol::rpc::{ChatId, Kind, Method, Order, RpcError, Scope, Subject, Target};
 
 use super::access::{Access, Bearer};
@@ -43,7 +43,7 @@ pub(super) async fn admit<M: Method>(access: &Access, api: &dyn Api, call: &M) -
         Ok(chat) => judge::<M>(bearer, chat.as_ref()),
         Err(refusal) => Err(refusal.clone()),
     };
-    if is_noted::<M>(verdict.is_err()) {
+    if verdict.is_err() || is_noted(call) {
         note::<M>(bearer, api, chat.ok().flatten(), verdict.as_ref().err()).await?;
     }
     verdict
@@ -59,9 +59,10 @@ async fn note<M: Method>(
     api.token_used(Use { token, method: M::NAME, chat, refused }).await
 }
 
-/// Acknowledgements come with every event, and change nothing but the caller's own place.
-fn is_noted<M: Method>(refused: bool) -> bool {
-    refused || (M::ORDER == Order::InTurn && M::NAME != EventsAck::NAME)
+/// Whether an allowed call belongs in the journal: it changes more than the caller's own place in the log, or values.
+fn is_noted<M: Method>(call: &M) -> bool {
+    let own = matches!(call.subject(), Subject::Own(_)) || M::SCOPES == [Scope::ReadEvents];
+    M::ORDER == Order::InTurn && !own
 }
 
 /// The chat a call is about, as far as that matters for this token.

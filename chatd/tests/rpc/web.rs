@@ -2,6 +2,7 @@
 
 #![allow(unreachable_pub, reason = "shared with the tests of tokens")]
 
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use chat_protocol::rpc::{MAX_LINE_BYTES, Scope};
@@ -14,7 +15,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
 use crate::fake::{Served, nothing_much, serve};
-use crate::{Script, broken_lines, kind};
+use crate::{Script, broken_lines, document, kind};
 
 /// A whole answer.
 pub struct Reply {
@@ -38,7 +39,23 @@ pub async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: 
 /// `POST /rpc` to the port, with these lines in its head.
 pub async fn post(served: &Served, head: &[&str], body: &str) -> Reply {
     let stream = TcpStream::connect(served.port).await.unwrap();
-    exchange(stream, &request("POST /rpc", &with_host(head), body)).await
+    let reply = exchange(stream, &request("POST /rpc", &with_host(head), body)).await;
+    hold_to_document(body, &reply.body);
+    reply
+}
+
+/// Checks an answer against the document, if it is one to a call.
+fn hold_to_document(call: &str, answer: &Value) {
+    let Ok(call) = serde_json::from_str::<Value>(call) else { return };
+    if let (Some(method), Some(_)) = (call["method"].as_str(), answer.get("jsonrpc")) {
+        let params = call.get("params").cloned().unwrap_or_else(|| json!({}));
+        let known = document();
+        let known = known.lock().unwrap_or_else(PoisonError::into_inner);
+        // what is no proper request is not the document's affair
+        if call["id"].is_u64() && params.is_object() {
+            known.call(method, &params, answer);
+        }
+    }
 }
 
 async fn get(served: &Served, path: &str, head: &[&str]) -> Reply {
@@ -88,8 +105,11 @@ pub async fn dial<S: AsyncRead + AsyncWrite + Unpin>(
 }
 
 pub async fn say<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>, text: impl Into<String>) -> Value {
-    socket.send(Message::text(text.into())).await.unwrap();
-    hear(socket).await
+    let text = text.into();
+    socket.send(Message::text(text.clone())).await.unwrap();
+    let answer = hear(socket).await;
+    hold_to_document(&text, &answer);
+    answer
 }
 
 pub async fn hear<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStream<S>) -> Value {

@@ -62,11 +62,18 @@ fn the_journal_is_read_in_pages_and_by_token() {
 }
 
 #[test]
-fn the_journal_keeps_its_last_ten_thousand_entries() {
+fn the_journal_keeps_its_last_ten_thousand_entries_whatever_else_is_refused() {
     let mut world = World::new();
     let alice = world.user("alice");
     let bot = token("bot").name;
-    world.command(alice, |turn| (0..10_005).try_for_each(|_| tokens::note(turn, used(&bot)))).unwrap();
-    let oldest = tokens::journal(&world.nodes[alice].rows, &asked(None, Some(8)), 100).unwrap();
-    assert_eq!(oldest.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>(), [7, 6]);
+    let refused = || Use { refused: Some("forbidden_scope"), ..used(&bot) };
+    world.command(alice, |turn| (0..5).try_for_each(|_| tokens::note(turn, used(&bot)))).unwrap();
+    world.command(alice, |turn| (0..10_005).try_for_each(|_| tokens::note(turn, refused()))).unwrap();
+    let oldest = |world: &World, before| {
+        let page = tokens::journal(&world.nodes[alice].rows, &asked(None, Some(before)), 100).unwrap();
+        page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>()
+    };
+    assert_eq!(oldest(&world, 13), [12, 11, 5, 4, 3, 2, 1], "no token pushes its traces out");
+    world.command(alice, |turn| (0..9_998).try_for_each(|_| tokens::note(turn, used(&bot)))).unwrap();
+    assert_eq!(oldest(&world, 12), [11, 5, 4]);
 }

@@ -79,9 +79,10 @@ method! {
     }
 }
 method! {
-    /// What tokens were used for: calls that change something, and all that were refused; the newest first.
+    /// What tokens were used for: calls that change more than values and places of their own, and all that were refused;
+    /// the newest first.
     ///
-    /// An entry is stored before the call it is about is carried out. The last 10,000 are kept.
+    /// An entry is stored before the call it is about is carried out. The last 10,000 of either kind are kept.
     AuditList("audit.list", Free, [Tokens]) -> AuditPage {
         /// Only of this token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
