@@ -1,15 +1,21 @@
 //! A terminal with a program in it, as somebody who sits there sees it: tmux(1) is the screen and the keyboard.
 //!
-//! Waiting is for the screen: tmux tells whenever something was written, and then it is looked at again.
+//! Waiting is for the screen: tmux tells whenever something was written, and then it is looked at again; now and then it is
+//! looked at anyway.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use crate::DEADLINE;
+
+/// Runs a program and then says on the screen how it ended. tmux would say it too, but now and then does not notice.
+const SAYS_ITS_END: &str = r#""$@"; printf '[ended %d]\n' "$?""#;
+/// When the screen is looked at again although nothing was told.
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 
 /// A terminal. It ends, with its program, when dropped.
 pub struct Terminal {
@@ -31,6 +37,7 @@ impl Terminal {
         let mut words: Vec<String> = vec!["env".into(), "-i".into(), "TERM=screen".into(), "LANG=C.UTF-8".into()];
         let text = |os: &std::ffi::OsStr| os.to_str().expect("UTF-8").to_owned();
         words.extend(command.get_envs().filter_map(|(key, value)| Some(format!("{}={}", text(key), text(value?)))));
+        words.extend(["sh", "-c", SAYS_ITS_END, "sh"].map(str::to_owned));
         words.extend([command.get_program()].into_iter().chain(command.get_args()).map(text));
         let configuration = room.join("tmux.conf");
         std::fs::write(&configuration, "set -g remain-on-exit on\nset -g status off\n")
@@ -94,8 +101,11 @@ impl Terminal {
             if wanted(&screen) {
                 return screen;
             }
-            let left = until.saturating_duration_since(Instant::now());
-            assert!(self.news.recv_timeout(left).is_ok(), "the screen never showed {what}:\n{}", screen.join("\n"));
+            assert!(Instant::now() < until, "the screen never showed {what}:\n{}", screen.join("\n"));
+            // news or not: what tmux does not tell of is on the screen all the same
+            if self.news.recv_timeout(LOOK_AGAIN) == Err(RecvTimeoutError::Disconnected) {
+                thread::park_timeout(LOOK_AGAIN);
+            }
             while self.news.try_recv().is_ok() {}
         }
     }
@@ -105,15 +115,15 @@ impl Terminal {
         self.shows(line, |screen| screen.iter().any(|shown| shown == line))
     }
 
-    /// Waits until the program has ended, and returns its exit code.
+    /// Waits until the program has ended, and returns its exit code; 128 and more when a signal ended it.
     ///
     /// # Panics
-    /// If it was ended by a signal.
+    /// If it does not end.
     #[must_use]
     pub fn ends(&self) -> i32 {
-        self.shows("the end", |screen| screen.last().is_some_and(|line| line.starts_with("Pane is dead")));
-        let status = tmux(&self.socket, &["display-message", "-p", "#{pane_dead_status}"], "");
-        String::from_utf8_lossy(&status.stdout).trim().parse().expect("an exit code")
+        let code = |line: &String| line.strip_prefix("[ended ")?.strip_suffix(']')?.parse().ok();
+        let screen = self.shows("the end", |screen| screen.iter().any(|line| code(line).is_some()));
+        screen.iter().find_map(code).expect("just seen")
     }
 }
 
