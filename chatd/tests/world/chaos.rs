@@ -150,3 +150,22 @@ fn a_full_mailbox_holds_up_nobody_else() {
     world.calm();
     assert_eq!(world.inbox(bob), expected("alice", 100));
 }
+
+#[test]
+fn what_the_server_cannot_store_holds_up_nobody_else() {
+    let mut world = World::new();
+    let (alice, bob, carol) = (world.user("alice"), world.user("bob"), world.user("carol"));
+    world.settle();
+    world.send(alice, bob, "0");
+    world.settle();
+    world.server.broken = Some(world.nodes[bob].device);
+    world.send(alice, bob, "1");
+    world.settle();
+    world.send(alice, carol, "0");
+    world.settle();
+    assert_eq!(world.inbox(carol), expected("alice", 1), "only what goes to bob fails");
+    world.server.broken = None;
+    world.advance(Duration::from_secs(6));
+    world.calm();
+    assert_eq!(world.inbox(bob), expected("alice", 2));
+}

@@ -49,6 +49,8 @@ pub struct Server {
     pub swallow: BTreeSet<usize>,
     /// Requests whose numbers are multiples of this are answered `busy`; 0 for none.
     pub busy: usize,
+    /// Submits to this device are answered `internal`.
+    pub broken: Option<DeviceId>,
     /// Submits and posts that were asked for.
     pub asked: usize,
 }
@@ -161,6 +163,9 @@ impl Server {
 
     fn submit(&mut self, user: &Username, from: &DeviceId, submit: Submit) -> (Answer, Pushes) {
         self.seen.push((*from, submit.clone()));
+        if submit.to.iter().any(|to| Some(to.device) == self.broken) {
+            return (Err(Code::Internal.into()), Vec::new());
+        }
         if let Some(answer) = self.devices[from].done.get(&submit.submit_id) {
             return (Ok(answer.clone()), Vec::new());
         }

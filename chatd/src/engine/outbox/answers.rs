@@ -14,7 +14,7 @@ use crate::engine::turn::{Subject, Turn};
 use crate::engine::{EngineError, changes, peers, profile, receipts, room};
 use crate::store::RowsError;
 
-/// Pause after `busy`, `internal` or `rate_limited` without a time of the server's own.
+/// Pause after `internal`, and after `busy` or `rate_limited` without a time of the server's own.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a full mailbox is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(60);
@@ -73,11 +73,10 @@ fn retry_full(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<
 
 fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
     match refusal.code {
-        Code::Busy | Code::RateLimited | Code::Internal => put_off(turn, flight, refusal),
-        Code::MailboxFull => {
-            flights::land(turn, &flight)?;
-            Ok(wait_for_room(turn, flight)?)
-        }
+        Code::Busy | Code::RateLimited => put_off(turn, flight, refusal),
+        // this one alone cannot be stored: those behind it have done nothing
+        Code::Internal => Ok(set_aside(turn, flight, BUSY_PAUSE)?),
+        Code::MailboxFull => Ok(wait_for_room(turn, flight)?),
         Code::Stale => stale(turn, flight, refusal),
         Code::NotFound => fail(turn, flight, "not_found"),
         Code::TooLarge => fail(turn, flight, "too_large"),
@@ -86,13 +85,17 @@ fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(),
 }
 
 /// Sets a flight aside until there may be room in the mailbox, and holds up what else goes there.
-fn wait_for_room(turn: &mut Turn<'_>, mut flight: Flight) -> Result<(), RowsError> {
-    let pause = doubled(FULL_PAUSE, flight.put_off);
-    flight.put_off += 1;
-    flight.after = turn.now + pause;
+fn wait_for_room(turn: &mut Turn<'_>, flight: Flight) -> Result<(), RowsError> {
     if let Cargo::Message(item) = &flight.cargo {
-        turn.pause(Subject::Mailbox(item.to.clone()), pause);
+        turn.pause(Subject::Mailbox(item.to.clone()), doubled(FULL_PAUSE, flight.put_off));
     }
+    set_aside(turn, flight, FULL_PAUSE)
+}
+
+/// Lets a flight wait outside the window; `pause` doubles each time.
+fn set_aside(turn: &mut Turn<'_>, mut flight: Flight, pause: Duration) -> Result<(), RowsError> {
+    flight.after = turn.now + doubled(pause, flight.put_off);
+    flight.put_off += 1;
     flights::park(turn, &flight)
 }
 

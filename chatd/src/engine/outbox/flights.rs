@@ -3,7 +3,8 @@
 //! The window is the oldest [`WINDOW`] flights. Everything in it was sent on the present connection, up to the
 //! first that was put off: a server that is busy is busy for those behind it too, and none overtakes another. What
 //! lies behind is sent once the window moves. So the flights are looked through when there is a reason, and not at
-//! every pump. What waits for room in a mailbox is parked outside the window, so that it holds up nobody else.
+//! every pump. What waits for room in a mailbox, or failed by itself, is parked outside the window, so that it
+//! holds up nobody else.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ const WINDOW: u64 = 64;
 const SCOPE: &[u8] = b"flight";
 /// Pause between two looks at parked flights for which the window has no room.
 const PARKED_PAUSE: Duration = Duration::from_secs(1);
-/// Flights that wait for room in a mailbox, in order of the time they are to be tried again.
+/// Flights that wait for something of their own, in order of the time they are to be tried again.
 const PARKED: &[u8] = b"parked";
 
 /// What a flight carries, for when it is answered.
@@ -108,18 +109,24 @@ pub(super) fn find(turn: &Turn<'_>, id: &SubmitId) -> Result<Option<Flight>, Row
 
 /// A flight was answered for good.
 pub(super) fn land(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
-    turn.rows.delete(place(&flight.submit_id))?;
-    if count(turn.rows)? >= WINDOW {
-        look_at(turn, turn.now);
-    }
+    leave_window(turn, flight)?;
     match flight.cargo {
         Cargo::Post(_) => posts::landed(turn, &flight.submit_id),
         _ => Ok(()),
     }
 }
 
+fn leave_window(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    turn.rows.delete(place(&flight.submit_id))?;
+    if count(turn.rows)? >= WINDOW {
+        look_at(turn, turn.now);
+    }
+    Ok(())
+}
+
 /// Sets a flight aside until its time.
 pub(super) fn park(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    leave_window(turn, flight)?;
     save(turn.rows, parked_place(&flight.submit_id), flight.after.as_millis(), flight)?;
     look_at_parked(turn, flight.after);
     Ok(())
