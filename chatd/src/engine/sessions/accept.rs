@@ -1,0 +1,65 @@
+//! Answering the INIT of a peer.
+
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::message::Envelope;
+use chat_protocol::session::content::{Body, Content};
+use chat_protocol::session::init::{self, Init, Own, Share};
+
+use super::kept::{Stored, standings};
+use super::open::{Received, commit};
+use crate::engine::inbox::Raw;
+use crate::engine::turn::Turn;
+use crate::engine::{EngineError, peers, prekeys};
+use crate::store::{Place, Rows, RowsError, Table};
+
+/// Reads the INIT of a waiting envelope; `None` if nothing will ever come of it.
+pub(crate) fn read_init(turn: &Turn<'_>, raw: &Raw) -> Result<Option<Init>, RowsError> {
+    let Some(init) = raw.envelope.init.as_ref().and_then(|bytes| Init::read(bytes).ok()) else { return Ok(None) };
+    let addressed = init.check_addressed(&raw.device, &turn.me.cert).is_ok() && init.initiator().user == raw.from;
+    let known = addressed && prekeys::names_known(turn.rows, &init)? && !known_init(turn.rows, &init)?;
+    Ok(known.then_some(init))
+}
+
+fn known_init(rows: &dyn Rows, init: &Init) -> Result<bool, RowsError> {
+    Ok(rows.get(Place::new(Table::Replay, b"", &init.hash()))?.is_some())
+}
+
+/// Whether an envelope begins a session that was begun before and is gone.
+pub(crate) fn is_replay(rows: &dyn Rows, envelope: &Envelope) -> Result<bool, RowsError> {
+    match envelope.init.as_ref().and_then(|bytes| Init::read(bytes).ok()) {
+        Some(init) => known_init(rows, &init),
+        None => Ok(false),
+    }
+}
+
+/// Whether an INIT fits its author's pinned log and the session id it came under; no RSA yet.
+pub(crate) fn fits(turn: &mut Turn<'_>, raw: &Raw, init: &Init, log: &AccountLog) -> Result<bool, EngineError> {
+    let me = peers::own(turn)?;
+    let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
+    let Some(keys) = prekeys::named(turn.rows, init)? else { return Ok(false) };
+    let resolved = init::resolve(init, own, keys.borrowed(), log);
+    Ok(resolved.is_ok_and(|resolved| resolved.session_id() == raw.envelope.sid))
+}
+
+/// Answers an INIT: if its first message opens, the session, the used one-time key and the replay
+/// entry are stored with it; if not, nothing is.
+pub(crate) fn accept(turn: &mut Turn<'_>, raw: &Raw, share: Share) -> Result<Option<Received>, EngineError> {
+    let Some(init) = read_init(turn, raw)? else { return Ok(None) };
+    let Some(peer) = peers::known(turn, &raw.from)? else { return Ok(None) };
+    let Some(keys) = prekeys::named(turn.rows, &init)? else { return Ok(None) };
+    let me = peers::own(turn)?;
+    let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
+    let resolved = init::resolve(&init, own, keys.borrowed(), &peer.pinned.log);
+    let Some(session) = resolved.ok().and_then(|resolved| resolved.session(share).ok()) else { return Ok(None) };
+    if session.id() != raw.envelope.sid {
+        return Ok(None);
+    }
+    let Ok(opened) = session.open(&raw.envelope.header, &raw.envelope.token, None, turn.rng) else { return Ok(None) };
+    let reset = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Reset);
+    let stored = Stored { session, user: raw.from.clone(), device: raw.device, init: None };
+    turn.rows.put(Place::new(Table::Replay, b"", &init.hash()), turn.now.as_millis(), &[])?;
+    prekeys::used(turn, &init)?;
+    let mut known = standings(turn.rows, &raw.device)?;
+    known.take_in(raw.envelope.sid, reset, turn.now);
+    commit(turn, stored, opened, known, true).map(Some)
+}

@@ -1,0 +1,138 @@
+//! Beginning a session: a bundle is asked for, verified, and an INIT made from it.
+
+use std::time::Duration;
+
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::client::BundleFetch;
+use chat_protocol::message::server::{Bundle, Refusal};
+use chat_protocol::session::bundle::VerifiedBundle;
+use chat_protocol::session::init::{self, Own};
+use chat_protocol::time::Timestamp;
+
+use super::kept::{Stored, keep_few, put, standings};
+use super::seal::send_reset;
+use crate::engine::EngineError;
+use crate::engine::peers::{self, Recipients};
+use crate::engine::state::{load, save};
+use crate::engine::turn::{Asked, Subject, Turn};
+use crate::store::{Place, Table};
+
+/// Pause before a device's bundle is asked for again.
+const BUNDLE_PAUSE: Duration = Duration::from_secs(60);
+/// The first wait for a device that has no bundle yet; doubled up to the one above.
+const FIRST_BUNDLE_PAUSE: Duration = Duration::from_secs(1);
+/// Clocks further apart than this do not judge whether a bundle has expired.
+const CLOCK_SKEW_MS: u64 = 60 * 60 * 1000;
+
+/// Whether each device has a session to send on; asks for the bundles of those without.
+pub(crate) fn ready(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<bool, EngineError> {
+    let mut all = true;
+    for (user, cert) in devices {
+        let known = standings(turn.rows, &cert.id())?;
+        let sending = known.sending();
+        all &= sending.is_some();
+        // an old session serves until its successor is there
+        if sending.is_none_or(|standing| standing.renewal_due(turn.now)) {
+            ask_bundle(turn, user, &cert.id());
+        }
+    }
+    Ok(all)
+}
+
+pub(super) fn ask_bundle(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) {
+    if !turn.paused(&Subject::Bundle(*device)) {
+        let request = BundleFetch { user: user.clone(), device: *device };
+        turn.ask(Asked::Bundle(user.clone(), *device), &request);
+    }
+}
+
+/// Starts sessions with those somebody wants to talk to.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    for user in turn.live.wanted.clone() {
+        let Recipients::Devices(devices) = peers::recipients(turn, &user)? else { continue };
+        if ready(turn, &devices)? {
+            turn.live.wanted.remove(&user);
+        }
+    }
+    Ok(())
+}
+
+/// A bundle came, or did not.
+pub(crate) fn bundle(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    device: &DeviceId,
+    answer: Result<Bundle, Refusal>,
+) -> Result<(), EngineError> {
+    let bundle = match answer {
+        Ok(bundle) => bundle,
+        Err(refusal) => {
+            let pause = refusal.retry_after_ms.map_or_else(|| no_bundle(turn, device), Duration::from_millis);
+            turn.pause(Subject::Bundle(*device), pause);
+            return Ok(());
+        }
+    };
+    turn.live.bundleless.remove(device);
+    let resetting = turn.live.resetting.remove(device);
+    let known = standings(turn.rows, device)?;
+    if !resetting && known.sending().is_some_and(|standing| !standing.renewal_due(turn.now)) {
+        return Ok(());
+    }
+    let Some(peer) = peers::known(turn, user)? else { return Ok(()) };
+    match begin(turn, &peer.pinned.log, device, &bundle)? {
+        Some(stored) if resetting => send_reset(turn, user, &stored),
+        Some(_) => Ok(()),
+        None => {
+            turn.pause(Subject::Bundle(*device), BUNDLE_PAUSE);
+            Ok(())
+        }
+    }
+}
+
+/// A device that has just enrolled publishes within a moment, another one perhaps never.
+fn no_bundle(turn: &mut Turn<'_>, device: &DeviceId) -> Duration {
+    let times = turn.live.bundleless.entry(*device).or_default();
+    *times = times.saturating_add(1);
+    BUNDLE_PAUSE.min(FIRST_BUNDLE_PAUSE * 2u32.saturating_pow(*times - 1))
+}
+
+/// Verifies a bundle and starts a session from it.
+fn begin(
+    turn: &mut Turn<'_>,
+    log: &AccountLog,
+    device: &DeviceId,
+    bundle: &Bundle,
+) -> Result<Option<Stored>, EngineError> {
+    let Some(cert) = log.active(device) else { return Ok(None) };
+    let verified = VerifiedBundle::verify(&bundle.bundle, cert)
+        .and_then(|verified| verified.with_one_time(bundle.one_time.as_ref().map(|key| key.0.as_slice())));
+    let seen = Place::new(Table::Sessions, b"bundle", device.as_bytes());
+    let last_seen: u64 = load(turn.rows, seen)?.unwrap_or(0);
+    let fresh = verified.and_then(|verified| verified.check_fresh(last_seen, judging_time(turn)).map(|()| verified));
+    let verified = match fresh {
+        Ok(verified) => verified,
+        Err(error) => {
+            tracing::warn!(%device, %error, "a bundle is not used");
+            return Ok(None);
+        }
+    };
+    save(turn.rows, seen, 0, &verified.seq())?;
+    let me = peers::own(turn)?;
+    let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
+    let Ok(begun) = init::initiate(own, log, &verified, turn.now, turn.rng) else { return Ok(None) };
+    let stored =
+        Stored { session: begun.session, user: log.user().clone(), device: *device, init: Some(begun.init.into()) };
+    put(turn.rows, &stored)?;
+    let mut known = standings(turn.rows, device)?;
+    known.begin(stored.session.id(), turn.now);
+    keep_few(turn, device, known)?;
+    Ok(Some(stored))
+}
+
+/// The server's time, unless the clocks are too far apart to judge by it.
+fn judging_time(turn: &Turn<'_>) -> Option<Timestamp> {
+    let offset = turn.live.link.as_ref()?.offset_ms;
+    (offset.unsigned_abs() <= CLOCK_SKEW_MS).then(|| turn.server_now())
+}

@@ -1,0 +1,79 @@
+//! Opening on a session that is there, and what to do when that fails.
+
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::Envelope;
+use chat_protocol::session::manager::{Arrival, Failures, Standings};
+use chat_protocol::session::ratchet::{Header, MessageKey, Opened};
+use zeroize::Zeroizing;
+
+use super::begin::ask_bundle;
+use super::kept::{Stored, keep_few, put, standings};
+use crate::engine::state::{load, save};
+use crate::engine::turn::Turn;
+use crate::engine::{EngineError, events, peers};
+use crate::store::{Place, Table};
+
+/// What an envelope contained, and from whom it is.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) user: Username,
+    pub(crate) device: DeviceId,
+    pub(crate) plaintext: Zeroizing<Vec<u8>>,
+}
+
+/// Opens an envelope on a session. `None` leaves everything as it was.
+pub(crate) fn open(turn: &mut Turn<'_>, stored: &Stored, envelope: &Envelope) -> Result<Option<Received>, EngineError> {
+    let scope = envelope.sid.as_bytes();
+    let Ok(header) = Header::read(&envelope.header) else { return Ok(None) };
+    let id = header.skipped_id();
+    let key: Option<MessageKey> = load(turn.rows, Place::new(Table::Skipped, scope, &id))?;
+    let opened = stored.session.open(&envelope.header, &envelope.token, key.as_ref(), turn.rng);
+    let Ok(opened) = opened else { return Ok(None) };
+    if opened.used_skipped {
+        turn.rows.delete(Place::new(Table::Skipped, scope, &id))?;
+    }
+    let known = standings(turn.rows, &stored.device)?;
+    commit(turn, stored.clone(), opened, known, envelope.init.is_some()).map(Some)
+}
+
+/// Stores all that opening a message has changed.
+pub(super) fn commit(
+    turn: &mut Turn<'_>,
+    mut stored: Stored,
+    opened: Opened,
+    mut known: Standings,
+    with_init: bool,
+) -> Result<Received, EngineError> {
+    let sid = stored.session.id();
+    for skipped in &opened.new_skipped {
+        save(turn.rows, Place::new(Table::Skipped, sid.as_bytes(), &skipped.id), skipped.order, &skipped.key)?;
+    }
+    if let Some(last) = opened.forget_below.checked_sub(1) {
+        turn.rows.delete_range(Table::Skipped, sid.as_bytes(), 0..=last)?;
+    }
+    stored.session = opened.session;
+    known.opened(sid, Arrival { with_init, now: turn.now });
+    if !known.needs_init(sid) {
+        stored.init = None;
+    }
+    put(turn.rows, &stored)?;
+    keep_few(turn, &stored.device, known)?;
+    Ok(Received { user: stored.user, device: stored.device, plaintext: opened.plaintext })
+}
+
+/// An envelope did not open: one event, and after several a new session.
+pub(crate) fn did_not_open(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), EngineError> {
+    events::undecryptable(turn, user, "does not open")?;
+    if peers::device(turn, user, device)?.is_none() {
+        return Ok(());
+    }
+    let place = Place::new(Table::Sessions, b"failures", device.as_bytes());
+    let mut failures: Failures = load(turn.rows, place)?.unwrap_or_default();
+    let reset = failures.record(turn.now);
+    save(turn.rows, place, 0, &failures)?;
+    if reset {
+        turn.live.resetting.insert(*device);
+        ask_bundle(turn, user, device);
+    }
+    Ok(())
+}
