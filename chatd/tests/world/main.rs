@@ -11,6 +11,7 @@
     reason = "tests"
 )]
 
+mod accounts;
 mod attacks;
 mod changes;
 mod chaos;

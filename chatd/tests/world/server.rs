@@ -3,16 +3,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use chat_protocol::cbor;
+use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::ids::{DeviceId, Head, KeyHash, SubmitId, Username};
-use chat_protocol::message::client::{Request, Submit, UserHead};
+use chat_protocol::message::client::{LogAppend, Request, Submit, UserHead};
 use chat_protocol::message::server::{
-    Accepted, Bundle, Code, Deliver, KnownUser, LogPage, LoggedIn, LookedUp, MailboxDrained, OneTimeLeft, Post,
-    PresenceList, Push, Refusal, RoomPage, RoomPosted,
+    Accepted, Bundle, Code, Deliver, KnownUser, LogGrew, LogPage, LoggedIn, LookedUp, MailboxDrained, OneTimeLeft,
+    Post, PresenceList, Push, Refusal, RoomPage, RoomPosted,
 };
 use chat_protocol::message::{Blob, Done};
 use chat_protocol::session::bundle::one_time_hash;
 use chat_protocol::time::Timestamp;
 use chat_server::mailbox::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
+use chat_server::store::DeviceState;
 
 /// An account as the server keeps it.
 #[derive(Clone, Debug, Default)]
@@ -20,11 +22,14 @@ pub struct Account {
     pub entries: Vec<Vec<u8>>,
     pub head: Option<Head>,
     pub devices: Vec<DeviceId>,
+    /// It shows only so many entries of the log to others.
+    pub shown: Option<usize>,
 }
 
 /// A device and its mailbox.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Device {
+    pub state: DeviceState,
     pub bundle: Option<Vec<u8>>,
     pub bundle_seq: u64,
     pub one_time: Vec<Vec<u8>>,
@@ -33,6 +38,22 @@ pub struct Device {
     pub last: u64,
     pub submit_counter: u64,
     pub done: BTreeMap<SubmitId, Vec<u8>>,
+}
+
+impl Device {
+    fn new(state: DeviceState) -> Self {
+        Self {
+            state,
+            bundle: None,
+            bundle_seq: 0,
+            one_time: Vec::new(),
+            mailbox: Vec::new(),
+            acked: 0,
+            last: 0,
+            submit_counter: 0,
+            done: BTreeMap::new(),
+        }
+    }
 }
 
 /// The server, and the lies a test tells through it.
@@ -53,6 +74,8 @@ pub struct Server {
     pub broken: Option<DeviceId>,
     /// Submits and posts that were asked for.
     pub asked: usize,
+    /// Devices that were revoked, whose connections are to end.
+    pub ended: Vec<DeviceId>,
 }
 
 /// What the server says to a connected device.
@@ -61,13 +84,24 @@ type Answer = Result<Vec<u8>, Refusal>;
 
 impl Server {
     pub fn enrol(&mut self, user: &Username, device: DeviceId, entries: Vec<Vec<u8>>, head: Head) {
-        let account = Account { entries, head: Some(head), devices: vec![device] };
+        let account = Account { entries, head: Some(head), devices: vec![device], shown: None };
         self.accounts.insert(user.clone(), account);
-        self.devices.insert(device, Device::default());
+        self.devices.insert(device, Device::new(DeviceState::Active));
     }
 
-    pub fn login(&mut self, user: &Username, device: &DeviceId) -> (LoggedIn, Vec<Push>) {
+    /// A further device of an account, which waits for approval.
+    pub fn wait(&mut self, user: &Username, device: DeviceId) {
+        self.accounts.get_mut(user).unwrap().devices.push(device);
+        self.devices.insert(device, Device::new(DeviceState::Waiting));
+    }
+
+    pub fn login(&mut self, user: &Username, device: &DeviceId) -> Result<(LoggedIn, Vec<Push>), Refusal> {
         let state = &self.devices[device];
+        match state.state {
+            DeviceState::Active => {}
+            DeviceState::Waiting => return Err(Code::ApprovalRequired.into()),
+            _ => return Err(Code::Denied.into()),
+        }
         let logged_in = LoggedIn {
             head: self.accounts[user].head.unwrap(),
             mailbox_acked: state.acked,
@@ -79,7 +113,7 @@ impl Server {
         };
         let mut pushes: Vec<_> = state.mailbox.iter().cloned().map(Push::Deliver).collect();
         pushes.push(Push::Drained(MailboxDrained { seq: state.last }));
-        (logged_in, pushes)
+        Ok((logged_in, pushes))
     }
 
     pub fn answer(&mut self, user: &Username, from: &DeviceId, request: Request, now: Timestamp) -> (Answer, Pushes) {
@@ -91,8 +125,9 @@ impl Server {
             }
         }
         match request {
-            Request::Lookup(lookup) => (Ok(cbor::encode(&self.lookup(&lookup.users))), nothing),
-            Request::LogFetch(fetch) => (self.log(&fetch.user, fetch.from), nothing),
+            Request::Lookup(lookup) => (Ok(cbor::encode(&self.lookup(user, &lookup.users))), nothing),
+            Request::LogFetch(fetch) => (self.log(user, &fetch.user, fetch.from), nothing),
+            Request::LogAppend(append) => self.append(user, &append),
             Request::BundlePublish(publish) => {
                 let device = self.devices.get_mut(from).unwrap();
                 let seq = bundle_seq(&publish.bundle);
@@ -127,18 +162,66 @@ impl Server {
         }
     }
 
-    fn lookup(&self, users: &[Username]) -> LookedUp {
+    fn lookup(&self, by: &Username, users: &[Username]) -> LookedUp {
         let known = |user: &Username| {
-            let account = self.accounts.get(user)?;
-            Some(KnownUser { user: user.clone(), head: account.head, online: false })
+            self.accounts.get(user)?;
+            Some(KnownUser { user: user.clone(), head: Some(self.head_for(by, user)), online: false })
         };
         LookedUp { users: users.iter().filter_map(known).collect() }
     }
 
-    fn log(&self, user: &Username, from: u64) -> Answer {
+    fn log(&self, by: &Username, user: &Username, from: u64) -> Answer {
         let account = self.accounts.get(user).ok_or(Refusal::new(Code::NotFound))?;
-        let entries = account.entries.iter().skip(from as usize).take(2).cloned().map(Blob).collect();
-        Ok(cbor::encode(&LogPage { entries, head: account.head.unwrap() }))
+        let head = self.head_for(by, user);
+        let shown = account.entries.iter().take(head.seq as usize + 1);
+        let entries = shown.skip(from as usize).take(2).cloned().map(Blob).collect();
+        Ok(cbor::encode(&LogPage { entries, head }))
+    }
+
+    /// The log as it stands.
+    pub fn log_of(&self, user: &Username) -> AccountLog {
+        AccountLog::verify(user, &self.accounts[user].entries).unwrap()
+    }
+
+    /// The head of a log as somebody is shown it.
+    fn head_for(&self, by: &Username, user: &Username) -> Head {
+        let account = &self.accounts[user];
+        match account.shown {
+            Some(shown) if by != user => self.log_of(user).head_at(shown as u64 - 1).unwrap(),
+            _ => account.head.unwrap(),
+        }
+    }
+
+    /// Extends a log that stands where its author believes, and acts on it.
+    pub fn append(&mut self, user: &Username, ask: &LogAppend) -> (Answer, Pushes) {
+        let mut log = self.log_of(user);
+        let known = log.head();
+        let stale =
+            || Refusal { heads: Some(vec![UserHead { user: user.clone(), head: known }]), ..Code::Stale.into() };
+        let extended = log.extend(&[&*ask.entry]);
+        let Ok(extension) = extended else {
+            return (Err(if known == ask.head { Code::BadRequest.into() } else { stale() }), Vec::new());
+        };
+        if log.head() == known {
+            return (Ok(cbor::encode(&Done {})), Vec::new());
+        }
+        if known != ask.head {
+            return (Err(stale()), Vec::new());
+        }
+        for device in extension.added {
+            self.devices.entry(device).or_insert_with(|| Device::new(DeviceState::Active)).state = DeviceState::Active;
+        }
+        for device in extension.revoked {
+            self.devices.insert(device, Device::new(DeviceState::Revoked));
+            self.ended.push(device);
+        }
+        let account = self.accounts.get_mut(user).unwrap();
+        account.entries.push(ask.entry.0.clone());
+        account.head = Some(log.head());
+        let grew = Push::LogGrew(LogGrew { user: user.clone(), head: log.head() });
+        let told = account.devices.iter().filter(|device| self.devices[device].state == DeviceState::Active);
+        let pushes = told.map(|device| (*device, grew.clone())).collect();
+        (Ok(cbor::encode(&Done {})), pushes)
     }
 
     fn bundle(&mut self, device: &DeviceId) -> Answer {
@@ -148,17 +231,16 @@ impl Server {
         Ok(cbor::encode(&Bundle { bundle: bundle.into(), one_time }))
     }
 
-    fn heads(&self) -> Vec<UserHead> {
-        self.accounts
-            .iter()
-            .map(|(user, account)| UserHead { user: user.clone(), head: account.head.unwrap() })
-            .collect()
+    fn heads(&self, by: &Username) -> Vec<UserHead> {
+        let head = |user: &Username| UserHead { user: user.clone(), head: self.head_for(by, user) };
+        self.accounts.keys().map(head).collect()
     }
 
     fn owner(&self, device: &DeviceId) -> Option<Owner> {
         let (user, _) = self.accounts.iter().find(|(_, account)| account.devices.contains(device))?;
         let messages = if self.full.contains(device) { 1 } else { 0 };
-        Some(Owner { user: user.clone(), active: true, usage: Usage { messages, ..Usage::default() } })
+        let active = self.devices[device].state == DeviceState::Active;
+        Some(Owner { user: user.clone(), active, usage: Usage { messages, ..Usage::default() } })
     }
 
     fn submit(&mut self, user: &Username, from: &DeviceId, submit: Submit) -> (Answer, Pushes) {
@@ -178,8 +260,7 @@ impl Server {
                 bytes: to.envelope.token.len() as u64,
             })
             .collect();
-        let truth: Vec<_> =
-            self.heads().into_iter().filter(|head| submit.heads.iter().any(|h| h.user == head.user)).collect();
+        let truth = self.heads(user);
         let quota = Quota { messages: 1, bytes: u64::MAX, from_one: u64::MAX };
         let full = match judge(&quota, &submit.heads, &truth, &targets) {
             Verdict::Stale(heads) => {

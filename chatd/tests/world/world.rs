@@ -8,7 +8,7 @@ use std::time::Duration;
 use chat_protocol::fixtures::first_device;
 use chat_protocol::ids::{DeviceId, MessageId, Username};
 use chat_protocol::message::client::Request;
-use chat_protocol::message::server::{Deliver, LoggedIn, Push, Refusal};
+use chat_protocol::message::server::{Code, Deliver, LoggedIn, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::rpc::types::{ConnectionState, MessageState};
 use chat_protocol::rpc::{Event, EventBody};
@@ -21,7 +21,7 @@ use chatd::store::{Direction, MemoryRows};
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-use crate::server::Server;
+use crate::server::{Pushes, Server};
 
 /// When every world begins.
 const BEGIN: Timestamp = Timestamp::from_millis(1_800_000_000_000);
@@ -32,6 +32,8 @@ enum Down {
     LoggedIn(LoggedIn),
     Answer(u64, Result<Vec<u8>, Refusal>),
     Push(Push),
+    /// The server ended the connection.
+    End,
 }
 
 /// A connection: what is under way in either direction.
@@ -39,6 +41,7 @@ enum Down {
 struct Wire {
     up: VecDeque<(u64, u16, Vec<u8>)>,
     down: VecDeque<Down>,
+    ended: bool,
 }
 
 /// A daemon without its process: what was committed, and what would be lost with it.
@@ -49,9 +52,11 @@ pub struct Node {
     pub engine: Engine,
     /// Ids of all requests since the process began.
     pub asked: Vec<u64>,
-    local: Local,
+    pub local: Local,
     wire: Option<Wire>,
     wants_online: bool,
+    /// Why the server did not let it in.
+    pub refused: Option<Code>,
     /// Its RSA takes for ever.
     pub slow: bool,
     shares: VecDeque<(u64, Box<Init>)>,
@@ -102,20 +107,24 @@ impl World {
         let device = first.cert.id();
         let entries = first.log.entries_from(0).map(<[u8]>::to_vec).collect();
         self.server.enrol(&user, device, entries, first.log.head());
-        let local = Local { user: user.clone(), device, cert: first.cert, keys: first.keys, log: first.log };
-        let node = Node {
-            user,
-            device,
+        self.node(Local { user, device, cert: first.cert, keys: first.keys, log: first.log })
+    }
+
+    /// Adds a daemon, online.
+    pub fn node(&mut self, local: Local) -> usize {
+        self.nodes.push(Node {
+            user: local.user.clone(),
+            device: local.device,
             rows: MemoryRows::new(),
             engine: Engine::new(local.clone()),
             asked: Vec::new(),
             local,
             wire: None,
             wants_online: true,
+            refused: None,
             shares: VecDeque::new(),
             slow: false,
-        };
-        self.nodes.push(node);
+        });
         self.nodes.len() - 1
     }
 
@@ -125,7 +134,7 @@ impl World {
     }
 
     pub fn come_online(&mut self, who: usize) {
-        self.nodes[who].wants_online = true;
+        (self.nodes[who].wants_online, self.nodes[who].refused) = (true, None);
     }
 
     /// The connection breaks; what was under way is lost, some of it after it had its effect.
@@ -206,7 +215,7 @@ impl World {
             match action {
                 Action::Request { id, number, payload } => {
                     node.asked.push(id);
-                    if let Some(wire) = &mut node.wire {
+                    if let Some(wire) = node.wire.as_mut().filter(|wire| !wire.ended) {
                         wire.up.push_back((id, number, payload));
                     }
                 }
@@ -247,9 +256,14 @@ impl World {
 
     fn connect(&mut self, who: usize) {
         let node = &mut self.nodes[who];
-        let (logged_in, pushes) = self.server.login(&node.user, &node.device);
-        let down = std::iter::once(Down::LoggedIn(logged_in)).chain(pushes.into_iter().map(Down::Push)).collect();
-        node.wire = Some(Wire { up: VecDeque::new(), down });
+        match self.server.login(&node.user, &node.device) {
+            Ok((logged_in, pushes)) => {
+                let pushes = pushes.into_iter().map(Down::Push);
+                let down = std::iter::once(Down::LoggedIn(logged_in)).chain(pushes).collect();
+                node.wire = Some(Wire { down, ..Wire::default() });
+            }
+            Err(refusal) => (node.wants_online, node.refused) = (false, Some(refusal.code)),
+        }
     }
 
     fn up(&mut self, who: usize) {
@@ -260,23 +274,37 @@ impl World {
         if let Some(wire) = &mut node.wire {
             wire.down.push_back(Down::Answer(id, answer));
         }
+        self.tell(pushes);
+    }
+
+    /// The server pushes, then ends the connections of those it revoked meanwhile.
+    pub fn tell(&mut self, pushes: Pushes) {
         for (device, push) in pushes {
             self.push(&device, push);
         }
+        for device in std::mem::take(&mut self.server.ended) {
+            if let Some(wire) = self.wire_of(&device) {
+                wire.up.clear();
+                wire.down.push_back(Down::End);
+                wire.ended = true;
+            }
+        }
+    }
+
+    fn wire_of(&mut self, device: &DeviceId) -> Option<&mut Wire> {
+        self.nodes.iter_mut().find(|node| node.device == *device).and_then(|node| node.wire.as_mut())
     }
 
     /// The server pushes something to a device, if it is connected.
     pub fn push(&mut self, device: &DeviceId, push: Push) {
-        if let Some(wire) =
-            self.nodes.iter_mut().find(|node| node.device == *device).and_then(|node| node.wire.as_mut())
-        {
+        if let Some(wire) = self.wire_of(device).filter(|wire| !wire.ended) {
             wire.down.push_back(Down::Push(push));
         }
     }
 
     fn down(&mut self, who: usize) {
         let Some(wire) = &mut self.nodes[who].wire else { return };
-        let mut inputs = Vec::new();
+        let (mut inputs, mut ended) = (Vec::new(), false);
         let most = self.rng.random_range(1..4);
         while inputs.len() < most {
             let Some(down) = wire.down.pop_front() else { break };
@@ -284,9 +312,16 @@ impl World {
                 Down::LoggedIn(logged_in) => Input::Online { logged_in, offset_ms: 0 },
                 Down::Answer(id, result) => Input::Answer { id, result },
                 Down::Push(push) => Input::Push(push),
+                Down::End => {
+                    ended = true;
+                    break;
+                }
             });
         }
         self.feed(who, inputs);
+        if ended {
+            self.cut(who);
+        }
     }
 
     fn share(&mut self, who: usize) {
