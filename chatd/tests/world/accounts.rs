@@ -125,3 +125,17 @@ fn an_entry_written_on_an_outdated_log_is_stale() {
     assert_eq!(refusal.code, Code::Stale);
     assert_eq!(refusal.heads.unwrap()[0].head, world.log_of(phone).head());
 }
+
+#[test]
+fn a_server_can_withhold_the_end_of_a_log() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let tablet = world.another_device(bob);
+    world.show_only(bob, Some(1));
+    world.settle();
+    world.send(alice, bob, "hi");
+    world.settle();
+    let (_, submit) = &world.server.seen[0];
+    assert!(submit.to.iter().all(|to| to.device != world.nodes[tablet].device));
+    assert_eq!(world.inbox(bob), ["alice: hi"]);
+}
