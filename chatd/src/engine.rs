@@ -11,6 +11,7 @@
 //! ```
 #![deny(clippy::disallowed_methods)]
 
+mod age;
 pub mod amend;
 mod changes;
 pub mod chats;

@@ -8,6 +8,7 @@ use chat_protocol::message::{Blob, Call};
 use chat_protocol::time::Timestamp;
 use rand::CryptoRng;
 
+use super::age::Age;
 use super::{Action, Counted, Local};
 use crate::store::Rows;
 
@@ -39,6 +40,10 @@ pub(crate) struct Live {
     pub(crate) wanted: BTreeSet<Username>,
     /// Peers of whom a log was announced that did not come; absent until the rows were looked through.
     pub(crate) withheld: Option<BTreeSet<Username>>,
+    /// Time as retention counts it; absent until the rows were looked at.
+    pub(crate) age: Option<Age>,
+    /// When prekeys nobody names any more were last looked for.
+    pub(crate) prekeys_swept: Option<Timestamp>,
     /// Until when the published bundle needs nothing; absent until the rows were looked at.
     pub(crate) published_until: Option<Timestamp>,
     /// Devices whose next bundle begins a session with reset marker.

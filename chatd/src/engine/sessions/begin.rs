@@ -13,18 +13,16 @@ use chat_protocol::time::Timestamp;
 
 use super::kept::{Stored, keep_few, put, standings};
 use super::seal::send_reset;
-use crate::engine::EngineError;
 use crate::engine::peers::{self, Recipients};
 use crate::engine::state::{load, save};
 use crate::engine::turn::{Asked, Subject, Turn};
+use crate::engine::{EngineError, link};
 use crate::store::{Place, Table};
 
 /// Pause before a device's bundle is asked for again.
 const BUNDLE_PAUSE: Duration = Duration::from_secs(60);
 /// The first wait for a device that has no bundle yet; doubled up to the one above.
 const FIRST_BUNDLE_PAUSE: Duration = Duration::from_secs(1);
-/// Clocks further apart than this do not judge whether a bundle has expired.
-const CLOCK_SKEW_MS: u64 = 60 * 60 * 1000;
 
 /// Whether each device has a session to send on; asks for the bundles of those without.
 pub(crate) fn ready(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<bool, EngineError> {
@@ -134,5 +132,5 @@ fn begin(
 /// The server's time, unless the clocks are too far apart to judge by it.
 fn judging_time(turn: &Turn<'_>) -> Option<Timestamp> {
     let offset = turn.live.link.as_ref()?.offset_ms;
-    (offset.unsigned_abs() <= CLOCK_SKEW_MS).then(|| turn.server_now())
+    (!link::is_skewed(offset)).then(|| turn.server_now())
 }
