@@ -297,10 +297,8 @@ impl Engine {
         let last_id = self.live.last_id;
         let mut turn = Turn { rows, now, rng, me: &self.me, live: &mut self.live, actions: Vec::new() };
         let outcome = step(&mut turn).map(|outcome| (outcome, turn.actions));
-        if let (Err(_), Some(link)) = (&outcome, &mut self.live.link) {
-            // what it asked goes with it
-            link.asked.retain(|id, _| *id <= last_id);
-            link.flights = Some(now);
+        if outcome.is_err() {
+            self.live.take_back(last_id, now);
         }
         outcome
     }

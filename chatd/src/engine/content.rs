@@ -14,7 +14,7 @@ use chat_protocol::time::Timestamp;
 use super::changes::{Change, Said, What};
 use super::history::{self, Kind, Message};
 use super::order::{self, Whose};
-use super::outbox::Number;
+use super::outbox::{self, Number};
 use super::receipts::{self, Debt};
 use super::sessions::Received;
 use super::settings::Settings;
@@ -92,6 +92,12 @@ pub(crate) fn receipt(
     encode(&content)
 }
 
+/// Nothing but a turn of the ratchet.
+pub(crate) fn heartbeat(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::Heartbeat)?;
+    encode(&content)
+}
+
 /// The first content of a session that replaces broken ones.
 pub(crate) fn reset(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
     let content = control(turn, reader, Body::Reset)?;
@@ -161,6 +167,7 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
             .iter()
             .filter(|ack| ack.device == turn.me.device)
             .try_for_each(|ack| Ok(receipts::read(turn, &received.user, ack)?)),
+        Body::Reset => outbox::was_reset(turn, &received.user, &received.device),
         Body::Profile(profile) => Ok(profile::heard(turn, &received.user, profile)?),
         // control of later versions creates no duty either
         _ if !content.body.is_message() => Ok(()),

@@ -148,6 +148,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     events::trim(turn)?;
     retention::sweep(turn)?;
     order::sweep(turn)?;
+    sessions::sweep(turn)?;
     peers::sweep(turn)?;
     let opening = inbox::pump(turn)?;
     if turn.live.link.is_none() {

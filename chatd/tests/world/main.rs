@@ -19,6 +19,7 @@ mod contacts;
 mod forgeries;
 mod log;
 mod messages;
+mod motion;
 mod profiles;
 mod room;
 mod server;

@@ -45,7 +45,7 @@ fn retire_all(turn: &mut Turn<'_>) -> Result<(), EngineError> {
         let device: DeviceId = decode(Table::Sessions, &bytes)?;
         let mut known = standings(turn.rows, &device)?;
         known.retire_all();
-        put_standings(turn.rows, &device, &known)?;
+        put_standings(turn, &device, &known)?;
     }
     Ok(())
 }
