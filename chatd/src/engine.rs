@@ -51,6 +51,7 @@ use rand::CryptoRng;
 use thiserror::Error;
 
 use crate::store::{Rows, RowsError};
+use sessions::Marks;
 use turn::Live;
 pub use turn::Turn;
 
@@ -103,6 +104,8 @@ pub enum Input {
         /// The share.
         share: Share,
     },
+    /// How far the database had come, as was noted beside it. To be said first.
+    Witnessed(Marks),
     /// Time has passed: the deadline came, or the daemon has just started.
     Tick,
 }
@@ -341,6 +344,7 @@ fn dispatch(turn: &mut Turn<'_>, input: Input) -> Result<(), EngineError> {
         Input::Answer { id, result } => link::answered(turn, id, result),
         Input::Push(push) => link::pushed(turn, push),
         Input::ShareOpened { job, share } => inbox::share_opened(turn, job, share),
+        Input::Witnessed(marks) => sessions::witnessed(turn, &marks),
         Input::Tick => Ok(()),
     }
 }

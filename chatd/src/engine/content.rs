@@ -180,8 +180,9 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
     receipts::owe(turn, &received.user, &received.device)?;
     let Some(number) = content.sender_seq.map(|seq| (seq.epoch, seq.n)) else { return Ok(()) };
     let Some(peer) = peers::known(turn, &received.user)? else { return Ok(()) };
+    let whose = Whose { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
     if history::seen_before(turn, &peer.pinned.log.fingerprint(), &content.id)? {
-        return Ok(());
+        return Ok(order::repeated(turn, &whose, number)?);
     }
     let author = Some(peer.pinned.log.fingerprint());
     let from_bot = profile::is_bot(turn.rows, &received.user)?;
@@ -197,8 +198,6 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
             Said::Message(Box::new(Message { author, number: Some(number), from_bot, ..filled(message, body) }))
         }
     };
-    let chat = history::private(&received.user);
-    let whose = Whose { chat, user: received.user.clone(), device: received.device };
     Ok(order::arrived(turn, &whose, number, said)?)
 }
 

@@ -21,7 +21,8 @@ pub use kept::{Stored, standings};
 pub(crate) use kept::{find, wipe};
 pub(crate) use open::{Received, did_not_open, open};
 pub(crate) use restarts::accepted;
-pub(crate) use rollback::check_rollback;
+pub use rollback::Marks;
+pub(crate) use rollback::{check_rollback, witnessed};
 pub(crate) use seal::{Sealed, seal_letter, seal_profile, seal_receipt};
 pub(crate) use skipped::sweep;
 

@@ -21,6 +21,7 @@ mod log;
 mod messages;
 mod motion;
 mod profiles;
+mod rollback;
 mod room;
 mod server;
 mod timers;

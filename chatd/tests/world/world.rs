@@ -16,6 +16,7 @@ use chat_protocol::session::init::{Init, open_share};
 use chat_protocol::time::Timestamp;
 use chatd::engine::commands::{self, Send, Sent, To};
 use chatd::engine::history::{self, Message};
+use chatd::engine::sessions::Marks;
 use chatd::engine::{Action, Engine, EngineError, Input, Local, Turn, events, view};
 use chatd::store::{Direction, MemoryRows};
 use rand::rngs::StdRng;
@@ -161,6 +162,13 @@ impl World {
         node.shares.clear();
         node.engine = Engine::new(node.local.clone());
         node.asked.clear();
+    }
+
+    /// The database is an older one; `noted` is what the daemon's file beside it says.
+    pub fn restore(&mut self, who: usize, rows: MemoryRows, noted: Option<Marks>) {
+        self.crash(who);
+        self.nodes[who].rows = rows;
+        self.feed(who, noted.map(Input::Witnessed).into_iter().chain([Input::Tick]).collect());
     }
 
     /// Runs a command of the local socket, as the daemon would.

@@ -50,6 +50,11 @@ fn with(rows: &dyn Rows, device: &DeviceId) -> Result<Vec<Stored>, RowsError> {
         .collect()
 }
 
+/// Any session with a device.
+pub(super) fn find_with(rows: &dyn Rows, device: &DeviceId) -> Result<Option<Stored>, RowsError> {
+    Ok(with(rows, device)?.into_iter().next())
+}
+
 /// What decides which session with a device is sent on.
 ///
 /// # Errors
