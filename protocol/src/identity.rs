@@ -5,6 +5,7 @@
 //! log a peer has pinned is accepted. The server stores all of it and can extend none of it.
 
 pub mod account_log;
+pub mod code;
 pub mod device;
 pub mod login;
 pub mod safety_number;

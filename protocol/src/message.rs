@@ -38,6 +38,12 @@ impl From<Vec<u8>> for Blob {
     }
 }
 
+impl AsRef<[u8]> for Blob {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 impl std::ops::Deref for Blob {
     type Target = [u8];
 

@@ -11,6 +11,7 @@
 
 mod build;
 mod entry;
+mod splice;
 mod stored;
 
 use std::fmt;

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::target::ChatId;
 use super::types::{Chat, ConnectionState, Contact, LogHead, Message, MessageState, Profile};
-use crate::ids::{Fingerprint, MessageId, Username};
+use crate::ids::{DeviceId, Fingerprint, MessageId, Username};
 
 /// One event: `{seq?, time_ms, type, chat?, replayed, data}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -100,8 +100,12 @@ bodies! {
     ProfileUpdated("profile.updated", ProfileOf);
     /// A peer's identity is not the one known.
     IdentityChanged("identity.changed", IdentityChange);
-    /// A peer's account log came in two versions; both are kept as evidence.
-    IdentityForkEvidence("identity.fork_evidence", AboutUser);
+    /// The user has compared a peer's identity.
+    IdentityVerified("identity.verified", Verified);
+    /// A peer's account has other devices than before.
+    IdentityDevices("identity.devices", DevicesChange);
+    /// A device that its account has revoked signed another version of the account's log; both are kept as evidence.
+    IdentityForkEvidence("identity.fork_evidence", ForkEvidence);
     /// The server keeps back a part of a peer's account log.
     IdentityLogWithheld("identity.log_withheld", AboutUser);
     /// Somebody asked to reset this account.
@@ -225,6 +229,33 @@ data! {
         pub head: LogHead,
         /// What the daemon did: `blocked` (nothing is sent until it is accepted) or `noted`.
         pub action: String,
+    }
+    /// The user has compared a peer's identity.
+    Verified {
+        /// Peer.
+        pub user: Username,
+        /// The identity that was compared.
+        pub fingerprint: Fingerprint,
+    }
+    /// A peer's account has other devices than before.
+    DevicesChange {
+        /// Peer.
+        pub user: Username,
+        /// Devices that were added.
+        pub added: Vec<DeviceId>,
+        /// Devices that were revoked.
+        pub revoked: Vec<DeviceId>,
+        /// The policy leaves the added ones out until the peer is verified again.
+        pub left_out: bool,
+    }
+    /// Two versions of an account's log.
+    ForkEvidence {
+        /// Peer, or this account.
+        pub user: Username,
+        /// First entry that differs.
+        pub seq: u64,
+        /// The revoked device that signed the other version.
+        pub by: DeviceId,
     }
     /// About a peer.
     AboutUser {

@@ -28,7 +28,7 @@ pub fn document() -> Value {
         SettingsGet SettingsSet
         PresenceList UserLookup ContactList ContactGet ContactSet ContactBlock ContactUnblock
         ProfileGet ProfileSet
-        IdentitySelf IdentityGet IdentityAccept
+        IdentitySelf IdentityGet IdentityVerify IdentityUnverify IdentityAccept PolicyGet PolicySet
         ChatList ChatGet ChatOpen ChatSet ChatMarkRead ChatCanSend ChatUnread
         MsgSend MsgEdit MsgDelete MsgReact MsgCancel MsgResend MsgGet MsgStatus MsgWait MsgList MsgSearch MsgExport
         EventsSubscribe EventsUnsubscribe EventsAck EventsPull EventsConsumers EventsForget

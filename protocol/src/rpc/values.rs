@@ -7,6 +7,8 @@ use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
 use super::Name;
+use crate::identity::code::IdentityCode;
+use crate::identity::safety_number::SafetyNumber;
 use crate::ids::{DeviceId, Fingerprint, HeadHash, MessageId, Username};
 
 /// Text in both directions: `$write` gives it, `$read` parses it.
@@ -43,6 +45,8 @@ text_value!(Name, r"^[A-Za-z0-9_.-]{1,64}$", |name| name.to_string(), str::parse
 text_value!(Fingerprint, "^[0-9a-f]{64}$", |id| id.to_string(), str::parse::<Fingerprint>);
 text_value!(HeadHash, "^[0-9a-f]{64}$", |id| id.to_string(), str::parse::<HeadHash>);
 text_value!(DeviceId, "^[0-9a-f]{32}$", |id| id.to_string(), str::parse::<DeviceId>);
+text_value!(SafetyNumber, r"^\s*([0-9]\s*){60}$", |number| number.to_string(), str::parse::<SafetyNumber>);
+text_value!(IdentityCode, r"^chat-id:1:[A-Za-z0-9_-]+\s*$", |code| code.to_string(), str::parse::<IdentityCode>);
 text_value!(
     MessageId,
     "^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$",

@@ -6,7 +6,7 @@ use chat_protocol::crypto::secret::SecretBytes;
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::login::Binding;
-use chat_protocol::identity::safety_number::{approval_digits, safety_number};
+use chat_protocol::identity::safety_number::{SafetyNumber, approval_digits};
 use chat_protocol::session::bundle::{KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle};
 use chat_protocol::session::init::{Init, Own, Prekeys, open_share, resolve};
 use chat_protocol::session::ratchet::Sealed;
@@ -39,7 +39,7 @@ pub fn check_identity(vector: &Value) {
     let active: Vec<_> = log.active_devices().map(|cert| cert.id()).collect();
     assert_eq!(active, [log.devices()[0].cert.id()]);
 
-    assert_eq!(safety_number(&log, &peer), vector["safety_number"].as_str().unwrap());
+    assert_eq!(SafetyNumber::of(&log, &peer).to_string(), vector["safety_number"].as_str().unwrap());
     let digits = approval_digits(&log.fingerprint(), &log.devices()[1].cert.id());
     assert_eq!(digits, vector["approval_digits"].as_str().unwrap());
 

@@ -5,7 +5,7 @@ use chat_protocol::fixtures::{FirstDevice, device_keys, first_device};
 use chat_protocol::identity::account_log::{AccountLog, Author, LogError, Relation};
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::identity::login::Binding;
-use chat_protocol::identity::safety_number::safety_number;
+use chat_protocol::identity::safety_number::SafetyNumber;
 use chat_protocol::ids::Username;
 use chat_protocol::time::Timestamp;
 
@@ -166,10 +166,9 @@ fn another_genesis_is_another_account() {
 #[test]
 fn both_sides_see_the_same_safety_number() {
     let (alice, bob) = (first_device(&name("alice"), 0, AT), first_device(&name("bob"), 1, AT));
-    let number = safety_number(&alice.log, &bob.log);
-    assert_eq!(number, safety_number(&bob.log, &alice.log));
-    assert_eq!(number.len(), 60);
-    assert!(number.bytes().all(|digit| digit.is_ascii_digit()));
+    let number = SafetyNumber::of(&alice.log, &bob.log);
+    assert_eq!(number, SafetyNumber::of(&bob.log, &alice.log));
+    assert_eq!(number.to_string().parse(), Ok(number));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is noted about others and who is blocked; settings; and values that bots keep.
 
-use super::{Done, Profile, method, object};
+use super::{Done, Profile, TrustPolicy, method, object};
 use crate::ids::Username;
 use crate::rpc::Name;
 
@@ -87,10 +87,13 @@ object! {
         pub event_days: u32,
         /// At most so many events are kept, acknowledged or not.
         pub max_events: u64,
+        /// What happens when peers get new devices, where no chat says otherwise.
+        pub trust_policy: TrustPolicy,
     }
 }
 method! {
     /// Changes settings. What is absent stays.
+    #[derive(Default)]
     SettingsSet("account.settings.set", InTurn, [Account]) -> Settings {
         /// Whether authors are told what was read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -107,6 +110,9 @@ method! {
         /// 1,000 to 10,000,000.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub max_events: Option<u64>,
+        /// As `identity.policy.set` without a chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub trust_policy: Option<TrustPolicy>,
     }
 }
 

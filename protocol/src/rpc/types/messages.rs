@@ -74,6 +74,17 @@ object! {
         /// to another for ever.
         #[serde(default, skip_serializing_if = "is_false")]
         pub from_bot: bool,
+        /// Its author named an account log that the server did not show: a device of theirs may have been revoked, or
+        /// added, without our knowing.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub unverified_log: bool,
+        /// It came from a device that was not there when the author was last accepted or verified, and the policy of
+        /// the chat is `strict`.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub unverified_device: bool,
+        /// Nobody wrote it: this daemon notes here what happened, with its words in `text`.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub notice: bool,
     }
 }
 object! {

@@ -1,7 +1,7 @@
-//! Others: who is there, and who they are.
+//! Others: who is there.
 
-use super::{Profile, method, object, word};
-use crate::ids::{DeviceId, Fingerprint, HeadHash, Username};
+use super::{Profile, method, object};
+use crate::ids::{Fingerprint, Username};
 
 method! {
     /// Who is online now. Needs the server.
@@ -53,105 +53,5 @@ object! {
         /// What it told this account of itself: a claim.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub profile: Option<Profile>,
-    }
-}
-
-object! {
-    /// Where an account's log stands.
-    LogHead {
-        /// Sequence of its last entry.
-        pub seq: u64,
-        /// Its hash.
-        pub hash: HeadHash,
-    }
-}
-impl From<crate::ids::Head> for LogHead {
-    fn from(head: crate::ids::Head) -> Self {
-        Self { seq: head.seq, hash: head.hash }
-    }
-}
-impl From<&LogHead> for crate::ids::Head {
-    fn from(head: &LogHead) -> Self {
-        Self { seq: head.seq, hash: head.hash }
-    }
-}
-
-method! {
-    /// The own identity.
-    IdentitySelf("identity.self", Free, [Identity]) -> OwnIdentity {}
-}
-object! {
-    /// Answers [`IdentitySelf`].
-    OwnIdentity {
-        /// Account.
-        pub user: Username,
-        /// Its identity.
-        pub fingerprint: Fingerprint,
-        /// Where its log stands.
-        pub head: LogHead,
-        /// This device.
-        pub device_id: DeviceId,
-    }
-}
-
-method! {
-    /// Who a peer is, and who it was.
-    IdentityGet("identity.get", Free, [Identity], user(user)) -> PeerIdentity {
-        /// Peer.
-        pub user: Username,
-    }
-}
-word! {
-    /// What we think of an identity.
-    IdentityState {
-        /// Never seen.
-        New,
-        /// Taken at first sight.
-        Tofu,
-        /// Compared by its owner and us.
-        Verified,
-        /// Not the one we knew; nothing is sent until it is accepted.
-        Changed,
-        /// Its log ended it.
-        Revoked,
-    }
-}
-object! {
-    /// Answers [`IdentityGet`] and [`IdentityAccept`].
-    PeerIdentity {
-        /// Peer.
-        pub user: Username,
-        /// What we think of it.
-        pub state: IdentityState,
-        /// Sixty digits both sides see alike when nobody is in the middle.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub safety_number: Option<String>,
-        /// Every identity ever seen, newest last.
-        pub seen: Vec<SeenIdentity>,
-    }
-}
-object! {
-    /// An identity as it was seen.
-    SeenIdentity {
-        /// Who.
-        pub fingerprint: Fingerprint,
-        /// Where its log stood.
-        pub head: LogHead,
-        /// When it was first seen.
-        pub first_seen_ms: u64,
-        /// What we think of it.
-        pub state: IdentityState,
-    }
-}
-
-method! {
-    /// Accepts a changed identity: exactly the one that was shown, or `conflict`.
-    IdentityAccept("identity.accept", InTurn, [Identity], user(user)) -> PeerIdentity {
-        /// Peer.
-        pub user: Username,
-        /// The identity that was shown.
-        pub fingerprint: Fingerprint,
-        /// The head that was shown.
-        pub head: LogHead,
     }
 }
