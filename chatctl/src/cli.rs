@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
-use chat_protocol::rpc::types::{Since, SinceWord};
+use chat_protocol::rpc::types::{Since, SinceWord, TrustPolicy};
 use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -300,6 +300,15 @@ fn yes(text: &str) -> Result<bool, String> {
         "yes" | "true" => Ok(true),
         "no" | "false" => Ok(false),
         _ => Err("write `yes` or `no`".to_owned()),
+    }
+}
+
+fn policy(text: &str) -> Result<TrustPolicy, String> {
+    match text {
+        "tofu" => Ok(TrustPolicy::Tofu),
+        "notify" => Ok(TrustPolicy::Notify),
+        "strict" => Ok(TrustPolicy::Strict),
+        _ => Err("write `tofu`, `notify` or `strict`".to_owned()),
     }
 }
 

@@ -9,11 +9,11 @@ use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
     AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
     Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, Done, Entered,
-    EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete, KvEntry, KvGet, KvList, KvPage,
-    KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport,
-    MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity,
-    PeerIdentity, PresenceAnswer, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings,
-    SettingsSet, Token, TokenRevoke, Tokens, Unread, UserLookup,
+    EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete,
+    KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel,
+    MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait,
+    OpenedChat, OwnIdentity, PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, PresenceAnswer, Profile, ProfileGet,
+    ProfileSet, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread, UserLookup,
 };
 use chat_protocol::rpc::{Event, Name, RpcError};
 use tokio::sync::{broadcast, watch};
@@ -73,6 +73,14 @@ pub trait Api: Send + Sync + 'static {
     async fn identity_self(&self) -> Answer<OwnIdentity>;
     /// `identity.get`
     async fn identity_get(&self, params: IdentityGet) -> Answer<PeerIdentity>;
+    /// `identity.verify`
+    async fn identity_verify(&self, params: IdentityVerify) -> Answer<PeerIdentity>;
+    /// `identity.unverify`
+    async fn identity_unverify(&self, params: IdentityUnverify) -> Answer<PeerIdentity>;
+    /// `identity.policy.get`
+    async fn identity_policy_get(&self, params: PolicyGet) -> Answer<PolicyAnswer>;
+    /// `identity.policy.set`
+    async fn identity_policy_set(&self, params: PolicySet) -> Answer<PolicyAnswer>;
     /// `identity.accept`
     async fn identity_accept(&self, params: IdentityAccept) -> Answer<PeerIdentity>;
 

@@ -18,11 +18,11 @@ mod errors;
 mod export;
 mod extras;
 mod health;
+mod identity;
 mod messages;
 mod reads;
 mod run;
 mod search;
-mod witness;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -129,7 +129,6 @@ impl Daemon {
             unstored: Arc::clone(&unstored),
             metrics: Arc::clone(&metrics),
             ending: ending.clone(),
-            dir: setup.dir.clone(),
         };
         run::spawn(parts, entry);
         Ok(Arc::new(Self {

@@ -11,7 +11,6 @@
 //! ```
 #![deny(clippy::disallowed_methods)]
 
-mod age;
 pub mod amend;
 mod changes;
 pub mod chats;
@@ -51,7 +50,6 @@ use rand::CryptoRng;
 use thiserror::Error;
 
 use crate::store::{Rows, RowsError};
-use sessions::Marks;
 use turn::Live;
 pub use turn::Turn;
 
@@ -104,8 +102,6 @@ pub enum Input {
         /// The share.
         share: Share,
     },
-    /// How far the database had come, as was noted beside it. To be said first.
-    Witnessed(Marks),
     /// Time has passed: the deadline came, or the daemon has just started.
     Tick,
 }
@@ -224,6 +220,9 @@ pub enum EngineError {
     /// What was named is not what is known.
     #[error("not the identity that is known here")]
     Conflict,
+    /// What was compared belongs to no identity of the peer.
+    #[error("{0}")]
+    NotTheirs(&'static str),
 }
 
 /// The heart of a daemon that has an account.
@@ -300,8 +299,10 @@ impl Engine {
         let last_id = self.live.last_id;
         let mut turn = Turn { rows, now, rng, me: &self.me, live: &mut self.live, actions: Vec::new() };
         let outcome = step(&mut turn).map(|outcome| (outcome, turn.actions));
-        if outcome.is_err() {
-            self.live.take_back(last_id, now);
+        if let (Err(_), Some(link)) = (&outcome, &mut self.live.link) {
+            // what it asked goes with it
+            link.asked.retain(|id, _| *id <= last_id);
+            link.flights = Some(now);
         }
         outcome
     }
@@ -344,7 +345,6 @@ fn dispatch(turn: &mut Turn<'_>, input: Input) -> Result<(), EngineError> {
         Input::Answer { id, result } => link::answered(turn, id, result),
         Input::Push(push) => link::pushed(turn, push),
         Input::ShareOpened { job, share } => inbox::share_opened(turn, job, share),
-        Input::Witnessed(marks) => sessions::witnessed(turn, &marks),
         Input::Tick => Ok(()),
     }
 }

@@ -355,13 +355,7 @@ async fn an_export_has_every_message_and_overwrites_nothing() {
 async fn who_does_not_want_to_be_seen_is_not() {
     let house = House::open().await;
     let (alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
-    let hide = SettingsSet {
-        read_receipts: None,
-        presence: Some(false),
-        history_days: None,
-        event_days: None,
-        max_events: None,
-    };
+    let hide = SettingsSet { presence: Some(false), ..SettingsSet::default() };
     alice.daemon.account_settings_set(hide.clone()).await.unwrap();
     let seen = bob.daemon.presence_list().await.unwrap().users;
     assert_eq!(seen.iter().map(|present| present.user.as_str()).collect::<Vec<_>>(), ["bob"]);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chat_protocol::ids::Username;
+use chat_protocol::rpc::types::TrustPolicy;
 use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Subcommand};
 
@@ -96,6 +97,9 @@ pub(crate) struct Settings {
     /// Keep at most so many events, acknowledged or not
     #[arg(long, value_name = "N")]
     pub(crate) max_events: Option<u64>,
+    /// When peers get new devices: `tofu`, `notify` or `strict`
+    #[arg(long, value_name = "POLICY", value_parser = super::policy)]
+    pub(crate) trust_policy: Option<TrustPolicy>,
 }
 
 #[derive(Debug, Args)]

@@ -101,11 +101,13 @@ pub(super) async fn archive(archive: Archive, session: &mut Session) -> Result<(
 
 /// `chatctl settings`
 pub(super) async fn settings(settings: Settings, session: &mut Session) -> Result<(), Failure> {
-    let Settings { read_receipts, presence, history_days, event_days, max_events } = settings;
-    let wanted = SettingsSet { read_receipts, presence, history_days, event_days, max_events };
-    let nothing =
-        SettingsSet { read_receipts: None, presence: None, history_days: None, event_days: None, max_events: None };
-    if wanted == nothing { session.simple(&SettingsGet {}, shown).await } else { session.simple(&wanted, shown).await }
+    let Settings { read_receipts, presence, history_days, event_days, max_events, trust_policy } = settings;
+    let wanted = SettingsSet { read_receipts, presence, history_days, event_days, max_events, trust_policy };
+    if wanted == SettingsSet::default() {
+        session.simple(&SettingsGet {}, shown).await
+    } else {
+        session.simple(&wanted, shown).await
+    }
 }
 
 fn shown(settings: &types::Settings) -> Vec<String> {
@@ -115,6 +117,7 @@ fn shown(settings: &types::Settings) -> Vec<String> {
         format!("--history-days {}", settings.history_days),
         format!("--event-days {}", settings.event_days),
         format!("--max-events {}", settings.max_events),
+        format!("--trust-policy {}", output::word(&settings.trust_policy)),
     ]
 }
 

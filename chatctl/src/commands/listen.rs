@@ -4,6 +4,7 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use chat_protocol::rpc::client::{CallError, Events};
+use chat_protocol::rpc::events::DevicesChange;
 use chat_protocol::rpc::types::{EventsSubscribe, Since, SinceWord};
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError};
 use tokio::io::AsyncWriteExt;
@@ -155,6 +156,19 @@ fn show(event: &Event, out: &mut Output) -> Result<bool, Failure> {
     }
 }
 
+/// How the devices of a peer have changed.
+fn devices(change: &DevicesChange) -> String {
+    let mut parts = Vec::new();
+    if !change.added.is_empty() {
+        let gets = if change.left_out { ", which gets nothing until you compare again" } else { "" };
+        parts.push(format!("{} more{gets}", change.added.len()));
+    }
+    if !change.revoked.is_empty() {
+        parts.push(format!("{} ended", change.revoked.len()));
+    }
+    format!("devices of {0}: {1}; `chatctl verify @{0}` compares", change.user, parts.join(", "))
+}
+
 /// What a person should know of what else happens.
 pub(super) fn notice(body: &EventBody) -> Option<String> {
     Some(match body {
@@ -165,10 +179,15 @@ pub(super) fn notice(body: &EventBody) -> Option<String> {
         EventBody::MessageHeld(held) => format!("a message of {} is kept back: {}", held.from_user, held.why),
         EventBody::Presence(change) => presence(&change.online, &change.offline),
         EventBody::IdentityChanged(change) => format!(
-            "the identity of {0} has changed: ask them in another way, then see `chatctl rpc identity.get '{{\"user\":\"{0}\"}}'`",
+            "the identity of {0} has changed, nothing leaves: ask them in another way, then `chatctl verify @{0}`",
             change.user
         ),
-        EventBody::IdentityForkEvidence(about) => format!("{} has two contradicting account logs", about.user),
+        EventBody::IdentityVerified(verified) => format!("you compared identities with {}", verified.user),
+        EventBody::IdentityDevices(change) => devices(change),
+        EventBody::IdentityForkEvidence(fork) => format!(
+            "a device that {} has revoked signs another version of the account's log: it is in wrong hands",
+            fork.user
+        ),
         EventBody::IdentityLogWithheld(about) => {
             format!("the server keeps back a part of {}'s account log", about.user)
         }

@@ -8,11 +8,12 @@ use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
     AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
     Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, DaemonLimits,
-    DeleteScope, Done, Entered, EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, KvDelete,
-    KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel,
-    MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait,
-    OpenedChat, OwnIdentity, PeerIdentity, PresenceAnswer, PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer,
-    SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
+    DeleteScope, Done, Entered, EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet,
+    IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead,
+    Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact,
+    MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity, PeerIdentity, PolicyAnswer, PolicyGet,
+    PolicySet, PresenceAnswer, PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings,
+    SettingsSet, Token, TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
@@ -115,14 +116,27 @@ impl Api for Daemon {
     }
 
     async fn identity_get(&self, params: IdentityGet) -> Answer<PeerIdentity> {
-        self.read(move |rows| reads::identity(rows, &params.user)).await
+        self.identity(params.user).await
+    }
+
+    async fn identity_verify(&self, params: IdentityVerify) -> Answer<PeerIdentity> {
+        self.verify(params).await
+    }
+
+    async fn identity_unverify(&self, params: IdentityUnverify) -> Answer<PeerIdentity> {
+        self.unverify(params.user).await
     }
 
     async fn identity_accept(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
-        let IdentityAccept { user, fingerprint, head } = params;
-        let (named, head) = (user.clone(), (&head).into());
-        self.command(move |turn| commands::accept(turn, &named, &fingerprint, &head)).await?;
-        self.read(move |rows| reads::identity(rows, &user)).await
+        self.accept(params).await
+    }
+
+    async fn identity_policy_get(&self, params: PolicyGet) -> Answer<PolicyAnswer> {
+        self.policy(params).await
+    }
+
+    async fn identity_policy_set(&self, params: PolicySet) -> Answer<PolicyAnswer> {
+        self.set_policy(params).await
     }
 
     async fn chat_open(&self, params: ChatOpen) -> Answer<OpenedChat> {

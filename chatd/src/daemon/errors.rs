@@ -58,9 +58,8 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::Damaged(_) => said(Kind::Internal),
         EngineError::UnknownUser | EngineError::NotFound => said(Kind::NotFound),
         EngineError::IdentityChanged(user) => said(Kind::IdentityChanged)
-            .with_hint(format!("compare safety numbers with {user}, then accept the new identity")),
-        EngineError::Unverified(user) => said(Kind::IdentityUnverified)
-            .with_hint(format!("compare safety numbers with {user}, or send without require_verified")),
+            .with_hint(format!("ask {user} in another way whether that is true, then compare: chatctl verify @{user}")),
+        EngineError::Unverified(user) => said(Kind::IdentityUnverified).with_hint(format!("chatctl verify @{user}")),
         EngineError::Invalid(path, why) => RpcError::invalid(*path, *why),
         EngineError::Post => said(Kind::NoPermission)
             .with_hint("the server keeps posts as they are: say it right in a new one, or delete it with scope self"),
@@ -77,6 +76,8 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::Blocked(user) => said(Kind::Blocked).with_hint(format!("chatctl contact unblock @{user}")),
         EngineError::BeyondLog(_) => RpcError::invalid("seq", error.to_string()),
         EngineError::Conflict => said(Kind::Conflict),
+        EngineError::NotTheirs(_) => said(Kind::Conflict)
+            .with_hint("somebody may be in the middle: write nothing secret until you know why it differs"),
     }
 }
 

@@ -1,10 +1,10 @@
 //! Answers read from the rows as they were last committed; nothing here changes anything.
 
-use chat_protocol::identity::safety_number::safety_number;
+use chat_protocol::identity::code::IdentityCode;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{
     CanSend, Chat, ChatList, ChatPage, DeviceSession, LogHead, Message, MessagePage, MessageStatus, MsgList,
-    OpenedChat, OwnIdentity, PeerIdentity, Profile, Recipient, SessionState,
+    OpenedChat, OwnIdentity, Profile, Recipient, SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, MAX_LINE_BYTES, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -25,11 +25,11 @@ const FRAME_BYTES: usize = 2 * 1024;
 /// Most of either.
 const MOST: u32 = 500;
 
-fn failed(error: RowsError) -> RpcError {
+pub(super) fn failed(error: RowsError) -> RpcError {
     errors::rows(&error)
 }
 
-fn not_found(what: &str) -> RpcError {
+pub(super) fn not_found(what: &str) -> RpcError {
     RpcError::new(Kind::NotFound, format!("no such {what}"))
 }
 
@@ -129,8 +129,11 @@ pub(super) fn can_send(rows: &dyn Rows, target: &Target) -> Answer<CanSend> {
         if contacts::is_blocked(rows, &user).map_err(failed)? {
             kinds.push(Kind::Blocked);
         }
-        if peers::get(rows, &user).map_err(failed)?.is_some_and(|peer| peer.rival.is_some()) {
-            kinds.push(Kind::IdentityChanged);
+        let policy = peers::policy(rows, &user).map_err(failed)?;
+        match peers::get(rows, &user).map_err(failed)? {
+            Some(peer) if peer.rival.is_some() => kinds.push(Kind::IdentityChanged),
+            Some(peer) if policy.leaves_all_out(&peer) => kinds.push(Kind::IdentityUnverified),
+            _ => {}
         }
         if outbox::queued(rows).map_err(failed)? >= outbox::MAX_QUEUED {
             kinds.push(Kind::QuotaExceeded);
@@ -191,6 +194,7 @@ pub(super) fn own_identity(rows: &dyn Rows) -> Answer<OwnIdentity> {
         device_id: account.device(),
         fingerprint: log.fingerprint(),
         head: LogHead::from(log.head()),
+        qr: IdentityCode::of(&log),
         user: account.user,
     })
 }
@@ -201,17 +205,6 @@ pub(super) fn profile(rows: &dyn Rows, user: Option<&Username>) -> Answer<Profil
         None => profile::own(rows, &me).map_err(failed),
         Some(user) => profile::of(rows, user).map_err(failed)?.ok_or_else(|| not_found("profile: they told none yet")),
     }
-}
-
-/// Costs 10,400 hashes for the safety number: call it off the runtime.
-pub(super) fn identity(rows: &dyn Rows, user: &Username) -> Answer<PeerIdentity> {
-    let account = account(rows)?;
-    let peer = peers::get(rows, user).map_err(failed)?.ok_or_else(|| {
-        not_found("user known to this daemon").with_hint(format!("chatctl send @{user}, or open the chat first"))
-    })?;
-    let own = peers::get(rows, &account.user).map_err(failed)?.map(|own| own.pinned.log).or(account.log);
-    let safety_number = own.map(|own| safety_number(&own, &peer.pinned.log));
-    Ok(PeerIdentity { safety_number, ..view::identity(&peer) })
 }
 
 pub(super) fn opened(rows: &dyn Rows, user: &Username, chat: ChatId) -> Answer<OpenedChat> {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chat_protocol::cbor;
 use chat_protocol::crypto::kdf::sha256;
-use chat_protocol::ids::{Fingerprint, Head, MessageId, Username};
+use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::limits::{MAX_MENTIONS, MAX_ROOM_TEXT_BYTES, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S};
 use chat_protocol::session::content::text_bytes;
 use chat_protocol::time::Timestamp;
@@ -242,8 +242,13 @@ pub(crate) fn check_peer(turn: &Turn<'_>, user: &Username) -> Result<(), EngineE
     if contacts::is_blocked(turn.rows, user)? {
         return Err(EngineError::Blocked(user.clone()));
     }
-    let changed = peers::get(turn.rows, user)?.is_some_and(|peer| peer.rival.is_some());
-    if changed { Err(EngineError::IdentityChanged(user.clone())) } else { Ok(()) }
+    match peers::get(turn.rows, user)? {
+        Some(peer) if peer.rival.is_some() => Err(EngineError::IdentityChanged(user.clone())),
+        Some(peer) if peers::policy(turn.rows, user)?.leaves_all_out(&peer) => {
+            Err(EngineError::Unverified(user.clone()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_verified(turn: &Turn<'_>, user: &Username, required: bool) -> Result<(), EngineError> {
@@ -302,6 +307,7 @@ pub(crate) fn release(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineE
         Ok(()) => None,
         Err(EngineError::Rows(error)) => return Err(error.into()),
         Err(EngineError::IdentityChanged(_)) => Some("identity_changed"),
+        Err(EngineError::Unverified(_)) => Some("identity_unverified"),
         Err(EngineError::Blocked(_)) => Some("blocked"),
         Err(_) => Some("quota_exceeded"),
     };
@@ -340,14 +346,6 @@ pub fn mark_read(turn: &mut Turn<'_>, chat: &str, up_to: Option<&MessageId>) -> 
 /// Starts sessions with a user's devices although nothing waits to be sent.
 pub fn open(turn: &mut Turn<'_>, user: &Username) {
     turn.live.wanted.insert(user.clone());
-}
-
-/// Accepts one of two identities of a user.
-///
-/// # Errors
-/// [`EngineError::UnknownUser`]; [`EngineError::Conflict`] if neither is the named one.
-pub fn accept(turn: &mut Turn<'_>, user: &Username, fingerprint: &Fingerprint, head: &Head) -> Result<(), EngineError> {
-    peers::accept(turn, user, fingerprint, head)
 }
 
 /// Forgets, once an hour, the names of messages that were given long ago.

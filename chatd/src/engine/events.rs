@@ -3,10 +3,11 @@
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
-use chat_protocol::ids::{Fingerprint, Username};
+use chat_protocol::identity::account_log::Fork;
+use chat_protocol::ids::{DeviceId, Fingerprint, Username};
 use chat_protocol::rpc::events::{
-    AboutUser, ConnectionChanged, Deleted, Held, IdentityChange, Missing, ProfileOf, Reacted, ReadUpTo, ResetAt, Skew,
-    StatusChanged, Synced, Undecryptable,
+    AboutUser, ConnectionChanged, Deleted, DevicesChange, ForkEvidence, Held, IdentityChange, Missing, ProfileOf,
+    Reacted, ReadUpTo, ResetAt, Skew, StatusChanged, Synced, Undecryptable, Verified,
 };
 use chat_protocol::rpc::{Event, EventBody, types};
 use chat_protocol::time::Timestamp;
@@ -197,12 +198,29 @@ pub(crate) fn identity_changed(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), R
     append(turn, Some(&super::history::private(&peer.user)), &EventBody::IdentityChanged(data))
 }
 
-pub(crate) fn fork_evidence(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::IdentityForkEvidence(AboutUser { user: peer.user.clone() }))
+pub(crate) fn verified(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), RowsError> {
+    let data = Verified { user: peer.user.clone(), fingerprint: peer.pinned.log.fingerprint() };
+    append(turn, Some(&super::history::private(&peer.user)), &EventBody::IdentityVerified(data))
 }
 
-pub(crate) fn log_withheld(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::IdentityLogWithheld(AboutUser { user: peer.user.clone() }))
+pub(crate) fn devices(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    added: Vec<DeviceId>,
+    revoked: Vec<DeviceId>,
+    left_out: bool,
+) -> Result<(), RowsError> {
+    let data = DevicesChange { user: user.clone(), added, revoked, left_out };
+    append(turn, Some(&super::history::private(user)), &EventBody::IdentityDevices(data))
+}
+
+pub(crate) fn fork_evidence(turn: &mut Turn<'_>, user: &Username, fork: &Fork) -> Result<(), RowsError> {
+    let data = ForkEvidence { user: user.clone(), seq: fork.seq, by: fork.by };
+    append(turn, None, &EventBody::IdentityForkEvidence(data))
+}
+
+pub(crate) fn log_withheld(turn: &mut Turn<'_>, user: &Username) -> Result<(), RowsError> {
+    append(turn, None, &EventBody::IdentityLogWithheld(AboutUser { user: user.clone() }))
 }
 
 pub(crate) fn connection(turn: &mut Turn<'_>, data: ConnectionChanged) -> Result<(), RowsError> {

@@ -124,6 +124,13 @@ pub(crate) fn append(turn: &mut Turn<'_>, mut message: Message) -> Result<(), Ro
     to_the_end(turn, &message)
 }
 
+/// Notes in the chat with `user` what happened. Programs that answer messages hear of it by an event of its own.
+pub(crate) fn note(turn: &mut Turn<'_>, user: &Username, text: String) -> Result<(), RowsError> {
+    let id = MessageId::from_parts(turn.now, turn.random());
+    let message = Message::text(id, private(user), user.clone(), text, turn.now);
+    to_the_end(turn, &Message { kind: Kind::Notice, ..message })
+}
+
 /// Writes a message at the end of its chat, wherever it was before.
 pub(crate) fn to_the_end(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
     let position = Counter::Message.next(turn.rows)?;

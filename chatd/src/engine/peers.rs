@@ -4,36 +4,38 @@
 //! unknown ──log verified──▶ tofu ──user compared──▶ verified
 //!                             │                        │ valid extensions keep either
 //!                             └──── another identity ──┴──▶ changed: nothing leaves, until
-//!                                                            the user accepts one of the two
+//!                                                            the user accepts or verifies one
 //! ```
 //! The server stores logs and cannot extend them; what does not follow from the pin is never used.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
+mod fetch;
+mod pin;
+mod policy;
+mod trust;
+mod withheld;
 
-use chat_protocol::identity::account_log::{AccountLog, Relation};
+use chat_protocol::identity::account_log::{AccountLog, Fork, Relation};
 use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
-use chat_protocol::limits::MAX_LOG_ENTRIES;
-use chat_protocol::message::Blob;
-use chat_protocol::message::client::{LogFetch, Lookup, UserHead};
-use chat_protocol::message::server::{Code, LogPage, LookedUp, Refusal};
+use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+pub(crate) use self::fetch::{fetch, fetched, fetching, look_up, looked_up, refresh};
+pub use self::pin::shown;
+pub use self::policy::{Policy, policy, policy_of_chat, set_policy};
+pub use self::trust::{accept, unverify, verify};
+pub(crate) use self::withheld::{announced, sweep};
+use super::EngineError;
 use super::state::{decode, load, save};
-use super::turn::{Asked, Subject, Turn};
-use super::{EngineError, events, inbox, outbox, sessions, timers};
+use super::turn::Turn;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-
-/// Pause before a name is looked up again that gave nothing usable.
-const LOOKUP_PAUSE: Duration = Duration::from_secs(60);
 
 /// How far an identity is trusted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
 pub enum Trust {
-    /// Pinned when it was first seen.
+    /// Pinned when it was first seen, or accepted.
     #[n(0)]
     Tofu,
     /// Compared by the user.
@@ -75,6 +77,56 @@ pub struct Peer {
     /// A log was announced that the server did not show: since then.
     #[n(5)]
     pub withheld_since: Option<Timestamp>,
+    /// What else was shown under the name: evidence, what was refused, and what alternates with the rival.
+    #[cbor(n(6), default, skip_if = "Vec::is_empty")]
+    pub others: Vec<Identity>,
+    /// Devices that came into the log later wait, under the strict policy, until the user compares again. Absent in
+    /// rows of before there were policies: then for none.
+    #[n(7)]
+    pub known_to: Option<u64>,
+    /// Where the log is said to stand, beyond what the server showed.
+    #[n(8)]
+    pub withheld: Option<Head>,
+}
+
+impl Peer {
+    /// Somebody seen for the first time.
+    const fn new(user: Username, pinned: Identity, trust: Trust) -> Self {
+        Self {
+            user,
+            pinned,
+            trust,
+            rival: None,
+            former: Vec::new(),
+            withheld_since: None,
+            others: Vec::new(),
+            known_to: None,
+            withheld: None,
+        }
+    }
+
+    /// Whether a device came into the log since the user last accepted or compared it.
+    #[must_use]
+    pub fn is_new(&self, device: &DeviceId) -> bool {
+        let added = self.pinned.log.device(device).map(|device| device.added);
+        added.zip(self.known_to).is_some_and(|(added, known_to)| added > known_to)
+    }
+
+    /// Where another log parts from the pinned one, if it is a version of it.
+    #[must_use]
+    pub fn fork(&self, log: &AccountLog) -> Option<Fork> {
+        match self.pinned.log.relation(log) {
+            Relation::Forked(fork) => Some(*fork),
+            _ => None,
+        }
+    }
+
+    /// Whether an identity was shown before, and the user decided for another one.
+    #[must_use]
+    pub fn refused(&self, fingerprint: &Fingerprint) -> bool {
+        let mut others = self.others.iter().chain(&self.former);
+        self.rival.is_none() && others.any(|other| other.log.fingerprint() == *fingerprint)
+    }
 }
 
 /// To whom a message for somebody goes.
@@ -119,7 +171,7 @@ pub(crate) fn own(turn: &mut Turn<'_>) -> Result<Peer, EngineError> {
         return Ok(peer);
     }
     let pinned = Identity { log: turn.me.log.clone(), first_seen: turn.now };
-    let peer = Peer { user: me, pinned, trust: Trust::Verified, rival: None, former: Vec::new(), withheld_since: None };
+    let peer = Peer::new(me, pinned, Trust::Verified);
     put(turn.rows, &peer)?;
     Ok(peer)
 }
@@ -137,11 +189,6 @@ pub fn entered(rows: &mut dyn Rows, user: &Username, log: Option<&AccountLog>) -
     Ok(())
 }
 
-fn verify(user: &Username, entries: &[Blob]) -> Option<AccountLog> {
-    let entries: Vec<&[u8]> = entries.iter().map(|entry| &**entry).collect();
-    AccountLog::verify(user, &entries).ok()
-}
-
 /// The devices a message for `user` is sealed for: theirs, and the own other ones.
 pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipients, EngineError> {
     if fetching(turn, user) {
@@ -157,6 +204,11 @@ pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipie
     let mut devices: Vec<_> = active(&peer).collect();
     if devices.is_empty() {
         look_up(turn, user);
+        return Ok(Recipients::Wait);
+    }
+    let policy = policy(turn.rows, user)?;
+    devices.retain(|(_, cert)| !policy.leaves_out(&peer, &cert.id()));
+    if devices.is_empty() {
         return Ok(Recipients::Wait);
     }
     let mine = turn.me.device;
@@ -193,263 +245,4 @@ pub(crate) fn heads<'u>(
         heads.extend(known(turn, user)?.map(|peer| UserHead { user: peer.user, head: peer.pinned.log.head() }));
     }
     Ok(heads)
-}
-
-pub(crate) fn fetching(turn: &Turn<'_>, user: &Username) -> bool {
-    turn.live.link.as_ref().is_some_and(|link| {
-        link.asked.values().any(|asked| matches!(asked, Asked::Lookup(who) | Asked::Log(who, _) if who == user))
-    })
-}
-
-/// Asks who `user` is, unless that was done a moment ago.
-pub(crate) fn look_up(turn: &mut Turn<'_>, user: &Username) {
-    if !fetching(turn, user) && !turn.paused(&Subject::Peer(user.clone())) {
-        turn.ask(Asked::Lookup(user.clone()), &Lookup { users: vec![user.clone()] });
-    }
-}
-
-/// Asks for the entries after the pinned ones.
-pub(crate) fn fetch(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    if fetching(turn, user) || turn.paused(&Subject::Peer(user.clone())) {
-        return Ok(());
-    }
-    let from = match get(turn.rows, user)? {
-        Some(peer) => peer.pinned.log.head().seq + 1,
-        None => 0,
-    };
-    fetch_from(turn, user, from);
-    Ok(())
-}
-
-fn fetch_from(turn: &mut Turn<'_>, user: &Username, from: u64) {
-    turn.live.pages.remove(user);
-    turn.ask(Asked::Log(user.clone(), from), &LogFetch { user: user.clone(), from });
-}
-
-/// Fetches the logs that stand elsewhere than pinned; says whether there was one.
-pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
-    let mut differs = false;
-    for UserHead { user, head } in heads {
-        if get(turn.rows, user)?.is_none_or(|peer| peer.pinned.log.head() != *head) {
-            differs = true;
-            fetch(turn, user)?;
-        }
-    }
-    Ok(differs)
-}
-
-/// The server's answer to a look-up.
-pub(crate) fn looked_up(
-    turn: &mut Turn<'_>,
-    user: &Username,
-    answer: Result<LookedUp, Refusal>,
-) -> Result<(), EngineError> {
-    let Ok(answer) = answer else {
-        turn.pause(Subject::Peer(user.clone()), LOOKUP_PAUSE);
-        return Ok(());
-    };
-    match answer.users.into_iter().find(|known| known.user == *user) {
-        None => {
-            turn.live.wanted.remove(user);
-            turn.pause(Subject::Peer(user.clone()), LOOKUP_PAUSE);
-            Ok(outbox::fail_all(turn, user, "not_found")?)
-        }
-        // an account without a device, or the log that is pinned already
-        Some(known) if known.head.is_none_or(|head| pinned_at(turn, user, head)) => {
-            turn.pause(Subject::Peer(user.clone()), LOOKUP_PAUSE);
-            Ok(())
-        }
-        Some(_) => fetch(turn, user),
-    }
-}
-
-fn pinned_at(turn: &Turn<'_>, user: &Username, head: Head) -> bool {
-    get(turn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
-}
-
-/// Some entries of a log, as asked for from `from` on.
-pub(crate) fn fetched(
-    turn: &mut Turn<'_>,
-    user: &Username,
-    from: u64,
-    answer: Result<LogPage, Refusal>,
-) -> Result<(), EngineError> {
-    let page = match answer {
-        Ok(page) => page,
-        Err(refusal) => {
-            turn.pause(Subject::Peer(user.clone()), LOOKUP_PAUSE);
-            if refusal.code == Code::NotFound && get(turn.rows, user)?.is_none() {
-                outbox::fail_all(turn, user, "not_found")?;
-            }
-            return Ok(());
-        }
-    };
-    let (start, mut entries) = turn.live.pages.remove(user).unwrap_or((from, Vec::new()));
-    let empty = page.entries.is_empty();
-    entries.extend(page.entries);
-    let next = start + entries.len() as u64;
-    if !empty && next <= page.head.seq && entries.len() < MAX_LOG_ENTRIES {
-        turn.live.pages.insert(user.clone(), (start, entries));
-        turn.ask(Asked::Log(user.clone(), next), &LogFetch { user: user.clone(), from: next });
-        return Ok(());
-    }
-    settle(turn, user, start, entries, page.head)
-}
-
-/// Compares what was fetched with what is pinned.
-fn settle(turn: &mut Turn<'_>, user: &Username, start: u64, entries: Vec<Blob>, head: Head) -> Result<(), EngineError> {
-    let Some(peer) = get(turn.rows, user)? else { return meet(turn, user, entries) };
-    let head_seq = peer.pinned.log.head().seq;
-    if peer.pinned.log.head() == head {
-        turn.pause(Subject::Peer(user.clone()), LOOKUP_PAUSE);
-        return Ok(());
-    }
-    let whole = if start == 0 {
-        verify(user, &entries)
-    } else {
-        let mut grown = peer.pinned.log.clone();
-        let entries: Vec<&[u8]> = entries.iter().map(|entry| &**entry).collect();
-        grown.extend(&entries).ok().filter(|_| start == head_seq + 1 && !entries.is_empty()).map(|_| grown)
-    };
-    match whole {
-        Some(log) => compare(turn, peer, log),
-        // what does not follow from the pin may still be a whole log of its own
-        None if start != 0 => {
-            fetch_from(turn, user, 0);
-            Ok(())
-        }
-        None => {
-            tracing::warn!(%user, "the server showed an account log that is not valid");
-            turn.pause(Subject::Peer(user.clone()), LOOKUP_PAUSE);
-            Ok(())
-        }
-    }
-}
-
-/// First contact: what the server shows is pinned.
-fn meet(turn: &mut Turn<'_>, user: &Username, entries: Vec<Blob>) -> Result<(), EngineError> {
-    let Some(log) = verify(user, &entries) else {
-        tracing::warn!(%user, "the server showed an account log that is not valid");
-        turn.pause(Subject::Peer(user.clone()), LOOKUP_PAUSE);
-        return Ok(());
-    };
-    let pinned = Identity { log, first_seen: turn.now };
-    let peer =
-        Peer { user: user.clone(), pinned, trust: Trust::Tofu, rival: None, former: Vec::new(), withheld_since: None };
-    Ok(put(turn.rows, &peer)?)
-}
-
-/// A valid log under a name that has a pinned one.
-fn compare(turn: &mut Turn<'_>, peer: Peer, log: AccountLog) -> Result<(), EngineError> {
-    match peer.pinned.log.relation(&log) {
-        Relation::Ahead => return extend(turn, peer, log),
-        Relation::Same => {}
-        Relation::Behind => tracing::warn!(user = %peer.user, "the server showed an older account log than before"),
-        Relation::Forked(fork) if fork.by_revoked => events::fork_evidence(turn, &peer)?,
-        Relation::Forked(_) | Relation::OtherAccount => return change(turn, peer, log),
-    }
-    turn.pause(Subject::Peer(peer.user), LOOKUP_PAUSE);
-    Ok(())
-}
-
-fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
-    let gone: Vec<_> = active(&peer).map(|(_, cert)| cert.id()).filter(|id| log.active(id).is_none()).collect();
-    peer.pinned.log = log;
-    peer.withheld_since = None;
-    put(turn.rows, &peer)?;
-    for device in gone {
-        tracing::info!(user = %peer.user, %device, "a device was revoked");
-        sessions::wipe(turn, &device)?;
-    }
-    Ok(())
-}
-
-fn change(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
-    turn.pause(Subject::Peer(peer.user.clone()), LOOKUP_PAUSE);
-    let known = peer.rival.replace(Identity { log, first_seen: turn.now });
-    put(turn.rows, &peer)?;
-    if known.is_none() {
-        events::identity_changed(turn, &peer)?;
-    }
-    Ok(())
-}
-
-/// The user decides which identity counts.
-///
-/// # Errors
-/// [`EngineError::UnknownUser`]; [`EngineError::Conflict`] if neither identity is the named one.
-pub(crate) fn accept(
-    turn: &mut Turn<'_>,
-    user: &Username,
-    fingerprint: &Fingerprint,
-    head: &Head,
-) -> Result<(), EngineError> {
-    let mut peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
-    let names = |known: &Identity| known.log.fingerprint() == *fingerprint && known.log.head() == *head;
-    if names(&peer.pinned) {
-        peer.rival = None;
-        put(turn.rows, &peer)?;
-        return inbox::drop_held(turn, user);
-    }
-    let rival = peer.rival.take().filter(names).ok_or(EngineError::Conflict)?;
-    let old = std::mem::replace(&mut peer.pinned, rival);
-    for cert in old.log.active_devices() {
-        sessions::wipe(turn, &cert.id())?;
-    }
-    peer.former.push(old);
-    peer.trust = Trust::Tofu;
-    peer.withheld_since = None;
-    put(turn.rows, &peer)?;
-    // what was written for the old identity is not sealed for the new one by itself
-    outbox::fail_all(turn, user, "identity_changed")?;
-    timers::fail_scheduled(turn, user, "identity_changed")
-}
-
-/// A peer has said where its log stands.
-pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: &Head) -> Result<(), EngineError> {
-    let Some(mut peer) = get(turn.rows, user)? else { return Ok(()) };
-    if head.seq <= peer.pinned.log.head().seq {
-        return Ok(());
-    }
-    if peer.withheld_since.is_none() {
-        peer.withheld_since = Some(turn.now);
-        if let Some(withheld) = &mut turn.live.withheld {
-            withheld.insert(user.clone());
-        }
-        put(turn.rows, &peer)?;
-    }
-    turn.live.pause.remove(&Subject::Peer(user.clone()));
-    fetch(turn, user)?;
-    turn.wake(turn.now + LOOKUP_PAUSE);
-    Ok(())
-}
-
-/// Looks for announced logs that the server does not show.
-pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let users = match turn.live.withheld.take() {
-        Some(users) => users,
-        None => all(turn.rows)?.into_iter().map(|peer| peer.user).collect(),
-    };
-    let mut still = BTreeSet::new();
-    for user in users {
-        let Some(peer) = get(turn.rows, &user)?.filter(|peer| peer.withheld_since.is_some()) else { continue };
-        overdue(turn, peer)?;
-        still.insert(user);
-    }
-    turn.live.withheld = Some(still);
-    Ok(())
-}
-
-fn overdue(turn: &mut Turn<'_>, mut peer: Peer) -> Result<(), EngineError> {
-    let Some(since) = peer.withheld_since else { return Ok(()) };
-    if turn.now.since(since) < LOOKUP_PAUSE {
-        turn.wake(since + LOOKUP_PAUSE);
-        return Ok(());
-    }
-    if turn.live.link.is_none() {
-        return Ok(());
-    }
-    peer.withheld_since = None;
-    put(turn.rows, &peer)?;
-    Ok(events::log_withheld(turn, &peer)?)
 }

@@ -4,8 +4,10 @@ use chat_protocol::rpc::RpcError;
 use chat_protocol::rpc::types::{self, SettingsSet};
 use minicbor::{Decode, Encode};
 
+use super::peers::Policy;
 use super::state::{load, save};
 use super::turn::Turn;
+use super::view;
 use crate::store::{Place, Rows, RowsError, Table};
 
 /// Longest retention: a hundred years.
@@ -34,11 +36,21 @@ pub struct Settings {
     /// At most so many events are kept, acknowledged or not.
     #[n(4)]
     pub max_events: u64,
+    /// What happens when peers get new devices, where no chat says otherwise.
+    #[cbor(n(5), default)]
+    pub trust_policy: Policy,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { read_receipts: true, presence: true, history_days: 0, event_days: 30, max_events: 1_000_000 }
+        Self {
+            read_receipts: true,
+            presence: true,
+            history_days: 0,
+            event_days: 30,
+            max_events: 1_000_000,
+            trust_policy: Policy::Tofu,
+        }
     }
 }
 
@@ -62,6 +74,7 @@ impl Settings {
             history_days: self.history_days,
             event_days: self.event_days,
             max_events: self.max_events,
+            trust_policy: view::policy(self.trust_policy),
         }
     }
 
@@ -74,6 +87,7 @@ impl Settings {
             history_days: wanted.history_days.unwrap_or(self.history_days),
             event_days: wanted.event_days.unwrap_or(self.event_days),
             max_events: wanted.max_events.unwrap_or(self.max_events),
+            trust_policy: wanted.trust_policy.map_or(self.trust_policy, Policy::from),
         }
     }
 }
@@ -103,4 +117,10 @@ pub fn set(turn: &mut Turn<'_>, wanted: &SettingsSet) -> Result<Settings, RowsEr
     let settings = Settings::get(turn.rows)?.with(wanted);
     save(turn.rows, PLACE, 0, &settings)?;
     Ok(settings)
+}
+
+/// Decides what happens when peers get new devices, where no chat says otherwise.
+pub(crate) fn set_policy(turn: &mut Turn<'_>, trust_policy: Policy) -> Result<(), RowsError> {
+    let settings = Settings { trust_policy, ..Settings::get(turn.rows)? };
+    save(turn.rows, PLACE, 0, &settings)
 }

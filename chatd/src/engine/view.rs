@@ -2,13 +2,16 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chat_protocol::identity::account_log::LogDevice;
 use chat_protocol::ids::Username;
-use chat_protocol::rpc::types::{self, ChatKind, IdentityState, LogHead, MessageState, PeerIdentity, SeenIdentity};
+use chat_protocol::rpc::types::{
+    self, ChatKind, IdentityState, LogFork, LogHead, MessageState, PeerDevice, PeerIdentity, SeenIdentity, TrustPolicy,
+};
 use chat_protocol::rpc::{ChatId, Target};
 use chat_protocol::time::Timestamp;
 
 use super::history::{self, Chat, Kind, Message, ROOM, SELF, State};
-use super::peers::{self, Identity, Peer, Trust};
+use super::peers::{self, Identity, Peer, Policy, Trust};
 use crate::store::{Rows, RowsError};
 
 /// Shown instead of a content this version does not know.
@@ -21,7 +24,7 @@ const MALFORMED: &str = "[a message that cannot be read]";
 pub fn message(message: &Message) -> Option<types::Message> {
     let text = match message.kind {
         _ if message.deleted => String::new(),
-        Kind::Text => message.text.clone(),
+        Kind::Text | Kind::Notice => message.text.clone(),
         Kind::Unsupported => UNSUPPORTED.to_owned(),
         Kind::Malformed => MALFORMED.to_owned(),
     };
@@ -44,6 +47,9 @@ pub fn message(message: &Message) -> Option<types::Message> {
         expires_ms: message.expires.filter(|_| !message.deleted).map(Timestamp::as_millis),
         at_ms: message.at.map(Timestamp::as_millis),
         from_bot: message.from_bot,
+        unverified_log: message.unverified_log,
+        unverified_device: message.unverified_device,
+        notice: message.kind == Kind::Notice,
     })
 }
 
@@ -137,28 +143,78 @@ const fn peer_state(peer: &Peer) -> IdentityState {
     }
 }
 
-/// Every identity a user was seen with. The safety number is the caller's to add.
+/// Every identity a user was seen with. Safety numbers, and what is in force, are the caller's to add.
 #[must_use]
 pub fn identity(peer: &Peer) -> PeerIdentity {
     let pinned = match peer.trust {
         Trust::Tofu => IdentityState::Tofu,
         Trust::Verified => IdentityState::Verified,
     };
-    let former = peer.former.iter().map(|identity| seen(identity, IdentityState::Revoked));
-    let rival = peer.rival.iter().map(|identity| seen(identity, IdentityState::Changed));
+    let former = peer.former.iter().map(|identity| seen(peer, identity, IdentityState::Revoked));
+    let others = peer.others.iter().map(|identity| seen(peer, identity, other_state(peer, identity)));
+    let rival = peer.rival.iter().map(|identity| seen(peer, identity, IdentityState::Changed));
     PeerIdentity {
         user: peer.user.clone(),
         state: peer_state(peer),
         safety_number: None,
-        seen: former.chain([seen(&peer.pinned, pinned)]).chain(rival).collect(),
+        seen: former.chain([seen(peer, &peer.pinned, pinned)]).chain(others).chain(rival).collect(),
+        devices: Vec::new(),
+        policy: TrustPolicy::Tofu,
+        refreshed: false,
+        log_withheld: peer.withheld.is_some() && peer.withheld_since.is_none(),
     }
 }
 
-fn seen(identity: &Identity, state: IdentityState) -> SeenIdentity {
+/// Of what else was shown: undecided like the rival, or refused, or evidence.
+fn other_state(peer: &Peer, identity: &Identity) -> IdentityState {
+    let evidence = peer.fork(&identity.log).is_some_and(|fork| fork.by_revoked);
+    if peer.rival.is_some() && !evidence { IdentityState::Changed } else { IdentityState::Revoked }
+}
+
+fn seen(peer: &Peer, identity: &Identity, state: IdentityState) -> SeenIdentity {
+    let fork = peer.fork(&identity.log);
     SeenIdentity {
         fingerprint: identity.log.fingerprint(),
         head: LogHead::from(identity.log.head()),
         first_seen_ms: identity.first_seen.as_millis(),
         state,
+        safety_number: None,
+        fork: fork.map(|fork| LogFork { seq: fork.seq, by: fork.by, by_revoked: fork.by_revoked }),
+    }
+}
+
+/// The active devices of a peer.
+#[must_use]
+pub fn devices(peer: &Peer, policy: Policy) -> Vec<PeerDevice> {
+    let active = peer.pinned.log.devices().iter().filter(|device| device.revoked.is_none());
+    let shown = |device: &LogDevice| {
+        let device_id = device.cert.id();
+        PeerDevice {
+            device_id,
+            added_ms: device.added_at.as_millis(),
+            unverified: peer.is_new(&device_id),
+            left_out: policy.leaves_out(peer, &device_id),
+        }
+    };
+    active.map(shown).collect()
+}
+
+/// A policy in the socket's words.
+#[must_use]
+pub const fn policy(policy: Policy) -> TrustPolicy {
+    match policy {
+        Policy::Tofu => TrustPolicy::Tofu,
+        Policy::Notify => TrustPolicy::Notify,
+        Policy::Strict => TrustPolicy::Strict,
+    }
+}
+
+impl From<TrustPolicy> for Policy {
+    fn from(policy: TrustPolicy) -> Self {
+        match policy {
+            TrustPolicy::Tofu => Self::Tofu,
+            TrustPolicy::Notify => Self::Notify,
+            TrustPolicy::Strict => Self::Strict,
+        }
     }
 }

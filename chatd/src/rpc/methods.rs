@@ -11,10 +11,10 @@ use chat_protocol::rpc::types::{
     AuditList, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock,
     ContactGet, ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonMetrics, DaemonShutdown,
     Discover, EventsAck, EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello,
-    HelloAnswer, IdentityAccept, IdentityGet, IdentitySelf, KvDelete, KvGet, KvList, KvSet, Message, MessagePage,
-    MetricsText, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend,
-    MsgStatus, MsgWait, NetKick, PresenceList, ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate,
-    TokenList, TokenRevoke, UserLookup,
+    HelloAnswer, IdentityAccept, IdentityGet, IdentitySelf, IdentityUnverify, IdentityVerify, KvDelete, KvGet, KvList,
+    KvSet, Message, MessagePage, MetricsText, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact,
+    MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PolicyGet, PolicySet, PresenceList, ProfileGet,
+    ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
 use jsonrpsee::core::server::{Extensions, Methods, RpcModule};
@@ -117,6 +117,10 @@ fn people(module: &mut Module) {
     module.add(|api, params: UserLookup| async move { api.user_lookup(params).await });
     module.add(|api, IdentitySelf {}| async move { api.identity_self().await });
     module.add(|api, params: IdentityGet| async move { api.identity_get(params).await });
+    module.add(|api, params: IdentityVerify| async move { api.identity_verify(params).await });
+    module.add(|api, params: IdentityUnverify| async move { api.identity_unverify(params).await });
+    module.add(|api, params: PolicyGet| async move { api.identity_policy_get(params).await });
+    module.add(|api, params: PolicySet| async move { api.identity_policy_set(params).await });
     module.add(|api, params: IdentityAccept| async move { api.identity_accept(params).await });
     module.add(|api, ContactList {}| async move { api.contact_list().await });
     module.add(|api, params: ContactGet| async move { api.contact_get(params).await });

@@ -2,13 +2,16 @@
 
 #![allow(unreachable_pub, dead_code, reason = "shared by the tests of chatd and chatctl")]
 
+#[path = "fake_identity.rs"]
+mod identity;
+
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use chat_protocol::ids::{DeviceId, Fingerprint, HeadHash, MessageId, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::rpc::events::{Deleted, Reacted, StatusChanged, Synced};
 use chat_protocol::rpc::types::*;
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, Name, RpcError, Target};
@@ -37,6 +40,8 @@ pub struct State {
     pub logged_in: bool,
     pub consumers: BTreeMap<Name, u64>,
     pub settings: Settings,
+    pub trust: BTreeMap<Username, IdentityState>,
+    pub policies: BTreeMap<ChatId, TrustPolicy>,
     pub contacts: BTreeMap<Username, Contact>,
     pub profiles: BTreeMap<Username, Profile>,
     pub values: BTreeMap<(Name, String), KvEntry>,
@@ -80,7 +85,10 @@ impl Fake {
                 history_days: 0,
                 event_days: 30,
                 max_events: 1_000_000,
+                trust_policy: TrustPolicy::Tofu,
             },
+            trust: BTreeMap::new(),
+            policies: BTreeMap::new(),
             contacts: BTreeMap::new(),
             profiles: BTreeMap::new(),
             values: BTreeMap::new(),
@@ -170,6 +178,9 @@ impl Fake {
             expires_ms: None,
             at_ms: None,
             from_bot: false,
+            unverified_log: false,
+            unverified_device: false,
+            notice: false,
             id: MessageId::new(id),
             chat: ChatId::from(chat),
             from: user(from),
@@ -216,7 +227,13 @@ impl Fake {
     }
 
     fn peer(&self, user: Username) -> PeerIdentity {
-        PeerIdentity { user, state: IdentityState::Tofu, safety_number: Some("12345 ".repeat(12)), seen: Vec::new() }
+        let state = self.state().trust.get(&user).copied();
+        identity::peer(user, state)
+    }
+
+    fn trust(&self, user: Username, state: IdentityState) -> PeerIdentity {
+        self.state().trust.insert(user.clone(), state);
+        self.peer(user)
     }
 }
 
@@ -336,20 +353,45 @@ impl Api for Fake {
     }
 
     async fn identity_self(&self) -> Answer<OwnIdentity> {
-        Ok(OwnIdentity {
-            user: user("alice"),
-            fingerprint: Fingerprint::new([3; 32]),
-            head: LogHead { seq: 0, hash: HeadHash::new([4; 32]) },
-            device_id: DeviceId::new([2; 16]),
-        })
+        Ok(identity::own(user("alice")))
     }
 
     async fn identity_get(&self, params: IdentityGet) -> Answer<PeerIdentity> {
         Ok(self.peer(params.user))
     }
 
+    async fn identity_verify(&self, params: IdentityVerify) -> Answer<PeerIdentity> {
+        if identity::fits(&params)? {
+            return Ok(self.trust(params.user, IdentityState::Verified));
+        }
+        Err(RpcError::new(Kind::Conflict, "this is not the safety number"))
+    }
+
+    async fn identity_unverify(&self, params: IdentityUnverify) -> Answer<PeerIdentity> {
+        Ok(self.trust(params.user, IdentityState::Tofu))
+    }
+
     async fn identity_accept(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
-        Ok(self.peer(params.user))
+        Ok(self.trust(params.user, IdentityState::Tofu))
+    }
+
+    async fn identity_policy_get(&self, params: PolicyGet) -> Answer<PolicyAnswer> {
+        let state = self.state();
+        let default = state.settings.trust_policy;
+        let chat = params.chat.as_ref().map(ChatId::from);
+        let own = chat.as_ref().and_then(|chat| state.policies.get(chat)).copied();
+        Ok(PolicyAnswer { chat, policy: own.unwrap_or(default), default })
+    }
+
+    async fn identity_policy_set(&self, params: PolicySet) -> Answer<PolicyAnswer> {
+        let PolicySet { chat, policy } = params;
+        match (chat.as_ref().map(ChatId::from), policy) {
+            (Some(chat), Some(policy)) => drop(self.state().policies.insert(chat, policy)),
+            (Some(chat), None) => drop(self.state().policies.remove(&chat)),
+            (None, Some(policy)) => self.state().settings.trust_policy = policy,
+            (None, None) => return Err(RpcError::invalid("policy", "missing")),
+        }
+        self.identity_policy_get(PolicyGet { chat }).await
     }
 
     async fn chat_open(&self, params: ChatOpen) -> Answer<OpenedChat> {
@@ -467,6 +509,7 @@ impl Api for Fake {
         settings.history_days = params.history_days.unwrap_or(settings.history_days);
         settings.event_days = params.event_days.unwrap_or(settings.event_days);
         settings.max_events = params.max_events.unwrap_or(settings.max_events);
+        settings.trust_policy = params.trust_policy.unwrap_or(settings.trust_policy);
         Ok(settings.clone())
     }
 

@@ -311,13 +311,7 @@ fn nothing_is_told_about_reading_once_that_is_switched_off() {
     let (mut world, alice, bob) = two();
     let id = world.send(alice, bob, "seen?");
     world.settle();
-    let off = chat_protocol::rpc::types::SettingsSet {
-        read_receipts: Some(false),
-        presence: None,
-        history_days: None,
-        event_days: None,
-        max_events: None,
-    };
+    let off = chat_protocol::rpc::types::SettingsSet { read_receipts: Some(false), ..Default::default() };
     world.command(bob, |turn| Ok(chatd::engine::settings::set(turn, &off)?)).unwrap();
     world.command(bob, |turn| chatd::engine::commands::mark_read(turn, "@alice", None)).unwrap();
     world.settle();

@@ -159,8 +159,7 @@ fn chats_that_are_set_before_anything_was_said_have_places_of_their_own() {
 #[test]
 fn old_messages_go_and_young_ones_and_unsent_ones_stay() {
     let (mut world, alice, bob) = two();
-    let wanted =
-        SettingsSet { read_receipts: None, presence: None, history_days: Some(7), event_days: None, max_events: None };
+    let wanted = SettingsSet { history_days: Some(7), ..SettingsSet::default() };
     world.command(alice, |turn| Ok(settings::set(turn, &wanted)?)).unwrap();
     world.go_offline(alice);
     world.send(alice, bob, "when I am back");

@@ -15,7 +15,7 @@ fn name(text: &str) -> Name {
 }
 
 fn keep(world: &mut World, who: usize, event_days: Option<u32>, max_events: Option<u64>) {
-    let wanted = SettingsSet { read_receipts: None, presence: None, history_days: None, event_days, max_events };
+    let wanted = SettingsSet { event_days, max_events, ..SettingsSet::default() };
     world.command(who, |turn| Ok(settings::set(turn, &wanted)?)).unwrap();
 }
 

@@ -21,7 +21,6 @@ mod documents;
 mod examples;
 mod floods;
 mod refusals;
-mod rollback;
 mod secrets;
 mod sending;
 mod services;

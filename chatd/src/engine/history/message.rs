@@ -47,6 +47,9 @@ pub enum Kind {
     /// A content that was sealed correctly and cannot be read.
     #[n(2)]
     Malformed,
+    /// Nobody's words: what happened, as this daemon notes it.
+    #[n(3)]
+    Notice,
 }
 
 /// One message of the history.
@@ -143,6 +146,12 @@ pub struct Message {
     /// Its author said, when it came, that a program writes there.
     #[cbor(n(29), default, skip_if = "is_false")]
     pub from_bot: bool,
+    /// Its author named a log that the server did not show.
+    #[cbor(n(30), default, skip_if = "is_false")]
+    pub unverified_log: bool,
+    /// It came from a device that the policy leaves out.
+    #[cbor(n(31), default, skip_if = "is_false")]
+    pub unverified_device: bool,
 }
 
 /// One sign to a message.
@@ -196,6 +205,8 @@ impl Message {
             told_in: Vec::new(),
             accepted: None,
             from_bot: false,
+            unverified_log: false,
+            unverified_device: false,
         }
     }
 }
@@ -251,7 +262,7 @@ impl Chat {
 
     /// Counts a message that was added, or was unread and is so no more.
     pub(super) fn count(&mut self, message: &Message, me: &Username, by: i64) {
-        if message.mine || message.deleted {
+        if message.mine || message.deleted || message.kind == Kind::Notice {
             return;
         }
         self.unread = self.unread.saturating_add_signed(by);

@@ -1,0 +1,135 @@
+//! Who the others are, as the socket asks: the server is asked first, so that nobody compares what is out of date.
+
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::safety_number::SafetyNumber;
+use chat_protocol::ids::Username;
+use chat_protocol::limits::MAX_LOG_ENTRIES;
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::LogFetch;
+use chat_protocol::rpc::types::{
+    IdentityAccept, IdentityState, IdentityVerify, PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, SeenIdentity,
+};
+use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
+
+use super::reads::{account, failed, not_found};
+use super::{Daemon, errors};
+use crate::api::Answer;
+use crate::engine::peers::{self, Peer};
+use crate::engine::settings::Settings;
+use crate::engine::view;
+use crate::store::Rows;
+
+impl Daemon {
+    pub(super) async fn identity(&self, user: Username) -> Answer<PeerIdentity> {
+        let refreshed = self.refresh(&user).await?;
+        let identity = self.read(move |rows| identity(rows, &user)).await?;
+        Ok(PeerIdentity { refreshed, ..identity })
+    }
+
+    pub(super) async fn verify(&self, params: IdentityVerify) -> Answer<PeerIdentity> {
+        let compared = params.compared()?;
+        let refreshed = self.refresh(&params.user).await?;
+        let user = params.user.clone();
+        self.command(move |turn| peers::verify(turn, &user, &compared)).await?;
+        let identity = self.read(move |rows| identity(rows, &params.user)).await?;
+        Ok(PeerIdentity { refreshed, ..identity })
+    }
+
+    pub(super) async fn unverify(&self, user: Username) -> Answer<PeerIdentity> {
+        let named = user.clone();
+        self.command(move |turn| peers::unverify(turn, &named)).await?;
+        self.read(move |rows| identity(rows, &user)).await
+    }
+
+    pub(super) async fn accept(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
+        let IdentityAccept { user, fingerprint, head } = params;
+        let (named, head) = (user.clone(), (&head).into());
+        self.command(move |turn| peers::accept(turn, &named, &fingerprint, &head)).await?;
+        self.read(move |rows| identity(rows, &user)).await
+    }
+
+    pub(super) async fn policy(&self, params: PolicyGet) -> Answer<PolicyAnswer> {
+        self.read(move |rows| policy(rows, params.chat.as_ref())).await
+    }
+
+    pub(super) async fn set_policy(&self, params: PolicySet) -> Answer<PolicyAnswer> {
+        let PolicySet { chat, policy: wanted } = params;
+        let user = peer(chat.as_ref())?.cloned();
+        self.command(move |turn| peers::set_policy(turn, user.as_ref(), wanted.map(Into::into))).await?;
+        self.read(move |rows| policy(rows, chat.as_ref())).await
+    }
+
+    /// Asks the server how the logs of `user` and of this account stand; false if there is no connection.
+    async fn refresh(&self, user: &Username) -> Answer<bool> {
+        let me = self.me().await?;
+        for user in [user.clone(), me] {
+            match self.whole_log(&user).await {
+                Ok(entries) => drop(self.command(move |turn| peers::shown(turn, &user, &entries)).await?),
+                Err(error) if error.kind == Kind::Offline => return Ok(false),
+                // an account without a device has no log yet
+                Err(error) if error.kind == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    async fn whole_log(&self, user: &Username) -> Answer<Vec<Blob>> {
+        let mut entries = Vec::new();
+        loop {
+            let page = self.ask(&LogFetch { user: user.clone(), from: entries.len() as u64 }).await?;
+            let empty = page.entries.is_empty();
+            entries.extend(page.entries);
+            if empty || entries.len() as u64 > page.head.seq || entries.len() >= MAX_LOG_ENTRIES {
+                return Ok(entries);
+            }
+        }
+    }
+}
+
+/// Whose chat is named; only private ones have somebody to trust.
+fn peer(chat: Option<&Target>) -> Answer<Option<&Username>> {
+    match chat {
+        None => Ok(None),
+        Some(Target::User(user)) => Ok(Some(user)),
+        Some(_) => Err(RpcError::invalid("chat", "only a chat with one user has a policy")),
+    }
+}
+
+fn policy(rows: &dyn Rows, chat: Option<&Target>) -> Answer<PolicyAnswer> {
+    let default = Settings::get(rows).map_err(failed)?.trust_policy;
+    let own = match peer(chat)? {
+        Some(user) => peers::policy_of_chat(rows, user).map_err(failed)?,
+        None => None,
+    };
+    let (policy, default) = (view::policy(own.unwrap_or(default)), view::policy(default));
+    Ok(PolicyAnswer { chat: chat.map(ChatId::from), policy, default })
+}
+
+/// Costs 10,400 hashes for each safety number: call it off the runtime.
+fn identity(rows: &dyn Rows, user: &Username) -> Answer<PeerIdentity> {
+    let account = account(rows)?;
+    let peer = peers::get(rows, user).map_err(failed)?.ok_or_else(|| {
+        not_found("user known to this daemon")
+            .with_hint("chatctl who shows who is there; chatctl status whether the server is")
+    })?;
+    let own = peers::get(rows, &account.user).map_err(failed)?.map(|own| own.pinned.log).or(account.log);
+    let own = own.ok_or_else(errors::no_account)?;
+    let policy = peers::policy(rows, user).map_err(failed)?;
+    let shown = view::identity(&peer);
+    Ok(PeerIdentity {
+        safety_number: Some(SafetyNumber::of(&own, &peer.pinned.log)),
+        devices: view::devices(&peer, policy),
+        policy: view::policy(policy),
+        seen: shown.seen.iter().map(|seen| numbered(seen, &own, &peer)).collect(),
+        ..shown
+    })
+}
+
+/// Adds the safety number to an identity the user can decide for.
+fn numbered(seen: &SeenIdentity, own: &AccountLog, peer: &Peer) -> SeenIdentity {
+    let names = |log: &&AccountLog| log.fingerprint() == seen.fingerprint && log.head() == (&seen.head).into();
+    let all = [&peer.pinned].into_iter().chain(&peer.rival).chain(&peer.others).map(|identity| &identity.log);
+    let log = all.filter(|_| seen.state != IdentityState::Revoked).find(names);
+    SeenIdentity { safety_number: log.map(|log| SafetyNumber::of(own, log)), ..seen.clone() }
+}

@@ -1,0 +1,137 @@
+//! Asking the server for account logs: who there is, and how their logs go on.
+
+use std::time::Duration;
+
+use chat_protocol::ids::{Head, Username};
+use chat_protocol::limits::MAX_LOG_ENTRIES;
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::{LogFetch, Lookup, UserHead};
+use chat_protocol::message::server::{Code, LogPage, LookedUp, Refusal};
+
+use super::{get, known, pin};
+use crate::engine::turn::{Asked, Subject, Turn};
+use crate::engine::{EngineError, outbox};
+
+/// Pause before a name is looked up again that gave nothing usable.
+pub(super) const LOOKUP_PAUSE: Duration = Duration::from_secs(60);
+/// Pause before the server is asked again for a log that is said to go on.
+const WITHHELD_PAUSE: Duration = Duration::from_secs(10);
+
+pub(crate) fn fetching(turn: &Turn<'_>, user: &Username) -> bool {
+    turn.live.link.as_ref().is_some_and(|link| {
+        link.asked.values().any(|asked| matches!(asked, Asked::Lookup(who) | Asked::Log(who, _) if who == user))
+    })
+}
+
+/// Asks who `user` is, unless that was done a moment ago.
+pub(crate) fn look_up(turn: &mut Turn<'_>, user: &Username) {
+    if !fetching(turn, user) && !turn.paused(&Subject::Peer(user.clone())) {
+        turn.ask(Asked::Lookup(user.clone()), &Lookup { users: vec![user.clone()] });
+    }
+}
+
+/// Asks for the entries after the pinned ones.
+pub(crate) fn fetch(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    if fetching(turn, user) || turn.paused(&Subject::Peer(user.clone())) {
+        return Ok(());
+    }
+    let from = match get(turn.rows, user)? {
+        Some(peer) => peer.pinned.log.head().seq + 1,
+        None => 0,
+    };
+    fetch_from(turn, user, from);
+    Ok(())
+}
+
+fn fetch_from(turn: &mut Turn<'_>, user: &Username, from: u64) {
+    turn.live.pages.remove(user);
+    turn.ask(Asked::Log(user.clone(), from), &LogFetch { user: user.clone(), from });
+}
+
+/// Fetches the logs that stand elsewhere than pinned; says whether there was one.
+pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
+    let mut differs = false;
+    for UserHead { user, head } in heads {
+        let pinned = get(turn.rows, user)?.map(|peer| peer.pinned.log.head());
+        if pinned != Some(*head) {
+            differs = true;
+            // whoever says that a log goes on is asked how, however lately that was done
+            if pinned.is_none_or(|pinned| pinned.seq < head.seq) {
+                turn.live.pause.remove(&Subject::Peer(user.clone()));
+            }
+            fetch(turn, user)?;
+        }
+    }
+    Ok(differs)
+}
+
+/// Nothing new is to be had for a while.
+pub(super) fn rest(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    let awaited = known(turn, user)?.is_some_and(|peer| peer.withheld_since.is_some());
+    turn.pause(Subject::Peer(user.clone()), if awaited { WITHHELD_PAUSE } else { LOOKUP_PAUSE });
+    Ok(())
+}
+
+/// The server's answer to a look-up.
+pub(crate) fn looked_up(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    answer: Result<LookedUp, Refusal>,
+) -> Result<(), EngineError> {
+    let Ok(answer) = answer else { return rest(turn, user) };
+    match answer.users.into_iter().find(|known| known.user == *user) {
+        None => {
+            turn.live.wanted.remove(user);
+            rest(turn, user)?;
+            Ok(outbox::fail_all(turn, user, "not_found")?)
+        }
+        // an account without a device, or the log that is pinned already
+        Some(known) if known.head.is_none_or(|head| pinned_at(turn, user, head)) => rest(turn, user),
+        Some(_) => fetch(turn, user),
+    }
+}
+
+fn pinned_at(turn: &Turn<'_>, user: &Username, head: Head) -> bool {
+    get(turn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
+}
+
+/// Some entries of a log, as asked for from `from` on.
+pub(crate) fn fetched(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    from: u64,
+    answer: Result<LogPage, Refusal>,
+) -> Result<(), EngineError> {
+    let page = match answer {
+        Ok(page) => page,
+        Err(refusal) => {
+            rest(turn, user)?;
+            if refusal.code == Code::NotFound && get(turn.rows, user)?.is_none() {
+                outbox::fail_all(turn, user, "not_found")?;
+            }
+            return Ok(());
+        }
+    };
+    let (start, mut entries) = turn.live.pages.remove(user).unwrap_or((from, Vec::new()));
+    let empty = page.entries.is_empty();
+    entries.extend(page.entries);
+    let next = start + entries.len() as u64;
+    if !empty && next <= page.head.seq && entries.len() < MAX_LOG_ENTRIES {
+        turn.live.pages.insert(user.clone(), (start, entries));
+        turn.ask(Asked::Log(user.clone(), next), &LogFetch { user: user.clone(), from: next });
+        return Ok(());
+    }
+    settle(turn, user, start, &entries, page.head)
+}
+
+/// Everything after the pin was read, or the whole log.
+fn settle(turn: &mut Turn<'_>, user: &Username, start: u64, entries: &[Blob], head: Head) -> Result<(), EngineError> {
+    if pinned_at(turn, user, head) || (start == 0 && !pin::shown(turn, user, entries)?) {
+        return rest(turn, user);
+    }
+    if start != 0 && !pin::continued(turn, user, entries)? {
+        // what does not follow from the pin may still be a whole log of its own
+        fetch_from(turn, user, 0);
+    }
+    Ok(())
+}

@@ -1,0 +1,138 @@
+//! What a log that somebody shows does to the pinned one: whoever shows it, it counts for what is signed in it.
+//!
+//! ```text
+//! continues it ──▶ pinned                      another genesis, or a fork ──▶ rival: the user decides
+//! the same, or its beginning ──▶ nothing       a fork that a revoked device signed ──▶ evidence, one event
+//! ```
+
+use chat_protocol::identity::account_log::{AccountLog, Fork, Relation};
+use chat_protocol::ids::Username;
+use chat_protocol::message::Blob;
+
+use super::{Identity, Peer, Trust, known, policy, put, withheld};
+use crate::engine::turn::Turn;
+use crate::engine::{EngineError, events, sessions};
+
+/// Most versions kept of an account besides the pinned one and its rival.
+const MOST_KEPT: usize = 16;
+
+/// A whole log under a name, as the server shows it. Says whether it became the pinned one.
+///
+/// # Errors
+/// [`EngineError::Rows`].
+pub fn shown(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<bool, EngineError> {
+    let Ok(log) = AccountLog::verify(user, entries) else {
+        tracing::warn!(%user, "the server showed an account log that is not valid");
+        return Ok(false);
+    };
+    match known(turn, user)? {
+        Some(peer) => compare(turn, peer, log),
+        None => meet(turn, log).map(|()| true),
+    }
+}
+
+/// Entries of a log that is known. Says whether they follow from it, at its end or before.
+pub(super) fn continued(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<bool, EngineError> {
+    let Some(peer) = known(turn, user)? else { return Ok(false) };
+    match peer.pinned.log.spliced(entries) {
+        Ok(log) => compare(turn, peer, log).map(|_| true),
+        Err(_) => Ok(false),
+    }
+}
+
+/// First contact: what the server shows is pinned.
+fn meet(turn: &mut Turn<'_>, log: AccountLog) -> Result<(), EngineError> {
+    let (user, seq) = (log.user().clone(), log.head().seq);
+    let pinned = Identity { log, first_seen: turn.now };
+    let peer = Peer { known_to: Some(seq), ..Peer::new(user, pinned, Trust::Tofu) };
+    Ok(put(turn.rows, &peer)?)
+}
+
+/// A valid log under a name that has a pinned one. Says whether the pin moved.
+fn compare(turn: &mut Turn<'_>, peer: Peer, log: AccountLog) -> Result<bool, EngineError> {
+    match peer.pinned.log.relation(&log) {
+        Relation::Ahead => return extend(turn, peer, log).map(|()| true),
+        Relation::Same => {}
+        Relation::Behind => tracing::warn!(user = %peer.user, "an older account log than before was shown"),
+        Relation::Forked(fork) if fork.by_revoked => evidence(turn, peer, log, &fork)?,
+        Relation::Forked(_) | Relation::OtherAccount => change(turn, peer, log)?,
+    }
+    Ok(false)
+}
+
+fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
+    let before = std::mem::replace(&mut peer.pinned.log, log);
+    let log = &peer.pinned.log;
+    let revoked: Vec<_> = before.active_devices().map(|cert| cert.id()).filter(|id| log.active(id).is_none()).collect();
+    let added: Vec<_> = log.active_devices().map(|cert| cert.id()).filter(|id| before.device(id).is_none()).collect();
+    let left_out =
+        peer.user != turn.me.user && policy::grown(turn.rows, &mut peer, before.head().seq, !added.is_empty())?;
+    withheld::came(&mut peer);
+    put(turn.rows, &peer)?;
+    for device in &revoked {
+        tracing::info!(user = %peer.user, %device, "a device was revoked");
+        sessions::wipe(turn, device)?;
+    }
+    if peer.user != turn.me.user && !(added.is_empty() && revoked.is_empty()) {
+        policy::notice(turn, &peer.user, added.len())?;
+        events::devices(turn, &peer.user, added, revoked, left_out)?;
+    }
+    Ok(())
+}
+
+/// Another identity under a pinned name: told once, however often and in whatever guise it is shown, until the user
+/// has decided.
+fn change(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
+    let before = take_version(&mut peer.others, &log);
+    let decided = peer.rival.is_none();
+    let refused = decided && before.is_some();
+    let first_seen = before.map_or(turn.now, |before| before.first_seen);
+    let shown = Identity { log, first_seen };
+    if refused {
+        keep(&mut peer.others, shown);
+        return Ok(put(turn.rows, &peer)?);
+    }
+    if let Some(known) = peer.rival.replace(shown) {
+        keep_other(&mut peer, known);
+    }
+    put(turn.rows, &peer)?;
+    if decided {
+        events::identity_changed(turn, &peer)?;
+    }
+    Ok(())
+}
+
+/// The rival gave way to another one; if that is a version of the same identity, it is no identity of its own.
+fn keep_other(peer: &mut Peer, known: Identity) {
+    match &mut peer.rival {
+        Some(rival) if is_version(&known.log, &rival.log) => rival.first_seen = known.first_seen,
+        _ => keep(&mut peer.others, known),
+    }
+}
+
+/// A device that the pinned log revokes has signed another one: no reason to distrust the account.
+fn evidence(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog, fork: &Fork) -> Result<(), EngineError> {
+    let same_thief = |other: &Identity| peer.fork(&other.log).is_some_and(|known| known.by == fork.by);
+    let known = peer.others.iter().any(same_thief);
+    let first_seen = take_version(&mut peer.others, &log).map_or(turn.now, |before| before.first_seen);
+    keep(&mut peer.others, Identity { log, first_seen });
+    put(turn.rows, &peer)?;
+    if known { Ok(()) } else { Ok(events::fork_evidence(turn, &peer.user, fork)?) }
+}
+
+/// Whether one of two logs goes on where the other ends, if they are not the same.
+pub(super) fn is_version(one: &AccountLog, other: &AccountLog) -> bool {
+    matches!(one.relation(other), Relation::Same | Relation::Ahead | Relation::Behind)
+}
+
+fn take_version(others: &mut Vec<Identity>, log: &AccountLog) -> Option<Identity> {
+    let at = others.iter().position(|other| is_version(&other.log, log))?;
+    Some(others.remove(at))
+}
+
+/// Keeps a version; of too many the oldest go.
+pub(super) fn keep(others: &mut Vec<Identity>, identity: Identity) {
+    others.push(identity);
+    let surplus = others.len().saturating_sub(MOST_KEPT);
+    others.drain(..surplus);
+}

@@ -1,0 +1,132 @@
+//! What the user decides about a peer's identity.
+
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::safety_number::SafetyNumber;
+use chat_protocol::ids::{Fingerprint, Head, Username};
+use chat_protocol::rpc::types::Compared;
+
+use super::{Identity, Peer, Trust, get, own, pin, put};
+use crate::engine::turn::Turn;
+use crate::engine::{EngineError, events, inbox, outbox, sessions, timers};
+
+/// The user decides which identity counts.
+///
+/// # Errors
+/// [`EngineError::UnknownUser`]; [`EngineError::Conflict`] if no identity is the named one.
+pub fn accept(turn: &mut Turn<'_>, user: &Username, fingerprint: &Fingerprint, head: &Head) -> Result<(), EngineError> {
+    let peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let names = |log: &AccountLog| log.fingerprint() == *fingerprint && log.head() == *head;
+    if names(&peer.pinned.log) {
+        return stay(turn, peer);
+    }
+    let peer = switch(turn, peer, names)?.ok_or(EngineError::Conflict)?;
+    Ok(put(turn.rows, &peer)?)
+}
+
+/// The user has compared an identity. While a change is undecided that decides it.
+///
+/// # Errors
+/// [`EngineError::UnknownUser`]; [`EngineError::NotTheirs`] if no identity of theirs is the one compared.
+pub fn verify(turn: &mut Turn<'_>, user: &Username, compared: &Compared) -> Result<(), EngineError> {
+    let peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    if matches!(compared, Compared::Fingerprint(_))
+        && peer.rival.as_ref().is_some_and(|it| peer.fork(&it.log).is_some())
+    {
+        return Err(EngineError::NotTheirs("the fingerprint fits both versions of the log: compare the safety number"));
+    }
+    let own = own(turn)?.pinned.log;
+    let fits = |log: &AccountLog| fits(compared, &own, log);
+    let mut peer = if fits(&peer.pinned.log) {
+        stay(turn, peer.clone())?;
+        get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?
+    } else {
+        switch(turn, peer, fits)?.ok_or(EngineError::NotTheirs(differs(compared)))?
+    };
+    let before = (peer.trust, peer.known_to);
+    peer.trust = Trust::Verified;
+    peer.known_to = peer.known_to.max(Some(reach(compared, &peer.pinned.log)));
+    put(turn.rows, &peer)?;
+    if (peer.trust, peer.known_to) != before {
+        events::verified(turn, &peer)?;
+    }
+    Ok(())
+}
+
+/// The user no longer stands by having compared.
+///
+/// # Errors
+/// [`EngineError::UnknownUser`].
+pub fn unverify(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    let mut peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    peer.trust = Trust::Tofu;
+    Ok(put(turn.rows, &peer)?)
+}
+
+fn fits(compared: &Compared, own: &AccountLog, log: &AccountLog) -> bool {
+    match compared {
+        Compared::Fingerprint(fingerprint) => log.fingerprint() == *fingerprint,
+        Compared::SafetyNumber(number) => SafetyNumber::of(own, log) == *number,
+        Compared::Code(code) => {
+            code.user == *log.user() && code.fingerprint == log.fingerprint() && log.contains(code.head)
+        }
+    }
+}
+
+const fn differs(compared: &Compared) -> &'static str {
+    match compared {
+        Compared::Fingerprint(_) => "this is not their fingerprint",
+        Compared::SafetyNumber(_) => "this is not the safety number",
+        Compared::Code(_) => "this is not their code, or their log goes on and the server does not show how",
+    }
+}
+
+/// Up to which entry the compared devices came: a code may be older than the log.
+fn reach(compared: &Compared, log: &AccountLog) -> u64 {
+    match compared {
+        Compared::Code(code) => code.head.seq,
+        Compared::Fingerprint(_) | Compared::SafetyNumber(_) => log.head().seq,
+    }
+}
+
+/// The pinned identity stays; whatever claimed to be another one is refused.
+fn stay(turn: &mut Turn<'_>, mut peer: Peer) -> Result<(), EngineError> {
+    let Some(rival) = peer.rival.take() else { return Ok(()) };
+    pin::keep(&mut peer.others, rival);
+    put(turn.rows, &peer)?;
+    inbox::drop_held(turn, &peer.user)
+}
+
+/// Another identity takes the place of the pinned one, which is not stored yet; `None` if no version is the wanted one.
+fn switch(
+    turn: &mut Turn<'_>,
+    mut peer: Peer,
+    wanted: impl Fn(&AccountLog) -> bool,
+) -> Result<Option<Peer>, EngineError> {
+    let Some(next) = take(&mut peer, wanted) else { return Ok(None) };
+    let old = std::mem::replace(&mut peer.pinned, next);
+    for cert in old.log.active_devices() {
+        sessions::wipe(turn, &cert.id())?;
+    }
+    pin::keep(&mut peer.former, old);
+    peer.trust = Trust::Tofu;
+    peer.known_to = Some(peer.pinned.log.head().seq);
+    (peer.withheld, peer.withheld_since) = (None, None);
+    // what was written for the old identity is not sealed for the new one by itself
+    outbox::fail_all(turn, &peer.user, "identity_changed")?;
+    timers::fail_scheduled(turn, &peer.user, "identity_changed")?;
+    Ok(Some(peer))
+}
+
+/// Takes the wanted version out of those that are known; a rival that is not it counts as refused.
+fn take(peer: &mut Peer, wanted: impl Fn(&AccountLog) -> bool) -> Option<Identity> {
+    let mut candidates: Vec<_> =
+        peer.rival.iter().chain(peer.others.iter().rev()).chain(peer.former.iter().rev()).collect();
+    candidates.retain(|identity| wanted(&identity.log));
+    let next = (*candidates.first()?).clone();
+    if let Some(rival) = peer.rival.take() {
+        pin::keep(&mut peer.others, rival);
+    }
+    peer.others.retain(|other| other.log != next.log);
+    peer.former.retain(|other| other.log != next.log);
+    Some(next)
+}
