@@ -60,7 +60,7 @@ chaos: test-setup ## Push 50,000 messages while 200 processes are killed, on SQL
 	$(BUILT)/chaos --database sqlite $(CHAOS)
 	$(BUILT)/chaos --database mariadb $(CHAOS)
 
-test-setup: ## Install only what the tests need: MariaDB, Xvfb, tmux, and Python packages into target/python
+test-setup: ## Install only what the tests need: MariaDB, Xvfb, tmux, libfaketime, and Python packages into target/python
 	@.ci/test-setup
 
 check: ## Format, lint and document as strictly as the automatic check does, without running tests

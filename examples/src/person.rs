@@ -17,6 +17,8 @@ pub struct Person {
     home: PathBuf,
     /// What the person types where a password is asked.
     pub password: String,
+    /// By how much the daemon's clock is wrong, as `+10y` or `-61s`; from its next start on.
+    pub clock: Option<String>,
     daemon: Option<Process>,
     socket: Option<Socket>,
     events: Vec<Value>,
@@ -27,7 +29,8 @@ impl Person {
     #[must_use]
     pub fn new(name: &str, home: &Path) -> Self {
         let password = format!("{name} likes long passwords");
-        Self { name: name.to_owned(), home: home.to_owned(), password, daemon: None, socket: None, events: Vec::new() }
+        let (name, home) = (name.to_owned(), home.to_owned());
+        Self { name, home, password, clock: None, daemon: None, socket: None, events: Vec::new() }
     }
 
     /// Name of the account.
@@ -63,11 +66,22 @@ impl Person {
         self.daemon.as_ref().map(Process::said).unwrap_or_default()
     }
 
+    /// Waits for a line of the daemon's log, since it was started.
+    ///
+    /// # Panics
+    /// If the daemon does not run, or never says it.
+    pub fn says(&self, what: &str, is_it: impl Fn(&str) -> bool) {
+        self.daemon.as_ref().expect("running").line(what, |line| is_it(line).then_some(()));
+    }
+
     /// A command that starts this person's daemon.
     #[must_use]
     pub fn chatd(&self) -> Command {
         let mut command = binaries::program("chatd", &self.home);
         command.arg("--data-dir").arg(self.data());
+        if let Some(offset) = &self.clock {
+            binaries::shift_clock(&mut command, offset);
+        }
         command
     }
 
@@ -169,7 +183,12 @@ impl Person {
 
     /// Waits for the first event, since the beginning of the story, that `found` recognises.
     pub fn event(&mut self, awaited: &str, found: impl Fn(&Value) -> bool) -> Value {
-        if let Some(event) = self.events.iter().find(|event| found(event)) {
+        self.later(awaited, 0, found)
+    }
+
+    /// Waits for an event that `found` recognises among those read after the first `known`.
+    pub fn later(&mut self, awaited: &str, known: usize, found: impl Fn(&Value) -> bool) -> Value {
+        if let Some(event) = self.events.iter().skip(known).find(|event| found(event)) {
             return event.clone();
         }
         let until = Instant::now() + DEADLINE;
