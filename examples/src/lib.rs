@@ -4,8 +4,9 @@
 //! story, also when it panics. Nothing here sleeps for a fixed time: waiting is always for a line,
 //! an event or an end, with a [`DEADLINE`] that only a broken program reaches.
 //!
-//! The package depends on none of the programs: it knows what a user knows, their names, their
-//! options and the socket. They must be built already (`make test` does that).
+//! This library depends on none of the programs: it knows what a user knows, their names, their
+//! options and the socket. They must be built already (`make test` does that). Only the tests in `tests/malice`
+//! know more: there the server is one that lies.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,0 +1,74 @@
+//! Who is on the stage, and what the stories ask about them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use chat_protocol::message::Envelope;
+use chat_protocol::session::content::{Body, Content};
+use chat_stories::Person;
+use serde_json::Value;
+
+use crate::operator::{Operator, now};
+use crate::puppet::Puppet;
+
+/// Alice and bob, real both, who have written to each other.
+pub fn acquainted(operator: &Operator) -> (Person, Person) {
+    let (mut alice, mut bob) = (operator.member("alice"), operator.member("bob"));
+    let hello = alice.send("@bob", "hello");
+    bob.hears("@alice", "alice", "hello");
+    alice.sees(&hello, "delivered");
+    (alice, bob)
+}
+
+/// Has the server show this log as the one of its user, and take mail for the device that ends it.
+pub fn impose(operator: &Operator, rival: &Puppet) {
+    let mut lies = operator.lies();
+    lies.show_log(rival.user.as_str(), rival.log.head(), rival.log.entries_from(0));
+    lies.devices.insert(rival.device(), rival.stored());
+    lies.bundles.insert(rival.device(), rival.bundle(1, now(), &rival.keys));
+}
+
+/// Recognises events of a type.
+pub fn is(kind: &'static str) -> impl Fn(&Value) -> bool {
+    move |event| event["type"] == kind
+}
+
+/// How many events of a type were read so far.
+pub fn count(person: &Person, kind: &str) -> usize {
+    person.events().iter().filter(|event| event["type"] == kind).count()
+}
+
+pub fn text_of(content: &Content) -> &str {
+    match &content.body {
+        Body::Text(text) => &text.text,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Waits until both can write to each other, and each sees that it arrived.
+pub fn get_on(alice: &mut Person, bob: &mut Person) {
+    tell(alice, bob);
+    tell(bob, alice);
+}
+
+fn tell(from: &mut Person, to: &mut Person) {
+    static WORDS: AtomicU32 = AtomicU32::new(0);
+    let word = format!("word {}", WORDS.fetch_add(1, Ordering::Relaxed));
+    let id = from.send(&to.at(), &word);
+    to.hears(&from.at(), from.name(), &word);
+    from.sees(&id, "delivered");
+}
+
+/// Lets time pass for somebody, as far as a clock can say: the daemon is started again, with another one.
+pub fn later(person: &mut Person, clock: &str) {
+    person.stop();
+    person.clock = Some(clock.to_owned());
+    person.start();
+    person.turns("online");
+}
+
+/// Changes one bit of what is sealed.
+pub fn flip(mut envelope: Envelope) -> Envelope {
+    let last = envelope.token.0.len() - 1;
+    envelope.token.0[last] ^= 1;
+    envelope
+}

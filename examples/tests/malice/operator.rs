@@ -1,0 +1,177 @@
+//! Runs the server of the stories, and tells it what to say.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, MutexGuard};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use chat_protocol::crypto::fernet::FernetKey;
+use chat_protocol::handshake::ServerKey;
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::invite::Invite;
+use chat_protocol::message::Envelope;
+use chat_protocol::time::Timestamp;
+use chat_server::config::Config;
+use chat_server::counters::Closed;
+use chat_server::router::Router;
+use chat_server::serve::{Keys, Server};
+use chat_server::store::sqlite::SqliteStore;
+use chat_server::store::{DeviceState, StoredDevice, TakenBundle};
+use chat_stories::Person;
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use crate::liar::Liar;
+use crate::lies::{Lies, Seen};
+use crate::puppet::Puppet;
+
+/// Whoever runs the server, and means ill.
+pub struct Operator {
+    runtime: Runtime,
+    liar: Arc<Liar>,
+    router: Arc<Router>,
+    /// Where it listens.
+    pub at: SocketAddr,
+    /// Its key: it is its own.
+    pub server_key: ServerKey,
+    /// What every member knows.
+    pub secret: FernetKey,
+    directory: TempDir,
+}
+
+pub fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
+}
+
+/// Cheap hashes, and no limit that an enemy would not lift.
+fn settings() -> Config {
+    let mut config = Config::default();
+    config.passwords.bcrypt_cost = 4;
+    config.rates.bundle_fetches_per_hour = 1_000;
+    config
+}
+
+impl Operator {
+    /// A server that is honest so far.
+    pub fn open() -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+        let directory = tempfile::Builder::new().prefix("chat-").tempdir_in("/tmp").unwrap();
+        let (store, _) = SqliteStore::open(&directory.path().join("chat.db")).unwrap();
+        let liar = Arc::new(Liar::new(Arc::new(store)));
+        let (server_key, secret) = (ServerKey::generate(&mut rand::rng()), FernetKey::generate(&mut rand::rng()));
+        let keys = Keys { server: server_key.clone(), next: None, secret: secret.clone() };
+        let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
+        let at = listener.local_addr().unwrap();
+        let server = {
+            let _inside = runtime.enter();
+            Server::new(settings(), liar.clone(), &keys, CancellationToken::new())
+        };
+        let router = server.router();
+        runtime.spawn(server.serve(listener));
+        Self { runtime, liar, router, at, server_key, secret, directory }
+    }
+
+    pub fn invite(&self) -> String {
+        self.invite_to(self.at)
+    }
+
+    /// An invite that leads to another address.
+    pub fn invite_to(&self, at: SocketAddr) -> String {
+        let (server_key, secret) = (self.server_key.public(), self.secret.clone());
+        let invite = Invite { host: at.ip().to_string(), port: at.port(), server_key, secret, token: None };
+        invite.to_text().to_string()
+    }
+
+    /// Somebody whose daemon runs, without an account.
+    pub fn newcomer(&self, name: &str, room: &str) -> Person {
+        let home = self.directory.path().join(room);
+        std::fs::create_dir_all(&home).unwrap();
+        let mut person = Person::new(name, &home);
+        person.start();
+        person
+    }
+
+    /// Somebody with a real daemon, registered and online.
+    pub fn member(&self, name: &str) -> Person {
+        let mut person = self.newcomer(name, name);
+        let _ = person.enter("register", &self.invite()).success();
+        person.turns("online");
+        person
+    }
+
+    /// What it says instead of the truth.
+    pub fn lies(&self) -> MutexGuard<'_, Lies> {
+        self.liar.lies()
+    }
+
+    /// What it saw so far.
+    pub fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.liar.seen()
+    }
+
+    /// Waits until what it saw is enough.
+    pub fn until<T>(&self, what: &str, found: impl Fn(&Seen) -> Option<T>) -> T {
+        self.liar.until(what, found)
+    }
+
+    /// The true log of an account.
+    pub fn log(&self, name: &str) -> AccountLog {
+        let user: Username = name.parse().unwrap();
+        let page = self.runtime.block_on(self.liar.truth.log(&user, 0, 1_000)).unwrap().expect("a log");
+        AccountLog::verify(&user, &page.entries).unwrap()
+    }
+
+    /// The device of an account that has one.
+    pub fn device(&self, name: &str) -> DeviceId {
+        self.log(name).active_devices().next().expect("an active device").id()
+    }
+
+    /// The device of an account that waits for approval.
+    pub fn waiting(&self, name: &str) -> DeviceId {
+        let devices = self.runtime.block_on(self.liar.truth.devices(&name.parse().unwrap())).unwrap();
+        let waiting = devices.iter().find(|device| device.state == DeviceState::Waiting);
+        waiting.expect("a device that waits").device
+    }
+
+    /// Says of a device that it may do whatever an active one may.
+    pub fn let_in(&self, device: DeviceId) {
+        let stored = self.runtime.block_on(self.liar.truth.device(device)).unwrap().expect("a device");
+        self.lies().devices.insert(device, StoredDevice { state: DeviceState::Active, ..stored });
+    }
+
+    /// Takes a bundle, as any member could, once the device has published it.
+    pub fn bundle(&self, device: DeviceId) -> TakenBundle {
+        self.until("a bundle", |seen| seen.published.contains(&device).then_some(()));
+        self.runtime.block_on(self.liar.truth.take_bundle(device)).unwrap().expect("a bundle")
+    }
+
+    /// Waits until a device has acknowledged all that is in its mailbox now.
+    pub fn settled(&self, device: DeviceId) {
+        let last = self.runtime.block_on(self.liar.truth.mailbox_state(device)).unwrap().last;
+        self.until("that all is acknowledged", |seen| seen.acked.get(&device).filter(|acked| **acked >= last).copied());
+    }
+
+    /// Makes an account for a puppet, with its bundle: everybody may write to it.
+    pub fn enrol(&self, puppet: &Puppet) {
+        self.runtime.block_on(puppet.enrol(&*self.liar.truth));
+    }
+
+    /// Delivers an envelope in the name of a device.
+    pub fn deliver(&self, from: (&Username, DeviceId), to: DeviceId, envelope: &Envelope) {
+        let bytes = chat_protocol::cbor::encode(envelope);
+        let seq = self.runtime.block_on(self.liar.inject(to, from, bytes));
+        self.router.waiting(to, seq);
+    }
+
+    /// Ends every connection, and waits until this person is back: the daemon asks everything anew.
+    pub fn reconnect(&self, person: &mut Person) {
+        self.router.sever_all(Closed::Shutdown);
+        person.turns("offline");
+        person.call("net.kick", json!({})).expect("a daemon tries again when asked to");
+        person.turns("online");
+    }
+}
