@@ -23,6 +23,7 @@ mod messages;
 mod reads;
 mod run;
 mod search;
+mod witness;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -129,6 +130,7 @@ impl Daemon {
             unstored: Arc::clone(&unstored),
             metrics: Arc::clone(&metrics),
             ending: ending.clone(),
+            dir: setup.dir.clone(),
         };
         run::spawn(parts, entry);
         Ok(Arc::new(Self {

@@ -11,6 +11,7 @@
 //! ```
 #![deny(clippy::disallowed_methods)]
 
+mod age;
 pub mod amend;
 mod changes;
 pub mod chats;
@@ -50,6 +51,7 @@ use rand::CryptoRng;
 use thiserror::Error;
 
 use crate::store::{Rows, RowsError};
+use sessions::Marks;
 use turn::Live;
 pub use turn::Turn;
 
@@ -102,6 +104,8 @@ pub enum Input {
         /// The share.
         share: Share,
     },
+    /// How far the database had come, as was noted beside it. To be said first.
+    Witnessed(Marks),
     /// Time has passed: the deadline came, or the daemon has just started.
     Tick,
 }
@@ -299,10 +303,8 @@ impl Engine {
         let last_id = self.live.last_id;
         let mut turn = Turn { rows, now, rng, me: &self.me, live: &mut self.live, actions: Vec::new() };
         let outcome = step(&mut turn).map(|outcome| (outcome, turn.actions));
-        if let (Err(_), Some(link)) = (&outcome, &mut self.live.link) {
-            // what it asked goes with it
-            link.asked.retain(|id, _| *id <= last_id);
-            link.flights = Some(now);
+        if outcome.is_err() {
+            self.live.take_back(last_id, now);
         }
         outcome
     }
@@ -345,6 +347,7 @@ fn dispatch(turn: &mut Turn<'_>, input: Input) -> Result<(), EngineError> {
         Input::Answer { id, result } => link::answered(turn, id, result),
         Input::Push(push) => link::pushed(turn, push),
         Input::ShareOpened { job, share } => inbox::share_opened(turn, job, share),
+        Input::Witnessed(marks) => sessions::witnessed(turn, &marks),
         Input::Tick => Ok(()),
     }
 }

@@ -10,7 +10,9 @@ use chat_protocol::time::Timestamp;
 use rand::CryptoRng;
 use tokio::sync::oneshot;
 
+use super::witness::Witness;
 use crate::clock;
+use crate::engine::sessions::Marks;
 use crate::engine::{Action, Engine, EngineError, Input, Turn, events};
 use crate::store::{Rows, RowsError, SealedRows, Store};
 
@@ -92,6 +94,8 @@ pub(super) enum Event {
 pub(super) struct Writer {
     pub(super) store: Arc<Store>,
     pub(super) engine: Option<Engine>,
+    /// The counter file of the engine's device.
+    pub(super) witness: Option<Witness>,
 }
 
 /// What a committed batch leaves to be done.
@@ -100,6 +104,8 @@ pub(super) struct Outcome {
     pub(super) actions: Vec<Action>,
     /// Newest event of the log.
     pub(super) newest: u64,
+    /// How far the rows have come, if that is to be noted.
+    marks: Option<Marks>,
 }
 
 impl Writer {
@@ -110,17 +116,25 @@ impl Writer {
     pub(super) fn handle(&mut self, batch: Vec<Event>) -> Result<Outcome, RowsError> {
         let Some(engine) = &mut self.engine else {
             refuse_all(batch);
-            return Ok(Outcome { actions: Vec::new(), newest: 0 });
+            return Ok(Outcome { actions: Vec::new(), newest: 0, marks: None });
         };
         let mut commands = Vec::new();
-        let outcome = self.store.transaction(|rows| run(engine, rows, batch, &mut commands));
+        let noted = self.witness.as_mut().filter(|witness| witness.is_due());
+        let outcome = self.store.transaction(|rows| {
+            let outcome = run(engine, rows, batch, &mut commands)?;
+            let marks = noted.as_ref().map(|_| Marks::of(rows)).transpose()?;
+            Ok(Outcome { marks, ..outcome })
+        });
         if let Err(error) = &outcome {
             engine.forget();
             tracing::error!(%error, "nothing was stored");
         }
         for (command, failure) in commands {
-            let failure = outcome.as_ref().err().map(|error| EngineError::Rows(error.clone())).or(failure);
+            let failure = outcome.as_ref().err().map(|error: &RowsError| EngineError::Rows(error.clone())).or(failure);
             command.answer(failure);
+        }
+        if let (Some(witness), Ok(Outcome { marks: Some(marks), .. })) = (noted, &outcome) {
+            witness.write(marks);
         }
         outcome
     }
@@ -159,7 +173,7 @@ fn run(
     }));
     outcome?;
     actions.extend(pump(engine, rows, now, &mut rng)?);
-    Ok(Outcome { actions, newest: events::newest(rows)? })
+    Ok(Outcome { actions, newest: events::newest(rows)?, marks: None })
 }
 
 /// One input behind its savepoint. Only what ends the whole transaction is an error here.

@@ -14,8 +14,10 @@ use tokio_util::sync::CancellationToken;
 use super::accounts::{Entry, Jobs, Shares};
 use super::ask::Asked;
 use super::batch::{Event, Job, Outcome, Writer};
+use super::witness::Witness;
 use super::{Order, Unstored, idle};
 use crate::clock;
+use crate::dirs::DataDir;
 use crate::engine::{Action, Engine, Input, commands};
 use crate::link::{self, LinkEvent, LinkHandle};
 use crate::metrics::Metrics;
@@ -42,6 +44,7 @@ pub(super) struct Parts {
     pub(super) unstored: Unstored,
     pub(super) metrics: Arc<Metrics>,
     pub(super) ending: CancellationToken,
+    pub(super) dir: DataDir,
 }
 
 /// The account being worked for.
@@ -67,12 +70,11 @@ struct Loop {
 
 /// Starts the loop, for an account if there is one. It ends when the daemon is shut down.
 pub(super) fn spawn(parts: Parts, entry: Option<Entry>) {
-    let writer = Some(Writer { store: Arc::clone(&parts.store), engine: None });
+    let writer = Some(Writer { store: Arc::clone(&parts.store), engine: None, witness: None });
     let mut main = Loop { parts, writer, active: None, asked: Asked::default(), rest_until: None };
     tokio::spawn(async move {
         if let Some(entry) = entry {
-            main.enter(entry);
-            main.handle(vec![Event::Input(Input::Tick)]).await;
+            main.enter(entry).await;
         }
         main.run().await;
     });
@@ -165,8 +167,7 @@ impl Loop {
             }
             Order::Enter(entry, done) => {
                 self.leave();
-                self.enter(*entry);
-                self.handle(vec![Event::Input(Input::Tick)]).await;
+                self.enter(*entry).await;
                 let _ = done.send(());
             }
             Order::Leave(done) => {
@@ -352,16 +353,20 @@ impl Loop {
         self.active = Some(Active { link, events, online: false, ..active });
     }
 
-    fn enter(&mut self, entry: Entry) {
+    async fn enter(&mut self, entry: Entry) {
         let (sender, events) = mpsc::channel(LINK_EVENTS);
         let (opener, shares) = entry.spawn_opener(SHARES);
         let link = link::spawn(entry.link.clone(), sender);
         let server = entry.server.clone();
+        let witness = Witness::new(&self.parts.dir, entry.local.device);
+        let marks = witness.read();
         if let Some(writer) = &mut self.writer {
-            writer.engine = Some(Engine::new(entry.local));
+            (writer.engine, writer.witness) = (Some(Engine::new(entry.local)), Some(witness));
         }
         self.active = Some(Active { link, events, shares, opener, setup: entry.link, server, online: false });
         self.note(ConnectionState::Connecting, None, None);
+        let inputs = marks.map(Input::Witnessed).into_iter().chain([Input::Tick]);
+        self.handle(inputs.map(Event::Input).collect()).await;
     }
 
     fn leave(&mut self) {
@@ -370,7 +375,7 @@ impl Loop {
             active.link.stop();
         }
         if let Some(writer) = &mut self.writer {
-            writer.engine = None;
+            (writer.engine, writer.witness) = (None, None);
         }
         self.asked.lost();
         self.show(idle());
@@ -382,6 +387,9 @@ impl Loop {
             if let Order::Command(command) = order {
                 self.handle(vec![Event::Command(command)]).await;
             }
+        }
+        if let Some(witness) = self.writer.as_mut().and_then(|writer| writer.witness.as_mut()) {
+            witness.hurry();
         }
         let (reply, _) = tokio::sync::oneshot::channel();
         self.handle(vec![Event::Command(Box::new(Job::new(commands::stopping, reply)))]).await;

@@ -231,8 +231,8 @@ pub(crate) fn submitted(turn: &Turn<'_>, id: &MessageId) -> Result<Option<Change
     load(turn.rows, place(id))
 }
 
-/// A change is with the server.
-pub(crate) fn accepted(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), RowsError> {
+/// A change has arrived: it is not sent again.
+pub(crate) fn delivered(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), RowsError> {
     turn.rows.delete(place(id)).map(drop)
 }
 

@@ -14,7 +14,7 @@ use chat_protocol::time::Timestamp;
 use super::changes::{Change, Said, What};
 use super::history::{self, Kind, Message};
 use super::order::{self, Whose};
-use super::outbox::Number;
+use super::outbox::{self, Number};
 use super::receipts::{self, Debt};
 use super::sessions::Received;
 use super::settings::Settings;
@@ -92,6 +92,12 @@ pub(crate) fn receipt(
     encode(&content)
 }
 
+/// Nothing but a turn of the ratchet.
+pub(crate) fn heartbeat(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::Heartbeat)?;
+    encode(&content)
+}
+
 /// The first content of a session that replaces broken ones.
 pub(crate) fn reset(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
     let content = control(turn, reader, Body::Reset)?;
@@ -161,6 +167,7 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
             .iter()
             .filter(|ack| ack.device == turn.me.device)
             .try_for_each(|ack| Ok(receipts::read(turn, &received.user, ack)?)),
+        Body::Reset => outbox::was_reset(turn, &received.user, &received.device),
         Body::Profile(profile) => Ok(profile::heard(turn, &received.user, profile)?),
         // control of later versions creates no duty either
         _ if !content.body.is_message() => Ok(()),
@@ -173,8 +180,9 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
     receipts::owe(turn, &received.user, &received.device)?;
     let Some(number) = content.sender_seq.map(|seq| (seq.epoch, seq.n)) else { return Ok(()) };
     let Some(peer) = peers::known(turn, &received.user)? else { return Ok(()) };
+    let whose = Whose { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
     if history::seen_before(turn, &peer.pinned.log.fingerprint(), &content.id)? {
-        return Ok(());
+        return Ok(order::repeated(turn, &whose, number)?);
     }
     let author = Some(peer.pinned.log.fingerprint());
     let from_bot = profile::is_bot(turn.rows, &received.user)?;
@@ -190,8 +198,6 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
             Said::Message(Box::new(Message { author, number: Some(number), from_bot, ..filled(message, body) }))
         }
     };
-    let chat = history::private(&received.user);
-    let whose = Whose { chat, user: received.user.clone(), device: received.device };
     Ok(order::arrived(turn, &whose, number, said)?)
 }
 

@@ -21,7 +21,7 @@ use minicbor::{Decode, Encode};
 
 use super::state::{Counter, decode, load, save};
 use super::turn::Turn;
-use super::{Action, EngineError, content, events, order, peers, sessions};
+use super::{Action, EngineError, age, content, events, order, peers, sessions};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// New INITs of one device that may be opened at once …
@@ -88,7 +88,7 @@ pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), Eng
         from: deliver.from,
         device: deliver.from_device,
         envelope: deliver.envelope,
-        arrived: turn.now,
+        arrived: age::now(turn)?,
         told: false,
     };
     take(turn, raw)
@@ -220,7 +220,7 @@ fn start(turn: &mut Turn<'_>, raw: Raw) -> Result<bool, EngineError> {
     if turn.live.opening.contains(&raw.position) {
         return Ok(true);
     }
-    if turn.now.since(raw.arrived) > ABSENT_KEPT {
+    if age::now(turn)?.since(raw.arrived) > ABSENT_KEPT {
         drop_all_behind(turn, &raw.envelope.sid)?;
         return Ok(false);
     }
@@ -270,7 +270,8 @@ fn slot(turn: &mut Turn<'_>, device: DeviceId) -> bool {
     let now = turn.now;
     let taken = turn.live.inits.entry(device).or_default();
     let window = INIT_SLOT * u32::try_from(INIT_BURST).unwrap_or(u32::MAX);
-    taken.retain(|at| now.since(*at) < window);
+    // a clock that went back must not keep old slots taken
+    taken.retain(|at| *at <= now && now.since(*at) < window);
     match taken.first().copied() {
         Some(first) if taken.len() >= INIT_BURST => {
             turn.wake(first + window);

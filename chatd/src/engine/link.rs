@@ -1,7 +1,5 @@
 //! The connection as the engine sees it: what to do when it comes, what its answers belong to.
 
-use std::time::Duration;
-
 use chat_protocol::cbor;
 use chat_protocol::ids::Username;
 use chat_protocol::message::client::{MailboxAck, PresenceWatch};
@@ -15,12 +13,12 @@ use super::settings::Settings;
 use super::state::Counter;
 use super::turn::{Asked, Link, Turn};
 use super::{
-    Action, EngineError, commands, events, inbox, order, outbox, peers, prekeys, retention, room, sessions, timers,
+    Action, EngineError, age, commands, events, inbox, order, outbox, peers, prekeys, retention, room, sessions, timers,
 };
 use crate::store::{Rows, RowsError};
 
-/// A difference of the clocks that is worth a word.
-const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
+/// Clocks further apart than this are worth a word, and do not judge whether a bundle has expired.
+const CLOCK_SKEW_MS: u64 = 60 * 60 * 1000;
 
 /// The link is logged in: everything in flight is repeated, everything missed is asked for.
 pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) -> Result<(), EngineError> {
@@ -46,11 +44,24 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
         peers::fetch(turn, &me.user)?;
     }
     reset_waits(turn, logged_in.reset_pending)?;
-    if offset_ms.unsigned_abs() > u64::try_from(CLOCK_SKEW.as_millis()).unwrap_or(u64::MAX) {
-        events::clock_skew(turn, offset_ms)?;
-    }
+    compare_clocks(turn, offset_ms)?;
     let state = ConnectionState::Online;
     Ok(events::connection(turn, ConnectionChanged { state, reason: None, next_retry_ms: None })?)
+}
+
+/// Whether clocks that far apart cannot be gone by.
+pub(crate) const fn is_skewed(offset_ms: i64) -> bool {
+    offset_ms.unsigned_abs() > CLOCK_SKEW_MS
+}
+
+/// The clocks have come apart: told once, however many connections that lasts.
+fn compare_clocks(turn: &mut Turn<'_>, offset_ms: i64) -> Result<(), EngineError> {
+    let (before, now) = (Counter::Skewed.get(turn.rows)? > 0, is_skewed(offset_ms));
+    if before == now {
+        return Ok(());
+    }
+    Counter::Skewed.set(turn.rows, now.into())?;
+    if now { Ok(events::clock_skew(turn, offset_ms)?) } else { Ok(()) }
 }
 
 /// The link is down, on its way, or refused.
@@ -131,11 +142,13 @@ fn presence(turn: &mut Turn<'_>, online: Vec<Username>, offline: Vec<Username>) 
 
 /// What follows from the state the rows are in, once per batch of inputs.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    age::pump(turn)?;
     timers::sweep(turn)?;
     commands::tidy(turn)?;
     events::trim(turn)?;
     retention::sweep(turn)?;
     order::sweep(turn)?;
+    sessions::sweep(turn)?;
     peers::sweep(turn)?;
     let opening = inbox::pump(turn)?;
     if turn.live.link.is_none() {
@@ -146,7 +159,8 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     sessions::pump(turn)?;
     outbox::pump(turn)?;
     room::pump(turn)?;
-    say_synced(turn, opening)
+    say_synced(turn, opening)?;
+    prekeys::sweep(turn)
 }
 
 /// Everything delivered is in this transaction; the server may forget it after the commit.

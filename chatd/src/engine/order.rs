@@ -109,6 +109,15 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, sa
     }
 }
 
+/// Something came again that is known by its id: its number counts, also if it has another one since its author
+/// lost its state. What waits under that number goes on waiting.
+pub(crate) fn repeated(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number) -> Result<(), RowsError> {
+    let (scope, key) = (whose.early_scope(), n.to_be_bytes());
+    let early = load::<Early>(turn.rows, Place::new(Table::Held, &scope, &key))?;
+    let waits = early.is_some_and(|early| early.epoch.unwrap_or_default() == epoch);
+    if waits { Ok(()) } else { arrived(turn, whose, (epoch, n), Said::Unheard) }
+}
+
 /// The author lost its state and counts from the beginning: what waited will not become complete.
 fn anew(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, said: Said) -> Result<(), RowsError> {
     release_all(turn, whose)?;

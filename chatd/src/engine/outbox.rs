@@ -9,17 +9,19 @@
 //! only `stale`, which stores nothing, sends a message back to be sealed anew for the verified set. A mailbox
 //! that is full holds up what goes to its owner, and nothing else.
 
+mod again;
 mod answers;
 mod flights;
 mod posts;
 
 use chat_protocol::cbor;
-use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::ids::{DeviceId, MessageId, Username};
 use chat_protocol::message::Call;
 use chat_protocol::message::client::{Addressed, Submit};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+pub(crate) use self::again::{is_unacknowledged, send_unacknowledged, was_reset};
 pub(crate) use self::answers::answered;
 pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id};
 pub(crate) use self::posts::post;
@@ -64,6 +66,9 @@ pub(crate) struct Item {
     /// Not before.
     #[n(5)]
     pub(crate) after: Timestamp,
+    /// The one device it goes to; absent for all of the recipient's and the own other ones.
+    #[n(6)]
+    pub(crate) only: Option<DeviceId>,
 }
 
 fn queue_scope(to: &Username) -> Vec<u8> {
@@ -80,7 +85,7 @@ pub(crate) fn enqueue(turn: &mut Turn<'_>, id: MessageId, to: Username) -> Resul
         return Err(EngineError::QueueFull);
     }
     let position = Counter::Outbox.next(turn.rows)?;
-    let item = Item { position, id, to, number: None, refused: 0, after: Timestamp::ZERO };
+    let item = Item { position, id, to, number: None, refused: 0, after: Timestamp::ZERO, only: None };
     put_back(turn, &item)?;
     Ok(position)
 }
@@ -180,11 +185,10 @@ fn first(turn: &Turn<'_>, to: &Username) -> Result<Option<Item>, RowsError> {
 
 /// Seals one message for every device of its recipient; false if it has to wait.
 fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
-    let devices = match peers::recipients(turn, &item.to)? {
-        Recipients::Devices(devices) => devices,
-        Recipients::Wait => return Ok(false),
-    };
-    let Some(letter) = letter(turn, &item)? else {
+    let Recipients::Devices(mut devices) = peers::recipients(turn, &item.to)? else { return Ok(false) };
+    devices.retain(|(_, cert)| item.only.is_none_or(|only| only == cert.id()));
+    let letter = letter(turn, &item)?.filter(|_| !devices.is_empty());
+    let Some(letter) = letter else {
         forget(turn, &item)?;
         return Ok(true);
     };

@@ -2,23 +2,28 @@
 
 use std::time::Duration;
 
+use chat_protocol::crypto::agreement::PublicKey;
 use chat_protocol::ids::KeyHash;
 use chat_protocol::limits::{MAX_ONE_TIME_KEYS, PREKEY_RENEWAL, PREKEY_RETENTION, REFILL_ONE_TIME_BELOW};
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{BundlePublish, OneTimeStatus};
 use chat_protocol::message::server::{Code, LoggedIn, OneTimeLeft, Refusal};
-use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey};
+use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey, one_time_hash};
 use chat_protocol::session::init::{Init, Prekeys};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use super::EngineError;
 use super::state::{Counter, load, save};
 use super::turn::{Asked, Subject, Turn};
+use super::{EngineError, age};
 use crate::store::{Place, Rows, RowsError, Table};
 
 /// How often the server is asked which one-time keys are left.
 const STATUS_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// A bundle further ahead of the server's time than this was signed under another clock: nobody would use it.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60 * 60);
+/// How often old keys are looked for.
+const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Pause before publishing is tried again.
 const PUBLISH_PAUSE: Duration = Duration::from_secs(30);
 
@@ -36,11 +41,22 @@ struct Current {
     /// The server has it.
     #[n(3)]
     published: bool,
-    /// Number of its signed prekey and its ML-KEM key, and when they were drawn.
+    /// Number of its signed prekey and its ML-KEM key, and when they were drawn, in server time.
     #[n(4)]
     prekey: u64,
     #[n(5)]
     drawn: Timestamp,
+    /// When it was signed, in server time.
+    #[n(6)]
+    created: Option<Timestamp>,
+}
+
+impl Current {
+    /// Whether its keys have served long enough at this server time, or it is of another time altogether.
+    fn worn(&self, now: Timestamp) -> bool {
+        let young = |at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) < PREKEY_RENEWAL;
+        !young(self.drawn) || !self.created.is_none_or(young)
+    }
 }
 
 const CURRENT: Place<'static> = Place::new(Table::Prekeys, b"", b"current");
@@ -126,16 +142,25 @@ pub(crate) fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
 
 /// Makes, renews and publishes the bundle as needed.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    if turn.live.published_until.is_some_and(|until| turn.now < until) {
+    if let Some(until) = turn.live.published_until.filter(|until| turn.now < *until) {
+        turn.wake(until);
         return Ok(());
     }
     let current = match load::<Current>(turn.rows, CURRENT)? {
-        Some(current) if turn.now.since(current.drawn) < PREKEY_RENEWAL => current,
-        Some(current) if !current.published => current,
-        known => make(turn, &[], known.as_ref())?,
+        Some(current) => current,
+        None => make(turn, &[], None)?,
     };
+    if current.worn(turn.server_now()) {
+        // the next one lists what is left of its one-time keys
+        if !turn.paused(&Subject::Publish) {
+            turn.ask(Asked::OneTime, &OneTimeStatus {});
+        }
+        return Ok(());
+    }
     if current.published {
-        turn.live.published_until = Some(current.drawn + PREKEY_RENEWAL);
+        let until = turn.now + PREKEY_RENEWAL.saturating_sub(turn.server_now().since(current.drawn));
+        turn.live.published_until = Some(until);
+        turn.wake(until);
     } else if !turn.paused(&Subject::Publish) {
         let request = BundlePublish { bundle: current.bundle, one_time: current.one_time };
         turn.ask(Asked::Publish(current.seq), &request);
@@ -177,48 +202,85 @@ fn mark_published(turn: &mut Turn<'_>, seq: u64) -> Result<(), EngineError> {
 
 /// Which one-time keys the server still has.
 pub(crate) fn left(turn: &mut Turn<'_>, answer: Result<OneTimeLeft, Refusal>) -> Result<(), EngineError> {
-    let (Ok(left), Some(current)) = (answer, load::<Current>(turn.rows, CURRENT)?) else { return Ok(()) };
-    if left.bundle_seq > current.seq {
-        let known = Counter::Bundle.get(turn.rows)?;
-        Counter::Bundle.set(turn.rows, known.max(left.bundle_seq))?;
-        make(turn, &left.hashes, Some(&current))?;
-        turn.live.pause.remove(&Subject::Publish);
+    let Ok(left) = answer else {
+        turn.pause(Subject::Publish, PUBLISH_PAUSE);
         return Ok(());
-    }
+    };
+    let Some(current) = load::<Current>(turn.rows, CURRENT)? else { return Ok(()) };
+    let known = Counter::Bundle.get(turn.rows)?;
+    Counter::Bundle.set(turn.rows, known.max(left.bundle_seq))?;
     if left.bundle_seq == current.seq {
         mark_published(turn, current.seq)?;
-        if left.hashes.len() < REFILL_ONE_TIME_BELOW {
-            make(turn, &left.hashes, Some(&current))?;
-        }
+    }
+    let few = left.bundle_seq == current.seq && left.hashes.len() < REFILL_ONE_TIME_BELOW;
+    if few || left.bundle_seq > current.seq || current.worn(turn.server_now()) {
+        let current = load::<Current>(turn.rows, CURRENT)?;
+        make(turn, &left.hashes, current.as_ref())?;
+        turn.live.pause.remove(&Subject::Publish);
     }
     Ok(())
+}
+
+/// One-time keys of a bundle: what names them, and the public halves of those that are new in it.
+#[derive(Default)]
+struct OneTime {
+    hashes: Vec<KeyHash>,
+    new: Vec<Blob>,
+}
+
+/// Lists what the server still has, as far as the private half is here: it could name keys of its own.
+fn listed(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<OneTime, RowsError> {
+    let mut listed = OneTime::default();
+    for hash in left.iter().take(MAX_ONE_TIME_KEYS) {
+        if turn.rows.get(one_time_place(hash))?.is_some() {
+            listed.hashes.push(*hash);
+        }
+    }
+    // keys of a bundle that did not get there go with the next one
+    for key in known.iter().flat_map(|current| &current.one_time) {
+        let hash = PublicKey::try_from(&**key).map(|key| one_time_hash(&key));
+        let fresh = hash.is_ok_and(|hash| !listed.hashes.contains(&hash)) && listed.hashes.len() < MAX_ONE_TIME_KEYS;
+        if let (true, Ok(hash)) = (fresh, hash) {
+            listed.hashes.push(hash);
+            listed.new.push(key.clone());
+        }
+    }
+    while listed.hashes.len() < MAX_ONE_TIME_KEYS {
+        let key = OneTimePrekey::generate(turn.rng);
+        save(turn.rows, one_time_place(&key.hash()), turn.now.as_millis(), &key)?;
+        listed.hashes.push(key.hash());
+        listed.new.push(Blob(key.public_key().as_bytes().to_vec()));
+    }
+    Ok(listed)
 }
 
 /// Draws what is missing and signs a new bundle over it. It is published once this is committed.
 fn make(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<Current, EngineError> {
     let seq = Counter::Bundle.next(turn.rows)?;
     let (signed, kem, drawn) = lasting(turn, seq, known)?;
-    let mut hashes: Vec<KeyHash> = left.iter().copied().take(MAX_ONE_TIME_KEYS).collect();
-    let mut one_time = Vec::new();
-    while hashes.len() < MAX_ONE_TIME_KEYS {
-        let key = OneTimePrekey::generate(turn.rng);
-        save(turn.rows, one_time_place(&key.hash()), turn.now.as_millis(), &key)?;
-        hashes.push(key.hash());
-        one_time.push(Blob(key.public_key().as_bytes().to_vec()));
-    }
+    let one_time = listed(turn, left, known)?;
+    let created = turn.server_now();
     let draft = Draft {
         cert: &turn.me.cert,
         seq,
-        created: turn.server_now(),
+        created,
         signed_prekey: &signed,
         kem_prekey: &kem,
-        one_time: &hashes,
+        one_time: &one_time.hashes,
     };
     let (bundle, hash) = draft.sign(&turn.me.keys.signing, turn.rng);
-    turn.rows.put(bundle_place(&hash), turn.now.as_millis(), &[])?;
-    let current = Current { seq, bundle: bundle.into(), one_time, published: false, prekey: signed.id, drawn };
+    let named = age::now(turn)?;
+    turn.rows.put(bundle_place(&hash), named.as_millis(), &[])?;
+    let current = Current {
+        seq,
+        bundle: bundle.into(),
+        one_time: one_time.new,
+        published: false,
+        prekey: signed.id,
+        drawn,
+        created: Some(created),
+    };
     keep(turn, &current)?;
-    forget_old(turn)?;
     Ok(current)
 }
 
@@ -228,8 +290,8 @@ fn lasting(
     seq: u64,
     known: Option<&Current>,
 ) -> Result<(SignedPrekey, KemPrekey, Timestamp), EngineError> {
-    let young = known.filter(|current| turn.now.since(current.drawn) < PREKEY_RENEWAL);
-    let kept = match young {
+    let now = turn.server_now();
+    let kept = match known.filter(|current| !current.worn(now)) {
         Some(current) => {
             let id = current.prekey.to_be_bytes();
             load(turn.rows, signed_place(&id))?.zip(load(turn.rows, kem_place(&id))?).zip(Some(current.drawn))
@@ -238,20 +300,31 @@ fn lasting(
     };
     let ((signed, kem), drawn) = match kept {
         Some(kept) => kept,
-        None => ((SignedPrekey::generate(seq, turn.rng), KemPrekey::generate(seq, turn.rng)), turn.now),
+        None => ((SignedPrekey::generate(seq, turn.rng), KemPrekey::generate(seq, turn.rng)), now),
     };
     // the order is when a bundle named them last
-    let id = signed.id.to_be_bytes();
-    save(turn.rows, signed_place(&id), turn.now.as_millis(), &signed)?;
-    save(turn.rows, kem_place(&id), turn.now.as_millis(), &kem)?;
+    let (id, named) = (signed.id.to_be_bytes(), age::now(turn)?.as_millis());
+    save(turn.rows, signed_place(&id), named, &signed)?;
+    save(turn.rows, kem_place(&id), named, &kem)?;
     Ok((signed, kem, drawn))
 }
 
-/// Forgets what no bundle has named for 61 days.
-fn forget_old(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let old = (turn.now - PREKEY_RETENTION).as_millis();
+/// Forgets what no bundle has named for 61 days, once nothing waits that could name it: a bundle is used for 30
+/// days, and what was sent under it waits for at most 30 more.
+pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let drained = turn.live.link.as_ref().is_some_and(|link| link.synced);
+    if !drained || turn.live.published_until.is_none() {
+        return Ok(());
+    }
+    let now = age::now(turn)?;
+    if turn.live.prekeys_swept.is_some_and(|at| now.since(at) < SWEEP_PAUSE) {
+        return Ok(());
+    }
+    turn.live.prekeys_swept = Some(now);
+    let old = (now - PREKEY_RETENTION).as_millis();
     for scope in [b"signed".as_slice(), b"kem", b"bundle"] {
         turn.rows.delete_range(Table::Prekeys, scope, 0..=old)?;
     }
-    turn.rows.delete_range(Table::Replay, b"", 0..=old).map(drop)
+    turn.rows.delete_range(Table::Replay, b"", 0..=old)?;
+    Ok(())
 }

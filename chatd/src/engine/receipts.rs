@@ -11,13 +11,13 @@ use chat_protocol::session::content::Ack;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use super::EngineError;
 use super::history::{self, State};
 use super::outbox::{self, Cargo, Number};
 use super::peers::{self, Recipients};
 use super::sessions::{self, Sealed};
 use super::state::{decode, load, save};
 use super::turn::Turn;
+use super::{EngineError, changes};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Receipts to one device are gathered this long after the last one.
@@ -117,6 +117,7 @@ pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, ack: &Ack) -> Result<(
             history::advance(turn, &id, State::NotReceived)?;
         } else if n >= unsure_below {
             history::advance(turn, &id, State::Delivered)?;
+            changes::delivered(turn, &id)?;
             turn.rows.delete(Place::new(Table::Outbox, &scope, &n.to_be_bytes()))?;
             outbox::await_read(turn, user, (ack.epoch, n), &id)?;
         }

@@ -5,15 +5,32 @@
 
 mod accept;
 mod begin;
+mod duties;
+mod heartbeats;
 mod kept;
 mod open;
+mod restarts;
 mod rollback;
 mod seal;
+mod skipped;
 
 pub(crate) use accept::{accept, fits, is_replay, read_init};
-pub(crate) use begin::{bundle, pump, ready};
+pub(crate) use begin::{bundle, ready};
+pub(crate) use duties::Duties;
 pub use kept::{Stored, standings};
 pub(crate) use kept::{find, wipe};
 pub(crate) use open::{Received, did_not_open, open};
-pub(crate) use rollback::check_rollback;
+pub(crate) use restarts::accepted;
+pub use rollback::Marks;
+pub(crate) use rollback::{check_rollback, witnessed};
 pub(crate) use seal::{Sealed, seal_letter, seal_profile, seal_receipt};
+pub(crate) use skipped::sweep;
+
+use super::EngineError;
+use super::turn::Turn;
+
+/// Begins and repairs what is to be begun and repaired.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    begin::pump(turn)?;
+    duties::pump(turn)
+}

@@ -58,6 +58,8 @@ pub(crate) enum Counter {
     Audit,
     /// When a reset of the account happens, in milliseconds; 0 while none waits.
     Reset,
+    /// 1 while this clock and the server's are too far apart.
+    Skewed,
 }
 
 impl Counter {
@@ -75,6 +77,7 @@ impl Counter {
             Self::Failed => b"failed",
             Self::Audit => b"audit",
             Self::Reset => b"reset",
+            Self::Skewed => b"skewed",
         }
     }
 

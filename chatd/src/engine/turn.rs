@@ -8,6 +8,8 @@ use chat_protocol::message::{Blob, Call};
 use chat_protocol::time::Timestamp;
 use rand::CryptoRng;
 
+use super::age::Age;
+use super::sessions::Duties;
 use super::{Action, Counted, Local};
 use crate::store::Rows;
 
@@ -39,10 +41,16 @@ pub(crate) struct Live {
     pub(crate) wanted: BTreeSet<Username>,
     /// Peers of whom a log was announced that did not come; absent until the rows were looked through.
     pub(crate) withheld: Option<BTreeSet<Username>>,
+    /// Time as retention counts it; absent until the rows were looked at.
+    pub(crate) age: Option<Age>,
+    /// When prekeys nobody names any more were last looked for.
+    pub(crate) prekeys_swept: Option<Timestamp>,
     /// Until when the published bundle needs nothing; absent until the rows were looked at.
     pub(crate) published_until: Option<Timestamp>,
-    /// Devices whose next bundle begins a session with reset marker.
-    pub(crate) resetting: BTreeSet<DeviceId>,
+    /// What sessions owe; absent until the rows were looked through.
+    pub(crate) duties: Option<Duties>,
+    /// When skipped keys that are too old were last looked for.
+    pub(crate) skipped_swept: Option<Timestamp>,
     /// What must not be asked again before a time.
     pub(crate) pause: BTreeMap<Subject, Timestamp>,
     /// How often in a row a device had no bundle to give.
@@ -122,6 +130,17 @@ pub(crate) enum Subject {
     Room,
     /// Sealing more for somebody whose mailbox is full.
     Mailbox(Username),
+}
+
+impl Live {
+    /// What a turn did is not stored: what it asked goes with it, and the rows are looked at again.
+    pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
+        (self.duties, self.age) = (None, None);
+        if let Some(link) = &mut self.link {
+            link.asked.retain(|id, _| *id <= last_id);
+            link.flights = Some(now);
+        }
+    }
 }
 
 impl Turn<'_> {

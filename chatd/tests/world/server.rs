@@ -70,6 +70,8 @@ pub struct Server {
     pub swallow: BTreeSet<usize>,
     /// Requests whose numbers are multiples of this are answered `busy`; 0 for none.
     pub busy: usize,
+    /// Spoils every message to this device.
+    pub corrupt: Option<DeviceId>,
     /// Submits to this device are answered `internal`.
     pub broken: Option<DeviceId>,
     /// Submits and posts that were asked for.
@@ -137,13 +139,14 @@ impl Server {
                 device.bundle = Some(publish.bundle.0);
                 device.bundle_seq = seq;
                 device.one_time.extend(publish.one_time.into_iter().map(|key| key.0));
+                let listed = one_time_hashes(device.bundle.as_deref().unwrap());
+                device.one_time.retain(|key| listed.contains(&hash_of(key)));
                 (Ok(cbor::encode(&Done {})), nothing)
             }
             Request::BundleFetch(fetch) => (self.bundle(&fetch.device), nothing),
             Request::OneTimeStatus(_) => {
                 let device = &self.devices[from];
-                let hash = |key: &Vec<u8>| -> KeyHash { one_time_hash(&key.as_slice().try_into().unwrap()) };
-                let hashes = device.one_time.iter().map(hash).collect();
+                let hashes = device.one_time.iter().map(hash_of).collect();
                 (Ok(cbor::encode(&OneTimeLeft { hashes, bundle_seq: device.bundle_seq })), nothing)
             }
             Request::Submit(submit) => self.submit(user, from, submit),
@@ -290,6 +293,10 @@ impl Server {
         to: DeviceId,
         envelope: chat_protocol::message::Envelope,
     ) -> Deliver {
+        let mut envelope = envelope;
+        if self.corrupt == Some(to) {
+            envelope.token.0[9] ^= 1;
+        }
         let device = self.devices.get_mut(&to).unwrap();
         device.last = next_seq(device.last);
         let deliver = Deliver { mailbox_seq: device.last, from: user.clone(), from_device: *from, envelope };
@@ -328,15 +335,26 @@ impl Server {
 
 /// The sequence inside a signed bundle: field 4 of the object in field 0.
 fn bundle_seq(bundle: &[u8]) -> u64 {
+    at_field(bundle, 4).u64().unwrap()
+}
+
+/// The hashes of its one-time keys: field 11.
+fn one_time_hashes(bundle: &[u8]) -> Vec<KeyHash> {
+    at_field(bundle, 11).decode().unwrap()
+}
+
+fn at_field(bundle: &[u8], field: u64) -> minicbor::Decoder<'_> {
     let mut outer = minicbor::Decoder::new(bundle);
     outer.map().unwrap();
     outer.u64().unwrap();
     let mut inner = minicbor::Decoder::new(outer.bytes().unwrap());
     inner.map().unwrap();
-    for _ in 0..4 {
-        inner.skip().unwrap();
+    while inner.u64().unwrap() != field {
         inner.skip().unwrap();
     }
-    inner.skip().unwrap();
-    inner.u64().unwrap()
+    inner
+}
+
+fn hash_of(key: &Vec<u8>) -> KeyHash {
+    one_time_hash(&key.as_slice().try_into().unwrap())
 }

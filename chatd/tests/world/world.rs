@@ -16,6 +16,7 @@ use chat_protocol::session::init::{Init, open_share};
 use chat_protocol::time::Timestamp;
 use chatd::engine::commands::{self, Send, Sent, To};
 use chatd::engine::history::{self, Message};
+use chatd::engine::sessions::Marks;
 use chatd::engine::{Action, Engine, EngineError, Input, Local, Turn, events, view};
 use chatd::store::{Direction, MemoryRows};
 use rand::rngs::StdRng;
@@ -59,6 +60,8 @@ pub struct Node {
     pub refused: Option<Code>,
     /// Its RSA takes for ever.
     pub slow: bool,
+    /// How far its clock is ahead of the server's, in milliseconds.
+    pub ahead_ms: i64,
     shares: VecDeque<(u64, Box<Init>)>,
 }
 
@@ -124,6 +127,7 @@ impl World {
             refused: None,
             shares: VecDeque::new(),
             slow: false,
+            ahead_ms: 0,
         });
         self.nodes.len() - 1
     }
@@ -146,6 +150,11 @@ impl World {
         }
     }
 
+    /// What its own clock says.
+    pub fn clock(&self, who: usize) -> Timestamp {
+        shifted(self.now, self.nodes[who].ahead_ms)
+    }
+
     /// The process dies and is started again: only what was committed is left.
     pub fn crash(&mut self, who: usize) {
         let node = &mut self.nodes[who];
@@ -155,17 +164,25 @@ impl World {
         node.asked.clear();
     }
 
+    /// The database is an older one; `noted` is what the daemon's file beside it says.
+    pub fn restore(&mut self, who: usize, rows: MemoryRows, noted: Option<Marks>) {
+        self.crash(who);
+        self.nodes[who].rows = rows;
+        self.feed(who, noted.map(Input::Witnessed).into_iter().chain([Input::Tick]).collect());
+    }
+
     /// Runs a command of the local socket, as the daemon would.
     pub fn command<T>(
         &mut self,
         who: usize,
         step: impl FnOnce(&mut Turn<'_>) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
-        let World { nodes, rng, now, .. } = self;
+        let now = self.clock(who);
+        let World { nodes, rng, .. } = self;
         let node = &mut nodes[who];
         let engine = &mut node.engine;
-        let (result, mut actions) = node.rows.attempt(|rows| engine.turn(rows, *now, rng, step))?;
-        actions.extend(engine.pump(&mut node.rows, *now, rng).unwrap());
+        let (result, mut actions) = node.rows.attempt(|rows| engine.turn(rows, now, rng, step))?;
+        actions.extend(engine.pump(&mut node.rows, now, rng).unwrap());
         self.perform(who, actions);
         Ok(result)
     }
@@ -190,15 +207,16 @@ impl World {
     /// One batch for a daemon: handled, committed, performed; or ended by a crash at one of the seams.
     fn feed(&mut self, who: usize, inputs: Vec<Input>) {
         let fate = if self.crashes == 0 { 0 } else { self.rng.random_range(0..self.crashes * 2) };
-        let World { nodes, rng, now, .. } = self;
+        let now = self.clock(who);
+        let World { nodes, rng, .. } = self;
         let node = &mut nodes[who];
         let before = node.rows.clone();
         let mut actions = Vec::new();
         for input in inputs {
             let engine = &mut node.engine;
-            actions.extend(node.rows.attempt(|rows| engine.handle(rows, input, *now, rng)).unwrap());
+            actions.extend(node.rows.attempt(|rows| engine.handle(rows, input, now, rng)).unwrap());
         }
-        actions.extend(node.engine.pump(&mut node.rows, *now, rng).unwrap());
+        actions.extend(node.engine.pump(&mut node.rows, now, rng).unwrap());
         match fate {
             1 => {
                 node.rows = before;
@@ -303,13 +321,14 @@ impl World {
     }
 
     fn down(&mut self, who: usize) {
+        let offset_ms = -self.nodes[who].ahead_ms;
         let Some(wire) = &mut self.nodes[who].wire else { return };
         let (mut inputs, mut ended) = (Vec::new(), false);
         let most = self.rng.random_range(1..4);
         while inputs.len() < most {
             let Some(down) = wire.down.pop_front() else { break };
             inputs.push(match down {
-                Down::LoggedIn(logged_in) => Input::Online { logged_in, offset_ms: 0 },
+                Down::LoggedIn(logged_in) => Input::Online { logged_in, offset_ms },
                 Down::Answer(id, result) => Input::Answer { id, result },
                 Down::Push(push) => Input::Push(push),
                 Down::End => {
@@ -366,12 +385,13 @@ impl World {
     }
 
     fn next_deadline(&self) -> Option<Timestamp> {
-        self.nodes.iter().filter_map(|node| node.engine.deadline()).min()
+        let by_the_server = |node: &Node| Some(shifted(node.engine.deadline()?, -node.ahead_ms));
+        self.nodes.iter().filter_map(by_the_server).min()
     }
 
     fn tick(&mut self) {
         for who in 0..self.nodes.len() {
-            if self.nodes[who].engine.deadline().is_some_and(|due| due <= self.now) {
+            if self.nodes[who].engine.deadline().is_some_and(|due| due <= self.clock(who)) {
                 self.feed(who, vec![Input::Tick]);
             }
         }
@@ -449,4 +469,8 @@ impl World {
     pub fn below(&mut self, bound: usize) -> usize {
         self.rng.random_range(0..bound)
     }
+}
+
+fn shifted(at: Timestamp, by_ms: i64) -> Timestamp {
+    Timestamp::from_millis(at.as_millis().saturating_add_signed(by_ms))
 }

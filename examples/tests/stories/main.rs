@@ -21,6 +21,7 @@ mod documents;
 mod examples;
 mod floods;
 mod refusals;
+mod rollback;
 mod secrets;
 mod sending;
 mod services;

@@ -83,6 +83,8 @@ pub struct Standing {
 pub struct Arrival {
     /// It was preceded by the INIT.
     pub with_init: bool,
+    /// It is a heartbeat, which asks for none in return.
+    pub heartbeat: bool,
     /// When it was opened.
     pub now: Timestamp,
 }
@@ -155,7 +157,7 @@ impl Standings {
     pub fn opened(&mut self, id: SessionId, arrival: Arrival) {
         let order = self.0.iter().map(|standing| standing.last_opened).max().unwrap_or(0).saturating_add(1);
         let Some(standing) = self.0.iter_mut().find(|standing| standing.id == id) else { return };
-        standing.count_opened(order, arrival.now);
+        standing.count_opened(order, arrival);
         let open = matches!(standing.stage, Stage::New | Stage::Yielded);
         if open && (standing.ours || !arrival.with_init) {
             standing.stage = Stage::Confirmed;
@@ -214,10 +216,12 @@ impl Standing {
         self.stage = Stage::Yielded;
     }
 
-    fn count_opened(&mut self, order: u64, now: Timestamp) {
+    fn count_opened(&mut self, order: u64, arrival: Arrival) {
         self.last_opened = order;
         self.messages = self.messages.saturating_add(1);
-        self.unanswered = self.unanswered.saturating_add(1);
-        self.unanswered_since = self.unanswered_since.or(Some(now));
+        if !arrival.heartbeat {
+            self.unanswered = self.unanswered.saturating_add(1);
+            self.unanswered_since = self.unanswered_since.or(Some(arrival.now));
+        }
     }
 }

@@ -16,8 +16,8 @@ fn later(hours: u64) -> Timestamp {
     AT + Duration::from_secs(hours * 3600)
 }
 
-const FIRST: Arrival = Arrival { with_init: true, now: AT };
-const PLAIN: Arrival = Arrival { with_init: false, now: AT };
+const FIRST: Arrival = Arrival { with_init: true, heartbeat: false, now: AT };
+const PLAIN: Arrival = Arrival { with_init: false, heartbeat: false, now: AT };
 
 fn sending(standings: &Standings) -> Option<SessionId> {
     standings.sending().map(|standing| standing.id)
@@ -114,7 +114,7 @@ fn heartbeat_is_due_after_50_messages_or_a_day_unanswered() {
     let mut standings = Standings::default();
     standings.begin(sid(1), AT);
     standings.opened(sid(1), PLAIN);
-    let due = |standings: &Standings, now| standings.get(sid(1)).unwrap().heartbeat_due(now);
+    let due = |standings: &Standings, now| standings.get(sid(1)).unwrap().heartbeat_at().is_some_and(|at| at <= now);
     assert!(!due(&standings, later(23)));
     assert!(due(&standings, later(24)));
     standings.sealed(sid(1));
@@ -181,7 +181,7 @@ impl Side {
             }
             self.standings.take_in(id, false, AT);
         }
-        self.standings.opened(id, Arrival { with_init, now: AT });
+        self.standings.opened(id, Arrival { with_init, heartbeat: false, now: AT });
     }
 }
 

@@ -11,7 +11,7 @@ use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 use super::{Cargo, Flight, flights, give_up, next_submit_id, put_back};
 use crate::engine::history::{self, State};
 use crate::engine::turn::{Subject, Turn};
-use crate::engine::{EngineError, changes, peers, profile, receipts, room};
+use crate::engine::{EngineError, peers, profile, receipts, room, sessions};
 use crate::store::RowsError;
 
 /// Pause after `internal`, and after `busy` or `rate_limited` without a time of the server's own.
@@ -45,13 +45,11 @@ fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
 
 fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), EngineError> {
     flights::land(turn, &flight)?;
+    sessions::accepted(turn, &flight.payload, full)?;
     match &flight.cargo {
         Cargo::Post(id) => room::posted(turn, id)?,
         Cargo::Message(item) => {
             history::advance(turn, &item.id, State::Accepted)?;
-            if full.is_empty() {
-                changes::accepted(turn, &item.id)?;
-            }
         }
         Cargo::Receipt(..) | Cargo::Profile(..) => {}
     }
@@ -128,6 +126,8 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
 fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineError> {
     flights::land(turn, &flight)?;
     match flight.cargo {
+        // one that went again to a single device has not failed for the others
+        Cargo::Message(item) if item.only.is_some() => {}
         Cargo::Message(item) => give_up(turn, &item, error)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
         Cargo::Profile(user, device) => profile::untold(turn, &user, &device, false)?,

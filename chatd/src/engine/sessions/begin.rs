@@ -13,18 +13,20 @@ use chat_protocol::time::Timestamp;
 
 use super::kept::{Stored, keep_few, put, standings};
 use super::seal::send_reset;
-use crate::engine::EngineError;
+use super::{duties, restarts};
 use crate::engine::peers::{self, Recipients};
 use crate::engine::state::{load, save};
 use crate::engine::turn::{Asked, Subject, Turn};
+use crate::engine::{EngineError, link, outbox};
 use crate::store::{Place, Table};
 
+/// Pause before a bundle is asked for again that could not be used: another one comes only once its device is there,
+/// and each that is handed out costs it a one-time key.
+const UNUSABLE_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// Pause before a device's bundle is asked for again.
 const BUNDLE_PAUSE: Duration = Duration::from_secs(60);
 /// The first wait for a device that has no bundle yet; doubled up to the one above.
 const FIRST_BUNDLE_PAUSE: Duration = Duration::from_secs(1);
-/// Clocks further apart than this do not judge whether a bundle has expired.
-const CLOCK_SKEW_MS: u64 = 60 * 60 * 1000;
 
 /// Whether each device has a session to send on; asks for the bundles of those without.
 pub(crate) fn ready(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<bool, EngineError> {
@@ -49,7 +51,7 @@ pub(super) fn ask_bundle(turn: &mut Turn<'_>, user: &Username, device: &DeviceId
 }
 
 /// Starts sessions with those somebody wants to talk to.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+pub(super) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     for user in turn.live.wanted.clone() {
         let Recipients::Devices(devices) = peers::recipients(turn, &user)? else { continue };
         if ready(turn, &devices)? {
@@ -75,20 +77,21 @@ pub(crate) fn bundle(
         }
     };
     turn.live.bundleless.remove(device);
-    let resetting = turn.live.resetting.remove(device);
+    let (resetting, restarting) = (duties::owes_reset(turn, device)?, restarts::is_due(turn, device)?);
     let known = standings(turn.rows, device)?;
-    if !resetting && known.sending().is_some_and(|standing| !standing.renewal_due(turn.now)) {
+    if !resetting && !restarting && known.sending().is_some_and(|standing| !standing.renewal_due(turn.now)) {
         return Ok(());
     }
     let Some(peer) = peers::known(turn, user)? else { return Ok(()) };
-    match begin(turn, &peer.pinned.log, device, &bundle)? {
-        Some(stored) if resetting => send_reset(turn, user, &stored),
-        Some(_) => Ok(()),
-        None => {
-            turn.pause(Subject::Bundle(*device), BUNDLE_PAUSE);
-            Ok(())
-        }
+    let Some(stored) = begin(turn, &peer.pinned.log, device, &bundle)? else {
+        turn.pause(Subject::Bundle(*device), UNUSABLE_PAUSE);
+        return Ok(());
+    };
+    if resetting {
+        send_reset(turn, user, &stored)?;
+        duties::forget_reset(turn, device)?;
     }
+    if restarting { outbox::send_unacknowledged(turn, user, device) } else { Ok(()) }
 }
 
 /// A device that has just enrolled publishes within a moment, another one perhaps never.
@@ -125,6 +128,7 @@ fn begin(
     let stored =
         Stored { session: begun.session, user: log.user().clone(), device: *device, init: Some(begun.init.into()) };
     put(turn.rows, &stored)?;
+    restarts::begun(turn, &stored, verified.expires())?;
     let mut known = standings(turn.rows, device)?;
     known.begin(stored.session.id(), turn.now);
     keep_few(turn, device, known)?;
@@ -132,7 +136,7 @@ fn begin(
 }
 
 /// The server's time, unless the clocks are too far apart to judge by it.
-fn judging_time(turn: &Turn<'_>) -> Option<Timestamp> {
+pub(super) fn judging_time(turn: &Turn<'_>) -> Option<Timestamp> {
     let offset = turn.live.link.as_ref()?.offset_ms;
-    (offset.unsigned_abs() <= CLOCK_SKEW_MS).then(|| turn.server_now())
+    (!link::is_skewed(offset)).then(|| turn.server_now())
 }

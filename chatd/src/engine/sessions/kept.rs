@@ -6,6 +6,7 @@ use chat_protocol::session::manager::Standings;
 use chat_protocol::session::ratchet::Session;
 use minicbor::{Decode, Encode};
 
+use super::{duties, heartbeats};
 use crate::engine::state::{decode, load, save};
 use crate::engine::turn::Turn;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
@@ -49,6 +50,11 @@ fn with(rows: &dyn Rows, device: &DeviceId) -> Result<Vec<Stored>, RowsError> {
         .collect()
 }
 
+/// Any session with a device.
+pub(super) fn find_with(rows: &dyn Rows, device: &DeviceId) -> Result<Option<Stored>, RowsError> {
+    Ok(with(rows, device)?.into_iter().next())
+}
+
 /// What decides which session with a device is sent on.
 ///
 /// # Errors
@@ -57,8 +63,9 @@ pub fn standings(rows: &dyn Rows, device: &DeviceId) -> Result<Standings, RowsEr
     Ok(load(rows, Place::new(Table::Sessions, b"standings", device.as_bytes()))?.unwrap_or_default())
 }
 
-pub(super) fn put_standings(rows: &mut dyn Rows, device: &DeviceId, standings: &Standings) -> Result<(), RowsError> {
-    save(rows, Place::new(Table::Sessions, b"standings", device.as_bytes()), 0, standings)
+pub(super) fn put_standings(turn: &mut Turn<'_>, device: &DeviceId, standings: &Standings) -> Result<(), RowsError> {
+    save(turn.rows, Place::new(Table::Sessions, b"standings", device.as_bytes()), 0, standings)?;
+    heartbeats::note(turn, device, standings)
 }
 
 pub(super) fn put(rows: &mut dyn Rows, stored: &Stored) -> Result<(), RowsError> {
@@ -75,6 +82,7 @@ fn delete(rows: &mut dyn Rows, device: &DeviceId, sid: &SessionId) -> Result<(),
 
 /// Deletes every session with a device that is no longer trusted.
 pub(crate) fn wipe(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    duties::forget(turn, device)?;
     turn.rows.delete(Place::new(Table::Sessions, b"standings", device.as_bytes()))?;
     with(turn.rows, device)?.iter().try_for_each(|stored| delete(turn.rows, device, &stored.session.id()))
 }
@@ -84,5 +92,5 @@ pub(super) fn keep_few(turn: &mut Turn<'_>, device: &DeviceId, mut known: Standi
     for sid in known.drop_surplus() {
         delete(turn.rows, device, &sid)?;
     }
-    put_standings(turn.rows, device, &known)
+    put_standings(turn, device, &known)
 }

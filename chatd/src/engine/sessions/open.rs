@@ -2,12 +2,13 @@
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::Envelope;
-use chat_protocol::session::manager::{Arrival, Failures, Standings};
+use chat_protocol::session::content::{Body, Content};
+use chat_protocol::session::manager::{Arrival, Failures, Stage, Standings};
 use chat_protocol::session::ratchet::{Header, MessageKey, Opened};
 use zeroize::Zeroizing;
 
-use super::begin::ask_bundle;
 use super::kept::{Stored, keep_few, put, standings};
+use super::{duties, restarts, skipped};
 use crate::engine::state::{load, save};
 use crate::engine::turn::Turn;
 use crate::engine::{EngineError, events, peers};
@@ -45,6 +46,9 @@ pub(super) fn commit(
     with_init: bool,
 ) -> Result<Received, EngineError> {
     let sid = stored.session.id();
+    if !opened.new_skipped.is_empty() {
+        skipped::note(turn, &sid, &opened)?;
+    }
     for skipped in &opened.new_skipped {
         save(turn.rows, Place::new(Table::Skipped, sid.as_bytes(), &skipped.id), skipped.order, &skipped.key)?;
     }
@@ -52,7 +56,11 @@ pub(super) fn commit(
         turn.rows.delete_range(Table::Skipped, sid.as_bytes(), 0..=last)?;
     }
     stored.session = opened.session;
-    known.opened(sid, Arrival { with_init, now: turn.now });
+    let heartbeat = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Heartbeat);
+    known.opened(sid, Arrival { with_init, heartbeat, now: turn.now });
+    if known.get(sid).is_some_and(|standing| standing.stage == Stage::Confirmed) {
+        restarts::forget(turn, &stored.device)?;
+    }
     if !known.needs_init(sid) {
         stored.init = None;
     }
@@ -72,8 +80,7 @@ pub(crate) fn did_not_open(turn: &mut Turn<'_>, user: &Username, device: &Device
     let reset = failures.record(turn.now);
     save(turn.rows, place, 0, &failures)?;
     if reset {
-        turn.live.resetting.insert(*device);
-        ask_bundle(turn, user, device);
+        duties::owe_reset(turn, user, device)?;
     }
     Ok(())
 }

@@ -1,19 +1,89 @@
 //! Noticing that this state is an old copy, and beginning anew.
+//!
+//! Two witnesses know better: the server, which says at login what it had from this device, and the file in which the
+//! daemon notes beside the database how far that had come. The server may lie, so on its word alone nothing is begun
+//! anew more than once a day; its numbers are taken over every time, since they can only be above.
+//!
+//! A ratchet that is run from an old state would use keys twice. So the old sessions never send again, each peer is
+//! told by a reset on a new one, and numbers go on in another epoch.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use chat_protocol::ids::DeviceId;
+use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::server::LoggedIn;
 use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
 
-use super::kept::{put_standings, standings};
+use super::kept::{Stored, find_with, put_standings, standings};
+use super::{duties, restarts};
 use crate::engine::state::{Counter, decode, load, save};
 use crate::engine::turn::Turn;
 use crate::engine::{EngineError, prekeys};
-use crate::store::{Direction, Place, Table};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
 
-/// Compares where the server stands with what is stored here: it can only be behind, unless this
-/// state is an old copy. Then its sessions never send again and numbers begin anew.
+/// Least time between two beginnings on the server's word alone.
+const BELIEVED_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+/// Larger numbers are no count of anything: the file is damaged.
+const MOST: u64 = 1 << 53;
+
+/// How far a database had come: numbers that only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Marks {
+    /// Mailbox sequence whose effect is stored.
+    #[n(0)]
+    pub mailbox: u64,
+    /// Counter of the newest submit.
+    #[n(1)]
+    pub submit: u64,
+    /// Sequence of the newest own bundle.
+    #[n(2)]
+    pub bundle: u64,
+    /// Sequence of the newest event.
+    #[n(3)]
+    pub event: u64,
+}
+
+impl Marks {
+    /// As the rows say.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn of(rows: &dyn Rows) -> Result<Self, RowsError> {
+        Ok(Self {
+            mailbox: Counter::Mailbox.get(rows)?,
+            submit: Counter::Submit.get(rows)?,
+            bundle: Counter::Bundle.get(rows)?,
+            event: Counter::Event.get(rows)?,
+        })
+    }
+
+    const fn each(&self) -> [u64; 4] {
+        [self.mailbox, self.submit, self.bundle, self.event]
+    }
+
+    /// Whether any number is above the other's.
+    fn is_ahead_of(&self, other: &Self) -> bool {
+        self.each().iter().zip(other.each()).any(|(this, other)| *this > other)
+    }
+}
+
+/// The file beside the database says how far that had come: any number above means that it is an old copy.
+pub(crate) fn witnessed(turn: &mut Turn<'_>, marks: &Marks) -> Result<(), EngineError> {
+    let known = Marks::of(turn.rows)?;
+    if !marks.is_ahead_of(&known) || marks.each().iter().any(|number| *number > MOST) {
+        return Ok(());
+    }
+    tracing::warn!("the database is older than what was noted beside it: sessions are begun anew");
+    Counter::Submit.set(turn.rows, known.submit.max(marks.submit))?;
+    Counter::Bundle.set(turn.rows, known.bundle.max(marks.bundle))?;
+    // whoever follows the events has seen the numbers between. The mailbox stays: what the server still has comes again
+    Counter::Event.set(turn.rows, known.event.max(marks.event))?;
+    begin_anew(turn)
+}
+
+/// Compares where the server stands with what is stored here: it can only be behind, unless this is an old copy.
 pub(crate) fn check_rollback(turn: &mut Turn<'_>, server: &LoggedIn) -> Result<(), EngineError> {
     let told = [
         (Counter::Mailbox, server.mailbox_acked),
@@ -22,30 +92,42 @@ pub(crate) fn check_rollback(turn: &mut Turn<'_>, server: &LoggedIn) -> Result<(
     ];
     let mut ahead = false;
     for (counter, theirs) in told {
-        ahead |= theirs > counter.get(turn.rows)?;
+        let ours = counter.get(turn.rows)?;
+        ahead |= theirs > ours;
+        counter.set(turn.rows, ours.max(theirs))?;
     }
-    let place = Place::new(Table::State, b"", b"rolled-back");
-    let last: Option<Timestamp> = load(turn.rows, place)?;
-    if !ahead || last.is_some_and(|last| turn.now.since(last) < Duration::from_secs(24 * 60 * 60)) {
+    let last: Option<Timestamp> = load(turn.rows, ROLLED_BACK)?;
+    // a clock that went back must not put it off for longer
+    let lately = last.is_some_and(|last| last <= turn.now && turn.now.since(last) < BELIEVED_AGAIN_AFTER);
+    if !ahead || lately {
         return Ok(());
     }
     tracing::warn!("the server knows of later states of this device: sessions are begun anew");
-    save(turn.rows, place, 0, &turn.now)?;
-    for (counter, theirs) in told {
-        let ours = counter.get(turn.rows)?;
-        counter.set(turn.rows, ours.max(theirs))?;
+    begin_anew(turn)
+}
+
+const ROLLED_BACK: Place<'static> = Place::new(Table::State, b"", b"rolled-back");
+
+fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    save(turn.rows, ROLLED_BACK, 0, &turn.now)?;
+    let epoch = Counter::Epoch.get(turn.rows)?;
+    Counter::Epoch.set(turn.rows, turn.now.as_millis().max(epoch.saturating_add(1)))?;
+    for (device, user) in peers_of_sessions(turn.rows)? {
+        let mut known = standings(turn.rows, &device)?;
+        known.retire_all();
+        put_standings(turn, &device, &known)?;
+        restarts::forget(turn, &device)?;
+        duties::owe_reset(turn, &user, &device)?;
     }
-    Counter::Epoch.set(turn.rows, turn.now.as_millis())?;
-    retire_all(turn)?;
     prekeys::begin_anew(turn)
 }
 
-fn retire_all(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (_, bytes) in turn.rows.scan(Table::Sessions, b"sid", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+fn peers_of_sessions(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Username>, RowsError> {
+    let mut peers = BTreeMap::new();
+    for (_, bytes) in rows.scan(Table::Sessions, b"sid", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let device: DeviceId = decode(Table::Sessions, &bytes)?;
-        let mut known = standings(turn.rows, &device)?;
-        known.retire_all();
-        put_standings(turn.rows, &device, &known)?;
+        let any: Option<Stored> = find_with(rows, &device)?;
+        peers.extend(any.map(|stored| (device, stored.user)));
     }
-    Ok(())
+    Ok(peers)
 }

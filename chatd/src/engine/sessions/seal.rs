@@ -49,6 +49,12 @@ pub(crate) fn seal_receipt(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCe
     seal_alone(turn, user, device, &plaintext)
 }
 
+/// Seals a sign of life for one device.
+pub(super) fn seal_heartbeat(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
+    let plaintext = content::heartbeat(turn, user)?;
+    seal_alone(turn, user, cert.id(), &plaintext)
+}
+
 /// Seals what this account says of itself for one device.
 pub(crate) fn seal_profile(
     turn: &mut Turn<'_>,
@@ -79,7 +85,7 @@ fn seal_on(turn: &mut Turn<'_>, mut stored: Stored, plaintext: &[u8]) -> Result<
     let mut known = standings(turn.rows, &stored.device)?;
     let init = stored.init.filter(|_| known.needs_init(sid));
     known.sealed(sid);
-    put_standings(turn.rows, &stored.device, &known)?;
+    put_standings(turn, &stored.device, &known)?;
     Ok(Envelope { sid, header: sealed.header.into(), token: sealed.token.into(), init })
 }
 

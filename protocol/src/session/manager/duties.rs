@@ -24,11 +24,12 @@ const FAILURE_WINDOW: Duration = Duration::from_secs(10 * 60);
 const RESET_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 impl Standing {
-    /// A heartbeat is due: 50 messages, or one a day ago, were opened and nothing was sent.
+    /// When a heartbeat is due, if nothing is sent before: at the 50th message opened since the last one that was
+    /// sealed, or a day after the first of them.
     #[must_use]
-    pub fn heartbeat_due(&self, now: Timestamp) -> bool {
-        let waited = self.unanswered_since.is_some_and(|since| now.since(since) >= HEARTBEAT_AFTER);
-        self.stage == Stage::Confirmed && (self.unanswered >= HEARTBEAT_AFTER_MESSAGES || waited)
+    pub fn heartbeat_at(&self) -> Option<Timestamp> {
+        let since = self.unanswered_since.filter(|_| self.stage == Stage::Confirmed)?;
+        Some(if self.unanswered >= HEARTBEAT_AFTER_MESSAGES { since } else { since + HEARTBEAT_AFTER })
     }
 
     /// The session is used up: begin a new one before sending more.
