@@ -10,6 +10,7 @@
 //! ```
 
 mod build;
+mod devices;
 mod entry;
 mod splice;
 mod stored;
@@ -110,6 +111,8 @@ pub struct LogDevice {
     pub added_at: Timestamp,
     /// Sequence of the entry that revoked it.
     pub revoked: Option<u64>,
+    /// The device that revoked it.
+    pub revoked_by: Option<DeviceId>,
 }
 
 /// A valid account log. Stored as its user and entries.
@@ -209,42 +212,6 @@ impl AccountLog {
         self.entries.iter().skip(usize::try_from(seq).unwrap_or(usize::MAX)).map(Vec::as_slice)
     }
 
-    /// Every device there ever was, in the order they were added.
-    #[must_use]
-    pub fn devices(&self) -> &[LogDevice] {
-        &self.devices
-    }
-
-    /// A device, active or revoked.
-    #[must_use]
-    pub fn device(&self, id: &DeviceId) -> Option<&LogDevice> {
-        self.devices.iter().find(|device| device.cert.id() == *id)
-    }
-
-    /// The certificate of an active device: the only ones to encrypt to and to believe.
-    #[must_use]
-    pub fn active(&self, id: &DeviceId) -> Option<&DeviceCert> {
-        self.device(id).filter(|device| device.revoked.is_none()).map(|device| &device.cert)
-    }
-
-    /// The certificates of all active devices.
-    pub fn active_devices(&self) -> impl Iterator<Item = &DeviceCert> {
-        self.devices.iter().filter(|device| device.revoked.is_none()).map(|device| &device.cert)
-    }
-
-    /// Active devices that `id` added, directly or through others: candidates for being revoked with it.
-    #[must_use]
-    pub fn added_through(&self, id: &DeviceId) -> Vec<DeviceId> {
-        let mut found = vec![*id];
-        for device in &self.devices {
-            if device.added_by != device.cert.id() && found.contains(&device.added_by) {
-                found.push(device.cert.id());
-            }
-        }
-        found.retain(|found| found != id && self.active(found).is_some());
-        found
-    }
-
     fn from_genesis(user: &Username, entry: &SignedEntry, checks: Checks) -> Result<Self, LogError> {
         let Entry { seq: 0, op: Op::Add { cert, acceptance: None }, by, .. } = &entry.body else {
             return Err(entry.invalid("not a genesis"));
@@ -333,7 +300,7 @@ impl AccountLog {
                 self.check_revoke(entry, devices)?;
                 extension.added.retain(|added| !devices.contains(added));
                 extension.revoked.extend(devices);
-                self.revoke(entry.body.seq, devices);
+                self.revoke(entry, devices);
             }
         }
         self.advance(entry);
@@ -372,12 +339,19 @@ impl AccountLog {
 
     fn add(&mut self, entry: &SignedEntry, cert: DeviceCert) {
         let Entry { seq, by, time, .. } = entry.body;
-        self.devices.push(LogDevice { cert, added: seq, added_by: by, added_at: time, revoked: None });
+        self.devices.push(LogDevice {
+            cert,
+            added: seq,
+            added_by: by,
+            added_at: time,
+            revoked: None,
+            revoked_by: None,
+        });
     }
 
-    fn revoke(&mut self, seq: u64, revoked: &[DeviceId]) {
+    fn revoke(&mut self, entry: &SignedEntry, revoked: &[DeviceId]) {
         let hit = self.devices.iter_mut().filter(|device| revoked.contains(&device.cert.id()));
-        hit.for_each(|device| device.revoked = Some(seq));
+        hit.for_each(|device| (device.revoked, device.revoked_by) = (Some(entry.body.seq), Some(entry.body.by)));
     }
 
     fn advance(&mut self, entry: &SignedEntry) {
