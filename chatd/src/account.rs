@@ -13,13 +13,15 @@ mod access;
 mod entrance;
 mod error;
 mod record;
+pub mod waiting;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::identity::login::Binding;
-use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint, Username};
+use chat_protocol::message::Blob;
 use chat_protocol::message::client::{ChangePassword, Login, Password};
 use chat_protocol::message::server::LoggedIn;
 use chat_protocol::time::Timestamp;
@@ -27,7 +29,7 @@ use chat_protocol::time::Timestamp;
 pub use self::access::{Access, AccessError};
 use self::entrance::Entrance;
 pub use self::error::AccountError;
-pub use self::record::{Account, Standing, keep_server_keys};
+pub use self::record::{Account, Standing, Wait, keep_server_keys, note_revoked};
 use crate::dirs::DataDir;
 use crate::keys::{KeyError, KeyRing};
 use crate::link::{CallError, Connection, Timing};
@@ -56,12 +58,10 @@ pub enum Entered {
         /// The account's identity.
         fingerprint: Fingerprint,
     },
-    /// Another device of the account has to approve this one; a link finds out when it has.
+    /// Another device of the account has to approve this one, see [`waiting`].
     ApprovalRequired {
         /// This device.
         device: DeviceId,
-        /// Where the server says the account's log stands: not to be believed before the digits were compared.
-        head: Option<Head>,
     },
 }
 
@@ -204,8 +204,18 @@ fn known_way(desk: &Desk, access: Option<Access>) -> Result<Access, AccountError
 
 /// Logs a device in.
 async fn log_in(connection: &mut Connection, keys: &DeviceKeys, cert: &DeviceCert) -> Result<LoggedIn, CallError> {
+    log_in_with(connection, keys, cert, None).await
+}
+
+/// The same, with what a device that waits has signed.
+async fn log_in_with(
+    connection: &mut Connection,
+    keys: &DeviceKeys,
+    cert: &DeviceCert,
+    acceptance: Option<Blob>,
+) -> Result<LoggedIn, CallError> {
     let signature = binding(connection).sign_login(&keys.signing, cert, &mut rand::rng()).into();
-    connection.call(&Login { user: cert.user().clone(), device: cert.id(), signature }).await
+    connection.call(&Login { user: cert.user().clone(), device: cert.id(), signature, acceptance }).await
 }
 
 const fn binding(connection: &Connection) -> Binding {

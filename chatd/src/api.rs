@@ -6,14 +6,15 @@
 
 use async_trait::async_trait;
 use chat_protocol::rpc::types::{
-    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
-    AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
-    Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, Done, Entered,
-    EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete,
-    KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel,
-    MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait,
-    OpenedChat, OwnIdentity, PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, PresenceAnswer, Profile, ProfileGet,
-    ProfileSet, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread, UserLookup,
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Approved,
+    AuditList, AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
+    Consumers, Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer,
+    DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget, Exported, Health, IdentityAccept,
+    IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer,
+    MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList,
+    MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity, PeerIdentity, PolicyAnswer,
+    PolicyGet, PolicySet, PresenceAnswer, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings,
+    SettingsSet, Token, TokenRevoke, Tokens, Unread, UserLookup,
 };
 use chat_protocol::rpc::{Event, Name, RpcError};
 use tokio::sync::{broadcast, watch};
@@ -68,6 +69,13 @@ pub trait Api: Send + Sync + 'static {
     async fn presence_list(&self) -> Answer<PresenceAnswer>;
     /// `user.lookup`
     async fn user_lookup(&self, params: UserLookup) -> Answer<LookupAnswer>;
+
+    /// `device.list`
+    async fn device_list(&self) -> Answer<Devices>;
+    /// `device.approve`
+    async fn device_approve(&self, params: DeviceApprove) -> Answer<Approved>;
+    /// `device.revoke`
+    async fn device_revoke(&self, params: DeviceRevoke) -> Answer<Done>;
 
     /// `identity.self`
     async fn identity_self(&self) -> Answer<OwnIdentity>;

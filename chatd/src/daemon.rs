@@ -5,7 +5,8 @@
 //! link ────events──▶│ loop │ ◀──────────────────────────────────────────────────────────┘
 //! RSA ─────shares──▶└──────┘     reads go to the store directly, beside the loop
 //! ```
-//! Tasks: the loop ([`run`]) and the opener of RSA shares; both end when the daemon is shut down. What
+//! Tasks: the loop ([`run`]), the opener of RSA shares, and the wait of a device that is not let in yet
+//! ([`waiting`]); all end when the daemon is shut down. What
 //! waits together shares one transaction, and nothing leaves before the commit that contains its cause.
 //! Queues: commands are bounded ([`QUEUE`]), and a caller that finds no room waits, which bounds the
 //! socket; link events are bounded, and while there is no room nothing is read from the server.
@@ -23,16 +24,18 @@ mod messages;
 mod reads;
 mod run;
 mod search;
+mod waiting;
 mod witness;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use chat_protocol::rpc::types::{Connection, ConnectionState};
 use chat_protocol::rpc::{Event, Kind, RpcError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
+use crate::account::Standing;
 use crate::api::Answer;
 use crate::clock;
 use crate::dirs::DataDir;
@@ -82,6 +85,10 @@ pub struct Daemon {
     closing: CancellationToken,
     /// One entrance at a time.
     entering: tokio::sync::Mutex<()>,
+    /// While this device waits to be let in.
+    waiting: waiting::Waiting,
+    /// For tasks that outlive a call.
+    me: Weak<Self>,
     began: std::time::Instant,
 }
 
@@ -113,6 +120,7 @@ impl Daemon {
         let reader = Arc::new(store.reader().map_err(|error| errors::rows(&error))?);
         let newest_event =
             reader.read(crate::engine::events::newest).map_err(|error: RowsError| errors::rows(&error))?;
+        let standing = accounts::standing(&store)?;
         let entry = accounts::stored(&setup, &store)?;
         let (orders, inbox) = mpsc::channel(QUEUE);
         let (newest_sender, newest) = watch::channel(newest_event);
@@ -133,7 +141,7 @@ impl Daemon {
             dir: setup.dir.clone(),
         };
         run::spawn(parts, entry);
-        Ok(Arc::new(Self {
+        let daemon = Arc::new_cyclic(|me| Self {
             setup,
             store,
             reader,
@@ -147,8 +155,16 @@ impl Daemon {
             ending,
             closing: CancellationToken::new(),
             entering: tokio::sync::Mutex::new(()),
+            waiting: waiting::Waiting::default(),
+            me: me.clone(),
             began: std::time::Instant::now(),
-        }))
+        });
+        match standing {
+            Some(Standing::Waiting) => daemon.wait_to_be_let_in(),
+            Some(Standing::Lapsed | Standing::Revoked) => daemon.show_over(),
+            _ => {}
+        }
+        Ok(daemon)
     }
 
     /// Ends when somebody asked the daemon to.
@@ -186,7 +202,7 @@ impl Daemon {
         match answer.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Refused::Engine(error))) => Err(errors::engine(&error)),
-            Ok(Err(Refused::NoAccount)) => Err(errors::no_account()),
+            Ok(Err(Refused::NoAccount)) => Err(self.nobody()),
             Err(_) => Err(ended()),
         }
     }

@@ -19,6 +19,7 @@ pub mod commands;
 pub mod consumers;
 pub mod contacts;
 mod content;
+pub mod devices;
 pub mod events;
 pub mod history;
 mod inbox;
@@ -26,6 +27,7 @@ pub mod kv;
 pub mod link;
 mod order;
 pub mod outbox;
+pub mod own_log;
 pub mod peers;
 mod prekeys;
 pub mod profile;
@@ -221,6 +223,12 @@ pub enum EngineError {
     /// An event that has not happened.
     #[error("the log ends at {0}")]
     BeyondLog(u64),
+    /// No such device of the account.
+    #[error("{0}")]
+    NoDevice(&'static str),
+    /// The digits are not those of the device.
+    #[error("these are not the digits of this device: if its screen shows them, somebody is in between")]
+    Digits,
     /// What was named is not what is known.
     #[error("not the identity that is known here")]
     Conflict,

@@ -120,9 +120,15 @@ pub enum LinkEvent {
 /// Why the server does not let a device in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
 pub enum AuthFailure {
-    /// It does not know the device, or it was revoked.
-    #[error("the server does not accept this device: it was revoked, replaced by a reset, or never enrolled there")]
+    /// It does not know the device.
+    #[error("the server does not accept this device: it does not know it")]
     Denied,
+    /// Its account ended it, or was reset. It never comes back.
+    #[error(
+        "this device was revoked, or its account was reset: it gets nothing any more. To be a new device of the account: \
+         `chatctl logout --forget-keys`, then `chatctl login`"
+    )]
+    Revoked,
     /// Another device of the account has to approve it first.
     #[error("this device waits to be approved by another device of the account")]
     ApprovalRequired,
@@ -265,7 +271,8 @@ impl Link {
         let setup = &self.setup;
         let (sign, binding, key) = (Arc::clone(&setup.sign), connection.channel_binding, connection.server_key);
         let signed = tokio::task::spawn_blocking(move || sign(&binding, &key)).await.map_err(trouble)?;
-        let login = Login { user: setup.user.clone(), device: setup.device, signature: signed.into() };
+        let login =
+            Login { user: setup.user.clone(), device: setup.device, signature: signed.into(), acceptance: None };
         let asked = Instant::now();
         let logged_in = connection.call(&login).await.map_err(|error| match error {
             CallError::Refused(refusal) => refused(&refusal),
@@ -335,6 +342,7 @@ fn trouble(error: impl std::error::Error + 'static) -> Failure {
 fn refused(refusal: &Refusal) -> Failure {
     match refusal.code {
         Code::Denied | Code::NotFound => Failure::Refused(AuthFailure::Denied),
+        Code::Revoked => Failure::Refused(AuthFailure::Revoked),
         Code::ApprovalRequired => Failure::Refused(AuthFailure::ApprovalRequired),
         code => Failure::Trouble {
             reason: format!("the server did not take the login: {code:?}"),

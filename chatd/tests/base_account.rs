@@ -18,7 +18,8 @@ use chat_protocol::frame::Frame;
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::identity::login::Binding;
-use chat_protocol::ids::{Head, HeadHash};
+use chat_protocol::identity::safety_number::approval_digits;
+use chat_protocol::ids::{Fingerprint, Head, HeadHash};
 use chat_protocol::message::Done;
 use chat_protocol::message::client::{Enrol, Password, Request, UserHead};
 use chat_protocol::message::server::{Code, Enrolled, Refusal, ResetState};
@@ -254,7 +255,7 @@ async fn refusals_are_told_apart_and_leave_nothing_behind() {
 #[tokio::test]
 async fn a_further_device_waits_for_its_approval() {
     let home = Home::new().await;
-    let head = Head { seq: 3, hash: HeadHash::new([3; 32]) };
+    let (head, named) = (Head { seq: 3, hash: HeadHash::new([3; 32]) }, Fingerprint::new([4; 32]));
     let entered = home
         .login(async |toy| {
             let mut peer = toy.accept().await.unwrap();
@@ -263,12 +264,13 @@ async fn a_further_device_waits_for_its_approval() {
             refuse(&mut peer, &frame, Code::Exists).await;
             let (frame, enrol) = next_enrolment(&mut peer).await;
             assert!(enrol.genesis.is_none());
-            peer.send(&[Frame::ok(frame.id, frame.number, &Enrolled::ApprovalRequired(head))]).await;
+            peer.send(&[Frame::ok(frame.id, frame.number, &Enrolled::ApprovalRequired(head, named))]).await;
         })
         .await
         .unwrap();
     let kept = home.desk.account().unwrap().unwrap();
-    assert_eq!(entered, Entered::ApprovalRequired { device: kept.device(), head: Some(head) });
+    assert_eq!(entered, Entered::ApprovalRequired { device: kept.device() });
+    assert_eq!(kept.digits(), Some(approval_digits(&named, &kept.device())));
     assert_eq!((kept.standing, kept.log), (Standing::Waiting, None));
 }
 

@@ -4,6 +4,8 @@
 //! may answer or push. Type numbers are assigned once and never reused.
 
 pub mod client;
+mod password;
+pub mod push;
 pub mod server;
 
 use minicbor::{CborLen, Decode, Encode};

@@ -122,6 +122,7 @@ words!(Code {
     Exists = "exists",
     NotFound = "not_found",
     Internal = "internal",
+    Revoked = "revoked",
 });
 
 /// One number that grows.

@@ -27,6 +27,7 @@ use crate::counters::{Closed, Counters};
 use crate::limits::Limits;
 use crate::mailbox::{self, Mailbox};
 use crate::router::Router;
+use crate::session::Acceptances;
 use crate::status::Status;
 use crate::store::{Counted, SharedStore};
 use crate::transport::{self, Gate, Replays};
@@ -83,6 +84,8 @@ pub(crate) struct Shared {
     pub replays: Replays,
     /// Handshake keys.
     pub listening: Listening,
+    /// What devices that wait have signed.
+    pub acceptances: Acceptances,
     /// The way into mailboxes and the room.
     pub mailbox: Mailbox,
     /// Cancelled when the server is to stop.
@@ -161,6 +164,7 @@ impl Server {
             router,
             counters,
             mailbox,
+            acceptances: Acceptances::default(),
         };
         Self { shared: Arc::new(shared), commits: tokio::spawn(mailbox::commit_loop(commits, jobs)) }
     }

@@ -20,6 +20,7 @@ mod people;
 mod proof;
 mod ready;
 mod room;
+mod waiting;
 
 use bytes::Bytes;
 use chat_protocol::frame::{Frame, FrameKind};
@@ -31,6 +32,7 @@ use minicbor::Encode;
 pub(crate) use guest::Guest;
 pub(crate) use handshaking::{Handshaking, Welcomed};
 pub(crate) use ready::Ready;
+pub(crate) use waiting::Acceptances;
 
 use crate::counters::Closed;
 use crate::limits::TooOften;

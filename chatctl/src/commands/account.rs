@@ -69,7 +69,9 @@ pub(super) async fn login(entrance: Entrance, session: &mut Session) -> Result<(
 fn entered(done: &str, answer: &Entered) -> Vec<String> {
     match answer.state {
         EnteredState::Ready => {
-            vec![format!("{done} as {}", answer.user), format!("fingerprint {}", answer.fingerprint)]
+            let mut lines = vec![format!("{done} as {}", answer.user)];
+            lines.extend(answer.fingerprint.map(|fingerprint| format!("fingerprint {fingerprint}")));
+            lines
         }
         EnteredState::ApprovalRequired => {
             let mut lines = vec!["another device of the account has to approve this one".to_owned()];

@@ -196,6 +196,14 @@ pub(super) fn notice(body: &EventBody) -> Option<String> {
             output::time(reset.at_ms)
         ),
         EventBody::ResetCancelled(_) => "the reset of this account was cancelled".to_owned(),
+        EventBody::DeviceWaiting(device) => format!(
+            "device {} asks to be let into this account: see `chatctl device list`; if it is not yours, change the password",
+            device.device_id
+        ),
+        EventBody::DeviceAdded(change) if change.this => "this device was let into the account".to_owned(),
+        EventBody::DeviceAdded(change) => format!("device {} belongs to this account now", change.device_id),
+        EventBody::DeviceRevoked(change) if change.this => "this device was revoked".to_owned(),
+        EventBody::DeviceRevoked(change) => format!("device {} was revoked", change.device_id),
         EventBody::ClockSkew(skew) => format!("this clock and the server's differ by {} s", skew.offset_ms / 1000),
         EventBody::Connection(change) => match &change.reason {
             Some(reason) => format!("connection: {} ({reason})", word(&change.state)),

@@ -2,13 +2,13 @@
 
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::identity::device::DeviceKeys;
-use chat_protocol::ids::{HeadHash, Username};
+use chat_protocol::ids::{Fingerprint, HeadHash, Username};
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{Enrol, Password, Register, Reset};
 use chat_protocol::message::server::{Code, Enrolled, Refusal, ResetState};
 
 use super::record::{Pending, Purpose};
-use super::{Access, Account, AccountError, Desk, Entered, ResetOutcome, Standing, binding, log_in};
+use super::{Access, Account, AccountError, Desk, Entered, ResetOutcome, Standing, Wait, binding, log_in};
 use crate::clock;
 use crate::link::{CallError, Connection};
 
@@ -97,12 +97,8 @@ impl<'d> Entrance<'d> {
         let answer = if lost_the_race && genesis.is_some() { self.ask_to_enrol(None).await } else { first };
         match answer {
             Ok(Enrolled::Ready(_)) => self.ready().await,
-            Ok(Enrolled::ApprovalRequired(head)) => {
-                let account = Account { standing: Standing::Waiting, log: None, ..self.offer.clone() };
-                self.desk.commit(|rows| Pending::settle(&account, rows))?;
-                self.connection.close().await;
-                Ok(Entered::ApprovalRequired { device: account.device(), head: Some(head) })
-            }
+            Ok(Enrolled::ApprovalRequired(_, fingerprint)) => self.wait(fingerprint).await,
+            Err(CallError::Refused(refusal)) if refusal.code == Code::Revoked => Err(AccountError::Revoked),
             Err(CallError::Refused(refusal)) if refusal.code == Code::Denied => {
                 // nothing of ours is known there; another attempt makes a fresh offer
                 self.desk.commit(|rows| Pending::delete(rows))?;
@@ -110,6 +106,16 @@ impl<'d> Entrance<'d> {
             }
             Err(error) => Err(error.into()),
         }
+    }
+
+    /// Keeps what to wait for. A user who said that the digits are alike has said so of these digits only.
+    async fn wait(self, fingerprint: Fingerprint) -> Result<Entered, AccountError> {
+        let before = self.offer.wait.clone().filter(|wait| wait.fingerprint == fingerprint);
+        let wait = before.unwrap_or(Wait { fingerprint, acceptance: None });
+        let account = Account { standing: Standing::Waiting, log: None, wait: Some(wait), ..self.offer };
+        self.desk.commit(|rows| Pending::settle(&account, rows))?;
+        self.connection.close().await;
+        Ok(Entered::ApprovalRequired { device: account.device() })
     }
 
     async fn ask_to_enrol(&mut self, genesis: Option<Blob>) -> Result<Enrolled, CallError> {
@@ -129,7 +135,7 @@ impl<'d> Entrance<'d> {
         match account.log {
             Some(log) => Ok(Entered::Ready { device, fingerprint: log.fingerprint() }),
             // approved meanwhile; which log that is, the digits have to show
-            None => Ok(Entered::ApprovalRequired { device, head: None }),
+            None => Ok(Entered::ApprovalRequired { device }),
         }
     }
 
@@ -170,7 +176,7 @@ fn fresh(
     let author = Author { key: &keys.signing, cert: &cert, at };
     let log = Some(AccountLog::genesis(author, replaces, &mut rand::rng())?);
     let (user, server) = (user.clone(), access.server.clone());
-    Ok(Account { user, server, cert, log, standing: Standing::Active, next_key: None })
+    Ok(Account { user, server, cert, log, standing: Standing::Active, next_key: None, wait: None })
 }
 
 fn commit_offer(desk: &Desk, purpose: Purpose, account: Account) -> Result<Account, AccountError> {

@@ -48,6 +48,21 @@ pub enum AccountError {
     /// The account has no log to replace.
     #[error("no device was ever logged in to this account: log in instead")]
     NothingToReset,
+    /// This device was ended by its account.
+    #[error(
+        "this device was revoked, or its account was reset, and never comes back; to be a new one: \
+         `chatctl logout --forget-keys`, then `chatctl login`"
+    )]
+    Revoked,
+    /// The digits are others.
+    #[error("these are not the digits of this device: if the other screen shows them, somebody is in between")]
+    Digits,
+    /// The server shows another account than the one whose digits were compared.
+    #[error("the server shows another account log than the one whose digits were compared: it is not believed")]
+    AnotherLog,
+    /// Nobody waits here.
+    #[error("this device does not wait to be let in")]
+    NotWaiting,
     /// Any other no.
     #[error("the server refused: {}", words(.0.code))]
     Refused(Refusal),
@@ -78,6 +93,7 @@ impl From<CallError> for AccountError {
     fn from(error: CallError) -> Self {
         match error {
             CallError::Refused(refusal) if refusal.code == Code::Denied => Self::BadCredentials,
+            CallError::Refused(refusal) if refusal.code == Code::Revoked => Self::Revoked,
             CallError::Refused(refusal) => Self::Refused(refusal),
             CallError::Lost(lost) => Self::Lost(lost),
         }
@@ -102,9 +118,10 @@ impl AccountError {
     pub fn kind(&self) -> Kind {
         match self {
             Self::NameTaken { .. } => Kind::AlreadyExists,
-            Self::Another { .. } | Self::Already { .. } => Kind::Conflict,
+            Self::Another { .. } | Self::Already { .. } | Self::Digits => Kind::Conflict,
             Self::NoAccount => Kind::Unauthenticated,
-            Self::NothingToReset => Kind::NotFound,
+            Self::NothingToReset | Self::NotWaiting => Kind::NotFound,
+            Self::Revoked | Self::AnotherLog => Kind::ServerRejected,
             Self::BadCredentials => Kind::BadCredentials,
             Self::InviteRefused => Kind::ServerRejected,
             Self::Refused(refusal) => refused_kind(refusal.code),
@@ -142,7 +159,7 @@ const fn refused_kind(code: Code) -> Kind {
         Code::TooLarge => Kind::QuotaExceeded,
         Code::Exists => Kind::AlreadyExists,
         Code::Denied => Kind::BadCredentials,
-        Code::BadRequest | Code::MailboxFull | Code::NotFound | Code::Internal => Kind::ServerRejected,
+        Code::BadRequest | Code::MailboxFull | Code::NotFound | Code::Internal | Code::Revoked => Kind::ServerRejected,
     }
 }
 
@@ -160,5 +177,6 @@ const fn words(code: Code) -> &'static str {
         Code::Exists => "it exists already",
         Code::NotFound => "there is no such account",
         Code::Internal => "it has trouble of its own; try again later",
+        Code::Revoked => "the account ended this device",
     }
 }

@@ -9,7 +9,9 @@ use chat_protocol::handshake::ServerPublicKey;
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::identity::login::Binding;
-use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::identity::safety_number::approval_digits;
+use chat_protocol::ids::{DeviceId, Fingerprint, Username};
+use chat_protocol::message::Blob;
 use minicbor::{Decode, Encode};
 
 use crate::link::{LinkSetup, Server, Timing};
@@ -31,6 +33,24 @@ pub enum Standing {
     /// Its user logged out; keys and history are still here.
     #[n(2)]
     LoggedOut,
+    /// Its account ended it.
+    #[n(3)]
+    Revoked,
+    /// Nobody let it in while it waited.
+    #[n(4)]
+    Lapsed,
+}
+
+/// What a device that waits goes by.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Wait {
+    /// The account's identity as the server names it: worth nothing until the digits were compared.
+    #[n(0)]
+    pub fingerprint: Fingerprint,
+    /// What this device signed once its user had compared them.
+    #[n(1)]
+    pub acceptance: Option<Blob>,
 }
 
 /// The one account of this daemon.
@@ -49,6 +69,8 @@ pub struct Account {
     pub standing: Standing,
     /// The key the server announced as its next one.
     pub next_key: Option<ServerPublicKey>,
+    /// While it waits: for what.
+    pub wait: Option<Wait>,
 }
 
 impl Account {
@@ -56,6 +78,13 @@ impl Account {
     #[must_use]
     pub fn device(&self) -> DeviceId {
         self.cert.id()
+    }
+
+    /// The digits that this screen and that of a device of the account have to show alike, while it waits.
+    #[must_use]
+    pub fn digits(&self) -> Option<String> {
+        let wait = self.wait.as_ref().filter(|_| self.standing == Standing::Waiting)?;
+        Some(approval_digits(&wait.fingerprint, &self.device()))
     }
 
     /// Reads the account, if there is one.
@@ -102,6 +131,17 @@ impl Account {
 pub fn keep_server_keys(setup: LinkSetup, store: &Arc<Store>) -> LinkSetup {
     let store = Arc::clone(store);
     LinkSetup { pin: Arc::new(move |key, next| keep_keys(&store, key, next)), ..setup }
+}
+
+/// Keeps that the account ended this device.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn note_revoked(store: &Store) -> Result<(), RowsError> {
+    store.transaction(|rows| match Account::load(rows)? {
+        Some(account) => Account { standing: Standing::Revoked, ..account }.save(rows),
+        None => Ok(()),
+    })
 }
 
 fn keep_keys(store: &Store, key: ServerPublicKey, next_key: Option<ServerPublicKey>) {
@@ -183,6 +223,8 @@ struct Stored {
     purpose: Option<Purpose>,
     #[n(9)]
     next_key: Option<SecretBytes<32>>,
+    #[n(10)]
+    wait: Option<Wait>,
 }
 
 impl Stored {
@@ -198,6 +240,7 @@ impl Stored {
             standing: account.standing,
             purpose: None,
             next_key: account.next_key.map(|key| SecretBytes::new(*key.as_bytes())),
+            wait: account.wait.clone(),
         }
     }
 
@@ -209,8 +252,8 @@ impl Stored {
             secret: FernetKey::from_bytes(*self.secret.expose()),
         };
         let next_key = self.next_key.map(|key| ServerPublicKey::new(*key.expose()));
-        let Self { user, cert, log, standing, .. } = self;
-        Account { user, server, cert, log, standing, next_key }
+        let Self { user, cert, log, standing, wait, .. } = self;
+        Account { user, server, cert, log, standing, next_key, wait }
     }
 }
 

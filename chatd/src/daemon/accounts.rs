@@ -90,8 +90,26 @@ pub(super) fn stored(setup: &Setup, store: &Arc<Store>) -> Result<Option<Entry>,
     Ok(Entry::of(setup, store, &account, keys))
 }
 
+/// How the account kept in the store stands.
+pub(super) fn standing(store: &Store) -> Result<Option<Standing>, RpcError> {
+    let account = store.transaction(|rows| Account::load(rows)).map_err(|error| errors::rows(&error))?;
+    Ok(account.map(|account| account.standing))
+}
+
 impl Daemon {
-    fn desk(&self) -> Desk {
+    /// Why there is no account to do anything for.
+    pub(super) fn nobody(&self) -> RpcError {
+        match self.desk().account().ok().flatten().map(|account| account.standing) {
+            Some(Standing::Waiting) => {
+                RpcError::new(Kind::ApprovalRequired, "this device waits to be let in by another one of the account")
+                    .with_hint("chatctl status")
+            }
+            Some(Standing::Revoked) => AccountError::Revoked.into(),
+            _ => errors::no_account(),
+        }
+    }
+
+    pub(super) fn desk(&self) -> Desk {
         Desk {
             store: Arc::clone(&self.store),
             dir: self.setup.dir.clone(),
@@ -148,6 +166,7 @@ impl Daemon {
     pub(super) async fn logout(&self, params: AccountLogout) -> Answer<Done> {
         let _entering = self.entering.lock().await;
         let (done, left) = oneshot::channel();
+        self.waiting.stop();
         self.order(Order::Leave(done)).await?;
         left.await.map_err(|_| ended())?;
         account::leave(&self.desk(), params.forget_keys.unwrap_or(false))?;
@@ -164,12 +183,16 @@ impl Daemon {
                 (Standing::Active, _) => AccountState::Ready,
                 (Standing::Waiting, _) => AccountState::ApprovalRequired,
                 (Standing::LoggedOut, _) => AccountState::LoggedOut,
+                (Standing::Lapsed, _) => AccountState::Refused,
+                (Standing::Revoked, _) => AccountState::Revoked,
             };
             Ok(AccountStatusAnswer {
                 state,
                 server: Some(format!("{}:{}", account.server.host, account.server.port)),
                 device_id: Some(account.device()),
                 fingerprint: account.log.as_ref().map(|log| log.fingerprint()),
+                digits: account.digits(),
+                confirmed: account.wait.as_ref().map(|wait| wait.acceptance.is_some()),
                 user: Some(account.user),
                 reset_at_ms: link::reset_at(rows).map_err(|error| errors::rows(&error))?,
             })
@@ -182,21 +205,17 @@ impl Daemon {
         let desk = self.desk();
         let account = desk.account().map_err(AccountError::from)?.ok_or_else(errors::no_account)?;
         let (state, device_id, fingerprint) = match came {
-            Came::Ready { device, fingerprint } => (EnteredState::Ready, device, fingerprint),
-            Came::ApprovalRequired { .. } => {
-                let text = format!(
-                    "{} has a device already, which must approve this one; this version cannot do that yet",
-                    account.user
-                );
-                return Err(RpcError::new(Kind::ApprovalRequired, text)
-                    .with_hint("log in where the account lives, or reset it if every device is lost"));
+            Came::Ready { device, fingerprint } => (EnteredState::Ready, device, Some(fingerprint)),
+            Came::ApprovalRequired { device } => {
+                self.wait_to_be_let_in();
+                (EnteredState::ApprovalRequired, device, None)
             }
         };
-        Ok(Entered { state, user: account.user, device_id, fingerprint, digits: None })
+        Ok(Entered { state, digits: account.digits(), user: account.user, device_id, fingerprint })
     }
 
     /// Has the loop work for the account that is now kept.
-    async fn work_for_account(&self) -> Answer<()> {
+    pub(super) async fn work_for_account(&self) -> Answer<()> {
         let desk = self.desk();
         let account = desk.account().map_err(AccountError::from)?.ok_or_else(errors::no_account)?;
         let keys = desk.keys_of(&account).await?;
@@ -218,6 +237,8 @@ const fn nobody() -> AccountStatusAnswer {
         device_id: None,
         fingerprint: None,
         reset_at_ms: None,
+        digits: None,
+        confirmed: None,
     }
 }
 

@@ -5,15 +5,15 @@ use async_trait::async_trait;
 use chat_protocol::ids::Username;
 use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
 use chat_protocol::rpc::types::{
-    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, AuditList,
-    AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, Consumers,
-    Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, DaemonLimits,
-    DeleteScope, Done, Entered, EventsAck, EventsForget, Exported, Health, IdentityAccept, IdentityGet,
-    IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead,
-    Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact,
-    MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity, PeerIdentity, PolicyAnswer, PolicyGet,
-    PolicySet, PresenceAnswer, PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings,
-    SettingsSet, Token, TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
+    AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Approved,
+    AuditList, AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
+    Consumers, Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, DaemonLimits,
+    DeleteScope, DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget, Exported, Health,
+    IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet,
+    LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet,
+    MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity, PeerIdentity,
+    PolicyAnswer, PolicyGet, PolicySet, PresenceAnswer, PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer,
+    SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
@@ -21,7 +21,7 @@ use tokio::sync::{broadcast, watch};
 use super::{Daemon, Order, errors, reads};
 use crate::api::{Answer, Api, EventPage, TokenHash, Use};
 use crate::clock;
-use crate::engine::{amend, chats, commands, consumers, contacts, history, kv, peers, profile, tokens, view};
+use crate::engine::{amend, chats, commands, consumers, contacts, devices, history, kv, peers, profile, tokens, view};
 use crate::metrics::Metrics;
 
 #[async_trait]
@@ -109,6 +109,19 @@ impl Api for Daemon {
             Ok(LookupAnswer { users })
         })
         .await
+    }
+
+    async fn device_list(&self) -> Answer<Devices> {
+        self.read(reads::devices).await
+    }
+
+    async fn device_approve(&self, params: DeviceApprove) -> Answer<Approved> {
+        self.approve(params).await
+    }
+
+    async fn device_revoke(&self, params: DeviceRevoke) -> Answer<Done> {
+        self.command(move |turn| devices::revoke(turn, &params.device_ids)).await?;
+        Ok(Done {})
     }
 
     async fn identity_self(&self) -> Answer<OwnIdentity> {

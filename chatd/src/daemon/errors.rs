@@ -57,6 +57,8 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::Rows(error) => rows(error),
         EngineError::Damaged(_) => said(Kind::Internal),
         EngineError::UnknownUser | EngineError::NotFound => said(Kind::NotFound),
+        EngineError::NoDevice(_) => said(Kind::NotFound).with_hint("chatctl device list"),
+        EngineError::Digits => said(Kind::Conflict),
         EngineError::IdentityChanged(user) => said(Kind::IdentityChanged)
             .with_hint(format!("ask {user} in another way whether that is true, then compare: chatctl verify @{user}")),
         EngineError::Unverified(user) => said(Kind::IdentityUnverified).with_hint(format!("chatctl verify @{user}")),
@@ -93,7 +95,7 @@ pub(super) fn refusal(refusal: &Refusal) -> RpcError {
         Code::TooLarge => Kind::TooLarge,
         Code::Exists => Kind::AlreadyExists,
         Code::NotFound => Kind::NotFound,
-        Code::Internal => Kind::ServerRejected,
+        Code::Internal | Code::Revoked => Kind::ServerRejected,
     };
     let error = RpcError::new(kind, format!("the server refused: {}", words(refusal.code)));
     match refusal.retry_after_ms {
@@ -116,5 +118,6 @@ const fn words(code: Code) -> &'static str {
         Code::Exists => "it exists already",
         Code::NotFound => "no such account or device",
         Code::Internal => "it failed and stored nothing",
+        Code::Revoked => "the account ended this device",
     }
 }

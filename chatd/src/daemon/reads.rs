@@ -3,8 +3,8 @@
 use chat_protocol::identity::code::IdentityCode;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{
-    CanSend, Chat, ChatList, ChatPage, DeviceSession, LogHead, Message, MessagePage, MessageStatus, MsgList,
-    OpenedChat, OwnIdentity, Profile, Recipient, SessionState,
+    CanSend, Chat, ChatList, ChatPage, Device, DeviceSession, DeviceState, Devices, LogHead, Message, MessagePage,
+    MessageStatus, MsgList, OpenedChat, OwnIdentity, Profile, Recipient, SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, MAX_LINE_BYTES, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -13,7 +13,7 @@ use super::errors;
 use crate::account::Account;
 use crate::api::{Answer, EventPage};
 use crate::engine::commands::To;
-use crate::engine::{contacts, events, history, outbox, peers, profile, sessions, view};
+use crate::engine::{contacts, devices, events, history, outbox, peers, profile, sessions, view};
 use crate::store::{Direction, Rows, RowsError};
 
 /// Chats of one page when the caller says nothing.
@@ -197,6 +197,21 @@ pub(super) fn own_identity(rows: &dyn Rows) -> Answer<OwnIdentity> {
         qr: IdentityCode::of(&log),
         user: account.user,
     })
+}
+
+pub(super) fn devices(rows: &dyn Rows) -> Answer<Devices> {
+    let account = account(rows)?;
+    let this = account.device();
+    let known = peers::get(rows, &account.user).map_err(failed)?.map(|own| own.pinned.log);
+    let devices = match known.or_else(|| account.log.clone()) {
+        Some(log) => devices::list(rows, &log, &this).map_err(failed)?,
+        None => vec![Device {
+            digits: account.digits(),
+            confirmed: account.wait.as_ref().map(|wait| wait.acceptance.is_some()),
+            ..devices::shown(&account.cert, DeviceState::Waiting, &this)
+        }],
+    };
+    Ok(Devices { devices })
 }
 
 pub(super) fn profile(rows: &dyn Rows, user: Option<&Username>) -> Answer<Profile> {

@@ -1,5 +1,7 @@
 //! The loop: gathers what waits, has it handled in one transaction, then performs what follows.
 
+mod active;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -11,15 +13,15 @@ use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::accounts::{Entry, Jobs, Shares};
+use self::active::Active;
+use super::accounts::Entry;
 use super::ask::Asked;
 use super::batch::{Event, Job, Outcome, Writer};
-use super::witness::Witness;
 use super::{Order, Unstored, idle};
 use crate::clock;
 use crate::dirs::DataDir;
-use crate::engine::{Action, Engine, Input, commands};
-use crate::link::{self, LinkEvent, LinkHandle};
+use crate::engine::{Action, Input, commands};
+use crate::link::{AuthFailure, LinkEvent};
 use crate::metrics::Metrics;
 use crate::store::{RowsError, Store};
 
@@ -47,23 +49,14 @@ pub(super) struct Parts {
     pub(super) dir: DataDir,
 }
 
-/// The account being worked for.
-struct Active {
-    link: LinkHandle,
-    events: mpsc::Receiver<LinkEvent>,
-    shares: Shares,
-    opener: Jobs,
-    setup: link::LinkSetup,
-    server: String,
-    online: bool,
-}
-
 struct Loop {
     parts: Parts,
     /// Away while a batch is handled off the runtime.
     writer: Option<Writer>,
     active: Option<Active>,
     asked: Asked,
+    /// The server says that the account ended this device.
+    revoked: bool,
     /// The connection was cut because nothing could be stored: when to begin it anew.
     rest_until: Option<Instant>,
 }
@@ -71,7 +64,7 @@ struct Loop {
 /// Starts the loop, for an account if there is one. It ends when the daemon is shut down.
 pub(super) fn spawn(parts: Parts, entry: Option<Entry>) {
     let writer = Some(Writer { store: Arc::clone(&parts.store), engine: None, witness: None });
-    let mut main = Loop { parts, writer, active: None, asked: Asked::default(), rest_until: None };
+    let mut main = Loop { parts, writer, active: None, asked: Asked::default(), revoked: false, rest_until: None };
     tokio::spawn(async move {
         if let Some(entry) = entry {
             main.enter(entry).await;
@@ -156,6 +149,9 @@ impl Loop {
         }
         self.take_waiting_events(&mut batch);
         self.handle(batch).await;
+        if self.revoked {
+            self.retire().await;
+        }
     }
 
     async fn obey(&mut self, order: Order) {
@@ -189,6 +185,9 @@ impl Loop {
         let mut batch: Vec<Event> = self.input(first).into_iter().collect();
         self.take_waiting_events(&mut batch);
         self.handle(batch).await;
+        if self.revoked {
+            self.retire().await;
+        }
     }
 
     fn take_waiting_events(&mut self, batch: &mut Vec<Event>) {
@@ -216,6 +215,7 @@ impl Loop {
                 Input::NotOnline(self.note(ConnectionState::Offline, Some(reason), retry))
             }
             LinkEvent::AuthFailed { reason } => {
+                self.revoked = reason == AuthFailure::Revoked;
                 Input::NotOnline(self.note(ConnectionState::AuthFailed, Some(reason.to_string()), None))
             }
             LinkEvent::RoundTrip(took) => {
@@ -337,48 +337,6 @@ impl Loop {
             active.link.stop();
             self.rest_until = Some(Instant::now() + FAILED_PAUSE);
         }
-    }
-
-    /// A new link for the same account; the engine forgets what belonged to the old one.
-    fn reconnect(&mut self) {
-        self.rest_until = None;
-        let Some(active) = self.active.take() else { return };
-        active.link.stop();
-        if let Some(engine) = self.writer.as_mut().and_then(|writer| writer.engine.as_mut()) {
-            engine.forget();
-        }
-        let (sender, events) = mpsc::channel(LINK_EVENTS);
-        let link = link::spawn(active.setup.clone(), sender);
-        self.asked.lost();
-        self.active = Some(Active { link, events, online: false, ..active });
-    }
-
-    async fn enter(&mut self, entry: Entry) {
-        let (sender, events) = mpsc::channel(LINK_EVENTS);
-        let (opener, shares) = entry.spawn_opener(SHARES);
-        let link = link::spawn(entry.link.clone(), sender);
-        let server = entry.server.clone();
-        let witness = Witness::new(&self.parts.dir, entry.local.device);
-        let marks = witness.read();
-        if let Some(writer) = &mut self.writer {
-            (writer.engine, writer.witness) = (Some(Engine::new(entry.local)), Some(witness));
-        }
-        self.active = Some(Active { link, events, shares, opener, setup: entry.link, server, online: false });
-        self.note(ConnectionState::Connecting, None, None);
-        let inputs = marks.map(Input::Witnessed).into_iter().chain([Input::Tick]);
-        self.handle(inputs.map(Event::Input).collect()).await;
-    }
-
-    fn leave(&mut self) {
-        self.rest_until = None;
-        if let Some(active) = self.active.take() {
-            active.link.stop();
-        }
-        if let Some(writer) = &mut self.writer {
-            (writer.engine, writer.witness) = (None, None);
-        }
-        self.asked.lost();
-        self.show(idle());
     }
 
     async fn end(&mut self) {

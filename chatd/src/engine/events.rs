@@ -4,10 +4,11 @@ use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chat_protocol::identity::account_log::Fork;
+use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Fingerprint, Username};
 use chat_protocol::rpc::events::{
-    AboutUser, ConnectionChanged, Deleted, DevicesChange, ForkEvidence, Held, IdentityChange, Missing, ProfileOf,
-    Reacted, ReadUpTo, ResetAt, Skew, StatusChanged, Synced, Undecryptable, Verified,
+    AboutUser, ConnectionChanged, Deleted, DeviceChange, DevicesChange, ForkEvidence, Held, IdentityChange, Missing,
+    ProfileOf, Reacted, ReadUpTo, ResetAt, Skew, StatusChanged, Synced, Undecryptable, Verified, WaitingDevice,
 };
 use chat_protocol::rpc::{Event, EventBody, types};
 use chat_protocol::time::Timestamp;
@@ -241,6 +242,21 @@ pub(crate) fn reset_pending(turn: &mut Turn<'_>, at_ms: Option<u64>) -> Result<(
         None => EventBody::ResetCancelled(chat_protocol::rpc::events::Nothing {}),
     };
     append(turn, None, &body)
+}
+
+pub(crate) fn device_waiting(turn: &mut Turn<'_>, cert: &DeviceCert, digits: String) -> Result<(), RowsError> {
+    let data = WaitingDevice { device_id: cert.id(), digits, created_ms: cert.created().as_millis() };
+    append(turn, None, &EventBody::DeviceWaiting(data))
+}
+
+pub(crate) fn device_added(turn: &mut Turn<'_>, device_id: DeviceId, by: DeviceId) -> Result<(), RowsError> {
+    let data = DeviceChange { device_id, by, this: device_id == turn.me.device };
+    append(turn, None, &EventBody::DeviceAdded(data))
+}
+
+pub(crate) fn device_revoked(turn: &mut Turn<'_>, device_id: DeviceId, by: DeviceId) -> Result<(), RowsError> {
+    let data = DeviceChange { device_id, by, this: device_id == turn.me.device };
+    append(turn, None, &EventBody::DeviceRevoked(data))
 }
 
 pub(crate) fn contact(turn: &mut Turn<'_>, contact: &types::Contact) -> Result<(), RowsError> {

@@ -13,7 +13,8 @@ use super::settings::Settings;
 use super::state::Counter;
 use super::turn::{Asked, Link, Turn};
 use super::{
-    Action, EngineError, age, commands, events, inbox, order, outbox, peers, prekeys, retention, room, sessions, timers,
+    Action, EngineError, age, commands, devices, events, inbox, order, outbox, own_log, peers, prekeys, retention,
+    room, sessions, timers,
 };
 use crate::store::{Rows, RowsError};
 
@@ -43,6 +44,7 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
     if logged_in.head != me.pinned.log.head() {
         peers::fetch(turn, &me.user)?;
     }
+    devices::ask(turn);
     reset_waits(turn, logged_in.reset_pending)?;
     compare_clocks(turn, offset_ms)?;
     let state = ConnectionState::Online;
@@ -82,6 +84,8 @@ pub(crate) fn answered(turn: &mut Turn<'_>, id: u64, result: Result<Vec<u8>, Ref
         Asked::Bundle(user, device) => sessions::bundle(turn, &user, &device, read(result)),
         Asked::Publish(seq) => prekeys::published(turn, seq, result.map(|_| ())),
         Asked::OneTime => prekeys::left(turn, read(result)),
+        Asked::Waiting => devices::told(turn, read(result)),
+        Asked::Append(seq) => own_log::appended(turn, seq, result.map(|_| ())),
         Asked::Room => room::page(turn, read(result)),
         Asked::Presence => match read(result) {
             Ok(PresenceList { users }) => presence(turn, users, Vec::new()),
@@ -107,6 +111,10 @@ pub(crate) fn pushed(turn: &mut Turn<'_>, push: Push) -> Result<(), EngineError>
         Push::LogGrew(grown) => {
             peers::refresh(turn, &[chat_protocol::message::client::UserHead { user: grown.user, head: grown.head }])
                 .map(|_| ())
+        }
+        Push::DeviceWaits(_) => {
+            devices::ask(turn);
+            Ok(())
         }
         Push::Drained(drained) => {
             if let Some(link) = &mut turn.live.link {
@@ -155,6 +163,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     acknowledge(turn)?;
+    own_log::pump(turn)?;
     prekeys::pump(turn)?;
     sessions::pump(turn)?;
     outbox::pump(turn)?;

@@ -22,6 +22,7 @@ use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 pub(crate) use self::fetch::{fetch, fetched, fetching, look_up, looked_up, refresh};
+pub(crate) use self::pin::extend;
 pub use self::pin::shown;
 pub use self::policy::{Policy, policy, policy_of_chat, set_policy};
 pub use self::trust::{accept, unverify, verify};

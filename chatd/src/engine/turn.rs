@@ -51,6 +51,8 @@ pub(crate) struct Live {
     pub(crate) duties: Option<Duties>,
     /// When skipped keys that are too old were last looked for.
     pub(crate) skipped_swept: Option<Timestamp>,
+    /// Something about the devices that wait changed while they were being asked for.
+    pub(crate) waiting_changed: bool,
     /// What must not be asked again before a time.
     pub(crate) pause: BTreeMap<Subject, Timestamp>,
     /// How often in a row a device had no bundle to give.
@@ -113,6 +115,10 @@ pub(crate) enum Asked {
     Room,
     /// Who is online, now and from now on.
     Presence,
+    /// Which devices wait to be let into the account.
+    Waiting,
+    /// The entry of the own account log behind this one.
+    Append(u64),
 }
 
 /// Something that is paused after it failed.
@@ -130,6 +136,8 @@ pub(crate) enum Subject {
     Room,
     /// Sealing more for somebody whose mailbox is full.
     Mailbox(Username),
+    /// Extending the own account log.
+    Append,
 }
 
 impl Live {

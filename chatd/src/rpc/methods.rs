@@ -10,11 +10,12 @@ use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountStatus,
     AuditList, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatSet, ChatUnread, ContactBlock,
     ContactGet, ContactList, ContactSet, ContactUnblock, DaemonHealth, DaemonInfo, DaemonMetrics, DaemonShutdown,
-    Discover, EventsAck, EventsConsumers, EventsForget, EventsPull, EventsSubscribe, EventsUnsubscribe, Hello,
-    HelloAnswer, IdentityAccept, IdentityGet, IdentitySelf, IdentityUnverify, IdentityVerify, KvDelete, KvGet, KvList,
-    KvSet, Message, MessagePage, MetricsText, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact,
-    MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, NetKick, PolicyGet, PolicySet, PresenceList, ProfileGet,
-    ProfileSet, SettingsGet, SettingsSet, TokenCreate, TokenList, TokenRevoke, UserLookup,
+    DeviceApprove, DeviceList, DeviceRevoke, Discover, EventsAck, EventsConsumers, EventsForget, EventsPull,
+    EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept, IdentityGet, IdentitySelf,
+    IdentityUnverify, IdentityVerify, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MetricsText, MsgCancel,
+    MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait,
+    NetKick, PolicyGet, PolicySet, PresenceList, ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate,
+    TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
 use jsonrpsee::core::server::{Extensions, Methods, RpcModule};
@@ -115,6 +116,9 @@ fn account(module: &mut Module) {
 fn people(module: &mut Module) {
     module.add(|api, PresenceList {}| async move { api.presence_list().await });
     module.add(|api, params: UserLookup| async move { api.user_lookup(params).await });
+    module.add(|api, DeviceList {}| async move { api.device_list().await });
+    module.add(|api, params: DeviceApprove| async move { api.device_approve(params).await });
+    module.add(|api, params: DeviceRevoke| async move { api.device_revoke(params).await });
     module.add(|api, IdentitySelf {}| async move { api.identity_self().await });
     module.add(|api, params: IdentityGet| async move { api.identity_get(params).await });
     module.add(|api, params: IdentityVerify| async move { api.identity_verify(params).await });

@@ -42,6 +42,7 @@ pub struct State {
     pub settings: Settings,
     pub trust: BTreeMap<Username, IdentityState>,
     pub policies: BTreeMap<ChatId, TrustPolicy>,
+    pub devices: Vec<Device>,
     pub contacts: BTreeMap<Username, Contact>,
     pub profiles: BTreeMap<Username, Profile>,
     pub values: BTreeMap<(Name, String), KvEntry>,
@@ -89,6 +90,7 @@ impl Fake {
             },
             trust: BTreeMap::new(),
             policies: BTreeMap::new(),
+            devices: Vec::new(),
             contacts: BTreeMap::new(),
             profiles: BTreeMap::new(),
             values: BTreeMap::new(),
@@ -221,7 +223,7 @@ impl Fake {
             state: EnteredState::Ready,
             user,
             device_id: DeviceId::new([2; 16]),
-            fingerprint: Fingerprint::new([3; 32]),
+            fingerprint: Some(Fingerprint::new([3; 32])),
             digits: None,
         })
     }
@@ -311,6 +313,8 @@ impl Api for Fake {
             device_id: logged_in.then(|| DeviceId::new([2; 16])),
             fingerprint: logged_in.then(|| Fingerprint::new([3; 32])),
             reset_at_ms: None,
+            digits: None,
+            confirmed: None,
         })
     }
 
@@ -350,6 +354,32 @@ impl Api for Fake {
             profile: None,
         };
         Ok(LookupAnswer { users: params.users.into_iter().map(info).collect() })
+    }
+
+    async fn device_list(&self) -> Answer<Devices> {
+        Ok(Devices { devices: self.state().devices.clone() })
+    }
+
+    async fn device_approve(&self, params: DeviceApprove) -> Answer<Approved> {
+        let mut state = self.state();
+        let waits = |device: &&mut Device| device.device_id == params.device_id && device.digits.is_some();
+        let device = state.devices.iter_mut().find(waits).ok_or(Kind::NotFound)?;
+        if device.digits.as_deref() != Some(&params.digits.replace(' ', "")) {
+            return Err(RpcError::new(Kind::Conflict, "the digits are not those of this device"));
+        }
+        (device.state, device.digits) = (DeviceState::Active, None);
+        Ok(Approved { state: Approval::Added })
+    }
+
+    async fn device_revoke(&self, params: DeviceRevoke) -> Answer<Done> {
+        let mut state = self.state();
+        let known = |id: &DeviceId| state.devices.iter().any(|device| device.device_id == *id);
+        if !params.device_ids.iter().all(known) {
+            return Err(Kind::NotFound.into());
+        }
+        let named = |device: &&mut Device| params.device_ids.contains(&device.device_id);
+        state.devices.iter_mut().filter(named).for_each(|device| device.state = DeviceState::Revoked);
+        Ok(Done {})
     }
 
     async fn identity_self(&self) -> Answer<OwnIdentity> {

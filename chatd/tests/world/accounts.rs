@@ -107,7 +107,7 @@ fn a_revoked_device_is_disconnected_at_once_and_not_let_in_again() {
     world.revoke(alice, &[phone]);
     world.settle();
     assert!(!world.nodes[phone].engine.is_online());
-    assert_eq!(world.nodes[phone].refused, Some(Code::Denied));
+    assert_eq!(world.nodes[phone].refused, Some(Code::Revoked));
 }
 
 #[test]

@@ -16,6 +16,7 @@ mod attacks;
 mod changes;
 mod chaos;
 mod contacts;
+mod devices;
 mod forgeries;
 mod log;
 mod messages;

@@ -8,7 +8,7 @@ use chat_protocol::ids::{DeviceId, Head, KeyHash, SubmitId, Username};
 use chat_protocol::message::client::{LogAppend, Request, Submit, UserHead};
 use chat_protocol::message::server::{
     Accepted, Bundle, Code, Deliver, KnownUser, LogGrew, LogPage, LoggedIn, LookedUp, MailboxDrained, OneTimeLeft,
-    Post, PresenceList, Push, Refusal, RoomPage, RoomPosted,
+    Post, PresenceList, Push, Refusal, RoomPage, RoomPosted, WaitingDevice, WaitingDevices,
 };
 use chat_protocol::message::{Blob, Done};
 use chat_protocol::session::bundle::one_time_hash;
@@ -76,6 +76,8 @@ pub struct Server {
     pub broken: Option<DeviceId>,
     /// Submits and posts that were asked for.
     pub asked: usize,
+    /// What it says of devices that ask to be let in, true or not.
+    pub waiting: Vec<(Username, WaitingDevice)>,
     /// Devices that were revoked, whose connections are to end.
     pub ended: Vec<DeviceId>,
 }
@@ -102,7 +104,7 @@ impl Server {
         match state.state {
             DeviceState::Active => {}
             DeviceState::Waiting => return Err(Code::ApprovalRequired.into()),
-            _ => return Err(Code::Denied.into()),
+            _ => return Err(Code::Revoked.into()),
         }
         let logged_in = LoggedIn {
             head: self.accounts[user].head.unwrap(),
@@ -130,6 +132,11 @@ impl Server {
             Request::Lookup(lookup) => (Ok(cbor::encode(&self.lookup(user, &lookup.users))), nothing),
             Request::LogFetch(fetch) => (self.log(user, &fetch.user, fetch.from), nothing),
             Request::LogAppend(append) => self.append(user, &append),
+            Request::DevicesWaiting(_) => {
+                let own = self.waiting.iter().filter(|(owner, _)| owner == user);
+                let devices = own.map(|(_, device)| device.clone()).collect();
+                (Ok(cbor::encode(&WaitingDevices { devices })), nothing)
+            }
             Request::BundlePublish(publish) => {
                 let device = self.devices.get_mut(from).unwrap();
                 let seq = bundle_seq(&publish.bundle);

@@ -171,6 +171,14 @@ impl World {
         self.feed(who, noted.map(Input::Witnessed).into_iter().chain([Input::Tick]).collect());
     }
 
+    /// What a daemon asked arrives and has its effect; the answers are lost, and the process dies.
+    pub fn crash_after_sending(&mut self, who: usize) {
+        while self.nodes[who].wire.as_ref().is_some_and(|wire| !wire.up.is_empty()) {
+            self.up(who);
+        }
+        self.crash(who);
+    }
+
     /// Runs a command of the local socket, as the daemon would.
     pub fn command<T>(
         &mut self,

@@ -1,72 +1,14 @@
 //! What a client may ask.
 
-use std::fmt;
-
 use minicbor::{CborLen, Decode, Encode};
-use zeroize::{Zeroize, ZeroizeOnDrop};
 
+pub use super::password::{Password, PasswordError};
 use super::server::{
     Accepted, Bundle, Enrolled, LogPage, LoggedIn, LookedUp, OneTimeLeft, PresenceList, ResetState, RoomPage,
-    RoomPosted,
+    RoomPosted, WaitingDevices,
 };
 use super::{Blob, Call, Done, Envelope};
 use crate::ids::{DeviceId, Head, SubmitId, Username};
-
-/// A password as typed: at most 71 bytes, no NUL. Never printed, wiped when dropped.
-#[derive(Clone, PartialEq, Eq, Encode, Decode, CborLen, Zeroize, ZeroizeOnDrop)]
-#[cbor(transparent)]
-pub struct Password(#[n(0)] String);
-
-/// A password bcrypt could not take whole.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PasswordError {
-    /// Nothing was given.
-    #[error("the password is empty")]
-    Empty,
-    /// Longer than bcrypt reads; never truncated.
-    #[error("the password has {0} bytes, at most {max} are possible", max = crate::limits::MAX_PASSWORD_BYTES)]
-    TooLong(usize),
-    /// bcrypt would stop reading at it.
-    #[error("the password contains a NUL byte")]
-    Nul,
-}
-
-impl Password {
-    /// Checks and takes a password.
-    ///
-    /// # Errors
-    /// [`PasswordError`] if it is empty, over 71 bytes, or contains NUL.
-    pub fn new(text: String) -> Result<Self, PasswordError> {
-        let password = Self(text);
-        password.check()?;
-        Ok(password)
-    }
-
-    /// The same check for one that came from the wire.
-    ///
-    /// # Errors
-    /// As [`Password::new`].
-    pub fn check(&self) -> Result<(), PasswordError> {
-        match self.0.as_bytes() {
-            [] => Err(PasswordError::Empty),
-            bytes if bytes.len() > crate::limits::MAX_PASSWORD_BYTES => Err(PasswordError::TooLong(bytes.len())),
-            bytes if bytes.contains(&0) => Err(PasswordError::Nul),
-            _ => Ok(()),
-        }
-    }
-
-    /// The bytes, for the hash.
-    #[must_use]
-    pub fn expose(&self) -> &[u8] {
-        self.0.as_bytes()
-    }
-}
-
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(..)")
-    }
-}
 
 /// Declares a request: its number, its answer and its fields.
 macro_rules! call {
@@ -115,7 +57,7 @@ call! {
     }
 }
 call! {
-    /// Logs a known device in. Errors: `denied`, `approval_required` (not active in the log).
+    /// Logs a known device in. Errors: `denied`, `approval_required` (not active in the log), `revoked`.
     Login = 3 -> LoggedIn {
         /// Account.
         #[n(0)] pub user: Username,
@@ -123,6 +65,9 @@ call! {
         #[n(1)] pub device: DeviceId,
         /// `sign(DSK, login, cb ‖ server key ‖ lp(user) ‖ device_id)`.
         #[n(2)] pub signature: Blob,
+        /// From a device that waits, once its user has compared the digits: `sign(DSK, join, fingerprint ‖ cert)`, kept
+        /// for whoever approves it. At most 512 bytes; sent again with every login until it is active.
+        #[n(3)] pub acceptance: Option<Blob>,
     }
 }
 call! {
@@ -182,6 +127,10 @@ call! {
 call! {
     /// Cancels a reset of the own account that waits for its time.
     ResetCancel = 20 -> Done {}
+}
+call! {
+    /// Asks which devices wait to be let into the own account.
+    DevicesWaiting = 22 -> WaitingDevices {}
 }
 call! {
     /// Asks for everybody online now; from then on changes are pushed.
@@ -307,6 +256,8 @@ pub enum Request {
     ChangePassword(ChangePassword),
     /// See [`ResetCancel`].
     ResetCancel(ResetCancel),
+    /// See [`DevicesWaiting`].
+    DevicesWaiting(DevicesWaiting),
     /// See [`PresenceWatch`].
     PresenceWatch(PresenceWatch),
     /// See [`BundlePublish`].
@@ -355,6 +306,7 @@ impl Request {
             LogAppend::TYPE => read(payload, Self::LogAppend),
             ChangePassword::TYPE => read(payload, Self::ChangePassword),
             ResetCancel::TYPE => read(payload, Self::ResetCancel),
+            DevicesWaiting::TYPE => read(payload, Self::DevicesWaiting),
             PresenceWatch::TYPE => read(payload, Self::PresenceWatch),
             BundlePublish::TYPE => read(payload, Self::BundlePublish),
             BundleFetch::TYPE => read(payload, Self::BundleFetch),
@@ -371,22 +323,6 @@ impl Request {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn atk_62_passwords_do_not_print() {
-        let password = Password::new("correct horse".into()).unwrap();
-        assert_eq!(format!("{password:?}"), "Password(..)");
-    }
-
-    #[test]
-    fn atk_18_passwords_bcrypt_would_cut_are_refused() {
-        assert!(Password::new("a".repeat(71)).is_ok());
-        for len in [72, 73, 200] {
-            assert_eq!(Password::new("a".repeat(len)), Err(PasswordError::TooLong(len)));
-        }
-        assert_eq!(Password::new("a\0b".into()), Err(PasswordError::Nul));
-        assert_eq!(Password::new(String::new()), Err(PasswordError::Empty));
-    }
 
     #[test]
     fn requests_read_back_as_sent() {

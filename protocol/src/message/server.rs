@@ -1,10 +1,11 @@
-//! What a server may answer or push.
+//! What a server may answer; what it says unasked is in [`super::push`].
 
 use minicbor::{CborLen, Decode, Encode};
 
+use super::Blob;
 use super::client::UserHead;
-use super::{Blob, Envelope};
-use crate::ids::{DeviceId, Head, KeyHash, Username};
+pub use super::push::{Deliver, DeviceWaits, LogGrew, MailboxDrained, PresenceChange, Push, ResetNotice};
+use crate::ids::{DeviceId, Fingerprint, Head, KeyHash, Username};
 use crate::time::Timestamp;
 
 /// Declares an answer or a part of one.
@@ -16,6 +17,7 @@ macro_rules! answer {
         pub struct $name { $($fields)* }
     };
 }
+pub(super) use answer;
 
 answer! {
     /// Payload of the second handshake message.
@@ -56,9 +58,10 @@ pub enum Enrolled {
     /// The device is active and the connection is logged in.
     #[n(0)]
     Ready(#[n(0)] LoggedIn),
-    /// The account has a log already: one of its devices must approve this one.
+    /// The account has a log already, standing there and with this fingerprint: one of its devices must approve this
+    /// one. Nobody's word is good for either until the digits were compared.
     #[n(1)]
-    ApprovalRequired(#[n(0)] Head),
+    ApprovalRequired(#[n(0)] Head, #[n(1)] Fingerprint),
 }
 
 /// What became of a reset.
@@ -182,6 +185,22 @@ answer! {
     }
 }
 answer! {
+    /// Answers [`super::client::DevicesWaiting`]: at most 3, in the order they came.
+    WaitingDevices {
+        /// Those that wait.
+        #[n(0)] pub devices: Vec<WaitingDevice>,
+    }
+}
+answer! {
+    /// A device that asks to be let in. Who it is is shown by the digits alone.
+    WaitingDevice {
+        /// `DeviceCert`, CBOR.
+        #[n(0)] pub cert: Blob,
+        /// What it signed once its user had compared the digits there.
+        #[n(1)] pub acceptance: Option<Blob>,
+    }
+}
+answer! {
     /// Everybody online and visible.
     PresenceList {
         /// Names in ascending order.
@@ -229,6 +248,9 @@ pub enum Code {
     /// The server's own failure; nothing was stored.
     #[n(11)]
     Internal,
+    /// The device was ended by its account's log, or the log it is in was replaced. Said to whoever proves to be it.
+    #[n(12)]
+    Revoked,
 }
 
 answer! {
@@ -257,129 +279,14 @@ impl From<Code> for Refusal {
     }
 }
 
-answer! {
-    /// Push 1: a message from the mailbox.
-    Deliver {
-        /// Contiguous per device, from 1.
-        #[n(0)] pub mailbox_seq: u64,
-        /// Account of the device that submitted it: a hint where to look it up, proven by the session.
-        #[n(1)] pub from: Username,
-        /// Device that submitted it, verified by the server.
-        #[n(2)] pub from_device: DeviceId,
-        /// As submitted.
-        #[n(3)] pub envelope: Envelope,
-    }
-}
-answer! {
-    /// Push 3: who came and who went since the last one, coalesced over a second.
-    PresenceChange {
-        /// Now online.
-        #[n(0)] pub online: Vec<Username>,
-        /// Now offline.
-        #[n(1)] pub offline: Vec<Username>,
-    }
-}
-answer! {
-    /// Push 4: a reset of the own account waits, or no longer does.
-    ResetNotice {
-        /// When it happens; absent when it was cancelled.
-        #[n(0)] pub at: Option<Timestamp>,
-    }
-}
-answer! {
-    /// Push 5: an account log grew. Sent to the account's own devices.
-    LogGrew {
-        /// Account.
-        #[n(0)] pub user: Username,
-        /// New head.
-        #[n(1)] pub head: Head,
-    }
-}
-answer! {
-    /// Push 6: everything that waited in the mailbox at login has been pushed.
-    MailboxDrained {
-        /// Last sequence pushed.
-        #[n(0)] pub seq: u64,
-    }
-}
-
-/// What the server says unasked.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Push {
-    /// See [`Deliver`].
-    Deliver(Deliver),
-    /// Push 2: something was said in the public room.
-    Room(Post),
-    /// See [`PresenceChange`].
-    Presence(PresenceChange),
-    /// See [`ResetNotice`].
-    Reset(ResetNotice),
-    /// See [`LogGrew`].
-    LogGrew(LogGrew),
-    /// See [`MailboxDrained`].
-    Drained(MailboxDrained),
-}
-
-impl Push {
-    /// Number of the push on the wire.
-    #[must_use]
-    pub const fn number(&self) -> u16 {
-        match self {
-            Self::Deliver(_) => 1,
-            Self::Room(_) => 2,
-            Self::Presence(_) => 3,
-            Self::Reset(_) => 4,
-            Self::LogGrew(_) => 5,
-            Self::Drained(_) => 6,
-        }
-    }
-
-    /// The payload.
-    #[must_use]
-    pub fn encode(&self) -> Vec<u8> {
-        match self {
-            Self::Deliver(push) => crate::cbor::encode(push),
-            Self::Room(push) => crate::cbor::encode(push),
-            Self::Presence(push) => crate::cbor::encode(push),
-            Self::Reset(push) => crate::cbor::encode(push),
-            Self::LogGrew(push) => crate::cbor::encode(push),
-            Self::Drained(push) => crate::cbor::encode(push),
-        }
-    }
-
-    /// Reads a push; `None` for a number this version does not know, which is ignored.
-    ///
-    /// # Errors
-    /// [`crate::cbor::Malformed`] for a payload that is not the number's own.
-    pub fn decode(number: u16, payload: &[u8]) -> Result<Option<Self>, crate::cbor::Malformed> {
-        use crate::cbor::decode;
-        Ok(Some(match number {
-            1 => Self::Deliver(decode(payload)?),
-            2 => Self::Room(decode(payload)?),
-            3 => Self::Presence(decode(payload)?),
-            4 => Self::Reset(decode(payload)?),
-            5 => Self::LogGrew(decode(payload)?),
-            6 => Self::Drained(decode(payload)?),
-            _ => return Ok(None),
-        }))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn pushes_read_back_as_sent() {
-        let push = Push::Presence(PresenceChange { online: vec!["bob".parse().unwrap()], offline: vec![] });
-        assert_eq!(Push::decode(push.number(), &push.encode()), Ok(Some(push)));
-        assert_eq!(Push::decode(999, &[0xa0]), Ok(None));
-    }
-
-    #[test]
     fn outcomes_of_enrolment_are_strict_cbor() {
         let head = Head { seq: 0, hash: crate::ids::HeadHash::new([1; 32]) };
-        let outcome = Enrolled::ApprovalRequired(head);
+        let outcome = Enrolled::ApprovalRequired(head, Fingerprint::new([2; 32]));
         assert_eq!(crate::cbor::decode::<Enrolled>(&crate::cbor::encode(&outcome)), Ok(outcome));
     }
 }

@@ -112,6 +112,12 @@ bodies! {
     ResetPending("account.reset_pending", ResetAt);
     /// The reset was cancelled.
     ResetCancelled("account.reset_cancelled", Nothing);
+    /// A device asks to become one of this account: told once, until its digits were compared.
+    DeviceWaiting("device.waiting", WaitingDevice);
+    /// A device belongs to this account from now on.
+    DeviceAdded("device.added", DeviceChange);
+    /// A device of this account was ended.
+    DeviceRevoked("device.revoked", DeviceChange);
     /// This machine's clock and the server's are far apart.
     ClockSkew("clock_skew", Skew);
     /// The connection to the server changed.
@@ -266,6 +272,24 @@ data! {
     ResetAt {
         /// Until then.
         pub at_ms: u64,
+    }
+    /// A device asks to be let in.
+    WaitingDevice {
+        /// Which.
+        pub device_id: DeviceId,
+        /// What its screen has to show: whoever reads something else there is being deceived.
+        pub digits: String,
+        /// When its keys were made, by its own clock.
+        pub created_ms: u64,
+    }
+    /// The account's log says something new of a device.
+    DeviceChange {
+        /// Which.
+        pub device_id: DeviceId,
+        /// The device that says so.
+        pub by: DeviceId,
+        /// Whether it is the one of this daemon.
+        pub this: bool,
     }
     /// Clocks are apart.
     Skew {

@@ -28,6 +28,7 @@ pub fn document() -> Value {
         SettingsGet SettingsSet
         PresenceList UserLookup ContactList ContactGet ContactSet ContactBlock ContactUnblock
         ProfileGet ProfileSet
+        DeviceList DeviceApprove DeviceRevoke
         IdentitySelf IdentityGet IdentityVerify IdentityUnverify IdentityAccept PolicyGet PolicySet
         ChatList ChatGet ChatOpen ChatSet ChatMarkRead ChatCanSend ChatUnread
         MsgSend MsgEdit MsgDelete MsgReact MsgCancel MsgResend MsgGet MsgStatus MsgWait MsgList MsgSearch MsgExport
@@ -190,6 +191,7 @@ fn kinds(method: &str) -> Vec<Kind> {
         }
         "msg.send" | "msg.edit" | "msg.delete" | "msg.react" | "msg.cancel" | "msg.resend" | "chat.open"
         | "chat.can_send" => WRITING,
+        "device.approve" | "device.revoke" => &[Kind::NotFound, Kind::Conflict, Kind::ApprovalRequired],
         "token.create" => &[Kind::AlreadyExists],
         "msg.wait" => &[Kind::NotFound, Kind::Timeout],
         "msg.export" => &[Kind::NotFound, Kind::AmbiguousTarget, Kind::AlreadyExists],

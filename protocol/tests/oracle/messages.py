@@ -11,13 +11,14 @@ POST = {0: 99, 1: "bob", 2: 1_800_000_000_000, 3: "hi all", 4: SUBMIT, 5: DEVICE
 REQUESTS = {
     "register": (1, {0: "alice", 1: "correct horse", 2: bytes(16)}),
     "enrol": (2, {0: "alice", 1: "correct horse", 2: b"cert", 3: b"signature", 4: b"genesis"}),
-    "login": (3, {0: "alice", 1: DEVICE, 2: b"signature"}),
+    "login": (3, {0: "alice", 1: DEVICE, 2: b"signature", 3: b"acceptance"}),
     "reset": (4, {0: "alice", 1: "correct horse", 2: b"cert", 3: b"signature", 4: b"genesis"}),
     "lookup": (16, {0: ["alice", "bob"]}),
     "log_fetch": (17, {0: "alice", 1: 2}),
     "log_append": (18, {0: HEAD, 1: b"entry"}),
     "change_password": (19, {0: "old one", 1: "new one"}),
     "reset_cancel": (20, {}),
+    "devices_waiting": (22, {}),
     "presence_watch": (21, {0: True}),
     "bundle_publish": (32, {0: b"bundle", 1: [bytes(32)]}),
     "bundle_fetch": (33, {0: "bob", 1: DEVICE}),
@@ -31,7 +32,7 @@ REQUESTS = {
 ANSWERS = {
     "done": {},
     "enrolled_ready": [0, [LOGGED_IN]],
-    "enrolled_approval_required": [1, [HEAD]],
+    "enrolled_approval_required": [1, [HEAD, HASH]],
     "reset_done": [0, [LOGGED_IN]],
     "reset_waiting": [1, [1_800_000_000_000]],
     "logged_in": LOGGED_IN,
@@ -43,6 +44,7 @@ ANSWERS = {
     "room_posted": {0: 99, 1: 1_800_000_000_000},
     "room_page": {0: [POST], 1: 99, 2: 1},
     "presence_list": {0: ["alice", "bob"]},
+    "waiting_devices": {0: [{0: b"cert", 1: b"acceptance"}]},
     "refusal": {0: 6, 1: 1500, 2: [{0: "bob", 1: HEAD}]},
     "welcome": {0: 1, 1: 1, 2: 1, 3: 1_800_000_000_000, 4: {0: 64, 1: 30, 2: 30, 3: False}, 5: [], 6: bytes(32)},
 }
@@ -54,6 +56,7 @@ PUSHES = {
     "reset_notice": (4, {0: 1_800_000_000_000}),
     "log_grew": (5, {0: "alice", 1: HEAD}),
     "drained": (6, {0: 12}),
+    "device_waits": (7, {0: DEVICE}),
 }
 
 

@@ -1,7 +1,7 @@
 //! Every message of the protocol against its frozen bytes: numbers and fields may never move.
 
 use chat_protocol::cbor;
-use chat_protocol::ids::{DeviceId, Head, HeadHash, KeyHash, SessionId, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint, Head, HeadHash, KeyHash, SessionId, SubmitId, Username};
 use chat_protocol::message::client::*;
 use chat_protocol::message::server::*;
 use chat_protocol::message::{Blob, Call, Done, Envelope};
@@ -123,13 +123,15 @@ fn requests_of_guests_and_about_people_are_frozen() {
     let reset =
         Reset { user: user.clone(), password, cert, signature: signature.clone(), genesis: Some(blob("genesis")) };
     frozen.request("reset", &reset, Request::Reset);
-    frozen.request("login", &Login { user: user.clone(), device: device(), signature }, Request::Login);
+    let login = Login { user: user.clone(), device: device(), signature, acceptance: Some(blob("acceptance")) };
+    frozen.request("login", &login, Request::Login);
     frozen.request("lookup", &Lookup { users: vec![user.clone(), self::user("bob")] }, Request::Lookup);
     frozen.request("log_fetch", &LogFetch { user, from: 2 }, Request::LogFetch);
     frozen.request("log_append", &LogAppend { head: head(), entry: blob("entry") }, Request::LogAppend);
     let change = ChangePassword { old: self::password("old one"), new: self::password("new one") };
     frozen.request("change_password", &change, Request::ChangePassword);
     frozen.request("reset_cancel", &ResetCancel {}, Request::ResetCancel);
+    frozen.request("devices_waiting", &DevicesWaiting {}, Request::DevicesWaiting);
     frozen.request("presence_watch", &PresenceWatch { visible: true }, Request::PresenceWatch);
     frozen.done();
 }
@@ -155,7 +157,7 @@ fn answers_are_frozen() {
     let mut frozen = Frozen::group("answers");
     frozen.answer("done", &Done {});
     frozen.answer("enrolled_ready", &Enrolled::Ready(logged_in()));
-    frozen.answer("enrolled_approval_required", &Enrolled::ApprovalRequired(head()));
+    frozen.answer("enrolled_approval_required", &Enrolled::ApprovalRequired(head(), Fingerprint::new([0xaa; 32])));
     frozen.answer("reset_done", &ResetState::Done(logged_in()));
     frozen.answer("reset_waiting", &ResetState::Waiting(AT));
     frozen.answer("logged_in", &logged_in());
@@ -169,6 +171,8 @@ fn answers_are_frozen() {
     frozen.answer("room_posted", &RoomPosted { room_seq: 99, at: AT });
     frozen.answer("room_page", &RoomPage { posts: vec![post()], last: 99, oldest: 1 });
     frozen.answer("presence_list", &PresenceList { users: vec![user("alice"), user("bob")] });
+    let waiting = WaitingDevice { cert: blob("cert"), acceptance: Some(blob("acceptance")) };
+    frozen.answer("waiting_devices", &WaitingDevices { devices: vec![waiting] });
     let refusal = Refusal { code: Code::Stale, retry_after_ms: Some(1500), heads: Some(vec![user_head()]) };
     frozen.answer("refusal", &refusal);
     let welcome = Welcome { server_time: AT, next_key: Some(Blob(vec![0; 32])), ..super::connection::welcome() };
@@ -187,6 +191,7 @@ fn pushes_are_frozen() {
     frozen.push("reset_notice", &Push::Reset(ResetNotice { at: Some(AT) }));
     frozen.push("log_grew", &Push::LogGrew(LogGrew { user: user("alice"), head: head() }));
     frozen.push("drained", &Push::Drained(MailboxDrained { seq: 12 }));
+    frozen.push("device_waits", &Push::DeviceWaits(DeviceWaits { device: device() }));
     frozen.done();
 }
 
@@ -205,6 +210,7 @@ fn codes_are_frozen() {
         Code::Exists,
         Code::NotFound,
         Code::Internal,
+        Code::Revoked,
     ];
     for (number, code) in (0u8..).zip(codes) {
         assert_eq!(cbor::encode(&code), [number], "{code:?}");

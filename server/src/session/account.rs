@@ -7,7 +7,7 @@
 use std::time::Instant;
 
 use chat_protocol::crypto::kdf::sha256;
-use chat_protocol::ids::{DeviceId, Head, HeadHash, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint, Head, HeadHash, Username};
 use chat_protocol::limits::{MAX_LOG_ENTRIES, MAX_WAITING_DEVICES};
 use chat_protocol::message::client::{ChangePassword, Enrol, LogAppend, Login, Password, Register, Reset, UserHead};
 use chat_protocol::message::server::{Code, LogGrew, Push, Refusal, ResetNotice};
@@ -15,7 +15,7 @@ use chat_protocol::message::{Blob, Done};
 use chat_protocol::time::Timestamp;
 
 use super::proof::{self, Growth, Newcomer};
-use super::{Asked, Guest, Ready, bad_request};
+use super::{Asked, Guest, Ready, bad_request, waiting};
 use crate::clock;
 use crate::config::Registration;
 use crate::counters::Closed;
@@ -32,8 +32,8 @@ use crate::store::{
 pub(super) enum Enrolment {
     /// The device is active.
     Active(Username, DeviceId),
-    /// The account has a log, standing there: one of its devices must approve.
-    Waits(Head),
+    /// The account has a log, standing there and with this fingerprint: one of its devices must approve.
+    Waits(Head, Fingerprint),
 }
 
 /// What a reset leads to.
@@ -76,13 +76,16 @@ impl Guest {
     pub(super) async fn login(&self, ask: &Login) -> Result<(), Refusal> {
         let stored = self.shared.store.device(ask.device).await.map_err(failed)?;
         let stored = stored.filter(|device| device.user == ask.user).ok_or(Code::Denied)?;
-        let (binding, signature, state) = (self.binding, ask.signature.clone(), stored.state);
-        let job = move || proof::login(&binding, &stored, &signature);
+        let (binding, signature, proven) = (self.binding, ask.signature.clone(), stored.clone());
+        let job = move || proof::login(&binding, &proven, &signature);
         self.shared.signatures.run(job).await.map_err(|_| busy())??;
-        match state {
+        match stored.state {
             DeviceState::Active => Ok(()),
-            DeviceState::Waiting => Err(Code::ApprovalRequired.into()),
-            DeviceState::Revoked | DeviceState::Replaced => Err(Code::Denied.into()),
+            DeviceState::Waiting => {
+                waiting::accepted(&self.shared, &stored, ask.acceptance.clone());
+                Err(Code::ApprovalRequired.into())
+            }
+            DeviceState::Revoked | DeviceState::Replaced => Err(Code::Revoked.into()),
         }
     }
 
@@ -95,23 +98,25 @@ impl Guest {
         match newcomer.clone().into_log(clock::now()) {
             Some(log) => match self.shared.store.begin_log(log).await.map_err(failed)? {
                 LogWrite::Written => Ok(Enrolment::Active(newcomer.user, newcomer.device)),
-                LogWrite::Stale(head) => self.wait_for_approval(newcomer, head).await,
+                LogWrite::Stale(_) => self.wait_for_approval(newcomer).await,
                 LogWrite::Missing => Err(Code::Denied.into()),
             },
-            None => {
-                let head = head_of(&self.shared, &newcomer.user).await?.ok_or_else(bad_request)?;
-                self.wait_for_approval(newcomer, head).await
-            }
+            None => self.wait_for_approval(newcomer).await,
         }
     }
 
-    async fn wait_for_approval(&self, newcomer: Newcomer, head: Head) -> Result<Enrolment, Refusal> {
+    async fn wait_for_approval(&self, newcomer: Newcomer) -> Result<Enrolment, Refusal> {
         let Newcomer { user, device, cert, .. } = newcomer;
+        let log = self.shared.store.log(&user, 0, 1).await.map_err(failed)?.ok_or_else(bad_request)?;
         let new = NewDevice { user: user.clone(), device, cert, at: clock::now() };
         let most = u32::try_from(MAX_WAITING_DEVICES).unwrap_or(u32::MAX);
         match self.shared.store.add_waiting_device(new, most).await.map_err(failed)? {
-            Waiting::Waits => Ok(Enrolment::Waits(head)),
+            Waiting::Waits => {
+                waiting::announce(&self.shared, &user, device);
+                Ok(Enrolment::Waits(log.head, log.fingerprint))
+            }
             Waiting::Known(DeviceState::Active) => Ok(Enrolment::Active(user, device)),
+            Waiting::Known(DeviceState::Revoked | DeviceState::Replaced) => Err(Code::Revoked.into()),
             Waiting::Known(_) | Waiting::Missing => Err(Code::Denied.into()),
             Waiting::TooMany => Err(too_many_waiting()),
         }

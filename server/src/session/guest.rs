@@ -40,7 +40,9 @@ impl Guest {
             }
             Ok(Request::Enrol(request)) => match self.enrol(request).await {
                 Ok(Enrolment::Active(user, device)) => self.enter(asked, user, device, Enrolled::Ready).await,
-                Ok(Enrolment::Waits(head)) => self.stay(asked, Ok(Enrolled::ApprovalRequired(head))),
+                Ok(Enrolment::Waits(head, fingerprint)) => {
+                    self.stay(asked, Ok(Enrolled::ApprovalRequired(head, fingerprint)))
+                }
                 Err(refusal) => self.turned_away::<Enrolled>(asked, refusal),
             },
             Ok(Request::Login(request)) => match self.login(&request).await {

@@ -80,6 +80,7 @@ impl Ready {
             Ok(Request::LogAppend(ask)) => self.log_append(asked, ask).await,
             Ok(Request::ChangePassword(ask)) => self.answer(asked, self.change_password(ask).await),
             Ok(Request::ResetCancel(_)) => self.answer(asked, self.reset_cancel().await),
+            Ok(Request::DevicesWaiting(_)) => self.answer(asked, self.devices_waiting().await),
             Ok(Request::PresenceWatch(ask)) => self.presence_watch(asked, ask),
             Ok(Request::BundlePublish(ask)) => self.answer(asked, self.bundle_publish(ask).await),
             Ok(Request::BundleFetch(ask)) => self.answer(asked, self.bundle_fetch(&ask).await),
@@ -149,7 +150,8 @@ async fn login_state(shared: &Shared, peer: &Online) -> Result<LoggedIn, Refusal
     match stored.state {
         DeviceState::Active if &stored.user == peer.user() => {}
         DeviceState::Waiting => return Err(Code::ApprovalRequired.into()),
-        _ => return Err(Code::Denied.into()),
+        DeviceState::Revoked | DeviceState::Replaced => return Err(Code::Revoked.into()),
+        DeviceState::Active => return Err(Code::Denied.into()),
     }
     let now = clock::now();
     if stored.last_login.is_none_or(|last| now.since(last) >= NOTE_LOGIN_EVERY) {

@@ -3,15 +3,17 @@
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::fixtures::{FirstDevice, device_keys, first_device};
 use chat_protocol::identity::account_log::{AccountLog, Author};
-use chat_protocol::ids::KeyHash;
+use chat_protocol::ids::{DeviceId, KeyHash};
 use chat_protocol::message::Blob;
-use chat_protocol::message::client::{BundleFetch, BundlePublish, LogAppend, LogFetch, OneTimeStatus};
+use chat_protocol::message::client::{
+    BundleFetch, BundlePublish, DevicesWaiting, LogAppend, LogFetch, Login, OneTimeStatus,
+};
 use chat_protocol::message::server::{Code, Enrolled, Push};
 use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle};
 use chat_protocol::time::Timestamp;
 
 use crate::client::{End, now};
-use crate::world::{Absent, Person, World, enrol};
+use crate::world::{Absent, Person, World, enrol, login};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -24,7 +26,7 @@ async fn waiting(world: &World, person: &Person, n: usize) -> FirstDevice {
     let device = first_device(&person.user, n, AT);
     let mut guest = world.guest().await;
     let ask = enrol(&guest, &device, false);
-    assert!(matches!(guest.call(&ask).await, Ok(Enrolled::ApprovalRequired(_))));
+    assert!(matches!(guest.call(&ask).await, Ok(Enrolled::ApprovalRequired(..))));
     device
 }
 
@@ -80,12 +82,51 @@ async fn atk_24_revoked_device_is_disconnected_and_refused() {
     alice.client.call(&revoke).await.unwrap();
     assert!(!world.router.is_online(thief.id()), "gone before the revoker is answered");
     assert_eq!(thief.client.end().await, End::Goodbye);
-    assert_eq!(at_home(&tablet, &alice.device.log).refused(&world).await, Code::Denied);
+    assert_eq!(at_home(&tablet, &alice.device.log).refused(&world).await, Code::Revoked);
     let refusal = bob.send(&thief, "psst").await.unwrap_err();
     assert_eq!(refusal.code, Code::Stale, "whoever still knows the old log learns of the new one");
     alice.device.log.extend(&[&*revoke.entry]).unwrap();
     thief.device.log = alice.device.log.clone();
     assert_eq!(bob.send(&thief, "psst").await.unwrap_err().code, Code::NotFound);
+}
+
+/// Who is told to wait, as the account's device hears of it: (certificate, acceptance).
+async fn who_waits(person: &mut Person) -> Vec<(Blob, Option<Blob>)> {
+    let listed = person.client.call(&DevicesWaiting {}).await.unwrap();
+    listed.devices.into_iter().map(|device| (device.cert, device.acceptance)).collect()
+}
+
+async fn told_of(person: &mut Person) -> DeviceId {
+    person.client.push_of(|push| if let Push::DeviceWaits(waits) = push { Some(waits.device) } else { None }).await
+}
+
+#[tokio::test]
+async fn device_that_waits_is_shown_to_its_account_and_what_it_signs_is_handed_on() {
+    let world = World::new().await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let tablet = first_device(&alice.user, 2, AT);
+    let mut guest = world.guest().await;
+    let ask = enrol(&guest, &tablet, false);
+    let Ok(Enrolled::ApprovalRequired(head, fingerprint)) = guest.call(&ask).await else { panic!("it has to wait") };
+    let log = &alice.device.log;
+    assert_eq!((head, fingerprint), (log.head(), log.fingerprint()));
+    assert_eq!(told_of(&mut alice).await, tablet.cert.id());
+    let cert = Blob(tablet.cert.bytes().to_vec());
+    assert_eq!(who_waits(&mut alice).await, [(cert.clone(), None)]);
+    assert_eq!(who_waits(&mut bob).await, [], "it is nobody else's business");
+
+    let acceptance = Blob(tablet.keys.accept(&fingerprint, &tablet.cert, &mut rand::rng()));
+    let mut guest = world.guest().await;
+    let again = Login { acceptance: Some(acceptance.clone()), ..login(&guest, &tablet) };
+    assert_eq!(guest.refused(&again).await, Code::ApprovalRequired);
+    assert_eq!(told_of(&mut alice).await, tablet.cert.id());
+    assert_eq!(who_waits(&mut alice).await, [(cert, Some(acceptance))]);
+    let forged = Login { acceptance: Some(Blob(vec![0; 384])), signature: Blob(vec![0; 384]), ..again };
+    assert_eq!(guest.refused(&forged).await, Code::Denied);
+    assert_ne!(who_waits(&mut alice).await[0].1, forged.acceptance, "only the device itself speaks for it");
+
+    alice.client.call(&adding(&alice, &tablet)).await.unwrap();
+    assert_eq!(who_waits(&mut alice).await, []);
 }
 
 #[tokio::test]

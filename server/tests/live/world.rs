@@ -154,7 +154,7 @@ pub fn genesis(log: &AccountLog) -> Blob {
 
 pub fn login(client: &Client, device: &FirstDevice) -> Login {
     let signature = client.binding.sign_login(&device.keys.signing, &device.cert, &mut rand::rng());
-    Login { user: device.cert.user().clone(), device: device.cert.id(), signature: Blob(signature) }
+    Login { user: device.cert.user().clone(), device: device.cert.id(), signature: Blob(signature), acceptance: None }
 }
 
 /// A reset to `device`, whose log replaces the one at `old`.

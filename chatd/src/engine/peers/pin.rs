@@ -11,7 +11,7 @@ use chat_protocol::message::Blob;
 
 use super::{Identity, Peer, Trust, known, policy, put, withheld};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, events, sessions};
+use crate::engine::{EngineError, events, own_log, sessions};
 
 /// Most versions kept of an account besides the pinned one and its rival.
 const MOST_KEPT: usize = 16;
@@ -60,7 +60,8 @@ fn compare(turn: &mut Turn<'_>, peer: Peer, log: AccountLog) -> Result<bool, Eng
     Ok(false)
 }
 
-fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
+/// A pinned log goes on.
+pub(crate) fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
     let before = std::mem::replace(&mut peer.pinned.log, log);
     let log = &peer.pinned.log;
     let revoked: Vec<_> = before.active_devices().map(|cert| cert.id()).filter(|id| log.active(id).is_none()).collect();
@@ -73,7 +74,10 @@ fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), En
         tracing::info!(user = %peer.user, %device, "a device was revoked");
         sessions::wipe(turn, device)?;
     }
-    if peer.user != turn.me.user && !(added.is_empty() && revoked.is_empty()) {
+    if peer.user == turn.me.user {
+        return own_log::grew(turn, before.head(), &peer.pinned.log);
+    }
+    if !(added.is_empty() && revoked.is_empty()) {
         policy::notice(turn, &peer.user, added.len())?;
         events::devices(turn, &peer.user, added, revoked, left_out)?;
     }

@@ -139,9 +139,11 @@ object! {
         pub user: Username,
         /// This device.
         pub device_id: DeviceId,
-        /// The account's identity.
-        pub fingerprint: Fingerprint,
-        /// With `approval_required`: the digits both screens show.
+        /// The account's identity; absent until the digits were compared, since until then nobody's word is good for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub fingerprint: Option<Fingerprint>,
+        /// With `approval_required`: the digits that this screen and that of a device of the account have to show alike.
+        /// Say so with `device.approve` on both.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub digits: Option<String>,
     }
@@ -205,6 +207,8 @@ word! {
         LoggedOut,
         /// The server refuses this device.
         Refused,
+        /// The account ended this device: it gets nothing any more, and never comes back under these keys.
+        Revoked,
     }
 }
 object! {
@@ -227,6 +231,12 @@ object! {
         /// A reset of this account waits until then: cancel it if you did not ask for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reset_at_ms: Option<u64>,
+        /// With `approval_required`: the digits both screens have to show alike.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub digits: Option<String>,
+        /// With `approval_required`: whether the user has said here that they are alike.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub confirmed: Option<bool>,
     }
 }
 

@@ -1,0 +1,87 @@
+//! The account the loop works for: taken up, connected anew, left, and ended by its own log.
+
+use std::sync::Arc;
+
+use chat_protocol::rpc::types::ConnectionState;
+use tokio::sync::mpsc;
+
+use super::super::accounts::{Entry, Jobs, Shares};
+use super::super::batch::Event;
+use super::super::idle;
+use super::super::witness::Witness;
+use super::{LINK_EVENTS, Loop, SHARES};
+use crate::account;
+use crate::engine::{Engine, Input};
+use crate::link::{self, AuthFailure, LinkEvent, LinkHandle};
+
+/// The account being worked for.
+pub(super) struct Active {
+    pub(super) link: LinkHandle,
+    pub(super) events: mpsc::Receiver<LinkEvent>,
+    pub(super) shares: Shares,
+    pub(super) opener: Jobs,
+    pub(super) setup: link::LinkSetup,
+    pub(super) server: String,
+    pub(super) online: bool,
+}
+
+impl Loop {
+    /// A new link for the same account; the engine forgets what belonged to the old one.
+    pub(super) fn reconnect(&mut self) {
+        self.rest_until = None;
+        let Some(active) = self.active.take() else { return };
+        active.link.stop();
+        if let Some(engine) = self.writer.as_mut().and_then(|writer| writer.engine.as_mut()) {
+            engine.forget();
+        }
+        let (sender, events) = mpsc::channel(LINK_EVENTS);
+        let link = link::spawn(active.setup.clone(), sender);
+        self.asked.lost();
+        self.active = Some(Active { link, events, online: false, ..active });
+    }
+
+    pub(super) async fn enter(&mut self, entry: Entry) {
+        let (sender, events) = mpsc::channel(LINK_EVENTS);
+        let (opener, shares) = entry.spawn_opener(SHARES);
+        let link = link::spawn(entry.link.clone(), sender);
+        let server = entry.server.clone();
+        let witness = Witness::new(&self.parts.dir, entry.local.device);
+        let marks = witness.read();
+        if let Some(writer) = &mut self.writer {
+            (writer.engine, writer.witness) = (Some(Engine::new(entry.local)), Some(witness));
+        }
+        self.active = Some(Active { link, events, shares, opener, setup: entry.link, server, online: false });
+        self.note(ConnectionState::Connecting, None, None);
+        let inputs = marks.map(Input::Witnessed).into_iter().chain([Input::Tick]);
+        self.handle(inputs.map(Event::Input).collect()).await;
+    }
+
+    pub(super) fn leave(&mut self) {
+        self.rest_until = None;
+        if let Some(active) = self.active.take() {
+            active.link.stop();
+        }
+        if let Some(writer) = &mut self.writer {
+            (writer.engine, writer.witness) = (None, None);
+        }
+        self.asked.lost();
+        self.show(idle());
+    }
+
+    /// The account ended this device: it is not dialled for again, after a restart neither.
+    pub(super) async fn retire(&mut self) {
+        self.revoked = false;
+        let store = Arc::clone(&self.parts.store);
+        let kept = tokio::task::spawn_blocking(move || account::note_revoked(&store)).await;
+        if let Ok(Err(error)) = kept {
+            // the next connection hears it again
+            tracing::warn!(%error, "that this device was revoked is not kept");
+            return;
+        }
+        tracing::warn!("{}", AuthFailure::Revoked);
+        let server = self.active.as_ref().map(|active| active.server.clone());
+        self.leave();
+        let (state, reason) = (ConnectionState::AuthFailed, Some(AuthFailure::Revoked.to_string()));
+        self.show(chat_protocol::rpc::types::Connection { state, server, reason, ..idle() });
+    }
+}

@@ -1,0 +1,77 @@
+//! Devices that ask to be let into an account: who they are, and what they have signed for whoever approves them.
+//!
+//! That a device waits is a row. Its acceptance is kept in memory only: the device sends it with every login, which
+//! it repeats until it is answered, so that after a restart it is here again within a minute.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::Blob;
+use chat_protocol::message::server::{DeviceWaits, Push, Refusal, WaitingDevice, WaitingDevices};
+use chat_protocol::time::Timestamp;
+
+use super::Ready;
+use crate::clock;
+use crate::mailbox::store_failed;
+use crate::serve::Shared;
+use crate::store::{DeviceState, StoredDevice};
+
+/// Longest acceptance: a signature of a 4096-bit key.
+const MAX_ACCEPTANCE_BYTES: usize = 512;
+
+/// Acceptances of devices that wait.
+#[derive(Debug, Default)]
+pub(crate) struct Acceptances(Mutex<HashMap<DeviceId, (Timestamp, Blob)>>);
+
+impl Acceptances {
+    /// Keeps what a device that proved itself has signed, and says whether that is news. What is older than a
+    /// device may wait goes.
+    fn keep(&self, device: DeviceId, acceptance: Blob, now: Timestamp, wait: Duration) -> bool {
+        let mut kept = self.lock();
+        kept.retain(|_, (at, _)| now.since(*at) < wait);
+        match kept.insert(device, (now, acceptance.clone())) {
+            Some((_, before)) => before != acceptance,
+            None => true,
+        }
+    }
+
+    fn of(&self, device: &DeviceId) -> Option<Blob> {
+        self.lock().get(device).map(|(_, acceptance)| acceptance.clone())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, (Timestamp, Blob)>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A device that waits has logged in: what it signed is kept, and the account's devices hear of it once.
+pub(super) fn accepted(shared: &Shared, device: &StoredDevice, acceptance: Option<Blob>) {
+    let Some(acceptance) = acceptance.filter(|acceptance| acceptance.len() <= MAX_ACCEPTANCE_BYTES) else { return };
+    let wait = shared.config().accounts.approval_wait;
+    if shared.acceptances.keep(device.device, acceptance, clock::now(), wait) {
+        announce(shared, &device.user, device.device);
+    }
+}
+
+/// Tells the devices of an account that another one asks for something.
+pub(super) fn announce(shared: &Shared, user: &Username, device: DeviceId) {
+    shared.router.account(user, &Push::DeviceWaits(DeviceWaits { device }));
+}
+
+impl Ready {
+    /// Who waits to be let into the own account.
+    pub(super) async fn devices_waiting(&self) -> Result<WaitingDevices, Refusal> {
+        let shared = self.shared();
+        shared.limits().lookups.check(&self.device())?;
+        let (now, wait) = (clock::now(), shared.config().accounts.approval_wait);
+        let known = shared.store.devices(self.user()).await.map_err(|error| store_failed("devices", &error))?;
+        let waits = |device: &StoredDevice| device.state == DeviceState::Waiting && now.since(device.since) < wait;
+        let shown = |device: StoredDevice| WaitingDevice {
+            acceptance: shared.acceptances.of(&device.device),
+            cert: Blob(device.cert),
+        };
+        Ok(WaitingDevices { devices: known.into_iter().filter(waits).map(shown).collect() })
+    }
+}
