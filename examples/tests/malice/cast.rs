@@ -1,5 +1,7 @@
 //! Who is on the stage, and what the stories ask about them.
 
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use chat_protocol::message::Envelope;
@@ -71,4 +73,10 @@ pub fn flip(mut envelope: Envelope) -> Envelope {
     let last = envelope.token.0.len() - 1;
     envelope.token.0[last] ^= 1;
     envelope
+}
+
+/// Copies a directory, as a backup or a thief would.
+pub fn copy(from: &Path, to: &Path) {
+    let copied = Command::new("cp").arg("-a").arg(from).arg(to).status().unwrap();
+    assert!(copied.success(), "{} is copied", from.display());
 }

@@ -13,9 +13,11 @@ use crate::operator::{Operator, now};
 use crate::puppet::Puppet;
 
 #[test]
-fn atk_26_another_key_for_a_pinned_peer_is_an_alarm_and_nothing_leaves() {
+fn atk_26_another_key_for_a_verified_or_pinned_peer_is_an_alarm_and_nothing_leaves() {
     let operator = Operator::open();
     let (mut alice, mut bob) = acquainted(&operator);
+    let number = identity(&mut bob, "alice")["safety_number"].clone();
+    alice.call("identity.verify", json!({"user": "bob", "safety_number": number})).expect("both see one number");
     let rival = Puppet::new("bob", 0);
     impose(&operator, &rival);
 
@@ -42,6 +44,14 @@ fn atk_26_another_key_for_a_pinned_peer_is_an_alarm_and_nothing_leaves() {
     assert_eq!(alice.call("msg.get", json!({"id": waiting})).unwrap()["state"], "queued");
     assert_eq!(count(&alice, "identity.changed"), 1);
     assert!(operator.seen().envelopes(rival.device()).is_empty(), "nothing was sealed for the other one");
+
+    // to bob alice is only pinned, and it is no different
+    let rival = Puppet::new("alice", 1);
+    impose(&operator, &rival);
+    bob.send("@alice", "for alice alone");
+    bob.event("that alice changed", is("identity.changed"));
+    assert_eq!(bob.call("msg.send", json!({"to": "@alice", "text": "more"})).unwrap_err().kind, "identity_changed");
+    assert!(operator.seen().envelopes(rival.device()).is_empty());
 }
 
 #[test]
@@ -159,4 +169,29 @@ fn atk_29_a_fork_is_an_alarm_that_keeps_both() {
     assert_eq!(known["state"], "changed");
     assert_eq!(heads, [json!(phone.log.head().hash.to_string()), json!(head.hash.to_string())]);
     assert_eq!(alice.call("msg.send", json!({"to": "@bob", "text": "more"})).unwrap_err().kind, "identity_changed");
+}
+
+#[test]
+fn atk_72_a_fork_by_a_revoked_device_is_evidence_told_once_and_blocks_nobody() {
+    let operator = Operator::open();
+    let mut alice = operator.member("alice");
+    let (phone, tablet) = phone_and_tablet("bob", 0);
+    operator.enrol(&phone);
+    alice.send("@bob", "hello");
+    operator.until("a message for the phone", |seen| seen.envelopes(phone.device()).pop());
+
+    // the thief goes on as if it had not been revoked, and adds a device of its own
+    let (entry, head) = next_entry(&tablet);
+    show(&operator, &tablet.log, head, &[entries(&tablet.log), vec![entry]].concat());
+    for _ in 0..2 {
+        let known = identity(&mut alice, "bob");
+        assert_eq!(known["state"], "tofu", "{known}");
+        assert!(known["seen"].as_array().unwrap().iter().any(|seen| seen["fork"]["by_revoked"] == true), "{known}");
+        operator.reconnect(&mut alice);
+    }
+    assert_eq!((count(&alice, "identity.fork_evidence"), count(&alice, "identity.changed")), (1, 0));
+    operator.lies().logs.clear();
+    alice.send("@bob", "hello again");
+    operator.until("the next message for the phone", |seen| seen.envelopes(phone.device()).get(1).cloned());
+    assert!(operator.seen().envelopes(tablet.device()).is_empty());
 }

@@ -27,3 +27,4 @@ mod identities;
 mod messages;
 mod recordings;
 mod starts;
+mod states;

@@ -86,18 +86,28 @@ impl Operator {
         invite.to_text().to_string()
     }
 
-    /// Somebody whose daemon runs, without an account.
-    pub fn newcomer(&self, name: &str, room: &str) -> Person {
+    /// Somebody with a home below the story's directory.
+    pub fn stranger(&self, name: &str, room: &str) -> Person {
         let home = self.directory.path().join(room);
         std::fs::create_dir_all(&home).unwrap();
-        let mut person = Person::new(name, &home);
+        Person::new(name, &home)
+    }
+
+    /// Somebody whose daemon runs, without an account.
+    pub fn newcomer(&self, name: &str, room: &str) -> Person {
+        let mut person = self.stranger(name, room);
         person.start();
         person
     }
 
     /// Somebody with a real daemon, registered and online.
     pub fn member(&self, name: &str) -> Person {
-        let mut person = self.newcomer(name, name);
+        self.registered(self.stranger(name, name))
+    }
+
+    /// The same, for somebody whose daemon does not run yet.
+    pub fn registered(&self, mut person: Person) -> Person {
+        person.start();
         let _ = person.enter("register", &self.invite()).success();
         person.turns("online");
         person
