@@ -2,9 +2,10 @@
 
 use crate::common::{AT, Device, End, refuses, session_pair};
 use chat_protocol::crypto::agreement::SecretKey;
+use chat_protocol::fixtures::device_keys;
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::session::bundle::{BundleError, KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle};
-use chat_protocol::session::init::{Init, InitError, Initiated, open_share, resolve};
+use chat_protocol::session::init::{Init, InitError, Initiated, Own, initiate, open_share, resolve};
 use chat_protocol::session::ratchet::OpenError;
 use chat_protocol::time::Timestamp;
 
@@ -183,4 +184,19 @@ fn atk_40_message_delivered_to_its_author_or_another_device_does_not_open() {
     let (mut alice, _) = session_pair(true);
     let own = alice.seal("to bob");
     assert_eq!(refuses(&mut alice, &own), OpenError::Token);
+}
+
+#[test]
+fn atk_48_the_readers_long_term_keys_make_no_message_of_somebody_else() {
+    let (alice, bob) = (Device::new("alice", 0), Device::new("bob", 1));
+    for with_one_time in [true, false] {
+        // the thief has every key of bob's but the prekeys, keys of its own, and all that is public of alice
+        for keys in [&bob.first.keys, &device_keys(5)] {
+            let forger = Own { keys, ..alice.own() };
+            let bundle = bob.bundle(with_one_time);
+            let Initiated { session, init } = initiate(forger, bob.log(), &bundle, AT, &mut rand::rng()).unwrap();
+            let forged = End::new(session).seal("it is me, alice");
+            refuses(&mut End::new(bob.answer(&init, alice.log()).unwrap()), &forged);
+        }
+    }
 }
