@@ -1,7 +1,10 @@
 //! States of a device that are old, copied, stolen, or of another time.
 
+use std::collections::BTreeSet;
+
 use chat_protocol::ids::DeviceId;
 use chat_protocol::message::Envelope;
+use chat_protocol::message::server::LoggedIn;
 use chat_stories::Person;
 
 use crate::cast::{acquainted, copy, count, get_on, is};
@@ -46,6 +49,24 @@ fn atk_51_yesterdays_state_is_noticed_and_its_sessions_are_renewed_in_one_round_
     assert_eq!((next.sid, next.init), (first.sid, None), "after one round trip the new one stands");
     assert_eq!((most_often(&mut alice, "@bob"), most_often(&mut bob, "@alice")), (1, 1), "nothing is shown twice");
     assert_eq!(count(&bob, "message.undecryptable"), 0);
+}
+
+#[test]
+fn atk_51_a_server_that_only_claims_later_states_has_sessions_renewed_once_a_day() {
+    let operator = Operator::open();
+    let (mut alice, mut bob) = acquainted(&operator);
+    get_on(&mut alice, &mut bob);
+    let (device, to) = (operator.device("alice"), operator.device("bob"));
+    let mut sids = BTreeSet::from([last(&operator, to).sid]);
+    for claimed in [1_000, 2_000, 3_000] {
+        let claim = move |truth: LoggedIn| LoggedIn { submit_counter: truth.submit_counter + claimed, ..truth };
+        operator.lies().claims.insert(device, Box::new(claim));
+        operator.reconnect(&mut alice);
+        get_on(&mut alice, &mut bob);
+        sids.insert(last(&operator, to).sid);
+    }
+    assert_eq!(sids.len(), 2, "the one there was, and one more");
+    assert_eq!((most_often(&mut alice, "@bob"), most_often(&mut bob, "@alice")), (1, 1));
 }
 
 #[test]
