@@ -9,11 +9,12 @@
 //!                     ▼                                                   ▼
 //!   ┌─ new: sent on from the INIT on ─────────────────────────────────────────────────────────┐
 //!   │  both at once (mine < 24 h, no reset marker): the smaller sid; otherwise the peer's,    │
-//!   │  and mine yields                                                                        │
+//!   │  and mine yields; so again when the peer stays on one of its own that yielded           │
 //!   └──────┬──────────────────────────────────────────────────────────────┬───────────────────┘
 //!     I opened a reply                                       I opened a message without INIT
 //!          ╰────────────────────────▶ confirmed ◀─────────────────────────╯
-//!             its rival yields; of several, the one that most recently opened a message is used
+//!             its rival yields; but for a new one of mine, the one that most recently opened a
+//!             message is used
 //!
 //!   yielded, or not the one used: receive-only, at most 5, the longest silent go first
 //! ```
@@ -110,10 +111,11 @@ impl Standings {
     /// The session to send on; none means a new one must be begun.
     #[must_use]
     pub fn sending(&self) -> Option<&Standing> {
-        let new = self.0.iter().filter(|standing| standing.stage == Stage::New).max_by_key(|standing| standing.begun);
-        new.or_else(|| {
-            let confirmed = self.0.iter().filter(|standing| standing.stage == Stage::Confirmed);
-            confirmed.max_by_key(|standing| standing.last_opened)
+        let own = self.0.iter().filter(|standing| standing.ours && standing.stage == Stage::New);
+        own.max_by_key(|standing| standing.begun).or_else(|| {
+            // whichever the peer uses: of two that each side began, both must not stay on the other's
+            let heard = self.0.iter().filter(|standing| matches!(standing.stage, Stage::New | Stage::Confirmed));
+            heard.max_by_key(|standing| standing.last_opened)
         })
     }
 
@@ -156,6 +158,9 @@ impl Standings {
     /// A message was opened on a session.
     pub fn opened(&mut self, id: SessionId, arrival: Arrival) {
         let order = self.0.iter().map(|standing| standing.last_opened).max().unwrap_or(0).saturating_add(1);
+        if arrival.with_init {
+            self.take_up(id, arrival.now);
+        }
         let Some(standing) = self.0.iter_mut().find(|standing| standing.id == id) else { return };
         standing.count_opened(order, arrival);
         let open = matches!(standing.stage, Stage::New | Stage::Yielded);
@@ -163,6 +168,23 @@ impl Standings {
             standing.stage = Stage::Confirmed;
             let (rival, begun) = (standing.rival.take(), standing.begun);
             self.others_yield(rival, begun);
+        }
+    }
+
+    /// The peer stays on a session of its own that gave way here: it decides for the smaller sid as this device would
+    /// have, had that not begun another one in between.
+    fn take_up(&mut self, id: SessionId, now: Timestamp) {
+        let kept = |own: &Standing| own.ours && own.id < id && now.since(own.begun) < SIMULTANEOUS_WINDOW;
+        let yielded = self.get(id).is_some_and(|standing| !standing.ours && standing.stage == Stage::Yielded);
+        if !yielded || self.0.iter().any(|other| other.stage == Stage::New && kept(other)) {
+            return;
+        }
+        for standing in &mut self.0 {
+            match standing.stage {
+                Stage::Yielded if standing.id == id => standing.stage = Stage::New,
+                Stage::New => standing.give_way(),
+                _ => {}
+            }
         }
     }
 

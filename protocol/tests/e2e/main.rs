@@ -12,6 +12,7 @@
 mod checks;
 mod common;
 mod content;
+mod explore;
 mod hostile_keys;
 mod identity;
 mod manager;
