@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::session::content::{
-    Ack, Body, Content, Conversation, Delete, Edit, Heads, Profile, Reaction, Receipt, Reply, SenderSeq, Text,
+    Ack, Body, Content, Conversation, Delete, Edit, Heads, LogEntries, Profile, Reaction, Receipt, Reply, SenderSeq,
+    Text,
 };
 use chat_protocol::time::Timestamp;
 
@@ -15,11 +16,12 @@ use super::changes::{Change, Said, What};
 use super::history::{self, Kind, Message};
 use super::order::{self, Whose};
 use super::outbox::{self, Number};
+use super::peers::Named;
 use super::receipts::{self, Debt};
 use super::sessions::Received;
 use super::settings::Settings;
 use super::turn::Turn;
-use super::{EngineError, contacts, peers, profile};
+use super::{EngineError, contacts, events, peers, profile};
 
 /// What is written for every device alike.
 pub(crate) struct Letter {
@@ -110,6 +112,12 @@ pub(crate) fn profile(turn: &mut Turn<'_>, reader: &Username, profile: &Profile)
     encode(&content)
 }
 
+/// Entries of an account log that the reader's device lacks.
+pub(crate) fn log_entries(turn: &mut Turn<'_>, reader: &Username, log: LogEntries) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::LogEntries(log))?;
+    encode(&content)
+}
+
 fn control(turn: &mut Turn<'_>, reader: &Username, body: Body) -> Result<Content, EngineError> {
     let id = MessageId::from_parts(turn.now, turn.random());
     let me = turn.me.user.clone();
@@ -153,7 +161,7 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
         Ok(content) => content,
         Err(_) => return marker(turn, received, Kind::Malformed),
     };
-    peers::announced(turn, &received.user, content.heads.own)?;
+    let named = logs(turn, received, &content)?;
     if content.conversation != Conversation::Direct(received.user.clone()) {
         tracing::warn!(user = %received.user, "a message that names another chat than its author's");
         return marker(turn, received, Kind::Unsupported);
@@ -171,12 +179,39 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
         Body::Profile(profile) => Ok(profile::heard(turn, &received.user, profile)?),
         // control of later versions creates no duty either
         _ if !content.body.is_message() => Ok(()),
-        _ => shown(turn, received, content),
+        _ => match named {
+            Named::Awaited(until) if peers::wait(turn, received, until)? => Ok(()),
+            _ => shown(turn, received, content, named),
+        },
+    }
+}
+
+/// What a content says of account logs: its author's, and this account's.
+fn logs(turn: &mut Turn<'_>, received: &Received, content: &Content) -> Result<Named, EngineError> {
+    let (user, me) = (&received.user, turn.me.user.clone());
+    if let Body::LogEntries(log) = &content.body {
+        peers::logs::told(turn, user, log)?;
+    }
+    peers::logs::named(turn, (user, &received.device), &content.heads, content.body.is_message())?;
+    peers::announced(turn, &me, content.heads.peer)?;
+    peers::announced(turn, user, content.heads.own)
+}
+
+/// A message that waited for its author's log comes again: since that has grown, with the time it waits until; or since
+/// that time has come.
+pub(crate) fn come(turn: &mut Turn<'_>, received: &Received, until: Option<Timestamp>) -> Result<(), EngineError> {
+    let Ok(content) = Content::decode(&received.plaintext) else { return Ok(()) };
+    if peers::device(turn, &received.user, &received.device)?.is_none() {
+        return Ok(events::held(turn, &received.user, "device_revoked")?);
+    }
+    match (peers::announced(turn, &received.user, content.heads.own)?, until) {
+        (Named::Awaited(_), Some(until)) if peers::wait(turn, received, until)? => Ok(()),
+        (named, _) => shown(turn, received, content, named),
     }
 }
 
 /// A content with a number: shown once, in order, and acknowledged.
-fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(), EngineError> {
+fn shown(turn: &mut Turn<'_>, received: &Received, content: Content, named: Named) -> Result<(), EngineError> {
     receipts::owe(turn, &received.user, &received.device)?;
     let Some(number) = content.sender_seq.map(|seq| (seq.epoch, seq.n)) else { return Ok(()) };
     let Some(peer) = peers::known(turn, &received.user)? else { return Ok(()) };
@@ -186,6 +221,8 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
     }
     let author = Some(peer.pinned.log.fingerprint());
     let from_bot = profile::is_bot(turn.rows, &received.user)?;
+    let unverified_log = named != Named::Known;
+    let unverified_device = peers::policy(turn.rows, &received.user)?.leaves_out(&peer, &received.device);
     let said = match content.body {
         _ if contacts::is_blocked(turn.rows, &received.user)? => Said::Unheard,
         Body::Edit(Edit { target, text }) => changed(received, author, content.sent, (target, What::Edit(text))),
@@ -195,7 +232,8 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content) -> Result<(
         }
         body => {
             let message = incoming(turn, received, content.id, content.sent, Kind::Text, String::new());
-            Said::Message(Box::new(Message { author, number: Some(number), from_bot, ..filled(message, body) }))
+            let message = Message { author, number: Some(number), from_bot, ..filled(message, body) };
+            Said::Message(Box::new(Message { unverified_log, unverified_device, ..message }))
         }
     };
     Ok(order::arrived(turn, &whose, number, said)?)

@@ -15,10 +15,11 @@ use std::time::Duration;
 use chat_protocol::ids::{DeviceId, SessionId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::message::server::Deliver;
-use chat_protocol::session::init::Share;
+use chat_protocol::session::init::{Init, Share};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+use super::peers::Peer;
 use super::state::{Counter, decode, load, save};
 use super::turn::Turn;
 use super::{Action, EngineError, age, content, events, order, peers, sessions};
@@ -32,6 +33,8 @@ const INIT_SLOT: Duration = Duration::from_secs(15);
 const MAX_WAITING_INITS: u64 = 64;
 /// Most bytes of one device that wait.
 const MAX_WAITING_BYTES: u64 = 8 * 1024 * 1024;
+/// Most envelopes kept of a user whose identity changed, until it is decided which one counts.
+const MAX_HELD: u64 = 1_000;
 /// How long an INIT waits for its author's device to appear in the account log.
 const ABSENT_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Most RSA shares given out to be opened; the daemon opens one at a time.
@@ -69,6 +72,10 @@ fn behind_scope(sid: &SessionId) -> Vec<u8> {
 
 fn inits_scope(device: &DeviceId) -> Vec<u8> {
     [b"inits:".as_slice(), device.as_bytes()].concat()
+}
+
+fn from_scope(from: &Username) -> Vec<u8> {
+    [b"from:".as_slice(), from.as_str().as_bytes()].concat()
 }
 
 /// One delivery. What was stored before is not looked at again.
@@ -117,10 +124,13 @@ fn take(turn: &mut Turn<'_>, raw: Raw) -> Result<(), EngineError> {
     if waits || (raw.envelope.init.is_some() && !sessions::is_replay(turn.rows, &raw.envelope)?) {
         return Ok(keep(turn, raw)?);
     }
-    if raw.envelope.init.is_none() {
-        sessions::did_not_open(turn, &raw.from, &raw.device)?;
+    if raw.envelope.init.is_some() {
+        return Ok(());
     }
-    Ok(())
+    if peers::get(turn.rows, &raw.from)?.is_some_and(|peer| peer.has_revoked(&raw.device)) {
+        return Ok(events::held(turn, &raw.from, "device_revoked")?);
+    }
+    sessions::did_not_open(turn, &raw.from, &raw.device)
 }
 
 fn open(turn: &mut Turn<'_>, raw: &Raw, session: &sessions::Stored) -> Result<(), EngineError> {
@@ -137,15 +147,22 @@ fn keep(turn: &mut Turn<'_>, raw: Raw) -> Result<(), RowsError> {
     let bytes = waiting_bytes(turn, &raw.device)? + size(&raw);
     let many = turn.rows.count(Table::Inbox, &inits)? >= MAX_WAITING_INITS
         && turn.rows.get(Place::new(Table::Inbox, &inits, sid.as_bytes()))?.is_none();
-    if many || bytes > MAX_WAITING_BYTES {
+    if many || bytes > MAX_WAITING_BYTES || too_many_held(turn, &raw.from)? {
         tracing::warn!(device = %raw.device, "too much of one device waits to be opened; dropped");
         return Ok(());
     }
     let key = raw.position.to_be_bytes();
     set_waiting_bytes(turn, &raw.device, bytes)?;
+    turn.rows.put(Place::new(Table::Inbox, &from_scope(&raw.from), &key), raw.position, &[])?;
     turn.rows.put(Place::new(Table::Inbox, &inits, sid.as_bytes()), raw.position, &[])?;
     turn.rows.put(Place::new(Table::Inbox, &behind_scope(&sid), &key), raw.position, &key)?;
     save(turn.rows, raw_place(&key), raw.position, &raw)
+}
+
+/// Whether as much waits of a user whose identity changed as may.
+fn too_many_held(turn: &Turn<'_>, from: &Username) -> Result<bool, RowsError> {
+    let changed = peers::get(turn.rows, from)?.is_some_and(|peer| peer.rival.is_some());
+    Ok(changed && turn.rows.count(Table::Inbox, &from_scope(from))? >= MAX_HELD)
 }
 
 fn size(raw: &Raw) -> u64 {
@@ -169,6 +186,7 @@ fn drop_raw(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
     let key = raw.position.to_be_bytes();
     let behind = behind_scope(&raw.envelope.sid);
     turn.rows.delete(raw_place(&key))?;
+    turn.rows.delete(Place::new(Table::Inbox, &from_scope(&raw.from), &key))?;
     turn.rows.delete(Place::new(Table::Inbox, &behind, &key))?;
     if turn.rows.count(Table::Inbox, &behind)? == 0 {
         turn.rows.delete(Place::new(Table::Inbox, &inits_scope(&raw.device), raw.envelope.sid.as_bytes()))?;
@@ -232,12 +250,8 @@ fn start(turn: &mut Turn<'_>, raw: Raw) -> Result<bool, EngineError> {
         peers::look_up(turn, &raw.from);
         return Ok(peers::fetching(turn, &raw.from));
     };
-    if init.initiator().fingerprint != peer.pinned.log.fingerprint() {
-        return stranger(turn, raw, &peer);
-    }
-    if peers::device(turn, &raw.from, &raw.device)?.is_none() {
-        peers::fetch(turn, &raw.from)?;
-        return Ok(peers::fetching(turn, &raw.from));
+    if let Some(busy) = stopped(turn, &raw, &init, &peer)? {
+        return Ok(busy);
     }
     if !sessions::fits(turn, &raw, &init, &peer.pinned.log)? {
         drop_all_behind(turn, &raw.envelope.sid)?;
@@ -251,18 +265,38 @@ fn start(turn: &mut Turn<'_>, raw: Raw) -> Result<bool, EngineError> {
     Ok(true)
 }
 
-/// An INIT under another identity than the pinned one is kept outside the chat until the user decides.
-fn stranger(turn: &mut Turn<'_>, mut raw: Raw, peer: &peers::Peer) -> Result<bool, EngineError> {
-    if peer.rival.is_none() {
-        peers::fetch(turn, &raw.from)?;
-        return Ok(peers::fetching(turn, &raw.from));
-    }
+/// An INIT of an identity or a device that is not the pinned one's goes no further now; the answer is that of
+/// [`start`]. What the user can still decide for is kept outside the chat.
+fn stopped(turn: &mut Turn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<Option<bool>, EngineError> {
+    let fingerprint = init.initiator().fingerprint;
+    let log = &peer.pinned.log;
+    let device = log.device(&raw.device).map(|device| device.revoked.is_some());
+    let why = match device {
+        _ if peer.refused(&fingerprint) => {
+            drop_all_behind(turn, &raw.envelope.sid)?;
+            events::held(turn, &raw.from, "identity_refused")?;
+            return Ok(Some(false));
+        }
+        Some(false) if fingerprint == log.fingerprint() => return Ok(None),
+        Some(true) => "device_revoked",
+        _ if peer.rival.is_some() => "identity_changed",
+        _ => {
+            peers::fetch(turn, &raw.from)?;
+            return Ok(Some(peers::fetching(turn, &raw.from)));
+        }
+    };
+    hold(turn, raw, why)?;
+    Ok(Some(false))
+}
+
+/// Tells once that an INIT is kept back.
+fn hold(turn: &mut Turn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
     if !raw.told {
-        raw.told = true;
-        events::held(turn, &raw.from, "identity_changed")?;
-        save(turn.rows, raw_place(&raw.position.to_be_bytes()), raw.position, &raw)?;
+        events::held(turn, &raw.from, why)?;
+        let told = Raw { told: true, ..raw.clone() };
+        save(turn.rows, raw_place(&raw.position.to_be_bytes()), raw.position, &told)?;
     }
-    Ok(false)
+    Ok(())
 }
 
 /// Takes one of a device's slots for new INITs, if it has any left.

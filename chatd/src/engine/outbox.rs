@@ -151,6 +151,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     }
     flights::repeat(turn)?;
     seal_queues(turn)?;
+    peers::logs::pump(turn)?;
     profile::pump(turn)?;
     receipts::pump(turn)
 }
@@ -200,6 +201,7 @@ fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
         None => number_next(turn, &item)?,
     };
     item.number = Some(number);
+    peers::logs::accompany(turn, &devices)?;
     profile::accompany(turn, &devices)?;
     let Sealed { heads, to } = sessions::seal_letter(turn, &item.to, &devices, &letter, number)?;
     forget(turn, &item)?;

@@ -9,6 +9,7 @@
 //! The server stores logs and cannot extend them; what does not follow from the pin is never used.
 
 mod fetch;
+pub(crate) mod logs;
 mod pin;
 mod policy;
 mod trust;
@@ -26,7 +27,7 @@ pub(crate) use self::pin::extend;
 pub use self::pin::shown;
 pub use self::policy::{Policy, policy, policy_of_chat, set_policy};
 pub use self::trust::{accept, unverify, verify};
-pub(crate) use self::withheld::{announced, sweep};
+pub(crate) use self::withheld::{Named, announced, sweep, wait};
 use super::EngineError;
 use super::state::{decode, load, save};
 use super::turn::Turn;
@@ -111,6 +112,12 @@ impl Peer {
     pub fn is_new(&self, device: &DeviceId) -> bool {
         let added = self.pinned.log.device(device).map(|device| device.added);
         added.zip(self.known_to).is_some_and(|(added, known_to)| added > known_to)
+    }
+
+    /// Whether the pinned log has ended a device.
+    #[must_use]
+    pub fn has_revoked(&self, device: &DeviceId) -> bool {
+        self.pinned.log.device(device).is_some_and(|device| device.revoked.is_some())
     }
 
     /// Where another log parts from the pinned one, if it is a version of it.

@@ -51,6 +51,20 @@ pub(crate) fn owe(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Re
     Ok(())
 }
 
+/// The same, for when telling it at once was in vain.
+pub(crate) fn owe_later(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    device: &DeviceId,
+    pause: Duration,
+) -> Result<(), RowsError> {
+    let due = turn.now + pause;
+    turn.wake(due);
+    let read = load::<Debt>(turn.rows, place(device))?.and_then(|debt| debt.read);
+    let debt = Debt { user: user.clone(), device: *device, due, read };
+    save(turn.rows, place(device), due.as_millis(), &debt)
+}
+
 /// Notes that a device is to hear what was read.
 pub(crate) fn owe_read(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, read: Number) -> Result<(), RowsError> {
     note(turn, user, device, Some(read))

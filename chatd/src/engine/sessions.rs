@@ -23,7 +23,7 @@ pub(crate) use open::{Received, did_not_open, open};
 pub(crate) use restarts::accepted;
 pub use rollback::Marks;
 pub(crate) use rollback::{check_rollback, witnessed};
-pub(crate) use seal::{Sealed, seal_letter, seal_profile, seal_receipt};
+pub(crate) use seal::{Sealed, seal_letter, seal_log, seal_profile, seal_receipt};
 pub(crate) use skipped::sweep;
 
 use super::EngineError;

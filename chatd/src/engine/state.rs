@@ -56,6 +56,8 @@ pub(crate) enum Counter {
     Failed,
     /// Newest entry of the journal of tokens.
     Audit,
+    /// Newest message that waited for its author's account log.
+    Ahead,
     /// When a reset of the account happens, in milliseconds; 0 while none waits.
     Reset,
     /// 1 while this clock and the server's are too far apart.
@@ -76,6 +78,7 @@ impl Counter {
             Self::Bundle => b"bundle",
             Self::Failed => b"failed",
             Self::Audit => b"audit",
+            Self::Ahead => b"ahead",
             Self::Reset => b"reset",
             Self::Skewed => b"skewed",
         }

@@ -24,6 +24,8 @@ pub struct Account {
     pub devices: Vec<DeviceId>,
     /// It shows only so many entries of the log to others.
     pub shown: Option<usize>,
+    /// And no more to its own devices either.
+    pub own_too: bool,
 }
 
 /// A device and its mailbox.
@@ -78,6 +80,8 @@ pub struct Server {
     pub asked: usize,
     /// What it says of devices that ask to be let in, true or not.
     pub waiting: Vec<(Username, WaitingDevice)>,
+    /// It takes what is sealed for any state of the logs.
+    pub takes_all: bool,
     /// Devices that were revoked, whose connections are to end.
     pub ended: Vec<DeviceId>,
 }
@@ -88,7 +92,7 @@ type Answer = Result<Vec<u8>, Refusal>;
 
 impl Server {
     pub fn enrol(&mut self, user: &Username, device: DeviceId, entries: Vec<Vec<u8>>, head: Head) {
-        let account = Account { entries, head: Some(head), devices: vec![device], shown: None };
+        let account = Account { entries, head: Some(head), devices: vec![device], shown: None, own_too: false };
         self.accounts.insert(user.clone(), account);
         self.devices.insert(device, Device::new(DeviceState::Active));
     }
@@ -107,7 +111,7 @@ impl Server {
             _ => return Err(Code::Revoked.into()),
         }
         let logged_in = LoggedIn {
-            head: self.accounts[user].head.unwrap(),
+            head: self.head_for(user, user),
             mailbox_acked: state.acked,
             mailbox_last: state.last,
             bundle_seq: state.bundle_seq,
@@ -197,7 +201,7 @@ impl Server {
     fn head_for(&self, by: &Username, user: &Username) -> Head {
         let account = &self.accounts[user];
         match account.shown {
-            Some(shown) if by != user => self.log_of(user).head_at(shown as u64 - 1).unwrap(),
+            Some(shown) if by != user || account.own_too => self.log_of(user).head_at(shown as u64 - 1).unwrap(),
             _ => account.head.unwrap(),
         }
     }
@@ -270,7 +274,7 @@ impl Server {
                 bytes: to.envelope.token.len() as u64,
             })
             .collect();
-        let truth = self.heads(user);
+        let truth = if self.takes_all { submit.heads.clone() } else { self.heads(user) };
         let quota = Quota { messages: 1, bytes: u64::MAX, from_one: u64::MAX };
         let full = match judge(&quota, &submit.heads, &truth, &targets) {
             Verdict::Stale(heads) => {

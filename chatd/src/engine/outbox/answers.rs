@@ -37,7 +37,7 @@ pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>
 fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
     match flight.cargo {
         Cargo::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
-        Cargo::Message(_) | Cargo::Receipt(..) | Cargo::Profile(..) => {
+        Cargo::Message(_) | Cargo::Receipt(..) | Cargo::Profile(..) | Cargo::Log(..) => {
             cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full)
         }
     }
@@ -51,7 +51,7 @@ fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<()
         Cargo::Message(item) => {
             history::advance(turn, &item.id, State::Accepted)?;
         }
-        Cargo::Receipt(..) | Cargo::Profile(..) => {}
+        Cargo::Receipt(..) | Cargo::Profile(..) | Cargo::Log(..) => {}
     }
     if full.is_empty() {
         return Ok(());
@@ -116,8 +116,10 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
             item.after = turn.now + pause;
             put_back(turn, &item)?;
         }
-        Cargo::Receipt(user, device) => receipts::owe(turn, &user, &device)?,
+        Cargo::Receipt(user, device) if grown => receipts::owe(turn, &user, &device)?,
+        Cargo::Receipt(user, device) => receipts::owe_later(turn, &user, &device, FULL_PAUSE)?,
         Cargo::Profile(user, device) => profile::untold(turn, &user, &device, grown)?,
+        Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
     }
     Ok(())
@@ -131,6 +133,7 @@ fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineEr
         Cargo::Message(item) => give_up(turn, &item, error)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
         Cargo::Profile(user, device) => profile::untold(turn, &user, &device, false)?,
+        Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,
         Cargo::Receipt(..) => {}
     }
     Ok(())

@@ -41,6 +41,9 @@ pub(crate) enum Cargo {
     /// What this account says of itself, for one device.
     #[n(3)]
     Profile(#[n(0)] Username, #[n(1)] DeviceId),
+    /// What one device lacks of an account log.
+    #[n(4)]
+    Log(#[n(0)] Username, #[n(1)] DeviceId),
 }
 
 /// Bytes under way.

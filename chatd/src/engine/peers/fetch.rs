@@ -48,21 +48,21 @@ fn fetch_from(turn: &mut Turn<'_>, user: &Username, from: u64) {
     turn.ask(Asked::Log(user.clone(), from), &LogFetch { user: user.clone(), from });
 }
 
-/// Fetches the logs that stand elsewhere than pinned; says whether there was one.
+/// Fetches the logs that stand elsewhere than pinned; says whether there is one that is not just shorter.
 pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
-    let mut differs = false;
+    let mut grown = false;
     for UserHead { user, head } in heads {
         let pinned = get(turn.rows, user)?.map(|peer| peer.pinned.log.head());
         if pinned != Some(*head) {
-            differs = true;
             // whoever says that a log goes on is asked how, however lately that was done
+            grown |= pinned.is_none_or(|pinned| pinned.seq <= head.seq);
             if pinned.is_none_or(|pinned| pinned.seq < head.seq) {
                 turn.live.pause.remove(&Subject::Peer(user.clone()));
             }
             fetch(turn, user)?;
         }
     }
-    Ok(differs)
+    Ok(grown)
 }
 
 /// Nothing new is to be had for a while.

@@ -75,13 +75,12 @@ pub(crate) fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Re
         sessions::wipe(turn, device)?;
     }
     if peer.user == turn.me.user {
-        return own_log::grew(turn, before.head(), &peer.pinned.log);
-    }
-    if !(added.is_empty() && revoked.is_empty()) {
+        own_log::grew(turn, before.head(), &peer.pinned.log)?;
+    } else if !(added.is_empty() && revoked.is_empty()) {
         policy::notice(turn, &peer.user, added.len())?;
         events::devices(turn, &peer.user, added, revoked, left_out)?;
     }
-    Ok(())
+    withheld::release(turn, &peer.user)
 }
 
 /// Another identity under a pinned name: told once, however often and in whatever guise it is shown, until the user

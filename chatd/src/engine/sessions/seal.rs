@@ -4,7 +4,7 @@ use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::message::client::{Addressed, UserHead};
-use chat_protocol::session::content::Profile;
+use chat_protocol::session::content::{LogEntries, Profile};
 
 use super::kept::{Stored, find, put, put_standings, standings};
 use crate::engine::content::{self, Letter};
@@ -63,6 +63,17 @@ pub(crate) fn seal_profile(
     profile: &Profile,
 ) -> Result<Sealed, EngineError> {
     let plaintext = content::profile(turn, user, profile)?;
+    seal_alone(turn, user, cert.id(), &plaintext)
+}
+
+/// Seals entries of an account log for one device.
+pub(crate) fn seal_log(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    cert: &DeviceCert,
+    log: LogEntries,
+) -> Result<Sealed, EngineError> {
+    let plaintext = content::log_entries(turn, user, log)?;
     seal_alone(turn, user, cert.id(), &plaintext)
 }
 
