@@ -7,6 +7,7 @@ mod backup;
 mod documents;
 mod home;
 mod init;
+mod key;
 mod log;
 mod mailboxes;
 mod progress;
@@ -67,6 +68,7 @@ fn perform(cli: Cli) -> Done {
             Command::Init { listen, public } => init::init(&home, listen, public),
             Command::Run { listen } => run::run(&home, &log, listen).await,
             Command::Invite { public } => init::invite(&home, public).await,
+            Command::Key(command) => key::key(&home, &command),
             Command::User(command) => users::user(&home, command).await,
             Command::Mailbox(command) => mailboxes::mailbox(&home, command).await,
             Command::Config { defaults } => settings::config(&home, defaults),

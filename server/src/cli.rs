@@ -71,6 +71,9 @@ pub enum Command {
         #[arg(long, value_name = "HOST:PORT")]
         public: Option<String>,
     },
+    /// Change the key that clients pin
+    #[command(subcommand)]
+    Key(Key),
     /// Look after accounts
     #[command(subcommand)]
     User(User),
@@ -105,6 +108,15 @@ pub enum Command {
     },
     /// Print the manual page
     Man,
+}
+
+/// How the server's key is changed.
+#[derive(Debug, Subcommand)]
+pub enum Key {
+    /// Make the next key: after a restart the server answers under both, and clients learn it
+    Rotate,
+    /// Give the old key up and print an invite with the new one
+    Finish,
 }
 
 /// What can be seen of mailboxes.

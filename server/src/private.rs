@@ -126,6 +126,15 @@ pub fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateError> {
     written.map_err(|error| told(path, error))
 }
 
+/// Puts a private file in the place of another, durably.
+///
+/// # Errors
+/// What the system says.
+pub fn replace(from: &Path, to: &Path) -> Result<(), PrivateError> {
+    let replaced = fs::rename(from, to).and_then(|()| to.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all()));
+    replaced.map_err(|error| told(to, error))
+}
+
 fn no_follow() -> i32 {
     i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0)
 }

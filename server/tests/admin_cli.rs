@@ -15,6 +15,8 @@ mod backups;
 mod contract;
 #[path = "admin/desk.rs"]
 mod desk;
+#[path = "admin/keys.rs"]
+mod keys;
 #[path = "admin/monitoring.rs"]
 mod monitoring;
 #[path = "admin/settings.rs"]

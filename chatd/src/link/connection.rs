@@ -69,7 +69,8 @@ pub enum ConnectError {
     /// The server closed without a word, or did not prove its key. Which of the two keys is wrong cannot be told.
     #[error(
         "{server} did not accept the handshake: the secret key or the server key is not the one in use there; \
-         compare your invite with a fresh one (`chat-server invite` on the server), both keys are part of it"
+         compare your invite with a fresh one (`chat-server invite` on the server), both keys are part of it; if the \
+         server changed its key while this daemon was away, `chatctl login` with the fresh one"
     )]
     Keys {
         /// Address.

@@ -20,6 +20,7 @@ mod databases;
 mod documents;
 mod examples;
 mod floods;
+mod keys;
 mod refusals;
 mod rollback;
 mod secrets;

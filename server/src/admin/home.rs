@@ -21,7 +21,7 @@ pub(super) const SERVER_KEY: &str = "server.key";
 /// Key every member knows; the 44 characters of the first application.
 pub(super) const SECRET_KEY: &str = "secret.key";
 /// The server key that will replace the present one; only while clients move over.
-const NEXT_KEY: &str = "server.key.next";
+pub(super) const NEXT_KEY: &str = "server.key.next";
 /// Settings.
 pub(super) const SETTINGS: &str = "server.toml";
 /// The embedded database.

@@ -73,7 +73,7 @@ async fn personal(home: &Home, config: &Config) -> Result<[u8; 16], Failure> {
     Ok(token)
 }
 
-fn print_invite(home: &Home, config: &Config, keys: &Keys, token: Option<[u8; 16]>) -> Done {
+pub(super) fn print_invite(home: &Home, config: &Config, keys: &Keys, token: Option<[u8; 16]>) -> Done {
     let (host, port) = address(config)?;
     let server_key = keys.server.public();
     let invite = Invite { host, port, server_key, secret: keys.secret.clone(), token };
