@@ -4,10 +4,11 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use chat_protocol::ids::DeviceId;
 use chat_protocol::message::Envelope;
 use chat_protocol::session::content::{Body, Content};
-use chat_stories::Person;
-use serde_json::Value;
+use chat_stories::{Person, Refused};
+use serde_json::{Value, json};
 
 use crate::operator::{Operator, now};
 use crate::puppet::Puppet;
@@ -19,6 +20,33 @@ pub fn acquainted(operator: &Operator) -> (Person, Person) {
     bob.hears("@alice", "alice", "hello");
     alice.sees(&hello, "delivered");
     (alice, bob)
+}
+
+/// A further machine of somebody's that asks to be let in: what its screen shows, and its device.
+pub fn asks_in(operator: &Operator, name: &str, room: &str) -> (Person, String, DeviceId) {
+    let mut person = operator.newcomer(name, room);
+    let _waits = person.enter("login", &operator.invite());
+    let status = person.call("account.status", json!({})).expect("a status");
+    let digits = status["digits"].as_str().unwrap_or_else(|| panic!("digits to compare: {status}")).to_owned();
+    (person, digits, status["device_id"].as_str().unwrap().parse().unwrap())
+}
+
+/// What somebody says on one of the two screens.
+pub fn approve(person: &mut Person, device: DeviceId, digits: &str) -> Result<Value, Refused> {
+    person.call("device.approve", json!({"device_id": device.to_string(), "digits": digits}))
+}
+
+/// A second machine of somebody's, let in as it should be.
+pub fn second(operator: &Operator, first: &mut Person) -> (Person, DeviceId) {
+    let (mut other, digits, device) = asks_in(operator, first.name(), &format!("{}-too", first.name()));
+    let id = device.to_string();
+    let asked =
+        first.event("that a device waits", |event| is("device.waiting")(event) && event["data"]["device_id"] == id);
+    assert_eq!(asked["data"]["digits"], digits);
+    approve(first, device, &digits).expect("both screens show them");
+    approve(&mut other, device, &digits).expect("both screens show them");
+    other.turns("online");
+    (other, device)
 }
 
 /// Has the server show this log as the one of its user, and take mail for the device that ends it.

@@ -5,9 +5,10 @@ use std::collections::BTreeSet;
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::ids::DeviceId;
 use chat_protocol::session::content::Conversation;
+use chat_stories::Person;
 use serde_json::json;
 
-use crate::cast::{acquainted, count, get_on, is, later};
+use crate::cast::{acquainted, approve, asks_in, count, get_on, is, later, second};
 use crate::operator::{Operator, now};
 use crate::puppet::Puppet;
 
@@ -24,10 +25,9 @@ fn atk_28_a_device_the_server_adds_or_that_a_stolen_password_enrols_is_never_sea
     let real = [operator.device("alice"), operator.device("bob")];
 
     // with the password a device can be enrolled, and waits
-    let mut thief = operator.newcomer("bob", "thief");
-    let waits = thief.enter("login", &operator.invite());
-    let stolen: DeviceId = operator.waiting("bob");
-    assert!(waits.stdout.contains("approv") || waits.stderr.contains("approv"), "{waits:?}");
+    let (mut thief, digits, stolen) = asks_in(&operator, "bob", "thief");
+    bob.event("that a device waits", is("device.waiting"));
+    approve(&mut thief, stolen, &digits).expect("the thief says what it likes");
     get_on(&mut alice, &mut bob);
 
     // the server lets it in all the same
@@ -91,4 +91,91 @@ fn atk_30_a_revocation_that_the_server_keeps_back_is_found_out_by_the_next_messa
     later(&mut alice, "+61s");
     alice.event("that a part of the log is kept back", is("identity.log_withheld"));
     assert_eq!(alice.call("identity.get", json!({"user": "bob"})).unwrap()["state"], "tofu", "bob has done no wrong");
+}
+
+#[test]
+fn atk_24_a_revoked_device_is_ended_and_let_in_no_more() {
+    let operator = Operator::open();
+    let (mut alice, mut bob) = acquainted(&operator);
+    let (mut laptop, device) = second(&operator, &mut alice);
+    bob.send("@alice", "to both");
+    alice.hears("@bob", "bob", "to both");
+    laptop.hears("@bob", "bob", "to both");
+
+    alice.call("device.revoke", json!({"device_ids": [device.to_string()]})).expect("an own device");
+    alice.event("that it is revoked", is("device.revoked"));
+    laptop.turns("auth_failed");
+    // what bob seals before he knows is refused; from then on he seals nothing for it
+    get_on(&mut bob, &mut alice);
+    let before = operator.seen().envelopes(device).len();
+    laptop.stop();
+    laptop.start();
+    laptop.turns("auth_failed");
+    get_on(&mut bob, &mut alice);
+    assert_eq!(operator.seen().envelopes(device).len(), before, "nothing is sealed for it any more");
+    assert!(laptop.call("msg.send", json!({"to": "@bob", "text": "let me in"})).is_err());
+}
+
+#[test]
+fn atk_30_what_a_revoked_device_sends_is_not_believed() {
+    let operator = Operator::open();
+    let mut alice = operator.member("alice");
+    let mut phone = Puppet::new("bob", 0);
+    let tablet = phone.second(1);
+    operator.enrol(&phone);
+    let (log, device) = (operator.log("alice"), operator.device("alice"));
+    let [mut from_phone, mut from_tablet] =
+        [&phone, &tablet].map(|puppet| puppet.begin(&log, device, &operator.bundle(device)));
+    let say = |puppet: &Puppet, envelope| operator.deliver((&puppet.user, puppet.device()), device, &envelope);
+    say(&phone, from_phone.say("from the phone"));
+    say(&tablet, from_tablet.say("from the tablet"));
+    alice.hears("@bob", "bob", "from the phone");
+    alice.hears("@bob", "bob", "from the tablet");
+
+    let revoking = phone.entry_revoking(tablet.device());
+    phone.log.extend(&[&revoking]).unwrap();
+    operator.append(&phone);
+    alice.call("identity.get", json!({"user": "bob"})).expect("somebody known");
+    // on the session it had, on one of its own, and in an entry of the log
+    say(&tablet, from_tablet.say("i am still bob"));
+    say(&tablet, tablet.begin(&log, device, &operator.bundle(device)).say("i am bob again"));
+    let mut thief = tablet.twin(tablet.log.clone());
+    let (keys, shown) = (device_keys(7), phone.log.clone());
+    let entry = thief.entry_adding(&keys, &keys.certify(&thief.user, now()).unwrap());
+    thief.log.extend(&[&entry]).unwrap();
+    let entries: Vec<_> = shown.entries_from(0).map(<[u8]>::to_vec).chain([entry]).collect();
+    operator.lies().show_log("bob", thief.log.head(), entries.iter().map(Vec::as_slice));
+    let known = alice.call("identity.get", json!({"user": "bob"})).expect("somebody known");
+    assert_eq!(known["seen"][0]["head"]["hash"], phone.log.head().hash.to_string(), "{known}");
+    say(&phone, from_phone.say("only i am"));
+    alice.hears("@bob", "bob", "only i am");
+    assert_eq!(alice.history("@bob"), ["bob: from the phone", "bob: from the tablet", "bob: only i am"]);
+}
+
+#[test]
+fn atk_71_a_fabricated_log_or_request_shows_other_digits_and_nothing_is_signed() {
+    let operator = Operator::open();
+    let mut bob = operator.member("bob");
+    // somebody else asks, with the password and its own consent
+    let (mut thief, of_thief, stolen) = asks_in(&operator, "bob", "thief");
+    approve(&mut thief, stolen, &of_thief).expect("the thief says what it likes");
+    // and to the true one the server names another account in the place of bob's
+    let rival = Puppet::new("bob", 0);
+    operator.lies().show_log("bob", rival.log.head(), rival.log.entries_from(0));
+    let (mut laptop, of_laptop, device) = asks_in(&operator, "bob", "laptop");
+    operator.lies().logs.clear();
+    let id = device.to_string();
+    let asked =
+        bob.event("that the laptop waits", |event| is("device.waiting")(event) && event["data"]["device_id"] == id);
+    let of_bob = asked["data"]["digits"].as_str().unwrap();
+
+    assert_ne!(of_bob, of_laptop, "the two screens differ");
+    let conflict = |person: &mut Person, whom, digits: &str| {
+        assert_eq!(approve(person, whom, digits).unwrap_err().kind, "conflict");
+    };
+    conflict(&mut bob, device, &of_laptop);
+    conflict(&mut laptop, device, of_bob);
+    conflict(&mut bob, stolen, &of_laptop);
+    operator.reconnect(&mut bob);
+    assert_eq!(operator.log("bob").head().seq, 0, "nothing was signed");
 }

@@ -185,7 +185,8 @@ impl Liar {
     async fn make_true(&self, heads: &mut Vec<UserHead>) -> Result<()> {
         let lied_about: Vec<_> = {
             let lies = self.lies();
-            heads.extract_if(.., |named| lies.logs.contains_key(&named.user)).map(|named| named.user).collect()
+            let lied_about = |user: &Username| lies.logs.contains_key(user) || lies.deaf_to.contains(user);
+            heads.extract_if(.., |named| lied_about(&named.user)).map(|named| named.user).collect()
         };
         let truth = self.truth.heads(&lied_about).await?;
         heads.extend(truth.into_iter().filter_map(|known| Some(UserHead { user: known.user, head: known.head? })));

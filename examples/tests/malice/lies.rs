@@ -2,7 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
-use chat_protocol::ids::{DeviceId, Head, Username};
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::message::client::UserHead;
 use chat_protocol::message::server::LoggedIn;
@@ -52,8 +53,8 @@ impl Lies {
         let shown = self.logs.get(user)?;
         let (from, limit) = (usize::try_from(from).unwrap(), usize::try_from(limit).unwrap());
         let entries = shown.entries.iter().skip(from).take(limit).cloned().collect();
-        // nobody asks the store who the account is
-        let fingerprint = chat_protocol::ids::Fingerprint::new([0; 32]);
+        let genesis = AccountLog::verify(user, shown.entries.get(..1)?);
+        let fingerprint = genesis.map_or(Fingerprint::new([0; 32]), |log| log.fingerprint());
         Some(LogPage { fingerprint, head: shown.head, entries })
     }
 

@@ -140,13 +140,6 @@ impl Operator {
         self.log(name).active_devices().next().expect("an active device").id()
     }
 
-    /// The device of an account that waits for approval.
-    pub fn waiting(&self, name: &str) -> DeviceId {
-        let devices = self.runtime.block_on(self.liar.truth.devices(&name.parse().unwrap())).unwrap();
-        let waiting = devices.iter().find(|device| device.state == DeviceState::Waiting);
-        waiting.expect("a device that waits").device
-    }
-
     /// Says of a device that it may do whatever an active one may.
     pub fn let_in(&self, device: DeviceId) {
         let stored = self.runtime.block_on(self.liar.truth.device(device)).unwrap().expect("a device");
@@ -168,6 +161,13 @@ impl Operator {
     /// Makes an account for a puppet, with its bundle: everybody may write to it.
     pub fn enrol(&self, puppet: &Puppet) {
         self.runtime.block_on(puppet.enrol(&*self.liar.truth));
+    }
+
+    /// Has the last entry of a puppet's log appended to the stored one.
+    pub fn append(&self, puppet: &Puppet) {
+        let head = puppet.log.head().seq;
+        let entry = puppet.log.entries_from(head).next().unwrap().to_vec();
+        self.runtime.block_on(puppet.append(&*self.liar.truth, head, entry));
     }
 
     /// Delivers an envelope in the name of a device.
