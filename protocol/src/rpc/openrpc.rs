@@ -138,12 +138,14 @@ const fn order(order: Order) -> &'static str {
     }
 }
 
-/// Can happen to every call.
+/// Can happen to every call; a device that waits to be let in, and one that was revoked, answer so whatever they are asked.
 const ALWAYS: &[Kind] = &[
     Kind::InvalidRequest,
     Kind::InvalidParams,
     Kind::Internal,
     Kind::Unauthenticated,
+    Kind::ApprovalRequired,
+    Kind::ServerRejected,
     Kind::ForbiddenScope,
     Kind::TokenExpired,
     Kind::Locked,
@@ -153,13 +155,11 @@ const ALWAYS: &[Kind] = &[
 ];
 /// What the server, or the way to it, adds.
 const SERVER: &[Kind] = &[
-    Kind::ApprovalRequired,
     Kind::NotFound,
     Kind::AlreadyExists,
     Kind::Offline,
     Kind::Timeout,
     Kind::ServerUnreachable,
-    Kind::ServerRejected,
     Kind::VersionMismatch,
     Kind::MailboxFull,
     Kind::BadCredentials,
@@ -191,7 +191,7 @@ fn kinds(method: &str) -> Vec<Kind> {
         }
         "msg.send" | "msg.edit" | "msg.delete" | "msg.react" | "msg.cancel" | "msg.resend" | "chat.open"
         | "chat.can_send" => WRITING,
-        "device.approve" | "device.revoke" => &[Kind::NotFound, Kind::Conflict, Kind::ApprovalRequired],
+        "device.approve" | "device.revoke" => &[Kind::NotFound, Kind::Conflict],
         "token.create" => &[Kind::AlreadyExists],
         "msg.wait" => &[Kind::NotFound, Kind::Timeout],
         "msg.export" => &[Kind::NotFound, Kind::AmbiguousTarget, Kind::AlreadyExists],
