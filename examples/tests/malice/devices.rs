@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::ids::DeviceId;
-use chat_protocol::session::content::Conversation;
+use chat_protocol::session::content::{Body, Conversation, LogEntries};
 use chat_stories::Person;
 use serde_json::json;
 
@@ -79,18 +79,54 @@ fn atk_30_a_revocation_that_the_server_keeps_back_is_found_out_by_the_next_messa
     operator.enrol(&phone);
     let device = operator.device("alice");
     let mut talk = phone.begin(&operator.log("alice"), device, &operator.bundle(device));
-    operator.deliver((&phone.user, phone.device()), device, &talk.say("hello"));
+    let say = |envelope| operator.deliver((&phone.user, phone.device()), device, &envelope);
+    say(talk.say("hello"));
     alice.hears("@bob", "bob", "hello");
 
-    // the phone revokes the tablet; the server takes the entry, shows it to nobody, and lets the phone speak on
-    let revoking = phone.entry_revoking(tablet.device());
-    phone.log.extend(&[&revoking]).unwrap();
-    talk.heads.own = phone.log.head();
-    operator.deliver((&phone.user, phone.device()), device, &talk.say("my tablet is lost"));
-    alice.hears("@bob", "bob", "my tablet is lost");
+    // the phone has revoked the tablet; the server shows that to nobody, and lets the phone speak on
+    let mut knows = phone.log.clone();
+    knows.extend(&[phone.entry_revoking(tablet.device())]).unwrap();
+    operator.lies().deaf_to.insert(phone.user.clone());
+    talk.heads.own = knows.head();
+    say(talk.say("my tablet is lost"));
+    operator.settled(device);
     later(&mut alice, "+61s");
     alice.event("that a part of the log is kept back", is("identity.log_withheld"));
-    assert_eq!(alice.call("identity.get", json!({"user": "bob"})).unwrap()["state"], "tofu", "bob has done no wrong");
+    let shown = alice.hears("@bob", "bob", "my tablet is lost");
+    assert_eq!(shown["unverified_log"], true, "{shown}");
+    let known = alice.call("identity.get", json!({"user": "bob"})).unwrap();
+    assert_eq!((&known["state"], &known["log_withheld"]), (&json!("tofu"), &json!(true)), "bob has done no wrong");
+
+    // what the phone sends itself needs no server
+    let entries = knows.entries_from(2).map(|entry| entry.to_vec().into()).collect();
+    say(talk.control(Body::LogEntries(LogEntries { user: phone.user.clone(), entries })));
+    alice.event("that bob has other devices", is("identity.devices"));
+    alice.send("@bob", "to the phone alone");
+    operator.until("a message for the phone", |seen| seen.envelopes(phone.device()).pop());
+    assert!(operator.seen().envelopes(tablet.device()).is_empty());
+}
+
+#[test]
+fn atk_30_a_revocation_that_the_server_swallows_reaches_peers_from_device_to_device() {
+    let operator = Operator::open();
+    let (mut alice, mut bob) = acquainted(&operator);
+    let (mut laptop, device) = second(&operator, &mut alice);
+    bob.send("@alice", "to both");
+    alice.hears("@bob", "bob", "to both");
+    laptop.hears("@bob", "bob", "to both");
+
+    operator.lies().deaf_to.insert("alice".parse().unwrap());
+    alice.call("device.revoke", json!({"device_ids": [device.to_string()]})).expect("an own device");
+    alice.event("that it is revoked, as the server says", is("device.revoked"));
+    assert_eq!(operator.log("alice").head().seq, 1, "the server swallowed it");
+    alice.send("@bob", "my laptop is gone");
+    bob.hears("@alice", "alice", "my laptop is gone");
+    bob.event("that alice has other devices", |event| {
+        is("identity.devices")(event) && event["data"]["revoked"] == json!([device.to_string()])
+    });
+    let before = operator.seen().envelopes(device).len();
+    get_on(&mut bob, &mut alice);
+    assert_eq!(operator.seen().envelopes(device).len(), before, "nothing is sealed for it any more");
 }
 
 #[test]

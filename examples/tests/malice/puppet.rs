@@ -202,6 +202,11 @@ impl Talk {
         self.seal(conversation, sender_seq, body)
     }
 
+    /// Something that is not a message.
+    pub fn control(&mut self, body: Body) -> Envelope {
+        self.seal(Conversation::Direct(self.user.clone()), None, body)
+    }
+
     fn seal(&mut self, conversation: Conversation, sender_seq: Option<SenderSeq>, body: Body) -> Envelope {
         let id = MessageId::from_parts(now(), rand::random());
         let content = Content { conversation, id, sender_seq, sent: now(), heads: self.heads, acks: Vec::new(), body };
