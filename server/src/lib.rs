@@ -19,6 +19,8 @@ pub mod clock;
 pub mod config;
 pub mod counters;
 pub mod failure;
+#[cfg(feature = "fixtures")]
+pub mod fixtures;
 pub mod limits;
 pub mod mailbox;
 mod metrics;

@@ -10,7 +10,7 @@
 pub mod rules;
 pub mod window;
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -105,7 +105,7 @@ pub async fn commit_loop(commits: Commits, mut jobs: mpsc::Receiver<Job>) {
 struct Pending {
     from: Username,
     device: DeviceId,
-    envelopes: HashMap<DeviceId, Vec<u8>>,
+    envelopes: BTreeMap<DeviceId, Vec<u8>>,
     answer: Answer<Accepted>,
 }
 

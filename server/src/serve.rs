@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::config::{Change, Config, Live, Registration};
 use crate::counters::{Closed, Counters};
 use crate::limits::Limits;
@@ -92,6 +92,7 @@ pub(crate) struct Shared {
     pub stopping: CancellationToken,
     /// Announced key, while the server key changes.
     next_key: Option<Blob>,
+    clock: Clock,
 }
 
 impl Shared {
@@ -105,6 +106,12 @@ impl Shared {
     #[must_use]
     pub(crate) fn limits(&self) -> Arc<Limits> {
         self.limits.now()
+    }
+
+    /// The time, as what is stored says it.
+    #[must_use]
+    pub(crate) fn now(&self) -> Timestamp {
+        (self.clock)()
     }
 
     /// What every client is told at the end of its handshake.
@@ -130,7 +137,7 @@ impl Shared {
 
 /// A server that is set up and not yet listening.
 pub struct Server {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
     commits: JoinHandle<()>,
 }
 
@@ -138,6 +145,16 @@ impl Server {
     /// Sets up a server; the commit loop starts at once, so a runtime must be there. `shutdown` stops it.
     #[must_use]
     pub fn new(config: Config, store: SharedStore, keys: &Keys, shutdown: CancellationToken) -> Self {
+        Self::with_clock(config, store, keys, shutdown, Arc::new(clock::now))
+    }
+
+    pub(crate) fn with_clock(
+        config: Config,
+        store: SharedStore,
+        keys: &Keys,
+        shutdown: CancellationToken,
+        clock: Clock,
+    ) -> Self {
         let (router, counters) = (Arc::new(Router::default()), Arc::new(Counters::default()));
         let store: SharedStore = Arc::new(Counted { store, counters: Arc::clone(&counters) });
         let settings = Arc::new(Live::new(config));
@@ -165,6 +182,7 @@ impl Server {
             counters,
             mailbox,
             acceptances: Acceptances::default(),
+            clock,
         };
         Self { shared: Arc::new(shared), commits: tokio::spawn(mailbox::commit_loop(commits, jobs)) }
     }
@@ -278,7 +296,7 @@ fn every(period: std::time::Duration) -> tokio::time::Interval {
 }
 
 async fn sweep_once(shared: &Shared) {
-    match shared.store.sweep(clock::now(), shared.config().retention()).await {
+    match shared.store.sweep(shared.now(), shared.config().retention()).await {
         Ok(swept) => tracing::debug!(?swept, "swept"),
         Err(error) => tracing::warn!(%error, "sweeping failed, trying again later"),
     }

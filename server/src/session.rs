@@ -31,7 +31,7 @@ use minicbor::Encode;
 
 pub(crate) use guest::Guest;
 pub(crate) use handshaking::{Handshaking, Welcomed};
-pub(crate) use ready::Ready;
+pub(crate) use ready::{Door, Ready};
 pub(crate) use waiting::Acceptances;
 
 use crate::counters::Closed;
@@ -85,8 +85,8 @@ fn unreadable(error: RequestError) -> Refusal {
 /// A request that is to be answered.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Asked {
-    id: u64,
-    number: u16,
+    pub(crate) id: u64,
+    pub(crate) number: u16,
 }
 
 impl Asked {

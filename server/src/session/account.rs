@@ -16,7 +16,6 @@ use chat_protocol::time::Timestamp;
 
 use super::proof::{self, Growth, Newcomer};
 use super::{Asked, Guest, Ready, bad_request, waiting};
-use crate::clock;
 use crate::config::Registration;
 use crate::counters::Closed;
 use crate::limits::Source;
@@ -64,7 +63,7 @@ impl Guest {
             (Registration::Invite, None) => return Err(Code::Denied.into()),
         };
         let hash = new_hash(shared, ask.password).await?;
-        let new = NewAccount { user: ask.user, hash, invite, at: clock::now() };
+        let new = NewAccount { user: ask.user, hash, invite, at: shared.now() };
         match shared.store.create_account(new).await.map_err(failed)? {
             Creation::Created => Ok(Done {}),
             Creation::Exists => Err(Code::Exists.into()),
@@ -95,7 +94,7 @@ impl Guest {
         let (binding, user) = (self.binding, ask.user);
         let job = move || proof::newcomer(&binding, user, ask.cert, &ask.signature, ask.genesis);
         let newcomer = self.shared.signatures.run(job).await.map_err(|_| busy())??;
-        match newcomer.clone().into_log(clock::now()) {
+        match newcomer.clone().into_log(self.shared.now()) {
             Some(log) => match self.shared.store.begin_log(log).await.map_err(failed)? {
                 LogWrite::Written => Ok(Enrolment::Active(newcomer.user, newcomer.device)),
                 LogWrite::Stale(_) => self.wait_for_approval(newcomer).await,
@@ -108,7 +107,7 @@ impl Guest {
     async fn wait_for_approval(&self, newcomer: Newcomer) -> Result<Enrolment, Refusal> {
         let Newcomer { user, device, cert, .. } = newcomer;
         let log = self.shared.store.log(&user, 0, 1).await.map_err(failed)?.ok_or_else(bad_request)?;
-        let new = NewDevice { user: user.clone(), device, cert, at: clock::now() };
+        let new = NewDevice { user: user.clone(), device, cert, at: self.shared.now() };
         let most = u32::try_from(MAX_WAITING_DEVICES).unwrap_or(u32::MAX);
         match self.shared.store.add_waiting_device(new, most).await.map_err(failed)? {
             Waiting::Waits => {
@@ -148,7 +147,7 @@ impl Guest {
 
     /// Until when this reset waits; announced to the account's devices when it begins to.
     async fn waits_until(&self, user: &Username, genesis: HeadHash) -> Result<Option<Timestamp>, Refusal> {
-        let (store, now) = (&self.shared.store, clock::now());
+        let (store, now) = (&self.shared.store, self.shared.now());
         let pending = store.pending_reset(user).await.map_err(failed)?;
         if let Some(pending) = pending.filter(|pending| pending.genesis == genesis) {
             return Ok((pending.due > now).then_some(pending.due));
@@ -174,7 +173,7 @@ impl Guest {
 
     async fn replace_log(&self, newcomer: Newcomer, replaces: Head) -> Result<ResetOutcome, Refusal> {
         let (user, device) = (newcomer.user.clone(), newcomer.device);
-        let log = newcomer.into_log(clock::now()).ok_or_else(bad_request)?;
+        let log = newcomer.into_log(self.shared.now()).ok_or_else(bad_request)?;
         match self.shared.store.reset_log(replaces, log).await.map_err(failed)? {
             LogWrite::Written => {
                 let ended = self.shared.router.devices_online(&user);
@@ -205,7 +204,12 @@ impl Ready {
         shared.limits().lookups.check(&self.device())?;
         let Some(growth) = self.judge_entry(ask.head, ask.entry.clone()).await? else { return Ok(Vec::new()) };
         let (head, revokes) = (growth.head, growth.revokes.clone());
-        match shared.store.append_log(growth.into_entry(user, believed, ask.entry)).await.map_err(failed)? {
+        match shared
+            .store
+            .append_log(growth.into_entry(user, believed, ask.entry, shared.now()))
+            .await
+            .map_err(failed)?
+        {
             LogWrite::Written => {}
             LogWrite::Stale(head) => return Err(stale(user.clone(), head)),
             LogWrite::Missing => return Err(Code::NotFound.into()),

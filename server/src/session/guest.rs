@@ -9,7 +9,7 @@ use chat_protocol::message::server::{Code, Enrolled, LoggedIn, Refusal, ResetSta
 use minicbor::Encode;
 
 use super::account::{Enrolment, ResetOutcome};
-use super::{Asked, Peer, Ready};
+use super::{Asked, Door, Peer, Ready};
 use crate::counters::Closed;
 use crate::limits::Source;
 use crate::router::outbox::Outbox;
@@ -74,7 +74,8 @@ impl Guest {
         device: DeviceId,
         wrap: fn(LoggedIn) -> A,
     ) -> Peer {
-        match Ready::enter(&self, user, device, |state| asked.answer(&Ok(wrap(state)))).await {
+        let door = Door { shared: Arc::clone(&self.shared), outbox: Arc::clone(&self.outbox), source: self.source };
+        match Ready::enter(door, user, device, |state| asked.answer(&Ok(wrap(state)))).await {
             Ok(ready) => {
                 ready.shared().counters.logins.done.one();
                 Peer::Ready(ready)

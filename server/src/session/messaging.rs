@@ -12,7 +12,6 @@ use chat_protocol::message::{Blob, Done, Envelope};
 
 use super::delivery::Acknowledged;
 use super::{Asked, Ready, bad_request, proof};
-use crate::clock;
 use crate::mailbox::{Job, busy, store_failed};
 use crate::store::{DeviceState, Publication, SubmitRow};
 
@@ -70,7 +69,7 @@ impl Ready {
             submit_id: ask.submit_id,
             heads: ask.heads,
             to: ask.to.into_iter().map(|to| (to.device, cbor::encode(&to.envelope))).collect(),
-            at: clock::now(),
+            at: self.shared().now(),
         };
         let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
         let answer = Box::new(move |result| {

@@ -18,7 +18,6 @@ use chat_protocol::time::Timestamp;
 use minicbor::Encode;
 
 use super::bad_request;
-use crate::clock;
 use crate::store::{AppendEntry, NewBundle, NewLog, StoredDevice};
 
 /// A device that has shown that it holds its keys, on this connection.
@@ -87,9 +86,9 @@ pub(super) struct Growth {
 
 impl Growth {
     /// What is to be stored of it.
-    pub(super) fn into_entry(self, user: &Username, expected: Head, entry: Blob) -> AppendEntry {
+    pub(super) fn into_entry(self, user: &Username, expected: Head, entry: Blob, at: Timestamp) -> AppendEntry {
         let Self { head, activates, revokes } = self;
-        AppendEntry { user: user.clone(), expected, entry: entry.0, head, activates, revokes, at: clock::now() }
+        AppendEntry { user: user.clone(), expected, entry: entry.0, head, activates, revokes, at }
     }
 }
 

@@ -11,10 +11,10 @@ use minicbor::Encode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::delivery::{self, Acknowledged};
-use super::{Asked, Guest, Peer};
-use crate::clock;
+use super::{Asked, Peer};
 use crate::limits::Source;
 use crate::mailbox::store_failed;
+use crate::router::outbox::Outbox;
 use crate::router::{Online, Opening};
 use crate::serve::Shared;
 use crate::store::DeviceState;
@@ -31,6 +31,13 @@ pub(crate) struct Ready {
     tickets: Arc<Semaphore>,
     most_tickets: u32,
     acks: mpsc::Sender<Acknowledged>,
+}
+
+/// Where somebody comes in: the server, the connection's queue, and where it comes from.
+pub(crate) struct Door {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) outbox: Arc<Outbox>,
+    pub(crate) source: Source,
 }
 
 /// A place in the directory, given up when dropped.
@@ -50,14 +57,14 @@ impl Ready {
     ///
     /// In this order: a message committed, or a revocation accepted, from the moment the place is taken finds this
     /// connection; what came before is in the state read afterwards.
-    pub(super) async fn enter(
-        guest: &Guest,
+    pub(crate) async fn enter(
+        door: Door,
         user: Username,
         device: DeviceId,
         answer: impl FnOnce(LoggedIn) -> Bytes,
     ) -> Result<Self, Refusal> {
-        let shared = Arc::clone(&guest.shared);
-        let peer = Arc::new(Online::new(user, device, Arc::clone(&guest.outbox)));
+        let Door { shared, outbox, source } = door;
+        let peer = Arc::new(Online::new(user, device, outbox));
         shared.router.enter(&peer);
         let seat = Seat { shared: Arc::clone(&shared), peer: Arc::clone(&peer) };
         let state = login_state(&shared, &peer).await?;
@@ -69,7 +76,7 @@ impl Ready {
         let (acks, acknowledged) = mpsc::channel(shared.config().connections.requests_at_once.max(1));
         tokio::spawn(delivery::run(shared, peer, acknowledged));
         let tickets = Arc::new(Semaphore::new(most_tickets as usize));
-        Ok(Self { seat, source: guest.source, tickets, most_tickets, acks })
+        Ok(Self { seat, source, tickets, most_tickets, acks })
     }
 
     /// The table of contents of everything a device may ask.
@@ -153,7 +160,7 @@ async fn login_state(shared: &Shared, peer: &Online) -> Result<LoggedIn, Refusal
         DeviceState::Revoked | DeviceState::Replaced => return Err(Code::Revoked.into()),
         DeviceState::Active => return Err(Code::Denied.into()),
     }
-    let now = clock::now();
+    let now = shared.now();
     if stored.last_login.is_none_or(|last| now.since(last) >= NOTE_LOGIN_EVERY) {
         shared.store.touch_login(peer.device(), now).await.map_err(failed)?;
     }

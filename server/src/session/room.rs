@@ -7,7 +7,6 @@ use chat_protocol::message::client::{RoomPost, RoomSince};
 use chat_protocol::message::server::{Code, Post, Refusal, RoomPage};
 
 use super::{Asked, Ready, bad_request};
-use crate::clock;
 use crate::mailbox::{Job, store_failed};
 use crate::store::NewPost;
 
@@ -24,7 +23,7 @@ impl Ready {
             return self.refuse(asked, refusal);
         }
         let Some(ticket) = self.ticket().await else { return };
-        let post = NewPost { device: self.device(), submit_id: ask.submit_id, text: ask.text, at: clock::now() };
+        let post = NewPost { device: self.device(), submit_id: ask.submit_id, text: ask.text, at: self.shared().now() };
         let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
         let answer = Box::new(move |result| {
             outbox.push(asked.answer(&counters.posts.judged(result)));

@@ -10,6 +10,8 @@ pub mod copy;
 mod devices;
 mod logs;
 mod mailbox;
+#[cfg(feature = "fixtures")]
+mod memory;
 mod open;
 mod readers;
 mod room;

@@ -27,6 +27,22 @@ pub(super) fn writing(file: &Path) -> Result<(Connection, Vec<String>)> {
     Ok((db, schema::names(&report)))
 }
 
+/// A connection of its own in memory, with our tables.
+#[cfg(feature = "fixtures")]
+pub(super) fn in_memory() -> Result<Connection> {
+    let mut db = empty()?;
+    schema::sqlite()?.run(&mut db).map_err(schema::failed)?;
+    Ok(db)
+}
+
+/// The same without a table.
+#[cfg(feature = "fixtures")]
+pub(super) fn empty() -> Result<Connection> {
+    let db = Connection::open_in_memory()?;
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    Ok(db)
+}
+
 /// A connection that only reads.
 pub(super) fn reading(file: &Path) -> Result<Connection> {
     let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;

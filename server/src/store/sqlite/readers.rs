@@ -13,16 +13,19 @@ use super::row::Sql;
 /// Reads at once: more would not be faster on the disks this is for.
 const READERS: usize = 4;
 
-/// A few idle connections behind as many permits; who finds none waits his turn.
-pub(super) struct Readers {
-    idle: Arc<Mutex<Vec<Connection>>>,
-    permits: Semaphore,
+/// Who reads, and on which connection.
+pub(super) enum Readers {
+    /// A few idle connections behind as many permits; who finds none waits his turn.
+    Beside { idle: Arc<Mutex<Vec<Connection>>>, permits: Semaphore },
+    /// Whoever asks, at once.
+    #[cfg(feature = "fixtures")]
+    Caller(Arc<Mutex<Connection>>),
 }
 
 impl Readers {
     pub(super) fn open(file: &Path) -> Result<Self> {
         let idle = (0..READERS).map(|_| open::reading(file)).collect::<Result<Vec<_>>>()?;
-        Ok(Self { idle: Arc::new(Mutex::new(idle)), permits: Semaphore::new(READERS) })
+        Ok(Self::Beside { idle: Arc::new(Mutex::new(idle)), permits: Semaphore::new(READERS) })
     }
 
     /// Runs `look` on a blocking thread, within one snapshot.
@@ -31,8 +34,12 @@ impl Readers {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Sql<T> + Send + 'static,
     {
-        let _permit = self.permits.acquire().await.map_err(closed)?;
-        let idle = Arc::clone(&self.idle);
+        let (idle, permits) = match self {
+            Self::Beside { idle, permits } => (Arc::clone(idle), permits),
+            #[cfg(feature = "fixtures")]
+            Self::Caller(db) => return snapshot(&mut db.lock().unwrap_or_else(PoisonError::into_inner), look),
+        };
+        let _permit = permits.acquire().await.map_err(closed)?;
         tokio::task::spawn_blocking(move || {
             let mut db = take(&idle).ok_or_else(|| StoreError::Unavailable("no reader is left".into()))?;
             let found = snapshot(&mut db, look);

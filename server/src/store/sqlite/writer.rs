@@ -4,6 +4,8 @@
 //! job that fails leaves nothing and disturbs nobody. Nobody is answered before the commit. The
 //! queue is bounded: who finds it full waits. The thread ends when the store is dropped.
 
+#[cfg(feature = "fixtures")]
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
 use rusqlite::Connection;
@@ -17,12 +19,16 @@ const QUEUE: usize = 1_024;
 /// Jobs in one transaction: enough to share the sync, few enough to answer soon.
 const GROUP: usize = 256;
 
-pub(super) struct Writer {
-    jobs: mpsc::Sender<Box<dyn Job>>,
+pub(super) enum Writer {
+    /// The thread, through its queue.
+    Thread(mpsc::Sender<Box<dyn Job>>),
+    /// Whoever asks, at once.
+    #[cfg(feature = "fixtures")]
+    Caller(Arc<Mutex<Connection>>),
 }
 
 /// Something to write, and somebody who waits for it.
-trait Job: Send {
+pub(super) trait Job: Send {
     fn run(&mut self, db: &Connection);
     /// Tells the outcome: its own if the transaction was committed.
     fn answer(self: Box<Self>, committed: bool);
@@ -54,7 +60,7 @@ impl Writer {
         let (jobs, waiting) = mpsc::channel(QUEUE);
         let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(&db, waiting));
         thread.map_err(|error| StoreError::Unavailable(Cause::from(error)))?;
-        Ok(Self { jobs })
+        Ok(Self::Thread(jobs))
     }
 
     /// Runs `work` in a transaction and returns once it is durable.
@@ -65,7 +71,11 @@ impl Writer {
     {
         let (reply, answer) = oneshot::channel();
         let task = Box::new(Task { work: Some(work), outcome: None, reply });
-        self.jobs.send(task).await.map_err(|_| stopped())?;
+        match self {
+            Self::Thread(jobs) => jobs.send(task).await.map_err(|_| stopped())?,
+            #[cfg(feature = "fixtures")]
+            Self::Caller(db) => settle(&db.lock().unwrap_or_else(PoisonError::into_inner), &mut vec![task]),
+        }
         answer.await.map_err(|_| stopped())?
     }
 }
@@ -77,12 +87,17 @@ fn stopped() -> StoreError {
 fn serve(db: &Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
-        let committed = commit(db, &mut group);
-        if let Err(error) = &committed {
-            tracing::error!(%error, jobs = group.len(), "a transaction was not committed");
-        }
-        group.drain(..).for_each(|job| job.answer(committed.is_ok()));
+        settle(db, &mut group);
     }
+}
+
+/// Commits a group, then answers it.
+fn settle(db: &Connection, group: &mut Vec<Box<dyn Job>>) {
+    let committed = commit(db, group);
+    if let Err(error) = &committed {
+        tracing::error!(%error, jobs = group.len(), "a transaction was not committed");
+    }
+    group.drain(..).for_each(|job| job.answer(committed.is_ok()));
 }
 
 fn commit(db: &Connection, group: &mut [Box<dyn Job>]) -> Sql<()> {
