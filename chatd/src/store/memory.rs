@@ -10,9 +10,13 @@ use super::rows::{Direction, Place, Rows, RowsError, Table};
 /// Rows that live as long as the value does. A clone is a snapshot.
 #[derive(Clone, Default)]
 pub struct MemoryRows {
-    rows: BTreeMap<(Table, Vec<u8>, Vec<u8>), Row>,
+    rows: BTreeMap<Owned, Row>,
     next_put: u64,
+    /// While a step is attempted: what every row it changed was before, newest change last.
+    undo: Option<Vec<(Owned, Option<Row>)>>,
 }
+
+type Owned = (Table, Vec<u8>, Vec<u8>);
 
 #[derive(Clone)]
 struct Row {
@@ -33,13 +37,32 @@ impl MemoryRows {
     /// # Errors
     /// Those of `step`.
     pub fn attempt<T, E>(&mut self, step: impl FnOnce(&mut dyn Rows) -> Result<T, E>) -> Result<T, E> {
-        let before = self.clone();
-        step(self).inspect_err(|_| *self = before)
+        let next_put = self.next_put;
+        self.undo = Some(Vec::new());
+        let outcome = step(self);
+        let changes = self.undo.take().unwrap_or_default();
+        if outcome.is_err() {
+            changes.into_iter().rev().for_each(|(place, row)| drop(self.set(place, row)));
+            self.next_put = next_put;
+        }
+        outcome
     }
 
-    fn scope<'a>(&'a self, table: Table, scope: &'a [u8]) -> impl Iterator<Item = &'a Row> {
+    /// Puts or removes a row; the one that was there.
+    fn set(&mut self, place: Owned, row: Option<Row>) -> Option<Row> {
+        let before = match row {
+            Some(row) => self.rows.insert(place.clone(), row),
+            None => self.rows.remove(&place),
+        };
+        if let Some(undo) = &mut self.undo {
+            undo.push((place, before.clone()));
+        }
+        before
+    }
+
+    fn scope<'a>(&'a self, table: Table, scope: &'a [u8]) -> impl Iterator<Item = (&'a Owned, &'a Row)> {
         let from = (table, scope.to_vec(), Vec::new());
-        self.rows.range(from..).take_while(move |((t, s, _), _)| *t == table && s == scope).map(|(_, row)| row)
+        self.rows.range(from..).take_while(move |((t, s, _), _)| *t == table && s == scope)
     }
 }
 
@@ -58,18 +81,18 @@ impl Rows for MemoryRows {
         let place = owned(place);
         let put = self.rows.get(&place).map_or(self.next_put, |row| row.put);
         self.next_put += 1;
-        self.rows.insert(place, Row { order, put, value: value.to_vec() });
+        self.set(place, Some(Row { order, put, value: value.to_vec() }));
         Ok(())
     }
 
     fn delete(&mut self, place: Place<'_>) -> Result<bool, RowsError> {
-        Ok(self.rows.remove(&owned(place)).is_some())
+        Ok(self.set(owned(place), None).is_some())
     }
 
     fn delete_range(&mut self, table: Table, scope: &[u8], range: RangeInclusive<u64>) -> Result<u64, RowsError> {
-        let before = self.rows.len();
-        self.rows.retain(|(t, s, _), row| *t != table || s != scope || !range.contains(&row.order));
-        Ok((before - self.rows.len()) as u64)
+        let of_range = self.scope(table, scope).filter(|(_, row)| range.contains(&row.order));
+        let gone: Vec<_> = of_range.map(|(place, _)| place.clone()).collect();
+        Ok(gone.into_iter().filter_map(|place| self.set(place, None)).count() as u64)
     }
 
     fn scan(
@@ -80,7 +103,8 @@ impl Rows for MemoryRows {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, RowsError> {
-        let mut rows: Vec<_> = self.scope(table, scope).filter(|row| range.contains(&row.order)).collect();
+        let mut rows: Vec<_> =
+            self.scope(table, scope).map(|(_, row)| row).filter(|row| range.contains(&row.order)).collect();
         rows.sort_by_key(|row| (row.order, row.put));
         if direction == Direction::Descending {
             rows.reverse();
@@ -89,7 +113,7 @@ impl Rows for MemoryRows {
     }
 
     fn last_order(&self, table: Table, scope: &[u8]) -> Result<Option<u64>, RowsError> {
-        Ok(self.scope(table, scope).map(|row| row.order).max())
+        Ok(self.scope(table, scope).map(|(_, row)| row.order).max())
     }
 
     fn count(&self, table: Table, scope: &[u8]) -> Result<u64, RowsError> {
@@ -97,7 +121,7 @@ impl Rows for MemoryRows {
     }
 }
 
-fn owned(place: Place<'_>) -> (Table, Vec<u8>, Vec<u8>) {
+fn owned(place: Place<'_>) -> Owned {
     (place.table, place.scope.to_vec(), place.key.to_vec())
 }
 
@@ -111,13 +135,20 @@ mod tests {
         let place = Place::new(Table::Chats, b"", b"bob");
         rows.put(place, 1, b"kept").unwrap();
 
+        let other = Place::new(Table::Chats, b"", b"carol");
+
         let outcome: Result<(), RowsError> = rows.attempt(|rows| {
             rows.put(place, 2, b"lost")?;
+            rows.delete(place)?;
+            rows.put(other, 3, b"lost too")?;
+            rows.delete_range(Table::Chats, b"", 0..=u64::MAX)?;
             Err(RowsError::Full)
         });
 
         assert_eq!(outcome, Err(RowsError::Full));
         assert_eq!(rows.get(place).unwrap().unwrap(), b"kept");
+        assert_eq!(rows.get(other).unwrap(), None);
+        assert_eq!(rows.last_order(Table::Chats, b"").unwrap(), Some(1));
     }
 
     #[test]
