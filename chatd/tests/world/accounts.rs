@@ -7,6 +7,7 @@ use chat_protocol::message::client::LogAppend;
 use chat_protocol::message::server::{Code, Refusal};
 use chatd::engine::{Engine, Local};
 
+use crate::lies::Shown;
 use crate::world::World;
 
 impl World {
@@ -22,7 +23,7 @@ impl World {
         let (user, keys) = (self.name(who), device_keys(self.nodes.len()));
         let cert = keys.certify(&user, self.now).unwrap();
         let (device, log) = (cert.id(), self.log_of(who));
-        self.server.wait(&user, device);
+        self.server.wait(&cert);
         let new = self.node(Local { user, device, cert, keys, log });
         self.go_offline(new);
         new
@@ -67,9 +68,7 @@ impl World {
 
     /// The server is asked to extend the log of `by`, as if its daemon did.
     pub fn append_log(&mut self, by: usize, ask: LogAppend) -> Result<(), Refusal> {
-        let (answer, pushes) = self.server.append(&self.name(by), &ask);
-        self.tell(pushes);
-        answer.map(drop)
+        self.server.append(&self.nodes[by].user, &ask)
     }
 
     /// The log of an account, as it stands at the server.
@@ -79,8 +78,12 @@ impl World {
 
     /// The server shows others only the first `entries` of an account's log, until it shows all.
     pub fn show_only(&mut self, who: usize, entries: Option<usize>) {
-        let user = self.name(who);
-        self.server.accounts.get_mut(&user).unwrap().shown = entries;
+        let (user, log) = (self.name(who), self.log_of(who));
+        self.server.shown.remove(&user);
+        if let Some(entries) = entries {
+            let shown: Vec<_> = log.entries_from(0).take(entries).collect();
+            self.server.shown.insert(user.clone(), Shown::of(&AccountLog::verify(&user, &shown).unwrap()));
+        }
     }
 }
 

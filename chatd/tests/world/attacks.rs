@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use chat_protocol::fixtures::first_device;
 use chat_protocol::message::Envelope;
 use chat_protocol::message::client::Submit;
 use chat_protocol::rpc::EventBody;
@@ -10,7 +9,8 @@ use chat_protocol::rpc::types::MessageState;
 use chatd::engine::commands::To;
 use chatd::engine::{EngineError, peers};
 
-use crate::world::World;
+use crate::people::first_device;
+use crate::world::{BEGIN, World};
 
 /// Alice and bob, each with a message of the other.
 fn acquainted() -> (World, usize, usize) {
@@ -45,9 +45,8 @@ fn undecryptable(world: &World, who: usize) -> usize {
 /// Puts another account in the place of `name`: new keys, new genesis.
 fn swap_identity(world: &mut World, name: &str, keys: usize) {
     let user = name.parse().unwrap();
-    let other = first_device(&user, keys, world.now);
-    let entries = other.log.entries_from(0).map(<[u8]>::to_vec).collect();
-    world.server.enrol(&user, other.cert.id(), entries, other.log.head());
+    let other = first_device(&user, keys, BEGIN);
+    world.server.enrol(&other.log, &other.cert);
 }
 
 #[test]
@@ -130,8 +129,6 @@ fn atk_43_messages_in_random_order_are_shown_in_the_right_one() {
     }
     world.settle();
     let mut held = world.take_mailbox(bob);
-    let device = world.nodes[bob].device;
-    world.server.devices.get_mut(&device).unwrap().last -= held.len() as u64;
     world.come_online(bob);
     world.settle();
     while !held.is_empty() {
@@ -152,8 +149,6 @@ fn atk_45_a_message_that_was_dropped_is_missing_and_its_author_knows() {
     let sent: Vec<_> = (0..5).map(|i| world.send(alice, bob, &i.to_string())).collect();
     world.settle();
     let mut held = world.take_mailbox(bob);
-    let device = world.nodes[bob].device;
-    world.server.devices.get_mut(&device).unwrap().last -= held.len() as u64;
     let late = held.remove(2);
     held.pop();
     world.come_online(bob);
@@ -207,7 +202,7 @@ fn atk_27_what_was_written_before_is_never_sealed_for_another_identity() {
     world.command(alice, |turn| peers::accept(turn, &user, &fingerprint, &head)).unwrap();
     world.advance(Duration::from_secs(120));
     assert_eq!(world.state(alice, waiting.id), MessageState::Failed);
-    let other = world.server.accounts[&user].devices[0];
+    let other = first_device(&user, 5, BEGIN).device;
     assert!(world.server.seen.iter().all(|(_, submit)| submit.to.iter().all(|to| to.device != other)));
 }
 
@@ -245,7 +240,8 @@ fn atk_36_a_flood_of_inits_is_acknowledged_and_opened_at_its_pace() {
     }
     world.settle();
     let device = world.nodes[bob].device;
-    assert_eq!(world.server.devices[&device].acked, world.server.devices[&device].last);
+    let mailbox = world.server.mailbox(device);
+    assert_eq!(mailbox.acked, mailbox.last);
     world.send(alice, bob, "after");
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: real", "alice: after"]);

@@ -136,8 +136,7 @@ fn a_full_mailbox_holds_up_nobody_else() {
     world.settle();
     world.send(alice, bob, "0");
     world.settle();
-    let device = world.nodes[bob].device;
-    world.server.full.insert(device);
+    world.fill_mailbox(bob, true);
     for i in 1..100 {
         world.send(alice, bob, &i.to_string());
     }
@@ -145,7 +144,7 @@ fn a_full_mailbox_holds_up_nobody_else() {
     world.send(alice, carol, "0");
     world.settle();
     assert_eq!(world.inbox(carol), expected("alice", 1), "carol's mailbox has room");
-    world.server.full.remove(&device);
+    world.fill_mailbox(bob, false);
     world.advance(Duration::from_secs(61));
     world.calm();
     assert_eq!(world.inbox(bob), expected("alice", 100));

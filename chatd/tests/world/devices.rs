@@ -19,7 +19,7 @@ impl World {
         let (user, device) = (self.name(new), self.nodes[new].device);
         self.server.waiting.retain(|(_, known)| known.cert != cert);
         self.server.waiting.push((user.clone(), WaitingDevice { cert, acceptance }));
-        let told: Vec<DeviceId> = self.server.accounts[&user].devices.clone();
+        let told = self.server.devices_of(&user);
         told.iter().for_each(|own| self.push(own, Push::DeviceWaits(DeviceWaits { device })));
     }
 
@@ -90,7 +90,7 @@ fn atk_28_a_device_that_the_account_did_not_let_in_gets_nothing() {
     world.settle();
     // the server lists it among the account's devices, and lets it in
     let device = world.nodes[stolen].device;
-    world.server.devices.get_mut(&device).unwrap().state = chat_server::store::DeviceState::Active;
+    world.server.let_in(device);
     world.come_online(stolen);
     world.send(bob, alice, "for you");
     world.send(alice, bob, "and for you");

@@ -15,6 +15,7 @@ use chatd::engine::peers::{self, Peer, Policy, Trust};
 use chatd::engine::{EngineError, Local, view};
 use chatd::store::{Rows, Table};
 
+use crate::lies::Shown;
 use crate::world::World;
 
 const MINUTES: Duration = Duration::from_secs(120);
@@ -42,9 +43,7 @@ pub fn peer(world: &World, who: usize) -> Peer {
 
 /// The server shows these entries as bob's log from now on.
 pub fn show(world: &mut World, log: &AccountLog) {
-    let account = world.server.accounts.get_mut(&bob()).unwrap();
-    account.entries = log.entries_from(0).map(<[u8]>::to_vec).collect();
-    account.head = Some(log.head());
+    world.server.shown.insert(bob(), Shown::of(log));
 }
 
 /// The log of another genesis under bob's name.
@@ -136,8 +135,8 @@ impl World {
     /// Has alice ask for bob, whose identity may have changed.
     fn send_anyway(&mut self, alice: usize) {
         drop(self.try_send(alice, To::User(bob()), "hello?", None));
-        let grew =
-            chat_protocol::message::server::LogGrew { user: bob(), head: self.server.accounts[&bob()].head.unwrap() };
+        let head = self.server.head_for(&self.name(alice), &bob());
+        let grew = chat_protocol::message::server::LogGrew { user: bob(), head };
         let device = self.nodes[alice].device;
         self.push(&device, chat_protocol::message::server::Push::LogGrew(grew));
     }
@@ -263,9 +262,9 @@ impl World {
 /// Somebody whom the server calls bob: with a genesis of their own, and bob's own device offline.
 fn impostor(world: &mut World, bob_: usize) -> (usize, AccountLog) {
     let FirstDevice { keys, cert, log } = first_device(&bob(), 5, world.now);
-    let (device, entries) = (cert.id(), log.entries_from(0).map(<[u8]>::to_vec).collect());
-    world.server.enrol(&bob(), device, entries, log.head());
+    let device = cert.id();
     world.go_offline(bob_);
+    world.server.enrol(&log, &cert);
     let impostor = world.node(Local { user: bob(), device, cert, keys, log: log.clone() });
     world.settle();
     (impostor, log)
@@ -274,20 +273,19 @@ fn impostor(world: &mut World, bob_: usize) -> (usize, AccountLog) {
 #[test]
 fn what_comes_under_another_identity_is_held_and_what_the_known_one_says_is_shown() {
     let (mut world, alice, bob_) = acquainted();
-    let known = world.server.accounts[&bob()].clone();
     let (thief, log) = impostor(&mut world, bob_);
     let id = world.send(thief, alice, "i am bob, send me money");
     world.advance(MINUTES);
     let held = |body: &EventBody| matches!(body, EventBody::MessageHeld(held) if held.why == "identity_changed");
     assert_eq!((world.count_events(alice, held), changes(&world, alice)), (1, 1));
     assert_eq!(world.state(thief, id), MessageState::Accepted, "held means: no receipt");
-    let fake = world.server.accounts.insert(bob(), known).unwrap();
+    let fake = world.server.shown.remove(&bob()).unwrap();
     world.come_online(bob_);
     world.send(bob_, alice, "it is me");
     world.advance(MINUTES);
     assert_eq!(world.inbox(alice), ["bob: hi", "bob: it is me"]);
 
-    world.server.accounts.insert(bob(), fake);
+    world.server.shown.insert(bob(), fake);
     accept(&mut world, alice, &log).unwrap();
     world.advance(MINUTES);
     assert_eq!(world.inbox(alice), ["bob: hi", "bob: it is me", "bob: i am bob, send me money"]);
@@ -321,7 +319,7 @@ fn at_most_a_thousand_messages_of_a_changed_identity_are_kept() {
     world.advance(MINUTES);
     assert_eq!(world.nodes[alice].rows.count(Table::Inbox, b"from:bob").unwrap(), 1_000);
     let device = world.nodes[alice].device;
-    assert!(world.server.devices[&device].mailbox.is_empty(), "and none of them blocks the mailbox");
+    assert_eq!(world.server.mailbox(device).messages, 0, "and none of them blocks the mailbox");
     accept(&mut world, alice, &log).unwrap();
     world.advance(MINUTES);
     assert_eq!(world.inbox(alice).len(), 1 + 1_000);

@@ -12,6 +12,7 @@ use chatd::engine::commands::To;
 use chatd::engine::peers;
 
 use crate::identities::{acquainted, another, bob, peer, show};
+use crate::lies::Shown;
 use crate::world::World;
 
 const MINUTES: Duration = Duration::from_secs(120);
@@ -37,7 +38,7 @@ fn forge(world: &mut World, from: usize, to: usize, change: impl FnOnce(&mut Con
     let (mine, theirs) = (world.log_of(from), world.log_of(to));
     let local = world.nodes[from].local.clone();
     let device = world.nodes[to].device;
-    let bundle = world.server.devices[&device].bundle.clone().unwrap();
+    let bundle = world.server.bundle(device);
     let verified =
         VerifiedBundle::verify(&bundle, theirs.active(&device).unwrap()).unwrap().with_one_time(None).unwrap();
     let own = Own { keys: &local.keys, cert: &local.cert, log: &mine };
@@ -117,7 +118,7 @@ fn atk_30_an_answer_with_an_old_head_brings_the_missing_entries() {
     world.settle();
     let device = world.nodes[tablet].device;
     // and goes on taking messages for it
-    world.server.devices.get_mut(&device).unwrap().state = chat_server::store::DeviceState::Active;
+    world.server.let_in(device);
     world.send(alice, bob_, "how are you?");
     world.advance(Duration::from_secs(5));
     assert!(peer(&world, alice).has_revoked(&device), "alice's message named an old head of bob's log");
@@ -136,7 +137,7 @@ fn atk_30_an_account_hears_from_its_peers_what_the_server_keeps_from_it() {
     let secret = world.another_device(thief);
     world.send(thief, alice, "and another one");
     world.advance(MINUTES);
-    world.server.accounts.get_mut(&bob()).unwrap().own_too = true;
+    world.server.own_too.insert(bob());
     world.server.takes_all = true;
     world.show_only(bob_, Some(2));
     let added = world.nodes[secret].device;
@@ -193,9 +194,7 @@ fn atk_30_nothing_of_a_revoked_device_is_shown_and_nothing_sent_to_it() {
     world.send(bob_, alice, "stolen");
     world.advance(MINUTES);
     // what waits of the tablet is delivered after the revocation
-    let mailbox = world.nodes[alice].device;
     let mut held = world.take_mailbox(alice);
-    world.server.devices.get_mut(&mailbox).unwrap().last -= held.len() as u64;
     held.sort_by_key(|deliver| deliver.from_device == device);
     world.come_online(alice);
     world.settle();
@@ -236,8 +235,7 @@ fn atk_29_an_older_a_gapped_or_a_foreign_log_changes_nothing() {
     }];
     for lie in lies {
         let head = Head { seq: 7, hash: HeadHash::new([7; 32]) };
-        let account = world.server.accounts.get_mut(&bob()).unwrap();
-        (account.entries, account.head) = (lie, Some(head));
+        world.server.shown.insert(bob(), Shown { entries: lie, head });
         let grew = chat_protocol::message::server::LogGrew { user: bob(), head };
         let device = world.nodes[alice].device;
         world.push(&device, chat_protocol::message::server::Push::LogGrew(grew));

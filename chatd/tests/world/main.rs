@@ -1,4 +1,4 @@
-//! Stories about engines in a simulated world: a toy server, a bad network, a fake clock, crashes.
+//! Stories about engines in a simulated world: the real one for a server, a bad network, a fake clock, crashes.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,
@@ -17,16 +17,28 @@ mod changes;
 mod chaos;
 mod contacts;
 mod devices;
+mod disk;
 mod forgeries;
 mod identities;
+mod lies;
 mod log;
 mod logs;
 mod messages;
 mod motion;
+mod network;
+mod node;
+mod people;
 mod profiles;
+mod promises;
 mod rollback;
 mod room;
+mod schedule;
+mod schedules;
 mod server;
+mod shrink;
+mod stage;
 mod timers;
 mod tokens;
+mod views;
+mod weather;
 mod world;

@@ -92,8 +92,6 @@ fn what_came_late_is_read_with_what_its_author_sent_after_it() {
     let sent: Vec<_> = ["one", "two"].map(|text| world.send(alice, bob, text)).into();
     world.settle();
     let mut held = world.take_mailbox(bob);
-    let device = world.nodes[bob].device;
-    world.server.devices.get_mut(&device).unwrap().last -= held.len() as u64;
     world.come_online(bob);
     world.settle();
     world.deliver(alice, bob, held.remove(1).envelope);
@@ -138,12 +136,11 @@ fn a_full_mailbox_is_tried_again() {
     let mut world = World::new();
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     world.settle();
-    let device = world.nodes[bob].device;
-    world.server.full.insert(device);
+    world.fill_mailbox(bob, true);
     let message = world.send(alice, bob, "squeeze");
     world.settle();
     assert_eq!(world.state(alice, message), MessageState::Queued);
-    world.server.full.clear();
+    world.fill_mailbox(bob, false);
     world.advance(Duration::from_secs(70));
     assert_eq!(world.inbox(bob), ["alice: squeeze"]);
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::MessageState;
+use chat_protocol::session::bundle::one_time_hash;
 use chat_protocol::session::manager::{Stage, Standing};
 use chatd::engine::{amend, sessions};
 use chatd::store::{Direction, Rows, Table};
@@ -82,23 +83,23 @@ fn an_idle_daemon_renews_its_prekeys_every_week() {
     let bob = world.user("bob");
     world.settle();
     let device = world.nodes[bob].device;
-    let first = world.server.devices[&device].bundle_seq;
+    let first = world.server.state(device).bundle_seq;
     world.advance(DAY * 7 - HOUR);
-    assert_eq!(world.server.devices[&device].bundle_seq, first, "not before its time");
+    assert_eq!(world.server.state(device).bundle_seq, first, "not before its time");
     world.advance(HOUR * 2);
-    assert_eq!(world.server.devices[&device].bundle_seq, first + 1);
+    assert_eq!(world.server.state(device).bundle_seq, first + 1);
     world.advance(DAY * 7);
-    assert_eq!(world.server.devices[&device].bundle_seq, first + 2);
+    assert_eq!(world.server.state(device).bundle_seq, first + 2);
 }
 
 #[test]
 fn a_renewed_bundle_goes_on_listing_the_one_time_keys_that_are_left() {
     let (mut world, alice, bob) = acquainted();
     let device = world.nodes[bob].device;
-    let before = world.server.devices[&device].one_time.clone();
+    let before = world.server.left(device);
     assert!(before.len() < 64, "one was handed out");
     world.advance(DAY * 8);
-    let after = &world.server.devices[&device].one_time;
+    let after = world.server.left(device);
     assert!(before.iter().all(|key| after.contains(key)), "what was left is still there");
     assert_eq!(after.len(), 64, "and it was filled up");
     let carol = world.user("carol");
@@ -116,11 +117,11 @@ fn a_server_that_names_keys_of_its_own_as_left_gets_none_of_them_signed() {
     world.settle();
     let device = world.nodes[bob].device;
     let own = chat_protocol::session::bundle::OneTimePrekey::generate(&mut rand::rng()).public_key();
-    world.server.devices.get_mut(&device).unwrap().one_time = vec![own.as_bytes().to_vec()];
+    world.server.plant(device, &own);
     world.crash(bob);
     world.settle();
-    let left = &world.server.devices[&device].one_time;
-    assert!(!left.is_empty() && !left.contains(&own.as_bytes().to_vec()));
+    let left = world.server.left(device);
+    assert!(!left.is_empty() && !left.contains(&one_time_hash(&own)));
     world.send(alice, bob, "opens");
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: opens"]);
@@ -269,13 +270,13 @@ fn a_session_is_renewed_after_30_days_and_the_old_one_serves_until_then() {
     world.settle();
     assert_eq!(sending(&world, alice, bob).id, old);
     let device = world.nodes[bob].device;
-    let bundle = world.server.devices.get_mut(&device).unwrap().bundle.take();
+    world.server.bundleless.insert(device);
     world.advance(DAY * 2);
     world.send(alice, bob, "no bundle, no matter");
     world.settle();
     assert_eq!(world.inbox(bob).last().unwrap(), "alice: no bundle, no matter");
     assert_eq!(sending(&world, alice, bob).id, old);
-    world.server.devices.get_mut(&device).unwrap().bundle = bundle;
+    world.server.bundleless.remove(&device);
     world.advance(Duration::from_secs(61));
     world.send(alice, bob, "on the new one");
     world.settle();
@@ -368,8 +369,6 @@ fn skipped_keys_go_after_30_days() {
     world.settle();
     let mut held = world.take_mailbox(bob);
     let late = held.remove(0);
-    let device = world.nodes[bob].device;
-    world.server.devices.get_mut(&device).unwrap().last -= 2;
     world.come_online(bob);
     world.settle();
     held.into_iter().for_each(|deliver| world.deliver(alice, bob, deliver.envelope));

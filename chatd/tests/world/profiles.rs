@@ -116,11 +116,10 @@ fn what_was_changed_offline_leaves_once_and_survives_a_crash() {
 #[test]
 fn an_older_profile_that_comes_later_changes_nothing() {
     let (mut world, alice, bob) = acquainted();
-    let device = world.nodes[bob].device;
-    world.server.full.insert(device);
+    world.fill_mailbox(bob, true);
     set(&mut world, alice, named("old"));
     world.settle();
-    world.server.full.clear();
+    world.fill_mailbox(bob, false);
     set(&mut world, alice, named("new"));
     world.settle();
     assert_eq!(name(&world, bob, alice).as_deref(), Some("new"));

@@ -52,9 +52,7 @@ fn nothing_twice(inbox: &[String]) {
 /// The server says nothing of what it had from a device since its rows were younger.
 fn silence(world: &mut World, who: usize) {
     let (device, known) = (world.nodes[who].device, marks(world, who));
-    let of_server = world.server.devices.get_mut(&device).unwrap();
-    (of_server.submit_counter, of_server.bundle_seq) = (known.submit, known.bundle);
-    of_server.acked = known.mailbox;
+    world.server.claim(device, known.submit, known.bundle, known.mailbox);
 }
 
 /// Everything that is promised once alice's copy is back and noticed.
@@ -132,11 +130,11 @@ fn a_reset_that_was_owed_is_sent_although_the_daemon_died_first() {
     world.go_offline(alice);
     world.restore(alice, yesterday, None);
     let bundle = world.nodes[bob].device;
-    let kept = world.server.devices.get_mut(&bundle).unwrap().bundle.take();
+    world.server.bundleless.insert(bundle);
     world.come_online(alice);
     world.settle();
     world.crash(alice);
-    world.server.devices.get_mut(&bundle).unwrap().bundle = kept;
+    world.server.bundleless.remove(&bundle);
     world.send(bob, alice, "still on the old one");
     world.advance(Duration::from_secs(120));
     assert_eq!(world.inbox(alice).last().unwrap(), "bob: still on the old one");
@@ -149,7 +147,8 @@ fn a_server_that_always_says_so_is_believed_once_a_day() {
     let before = used(&world, alice, 0).len();
     for hour in 0..49 {
         world.cut(alice);
-        world.server.devices.get_mut(&device).unwrap().submit_counter += 100;
+        let known = world.server.state(device);
+        world.server.claim(device, known.submit_counter + 100, known.bundle_seq, known.mailbox_acked);
         world.settle();
         world.send(alice, bob, &hour.to_string());
         world.advance(Duration::from_secs(60 * 60));

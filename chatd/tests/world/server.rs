@@ -1,371 +1,329 @@
-//! A server in memory: keeps its promises exactly, unless a test makes it lie.
+//! The real server over a database in memory: its sessions, router, windows and commit loop, driven step by step.
+//!
+//! It runs on a runtime of its own whose clock stands still, and does all it can whenever something reached it.
+//! Ending it drops that runtime, so that nothing is left but what was committed.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
-use chat_protocol::cbor;
+use chat_protocol::crypto::agreement::PublicKey;
 use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Head, KeyHash, SubmitId, Username};
-use chat_protocol::message::client::{LogAppend, Request, Submit, UserHead};
-use chat_protocol::message::server::{
-    Accepted, Bundle, Code, Deliver, KnownUser, LogGrew, LogPage, LoggedIn, LookedUp, MailboxDrained, OneTimeLeft,
-    Post, PresenceList, Push, Refusal, RoomPage, RoomPosted, WaitingDevice, WaitingDevices,
-};
-use chat_protocol::message::{Blob, Done};
+use chat_protocol::message::Envelope;
+use chat_protocol::message::client::{LogAppend, Submit, UserHead};
+use chat_protocol::message::server::{Code, Deliver, LogGrew, LoggedIn, Push, Refusal, WaitingDevice};
 use chat_protocol::session::bundle::one_time_hash;
 use chat_protocol::time::Timestamp;
-use chat_server::mailbox::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
-use chat_server::store::DeviceState;
+use chat_server::config::Config;
+use chat_server::counters::Closed;
+use chat_server::fixtures::Line;
+use chat_server::mailbox::rules::Quota;
+use chat_server::serve;
+use chat_server::store::{
+    AppendEntry, Creation, DeviceState, LogWrite, Mail, MailboxState, NewAccount, NewDevice, NewLog, PasswordHash,
+    Retention, Store, SubmitOutcome, SubmitRow,
+};
+use futures_util::FutureExt;
+use tokio::runtime::Runtime;
 
-/// An account as the server keeps it.
-#[derive(Clone, Debug, Default)]
-pub struct Account {
-    pub entries: Vec<Vec<u8>>,
-    pub head: Option<Head>,
-    pub devices: Vec<DeviceId>,
-    /// It shows only so many entries of the log to others.
-    pub shown: Option<usize>,
-    /// And no more to its own devices either.
-    pub own_too: bool,
-}
+use crate::disk::Disk;
+use crate::lies::Shown;
 
-/// A device and its mailbox.
-#[derive(Clone, Debug)]
-pub struct Device {
-    pub state: DeviceState,
-    pub bundle: Option<Vec<u8>>,
-    pub bundle_seq: u64,
-    pub one_time: Vec<Vec<u8>>,
-    pub mailbox: Vec<Deliver>,
-    pub acked: u64,
-    pub last: u64,
-    pub submit_counter: u64,
-    pub done: BTreeMap<SubmitId, Vec<u8>>,
-}
+const LONG: Duration = Duration::from_secs(1_000 * 24 * 60 * 60);
+const ALL: u32 = u32::MAX;
 
-impl Device {
-    fn new(state: DeviceState) -> Self {
-        Self {
-            state,
-            bundle: None,
-            bundle_seq: 0,
-            one_time: Vec::new(),
-            mailbox: Vec::new(),
-            acked: 0,
-            last: 0,
-            submit_counter: 0,
-            done: BTreeMap::new(),
-        }
-    }
-}
-
-/// The server, and the lies a test tells through it.
-#[derive(Debug, Default)]
 pub struct Server {
-    pub accounts: BTreeMap<Username, Account>,
-    pub devices: BTreeMap<DeviceId, Device>,
-    pub room: Vec<Post>,
-    /// Mailboxes that take nothing.
-    pub full: BTreeSet<DeviceId>,
+    pub disk: Arc<Disk>,
     /// Everything that was ever submitted, as it was.
     pub seen: Vec<(DeviceId, Submit)>,
-    /// Submits whose numbers here are lost: accepted and never stored.
+    /// Submits whose numbers in `seen` are lost: accepted and never stored.
     pub swallow: BTreeSet<usize>,
-    /// Requests whose numbers are multiples of this are answered `busy`; 0 for none.
+    /// Submits and posts whose numbers are multiples of this are answered `busy`; 0 for none.
     pub busy: usize,
-    /// Spoils every message to this device.
-    pub corrupt: Option<DeviceId>,
-    /// Submits to this device are answered `internal`.
-    pub broken: Option<DeviceId>,
     /// Submits and posts that were asked for.
     pub asked: usize,
-    /// What it says of devices that ask to be let in, true or not.
+    /// Spoils every message to this device.
+    pub corrupt: Option<DeviceId>,
+    /// Devices whose bundles it says it has not got.
+    pub bundleless: BTreeSet<DeviceId>,
+    /// Submits to this device are answered `internal`.
+    pub broken: Option<DeviceId>,
+    /// What it says of devices that ask to be let in, in place of the truth.
     pub waiting: Vec<(Username, WaitingDevice)>,
+    /// Logs as they are shown to other accounts.
+    pub shown: BTreeMap<Username, Shown>,
+    /// Accounts whose own devices are shown the same.
+    pub own_too: BTreeSet<Username>,
     /// It takes what is sealed for any state of the logs.
     pub takes_all: bool,
-    /// Devices that were revoked, whose connections are to end.
-    pub ended: Vec<DeviceId>,
+    config: Config,
+    clock: Arc<AtomicU64>,
+    life: Option<Life>,
 }
 
-/// What the server says to a connected device.
-pub type Pushes = Vec<(DeviceId, Push)>;
-type Answer = Result<Vec<u8>, Refusal>;
+/// From a start to an end.
+struct Life {
+    server: serve::Server,
+    runtime: Runtime,
+}
 
 impl Server {
-    pub fn enrol(&mut self, user: &Username, device: DeviceId, entries: Vec<Vec<u8>>, head: Head) {
-        let account = Account { entries, head: Some(head), devices: vec![device], shown: None, own_too: false };
-        self.accounts.insert(user.clone(), account);
-        self.devices.insert(device, Device::new(DeviceState::Active));
+    pub fn new(disk: Arc<Disk>, config: Config, now: Timestamp) -> Self {
+        let clock = Arc::new(AtomicU64::new(now.as_millis()));
+        let mut server = Self {
+            disk,
+            seen: Vec::new(),
+            swallow: BTreeSet::new(),
+            busy: 0,
+            asked: 0,
+            corrupt: None,
+            bundleless: BTreeSet::new(),
+            broken: None,
+            waiting: Vec::new(),
+            shown: BTreeMap::new(),
+            own_too: BTreeSet::new(),
+            takes_all: false,
+            config,
+            clock,
+            life: None,
+        };
+        server.start();
+        server
+    }
+
+    pub fn start(&mut self) {
+        let mut building = tokio::runtime::Builder::new_current_thread();
+        let runtime = building.enable_time().start_paused(true).max_blocking_threads(1).build().unwrap();
+        let clock = Arc::clone(&self.clock);
+        let told = Arc::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed)));
+        let guard = runtime.enter();
+        let server = serve::Server::simulated(self.config.clone(), self.disk.clone(), told);
+        drop(guard);
+        self.life = Some(Life { server, runtime });
+    }
+
+    /// Dies as if the power went: what was not committed is gone.
+    pub fn crash(&mut self) {
+        self.life = None;
+        self.disk.forget();
+    }
+
+    pub fn is_up(&self) -> bool {
+        self.life.is_some()
+    }
+
+    /// Does everything that can be done now.
+    pub fn run(&self) {
+        if let Some(life) = &self.life {
+            // the clock of a paused runtime moves only when nobody has anything left to do
+            life.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(1)).await });
+        }
+    }
+
+    /// Lets time pass, and what is due then happen.
+    pub fn advance(&self, span: Duration) {
+        let now = self.clock.load(Ordering::Relaxed) + span.as_millis() as u64;
+        self.clock.store(now, Ordering::Relaxed);
+        if let Some(life) = &self.life {
+            life.runtime.block_on(async { tokio::time::advance(span).await });
+            self.run();
+        }
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.clock.load(Ordering::Relaxed))
+    }
+
+    /// Takes a connection; `None` while it is down.
+    pub fn connect(&self, user: &Username, device: DeviceId) -> Option<Line> {
+        let life = self.life.as_ref()?;
+        let guard = life.runtime.enter();
+        let line = life.server.connect(user.clone(), device);
+        drop(guard);
+        self.run();
+        Some(line)
+    }
+
+    // What tests do to its database.
+
+    /// An account with its first device. Where there is one, its log is shown in place of the true one, and its
+    /// device is let in too.
+    pub fn enrol(&mut self, log: &AccountLog, cert: &DeviceCert) {
+        let (user, at) = (log.user().clone(), self.now());
+        let hash = PasswordHash::new("$2b$04$x".into());
+        let new = NewAccount { user: user.clone(), hash, invite: None, at };
+        if now(self.disk.tables().create_account(new)) == Creation::Exists {
+            self.wait(cert);
+            self.let_in(cert.id());
+            self.own_too.insert(user.clone());
+            self.shown.insert(user, Shown::of(log));
+            return;
+        }
+        let genesis = log.entries_from(0).next().unwrap().to_vec();
+        let (device, cert, hash) = (cert.id(), cert.bytes().to_vec(), log.head().hash);
+        let written = now(self.disk.tables().begin_log(NewLog { user, device, cert, genesis, hash, at }));
+        assert_eq!(written, LogWrite::Written);
     }
 
     /// A further device of an account, which waits for approval.
-    pub fn wait(&mut self, user: &Username, device: DeviceId) {
-        self.accounts.get_mut(user).unwrap().devices.push(device);
-        self.devices.insert(device, Device::new(DeviceState::Waiting));
-    }
-
-    pub fn login(&mut self, user: &Username, device: &DeviceId) -> Result<(LoggedIn, Vec<Push>), Refusal> {
-        let state = &self.devices[device];
-        match state.state {
-            DeviceState::Active => {}
-            DeviceState::Waiting => return Err(Code::ApprovalRequired.into()),
-            _ => return Err(Code::Revoked.into()),
-        }
-        let logged_in = LoggedIn {
-            head: self.head_for(user, user),
-            mailbox_acked: state.acked,
-            mailbox_last: state.last,
-            bundle_seq: state.bundle_seq,
-            submit_counter: state.submit_counter,
-            room_last: self.room.len() as u64,
-            reset_pending: None,
-        };
-        let mut pushes: Vec<_> = state.mailbox.iter().cloned().map(Push::Deliver).collect();
-        pushes.push(Push::Drained(MailboxDrained { seq: state.last }));
-        Ok((logged_in, pushes))
-    }
-
-    pub fn answer(&mut self, user: &Username, from: &DeviceId, request: Request, now: Timestamp) -> (Answer, Pushes) {
-        let nothing = Vec::new();
-        if self.busy > 0 && matches!(request, Request::Submit(_) | Request::RoomPost(_)) {
-            self.asked += 1;
-            if self.asked.is_multiple_of(self.busy) {
-                return (Err(Code::Busy.into()), nothing);
-            }
-        }
-        match request {
-            Request::Lookup(lookup) => (Ok(cbor::encode(&self.lookup(user, &lookup.users))), nothing),
-            Request::LogFetch(fetch) => (self.log(user, &fetch.user, fetch.from), nothing),
-            Request::LogAppend(append) => self.append(user, &append),
-            Request::DevicesWaiting(_) => {
-                let own = self.waiting.iter().filter(|(owner, _)| owner == user);
-                let devices = own.map(|(_, device)| device.clone()).collect();
-                (Ok(cbor::encode(&WaitingDevices { devices })), nothing)
-            }
-            Request::BundlePublish(publish) => {
-                let device = self.devices.get_mut(from).unwrap();
-                let seq = bundle_seq(&publish.bundle);
-                if seq <= device.bundle_seq {
-                    return (Err(Code::Stale.into()), nothing);
-                }
-                device.bundle = Some(publish.bundle.0);
-                device.bundle_seq = seq;
-                device.one_time.extend(publish.one_time.into_iter().map(|key| key.0));
-                let listed = one_time_hashes(device.bundle.as_deref().unwrap());
-                device.one_time.retain(|key| listed.contains(&hash_of(key)));
-                (Ok(cbor::encode(&Done {})), nothing)
-            }
-            Request::BundleFetch(fetch) => (self.bundle(&fetch.device), nothing),
-            Request::OneTimeStatus(_) => {
-                let device = &self.devices[from];
-                let hashes = device.one_time.iter().map(hash_of).collect();
-                (Ok(cbor::encode(&OneTimeLeft { hashes, bundle_seq: device.bundle_seq })), nothing)
-            }
-            Request::Submit(submit) => self.submit(user, from, submit),
-            Request::MailboxAck(ack) => {
-                let device = self.devices.get_mut(from).unwrap();
-                assert!(ack.seq <= device.last, "acknowledged what never was");
-                device.acked = device.acked.max(ack.seq);
-                let acked = device.acked;
-                device.mailbox.retain(|deliver| deliver.mailbox_seq > acked);
-                (Ok(cbor::encode(&Done {})), nothing)
-            }
-            Request::RoomPost(post) => self.post(user, from, post.submit_id, post.text, now),
-            Request::RoomSince(since) => (Ok(cbor::encode(&self.room_page(since.seq, since.max))), nothing),
-            Request::PresenceWatch(_) => (Ok(cbor::encode(&PresenceList { users: Vec::new() })), nothing),
-            other => panic!("the engine never asks {other:?}"),
-        }
-    }
-
-    fn lookup(&self, by: &Username, users: &[Username]) -> LookedUp {
-        let known = |user: &Username| {
-            self.accounts.get(user)?;
-            Some(KnownUser { user: user.clone(), head: Some(self.head_for(by, user)), online: false })
-        };
-        LookedUp { users: users.iter().filter_map(known).collect() }
-    }
-
-    fn log(&self, by: &Username, user: &Username, from: u64) -> Answer {
-        let account = self.accounts.get(user).ok_or(Refusal::new(Code::NotFound))?;
-        let head = self.head_for(by, user);
-        let shown = account.entries.iter().take(head.seq as usize + 1);
-        let entries = shown.skip(from as usize).take(2).cloned().map(Blob).collect();
-        Ok(cbor::encode(&LogPage { entries, head }))
+    pub fn wait(&self, cert: &DeviceCert) {
+        let (user, device, at) = (cert.user().clone(), cert.id(), self.now());
+        let new = NewDevice { user, device, cert: cert.bytes().to_vec(), at };
+        now(self.disk.tables().add_waiting_device(new, ALL));
     }
 
     /// The log as it stands.
     pub fn log_of(&self, user: &Username) -> AccountLog {
-        AccountLog::verify(user, &self.accounts[user].entries).unwrap()
+        let page = now(self.disk.tables().log(user, 0, ALL)).unwrap();
+        AccountLog::verify(user, &page.entries).unwrap()
     }
 
-    /// The head of a log as somebody is shown it.
-    fn head_for(&self, by: &Username, user: &Username) -> Head {
-        let account = &self.accounts[user];
-        match account.shown {
-            Some(shown) if by != user || account.own_too => self.log_of(user).head_at(shown as u64 - 1).unwrap(),
-            _ => account.head.unwrap(),
-        }
-    }
-
-    /// Extends a log that stands where its author believes, and acts on it.
-    pub fn append(&mut self, user: &Username, ask: &LogAppend) -> (Answer, Pushes) {
+    /// Extends a log that stands where its author believes, as a session of the author does.
+    pub fn append(&self, user: &Username, ask: &LogAppend) -> Result<(), Refusal> {
         let mut log = self.log_of(user);
         let known = log.head();
-        let stale =
-            || Refusal { heads: Some(vec![UserHead { user: user.clone(), head: known }]), ..Code::Stale.into() };
-        let extended = log.extend(&[&*ask.entry]);
-        let Ok(extension) = extended else {
-            return (Err(if known == ask.head { Code::BadRequest.into() } else { stale() }), Vec::new());
-        };
-        if log.head() == known {
-            return (Ok(cbor::encode(&Done {})), Vec::new());
-        }
         if known != ask.head {
-            return (Err(stale()), Vec::new());
+            return Err(stale(user, known));
         }
-        for device in extension.added {
-            self.devices.entry(device).or_insert_with(|| Device::new(DeviceState::Active)).state = DeviceState::Active;
-        }
-        for device in extension.revoked {
-            self.devices.insert(device, Device::new(DeviceState::Revoked));
-            self.ended.push(device);
-        }
-        let account = self.accounts.get_mut(user).unwrap();
-        account.entries.push(ask.entry.0.clone());
-        account.head = Some(log.head());
-        let grew = Push::LogGrew(LogGrew { user: user.clone(), head: log.head() });
-        let told = account.devices.iter().filter(|device| self.devices[device].state == DeviceState::Active);
-        let pushes = told.map(|device| (*device, grew.clone())).collect();
-        (Ok(cbor::encode(&Done {})), pushes)
-    }
-
-    fn bundle(&mut self, device: &DeviceId) -> Answer {
-        let device = self.devices.get_mut(device).ok_or(Refusal::new(Code::NotFound))?;
-        let bundle = device.bundle.clone().ok_or(Refusal::new(Code::NotFound))?;
-        let one_time = device.one_time.pop().map(Blob);
-        Ok(cbor::encode(&Bundle { bundle: bundle.into(), one_time }))
-    }
-
-    fn heads(&self, by: &Username) -> Vec<UserHead> {
-        let head = |user: &Username| UserHead { user: user.clone(), head: self.head_for(by, user) };
-        self.accounts.keys().map(head).collect()
-    }
-
-    fn owner(&self, device: &DeviceId) -> Option<Owner> {
-        let (user, _) = self.accounts.iter().find(|(_, account)| account.devices.contains(device))?;
-        let messages = if self.full.contains(device) { 1 } else { 0 };
-        let active = self.devices[device].state == DeviceState::Active;
-        Some(Owner { user: user.clone(), active, usage: Usage { messages, ..Usage::default() } })
-    }
-
-    fn submit(&mut self, user: &Username, from: &DeviceId, submit: Submit) -> (Answer, Pushes) {
-        self.seen.push((*from, submit.clone()));
-        if submit.to.iter().any(|to| Some(to.device) == self.broken) {
-            return (Err(Code::Internal.into()), Vec::new());
-        }
-        if let Some(answer) = self.devices[from].done.get(&submit.submit_id) {
-            return (Ok(answer.clone()), Vec::new());
-        }
-        let targets: Vec<_> = submit
-            .to
-            .iter()
-            .map(|to| Target {
-                device: to.device,
-                owner: self.owner(&to.device),
-                bytes: to.envelope.token.len() as u64,
-            })
-            .collect();
-        let truth = if self.takes_all { submit.heads.clone() } else { self.heads(user) };
-        let quota = Quota { messages: 1, bytes: u64::MAX, from_one: u64::MAX };
-        let full = match judge(&quota, &submit.heads, &truth, &targets) {
-            Verdict::Stale(heads) => {
-                return (Err(Refusal { heads: Some(heads), ..Code::Stale.into() }), Vec::new());
-            }
-            Verdict::NotFound => return (Err(Code::NotFound.into()), Vec::new()),
-            Verdict::Full => return (Err(Code::MailboxFull.into()), Vec::new()),
-            Verdict::Store { full, .. } => full,
+        let extension = log.extend(&[&*ask.entry]).map_err(|_| Refusal::from(Code::BadRequest))?;
+        let added = extension.added.first().map(|id| (*id, log.active(id).unwrap().bytes().to_vec()));
+        let entry = AppendEntry {
+            user: user.clone(),
+            expected: known,
+            entry: ask.entry.0.clone(),
+            head: log.head(),
+            activates: added,
+            revokes: extension.revoked.clone(),
+            at: self.now(),
         };
-        let answer = cbor::encode(&Accepted { full: full.clone() });
-        let sender = self.devices.get_mut(from).unwrap();
-        sender.submit_counter = sender.submit_counter.max(submit.submit_id.counter());
-        sender.done.insert(submit.submit_id, answer.clone());
-        let swallowed = self.swallow.contains(&(self.seen.len() - 1));
-        let mut pushes = Vec::new();
-        for to in submit.to.into_iter().filter(|to| !swallowed && !full.contains(&to.device)) {
-            pushes.push((to.device, Push::Deliver(self.store(user, from, to.device, to.envelope))));
+        assert_eq!(now(self.disk.tables().append_log(entry)), LogWrite::Written);
+        if let Some(life) = &self.life {
+            life.server.router().end(&extension.revoked, Closed::Revoked);
+            let grew = LogGrew { user: user.clone(), head: log.head() };
+            life.server.router().account(user, &Push::LogGrew(grew));
         }
-        (Ok(answer), pushes)
+        self.run();
+        Ok(())
     }
 
-    /// Puts an envelope into a mailbox, whoever says it is from whom.
-    pub fn store(
-        &mut self,
-        user: &Username,
-        from: &DeviceId,
-        to: DeviceId,
-        envelope: chat_protocol::message::Envelope,
-    ) -> Deliver {
-        let mut envelope = envelope;
-        if self.corrupt == Some(to) {
-            envelope.token.0[9] ^= 1;
+    /// Where everything stands for a device.
+    pub fn state(&self, device: DeviceId) -> LoggedIn {
+        now(self.disk.tables().login_state(device)).unwrap()
+    }
+
+    /// One-time keys of a device that nobody took.
+    pub fn left(&self, device: DeviceId) -> Vec<KeyHash> {
+        now(self.disk.tables().one_time_left(device)).hashes
+    }
+
+    /// It says that a device has come so far with its submits, its bundles and its mailbox.
+    pub fn claim(&self, device: DeviceId, submit: u64, bundle: u64, mailbox: u64) {
+        let device = hex(device.as_bytes());
+        self.disk.meddle(&format!(
+            "UPDATE device SET submit_counter = {submit} WHERE device = {device};
+             UPDATE bundle SET seq = {bundle} WHERE device = {device};
+             UPDATE mailbox SET acked_seq = {mailbox} WHERE device = {device};"
+        ));
+    }
+
+    /// It takes a device for active that no log names.
+    pub fn let_in(&self, device: DeviceId) {
+        self.set_state(device, DeviceState::Active);
+    }
+
+    fn set_state(&self, device: DeviceId, state: DeviceState) {
+        let (state, device) = (state.code(), hex(device.as_bytes()));
+        self.disk.meddle(&format!("UPDATE device SET state = {state} WHERE device = {device}"));
+    }
+
+    /// Devices an account has or had.
+    pub fn devices_of(&self, user: &Username) -> Vec<DeviceId> {
+        now(self.disk.tables().devices(user)).into_iter().map(|device| device.device).collect()
+    }
+
+    /// The bundle of a device.
+    pub fn bundle(&self, device: DeviceId) -> Vec<u8> {
+        now(self.disk.tables().take_bundle(device)).unwrap().bundle
+    }
+
+    /// It holds one-time keys of its own making for a device, and no others.
+    pub fn plant(&self, device: DeviceId, key: &PublicKey) {
+        let (device, hash) = (hex(device.as_bytes()), hex(one_time_hash(key).as_bytes()));
+        self.disk.meddle(&format!(
+            "DELETE FROM one_time_key WHERE device = {device};
+             INSERT INTO one_time_key (device, hash, key) VALUES ({device}, {hash}, {});",
+            hex(key.as_bytes())
+        ));
+    }
+
+    pub fn mailbox(&self, device: DeviceId) -> MailboxState {
+        now(self.disk.tables().mailbox_state(device))
+    }
+
+    /// What a mailbox holds.
+    pub fn mail(&self, device: DeviceId) -> Vec<Deliver> {
+        let rows = now(self.disk.tables().mailbox_after(device, 0, ALL, u64::from(ALL)));
+        let deliver = |mail: Mail| Deliver {
+            mailbox_seq: mail.seq,
+            from: mail.from,
+            from_device: mail.from_device,
+            envelope: chat_protocol::cbor::decode(&mail.envelope).unwrap(),
+        };
+        rows.into_iter().map(deliver).collect()
+    }
+
+    /// Loses all mail that nobody acknowledged yet.
+    pub fn lose_mail(&self) {
+        let retention = Retention { mailbox: Duration::ZERO, room: LONG, submits: LONG, waiting: LONG };
+        now(self.disk.tables().sweep(self.now() + Duration::from_millis(1), retention));
+    }
+
+    /// Puts an envelope into a mailbox in the name of a device.
+    pub fn place(&self, sender: DeviceId, to: (&Username, DeviceId), mut envelope: Envelope) {
+        if self.corrupt == Some(to.1) {
+            spoil(&mut envelope);
         }
-        let device = self.devices.get_mut(&to).unwrap();
-        device.last = next_seq(device.last);
-        let deliver = Deliver { mailbox_seq: device.last, from: user.clone(), from_device: *from, envelope };
-        device.mailbox.push(deliver.clone());
-        deliver
-    }
-
-    fn post(
-        &mut self,
-        user: &Username,
-        from: &DeviceId,
-        submit_id: SubmitId,
-        text: String,
-        now: Timestamp,
-    ) -> (Answer, Pushes) {
-        if let Some(answer) = self.devices[from].done.get(&submit_id) {
-            return (Ok(answer.clone()), Vec::new());
+        let quota = Quota { messages: u64::MAX, bytes: u64::MAX, from_one: u64::MAX };
+        let head = now(self.disk.tables().heads(std::slice::from_ref(to.0)))[0].head.unwrap();
+        let row = SubmitRow {
+            sender,
+            // above no counter the device itself has used
+            submit_id: SubmitId::new(0, rand::random()),
+            heads: vec![UserHead { user: to.0.clone(), head }],
+            to: vec![(to.1, chat_protocol::cbor::encode(&envelope))],
+            at: self.now(),
+        };
+        let known = now(self.disk.tables().device(sender)).unwrap().state;
+        self.let_in(sender);
+        let outcomes = now(self.disk.tables().commit_submits(vec![row], quota));
+        self.set_state(sender, known);
+        assert!(matches!(outcomes[..], [SubmitOutcome::Stored { .. }]), "{outcomes:?}");
+        if let Some(life) = &self.life {
+            life.server.router().waiting(to.1, self.mailbox(to.1).last);
         }
-        let room_seq = self.room.len() as u64 + 1;
-        let post = Post { room_seq, user: user.clone(), at: now, text, submit_id, device: *from };
-        self.room.push(post.clone());
-        let answer = cbor::encode(&RoomPosted { room_seq, at: now });
-        let sender = self.devices.get_mut(from).unwrap();
-        sender.submit_counter = sender.submit_counter.max(submit_id.counter());
-        sender.done.insert(submit_id, answer.clone());
-        (Ok(answer), self.devices.keys().map(|device| (*device, Push::Room(post.clone()))).collect())
-    }
-
-    fn room_page(&self, seq: Option<u64>, max: u64) -> RoomPage {
-        let last = self.room.len() as u64;
-        let from = seq.unwrap_or(last.saturating_sub(max));
-        let posts = self.room.iter().filter(|post| post.room_seq > from).take(max.min(3) as usize).cloned().collect();
-        RoomPage { posts, last, oldest: u64::from(last > 0) }
+        self.run();
     }
 }
 
-/// The sequence inside a signed bundle: field 4 of the object in field 0.
-fn bundle_seq(bundle: &[u8]) -> u64 {
-    at_field(bundle, 4).u64().unwrap()
+/// Changes what was sealed.
+pub fn spoil(envelope: &mut Envelope) {
+    envelope.token.0[9] ^= 1;
 }
 
-/// The hashes of its one-time keys: field 11.
-fn one_time_hashes(bundle: &[u8]) -> Vec<KeyHash> {
-    at_field(bundle, 11).decode().unwrap()
+/// Bytes as SQL writes them.
+fn hex(bytes: &[u8]) -> String {
+    let digits: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    format!("x'{digits}'")
 }
 
-fn at_field(bundle: &[u8], field: u64) -> minicbor::Decoder<'_> {
-    let mut outer = minicbor::Decoder::new(bundle);
-    outer.map().unwrap();
-    outer.u64().unwrap();
-    let mut inner = minicbor::Decoder::new(outer.bytes().unwrap());
-    inner.map().unwrap();
-    while inner.u64().unwrap() != field {
-        inner.skip().unwrap();
-    }
-    inner
+pub fn stale(user: &Username, head: Head) -> Refusal {
+    Refusal { heads: Some(vec![UserHead { user: user.clone(), head }]), ..Code::Stale.into() }
 }
 
-fn hash_of(key: &Vec<u8>) -> KeyHash {
-    one_time_hash(&key.as_slice().try_into().unwrap())
+/// The tables in memory answer at once.
+pub fn now<T>(answer: impl Future<Output = chat_server::store::Result<T>>) -> T {
+    answer.now_or_never().unwrap().unwrap()
 }

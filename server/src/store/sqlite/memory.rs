@@ -39,6 +39,15 @@ impl SqliteStore {
         Ok(Some(db.serialize(MAIN_DB)?.to_vec()))
     }
 
+    /// Runs SQL that no server would; nothing unless it lives in memory.
+    ///
+    /// # Errors
+    /// [`super::super::StoreError`] when SQLite refuses it.
+    pub fn meddle(&self, sql: &str) -> Result<()> {
+        let Writer::Caller(db) = &self.writer else { return Ok(()) };
+        Ok(db.lock().unwrap_or_else(PoisonError::into_inner).execute_batch(sql)?)
+    }
+
     fn of(db: Connection) -> Self {
         let db = Arc::new(Mutex::new(db));
         Self { writer: Writer::Caller(Arc::clone(&db)), readers: Readers::Caller(db) }

@@ -1,0 +1,148 @@
+//! A daemon without its process: what was committed, and what would be lost with it.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use chat_protocol::cbor;
+use chat_protocol::frame::{FrameKind, decode_frames};
+use chat_protocol::ids::{DeviceId, SubmitId, Username};
+use chat_protocol::message::Call;
+use chat_protocol::message::client::{Login, Request};
+use chat_protocol::message::server::{Code, Deliver, LoggedIn, Push, Refusal};
+use chat_protocol::session::init::Init;
+use chat_protocol::time::Timestamp;
+use chat_server::fixtures::Line;
+use chat_server::router::outbox::Batch;
+use chatd::engine::{Engine, Local};
+use chatd::store::MemoryRows;
+use futures_util::FutureExt;
+
+/// Something the server says on one connection.
+#[derive(Debug)]
+pub enum Down {
+    LoggedIn(LoggedIn),
+    Refused(Refusal),
+    Answer(u64, Result<Vec<u8>, Refusal>),
+    Push(Push),
+    /// The server ended the connection.
+    End,
+}
+
+/// A connection: what is under way in either direction.
+#[derive(Debug)]
+pub struct Wire {
+    pub line: Line,
+    pub up: VecDeque<(u64, u16, Vec<u8>)>,
+    pub down: VecDeque<Down>,
+    /// The server reads and says nothing more.
+    pub ended: bool,
+    /// Submits and posts the server was asked for, by request.
+    pub submits: BTreeMap<u64, SubmitId>,
+}
+
+impl Wire {
+    pub fn new(line: Line) -> Self {
+        Self { line, up: VecDeque::new(), down: VecDeque::new(), ended: false, submits: BTreeMap::new() }
+    }
+
+    /// The server writes all it has to say; whether that was anything.
+    pub fn fill(&mut self) -> bool {
+        if self.ended {
+            return false;
+        }
+        let Some(batch) = self.line.outbox.next().now_or_never() else { return false };
+        self.take(&batch);
+        true
+    }
+
+    /// Notes what a request hands over.
+    pub fn note(&mut self, id: u64, number: u16, payload: &[u8]) {
+        let submit_id = match Request::decode(number, payload) {
+            Ok(Request::Submit(submit)) => submit.submit_id,
+            Ok(Request::RoomPost(post)) => post.submit_id,
+            _ => return,
+        };
+        self.submits.insert(id, submit_id);
+    }
+
+    fn take(&mut self, batch: &Batch) {
+        for frame in batch.frames.iter().flat_map(|frames| decode_frames(frames).unwrap()) {
+            let login = frame.id == 0 && frame.number == Login::TYPE;
+            self.down.push_back(match frame.kind {
+                FrameKind::Ok if login => Down::LoggedIn(cbor::decode(&frame.payload).unwrap()),
+                FrameKind::Error if login => Down::Refused(cbor::decode(&frame.payload).unwrap()),
+                FrameKind::Ok => Down::Answer(frame.id, Ok(frame.payload)),
+                FrameKind::Error => Down::Answer(frame.id, Err(cbor::decode(&frame.payload).unwrap())),
+                FrameKind::Push => Down::Push(Push::decode(frame.number, &frame.payload).unwrap().unwrap()),
+                FrameKind::Request => panic!("the server asked something"),
+            });
+        }
+        if batch.close.is_some() {
+            self.down.push_back(Down::End);
+            self.ended = true;
+            self.up.clear();
+        }
+    }
+}
+
+pub struct Node {
+    pub user: Username,
+    pub device: DeviceId,
+    pub rows: MemoryRows,
+    pub engine: Engine,
+    pub local: Local,
+    pub wire: Option<Wire>,
+    pub wants_online: bool,
+    /// Why the server did not let it in.
+    pub refused: Option<Code>,
+    /// Its RSA takes for ever.
+    pub slow: bool,
+    pub shares: VecDeque<(u64, Box<Init>)>,
+    /// Ids of all requests since the process began.
+    pub asked: Vec<u64>,
+    /// How far its clock is ahead of the server's, in milliseconds.
+    pub ahead_ms: i64,
+    /// Deliveries whose batch was committed.
+    pub stored: BTreeSet<u64>,
+    /// Deliveries that came over the wire.
+    pub heard: Vec<Deliver>,
+}
+
+impl Node {
+    pub fn new(local: Local, rows: MemoryRows) -> Self {
+        Self {
+            user: local.user.clone(),
+            device: local.device,
+            rows,
+            engine: Engine::new(local.clone()),
+            local,
+            wire: None,
+            wants_online: true,
+            refused: None,
+            slow: false,
+            shares: VecDeque::new(),
+            asked: Vec::new(),
+            ahead_ms: 0,
+            stored: BTreeSet::new(),
+            heard: Vec::new(),
+        }
+    }
+
+    /// The world's time as this machine's clock shows it.
+    pub fn clock(&self, now: Timestamp) -> Timestamp {
+        Timestamp::from_millis(now.as_millis().saturating_add_signed(self.ahead_ms))
+    }
+
+    /// When something is due by itself, in the world's time.
+    pub fn deadline(&self) -> Option<Timestamp> {
+        let due = self.engine.deadline()?.as_millis();
+        Some(Timestamp::from_millis(due.saturating_add_signed(-self.ahead_ms)))
+    }
+
+    /// What was in memory is gone.
+    pub fn restart(&mut self) {
+        self.wire = None;
+        self.shares.clear();
+        self.asked.clear();
+        self.engine = Engine::new(self.local.clone());
+    }
+}
