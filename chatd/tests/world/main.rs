@@ -19,6 +19,7 @@ mod contacts;
 mod devices;
 mod disk;
 mod forgeries;
+mod hardships;
 mod identities;
 mod lies;
 mod log;
