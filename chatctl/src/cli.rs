@@ -6,6 +6,7 @@ pub(crate) mod messages;
 pub(crate) mod profile;
 pub(crate) mod service;
 pub(crate) mod tokens;
+pub(crate) mod trust;
 mod words;
 
 use std::path::PathBuf;
@@ -120,6 +121,12 @@ pub(crate) enum Verb {
     /// Note something about others, or block them
     #[command(subcommand, after_help = words::CONTACT)]
     Contact(keep::Contact),
+    /// Compare identities: that you talk to whom you think
+    #[command(after_help = words::VERIFY)]
+    Verify(trust::Verify),
+    /// Decide whom to trust after a change, and what new devices get
+    #[command(subcommand, after_help = words::TRUST)]
+    Trust(trust::Trust),
     /// Show or change what accounts say of themselves
     #[command(after_help = words::PROFILE)]
     Profile(profile::Profile),

@@ -14,6 +14,8 @@ mod send;
 mod service;
 mod status;
 mod tokens;
+mod trust;
+mod verify;
 mod who;
 
 use crate::Session;
@@ -43,6 +45,8 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Resend(message) => messages::resend(&message, session).await,
         Verb::Unread(unread) => keep::unread(&unread, session).await,
         Verb::Contact(contact) => keep::contact(contact, session).await,
+        Verb::Verify(verify) => verify::run(verify, session).await,
+        Verb::Trust(trust) => trust::run(trust, session).await,
         Verb::Profile(profile) => profile::run(profile, session).await,
         Verb::Mute(mute) => keep::mute(mute, session).await,
         Verb::Archive(archive) => keep::archive(archive, session).await,

@@ -206,9 +206,8 @@ fn hint(refusal: &RpcError) -> Option<String> {
         Kind::BadCredentials => "check the name and the password",
         Kind::AlreadyExists => "choose another name, or log in with `chatctl login NAME`",
         Kind::ServerUnreachable | Kind::Offline => "see `chatctl status`; chatd keeps trying by itself",
-        Kind::IdentityChanged => {
-            "ask your peer in another way, then compare with `chatctl rpc identity.get '{\"user\":\"NAME\"}'`"
-        }
+        Kind::IdentityChanged => "ask your peer in another way, then compare: `chatctl verify @NAME`",
+        Kind::IdentityUnverified => "compare identities first: `chatctl verify @NAME`",
         Kind::UnknownMethod | Kind::VersionMismatch => "install the same version of chatd and chatctl",
         _ => {
             let seconds = refusal.retry_after_ms?.div_ceil(1000);

@@ -124,12 +124,17 @@ pub(crate) fn escape(text: &str) -> String {
 
 /// A message on a line: when, where, who, what.
 pub(crate) fn message(message: &Message) -> String {
+    if message.notice {
+        let (at, chat) = (time(message.sent_ms), escape(message.chat.as_str()));
+        return format!("{at}  {chat}  * {}", escape(&message.text));
+    }
+    let doubt = page::doubt(message).map(|doubt| format!(" ({doubt})")).unwrap_or_default();
     let state = match message.state {
         Some(MessageState::Delivered | MessageState::Read) | None => String::new(),
         Some(state) => format!(" ({})", word(&state)),
     };
     format!(
-        "{}  {}  {}: {}{state}",
+        "{}  {}  {}: {}{doubt}{state}",
         time(message.sent_ms),
         escape(message.chat.as_str()),
         escape(message.from.as_str()),

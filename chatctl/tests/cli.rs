@@ -151,7 +151,7 @@ async fn kinds_of_failure_have_their_exit_codes_and_hints() {
     assert_eq!(code, 76);
     assert_snapshot!(err, @r#"
     Error: the identity of @changed has changed
-    Hint: ask your peer in another way, then compare with `chatctl rpc identity.get '{"user":"NAME"}'`
+    Hint: ask your peer in another way, then compare: `chatctl verify @NAME`
     "#);
     let (code, err) = refused(&["login", "alice", "--password-stdin"], "wrong\n");
     assert_eq!(code, 76);

@@ -19,6 +19,8 @@ mod service;
 mod terminal;
 #[path = "verbs/tokens.rs"]
 mod tokens;
+#[path = "verbs/trust.rs"]
+mod trust;
 
 use std::process::Output;
 

@@ -165,6 +165,29 @@ Examples:
   chatctl contact set @bob --alias Bobby --note \"likes tea\"
   chatctl contact block @mallory";
 
+pub(super) const VERIFY: &str = "\
+At first contact the server says who somebody is. Comparing sixty digits, in a way the server cannot
+touch, shows that it did not lie. While a change is undecided it decides for whom the digits fit.
+
+Examples:
+  chatctl verify @bob                     # shows the number, asks whether bob sees the same
+  chatctl verify --qr                     # shows your code, for bob's camera
+  chatctl verify @bob --qr - < code.txt   # what bob's code says
+  chatctl verify @bob --json | jq -r .state
+  chatctl send @bob --require-verified \"only if it is bob\"";
+
+pub(super) const TRUST: &str = "\
+Identities are pinned at first contact. Another one under the same name blocks what you send, until
+you verify it or accept it here.
+
+Examples:
+  chatctl trust list
+  chatctl trust show @bob
+  chatctl trust accept @bob 5e884898da28047151d0e56f8dc6292773603d0d6aabbdd62a11ef721d1542d8
+  chatctl trust policy strict             # new devices of anybody get nothing until you compare
+  chatctl trust policy --chat @bob notify
+  chatctl trust unverify @bob";
+
 pub(super) const MUTE: &str = "\
 Examples:
   chatctl mute @bob 8h

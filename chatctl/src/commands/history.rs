@@ -1,6 +1,6 @@
 //! `history`: the messages of a chat, oldest first.
 
-use chat_protocol::rpc::types::MsgList;
+use chat_protocol::rpc::types::{Chat, ChatGet, IdentityState, MsgList};
 
 use crate::Session;
 use crate::cli::History;
@@ -9,8 +9,14 @@ use crate::error::Failure;
 /// `chatctl history TARGET`
 pub(super) async fn run(history: History, session: &mut Session) -> Result<(), Failure> {
     let History { to, limit, ids, before, after } = history;
-    let params = MsgList { to, before, after, limit: Some(limit) };
-    let page = session.client().await?.call(&params).await?;
+    let params = MsgList { to: to.clone(), before, after, limit: Some(limit) };
+    let client = session.client().await?;
+    let page = client.call(&params).await?;
+    if let Ok(Chat { identity: Some(IdentityState::Changed), peer: Some(user), .. }) =
+        client.call(&ChatGet { to }).await
+    {
+        session.out.talk(&format!("the identity of @{user} has changed, nothing leaves: chatctl verify @{user}"));
+    }
     session.out.messages(&page.messages, ids)?;
     match (page.more, after, page.messages.first(), page.messages.last()) {
         (true, None, Some(oldest), _) => {

@@ -72,6 +72,9 @@ impl Page {
 
     /// A message: when, who, what, and what became of it.
     pub(crate) fn message(self, message: &Message, answered: Option<&Message>) -> Vec<String> {
+        if message.notice {
+            return self.notice(Look::Warn, &message.text);
+        }
         let (time, name) = (clock(message.sent_ms), escape(message.from.as_str()));
         let bot = if message.from_bot { " (bot)" } else { "" };
         let head = format!("{time} {name}{bot}{}: ", answered.map(quote).unwrap_or_default());
@@ -133,6 +136,7 @@ fn body(message: &Message) -> String {
 /// What follows a text: that it was changed, signs, and how far it came.
 fn tail(message: &Message) -> String {
     let mut parts = Vec::new();
+    parts.extend(doubt(message).map(|doubt| format!("({doubt})")));
     if message.edited_ms.is_some() && !message.deleted {
         parts.push("(edited)".to_owned());
     }
@@ -144,6 +148,15 @@ fn tail(message: &Message) -> String {
         parts.push(format!("({})", state_word(state)));
     }
     parts.join(" ")
+}
+
+/// Why it may not be from whom it seems.
+pub(crate) const fn doubt(message: &Message) -> Option<&'static str> {
+    match (message.unverified_log, message.unverified_device) {
+        (true, _) => Some("UNVERIFIED: the server keeps back the author's log"),
+        (false, true) => Some("UNVERIFIED: from a new device of the author"),
+        (false, false) => None,
+    }
 }
 
 fn state_word(state: MessageState) -> String {
@@ -222,6 +235,16 @@ mod tests {
         assert_eq!(lines, ["22:13Z bob: \\u{1b}[2J\\u{202e}x", "         b"]);
         let sign = json!({"reactions": [{"emoji": "\u{1b}[2J", "users": ["carol"]}]});
         assert_eq!(page().message(&message("hi", sign), None), ["22:13Z bob: hi [\\u{1b}[2J carol]"]);
+    }
+
+    #[test]
+    fn what_may_not_be_from_its_author_says_so() {
+        let device = page().message(&message("hi", json!({"unverified_device": true})), None).join(" ");
+        assert!(device.contains("UNVERIFIED: from a new device"), "{device}");
+        let log = page().message(&message("hi", json!({"unverified_log": true})), None).join(" ");
+        assert!(log.contains("UNVERIFIED: the server"), "{log}");
+        let notice = page().message(&message("bob has a new device", json!({"notice": true})), None);
+        assert_eq!(notice, ["* bob has a new device"]);
     }
 
     #[test]

@@ -78,7 +78,7 @@ pub(super) fn engine(error: &EngineError) -> RpcError {
         EngineError::Blocked(user) => said(Kind::Blocked).with_hint(format!("chatctl contact unblock @{user}")),
         EngineError::BeyondLog(_) => RpcError::invalid("seq", error.to_string()),
         EngineError::Conflict => said(Kind::Conflict),
-        EngineError::NotTheirs(_) => said(Kind::Conflict)
+        EngineError::NotTheirs(_) => said(Kind::IdentityUnverified)
             .with_hint("somebody may be in the middle: write nothing secret until you know why it differs"),
     }
 }

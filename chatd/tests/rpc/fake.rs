@@ -3,7 +3,7 @@
 #![allow(unreachable_pub, dead_code, reason = "shared by the tests of chatd and chatctl")]
 
 #[path = "fake_identity.rs"]
-mod identity;
+pub mod identity;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -394,7 +394,7 @@ impl Api for Fake {
         if identity::fits(&params)? {
             return Ok(self.trust(params.user, IdentityState::Verified));
         }
-        Err(RpcError::new(Kind::Conflict, "this is not the safety number"))
+        Err(RpcError::new(Kind::IdentityUnverified, "this is not the safety number"))
     }
 
     async fn identity_unverify(&self, params: IdentityUnverify) -> Answer<PeerIdentity> {

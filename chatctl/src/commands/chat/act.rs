@@ -6,8 +6,8 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::client::{CallError, Client};
 use chat_protocol::rpc::types::{
-    ChatGet, ChatMarkRead, DaemonHealth, DeleteScope, IdentityGet, IdentityState, MsgDelete, MsgEdit, MsgList,
-    MsgReact, MsgSend, PresenceList, SeenIdentity,
+    ChatGet, ChatMarkRead, DaemonHealth, DeleteScope, IdentityState, MsgDelete, MsgEdit, MsgList, MsgReact, MsgSend,
+    PresenceList,
 };
 use chat_protocol::rpc::{Kind, Method};
 
@@ -79,7 +79,7 @@ impl Chatter {
         }
         self.presence(true).await;
         if chat.and_then(|chat| chat.identity) == Some(IdentityState::Changed) {
-            self.explain_identity().await;
+            self.explain_identity();
         }
     }
 
@@ -89,7 +89,7 @@ impl Chatter {
             Need::Nothing => {}
             Need::Presence => self.presence(false).await,
             Need::CatchUp => self.catch_up().await,
-            Need::Identity => self.explain_identity().await,
+            Need::Identity => self.explain_identity(),
         }
     }
 
@@ -164,7 +164,7 @@ impl Chatter {
                 false
             }
             Err(CallError::Refused(refusal)) if refusal.kind == Kind::IdentityChanged => {
-                self.explain_identity().await;
+                self.explain_identity();
                 true
             }
             Err(error) => {
@@ -229,12 +229,10 @@ impl Chatter {
     }
 
     /// What to do about a peer whose identity is not the one known.
-    async fn explain_identity(&mut self) {
-        let Some(user) = self.talk.peer().cloned() else { return };
-        let Some(peer) = self.ask(&IdentityGet { user }).await else { return };
-        let changed = peer.seen.iter().rev().find(|seen| seen.state == IdentityState::Changed);
-        let text = identity_words(&peer.user, changed);
-        self.talk.say(Look::Bad, &text);
+    fn explain_identity(&mut self) {
+        if let Some(user) = self.talk.peer().cloned() {
+            self.talk.say(Look::Bad, &identity_words(&user));
+        }
     }
 
     /// Makes a call, and says what went wrong with it.
@@ -276,19 +274,12 @@ fn fitting() -> u32 {
     u32::try_from(rows).unwrap_or(u32::MAX)
 }
 
-fn identity_words(user: &Username, changed: Option<&SeenIdentity>) -> String {
-    let mut text = format!(
+fn identity_words(user: &Username) -> String {
+    format!(
         "The identity of @{user} is not the one known here. Nothing you write leaves until you decide.\n\
          Either {user} began anew, on another machine perhaps, or somebody pretends to be {user}.\n\
-         Ask in another way, by telephone say, what `chatctl status` shows there as fingerprint."
-    );
-    if let Some(SeenIdentity { fingerprint, head, .. }) = changed {
-        let params = serde_json::json!({ "user": user, "fingerprint": fingerprint, "head": head });
-        text.push_str(&format!(
-            "\nIf it is {fingerprint}, then accept it: chatctl rpc identity.accept '{params}'\nIf not, write nothing."
-        ));
-    }
-    text
+         Ask in another way, by telephone say, then compare numbers in another terminal: chatctl verify @{user}"
+    )
 }
 
 #[cfg(test)]
@@ -296,17 +287,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_new_identity_is_explained_with_the_command_that_accepts_it() {
-        let (user, digits) = ("bob".parse().unwrap(), "03".repeat(32));
-        let seen = serde_json::json!({
-            "fingerprint": digits, "head": { "seq": 0, "hash": "04".repeat(32) }, "first_seen_ms": 0, "state": "changed"
-        });
-        let text = identity_words(&user, Some(&serde_json::from_value(seen).unwrap()));
-        assert!(
-            text.contains(&format!("If it is {digits}, then accept it: chatctl rpc identity.accept '{{")),
-            "{text}"
-        );
-        let params = text.split('\'').nth(1).unwrap();
-        serde_json::from_str::<chat_protocol::rpc::types::IdentityAccept>(params).unwrap();
+    fn a_new_identity_is_explained_with_the_command_that_compares() {
+        let text = identity_words(&"bob".parse().unwrap());
+        assert!(text.ends_with("chatctl verify @bob"), "{text}");
     }
 }

@@ -152,8 +152,8 @@ object! {
 }
 
 method! {
-    /// Notes that a peer's identity was compared: exactly one of the three says with what. `conflict` if it is not that
-    /// of the peer, whom the server is asked for first.
+    /// Notes that a peer's identity was compared: exactly one of the three says with what. `identity_unverified` if it
+    /// is not that of the peer, whom the server is asked for first.
     ///
     /// While a change is undecided this decides it, for the identity that fits.
     IdentityVerify("identity.verify", InTurn, [Identity], user(user)) -> PeerIdentity {
