@@ -36,6 +36,7 @@ mod retention;
 mod room;
 pub mod sessions;
 pub mod settings;
+mod siblings;
 mod state;
 mod timers;
 pub mod tokens;

@@ -15,7 +15,7 @@ use super::outbox::{self, Withdrawn};
 use super::state::{load, save};
 use super::timers::{self, Due};
 use super::turn::Turn;
-use super::{EngineError, events};
+use super::{EngineError, events, siblings};
 use crate::store::{Place, RowsError, Table};
 
 /// Most texts one message may have had: whoever wants more writes a new one.
@@ -95,7 +95,7 @@ fn gone_scope(author: &Fingerprint) -> Vec<u8> {
     [b"gone:".as_slice(), author.as_bytes()].concat()
 }
 
-/// Shows a message of somebody else, unless its author took it back before.
+/// Shows a message that was written elsewhere, unless its author took it back before.
 fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
     if let Some(author) = &message.author
         && turn.rows.delete(Place::new(Table::Messages, &gone_scope(author), message.id.as_bytes()))?
@@ -109,14 +109,18 @@ fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
         message.kind = Kind::Malformed;
         message.text.clear();
     }
-    history::append(turn, message)
+    history::append(turn, message.clone())?;
+    siblings::stored(turn, &message)
 }
 
-/// A change of somebody else takes its effect, if it may have one.
+/// A change that was made elsewhere takes its effect, if it may have one.
 fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
     let found = history::get(turn.rows, &change.target)?.filter(|(_, message)| message.chat == change.chat);
     let Some((position, mut message)) = found else { return unknown(turn, change) };
-    let by_author = !message.mine && message.author.is_some() && message.author == change.author;
+    let by_author = match message.mine {
+        true => change.by == turn.me.user,
+        false => message.author.is_some() && message.author == change.author,
+    };
     match &change.what {
         _ if message.deleted || message.kind != Kind::Text => Ok(()),
         What::Edit(text) if by_author && message.told_in.len() < MAX_TEXTS => {
@@ -219,7 +223,7 @@ fn place(id: &MessageId) -> Place<'_> {
 
 /// Puts a change of an own message, or a sign, in line for the peer of its chat; notes have none.
 pub(crate) fn submit(turn: &mut Turn<'_>, message: &Message, what: What) -> Result<(), EngineError> {
-    let Some(to) = history::peer(&message.chat) else { return Ok(()) };
+    let Some(to) = outbox::addressee(turn, &message.chat)? else { return Ok(()) };
     let id = MessageId::from_parts(turn.now, turn.random());
     let (chat, by, target, at) = (message.chat.clone(), turn.me.user.clone(), message.id, turn.now);
     outbox::enqueue(turn, id, to)?;

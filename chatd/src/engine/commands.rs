@@ -1,5 +1,6 @@
 //! What the local socket asks the engine to change. Each runs within one transaction.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chat_protocol::cbor;
@@ -13,6 +14,7 @@ use minicbor::{Decode, Encode};
 use super::history::{self, Message, ROOM, SELF, State};
 use super::peers::Trust;
 use super::settings::Settings;
+use super::siblings::{self, Read};
 use super::state::{load, save};
 use super::timers::{self, Due};
 use super::turn::Turn;
@@ -286,7 +288,12 @@ fn put_in_line(turn: &mut Turn<'_>, to: &To, message: &mut Message) -> Result<()
     match to {
         To::User(user) => message.queued_at = Some(outbox::enqueue(turn, message.id, user.clone())?),
         To::Room => room::say(turn, message)?,
-        To::Myself => message.state = State::Read,
+        To::Myself => {
+            message.state = State::Read;
+            if let Some(me) = outbox::addressee(turn, SELF)? {
+                message.queued_at = Some(outbox::enqueue(turn, message.id, me)?);
+            }
+        }
     }
     Ok(())
 }
@@ -332,15 +339,29 @@ pub fn mark_read(turn: &mut Turn<'_>, chat: &str, up_to: Option<&MessageId>) -> 
             Some(found.ok_or(EngineError::NotFound)?.0)
         }
     };
-    let newest = history::mark_read(turn, chat, position)?;
-    if let (Some(user), Some(message)) = (history::peer(chat), newest)
-        && let (Some(device), Some(number)) = (message.device, message.number)
-        && Settings::get(turn.rows)?.read_receipts
-        && !contacts::is_blocked(turn.rows, &user)?
-    {
-        receipts::owe_read(turn, &user, &device, number)?;
+    let newly = history::mark_read(turn, chat, position)?;
+    if let Some(user) = history::peer(chat) {
+        tell_read(turn, &user, &newly)?;
     }
     Ok(history::chat(turn.rows, chat)?.map_or(0, |chat| chat.unread))
+}
+
+/// The authors hear what was read, if that is to be told, and the own other devices always.
+fn tell_read(turn: &mut Turn<'_>, user: &Username, newly: &[Message]) -> Result<(), EngineError> {
+    let mut reads = BTreeMap::new();
+    for message in newly {
+        if let (Some(device), Some(number)) = (message.device, message.number) {
+            let highest = reads.entry(device).or_insert(number);
+            *highest = number.max(*highest);
+        }
+    }
+    let reads: Vec<_> = reads.into_iter().map(|(device, number)| Read { device, number }).collect();
+    if Settings::get(turn.rows)?.read_receipts && !contacts::is_blocked(turn.rows, user)? {
+        for Read { device, number } in &reads {
+            receipts::owe_read(turn, user, device, *number)?;
+        }
+    }
+    siblings::tell_read(turn, user, &reads)
 }
 
 /// Starts sessions with a user's devices although nothing waits to be sent.

@@ -20,8 +20,9 @@ use super::peers::Named;
 use super::receipts::{self, Debt};
 use super::sessions::Received;
 use super::settings::Settings;
+use super::siblings::{Owed, Read};
 use super::turn::Turn;
-use super::{EngineError, contacts, events, peers, profile};
+use super::{EngineError, contacts, events, peers, profile, siblings};
 
 /// What is written for every device alike.
 pub(crate) struct Letter {
@@ -31,6 +32,11 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
+    /// When it was said.
+    pub(crate) const fn sent(&self) -> Timestamp {
+        self.sent
+    }
+
     /// A message of the history.
     pub(crate) fn message(message: &Message) -> Self {
         let (text, mentions, ttl_s) = (message.text.clone(), message.mentions.clone(), message.ttl_s);
@@ -65,10 +71,14 @@ pub(crate) fn letter(
     let mut content = content(turn, reader, chat, letter.id, letter.body.clone())?;
     content.sender_seq = Some(SenderSeq { epoch, n });
     content.sent = letter.sent;
-    let acks = acks(turn, reader, device)?;
+    let shown_in = if *reader == turn.me.user { siblings::chat_of(turn, peer) } else { history::private(reader) };
+    let acks = acks(turn, &shown_in, device)?;
     // what does not fit without growing the message follows in a receipt
     if content.fit_acks(&acks) < acks.len() {
-        receipts::owe(turn, reader, device)?;
+        match *reader == turn.me.user {
+            true => siblings::owe(turn, device, peer, None)?,
+            false => receipts::owe(turn, reader, device)?,
+        }
     }
     encode(&content)
 }
@@ -90,7 +100,19 @@ pub(crate) fn receipt(
     });
     let body = Body::Receipt(Receipt { read: read.into_iter().collect() });
     let mut content = control(turn, reader, body)?;
-    content.acks = acks(turn, reader, device)?;
+    content.acks = acks(turn, &history::private(reader), device)?;
+    encode(&content)
+}
+
+/// What arrived from a sibling device in one chat, and what was read there.
+pub(crate) fn sibling(turn: &mut Turn<'_>, owed: &Owed) -> Result<Vec<u8>, EngineError> {
+    let up_to =
+        |read: &Read| Ack { device: read.device, epoch: read.number.0, below: read.number.1 + 1, given_up: Vec::new() };
+    let body = Body::Receipt(Receipt { read: owed.reads.iter().map(up_to).collect() });
+    let (id, me) = (MessageId::from_parts(turn.now, turn.random()), turn.me.user.clone());
+    let mut content = content(turn, &me, owed.peer.clone(), id, body)?;
+    let chat = siblings::chat_of(turn, &owed.peer);
+    content.acks = acks(turn, &chat, &owed.device)?;
     encode(&content)
 }
 
@@ -144,9 +166,9 @@ fn content(
     })
 }
 
-/// What arrived from a device in the private chat with its user.
-fn acks(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<Vec<Ack>, EngineError> {
-    let line = order::line(turn, &history::private(user), device)?;
+/// What arrived from a device in a chat.
+fn acks(turn: &mut Turn<'_>, chat: &str, device: &DeviceId) -> Result<Vec<Ack>, EngineError> {
+    let line = order::line(turn, chat, device)?;
     let ack = line.map(|line| Ack { device: *device, epoch: line.epoch, below: line.next, given_up: line.given_up });
     Ok(ack.into_iter().collect())
 }
@@ -162,6 +184,9 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
         Err(_) => return marker(turn, received, Kind::Malformed),
     };
     let named = logs(turn, received, &content)?;
+    if received.user == turn.me.user {
+        return siblings::arrived(turn, received, content);
+    }
     if content.conversation != Conversation::Direct(received.user.clone()) {
         tracing::warn!(user = %received.user, "a message that names another chat than its author's");
         return marker(turn, received, Kind::Unsupported);
@@ -245,18 +270,19 @@ fn changed(received: &Received, author: Option<Fingerprint>, at: Timestamp, (tar
 }
 
 /// A message with what its body says.
-fn filled(message: Message, body: Body) -> Message {
+pub(crate) fn filled(message: Message, body: Body) -> Message {
     let (text, reply_to, mentions, ttl_s) = match body {
         Body::Text(Text { text, mentions, ttl_s }) => (text, None, mentions, ttl_s),
         Body::Reply(Reply { text, to, mentions, ttl_s }) => (text, Some(to), mentions, ttl_s),
         _ => return Message { kind: Kind::Unsupported, ..message },
     };
-    let expires = ttl_s.map(|ttl_s| message.stored + Duration::from_secs(ttl_s.into()));
+    let begins = if message.mine { message.sent } else { message.stored };
+    let expires = ttl_s.map(|ttl_s| begins + Duration::from_secs(ttl_s.into()));
     Message { text, reply_to, mentions, ttl_s, expires, ..message }
 }
 
 /// Something was sealed correctly and makes no sense: the history says so, and nobody is asked again.
-fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Result<(), EngineError> {
+pub(crate) fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Result<(), EngineError> {
     if contacts::is_blocked(turn.rows, &received.user)? {
         return Ok(());
     }
@@ -266,7 +292,7 @@ fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Result<(), En
 }
 
 fn incoming(turn: &Turn<'_>, received: &Received, id: MessageId, sent: Timestamp, kind: Kind, text: String) -> Message {
-    let chat = history::private(&received.user);
+    let chat = siblings::chat_of(turn, &received.user);
     Message {
         device: Some(received.device),
         kind,

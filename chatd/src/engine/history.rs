@@ -214,13 +214,13 @@ pub(crate) fn end(turn: &mut Turn<'_>, id: &MessageId, state: State, error: Opti
     events::status(turn, &message)
 }
 
-/// Marks a chat read up to a position (its end when absent) and returns, of the messages of somebody else that became
-/// read by it, the one that its author numbered highest: one that came late is not.
-pub(crate) fn mark_read(turn: &mut Turn<'_>, id: &str, up_to: Option<u64>) -> Result<Option<Message>, RowsError> {
-    let Some(mut chat) = chat(turn.rows, id)? else { return Ok(None) };
+/// Marks a chat read up to a position (its end when absent) and returns the messages of somebody else that became
+/// read by it.
+pub(crate) fn mark_read(turn: &mut Turn<'_>, id: &str, up_to: Option<u64>) -> Result<Vec<Message>, RowsError> {
+    let Some(mut chat) = chat(turn.rows, id)? else { return Ok(Vec::new()) };
     let up_to = up_to.unwrap_or(chat.last).min(chat.last);
     if up_to <= chat.read_to {
-        return Ok(None);
+        return Ok(Vec::new());
     }
     let newly = page(turn.rows, id, chat.read_to + 1..=up_to, Direction::Descending, usize::MAX)?;
     newly.iter().for_each(|(_, message)| chat.count(message, &turn.me.user, -1));
@@ -230,6 +230,5 @@ pub(crate) fn mark_read(turn: &mut Turn<'_>, id: &str, up_to: Option<u64>) -> Re
     chat.read_to = up_to;
     write_chat(turn.rows, &chat)?;
     events::chat_read(turn, &chat, newly.first().map(|(_, message)| message))?;
-    let of_others = newly.into_iter().map(|(_, message)| message).filter(|message| !message.mine);
-    Ok(of_others.max_by_key(|message| message.number))
+    Ok(newly.into_iter().map(|(_, message)| message).filter(|message| !message.mine).collect())
 }

@@ -18,7 +18,7 @@ use super::changes::Said;
 use super::outbox::Number;
 use super::state::{decode, load, save};
 use super::turn::Turn;
-use super::{contacts, events, inbox};
+use super::{contacts, events, history, inbox, receipts, siblings};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Where the conversation with one device of its author stands.
@@ -232,7 +232,10 @@ fn give_up_due(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
             continue;
         };
         give_up(turn, whose, &mut line, n)?;
-        super::receipts::owe(turn, &whose.user, &whose.device)?;
+        match (whose.user == turn.me.user, history::peer(&whose.chat)) {
+            (false, _) => receipts::owe(turn, &whose.user, &whose.device)?,
+            (true, peer) => siblings::owe(turn, &whose.device, &peer.unwrap_or_else(|| whose.user.clone()), None)?,
+        }
     }
     Ok(())
 }

@@ -12,9 +12,11 @@
 mod again;
 mod answers;
 mod flights;
+mod lagging;
 mod posts;
 
 use chat_protocol::cbor;
+use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, MessageId, Username};
 use chat_protocol::message::Call;
 use chat_protocol::message::client::{Addressed, Submit};
@@ -24,6 +26,7 @@ use minicbor::{Decode, Encode};
 pub(crate) use self::again::{is_unacknowledged, send_unacknowledged, was_reset};
 pub(crate) use self::answers::answered;
 pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id};
+use self::lagging::Split;
 pub(crate) use self::posts::post;
 use super::changes;
 use super::content::Letter;
@@ -33,7 +36,7 @@ use super::sessions::{self, Sealed};
 use super::state::{Counter, decode, load, save};
 use super::timers::{self, Due};
 use super::turn::{Subject, Turn};
-use super::{EngineError, profile, receipts};
+use super::{EngineError, profile, receipts, siblings};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Most messages that wait to be sent. A sender that reaches it is told so.
@@ -88,6 +91,15 @@ pub(crate) fn enqueue(turn: &mut Turn<'_>, id: MessageId, to: Username) -> Resul
     let item = Item { position, id, to, number: None, refused: 0, after: Timestamp::ZERO, only: None };
     put_back(turn, &item)?;
     Ok(position)
+}
+
+/// Whom what is said in a chat goes to: the peer, or, as far as there are any, the own other devices.
+pub(crate) fn addressee(turn: &mut Turn<'_>, chat: &str) -> Result<Option<Username>, EngineError> {
+    if chat != history::SELF {
+        return Ok(history::peer(chat));
+    }
+    let alone = siblings::all(turn)?.is_empty();
+    Ok((!alone).then(|| turn.me.user.clone()))
 }
 
 /// Whether an own message could be taken out of the line.
@@ -151,8 +163,10 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     }
     flights::repeat(turn)?;
     seal_queues(turn)?;
+    lagging::pump(turn)?;
     peers::logs::pump(turn)?;
     profile::pump(turn)?;
+    siblings::pump(turn)?;
     receipts::pump(turn)
 }
 
@@ -193,7 +207,14 @@ fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
         forget(turn, &item)?;
         return Ok(true);
     };
-    if !sessions::ready(turn, &devices)? {
+    let Some(Split { ready, lacking }) = lagging::split(turn, devices)? else { return Ok(false) };
+    if let Some(only) = item.only.filter(|_| !lacking.is_empty()) {
+        lagging::keep(turn, &item, &only)?;
+        forget(turn, &item)?;
+        return Ok(true);
+    }
+    // somebody it is for has to get it
+    if !ready.iter().any(|(user, _)| *user == item.to) {
         return Ok(false);
     }
     let number = match item.number {
@@ -201,12 +222,23 @@ fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
         None => number_next(turn, &item)?,
     };
     item.number = Some(number);
-    peers::logs::accompany(turn, &devices)?;
-    profile::accompany(turn, &devices)?;
-    let Sealed { heads, to } = sessions::seal_letter(turn, &item.to, &devices, &letter, number)?;
     forget(turn, &item)?;
-    submit(turn, heads, to, Cargo::Message(item))?;
+    lacking.iter().try_for_each(|device| lagging::keep(turn, &item, device))?;
+    seal_for(turn, &ready, (&letter, number), item)?;
     Ok(true)
+}
+
+/// Seals what an item says for these devices, which can all be written to.
+fn seal_for(
+    turn: &mut Turn<'_>,
+    devices: &[(Username, DeviceCert)],
+    said: (&Letter, Number),
+    item: Item,
+) -> Result<(), EngineError> {
+    peers::logs::accompany(turn, devices)?;
+    profile::accompany(turn, devices)?;
+    let Sealed { heads, to } = sessions::seal_letter(turn, &item.to, devices, said.0, said.1)?;
+    Ok(submit(turn, heads, to, Cargo::Message(item))?)
 }
 
 /// What is to be written for an item; `None` if that is gone and leaves no gap in the numbers.
@@ -241,6 +273,10 @@ fn number_next(turn: &mut Turn<'_>, item: &Item) -> Result<Number, RowsError> {
         _ => 1,
     };
     save(turn.rows, place, 0, &(epoch, n))?;
+    if item.to == turn.me.user {
+        // nobody's acknowledgement is waited for
+        return Ok((epoch, n));
+    }
     let scope = sent_scope(&item.to, epoch);
     turn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, item.id.as_bytes())?;
     Ok((epoch, n))
@@ -297,7 +333,7 @@ pub(crate) fn fail_all(turn: &mut Turn<'_>, to: &Username, error: &str) -> Resul
         forget(turn, &item)?;
         give_up(turn, &item, error)?;
     }
-    Ok(())
+    lagging::forget_all(turn, to)
 }
 
 /// Ends every message for `to` that has no number yet. One that has may be with them, and is told to the end.

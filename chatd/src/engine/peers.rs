@@ -202,6 +202,9 @@ pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipie
     if fetching(turn, user) {
         return Ok(Recipients::Wait);
     }
+    if *user == turn.me.user {
+        return Ok(Recipients::Devices(siblings(turn)?));
+    }
     let Some(peer) = get(turn.rows, user)? else {
         look_up(turn, user);
         return Ok(Recipients::Wait);
@@ -219,9 +222,14 @@ pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipie
     if devices.is_empty() {
         return Ok(Recipients::Wait);
     }
-    let mine = turn.me.device;
-    devices.extend(active(&own(turn)?).filter(|(_, cert)| cert.id() != mine));
+    devices.extend(siblings(turn)?);
     Ok(Recipients::Devices(devices))
+}
+
+/// The own other devices.
+fn siblings(turn: &mut Turn<'_>) -> Result<Vec<(Username, DeviceCert)>, EngineError> {
+    let mine = turn.me.device;
+    Ok(active(&own(turn)?).filter(|(_, cert)| cert.id() != mine).collect())
 }
 
 fn active(peer: &Peer) -> impl Iterator<Item = (Username, DeviceCert)> {

@@ -151,8 +151,10 @@ fn check(text: Option<&str>, max: usize, (name, why): (&'static str, &'static st
     if fits { Ok(()) } else { Err(EngineError::Invalid(name, why)) }
 }
 
-/// Everybody this account has written to is to hear of it.
+/// The own other devices and everybody this account has written to are to hear of it.
 fn announce(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    let me = turn.me.user.clone();
+    owe(turn, &me)?;
     for user in history::chats(turn.rows, usize::MAX)?.iter().filter_map(|chat| history::peer(&chat.id)) {
         if outbox::last_number(turn, &user)?.is_some() {
             owe(turn, &user)?;
@@ -197,8 +199,7 @@ pub(crate) fn accompany(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)])
     if profile.version == 0 {
         return Ok(());
     }
-    let me = turn.me.user.clone();
-    for (user, cert) in devices.iter().filter(|(user, _)| *user != me) {
+    for (user, cert) in devices {
         tell(turn, user, cert, &profile)?;
     }
     Ok(())
@@ -228,13 +229,23 @@ pub(crate) fn untold(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, ag
     if again { owe(turn, user) } else { Ok(()) }
 }
 
+/// What this account says of itself was changed on another of its devices, which also tells everybody.
+pub(crate) fn adopt(turn: &mut Turn<'_>, profile: Profile) -> Result<(), RowsError> {
+    let me = turn.me.user.clone();
+    if !profile.fits() || stored(turn.rows, &me)?.version >= profile.version {
+        return Ok(());
+    }
+    save(turn.rows, own_place(&me), 0, &profile)?;
+    events::profile(turn, &me, &shown(&profile))
+}
+
 /// Somebody says something of themselves, through a session of the pinned identity.
 pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, profile: Profile) -> Result<(), EngineError> {
     if !profile.fits() {
         tracing::warn!(%user, "a profile that is too long; dropped");
         return Ok(());
     }
-    if *user == turn.me.user || contacts::is_blocked(turn.rows, user)? {
+    if contacts::is_blocked(turn.rows, user)? {
         return Ok(());
     }
     let Some(peer) = peers::get(turn.rows, user)? else { return Ok(()) };

@@ -15,7 +15,7 @@ mod seal;
 mod skipped;
 
 pub(crate) use accept::{accept, fits, is_replay, read_init};
-pub(crate) use begin::{bundle, ready};
+pub(crate) use begin::{Readiness, bundle, readiness, ready};
 pub(crate) use duties::Duties;
 pub use kept::{Stored, standings};
 pub(crate) use kept::{find, wipe};
@@ -23,7 +23,7 @@ pub(crate) use open::{Received, did_not_open, open};
 pub(crate) use restarts::accepted;
 pub use rollback::Marks;
 pub(crate) use rollback::{check_rollback, witnessed};
-pub(crate) use seal::{Sealed, seal_letter, seal_log, seal_profile, seal_receipt};
+pub(crate) use seal::{Sealed, seal_for_sibling, seal_letter, seal_log, seal_profile, seal_receipt};
 pub(crate) use skipped::sweep;
 
 use super::EngineError;

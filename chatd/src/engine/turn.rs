@@ -55,6 +55,8 @@ pub(crate) struct Live {
     pub(crate) waiting_changed: bool,
     /// What must not be asked again before a time.
     pub(crate) pause: BTreeMap<Subject, Timestamp>,
+    /// Since when a device's bundle is wanted that did not come.
+    pub(crate) bundle_since: BTreeMap<DeviceId, Timestamp>,
     /// How often in a row a device had no bundle to give.
     pub(crate) bundleless: BTreeMap<DeviceId, u32>,
     /// Times at which new INITs of a device were opened, for the rate limit.

@@ -37,6 +37,7 @@ mod schedule;
 mod schedules;
 mod server;
 mod shrink;
+mod siblings;
 mod stage;
 mod timers;
 mod tokens;

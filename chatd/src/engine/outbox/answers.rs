@@ -11,7 +11,7 @@ use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 use super::{Cargo, Flight, flights, give_up, next_submit_id, put_back};
 use crate::engine::history::{self, State};
 use crate::engine::turn::{Subject, Turn};
-use crate::engine::{EngineError, peers, profile, receipts, room, sessions};
+use crate::engine::{EngineError, peers, profile, receipts, room, sessions, siblings};
 use crate::store::RowsError;
 
 /// Pause after `internal`, and after `busy` or `rate_limited` without a time of the server's own.
@@ -37,7 +37,7 @@ pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>
 fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
     match flight.cargo {
         Cargo::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
-        Cargo::Message(_) | Cargo::Receipt(..) | Cargo::Profile(..) | Cargo::Log(..) => {
+        Cargo::Message(_) | Cargo::Receipt(..) | Cargo::Profile(..) | Cargo::Log(..) | Cargo::Sibling(_) => {
             cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full)
         }
     }
@@ -51,7 +51,7 @@ fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<()
         Cargo::Message(item) => {
             history::advance(turn, &item.id, State::Accepted)?;
         }
-        Cargo::Receipt(..) | Cargo::Profile(..) | Cargo::Log(..) => {}
+        Cargo::Receipt(..) | Cargo::Profile(..) | Cargo::Log(..) | Cargo::Sibling(_) => {}
     }
     if full.is_empty() {
         return Ok(());
@@ -116,8 +116,10 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
             item.after = turn.now + pause;
             put_back(turn, &item)?;
         }
+        Cargo::Receipt(user, _) if user == turn.me.user => {}
         Cargo::Receipt(user, device) if grown => receipts::owe(turn, &user, &device)?,
         Cargo::Receipt(user, device) => receipts::owe_later(turn, &user, &device, FULL_PAUSE)?,
+        Cargo::Sibling(owed) => siblings::put_back(turn, &owed)?,
         Cargo::Profile(user, device) => profile::untold(turn, &user, &device, grown)?,
         Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
@@ -134,7 +136,7 @@ fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineEr
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
         Cargo::Profile(user, device) => profile::untold(turn, &user, &device, false)?,
         Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,
-        Cargo::Receipt(..) => {}
+        Cargo::Receipt(..) | Cargo::Sibling(_) => {}
     }
     Ok(())
 }

@@ -14,6 +14,7 @@ use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 use super::{Item, posts};
+use crate::engine::siblings::Owed;
 use crate::engine::state::{Counter, decode, load, save};
 use crate::engine::turn::{Asked, Turn};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
@@ -44,6 +45,9 @@ pub(crate) enum Cargo {
     /// What one device lacks of an account log.
     #[n(4)]
     Log(#[n(0)] Username, #[n(1)] DeviceId),
+    /// What is owed to a sibling device.
+    #[n(5)]
+    Sibling(#[n(0)] Owed),
 }
 
 /// Bytes under way.
@@ -142,9 +146,11 @@ pub(super) fn parked(rows: &dyn Rows) -> Result<u64, RowsError> {
 
 /// Launches what was set aside until now, in the order it was sealed.
 fn unpark(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let Some(due) = turn.live.link.as_ref().and_then(|link| link.parked).filter(|due| *due <= turn.now) else {
+    let Some(due) = turn.live.link.as_ref().and_then(|link| link.parked) else { return Ok(()) };
+    if due > turn.now {
+        turn.wake(due);
         return Ok(());
-    };
+    }
     let due = due.max(turn.now).as_millis();
     let room = usize::try_from(WINDOW.saturating_sub(count(turn.rows)?)).unwrap_or(0);
     let found = turn.rows.scan(Table::Submits, PARKED, 0..=due, Direction::Ascending, room)?;

@@ -25,6 +25,8 @@ use crate::store::{Place, Table};
 const UNUSABLE_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// Pause before a device's bundle is asked for again.
 const BUNDLE_PAUSE: Duration = Duration::from_secs(60);
+/// A device whose bundle was asked for so long ago without coming holds up the others of its account no longer.
+const BUNDLE_WAIT: Duration = Duration::from_secs(5);
 /// The first wait for a device that has no bundle yet; doubled up to the one above.
 const FIRST_BUNDLE_PAUSE: Duration = Duration::from_secs(1);
 
@@ -41,6 +43,36 @@ pub(crate) fn ready(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> 
         }
     }
     Ok(all)
+}
+
+/// Whether a device can be written to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Readiness {
+    /// There is a session to send on.
+    Ready,
+    /// Its keys were asked for a moment ago.
+    Asked,
+    /// It has none to give, or nobody gives them.
+    Lacking,
+}
+
+/// Whether a device can be written to; asks for its bundle if not.
+pub(crate) fn readiness(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<Readiness, EngineError> {
+    let known = standings(turn.rows, device)?;
+    let sending = known.sending();
+    // an old session serves until its successor is there
+    if sending.is_none_or(|standing| standing.renewal_due(turn.now)) {
+        ask_bundle(turn, user, device);
+    }
+    if sending.is_some() {
+        return Ok(Readiness::Ready);
+    }
+    let since = *turn.live.bundle_since.entry(*device).or_insert(turn.now);
+    if turn.now.since(since) >= BUNDLE_WAIT || turn.paused(&Subject::Bundle(*device)) {
+        return Ok(Readiness::Lacking);
+    }
+    turn.wake(since + BUNDLE_WAIT);
+    Ok(Readiness::Asked)
 }
 
 pub(super) fn ask_bundle(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) {
@@ -77,6 +109,7 @@ pub(crate) fn bundle(
         }
     };
     turn.live.bundleless.remove(device);
+    turn.live.bundle_since.remove(device);
     let (resetting, restarting) = (duties::owes_reset(turn, device)?, restarts::is_due(turn, device)?);
     let known = standings(turn.rows, device)?;
     if !resetting && !restarting && known.sending().is_some_and(|standing| !standing.renewal_due(turn.now)) {

@@ -10,6 +10,7 @@ use super::kept::{Stored, find, put, put_standings, standings};
 use crate::engine::content::{self, Letter};
 use crate::engine::outbox::{self, Cargo, Number};
 use crate::engine::receipts::{self, Debt};
+use crate::engine::siblings::{self, Owed};
 use crate::engine::turn::Turn;
 use crate::engine::{EngineError, peers};
 
@@ -31,7 +32,9 @@ pub(crate) fn seal_letter(
     for (user, cert) in devices {
         let device = cert.id();
         // acknowledgements travel with it; what was read has to wait for a receipt of its own
-        if let Some(Debt { read: Some(read), .. }) = receipts::pay(turn, &device)? {
+        if *user == turn.me.user {
+            siblings::paid(turn, &device, peer)?;
+        } else if let Some(Debt { read: Some(read), .. }) = receipts::pay(turn, &device)? {
             receipts::owe_read(turn, user, &device, read)?;
         }
         let plaintext = content::letter(turn, peer, user, &device, (letter, number))?;
@@ -47,6 +50,13 @@ pub(crate) fn seal_receipt(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCe
     let debt = receipts::pay(turn, &device)?;
     let plaintext = content::receipt(turn, user, &device, debt.as_ref())?;
     seal_alone(turn, user, device, &plaintext)
+}
+
+/// Seals for a sibling device what is owed to it about one chat.
+pub(crate) fn seal_for_sibling(turn: &mut Turn<'_>, cert: &DeviceCert, owed: &Owed) -> Result<Sealed, EngineError> {
+    let plaintext = content::sibling(turn, owed)?;
+    let me = turn.me.user.clone();
+    seal_alone(turn, &me, cert.id(), &plaintext)
 }
 
 /// Seals a sign of life for one device.

@@ -1,0 +1,134 @@
+//! What a device lacks that cannot be written to yet, while the others of its account can: it never published keys, they
+//! expired while it was off for weeks, or the server holds them back.
+//!
+//! It waits apart, in order, for each device, so that it holds up nobody else, and follows when the device is ready.
+//! Whatever comes after it goes the same way as long as anything waits. What is older than a mailbox keeps, or
+//! beyond the bound, goes: the device will miss it, and say so.
+
+use std::time::Duration;
+
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::ids::{DeviceId, Username};
+
+use super::{Item, letter, seal_for};
+use crate::engine::peers::{self, Recipients};
+use crate::engine::sessions::{self, Readiness};
+use crate::engine::state::{decode, save};
+use crate::engine::turn::Turn;
+use crate::engine::{EngineError, outbox};
+use crate::store::{Direction, Place, RowsError, Table};
+
+/// Most messages that wait for one device.
+const MOST: u64 = 10_000;
+/// As long as a mailbox keeps what nobody fetches.
+const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const DEVICES: &[u8] = b"lagging";
+
+fn scope(device: &DeviceId) -> Vec<u8> {
+    [b"lag:".as_slice(), device.as_bytes()].concat()
+}
+
+/// Devices that can be written to now, and those that cannot, or lack what comes before.
+#[derive(Default)]
+pub(super) struct Split {
+    pub(super) ready: Vec<(Username, DeviceCert)>,
+    pub(super) lacking: Vec<DeviceId>,
+}
+
+/// Parts the devices a message is for; `None` while an answer that is on its way decides it.
+pub(super) fn split(turn: &mut Turn<'_>, devices: Vec<(Username, DeviceCert)>) -> Result<Option<Split>, EngineError> {
+    let (mut split, mut decided) = (Split::default(), true);
+    for (user, cert) in devices {
+        let device = cert.id();
+        match sessions::readiness(turn, &user, &device)? {
+            _ if turn.rows.count(Table::Outbox, &scope(&device))? > 0 => split.lacking.push(device),
+            Readiness::Ready => split.ready.push((user, cert)),
+            Readiness::Lacking => split.lacking.push(device),
+            Readiness::Asked => decided = false,
+        }
+    }
+    Ok(decided.then_some(split))
+}
+
+/// Keeps what a device lacks.
+pub(super) fn keep(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
+    let scope = scope(device);
+    let item = Item { only: Some(*device), ..item.clone() };
+    save(turn.rows, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()), item.position, &item)?;
+    turn.rows.put(Place::new(Table::Outbox, DEVICES, device.as_bytes()), 0, device.as_bytes())?;
+    if turn.rows.count(Table::Outbox, &scope)? > MOST
+        && let Some((oldest, _)) = turn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
+    {
+        turn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
+    }
+    Ok(())
+}
+
+/// Sends those that are ready by now what they lack.
+pub(super) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    for (_, id) in turn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        let Ok(device) = DeviceId::try_from(id.as_slice()) else { continue };
+        while outbox::has_room(turn)? {
+            let Some(item) = first(turn, &device)? else {
+                turn.rows.delete(Place::new(Table::Outbox, DEVICES, device.as_bytes()))?;
+                break;
+            };
+            if !follow(turn, item, &device)? {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn first(turn: &Turn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> {
+    let found = turn.rows.scan(Table::Outbox, &scope(device), 0..=u64::MAX, Direction::Ascending, 1)?;
+    found.first().map(|(_, bytes)| decode(Table::Outbox, bytes)).transpose()
+}
+
+/// Seals the first thing a device lacks; false if it has to wait on.
+fn follow(turn: &mut Turn<'_>, item: Item, device: &DeviceId) -> Result<bool, EngineError> {
+    let Recipients::Devices(devices) = peers::recipients(turn, &item.to)? else { return Ok(false) };
+    let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == *device) else {
+        return revoked(turn, &item, device);
+    };
+    if sessions::readiness(turn, &user, device)? != Readiness::Ready {
+        return Ok(false);
+    }
+    let said = letter(turn, &item)?.filter(|said| turn.now.since(said.sent()) < KEPT);
+    drop_first(turn, &item, device)?;
+    if let (Some(said), Some(number)) = (said, item.number) {
+        seal_for(turn, &[(user, cert)], (&said, number), item)?;
+    }
+    Ok(true)
+}
+
+/// Nothing goes to a device that is gone; one that a policy leaves out waits on.
+fn revoked(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<bool, EngineError> {
+    let me = turn.me.user.clone();
+    if peers::device(turn, &item.to, device)?.is_some() || peers::device(turn, &me, device)?.is_some() {
+        return Ok(false);
+    }
+    turn.rows.delete_range(Table::Outbox, &scope(device), 0..=u64::MAX)?;
+    Ok(true)
+}
+
+/// Nothing that was written for `to` goes any more.
+pub(super) fn forget_all(turn: &mut Turn<'_>, to: &Username) -> Result<(), RowsError> {
+    for (_, id) in turn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        let Ok(device) = DeviceId::try_from(id.as_slice()) else { continue };
+        for (_, bytes) in
+            turn.rows.scan(Table::Outbox, &scope(&device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?
+        {
+            let item: Item = decode(Table::Outbox, &bytes)?;
+            if item.to == *to {
+                drop_first(turn, &item, &device)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn drop_first(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
+    turn.rows.delete(Place::new(Table::Outbox, &scope(device), &item.position.to_be_bytes())).map(drop)
+}
