@@ -61,7 +61,7 @@ fn atk_35_an_init_that_comes_again_at_any_time_gives_no_session_and_no_message()
         world.settle();
         if !with_one_time {
             let device = world.nodes[bob].device;
-            world.server.devices.get_mut(&device).unwrap().one_time.clear();
+            world.server.use_up(device);
         }
         world.send(alice, bob, "once");
         world.settle();
@@ -151,14 +151,14 @@ fn atk_56_a_session_begins_without_a_one_time_key_and_its_successor_has_one() {
     world.settle();
     let device = world.nodes[bob].device;
     world.go_offline(bob);
-    world.server.devices.get_mut(&device).unwrap().one_time.clear();
+    world.server.use_up(device);
     world.send(alice, bob, "0");
     world.settle();
     assert!(inits(&world, alice).iter().all(|envelope| !has_one_time(envelope)));
     world.come_online(bob);
     world.settle();
     assert_eq!(world.inbox(bob), lines("alice", 1));
-    assert_eq!(world.server.devices[&device].one_time.len(), 64, "its owner leaves new ones");
+    assert_eq!(world.server.left(device).len(), 64, "its owner leaves new ones");
     world.send(bob, alice, "0");
     world.advance(DAY * 31);
     let before = inits(&world, alice).len();

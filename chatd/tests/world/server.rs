@@ -259,6 +259,11 @@ impl Server {
         ));
     }
 
+    /// Somebody used up the one-time keys of a device.
+    pub fn use_up(&self, device: DeviceId) {
+        self.disk.meddle(&format!("DELETE FROM one_time_key WHERE device = {}", hex(device.as_bytes())));
+    }
+
     pub fn mailbox(&self, device: DeviceId) -> MailboxState {
         now(self.disk.tables().mailbox_state(device))
     }
