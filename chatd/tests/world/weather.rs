@@ -9,7 +9,7 @@ use crate::stage::Beginning;
 use crate::world::{Fate, Next};
 
 /// Steps of a schedule.
-const STEPS: std::ops::Range<usize> = 30..160;
+const STEPS: std::ops::Range<usize> = 30..130;
 /// Times that pass at once: behind receipts, retries, logins that hang, gaps.
 const WAITS: [u64; 6] = [10, 100, 1_000, 6_000, 30_000, 61_000];
 /// Jumps of a clock: a machine that slept, a wrong date.
