@@ -249,11 +249,6 @@ impl Server {
         now(self.disk.tables().take_bundle(device)).unwrap().bundle
     }
 
-    /// It has no one-time keys of a device any more.
-    pub fn use_up(&self, device: DeviceId) {
-        self.disk.meddle(&format!("DELETE FROM one_time_key WHERE device = {}", hex(device.as_bytes())));
-    }
-
     /// It holds one-time keys of its own making for a device, and no others.
     pub fn plant(&self, device: DeviceId, key: &PublicKey) {
         let (device, hash) = (hex(device.as_bytes()), hex(one_time_hash(key).as_bytes()));
