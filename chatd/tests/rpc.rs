@@ -17,6 +17,8 @@ mod events;
 mod fake;
 #[path = "rpc/tokens.rs"]
 mod tokens;
+#[path = "rpc/trust.rs"]
+mod trust;
 #[path = "rpc/web.rs"]
 mod web;
 

@@ -217,11 +217,12 @@ pub(crate) fn devices(
 
 pub(crate) fn fork_evidence(turn: &mut Turn<'_>, user: &Username, fork: &Fork) -> Result<(), RowsError> {
     let data = ForkEvidence { user: user.clone(), seq: fork.seq, by: fork.by };
-    append(turn, None, &EventBody::IdentityForkEvidence(data))
+    append(turn, Some(&super::history::private(user)), &EventBody::IdentityForkEvidence(data))
 }
 
 pub(crate) fn log_withheld(turn: &mut Turn<'_>, user: &Username) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::IdentityLogWithheld(AboutUser { user: user.clone() }))
+    let data = AboutUser { user: user.clone() };
+    append(turn, Some(&super::history::private(user)), &EventBody::IdentityLogWithheld(data))
 }
 
 pub(crate) fn connection(turn: &mut Turn<'_>, data: ConnectionChanged) -> Result<(), RowsError> {

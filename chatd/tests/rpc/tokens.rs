@@ -103,6 +103,11 @@ async fn a_token_is_kept_to_its_chats() {
         ("presence.list", json!({})),
         ("user.lookup", json!({"users": ["carol"]})),
         ("identity.get", json!({"user": "carol"})),
+        ("identity.verify", json!({"user": "carol", "fingerprint": "04".repeat(32)})),
+        ("identity.unverify", json!({"user": "carol"})),
+        ("identity.policy.get", json!({"chat": "@carol"})),
+        ("identity.policy.set", json!({"chat": "@carol", "policy": "tofu"})),
+        ("identity.policy.set", json!({"policy": "tofu"})),
         (
             "identity.accept",
             json!({"user": "carol", "fingerprint": "0".repeat(64), "head": {"seq": 0, "hash": "0".repeat(64)}}),

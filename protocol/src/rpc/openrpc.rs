@@ -192,6 +192,7 @@ fn kinds(method: &str) -> Vec<Kind> {
         "msg.send" | "msg.edit" | "msg.delete" | "msg.react" | "msg.cancel" | "msg.resend" | "chat.open"
         | "chat.can_send" => WRITING,
         "device.approve" | "device.revoke" => &[Kind::NotFound, Kind::Conflict],
+        "identity.verify" => &[Kind::NotFound, Kind::IdentityUnverified],
         "token.create" => &[Kind::AlreadyExists],
         "msg.wait" => &[Kind::NotFound, Kind::Timeout],
         "msg.export" => &[Kind::NotFound, Kind::AmbiguousTarget, Kind::AlreadyExists],

@@ -15,6 +15,7 @@ mod content;
 mod explore;
 mod hostile_keys;
 mod identity;
+mod logs;
 mod manager;
 mod ratchet;
 mod start;
