@@ -18,13 +18,18 @@ fn atk_26_another_key_for_a_verified_or_pinned_peer_is_an_alarm_and_nothing_leav
     let (mut alice, mut bob) = acquainted(&operator);
     let number = identity(&mut bob, "alice")["safety_number"].clone();
     alice.call("identity.verify", json!({"user": "bob", "safety_number": number})).expect("both see one number");
-    let rival = Puppet::new("bob", 0);
+    let (rival, pinned) = (Puppet::new("bob", 0), operator.device("bob"));
     impose(&operator, &rival);
 
+    let before = operator.seen().envelopes(pinned).len();
     let waiting = alice.send("@bob", "for bob alone");
     let changed = alice.event("that bob changed", is("identity.changed"));
     assert_eq!(changed["data"]["new"], rival.log.fingerprint().to_string());
     assert_eq!(alice.call("msg.send", json!({"to": "@bob", "text": "more"})).unwrap_err().kind, "identity_changed");
+
+    operator.reconnect(&mut alice);
+    let tries = operator.seen().envelopes(pinned).len() - before;
+    assert!(tries <= 1, "it was sealed once, before anybody knew, and not even for the old one since: {tries}");
 
     // what comes from the new one is held back, what comes from the pinned one is shown
     let device = operator.device("alice");

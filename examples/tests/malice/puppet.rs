@@ -1,6 +1,7 @@
 //! A device whose keys the test has. Nothing binds it to the rules its daemon would keep.
 
 use chat_protocol::cbor;
+use chat_protocol::crypto::rsa::Context;
 use chat_protocol::crypto::secret::SecretBytes;
 use chat_protocol::crypto::signed::Signed;
 use chat_protocol::fixtures::{FirstDevice, device_keys, first_device};
@@ -82,6 +83,26 @@ impl Puppet {
     /// The same that revokes one.
     pub fn entry_revoking(&self, device: DeviceId) -> Vec<u8> {
         self.log.revoke_devices(self.author(), vec![device], &mut rand::rng()).unwrap()
+    }
+
+    /// What the server would put at the end of a log: an entry as of one of its devices, whose key it lacks, that adds this
+    /// one. Everything but the signature is right.
+    pub fn forge(&self, log: &AccountLog) -> Vec<u8> {
+        let (keys, by) = (device_keys(6), log.active_devices().next().unwrap().id());
+        let cert = keys.certify(&self.user, now()).unwrap();
+        let [mine, theirs] = [&self.log, log].map(|log| keys.accept(&log.fingerprint(), &cert, &mut rand::rng()));
+        let honest = self.log.add_device(self.author(), &cert, mine.clone(), &mut rand::rng()).unwrap();
+        let Signed { object, .. } = cbor::decode(&honest).unwrap();
+        let mut forged = object.0;
+        for (mine, theirs) in [
+            (mine.as_slice(), theirs.as_slice()),
+            (self.log.head().hash.as_bytes(), log.head().hash.as_bytes()),
+            (self.device().as_bytes(), by.as_bytes()),
+        ] {
+            let at = forged.windows(mine.len()).position(|window| window == mine).unwrap();
+            forged[at..at + mine.len()].copy_from_slice(theirs);
+        }
+        cbor::encode(&Signed::new(forged, &self.keys.signing, Context::Log, &mut rand::rng()))
     }
 
     pub fn hashes(&self) -> Vec<KeyHash> {
