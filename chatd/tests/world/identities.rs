@@ -107,6 +107,32 @@ fn atk_26_under_every_policy_and_trust_nothing_leaves_for_another_identity() {
 }
 
 #[test]
+fn atk_26_what_waits_when_a_change_is_found_goes_to_nobody_until_it_is_decided() {
+    let mut world = World::new();
+    let (alice, bob_) = (world.user("alice"), world.user("bob"));
+    // bob has published no keys yet: the message waits for them
+    world.go_offline(bob_);
+    world.settle();
+    let id = world.send(alice, bob_, "for bob");
+    world.settle();
+    let rival = another(&world, 5);
+    show(&mut world, &rival);
+    world.send_anyway(alice);
+    world.settle();
+    assert_eq!(changes(&world, alice), 1);
+    world.server.takes_all = true;
+    world.come_online(bob_);
+    world.advance(MINUTES);
+    assert!(written_to(&world, 0).is_empty(), "not even for the device that is known");
+    assert_eq!(world.state(alice, id), MessageState::Queued);
+
+    let known = peer(&world, alice).pinned.log;
+    accept(&mut world, alice, &known).unwrap();
+    world.advance(MINUTES);
+    assert_eq!(world.inbox(bob_)[0], "alice: for bob");
+}
+
+#[test]
 fn a_change_is_told_once_however_often_the_server_changes_its_story() {
     let (mut world, alice, _) = acquainted();
     let true_log = world.server.log_of(&bob());
