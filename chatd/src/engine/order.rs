@@ -223,7 +223,7 @@ fn waiting(turn: &Turn<'_>) -> Result<Vec<Whose>, RowsError> {
 fn give_up_due(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
     let scope = whose.early_scope();
     while let Some((n, early)) = first(turn, &scope)? {
-        if early.until > turn.now {
+        if !turn.is_time(early.until) {
             turn.wake(early.until);
             break;
         }

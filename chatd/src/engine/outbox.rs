@@ -182,7 +182,7 @@ fn seal_queues(turn: &mut Turn<'_>) -> Result<(), EngineError> {
 fn seal_queue(turn: &mut Turn<'_>, to: &Username) -> Result<(), EngineError> {
     while has_room(turn)? && !turn.paused(&Subject::Mailbox(to.clone())) {
         let Some(item) = first(turn, to)? else { break };
-        if item.after > turn.now {
+        if !turn.is_time(item.after) {
             turn.wake(item.after);
             break;
         }

@@ -93,7 +93,7 @@ pub(crate) fn pay(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Option<Debt>
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     for (due, bytes) in turn.rows.scan(Table::Outbox, b"owed", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let due = Timestamp::from_millis(due);
-        if due > turn.now {
+        if !turn.is_time(due) {
             turn.wake(due);
             break;
         }

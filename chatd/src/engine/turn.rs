@@ -13,6 +13,9 @@ use super::sessions::Duties;
 use super::{Action, Counted, Local};
 use crate::store::Rows;
 
+/// Longest that anything is put off by itself: what was refused again and again is tried that often.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+
 /// What one input is handled with.
 pub struct Turn<'a> {
     /// The rows of the transaction this turn is part of.
@@ -183,16 +186,25 @@ impl Turn<'_> {
         self.live.wake = Some(at);
     }
 
-    /// Keeps `subject` from being asked again for a while.
+    /// Keeps `subject` from being asked again for a while, at most [`LONGEST_PAUSE`].
     pub(crate) fn pause(&mut self, subject: Subject, span: Duration) {
-        self.live.pause.insert(subject, self.now + span);
-        self.wake(self.now + span);
+        let until = self.now + span.min(LONGEST_PAUSE);
+        self.live.pause.insert(subject, until);
+        self.wake(until);
+    }
+
+    /// Whether it is time for what was put off until `at`, which is never longer than [`LONGEST_PAUSE`].
+    ///
+    /// What seems to be further away was put off before the clock was set back, and would otherwise wait for as long
+    /// as that was.
+    pub(crate) fn is_time(&self, at: Timestamp) -> bool {
+        at <= self.now || at > self.now + LONGEST_PAUSE * 2
     }
 
     /// Whether `subject` may not be asked yet.
     pub(crate) fn paused(&mut self, subject: &Subject) -> bool {
         match self.live.pause.get(subject) {
-            Some(until) if *until > self.now => {
+            Some(until) if !self.is_time(*until) => {
                 let until = *until;
                 self.wake(until);
                 true

@@ -1,6 +1,7 @@
 //! A daemon without its process: what was committed, and what would be lost with it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use chat_protocol::cbor;
 use chat_protocol::frame::{FrameKind, decode_frames};
@@ -15,6 +16,9 @@ use chat_server::router::outbox::Batch;
 use chatd::engine::{Engine, Local};
 use chatd::store::MemoryRows;
 use futures_util::FutureExt;
+
+/// A daemon sleeps no longer.
+const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
 /// Something the server says on one connection.
 #[derive(Debug)]
@@ -101,6 +105,8 @@ pub struct Node {
     pub asked: Vec<u64>,
     /// How far its clock is ahead of the server's, in milliseconds.
     pub ahead_ms: i64,
+    /// When its clock jumped and was not looked at since.
+    pub jumped: Option<Timestamp>,
     /// Deliveries whose batch was committed.
     pub stored: BTreeSet<u64>,
     /// Deliveries that came over the wire.
@@ -122,6 +128,7 @@ impl Node {
             shares: VecDeque::new(),
             asked: Vec::new(),
             ahead_ms: 0,
+            jumped: None,
             stored: BTreeSet::new(),
             heard: Vec::new(),
         }
@@ -135,7 +142,9 @@ impl Node {
     /// When something is due by itself, in the world's time.
     pub fn deadline(&self) -> Option<Timestamp> {
         let due = self.engine.deadline()?.as_millis();
-        Some(Timestamp::from_millis(due.saturating_add_signed(-self.ahead_ms)))
+        let due = Timestamp::from_millis(due.saturating_add_signed(-self.ahead_ms));
+        // the daemon looks every minute, which matters when its clock was set back
+        Some(self.jumped.map_or(due, |jumped| due.min(jumped + LONGEST_SLEEP)))
     }
 
     /// What was in memory is gone.

@@ -55,7 +55,9 @@ impl Ledger {
             node.engine.is_online() && outbox::queued(&node.rows).unwrap() == 0 && mailbox.acked == mailbox.last
         };
         (0..self.people).all(at_rest)
-            && self.private.iter().all(|((from, to), sent)| received(world, *from, *to).len() >= sent.len())
+            && self.private.iter().all(|((from, to), sent)| {
+                received(world, *from, *to).len() >= sent.len() && all_delivered(world, *from, *to)
+            })
     }
 
     /// Checks everything, in a world that is calm. `stalled` is whether anybody may have waited so long for a
@@ -96,6 +98,13 @@ fn check_chat(world: &World, from: usize, to: usize, sent: &[String], stalled: b
     assert_eq!(all, sent.iter().collect(), "what {name} got of {other} is not what was sent");
     let expected: Vec<_> = sent.iter().filter(|text| in_time.contains(text)).collect();
     assert_eq!(in_time, expected, "what {name} got of {other} is not in order");
+}
+
+/// Whether one person knows that another has everything.
+fn all_delivered(world: &World, from: usize, to: usize) -> bool {
+    let chat = world.chat(from, &format!("@{}", NAMES[to]));
+    let mut own = chat.into_iter().filter(|message| message.mine);
+    own.all(|message| rank(world.state(from, message.id)) >= rank(MessageState::Delivered))
 }
 
 /// Posts of one person in the order another sees them.
@@ -146,10 +155,8 @@ fn check_states(world: &World, who: usize) {
         }
         assert!(rank(change.state) < rank(MessageState::Failed), "{}: {change:?}", NAMES[who]);
     }
-    let chats = NAMES.iter().map(|name| format!("@{name}"));
-    for message in chats.flat_map(|chat| world.chat(who, &chat)).filter(|message| message.mine) {
-        let state = world.state(who, message.id);
-        assert!(rank(state) >= rank(MessageState::Delivered), "{} has a message that is {state:?}", NAMES[who]);
+    for (to, name) in NAMES.iter().enumerate() {
+        assert!(all_delivered(world, who, to), "{} does not know that {name} has everything", NAMES[who]);
     }
 }
 

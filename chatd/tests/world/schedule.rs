@@ -109,6 +109,7 @@ impl Storm {
             Step::Jump { who, millis } => {
                 let ahead = &mut world.nodes[who].ahead_ms;
                 *ahead = ahead.saturating_add(millis);
+                world.nodes[who].jumped = Some(world.now);
                 self.stalled += Duration::from_millis(millis.unsigned_abs());
             }
             Step::Again { who, nth } => {

@@ -12,8 +12,8 @@ use crate::world::{Fate, Next};
 const STEPS: std::ops::Range<usize> = 30..130;
 /// Times that pass at once: behind receipts, retries, logins that hang, gaps.
 const WAITS: [u64; 6] = [10, 100, 1_000, 6_000, 30_000, 61_000];
-/// Jumps of a clock: a machine that slept, a wrong date.
-const JUMPS: [i64; 2] = [3_600_000, 120_000];
+/// Jumps of a clock: a machine that slept, a clock that is corrected, a wrong date.
+const JUMPS: [i64; 5] = [3_600_000, 120_000, -1_000, -3_600_000, -30 * 24 * 3_600_000];
 
 /// What can happen to people.
 #[derive(Clone, Copy)]

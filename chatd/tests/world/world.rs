@@ -192,6 +192,7 @@ impl World {
     pub fn feed(&mut self, who: usize, inputs: Vec<Input>, fate: Fate) {
         let World { nodes, rng, now, .. } = self;
         let node = &mut nodes[who];
+        node.jumped = None;
         let now = node.clock(*now);
         let before = fate.leaves_nothing().then(|| node.rows.clone());
         let delivered: Vec<_> = inputs.iter().filter_map(mailbox_seq).collect();

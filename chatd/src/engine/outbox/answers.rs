@@ -10,7 +10,7 @@ use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 
 use super::{Cargo, Flight, flights, give_up, next_submit_id, put_back};
 use crate::engine::history::{self, State};
-use crate::engine::turn::{Subject, Turn};
+use crate::engine::turn::{LONGEST_PAUSE, Subject, Turn};
 use crate::engine::{EngineError, peers, profile, receipts, room, sessions, siblings};
 use crate::store::RowsError;
 
@@ -18,8 +18,6 @@ use crate::store::RowsError;
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
 /// Pause before a full mailbox is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(60);
-/// Longest pause between two tries: doubling ends here.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What the server said about a flight.
 pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {

@@ -147,15 +147,15 @@ pub(super) fn parked(rows: &dyn Rows) -> Result<u64, RowsError> {
 /// Launches what was set aside until now, in the order it was sealed.
 fn unpark(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     let Some(due) = turn.live.link.as_ref().and_then(|link| link.parked) else { return Ok(()) };
-    if due > turn.now {
+    if !turn.is_time(due) {
         turn.wake(due);
         return Ok(());
     }
-    let due = due.max(turn.now).as_millis();
     let room = usize::try_from(WINDOW.saturating_sub(count(turn.rows)?)).unwrap_or(0);
-    let found = turn.rows.scan(Table::Submits, PARKED, 0..=due, Direction::Ascending, room)?;
+    let found = turn.rows.scan(Table::Submits, PARKED, 0..=u64::MAX, Direction::Ascending, room)?;
+    let found = found.into_iter().filter(|(after, _)| turn.is_time(Timestamp::from_millis(*after)));
     let mut flights =
-        found.iter().map(|(_, bytes)| decode(Table::Submits, bytes)).collect::<Result<Vec<Flight>, RowsError>>()?;
+        found.map(|(_, bytes)| decode(Table::Submits, &bytes)).collect::<Result<Vec<Flight>, RowsError>>()?;
     flights.sort_by_key(|flight| flight.submit_id.counter());
     for flight in flights {
         turn.rows.delete(parked_place(&flight.submit_id))?;
@@ -193,7 +193,7 @@ pub(super) fn put_off(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsEr
 pub(super) fn repeat(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     unpark(turn)?;
     let Some(due) = turn.live.link.as_ref().and_then(|link| link.flights) else { return Ok(()) };
-    if due > turn.now {
+    if !turn.is_time(due) {
         turn.wake(due);
         return Ok(());
     }
@@ -203,7 +203,7 @@ pub(super) fn repeat(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     let window = usize::try_from(WINDOW).unwrap_or(usize::MAX);
     for (_, bytes) in turn.rows.scan(Table::Submits, SCOPE, 0..=u64::MAX, Direction::Ascending, window)? {
         let flight: Flight = decode(Table::Submits, &bytes)?;
-        if flight.after > turn.now {
+        if !turn.is_time(flight.after) {
             look_at(turn, flight.after);
             break;
         }
