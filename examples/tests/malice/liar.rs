@@ -63,26 +63,33 @@ impl Liar {
         }
     }
 
-    /// Puts an envelope into a mailbox as if the named device had submitted it; the mailbox's last sequence.
-    pub async fn inject(&self, to: DeviceId, from: (&Username, DeviceId), envelope: Vec<u8>) -> u64 {
+    /// Puts envelopes into a mailbox as if the named device had submitted them; the mailbox's last sequence.
+    pub async fn inject(&self, to: DeviceId, from: (&Username, DeviceId), envelopes: Vec<Vec<u8>>) -> u64 {
         let _gate = self.mail.lock().await;
-        let seq = self.truth.mailbox_state(to).await.unwrap().last + 1;
-        self.lies().authors.insert((to, seq), (from.0.clone(), from.1));
+        let first = self.truth.mailbox_state(to).await.unwrap().last + 1;
+        let last = first + envelopes.len() as u64 - 1;
+        let author = (from.0.clone(), from.1);
+        self.lies().authors.extend((first..=last).map(|seq| ((to, seq), author.clone())));
         // any device may be named as the sender to the true store: the author is the lie above
-        assert_eq!(self.place(to, to, envelope).await, Some(seq), "the mail is placed");
-        seq
+        let placed = self.place(to, envelopes.into_iter().map(|envelope| (to, envelope)).collect()).await;
+        assert_eq!(placed, (first..=last).collect::<Vec<_>>(), "the mail is placed");
+        last
     }
 
-    /// Stores one envelope under a submit id no device uses.
-    async fn place(&self, sender: DeviceId, to: DeviceId, envelope: Vec<u8>) -> Option<u64> {
-        let submit_id = SubmitId::new(0, rand::random());
-        let heads = self.truth_of(to).await;
-        let row = SubmitRow { sender, submit_id, heads, to: vec![(to, envelope)], at: Timestamp::ZERO };
-        let quota = Quota { messages: 1 << 20, bytes: 1 << 32, from_one: 1 << 20 };
-        match self.truth.commit_submits(vec![row], quota).await.unwrap().pop() {
-            Some(SubmitOutcome::Stored { placed, .. }) => placed.first().map(|(_, seq)| *seq),
-            other => panic!("{other:?}"),
+    /// Stores each envelope under a submit id no device uses; their sequences.
+    async fn place(&self, sender: DeviceId, envelopes: Vec<(DeviceId, Vec<u8>)>) -> Vec<u64> {
+        let mut rows = Vec::new();
+        for (to, envelope) in envelopes {
+            let (submit_id, heads) = (SubmitId::new(0, rand::random()), self.truth_of(to).await);
+            rows.push(SubmitRow { sender, submit_id, heads, to: vec![(to, envelope)], at: Timestamp::ZERO });
         }
+        let quota = Quota { messages: 1 << 20, bytes: 1 << 32, from_one: 1 << 20 };
+        let outcomes = self.truth.commit_submits(rows, quota).await.unwrap();
+        let seq = |outcome| match outcome {
+            SubmitOutcome::Stored { placed, .. } => placed[0].1,
+            other => panic!("{other:?}"),
+        };
+        outcomes.into_iter().map(seq).collect()
     }
 
     async fn truth_of(&self, device: DeviceId) -> Vec<UserHead> {
@@ -200,9 +207,7 @@ impl Liar {
         }
         let sender = row.sender;
         let outcome = self.truth.commit_submits(vec![row], quota).await?.pop().unwrap();
-        for (device, envelope) in extra {
-            self.place(sender, device, envelope).await;
-        }
+        self.place(sender, extra).await;
         Ok(match outcome {
             SubmitOutcome::Stored { full, .. } => SubmitOutcome::Repeated { full },
             other => other,

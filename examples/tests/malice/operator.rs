@@ -172,9 +172,14 @@ impl Operator {
 
     /// Delivers an envelope in the name of a device.
     pub fn deliver(&self, from: (&Username, DeviceId), to: DeviceId, envelope: &Envelope) {
-        let bytes = chat_protocol::cbor::encode(envelope);
-        let seq = self.runtime.block_on(self.liar.inject(to, from, bytes));
-        self.router.waiting(to, seq);
+        self.deliver_all(from, to, std::slice::from_ref(envelope));
+    }
+
+    /// The same, with many.
+    pub fn deliver_all(&self, from: (&Username, DeviceId), to: DeviceId, envelopes: &[Envelope]) {
+        let bytes = envelopes.iter().map(chat_protocol::cbor::encode).collect();
+        let last = self.runtime.block_on(self.liar.inject(to, from, bytes));
+        self.router.waiting(to, last);
     }
 
     /// Ends every connection, and waits until this person is back: the daemon asks everything anew.

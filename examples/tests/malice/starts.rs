@@ -77,10 +77,10 @@ fn atk_36_a_flood_of_first_messages_is_acknowledged_all_alike_and_opened_at_its_
     let encrypt = |text: &[u8]| cert.encryption().encrypt(text, &mut rand::rng()).unwrap();
     let random = |first: u8| -> Vec<u8> { std::iter::once(first).chain((1..384).map(|_| rand::random())).collect() };
 
-    let deliver = |envelope: &Envelope| operator.deliver((&mallory.user, mallory.device()), device, envelope);
-    deliver(&mallory.begin(&log, device, &bundle).say("once"));
+    let from = (&mallory.user, mallory.device());
+    operator.deliver(from, device, &mallory.begin(&log, device, &bundle).say("once"));
     bob.hears("@mallory", "mallory", "once");
-    for n in 0..FLOOD {
+    let kinds = |n| {
         let valid = mallory.begin(&log, device, &bundle).say(&format!("flood {n}"));
         [
             with_share(valid.clone(), &parts, &random(0)),
@@ -89,9 +89,8 @@ fn atk_36_a_flood_of_first_messages_is_acknowledged_all_alike_and_opened_at_its_
             with_share(valid.clone(), &parts, &encrypt(&[b'!'; 44])),
             valid,
         ]
-        .iter()
-        .for_each(deliver);
-    }
+    };
+    operator.deliver_all(from, device, &(0..FLOOD).flat_map(kinds).collect::<Vec<_>>());
     // all of it was handed over before this
     alice.send("@bob", "may i?");
     bob.hears("@alice", "alice", "may i?");
