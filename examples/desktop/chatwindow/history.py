@@ -210,8 +210,9 @@ class History(ttk.Frame):
 
     def _parts(self, message, above):
         """Texts and their tags, in order."""
-        if "note" in message:
-            yield words.line(message["note"]) + "\n", "note"
+        if "note" in message or message.get("notice"):
+            # nobody's words: what happened, as this window or the daemon notes it
+            yield words.line(message.get("note") or message["text"]) + "\n", "note"
             return
         now = self.actions.now_ms()
         day = words.day(message["sent_ms"], now)
@@ -242,6 +243,8 @@ class History(ttk.Frame):
             yield "message deleted" + (": its time was over" if message.get("why") == "expired" else ""), *base, "gone"
         else:
             yield from self._body(message, base)
+        if message.get("unverified_log") or message.get("unverified_device"):
+            yield "   UNVERIFIED", *base, "small"
         yield "   " + words.clock(message["sent_ms"]), *base, "small"
         yield from self._marks(message, base)
         yield "\n", *base
@@ -285,6 +288,7 @@ class History(ttk.Frame):
 def _together(above, message):
     return (
         "note" not in above
+        and not above.get("notice")
         and above["from"] == message["from"]
         and 0 <= message["sent_ms"] - above["sent_ms"] < TOGETHER_MS
     )

@@ -95,8 +95,13 @@ class Timeline:
 
     def first_unread(self, unread):
         """Id of the first of the `unread` newest messages of others, or None."""
-        others = [message for message in self.messages if not message.get("outgoing") and "note" not in message]
+        others = [message for message in self.messages if not message.get("outgoing") and not _is_note(message)]
         return others[-min(unread, len(others))]["id"] if unread and others else None
+
+
+def _is_note(message):
+    """Whether nobody wrote it."""
+    return "note" in message or message.get("notice", False)
 
 
 def later(old, new):
