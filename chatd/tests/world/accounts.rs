@@ -6,6 +6,8 @@ use chat_protocol::ids::DeviceId;
 use chat_protocol::message::client::LogAppend;
 use chat_protocol::message::server::{Code, Refusal};
 use chatd::engine::{Engine, Local};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
 
 use crate::lies::Shown;
 use crate::world::World;
@@ -32,13 +34,14 @@ impl World {
     /// What the user of a waiting device signs after comparing: it belongs to this account.
     pub fn acceptance(&self, new: usize) -> Vec<u8> {
         let Local { keys, cert, log, .. } = &self.nodes[new].local;
-        keys.accept(&log.fingerprint(), cert, &mut rand::rng())
+        keys.accept(&log.fingerprint(), cert, &mut self.signing())
     }
 
     /// `by` writes the entry that adds a waiting device, which begins with it.
     pub fn approve(&mut self, by: usize, new: usize) {
         let (cert, acceptance) = (self.nodes[new].local.cert.clone(), self.acceptance(new));
-        self.write_log(by, |log, author| log.add_device(author, &cert, acceptance, &mut rand::rng()));
+        let mut rng = self.signing();
+        self.write_log(by, |log, author| log.add_device(author, &cert, acceptance, &mut rng));
         self.begin(new);
     }
 
@@ -54,7 +57,8 @@ impl World {
     /// `by` writes the entry that revokes devices of its account.
     pub fn revoke(&mut self, by: usize, whom: &[usize]) {
         let devices: Vec<DeviceId> = whom.iter().map(|who| self.nodes[*who].device).collect();
-        self.write_log(by, |log, author| log.revoke_devices(author, devices, &mut rand::rng()));
+        let mut rng = self.signing();
+        self.write_log(by, |log, author| log.revoke_devices(author, devices, &mut rng));
     }
 
     /// Extends the log of an account as it stands at the server with an entry that `by` signs.
@@ -69,6 +73,11 @@ impl World {
     /// The server is asked to extend the log of `by`, as if its daemon did.
     pub fn append_log(&mut self, by: usize, ask: LogAppend) -> Result<(), Refusal> {
         self.server.append(&self.nodes[by].user, &ask)
+    }
+
+    /// What signatures of the account log draw from: the same in every run, because a log's hashes follow from it.
+    fn signing(&self) -> StdRng {
+        StdRng::seed_from_u64(self.nodes.len() as u64)
     }
 
     /// The log of an account, as it stands at the server.

@@ -168,3 +168,25 @@ fn what_the_server_cannot_store_holds_up_nobody_else() {
     world.calm();
     assert_eq!(world.inbox(bob), expected("alice", 2));
 }
+
+#[test]
+fn both_devices_of_an_account_get_everything_in_order_whatever_breaks() {
+    for seed in 600..612 {
+        let mut world = World::seeded(seed);
+        let (alice, bob) = (world.user("alice"), world.user("bob"));
+        let tablet = world.another_device(alice);
+        world.settle();
+        (world.cuts, world.crashes) = (15, 6);
+        for i in 0..6 {
+            world.send(bob, alice, &i.to_string());
+            world.send(if i % 2 == 0 { alice } else { tablet }, bob, &i.to_string());
+            world.advance(Duration::from_millis(60));
+        }
+        world.calm();
+        assert_eq!(world.inbox(alice), expected("bob", 6), "seed {seed}");
+        assert_eq!(world.inbox(tablet), expected("bob", 6), "seed {seed}");
+        let mut of_alice = world.inbox(bob);
+        of_alice.sort();
+        assert_eq!(of_alice, expected("alice", 6), "seed {seed}");
+    }
+}
