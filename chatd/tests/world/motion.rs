@@ -41,7 +41,6 @@ fn submits(world: &World, who: usize) -> usize {
     world.server.seen.iter().filter(|(device, _)| *device == world.nodes[who].device).count()
 }
 
-/// Submits of a device that carried an INIT.
 fn inits(world: &World, who: usize) -> usize {
     let of = world.server.seen.iter().filter(|(device, _)| *device == world.nodes[who].device);
     of.filter(|(_, submit)| submit.to.iter().any(|to| to.envelope.init.is_some())).count()
@@ -94,7 +93,7 @@ fn an_idle_daemon_renews_its_prekeys_every_week() {
 
 #[test]
 fn a_renewed_bundle_goes_on_listing_the_one_time_keys_that_are_left() {
-    let (mut world, alice, bob) = acquainted();
+    let (mut world, _, bob) = acquainted();
     let device = world.nodes[bob].device;
     let before = world.server.left(device);
     assert!(before.len() < 64, "one was handed out");
@@ -107,7 +106,6 @@ fn a_renewed_bundle_goes_on_listing_the_one_time_keys_that_are_left() {
     world.send(carol, bob, "with one of the old ones");
     world.settle();
     assert_eq!(world.inbox(bob).last().unwrap(), "carol: with one of the old ones");
-    let _ = alice;
 }
 
 #[test]
@@ -142,7 +140,7 @@ fn prekeys_stay_61_days_after_a_bundle_named_them_and_then_go() {
 
 #[test]
 fn nothing_is_forgotten_before_the_mailbox_was_drained() {
-    let (mut world, alice, bob) = acquainted();
+    let (mut world, _, bob) = acquainted();
     let carol = world.user("carol");
     world.settle();
     world.go_offline(bob);
@@ -157,12 +155,11 @@ fn nothing_is_forgotten_before_the_mailbox_was_drained() {
     world.come_online(bob);
     world.settle();
     assert_eq!(world.inbox(bob).last().unwrap(), "carol: from long ago");
-    let _ = alice;
 }
 
 #[test]
 fn a_clock_that_leaps_for_a_moment_costs_no_key() {
-    let (mut world, alice, bob) = acquainted();
+    let (mut world, _, bob) = acquainted();
     let carol = world.user("carol");
     world.settle();
     world.go_offline(bob);
@@ -175,7 +172,6 @@ fn a_clock_that_leaps_for_a_moment_costs_no_key() {
     world.come_online(bob);
     world.settle();
     assert_eq!(world.inbox(bob).last().unwrap(), "carol: under the old bundle");
-    let _ = alice;
 }
 
 #[test]
