@@ -148,10 +148,7 @@ impl Loop {
             }
         }
         self.take_waiting_events(&mut batch);
-        self.handle(batch).await;
-        if self.revoked {
-            self.retire().await;
-        }
+        self.handle_to_the_end(batch).await;
     }
 
     async fn obey(&mut self, order: Order) {
@@ -184,10 +181,7 @@ impl Loop {
     async fn take_link_events(&mut self, first: LinkEvent) {
         let mut batch: Vec<Event> = self.input(first).into_iter().collect();
         self.take_waiting_events(&mut batch);
-        self.handle(batch).await;
-        if self.revoked {
-            self.retire().await;
-        }
+        self.handle_to_the_end(batch).await;
     }
 
     fn take_waiting_events(&mut self, batch: &mut Vec<Event>) {

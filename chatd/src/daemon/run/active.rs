@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use chat_protocol::rpc::types::ConnectionState;
+use chat_protocol::rpc::types::{Connection, ConnectionState};
 use tokio::sync::mpsc;
 
 use super::super::accounts::{Entry, Jobs, Shares};
@@ -68,11 +68,15 @@ impl Loop {
         self.show(idle());
     }
 
-    /// The account ended this device: it is not dialled for again, after a restart neither.
-    pub(super) async fn retire(&mut self) {
-        self.revoked = false;
+    /// Handles a batch; if the server has said that the account ended this device, that is kept before anybody is told,
+    /// and then the device is dialled for no more, after a restart neither.
+    pub(super) async fn handle_to_the_end(&mut self, batch: Vec<Event>) {
+        if !std::mem::take(&mut self.revoked) {
+            return self.handle(batch).await;
+        }
         let store = Arc::clone(&self.parts.store);
         let kept = tokio::task::spawn_blocking(move || account::note_revoked(&store)).await;
+        self.handle(batch).await;
         if let Ok(Err(error)) = kept {
             // the next connection hears it again
             tracing::warn!(%error, "that this device was revoked is not kept");
@@ -82,6 +86,6 @@ impl Loop {
         let server = self.active.as_ref().map(|active| active.server.clone());
         self.leave();
         let (state, reason) = (ConnectionState::AuthFailed, Some(AuthFailure::Revoked.to_string()));
-        self.show(chat_protocol::rpc::types::Connection { state, server, reason, ..idle() });
+        self.show(Connection { state, server, reason, ..idle() });
     }
 }
