@@ -1,6 +1,7 @@
 //! The command tree: what can be said, and how it is explained.
 
 pub(crate) mod account;
+pub(crate) mod devices;
 pub(crate) mod keep;
 pub(crate) mod messages;
 pub(crate) mod profile;
@@ -127,6 +128,9 @@ pub(crate) enum Verb {
     /// Decide whom to trust after a change, and what new devices get
     #[command(subcommand, after_help = words::TRUST)]
     Trust(trust::Trust),
+    /// Show, let in and end the devices of this account
+    #[command(subcommand, after_help = words::DEVICE)]
+    Device(devices::Device),
     /// Show or change what accounts say of themselves
     #[command(after_help = words::PROFILE)]
     Profile(profile::Profile),

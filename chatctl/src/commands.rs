@@ -2,6 +2,7 @@
 
 mod account;
 mod chat;
+mod devices;
 mod doctor;
 mod documents;
 mod history;
@@ -47,6 +48,7 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Contact(contact) => keep::contact(contact, session).await,
         Verb::Verify(verify) => verify::run(verify, session).await,
         Verb::Trust(trust) => trust::run(trust, session).await,
+        Verb::Device(device) => devices::run(device, session).await,
         Verb::Profile(profile) => profile::run(profile, session).await,
         Verb::Mute(mute) => keep::mute(mute, session).await,
         Verb::Archive(archive) => keep::archive(archive, session).await,

@@ -11,6 +11,8 @@
 #[path = "../../chatd/tests/rpc/fake.rs"]
 mod fake;
 
+#[path = "verbs/devices.rs"]
+mod devices;
 #[path = "verbs/doctor.rs"]
 mod doctor;
 #[path = "verbs/service.rs"]

@@ -188,6 +188,17 @@ Examples:
   chatctl trust policy --chat @bob notify
   chatctl trust unverify @bob";
 
+pub(super) const DEVICE: &str = "\
+A new device logs in, and both screens show sixty digits. Compare them, then say so on both, in either
+order. A device that you did not expect: change your password, and let nobody in.
+
+Examples:
+  chatctl login alice                      # on the new device
+  chatctl device approve                   # on one of the account; shows the digits and asks
+  chatctl device approve --digits \"$DIGITS\"   # for a script that read the other screen
+  chatctl device list
+  chatctl device revoke 5f3c0a9be1d24c7790b1c2d3e4f5a6b7";
+
 pub(super) const MUTE: &str = "\
 Examples:
   chatctl mute @bob 8h

@@ -8,11 +8,12 @@ use chat_protocol::rpc::types::{
 };
 use chat_protocol::rpc::{Kind, RpcError, Secret};
 
+use super::devices;
 use crate::Session;
 use crate::cli::account::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
 use crate::error::Failure;
 use crate::output::progress::during;
-use crate::output::{escape, time};
+use crate::output::time;
 use crate::secrets::{self, StdinLines};
 
 const INVITE_FLAGS: &str = "--invite-file or --invite-stdin";
@@ -63,7 +64,12 @@ pub(super) async fn login(entrance: Entrance, session: &mut Session) -> Result<(
         password_file: None,
     };
     let answer = during("Logging in", session.out.is_json(), client.call(&params)).await?;
-    session.out.answer(&answer, |answer| entered("logged in", answer))
+    let waits = answer.state == EnteredState::ApprovalRequired;
+    if waits && Session::has_terminal() && !session.out.is_json() {
+        return devices::wait(session).await;
+    }
+    session.out.answer(&answer, |answer| entered("logged in", answer))?;
+    if waits { Err(devices::nobody_to_compare()) } else { Ok(()) }
 }
 
 fn entered(done: &str, answer: &Entered) -> Vec<String> {
@@ -74,8 +80,8 @@ fn entered(done: &str, answer: &Entered) -> Vec<String> {
             lines
         }
         EnteredState::ApprovalRequired => {
-            let mut lines = vec!["another device of the account has to approve this one".to_owned()];
-            lines.extend(answer.digits.as_deref().map(|digits| format!("it must show {}", escape(digits))));
+            let mut lines = vec![format!("a device of {} has to let this one in; both must show:", answer.user)];
+            lines.extend(answer.digits.iter().flat_map(|digits| devices::grouped(digits)));
             lines
         }
     }
