@@ -17,6 +17,7 @@ mod chat;
 mod consumers;
 mod crashes;
 mod databases;
+mod devices;
 mod documents;
 mod examples;
 mod floods;

@@ -1,0 +1,87 @@
+//! One account on two machines: let in after comparing, living together, and one of them ended.
+
+use chat_stories::{Person, Stage};
+use serde_json::{Value, json};
+
+/// Alice's second machine, whose daemon runs.
+fn another_machine(stage: &Stage, of: &Person) -> Person {
+    let mut machine = Person::new(of.name(), &stage.room(&format!("{}-2", of.name())));
+    machine.start();
+    machine
+}
+
+fn digits(answer: &Value) -> String {
+    answer["digits"].as_str().expect("sixty digits").to_owned()
+}
+
+/// The machine asks to be let in: what its screen shows.
+fn asks(stage: &Stage, machine: &Person) -> String {
+    let words = ["login", machine.name(), "--invite-stdin", "--password-stdin", "--json"];
+    let outcome = machine.ctl_with(&words, &format!("{}\n{}\n", stage.server.invite(), machine.password));
+    assert_eq!(outcome.code, Some(77), "{}", outcome.stderr);
+    let answer: Value = serde_json::from_str(outcome.stdout.trim()).expect("an object");
+    assert_eq!(answer["state"], "approval_required");
+    digits(&answer)
+}
+
+fn status(machine: &mut Person) -> Value {
+    machine.call("account.status", json!({})).expect("status")
+}
+
+fn told(event: &Value, kind: &str) -> bool {
+    event["type"] == kind
+}
+
+#[test]
+fn alice_enters_a_second_machine_and_ends_it_again() {
+    let stage = Stage::open();
+    let (mut alice, mut bob) = (stage.member("alice"), stage.member("bob"));
+    alice.send("@bob", "before");
+    bob.hears("@alice", "alice", "before");
+
+    let mut laptop = another_machine(&stage, &alice);
+    let on_the_laptop = asks(&stage, &laptop);
+    let on_the_old_one = digits(&alice.event("a device to wait", |event| told(event, "device.waiting"))["data"]);
+    assert_eq!(on_the_laptop, on_the_old_one, "both screens show the same");
+
+    // each side is told what the other screen shows, and the laptop's daemon is restarted in between
+    let wrong = alice.ctl(&["device", "approve", "--digits", &"1".repeat(60)]);
+    assert_eq!(wrong.code, Some(65), "{}", wrong.stderr);
+    let _ = laptop.ctl(&["device", "approve", "--digits", &on_the_old_one]).success();
+    laptop.kill();
+    laptop.start();
+    assert_eq!(status(&mut laptop)["confirmed"], true);
+    let _ = alice.ctl(&["device", "approve", "--digits", &on_the_laptop]).success();
+    laptop.event("to be let in", |event| told(event, "device.added") && event["data"]["this"] == true);
+    laptop.turns("online");
+
+    let id = bob.send("@alice", "to both of you");
+    for machine in [&mut alice, &mut laptop] {
+        machine.hears("@bob", "bob", "to both of you");
+    }
+    bob.sees(&id, "delivered");
+    laptop.send("@bob", "from the laptop");
+    bob.hears("@alice", "alice", "from the laptop");
+    let seen = alice.hears("@bob", "alice", "from the laptop");
+    assert_eq!(seen["outgoing"], true);
+    laptop.call("chat.mark_read", json!({"to": "@bob"})).expect("read");
+    alice.event("the chat to be read", |event| told(event, "chat.read") && event["data"]["unread"] == 0);
+    assert_eq!(laptop.history("@bob").len(), 2, "a new device begins empty");
+
+    let device = status(&mut laptop)["device_id"].as_str().expect("an id").to_owned();
+    assert!(alice.ctl(&["device", "revoke", &device, "--yes"]).success().contains("revoked"));
+    laptop.event("to be told", |event| {
+        told(event, "connection")
+            && event["data"]["state"] == "auth_failed"
+            && event["data"]["reason"].to_string().contains("revoked")
+    });
+    assert_eq!(status(&mut laptop)["state"], "revoked");
+    laptop.stop();
+    laptop.start();
+    assert_eq!(status(&mut laptop)["state"], "revoked", "also after a restart");
+    let refused = laptop.call("msg.send", json!({"to": "@bob", "text": "still me"})).expect_err("no longer");
+    assert!(refused.message.contains("revoked"), "{}", refused.message);
+    bob.send("@alice", "to one of you");
+    alice.hears("@bob", "bob", "to one of you");
+    assert_eq!(laptop.history("@bob").len(), 2);
+}
