@@ -189,8 +189,8 @@ Examples:
   chatctl trust unverify @bob";
 
 pub(super) const DEVICE: &str = "\
-A new device logs in, and both screens show sixty digits. Compare them, then say so on both, in either
-order. A device that you did not expect: change your password, and let nobody in.
+A new device logs in, and both screens show sixty digits. Compare them, then say so on both,
+in either order. A device that you did not expect: change your password, and let nobody in.
 
 Examples:
   chatctl login alice                      # on the new device
