@@ -36,6 +36,7 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
     });
     turn.live.pause.clear();
     turn.live.bundle_since.clear();
+    sessions::check_device(turn)?;
     sessions::check_rollback(turn, logged_in)?;
     prekeys::online(turn, logged_in)?;
     // changes are pushed only to those who asked once

@@ -25,7 +25,7 @@ use minicbor::{Decode, Encode};
 
 pub(crate) use self::again::{is_unacknowledged, send_unacknowledged, was_reset};
 pub(crate) use self::answers::answered;
-pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id};
+pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id, recall};
 use self::lagging::Split;
 pub(crate) use self::posts::post;
 use super::changes;

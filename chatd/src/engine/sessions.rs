@@ -22,7 +22,7 @@ pub(crate) use kept::{find, wipe};
 pub(crate) use open::{Received, did_not_open, open};
 pub(crate) use restarts::accepted;
 pub use rollback::Marks;
-pub(crate) use rollback::{check_rollback, witnessed};
+pub(crate) use rollback::{check_device, check_rollback, witnessed};
 pub(crate) use seal::{Sealed, seal_for_sibling, seal_letter, seal_log, seal_profile, seal_receipt};
 pub(crate) use skipped::sweep;
 

@@ -244,6 +244,32 @@ fn atk_70_only_a_sibling_may_name_another_chat() {
     assert_eq!(world.talk(alice, "@carol"), ["> hello carol"]);
 }
 
+#[test]
+fn a_data_directory_that_becomes_another_device_misses_nothing() {
+    let (mut world, alice, tablet, bob) = couple();
+    for text in ["one", "two", "three"] {
+        world.send(bob, alice, text);
+        world.settle();
+    }
+    let ended = world.send(tablet, bob, "sealed by the tablet that was");
+    world.revoke(alice, &[tablet]);
+    world.settle();
+    // its user forgot the keys, kept the history, and logged in again
+    let new = world.another_device(alice);
+    world.nodes[new].rows = world.nodes[tablet].rows.clone();
+    world.settle();
+    world.send(bob, alice, "four");
+    world.settle();
+    world.send(new, bob, "here again");
+    world.settle();
+    let talk = world.talk(new, "@bob");
+    assert_eq!(talk[..3], ["one", "two", "three"]);
+    assert_eq!(talk[talk.len() - 2..], ["four", "> here again"]);
+    assert!(world.inbox(bob).contains(&"alice: here again".to_owned()));
+    assert!(world.inbox(bob).contains(&"alice: sealed by the tablet that was".to_owned()));
+    assert_eq!(world.state(new, ended), MessageState::Delivered);
+}
+
 /// bob writes to alice, whose tablet was let in and has published nothing.
 fn lagging(seed: u64) -> (World, usize, usize, usize) {
     let mut world = World::seeded(seed);

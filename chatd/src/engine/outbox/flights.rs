@@ -182,6 +182,23 @@ fn parked_place(id: &SubmitId) -> Place<'_> {
     Place::new(Table::Submits, PARKED, id.as_bytes())
 }
 
+/// Takes back what another device sealed: messages are sealed again, posts need no sealing, and the rest is owed anew.
+pub(crate) fn recall(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    for scope in [SCOPE, PARKED] {
+        for (_, bytes) in turn.rows.scan(Table::Submits, scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+            let flight: Flight = decode(Table::Submits, &bytes)?;
+            if matches!(flight.cargo, Cargo::Post(_)) {
+                continue;
+            }
+            turn.rows.delete(Place::new(Table::Submits, scope, flight.submit_id.as_bytes()))?;
+            if let Cargo::Message(item) = flight.cargo {
+                super::put_back(turn, &Item { number: None, ..item })?;
+            }
+        }
+    }
+    Ok(())
+}
+
 /// Keeps a flight that is not to be sent before its time.
 pub(super) fn put_off(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
     keep(turn, flight)?;

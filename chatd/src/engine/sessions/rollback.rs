@@ -19,7 +19,7 @@ use super::kept::{Stored, find_with, put_standings, standings};
 use super::{duties, restarts};
 use crate::engine::state::{Counter, decode, load, save};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, prekeys};
+use crate::engine::{EngineError, outbox, prekeys};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Least time between two beginnings on the server's word alone.
@@ -106,6 +106,25 @@ pub(crate) fn check_rollback(turn: &mut Turn<'_>, server: &LoggedIn) -> Result<(
     begin_anew(turn)
 }
 
+/// The rows may be those of a device that this account had here before: its mailbox, its sessions and what was sealed
+/// on them are nothing to this one.
+pub(crate) fn check_device(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let before: Option<DeviceId> = load(turn.rows, DEVICE)?;
+    if before == Some(turn.me.device) {
+        return Ok(());
+    }
+    save(turn.rows, DEVICE, 0, &turn.me.device)?;
+    if before.is_none() {
+        return Ok(());
+    }
+    tracing::info!("this is another device than the one before: sessions are begun anew");
+    Counter::Mailbox.set(turn.rows, 0)?;
+    outbox::recall(turn)?;
+    begin_anew(turn)
+}
+
+/// The device whose rows these are.
+const DEVICE: Place<'static> = Place::new(Table::State, b"", b"device");
 const ROLLED_BACK: Place<'static> = Place::new(Table::State, b"", b"rolled-back");
 
 fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
