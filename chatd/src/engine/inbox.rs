@@ -120,7 +120,7 @@ fn take(turn: &mut Turn<'_>, raw: Raw) -> Result<(), EngineError> {
             Ok(events::undecryptable(turn, &raw.from, "session of another device")?)
         };
     }
-    let waits = turn.rows.count(Table::Inbox, &behind_scope(&sid))? > 0;
+    let waits = turn.rows.last_order(Table::Inbox, &behind_scope(&sid))?.is_some();
     if waits || (raw.envelope.init.is_some() && !sessions::is_replay(turn.rows, &raw.envelope)?) {
         return Ok(keep(turn, raw)?);
     }
@@ -188,7 +188,7 @@ fn drop_raw(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
     turn.rows.delete(raw_place(&key))?;
     turn.rows.delete(Place::new(Table::Inbox, &from_scope(&raw.from), &key))?;
     turn.rows.delete(Place::new(Table::Inbox, &behind, &key))?;
-    if turn.rows.count(Table::Inbox, &behind)? == 0 {
+    if turn.rows.last_order(Table::Inbox, &behind)?.is_none() {
         turn.rows.delete(Place::new(Table::Inbox, &inits_scope(&raw.device), raw.envelope.sid.as_bytes()))?;
     }
     let bytes = waiting_bytes(turn, &raw.device)?.saturating_sub(size(raw));
@@ -197,7 +197,7 @@ fn drop_raw(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
 
 /// Whether anything of a device waits to be opened.
 pub(crate) fn waits(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    Ok(turn.rows.count(Table::Inbox, &inits_scope(device))? > 0)
+    Ok(turn.rows.last_order(Table::Inbox, &inits_scope(device))?.is_some())
 }
 
 fn drop_all_behind(turn: &mut Turn<'_>, sid: &SessionId) -> Result<(), RowsError> {

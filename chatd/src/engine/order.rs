@@ -180,7 +180,7 @@ fn follow(turn: &mut Turn<'_>, whose: &Whose, line: &mut Line) -> Result<(), Row
         take(turn, &scope, n, early.said)?;
         line.next += 1;
     }
-    if turn.rows.count(Table::Held, &scope)? == 0 {
+    if turn.rows.last_order(Table::Held, &scope)?.is_none() {
         turn.rows.delete(Place::new(Table::Held, b"waiting", &scope))?;
     }
     put(turn, whose, line)

@@ -14,6 +14,7 @@ mod answers;
 mod flights;
 mod lagging;
 mod posts;
+mod tally;
 
 use chat_protocol::cbor;
 use chat_protocol::identity::device::DeviceCert;
@@ -74,19 +75,25 @@ pub(crate) struct Item {
     pub(crate) only: Option<DeviceId>,
 }
 
+/// Users for whom something waits.
+const DESTINATIONS: &[u8] = b"destinations";
+
 fn queue_scope(to: &Username) -> Vec<u8> {
     [b"to:", to.as_str().as_bytes()].concat()
 }
 
 fn destination_place(to: &Username) -> Place<'_> {
-    Place::new(Table::Outbox, b"destinations", to.as_str().as_bytes())
+    Place::new(Table::Outbox, DESTINATIONS, to.as_str().as_bytes())
+}
+
+/// Whether one more may wait.
+pub(crate) fn admit(turn: &Turn<'_>) -> Result<(), EngineError> {
+    if queued(turn.rows)? < MAX_QUEUED { Ok(()) } else { Err(EngineError::QueueFull) }
 }
 
 /// Puts a message or a change in line for its recipient, and returns its place.
 pub(crate) fn enqueue(turn: &mut Turn<'_>, id: MessageId, to: Username) -> Result<u64, EngineError> {
-    if queued(turn.rows)? >= MAX_QUEUED {
-        return Err(EngineError::QueueFull);
-    }
+    admit(turn)?;
     let position = Counter::Outbox.next(turn.rows)?;
     let item = Item { position, id, to, number: None, refused: 0, after: Timestamp::ZERO, only: None };
     put_back(turn, &item)?;
@@ -141,11 +148,9 @@ fn in_line(turn: &Turn<'_>, message: &Message) -> Result<Option<Item>, RowsError
 /// # Errors
 /// [`RowsError`].
 pub fn queued(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
-    let mut total = flights::count(rows)? + flights::parked(rows)? + posts::waiting(rows)?;
-    for (_, name) in rows.scan(Table::Outbox, b"destinations", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        total += rows.count(Table::Outbox, &[b"to:".as_slice(), &name].concat())?;
-    }
-    Ok(total)
+    // the first post in line is under way too
+    let twice = u64::from(posts::any(rows)?);
+    Ok((flights::count(rows)? + flights::parked(rows)? + tally::waiting(rows)?).saturating_sub(twice))
 }
 
 /// Own messages that were given up, ever.
@@ -171,7 +176,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
 }
 
 fn seal_queues(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (_, name) in turn.rows.scan(Table::Outbox, b"destinations", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+    for (_, name) in turn.rows.scan(Table::Outbox, DESTINATIONS, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let Some(to) = String::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { continue };
         seal_queue(turn, &to)?;
     }
@@ -314,14 +319,15 @@ pub(crate) fn last_number(turn: &Turn<'_>, to: &Username) -> Result<Option<Numbe
 
 fn put_back(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
     let scope = queue_scope(&item.to);
-    save(turn.rows, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()), item.position, item)?;
+    let key = item.position.to_be_bytes();
+    tally::join(turn, Place::new(Table::Outbox, &scope, &key), item.position, &cbor::encode(item))?;
     turn.rows.put(destination_place(&item.to), item.position, item.to.as_str().as_bytes())
 }
 
 fn forget(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
     let scope = queue_scope(&item.to);
-    turn.rows.delete(Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()))?;
-    if turn.rows.count(Table::Outbox, &scope)? == 0 {
+    tally::leave(turn, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()))?;
+    if turn.rows.last_order(Table::Outbox, &scope)?.is_none() {
         turn.rows.delete(destination_place(&item.to))?;
     }
     Ok(())

@@ -13,7 +13,7 @@ use chat_protocol::message::server::{Post, Refusal, RoomPage};
 use super::history::{self, Message, ROOM, State};
 use super::state::Counter;
 use super::turn::{Asked, Subject, Turn};
-use super::{EngineError, contacts, profile};
+use super::{EngineError, contacts, outbox, profile};
 use crate::store::{Place, RowsError, Table};
 
 /// How far back a new cursor begins.
@@ -122,9 +122,11 @@ fn id(post: &Post) -> MessageId {
 }
 
 /// Says something to everybody.
-pub(crate) fn say(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
-    let submit_id = super::outbox::post(turn, message.id, &message.text)?;
-    turn.rows.put(Place::new(Table::Room, b"posts", submit_id.as_bytes()), turn.now.as_millis(), message.id.as_bytes())
+pub(crate) fn say(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> {
+    outbox::admit(turn)?;
+    let submit_id = outbox::post(turn, message.id, &message.text)?;
+    let place = Place::new(Table::Room, b"posts", submit_id.as_bytes());
+    Ok(turn.rows.put(place, turn.now.as_millis(), message.id.as_bytes())?)
 }
 
 /// The server has stored an own post.

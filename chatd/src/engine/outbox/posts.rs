@@ -9,11 +9,12 @@ use chat_protocol::message::Call;
 use chat_protocol::message::client::RoomPost;
 
 use super::flights::{self, Cargo, Flight};
-use crate::engine::state::{decode, save};
+use super::tally;
+use crate::engine::state::decode;
 use crate::engine::turn::Turn;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
-const LINE: &[u8] = b"posts";
+pub(super) const LINE: &[u8] = b"posts";
 
 fn place(id: &SubmitId) -> Place<'_> {
     Place::new(Table::Submits, LINE, id.as_bytes())
@@ -24,8 +25,8 @@ pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<Sub
     let submit_id = flights::next_submit_id(turn)?;
     let payload = cbor::encode(&RoomPost { submit_id, text: text.to_owned() });
     let flight = Flight::new(submit_id, RoomPost::TYPE, payload, Cargo::Post(id));
-    let first = turn.rows.count(Table::Submits, LINE)? == 0;
-    save(turn.rows, place(&submit_id), submit_id.counter(), &flight)?;
+    let first = !any(turn.rows)?;
+    tally::join(turn, place(&submit_id), submit_id.counter(), &cbor::encode(&flight))?;
     if first {
         flights::launch(turn, flight)?;
     }
@@ -34,7 +35,7 @@ pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<Sub
 
 /// The first post was answered for good: the next one leaves.
 pub(super) fn landed(turn: &mut Turn<'_>, id: &SubmitId) -> Result<(), RowsError> {
-    if !turn.rows.delete(place(id))? {
+    if !tally::leave(turn, place(id))? {
         return Ok(());
     }
     let next = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, 1)?;
@@ -44,7 +45,7 @@ pub(super) fn landed(turn: &mut Turn<'_>, id: &SubmitId) -> Result<(), RowsError
     }
 }
 
-/// Posts behind the one that is under way.
-pub(super) fn waiting(rows: &dyn Rows) -> Result<u64, RowsError> {
-    Ok(rows.count(Table::Submits, LINE)?.saturating_sub(1))
+/// Whether any post is in line, the first of which is under way.
+pub(super) fn any(rows: &dyn Rows) -> Result<bool, RowsError> {
+    Ok(rows.last_order(Table::Submits, LINE)?.is_some())
 }
