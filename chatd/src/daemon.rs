@@ -40,7 +40,7 @@ use crate::api::Answer;
 use crate::clock;
 use crate::dirs::DataDir;
 use crate::engine::{EngineError, Turn};
-use crate::link::Timing;
+use crate::link::{Heard, Timing};
 use crate::metrics::Metrics;
 use crate::store::{Reader, Rows, RowsError, Store};
 use batch::{Command, Job, Refused};
@@ -77,6 +77,7 @@ pub struct Daemon {
     newest: watch::Receiver<u64>,
     volatile: broadcast::Sender<Event>,
     connection: Arc<Mutex<Connection>>,
+    heard: Heard,
     unstored: Unstored,
     metrics: Arc<Metrics>,
     /// Cancelled when the process is to end.
@@ -125,7 +126,7 @@ impl Daemon {
         let (orders, inbox) = mpsc::channel(QUEUE);
         let (newest_sender, newest) = watch::channel(newest_event);
         let volatile = broadcast::Sender::new(VOLATILE);
-        let (connection, unstored) = (Arc::new(Mutex::new(idle())), Unstored::default());
+        let (connection, heard, unstored) = (Arc::new(Mutex::new(idle())), Heard::default(), Unstored::default());
         let metrics = Metrics::new().map_err(|error| RpcError::new(Kind::Internal, error.to_string()))?;
         let metrics = Arc::new(metrics);
         let ending = CancellationToken::new();
@@ -135,6 +136,7 @@ impl Daemon {
             newest: newest_sender,
             volatile: volatile.clone(),
             connection: Arc::clone(&connection),
+            heard: heard.clone(),
             unstored: Arc::clone(&unstored),
             metrics: Arc::clone(&metrics),
             ending: ending.clone(),
@@ -150,6 +152,7 @@ impl Daemon {
             newest,
             volatile,
             connection,
+            heard,
             unstored,
             metrics,
             ending,
@@ -230,7 +233,8 @@ impl Daemon {
     }
 
     fn connection(&self) -> Connection {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let shown = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        Connection { last_rx_ms: self.heard.last_ms(), ..shown }
     }
 }
 

@@ -1,11 +1,12 @@
 //! Keeps the daemon connected: dials, logs in, hands frames both ways, and tries again when it ends.
 //!
-//! One task, started by [`spawn`] and ended by [`LinkHandle::stop`] or when the daemon drops its
-//! receiver. It owns the socket and the records' keys, knows nothing of what the frames mean, and never
+//! Two tasks, started by [`spawn`] and ended by [`LinkHandle::stop`] or when the daemon drops its
+//! receiver: one notices when the machine slept, the other does the rest. It owns the socket and the records' keys, knows nothing of what the frames mean, and never
 //! repeats a request: after [`LinkEvent::Offline`] nothing asked before counts as asked.
 //!
 //! ```text
 //! Connecting ──▶ Online ──▶ Offline ──▶ (wait, or kick) ──▶ Connecting
+//!                  └──▶ (kick, no sign of life) ──▶ Offline ──▶ Connecting at once
 //!      ├───────────────────▶ Offline        network trouble: waits double, with jitter
 //!      └───────────────────▶ AuthFailed     the server refused this device: long waits
 //! ```
@@ -13,8 +14,10 @@
 mod backoff;
 mod connection;
 mod converse;
+mod wake;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chat_protocol::frame::{Frame, FrameKind};
@@ -35,7 +38,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::backoff::Timing;
 use self::backoff::{Backoff, jittered};
 pub use self::connection::{CallError, ConnectError, Connection, Lost, Server};
-use self::converse::Ended;
+use self::converse::{Around, Ended};
 use crate::clock;
 use crate::report::Chain;
 
@@ -68,6 +71,24 @@ pub struct LinkSetup {
     pub sign: SignLogin,
     /// How patient to be.
     pub timing: Timing,
+    /// Where it is noted when the server was last heard.
+    pub heard: Heard,
+}
+
+/// When the server was last heard; shared by all who want to know.
+#[derive(Clone, Debug, Default)]
+pub struct Heard(Arc<AtomicU64>);
+
+impl Heard {
+    fn now(&self) {
+        self.0.store(clock::now().as_millis(), Ordering::Relaxed);
+    }
+
+    /// Milliseconds since the Unix epoch; `None` if it never was.
+    #[must_use]
+    pub fn last_ms(&self) -> Option<u64> {
+        Some(self.0.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
+    }
 }
 
 impl std::fmt::Debug for LinkSetup {
@@ -174,7 +195,8 @@ impl LinkHandle {
         })
     }
 
-    /// Ends a wait and tries to connect at once; nothing while connected.
+    /// Ends a wait and tries to connect at once. While connected or connecting the server has a second to show that it
+    /// is there; then the connection is begun anew.
     pub fn kick(&self) {
         self.kick.notify_one();
     }
@@ -198,6 +220,8 @@ pub fn spawn(setup: LinkSetup, events: mpsc::Sender<LinkEvent>) -> LinkHandle {
     let (kick, stop) = (Arc::new(Notify::new()), CancellationToken::new());
     let link =
         Link { setup, events, requests, kick: Arc::clone(&kick), stop: stop.clone(), backoff: Backoff::default() };
+    let (kicked, stopped) = (Arc::clone(&kick), stop.clone());
+    tokio::spawn(async move { wake::watch(&kicked, stopped, clock::now).await });
     tokio::spawn(link.run());
     LinkHandle { requests: sender, kick, stop }
 }
@@ -217,7 +241,12 @@ struct Gone;
 /// How an attempt failed.
 enum Failure {
     Refused(AuthFailure),
-    Trouble { reason: String, at_least: Duration },
+    Trouble {
+        reason: String,
+        at_least: Duration,
+    },
+    /// Kicked, and nothing came of it.
+    Kicked,
     Gone,
 }
 
@@ -243,8 +272,15 @@ impl Link {
     /// One connection from beginning to end: how long to wait before the next.
     async fn once(&mut self, stop: &CancellationToken) -> Result<Duration, Gone> {
         self.tell(LinkEvent::Connecting).await?;
+        let (kick, patience) = (Arc::clone(&self.kick), self.setup.timing.kick);
+        let kicked = async {
+            kick.notified().await;
+            tokio::time::sleep(patience).await;
+        };
+        // whichever is dropped has only a connection to lose that nobody uses yet
         let attempt = tokio::select! {
             attempt = self.log_in() => attempt,
+            () = kicked => Err(Failure::Kicked),
             () = stop.cancelled() => return Err(Gone),
         };
         let failure = match attempt {
@@ -256,6 +292,12 @@ impl Link {
             Failure::Refused(reason) => {
                 self.tell(LinkEvent::AuthFailed { reason }).await?;
                 Ok(jittered(self.setup.timing.refused_wait, chance()))
+            }
+            Failure::Kicked => {
+                self.backoff.reset();
+                let reason = Lost::Silent.to_string();
+                self.tell(LinkEvent::Offline { reason, retry_at: clock::now() }).await?;
+                Ok(Duration::ZERO)
             }
             Failure::Trouble { reason, at_least } => {
                 let wait = self.backoff.next(&self.setup.timing, chance()).max(at_least);
@@ -282,6 +324,7 @@ impl Link {
         self.pin(&connection).await;
         // what was asked before is no longer wanted: the daemon asks again once it hears that it is online
         while self.requests.try_recv().is_ok() {}
+        self.setup.heard.now();
         tracing::info!(server = %self.setup.server, "online");
         let (welcome, server_offset_ms) = (connection.welcome.clone(), connection.server_offset_ms);
         self.tell(LinkEvent::Online { welcome, logged_in, server_offset_ms, round_trip }).await?;
@@ -291,6 +334,7 @@ impl Link {
     /// A server that gave its key up is known by the one it announced.
     async fn dial(&self) -> Result<Connection, ConnectError> {
         let LinkSetup { server, next_key, timing, .. } = &self.setup;
+        let timing = &Timing { answer: timing.login, ..*timing };
         match (Connection::dial(server, timing).await, next_key) {
             (Err(ConnectError::Keys { .. }), Some(next)) => {
                 Connection::dial(&Server { key: *next, ..server.clone() }, timing).await
@@ -316,7 +360,9 @@ impl Link {
     async fn talk(&mut self, connection: Connection, stop: &CancellationToken) -> Failure {
         let began = Instant::now();
         let timing = self.setup.timing;
-        let ended = converse::converse(connection, &mut self.requests, &self.events, &timing, stop).await;
+        let Self { setup, events, requests, kick, .. } = self;
+        let around = Around { events, timing: &timing, kick, heard: &setup.heard };
+        let ended = converse::converse(connection, requests, around, stop).await;
         // a kick that came while connected was for this connection, not for the wait after it
         let _ = self.kick.notified().now_or_never();
         if began.elapsed() >= timing.steady_after {
@@ -324,6 +370,7 @@ impl Link {
         }
         match ended {
             Ended::Stopped => Failure::Gone,
+            Ended::Kicked => Failure::Kicked,
             Ended::Lost(lost) => trouble(lost),
         }
     }

@@ -23,7 +23,7 @@ use chat_protocol::message::client::{Login, MailboxAck, Request};
 use chat_protocol::message::server::{Code, MailboxDrained, Push, Refusal};
 use chat_protocol::message::{Call, Done};
 use chat_protocol::record::Record;
-use chatd::link::{AuthFailure, LinkEvent, LinkHandle, LinkSetup, RequestError, Server, Timing, spawn};
+use chatd::link::{AuthFailure, Heard, LinkEvent, LinkHandle, LinkSetup, RequestError, Server, Timing, spawn};
 use tokio::sync::mpsc;
 use toy::{Toy, logged_in};
 
@@ -46,6 +46,7 @@ fn setup(server: Server, timing: Timing) -> LinkSetup {
         device: DeviceId::new([7; 16]),
         sign: Arc::new(|binding, key| [&binding[..], key.as_bytes()].concat()),
         timing,
+        heard: Heard::default(),
     }
 }
 
@@ -232,6 +233,81 @@ async fn a_silent_server_is_asked_and_then_given_up() {
     f.online().await;
     assert_eq!(peer.record().await, Some(Record::Ping));
     assert_eq!(f.offline().await, "the server fell silent");
+}
+
+#[tokio::test]
+async fn a_half_open_connection_is_given_up_within_45_seconds() {
+    let mut f = linked(Timing::default()).await;
+    let peer = f.toy.accept_login().await;
+    f.online().await;
+    // nothing comes any more, not even an end; from here on time passes as fast as nothing happens
+    tokio::time::pause();
+    let began = tokio::time::Instant::now();
+    assert_eq!(f.offline().await, "the server fell silent");
+    let took = began.elapsed();
+    // timers are up to a millisecond late
+    assert!(took > Timing::default().ping_after && took.as_secs() <= 45, "{took:?}");
+    drop(peer);
+}
+
+#[tokio::test]
+async fn a_kick_has_a_dead_connection_begun_anew_at_once() {
+    let timing = Timing { kick: Duration::from_millis(50), first_wait: Duration::from_secs(600), ..Timing::default() };
+    let mut f = linked(timing).await;
+    let mut dead = f.toy.accept_login().await;
+    f.online().await;
+    f.link.kick();
+    assert_eq!(dead.record().await, Some(Record::Ping));
+    assert_eq!(f.offline().await, "the server fell silent");
+    f.toy.accept_login().await;
+    f.online().await;
+}
+
+#[tokio::test]
+async fn a_kick_does_a_living_connection_no_harm() {
+    let mut f = linked(Timing { kick: Duration::from_secs(600), ..hasty() }).await;
+    let mut peer = f.toy.accept_login().await;
+    f.online().await;
+    f.link.kick();
+    assert_eq!(peer.record().await, Some(Record::Ping));
+    peer.write(&Record::Pong).await;
+    assert!(matches!(f.next().await, LinkEvent::RoundTrip(_)));
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_secs(19)).await;
+    let drained = Frame::push(&Push::Drained(MailboxDrained { seq: 1 }));
+    peer.send(&[drained]).await;
+    assert!(matches!(f.next().await, LinkEvent::Push(_)), "the same connection");
+}
+
+#[tokio::test]
+async fn a_kick_begins_an_attempt_anew_that_gets_nowhere() {
+    let timing = Timing { kick: Duration::from_millis(50), ..Timing::default() };
+    let mut f = linked(timing).await;
+    let stuck = f.toy.accept().await.expect("a handshake");
+    f.link.kick();
+    f.toy.accept_login().await;
+    f.online().await;
+    drop(stuck);
+}
+
+#[tokio::test]
+async fn every_record_shows_when_the_server_was_last_heard() {
+    let toy = Toy::new().await;
+    let (sender, events) = mpsc::channel(16);
+    let setup = setup(toy.server(), hasty());
+    let heard = setup.heard.clone();
+    assert_eq!(heard.last_ms(), None);
+    let link = spawn(setup, sender);
+    let mut f = Fixture { toy, link, events };
+    let mut peer = f.toy.accept_login().await;
+    f.online().await;
+    let login = heard.last_ms().expect("a login was heard");
+    while chatd::clock::now().as_millis() == login {
+        std::thread::yield_now();
+    }
+    peer.write(&Record::Ping).await;
+    assert_eq!(peer.record().await, Some(Record::Pong));
+    assert!(heard.last_ms() > Some(login));
 }
 
 #[tokio::test]

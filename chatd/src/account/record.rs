@@ -14,7 +14,7 @@ use chat_protocol::ids::{DeviceId, Fingerprint, Username};
 use chat_protocol::message::Blob;
 use minicbor::{Decode, Encode};
 
-use crate::link::{LinkSetup, Server, Timing};
+use crate::link::{Heard, LinkSetup, Server, Timing};
 use crate::store::{Place, Rows, RowsError, Store, Table};
 
 const ACCOUNT: Place<'static> = Place::new(Table::Account, b"self", b"account");
@@ -122,7 +122,8 @@ impl Account {
         };
         let (server, user) = (self.server.clone(), self.user.clone());
         let (next_key, pin) = (self.next_key, Arc::new(|_, _| ()));
-        LinkSetup { server, next_key, pin, user, device: self.device(), sign: Arc::new(sign), timing }
+        let (device, sign, heard) = (self.device(), Arc::new(sign), Heard::default());
+        LinkSetup { server, next_key, pin, user, device, sign, timing, heard }
     }
 }
 

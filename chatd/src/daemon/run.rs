@@ -21,7 +21,7 @@ use super::{Order, Unstored, idle};
 use crate::clock;
 use crate::dirs::DataDir;
 use crate::engine::{Action, Input, commands};
-use crate::link::{AuthFailure, LinkEvent};
+use crate::link::{AuthFailure, Heard, LinkEvent};
 use crate::metrics::Metrics;
 use crate::store::{RowsError, Store};
 
@@ -43,6 +43,7 @@ pub(super) struct Parts {
     pub(super) newest: watch::Sender<u64>,
     pub(super) volatile: broadcast::Sender<Shown>,
     pub(super) connection: Arc<Mutex<Connection>>,
+    pub(super) heard: Heard,
     pub(super) unstored: Unstored,
     pub(super) metrics: Arc<Metrics>,
     pub(super) ending: CancellationToken,
@@ -171,6 +172,8 @@ impl Loop {
                 let _ = reply.send(());
             }
             Order::Kick => {
+                // whoever made room on the disk need not wait either
+                self.rest_until = self.rest_until.map(|_| Instant::now());
                 if let Some(active) = &self.active {
                     active.link.kick();
                 }

@@ -7,8 +7,12 @@ use std::time::Duration;
 pub struct Timing {
     /// Longest wait for the TCP connection.
     pub connect: Duration,
-    /// Longest wait for the answer to a login or another call of its own: the server may be busy hashing.
+    /// Longest wait for the answer to a call of its own: the server may be busy hashing.
     pub answer: Duration,
+    /// Longest wait for the answer to a login, for which nothing is hashed.
+    pub login: Duration,
+    /// After a kick: longest wait for a sign of life, or for an attempt under way to come to something.
+    pub kick: Duration,
     /// Silence after which the server is asked whether it is there.
     pub ping_after: Duration,
     /// Silence after which it is not.
@@ -26,12 +30,15 @@ pub struct Timing {
 impl Default for Timing {
     fn default() -> Self {
         Self {
-            connect: Duration::from_secs(10),
+            connect: Duration::from_secs(5),
             answer: Duration::from_secs(30),
+            login: Duration::from_secs(10),
+            kick: Duration::from_secs(1),
             ping_after: chat_protocol::limits::PING_AFTER,
             dead_after: chat_protocol::limits::DEAD_AFTER,
             first_wait: Duration::from_secs(1),
-            longest_wait: Duration::from_secs(60),
+            // with an attempt that began a moment too early, still online within 15 s of the server's return
+            longest_wait: Duration::from_secs(8),
             refused_wait: Duration::from_secs(5 * 60),
             steady_after: Duration::from_secs(30),
         }
@@ -72,7 +79,7 @@ mod tests {
     fn waits_double_up_to_the_longest_and_begin_anew() {
         let (timing, mut backoff) = (Timing::default(), Backoff::default());
         let seconds: Vec<_> = (0..8).map(|_| backoff.next(&timing, 1.0).as_secs()).collect();
-        assert_eq!(seconds, [1, 2, 4, 8, 16, 32, 60, 60]);
+        assert_eq!(seconds, [1, 2, 4, 8, 8, 8, 8, 8]);
         backoff.reset();
         assert_eq!(backoff.next(&timing, 1.0).as_secs(), 1);
     }
@@ -88,6 +95,14 @@ mod tests {
     #[test]
     fn countless_failures_do_not_overflow() {
         let mut backoff = Backoff { failures: u32::MAX };
-        assert_eq!(backoff.next(&Timing::default(), 1.0).as_secs(), 60);
+        assert_eq!(backoff.next(&Timing::default(), 1.0), Timing::default().longest_wait);
+    }
+
+    #[test]
+    fn nobody_who_is_back_is_missed_for_15_seconds() {
+        let timing = Timing::default();
+        // an attempt may have been lost the moment before, in its connection or in its handshake
+        let lost = timing.connect.max(chat_protocol::limits::HANDSHAKE_DEADLINE);
+        assert!(lost + timing.longest_wait < Duration::from_secs(15));
     }
 }

@@ -12,12 +12,12 @@ use chat_protocol::limits::PACK_RECORD_BYTES;
 use chat_protocol::message::server::Push;
 use chat_protocol::record::{Opener, Record, Sealer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
-use tokio::sync::mpsc;
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::{Notify, mpsc};
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::connection::{Connection, Lost, next_record};
-use super::{LinkEvent, Timing};
+use super::{Heard, LinkEvent, Timing};
 use crate::clock;
 
 /// How the talk ended.
@@ -25,8 +25,20 @@ use crate::clock;
 pub(super) enum Ended {
     /// By the network or the server.
     Lost(Lost),
+    /// Kicked, and without a sign of life since.
+    Kicked,
     /// The daemon stopped the link, or is gone.
     Stopped,
+}
+
+/// What a conversation has to do with beside its connection.
+pub(super) struct Around<'l> {
+    pub(super) events: &'l mpsc::Sender<LinkEvent>,
+    pub(super) timing: &'l Timing,
+    /// Asks for a sign of life at once.
+    pub(super) kick: &'l Notify,
+    /// Noted with every record.
+    pub(super) heard: &'l Heard,
 }
 
 /// Pings and pongs the reader wants written. Four: more of them waiting would say nothing new, so they are dropped.
@@ -36,14 +48,13 @@ const CONTROL_QUEUE: usize = 4;
 pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
     connection: Connection<S>,
     requests: &mut mpsc::Receiver<Frame>,
-    events: &mpsc::Sender<LinkEvent>,
-    timing: &Timing,
+    around: Around<'_>,
     stop: &CancellationToken,
 ) -> Ended {
     let Connection { stream, sealer, opener, pending, .. } = connection;
     let (input, output) = tokio::io::split(stream);
     let (control, controls) = mpsc::channel(CONTROL_QUEUE);
-    let mut reader = Reader { input, opener, events, control, timing, asked: None };
+    let mut reader = Reader { input, opener, around, control, asked: None };
     let writer = Writer { output, sealer, requests, controls };
     // whichever half ends first ends the connection: the other one's state is dropped with it
     tokio::select! {
@@ -55,9 +66,8 @@ pub(super) async fn converse<S: AsyncRead + AsyncWrite + Unpin>(
 struct Reader<'l, S> {
     input: ReadHalf<S>,
     opener: Opener,
-    events: &'l mpsc::Sender<LinkEvent>,
+    around: Around<'l>,
     control: mpsc::Sender<Record>,
-    timing: &'l Timing,
     /// When the ping was queued whose answer has not come.
     asked: Option<Instant>,
 }
@@ -77,7 +87,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<'_, S> {
     }
 
     async fn step(&mut self) -> Result<(), Ended> {
-        match self.record().await.map_err(Ended::Lost)? {
+        let record = self.record().await?;
+        self.around.heard.now();
+        match record {
             Record::Data(body) => {
                 let frames = decode_frames(&body).map_err(|_| Ended::Lost(Lost::Malformed))?;
                 for frame in frames {
@@ -97,26 +109,40 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<'_, S> {
     /// A pong nobody asked for says nothing.
     async fn answered(&mut self) -> Result<(), Ended> {
         let Some(asked) = self.asked.take() else { return Ok(()) };
-        self.events.send(LinkEvent::RoundTrip(asked.elapsed())).await.map_err(|_| Ended::Stopped)
+        self.around.events.send(LinkEvent::RoundTrip(asked.elapsed())).await.map_err(|_| Ended::Stopped)
     }
 
     /// Waits for a record, asking for signs of life in between.
-    async fn record(&mut self) -> Result<Record, Lost> {
+    async fn record(&mut self) -> Result<Record, Ended> {
+        let Timing { ping_after, dead_after, kick: patience, .. } = *self.around.timing;
         let silent_since = Instant::now();
-        let dead = silent_since + self.timing.dead_after;
-        let mut ping = silent_since + self.timing.ping_after;
+        let (mut dead, mut ping, mut kicked) = (silent_since + dead_after, silent_since + ping_after, false);
         loop {
             let until = ping.min(dead);
-            match timeout_at(until, next_record(&mut self.input, &mut self.opener)).await {
-                Ok(record) => return record,
-                Err(_) if until == dead => return Err(Lost::Silent),
-                Err(_) => {
-                    self.asked.get_or_insert_with(Instant::now);
-                    self.write(Record::Ping);
+            // cancel-safe: bytes read are kept in the opener, a kick that is not taken stays, the timer only waits
+            tokio::select! {
+                biased;
+                record = next_record(&mut self.input, &mut self.opener) => return record.map_err(Ended::Lost),
+                () = self.around.kick.notified() => {
+                    kicked = true;
+                    dead = dead.min(Instant::now() + patience);
+                    self.ask();
                 }
+                () = sleep_until(until) => match until == dead {
+                    true if kicked => return Err(Ended::Kicked),
+                    true => return Err(Ended::Lost(Lost::Silent)),
+                    false => {
+                        self.ask();
+                        ping += ping_after.max(Duration::from_millis(1));
+                    }
+                },
             }
-            ping += self.timing.ping_after.max(Duration::from_millis(1));
         }
+    }
+
+    fn ask(&mut self) {
+        self.asked.get_or_insert_with(Instant::now);
+        self.write(Record::Ping);
     }
 
     fn write(&self, record: Record) {
@@ -125,7 +151,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<'_, S> {
 
     async fn dispatch(&self, frame: Frame) -> Result<(), Ended> {
         let Some(event) = read_frame(frame).map_err(Ended::Lost)? else { return Ok(()) };
-        self.events.send(event).await.map_err(|_| Ended::Stopped)
+        self.around.events.send(event).await.map_err(|_| Ended::Stopped)
     }
 }
 

@@ -40,7 +40,8 @@ impl Loop {
         self.active = Some(Active { link, events, online: false, ..active });
     }
 
-    pub(super) async fn enter(&mut self, entry: Entry) {
+    pub(super) async fn enter(&mut self, mut entry: Entry) {
+        entry.link.heard = self.parts.heard.clone();
         let (sender, events) = mpsc::channel(LINK_EVENTS);
         let (opener, shares) = entry.spawn_opener(SHARES);
         let link = link::spawn(entry.link.clone(), sender);
