@@ -100,6 +100,9 @@ pub(crate) struct Settings {
     /// When peers get new devices: `tofu`, `notify` or `strict`
     #[arg(long, value_name = "POLICY", value_parser = super::policy)]
     pub(crate) trust_policy: Option<TrustPolicy>,
+    /// Give up what waited so many days to be sent; 0 lets it wait
+    #[arg(long, value_name = "DAYS")]
+    pub(crate) outbox_days: Option<u32>,
 }
 
 #[derive(Debug, Args)]

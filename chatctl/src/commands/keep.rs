@@ -101,8 +101,9 @@ pub(super) async fn archive(archive: Archive, session: &mut Session) -> Result<(
 
 /// `chatctl settings`
 pub(super) async fn settings(settings: Settings, session: &mut Session) -> Result<(), Failure> {
-    let Settings { read_receipts, presence, history_days, event_days, max_events, trust_policy } = settings;
-    let wanted = SettingsSet { read_receipts, presence, history_days, event_days, max_events, trust_policy };
+    let Settings { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days } = settings;
+    let wanted =
+        SettingsSet { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days };
     if wanted == SettingsSet::default() {
         session.simple(&SettingsGet {}, shown).await
     } else {
@@ -118,6 +119,7 @@ fn shown(settings: &types::Settings) -> Vec<String> {
         format!("--event-days {}", settings.event_days),
         format!("--max-events {}", settings.max_events),
         format!("--trust-policy {}", output::word(&settings.trust_policy)),
+        format!("--outbox-days {}", settings.outbox_days),
     ]
 }
 

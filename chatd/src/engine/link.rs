@@ -157,6 +157,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     commands::tidy(turn)?;
     events::trim(turn)?;
     retention::sweep(turn)?;
+    outbox::sweep(turn)?;
     order::sweep(turn)?;
     sessions::sweep(turn)?;
     peers::sweep(turn)?;

@@ -11,6 +11,7 @@
 
 mod again;
 mod answers;
+mod expiry;
 mod flights;
 mod lagging;
 mod posts;
@@ -26,6 +27,7 @@ use minicbor::{Decode, Encode};
 
 pub(crate) use self::again::{is_unacknowledged, send_unacknowledged, was_reset};
 pub(crate) use self::answers::answered;
+pub(crate) use self::expiry::sweep;
 pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id, recall};
 use self::lagging::Split;
 pub(crate) use self::posts::post;
@@ -176,11 +178,13 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
 }
 
 fn seal_queues(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (_, name) in turn.rows.scan(Table::Outbox, DESTINATIONS, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let Some(to) = String::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { continue };
-        seal_queue(turn, &to)?;
-    }
-    Ok(())
+    destinations(turn)?.iter().try_for_each(|to| seal_queue(turn, to))
+}
+
+/// Users for whom something waits, whoever was written to last at the end.
+fn destinations(turn: &Turn<'_>) -> Result<Vec<Username>, RowsError> {
+    let found = turn.rows.scan(Table::Outbox, DESTINATIONS, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    Ok(found.into_iter().filter_map(|(_, name)| String::from_utf8(name).ok()?.parse().ok()).collect())
 }
 
 /// Seals one recipient's messages in order, until one has to wait.
@@ -335,7 +339,7 @@ fn forget(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
 
 /// Ends every message that still waits for `to`.
 pub(crate) fn fail_all(turn: &mut Turn<'_>, to: &Username, error: &str) -> Result<(), RowsError> {
-    for item in waiting(turn, to)? {
+    for item in waiting(turn, to, usize::MAX)? {
         forget(turn, &item)?;
         give_up(turn, &item, error)?;
     }
@@ -344,7 +348,7 @@ pub(crate) fn fail_all(turn: &mut Turn<'_>, to: &Username, error: &str) -> Resul
 
 /// Ends every message for `to` that has no number yet. One that has may be with them, and is told to the end.
 pub(crate) fn fail_unsealed(turn: &mut Turn<'_>, to: &Username, error: &str) -> Result<(), RowsError> {
-    for item in waiting(turn, to)?.into_iter().filter(|item| item.number.is_none()) {
+    for item in waiting(turn, to, usize::MAX)?.into_iter().filter(|item| item.number.is_none()) {
         forget(turn, &item)?;
         give_up(turn, &item, error)?;
     }
@@ -359,9 +363,9 @@ fn give_up(turn: &mut Turn<'_>, item: &Item, error: &str) -> Result<(), RowsErro
     history::end(turn, &item.id, State::Failed, Some(error))
 }
 
-fn waiting(turn: &Turn<'_>, to: &Username) -> Result<Vec<Item>, RowsError> {
+fn waiting(turn: &Turn<'_>, to: &Username, most: usize) -> Result<Vec<Item>, RowsError> {
     turn.rows
-        .scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, usize::MAX)?
+        .scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, most)?
         .iter()
         .map(|(_, bytes)| decode(Table::Outbox, bytes))
         .collect()

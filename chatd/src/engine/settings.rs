@@ -39,6 +39,9 @@ pub struct Settings {
     /// What happens when peers get new devices, where no chat says otherwise.
     #[cbor(n(5), default)]
     pub trust_policy: Policy,
+    /// What waited longer than so many days to be sent fails; 0 lets it wait.
+    #[cbor(n(6), default)]
+    pub outbox_days: u32,
 }
 
 impl Default for Settings {
@@ -50,6 +53,7 @@ impl Default for Settings {
             event_days: 30,
             max_events: 1_000_000,
             trust_policy: Policy::Tofu,
+            outbox_days: 30,
         }
     }
 }
@@ -75,6 +79,7 @@ impl Settings {
             event_days: self.event_days,
             max_events: self.max_events,
             trust_policy: view::policy(self.trust_policy),
+            outbox_days: self.outbox_days,
         }
     }
 
@@ -88,6 +93,7 @@ impl Settings {
             event_days: wanted.event_days.unwrap_or(self.event_days),
             max_events: wanted.max_events.unwrap_or(self.max_events),
             trust_policy: wanted.trust_policy.map_or(self.trust_policy, Policy::from),
+            outbox_days: wanted.outbox_days.unwrap_or(self.outbox_days),
         }
     }
 }
@@ -99,6 +105,9 @@ impl Settings {
 pub fn check(wanted: &SettingsSet) -> Result<(), RpcError> {
     if wanted.history_days.is_some_and(|days| days > MAX_DAYS) {
         return Err(RpcError::invalid("history_days", "must be 0 to 36500"));
+    }
+    if wanted.outbox_days.is_some_and(|days| days > MAX_DAYS) {
+        return Err(RpcError::invalid("outbox_days", "must be 0 to 36500"));
     }
     if wanted.event_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
         return Err(RpcError::invalid("event_days", "must be 1 to 36500"));

@@ -68,6 +68,8 @@ pub(crate) struct Live {
     pub(crate) receipts: BTreeMap<DeviceId, Timestamp>,
     /// When old rows were last looked for.
     pub(crate) tidied: Option<Timestamp>,
+    /// When the line was last looked at for what waited too long.
+    pub(crate) expired: Option<Timestamp>,
     /// When the history was last looked at for what may go.
     pub(crate) retained: Option<Timestamp>,
     /// The event log is not looked at for what may go before this.

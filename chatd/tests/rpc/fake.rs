@@ -87,6 +87,7 @@ impl Fake {
                 event_days: 30,
                 max_events: 1_000_000,
                 trust_policy: TrustPolicy::Tofu,
+                outbox_days: 30,
             },
             trust: BTreeMap::new(),
             policies: BTreeMap::new(),
@@ -540,6 +541,7 @@ impl Api for Fake {
         settings.event_days = params.event_days.unwrap_or(settings.event_days);
         settings.max_events = params.max_events.unwrap_or(settings.max_events);
         settings.trust_policy = params.trust_policy.unwrap_or(settings.trust_policy);
+        settings.outbox_days = params.outbox_days.unwrap_or(settings.outbox_days);
         Ok(settings.clone())
     }
 

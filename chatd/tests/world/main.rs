@@ -18,6 +18,7 @@ mod chaos;
 mod contacts;
 mod devices;
 mod disk;
+mod expiry;
 mod forgeries;
 mod hardships;
 mod identities;

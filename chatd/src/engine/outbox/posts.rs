@@ -7,9 +7,11 @@ use chat_protocol::cbor;
 use chat_protocol::ids::{MessageId, SubmitId};
 use chat_protocol::message::Call;
 use chat_protocol::message::client::RoomPost;
+use chat_protocol::time::Timestamp;
 
 use super::flights::{self, Cargo, Flight};
-use super::tally;
+use super::{expiry, tally};
+use crate::engine::history::{self, State};
 use crate::engine::state::decode;
 use crate::engine::turn::Turn;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
@@ -48,4 +50,21 @@ pub(super) fn landed(turn: &mut Turn<'_>, id: &SubmitId) -> Result<(), RowsError
 /// Whether any post is in line, the first of which is under way.
 pub(super) fn any(rows: &dyn Rows) -> Result<bool, RowsError> {
     Ok(rows.last_order(Table::Submits, LINE)?.is_some())
+}
+
+/// Ends the posts that joined the line before a time, the one under way excepted; how many that were.
+pub(super) fn expire(turn: &mut Turn<'_>, before: Timestamp) -> Result<usize, RowsError> {
+    let found = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, expiry::STEP + 1)?;
+    let mut ended = 0;
+    for (_, bytes) in found.iter().skip(1) {
+        let flight: Flight = decode(Table::Submits, bytes)?;
+        let Cargo::Post(id) = flight.cargo else { continue };
+        if expiry::joined(turn, &id)? >= before {
+            break;
+        }
+        tally::leave(turn, place(&flight.submit_id))?;
+        history::end(turn, &id, State::Failed, Some(expiry::ERROR))?;
+        ended += 1;
+    }
+    Ok(ended)
 }

@@ -89,6 +89,8 @@ object! {
         pub max_events: u64,
         /// What happens when peers get new devices, where no chat says otherwise.
         pub trust_policy: TrustPolicy,
+        /// What waited longer than this to be sent fails as `expired`; 0 lets it wait.
+        pub outbox_days: u32,
     }
 }
 method! {
@@ -113,6 +115,9 @@ method! {
         /// As `identity.policy.set` without a chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub trust_policy: Option<TrustPolicy>,
+        /// 0 to 36,500.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub outbox_days: Option<u32>,
     }
 }
 
