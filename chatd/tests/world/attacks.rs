@@ -2,12 +2,19 @@
 
 use std::time::Duration;
 
+use chat_protocol::cbor;
+use chat_protocol::ids::MessageId;
 use chat_protocol::message::Envelope;
 use chat_protocol::message::client::Submit;
+use chat_protocol::message::server::Deliver;
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::MessageState;
+use chat_protocol::session::ratchet::Session;
 use chatd::engine::commands::To;
+use chatd::engine::history::Kind;
 use chatd::engine::{EngineError, peers};
+use chatd::store::{Direction, Place, Rows, Table};
+use minicbor::{Decode, Encode};
 
 use crate::people::first_device;
 use crate::world::{BEGIN, World};
@@ -245,4 +252,138 @@ fn atk_36_a_flood_of_inits_is_acknowledged_and_opened_at_its_pace() {
     world.send(alice, bob, "after");
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: real", "alice: after"]);
+}
+
+/// How a conversation stands for one of its two ends, as that end keeps it.
+#[derive(Debug, Encode, Decode)]
+#[cbor(map)]
+struct Line {
+    #[n(0)]
+    epoch: u64,
+    #[n(1)]
+    next: u64,
+    #[n(2)]
+    given_up: Vec<u64>,
+}
+
+/// Has `who` believe, and so tell in its next acknowledgements, something else about what `author` sent; in the
+/// epoch it knows unless another is claimed.
+fn pretend(world: &mut World, who: usize, author: usize, (claimed, next, given_up): (Option<u64>, u64, Vec<u64>)) {
+    let known = epoch(world, who, author);
+    let (device, scope) = (world.nodes[author].device, format!("line:@{}", world.name(author)));
+    let place = Place::new(Table::Held, scope.as_bytes(), device.as_bytes());
+    let rows = &mut world.nodes[who].rows;
+    rows.put(place, 0, &cbor::encode(&Line { epoch: claimed.unwrap_or(known), next, given_up })).unwrap();
+}
+
+fn epoch(world: &World, who: usize, author: usize) -> u64 {
+    let (device, scope) = (world.nodes[author].device, format!("line:@{}", world.name(author)));
+    let found = world.nodes[who].rows.get(Place::new(Table::Held, scope.as_bytes(), device.as_bytes())).unwrap();
+    cbor::decode::<Line>(&found.expect("they talked")).unwrap().epoch
+}
+
+/// Alice has sent three messages to bob that the server took and bob did not get.
+fn unacknowledged() -> (World, [usize; 2], Vec<MessageId>, Vec<Deliver>) {
+    let (mut world, alice, bob) = acquainted();
+    world.go_offline(bob);
+    let sent = (0..3).map(|n| world.send(alice, bob, &n.to_string())).collect();
+    world.settle();
+    let lost = world.take_mailbox(bob);
+    let device = world.nodes[bob].device;
+    world.server.devices.get_mut(&device).unwrap().last -= lost.len() as u64;
+    world.come_online(bob);
+    world.settle();
+    (world, [alice, bob], sent, lost)
+}
+
+fn states(world: &World, who: usize, ids: &[MessageId]) -> Vec<MessageState> {
+    ids.iter().map(|id| world.state(who, *id)).collect()
+}
+
+#[test]
+fn atk_54_acknowledgements_of_what_was_never_sent_are_ignored() {
+    let (mut world, [alice, bob], sent, lost) = unacknowledged();
+    // hello was 1, so alice has sent 2, 3 and 4
+    let honest = Some(epoch(&world, bob, alice));
+    let claims = [(honest, 1_000, vec![]), (honest, 6, vec![2, 3]), (Some(77), 4, vec![]), (honest, 1 << 53, vec![1])];
+    for (n, claim) in claims.into_iter().enumerate() {
+        pretend(&mut world, bob, alice, claim);
+        world.send(bob, alice, &n.to_string());
+        world.settle();
+        assert_eq!(states(&world, alice, &sent), [MessageState::Accepted; 3], "claim {n}");
+    }
+    assert_eq!(world.inbox(alice), ["bob: hi", "bob: 0", "bob: 1", "bob: 2", "bob: 3"]);
+    // nothing was forgotten: what arrives after all is acknowledged as ever
+    pretend(&mut world, bob, alice, (honest, 2, vec![]));
+    lost.into_iter().for_each(|deliver| world.deliver(alice, bob, deliver.envelope));
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: 0", "alice: 1", "alice: 2"]);
+    assert_eq!(states(&world, alice, &sent), [MessageState::Delivered; 3]);
+}
+
+#[test]
+fn atk_54_acknowledgements_count_in_their_own_conversation_only() {
+    let (mut world, [alice, _], sent, _) = unacknowledged();
+    let carol = world.user("carol");
+    world.settle();
+    let to_carol = [world.send(alice, carol, "for you alone")];
+    world.settle();
+    for next in [1, 2, 5] {
+        pretend(&mut world, carol, alice, (None, next, vec![]));
+        world.send(carol, alice, "got them");
+        world.settle();
+    }
+    assert_eq!(states(&world, alice, &sent), [MessageState::Accepted; 3]);
+    assert_eq!(states(&world, alice, &to_carol), [MessageState::Delivered]);
+}
+
+/// The ratchet of a stored session, as its owner could use it.
+#[derive(Decode)]
+#[cbor(map)]
+struct Ratchet {
+    #[n(0)]
+    session: Session,
+}
+
+/// Seals `content`, whatever it is, as `from` would its next message to `to`.
+fn seal_raw(world: &World, from: usize, to: usize, contents: &[Vec<u8>]) -> Vec<Envelope> {
+    let scope = [b"with:".as_slice(), world.nodes[to].device.as_bytes()].concat();
+    let rows = &world.nodes[from].rows;
+    let found = rows.scan(Table::Sessions, &scope, 0..=u64::MAX, Direction::Ascending, 1).unwrap();
+    let Ratchet { mut session } = cbor::decode(&found[0].1).unwrap();
+    let mut seal = |content: &Vec<u8>| {
+        let sealed = session.seal(content).unwrap();
+        let (header, token) = (sealed.header.into(), sealed.token.into());
+        Envelope { sid: session.id(), header, token, init: None }
+    };
+    contents.iter().map(&mut seal).collect()
+}
+
+#[test]
+fn atk_53_well_sealed_nonsense_leaves_a_marker_and_asks_for_nothing() {
+    let (mut world, alice, bob) = acquainted();
+    let deep = [vec![0x81; 400], vec![0xf6]].concat();
+    let counts = [0xa1, 0x00, 0x9b, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff];
+    let text = [&[0xa1, 0x00, 0x62], &[0xff, 0xfe][..]].concat();
+    let padded = |bytes: &[u8]| {
+        let mut padded = bytes.to_vec();
+        padded.push(0x80);
+        padded.resize(480, 0);
+        padded
+    };
+    let contents = [padded(b""), padded(&deep), padded(&counts), padded(&text), vec![0; 480], vec![0x80; 17], vec![]];
+    let submits = world.server.seen.len();
+    for envelope in seal_raw(&world, bob, alice, &contents) {
+        world.deliver(bob, alice, envelope);
+    }
+    world.settle();
+    let markers = world.chat(alice, "@bob").into_iter().filter(|message| message.kind == Kind::Malformed).count();
+    assert_eq!(markers, contents.len());
+    let device = world.nodes[alice].device;
+    assert_eq!(world.server.devices[&device].acked, world.server.devices[&device].last, "none comes again");
+    world.advance(Duration::from_secs(2 * 60 * 60));
+    assert_eq!(world.server.seen.len(), submits, "no reset, no answer, no retry");
+    world.send(alice, bob, "what was that?");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: what was that?"]);
 }
