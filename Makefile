@@ -19,7 +19,7 @@ USER_UNITS = chatd.service chatd@.service chatd.socket
 SYSTEM_UNITS = chat-server.service
 BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo build install uninstall test chaos test-setup check audit clean
+.PHONY: help demo build install uninstall test chaos backlog test-setup check audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -59,6 +59,10 @@ chaos: test-setup ## Push 50,000 messages while 200 processes are killed, on SQL
 	$(CARGO) build --locked --release --workspace --bins
 	$(BUILT)/chaos --database sqlite $(CHAOS)
 	$(BUILT)/chaos --database mariadb $(CHAOS)
+
+backlog: ## Let 100,000 messages wait for one device, drain them, and show what that costs in memory
+	$(CARGO) build --locked --release --workspace --bins
+	$(BUILT)/backlog $(BACKLOG)
 
 test-setup: ## Install only what the tests need: MariaDB, Xvfb, tmux, libfaketime, and Python packages into target/python
 	@.ci/test-setup

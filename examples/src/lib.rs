@@ -16,6 +16,7 @@
     reason = "only tests use this package, and a story that cannot go on says why by panicking"
 )]
 
+pub mod backlog;
 pub mod binaries;
 pub mod chaos;
 #[path = "../../chatd/tests/rpc/contract.rs"]

@@ -9,6 +9,7 @@
     reason = "a story that cannot go on says why by panicking"
 )]
 
+mod backlog;
 mod backups;
 mod bots;
 mod callers;
