@@ -47,6 +47,8 @@ pub struct Plan {
     pub messages: u64,
     /// Bytes of text in each.
     pub bytes: usize,
+    /// Messages under way to the device at once: what server and daemon may hold of them.
+    pub window: u64,
 }
 
 /// Resident memory of a process, in bytes.
@@ -132,6 +134,7 @@ impl fmt::Display for Memory {
 pub fn run(plan: Plan) -> Figures {
     let mut stage = Stage::dark();
     OPEN.iter().for_each(|setting| stage.server.set(setting));
+    stage.server.set(&format!("mailbox.delivery_window={}", plan.window));
     stage.server.start();
     let mut away = stage.member(AWAY);
     let senders = SENDERS.map(|name| acquainted(&stage, name, &mut away));

@@ -11,7 +11,6 @@ mod cast;
 mod reader;
 mod sender;
 mod verdict;
-mod wire;
 
 pub use reader::read;
 pub use verdict::Verdict;

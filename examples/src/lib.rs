@@ -22,6 +22,7 @@ pub mod chaos;
 #[path = "../../chatd/tests/rpc/contract.rs"]
 pub mod contract;
 pub mod database;
+pub mod disk;
 pub mod documents;
 pub mod person;
 pub mod process;
@@ -30,6 +31,7 @@ pub mod socket;
 pub mod stage;
 pub mod terminal;
 pub mod window;
+pub mod wire;
 
 use std::time::Duration;
 

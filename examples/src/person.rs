@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;
 
+use rustix::process::Signal;
 use serde_json::{Value, json};
 
 use crate::process::{Outcome, Process};
@@ -129,6 +130,15 @@ impl Person {
             let outcome = daemon.stop();
             assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
         }
+    }
+
+    /// Has the daemon sleep, or wakes it.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn freeze(&self, frozen: bool) {
+        let daemon = self.daemon.as_ref().expect("running");
+        daemon.signal(if frozen { Signal::STOP } else { Signal::CONT });
     }
 
     /// Runs the command line to its end.

@@ -17,14 +17,17 @@ struct Cli {
     /// Bytes of text in each
     #[arg(long, default_value_t = 400)]
     bytes: usize,
+    /// Messages under way at once, a setting of the server
+    #[arg(long, default_value_t = 1_000)]
+    window: u64,
     /// Fail if server or daemon grow by more than this many MiB
     #[arg(long, default_value_t = 48)]
     growth: u64,
 }
 
 fn main() -> ExitCode {
-    let Cli { messages, bytes, growth } = Cli::parse();
-    let figures = backlog::run(Plan { messages, bytes });
+    let Cli { messages, bytes, window, growth } = Cli::parse();
+    let figures = backlog::run(Plan { messages, bytes, window });
     println!("{figures}");
     if figures.is_clean() && figures.is_flat(growth << 20) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,16 +1,15 @@
 //! Everybody who takes part: a server, its database, people with their daemons, and their readers.
 
-use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::fs;
+use std::path::PathBuf;
 
-use rustix::fs::{FallocateFlags, fallocate, statvfs};
 use rustix::process::Signal;
 
 use super::Kind;
 use super::sender::Route;
 use super::verdict::{Notes, Verdict};
-use super::wire::Wire;
+use crate::disk::Disk;
+use crate::wire::Wire;
 use crate::{Database, Person, Process, Stage, binaries};
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
@@ -21,8 +20,6 @@ const OPEN: [&str; 4] = [
     "mailbox.per_sender=100000",
     "connections.per_address_per_minute=1000000",
 ];
-/// Room on the disk that can be filled.
-const DISK: &str = "size=600m,mode=0700";
 
 /// All of them.
 pub(crate) struct Cast {
@@ -37,10 +34,10 @@ pub(crate) struct Cast {
 pub(crate) struct Member {
     person: Person,
     home: PathBuf,
+    // both end before the disk goes
     daemon: Option<Process>,
     reader: Option<Process>,
-    /// Whether the data is on a disk of its own, small enough to be filled.
-    disk: bool,
+    disk: Option<Disk>,
 }
 
 impl Cast {
@@ -111,7 +108,7 @@ impl Member {
     fn register(stage: &Stage, name: &str, invite: &str) -> Self {
         let home = stage.room(name);
         let mut person = Person::new(name, &home);
-        let disk = mount(&person.data());
+        let disk = Disk::mount(&person.data());
         person.start();
         let _ = person.enter("register", invite).success();
         person.turns("online");
@@ -173,35 +170,11 @@ impl Member {
 
     /// Takes all room from the daemon's disk; false if it is no disk of its own.
     pub(crate) fn fill(&self) -> bool {
-        if !self.disk {
-            return false;
-        }
-        let ballast = File::create(self.person.data().join("ballast"));
-        let free = statvfs(self.person.data()).map(|disk| disk.f_bavail * disk.f_frsize).unwrap_or(0);
-        ballast.is_ok_and(|file| fallocate(&file, FallocateFlags::empty(), 0, free).is_ok())
+        self.disk.as_ref().is_some_and(Disk::fill)
     }
 
     /// Gives it back.
     pub(crate) fn empty(&self) {
-        let _ = fs::remove_file(self.person.data().join("ballast"));
+        self.disk.iter().for_each(Disk::empty);
     }
-}
-
-impl Drop for Member {
-    fn drop(&mut self) {
-        (self.daemon, self.reader) = (None, None);
-        if self.disk {
-            let _ = Command::new("umount").arg("--lazy").arg(self.person.data()).output();
-        }
-    }
-}
-
-/// Puts a small disk there, where that is allowed.
-fn mount(at: &Path) -> bool {
-    fs::create_dir_all(at).is_ok()
-        && Command::new("mount")
-            .args(["-t", "tmpfs", "-o", DISK, "tmpfs"])
-            .arg(at)
-            .output()
-            .is_ok_and(|done| done.status.success())
 }

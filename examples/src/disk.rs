@@ -1,0 +1,44 @@
+//! A disk of its own for a daemon's data, small enough to be filled.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use rustix::fs::{FallocateFlags, fallocate, statvfs};
+
+const OPTIONS: &str = "size=600m,mode=0700";
+const BALLAST: &str = "ballast";
+
+/// A mounted disk; unmounted when dropped.
+pub struct Disk {
+    at: PathBuf,
+}
+
+impl Disk {
+    /// Puts one there; `None` where that is not allowed, which usually takes root.
+    #[must_use]
+    pub fn mount(at: &Path) -> Option<Self> {
+        fs::create_dir_all(at).ok()?;
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", OPTIONS, "tmpfs"]).arg(at).output().ok()?;
+        done.status.success().then(|| Self { at: at.to_owned() })
+    }
+
+    /// Takes all room there is; whether that went well.
+    #[must_use]
+    pub fn fill(&self) -> bool {
+        let free = statvfs(&self.at).map(|disk| disk.f_bavail * disk.f_frsize).unwrap_or(0);
+        let ballast = File::create(self.at.join(BALLAST));
+        ballast.is_ok_and(|file| fallocate(&file, FallocateFlags::empty(), 0, free).is_ok())
+    }
+
+    /// Gives it back.
+    pub fn empty(&self) {
+        let _ = fs::remove_file(self.at.join(BALLAST));
+    }
+}
+
+impl Drop for Disk {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg("--lazy").arg(&self.at).output();
+    }
+}
