@@ -18,6 +18,7 @@ pub mod cli;
 pub mod clock;
 pub mod config;
 pub mod counters;
+mod descriptors;
 pub mod failure;
 #[cfg(feature = "fixtures")]
 pub mod fixtures;

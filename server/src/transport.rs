@@ -110,7 +110,8 @@ pub(crate) async fn accept_loop(
                 admit(shared, connections, stream, from);
             }
             Err(error) if failures < MAX_ACCEPT_FAILURES => {
-                failures += 1;
+                // files come back when others leave, however long that takes; the socket is in order
+                failures += u32::from(!out_of_files(&error));
                 gate.is_accepting(false);
                 tracing::warn!(%error, "accept failed");
                 tokio::time::sleep(ACCEPT_BACK_OFF).await;
@@ -118,6 +119,11 @@ pub(crate) async fn accept_loop(
             Err(error) => return Err(error),
         }
     }
+}
+
+fn out_of_files(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    matches!(Errno::from_io_error(error), Some(Errno::MFILE | Errno::NFILE))
 }
 
 fn admit(shared: &Arc<Shared>, connections: &TaskTracker, stream: TcpStream, from: SocketAddr) {

@@ -13,7 +13,7 @@ use super::{Done, reload, say, talk};
 use crate::config::MIN_BCRYPT_COST;
 use crate::failure::{Exit, Failure};
 use crate::serve::Server;
-use crate::{service, shutdown};
+use crate::{descriptors, service, shutdown};
 
 /// Rows of the account table looked at when the server starts.
 const LOOKED_AT: u32 = 1_000;
@@ -27,6 +27,7 @@ pub(super) async fn run(home: &Home, log: &Log, listen: Option<SocketAddr>) -> D
     if config.passwords.bcrypt_cost < MIN_BCRYPT_COST {
         tracing::warn!(cost = config.passwords.bcrypt_cost, "password hashes are cheaper than they should be");
     }
+    descriptors::ask_for(config.connections.most);
     let store = home.open(&config).await?.store;
     warn_of_refused(&store).await?;
     let signals = |error| Failure::new(Exit::Internal, "cannot wait for signals").because(error);

@@ -9,6 +9,7 @@ mod accounts;
 mod bundles;
 pub mod copy;
 mod devices;
+mod durability;
 mod ground;
 mod logs;
 mod mailbox;
@@ -117,6 +118,7 @@ impl MysqlStore {
     pub async fn open(opts: &Opts) -> Result<(Self, Vec<String>)> {
         let pool = in_time(connect(opts)).await?;
         let applied = migrate(&pool).await?;
+        durability::look(&pool).await;
         let names = in_time(async {
             let mut db = pool.get_conn().await?;
             Names::learn(&mut db).await
@@ -126,6 +128,17 @@ impl MysqlStore {
 
     async fn begin(&self) -> Sql<Transaction<'static>> {
         Ok(self.pool.start_transaction(TxOpts::default()).await?)
+    }
+
+    async fn forget(&self, device: DeviceId, seq: u64) -> Result<u64> {
+        let mut total = 0;
+        loop {
+            let forgotten = write!(self, db => sweep::forget(&mut db, device, seq))?;
+            total += forgotten;
+            if forgotten < sweep::STEP {
+                return Ok(total);
+            }
+        }
     }
 
     async fn delete(&self, condition: &str, before: Timestamp) -> Result<u64> {
@@ -314,7 +327,7 @@ impl Store for MysqlStore {
     async fn sweep(&self, now: Timestamp, retention: Retention) -> Result<Swept> {
         let mut mail = 0;
         for (device, seq) in read!(self, db => sweep::old_mail(&mut db, now - retention.mailbox))? {
-            mail += write!(self, db => sweep::forget(&mut db, device, seq))?;
+            mail += self.forget(device, seq).await?;
         }
         Ok(Swept {
             mail,

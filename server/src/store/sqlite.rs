@@ -182,6 +182,6 @@ impl Store for SqliteStore {
     }
 
     async fn sweep(&self, now: Timestamp, retention: Retention) -> Result<Swept> {
-        self.writer.write(move |db| sweep::sweep(db, now, &retention)).await
+        sweep::sweep(&self.readers, &self.writer, now, retention).await
     }
 }

@@ -4,7 +4,7 @@ use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_server::mailbox::rules::{Ack, Quota};
 use chat_server::store::{MailboxState, SubmitOutcome, SubmitRow};
 
-use super::{DAY, KEPT, Person, ROOMY, Shared, bytes, fresh, person, submit};
+use super::{DAY, KEPT, Person, ROOMY, Shared, at, bytes, fresh, person, submit};
 use crate::support::Home;
 
 async fn three(store: &Shared) -> (Person, Person, Person) {
@@ -194,6 +194,36 @@ pub async fn sweep_forgets_by_age_and_keeps_the_sequence(home: &Home) {
     assert_eq!(store.mailbox_state(bob.device).await.unwrap(), state);
     let outcomes = store.commit_submits(vec![submit(&alice, 3, &[&bob], "next")], ROOMY).await.unwrap();
     assert_eq!(outcomes, [stored(&[(&bob, 3)], &[])]);
+}
+
+pub async fn sweep_of_much_lets_others_in_between(home: &Home) {
+    const OLD: u64 = 6_500;
+    let store = &home.store;
+    let (alice, bob, carol) = three(store).await;
+    let roomy = Quota { messages: 10_000, bytes: 1 << 30, from_one: 10_000 };
+    let rows: Vec<_> = (1..=OLD).map(|n| SubmitRow { at: at(0), ..submit(&alice, n, &[&bob], "old") }).collect();
+    for part in rows.chunks(500) {
+        store.commit_submits(part.to_vec(), roomy).await.unwrap();
+    }
+    let (now, sweeping) = (at(0) + DAY * 40, store.clone());
+    let mut sweeping = tokio::spawn(async move { sweeping.sweep(now, KEPT).await.unwrap() });
+    let mut meanwhile = 0;
+    let swept = loop {
+        let young = SubmitRow { at: now, ..submit(&carol, meanwhile + 1, &[&bob], "young") };
+        tokio::select! {
+            biased;
+            swept = &mut sweeping => break swept.unwrap(),
+            stored = store.commit_submits(vec![young], roomy) => {
+                assert!(matches!(stored.unwrap()[..], [SubmitOutcome::Stored { .. }]));
+                meanwhile += 1;
+            }
+        }
+    };
+    assert_eq!((swept.mail, swept.submits), (OLD, OLD));
+    // one transaction would let in what waited when it began, and nobody else
+    assert!(meanwhile > 3, "{meanwhile} submits were stored meanwhile");
+    let state = store.mailbox_state(bob.device).await.unwrap();
+    assert!(state.messages >= meanwhile && state.last >= OLD + meanwhile, "{state:?}");
 }
 
 pub async fn racing_commits_leave_no_gap(home: &Home) {

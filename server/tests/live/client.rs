@@ -115,6 +115,11 @@ impl Client {
         }
     }
 
+    /// Whether the answer to `id` has come already.
+    pub fn has_answer(&self, id: u64) -> bool {
+        self.answers.iter().any(|frame| frame.id == id)
+    }
+
     pub async fn answer_frame(&mut self, id: u64) -> Option<Frame> {
         loop {
             if let Some(at) = self.answers.iter().position(|frame| frame.id == id) {

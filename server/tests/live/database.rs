@@ -4,6 +4,7 @@ use chat_protocol::frame::Frame;
 use chat_protocol::message::client::{PresenceWatch, Submit};
 use chat_protocol::message::server::Code;
 use chat_server::store;
+use rusqlite::Connection;
 
 use crate::mariadb::MariaDb;
 use crate::world::{Person, World, settings};
@@ -50,4 +51,63 @@ async fn database_killed_under_load_is_ridden_out_and_every_message_arrives_once
     texts.sort();
     wanted.sort();
     assert_eq!(texts, wanted);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn database_that_hangs_makes_submits_busy_within_a_bound_and_recovers_by_itself() {
+    let mut database = MariaDb::start();
+    assert!(database.execute("CREATE DATABASE chat"));
+    let opened = store::open(&database.url("chat").parse().unwrap()).await.unwrap();
+    let world = World::over(opened.store, settings()).await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    alice.send(&bob, "before").await.unwrap();
+    tokio::task::block_in_place(|| database.freeze(true));
+    let letter = alice.letter(&bob, "while it hangs");
+    let id = alice.client.ask(&letter).await;
+    bob.client.call(&PresenceWatch { visible: true }).await.expect("nobody else waits for it");
+    // the client of these tests waits for 20 s, and for nothing longer
+    let refused = alice.client.answer::<Submit>(id).await.unwrap_err();
+    assert!(refused.code == Code::Busy && refused.retry_after_ms.is_some(), "{refused:?}");
+    tokio::task::block_in_place(|| database.freeze(false));
+    insist(&mut alice, &letter).await;
+    assert_eq!(bob.receive().await.1, "before");
+    assert_eq!(bob.receive().await, (2, "while it hangs".into()));
+    tokio::task::block_in_place(|| database.kill());
+}
+
+/// Somebody else's write transaction on the file of a server.
+fn locked(world: &World) -> Connection {
+    let db = Connection::open(world.dir.path().join("chat.db")).unwrap();
+    db.execute_batch("BEGIN IMMEDIATE").unwrap();
+    db
+}
+
+#[tokio::test]
+async fn nobody_hears_accepted_before_the_rows_are_committed() {
+    let world = World::new().await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let lock = locked(&world);
+    let letter = alice.letter(&bob, "not yet");
+    let id = alice.client.ask(&letter).await;
+    // both were answered something that was asked later: neither has heard of the letter
+    alice.client.call(&PresenceWatch { visible: true }).await.unwrap();
+    let overheard = bob.client.pushes_so_far().await;
+    assert!(!alice.client.has_answer(id), "accepted, and stored nowhere");
+    assert!(!overheard.iter().any(|push| matches!(push, chat_protocol::message::server::Push::Deliver(_))));
+    lock.execute_batch("COMMIT").unwrap();
+    alice.client.answer::<Submit>(id).await.unwrap();
+    assert_eq!(bob.receive().await, (1, "not yet".into()));
+}
+
+#[tokio::test]
+async fn file_that_stays_locked_makes_submits_busy_and_nothing_is_lost() {
+    let world = World::new().await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let lock = locked(&world);
+    let letter = alice.letter(&bob, "in the end");
+    assert_eq!(alice.client.refused(&letter).await, Code::Busy);
+    bob.client.call(&PresenceWatch { visible: true }).await.expect("connections stay");
+    lock.execute_batch("COMMIT").unwrap();
+    insist(&mut alice, &letter).await;
+    assert_eq!(bob.receive().await, (1, "in the end".into()));
 }

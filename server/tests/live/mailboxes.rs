@@ -1,12 +1,17 @@
 //! Messages from one device to another: stored before accepted, brought in order, kept until acknowledged.
 
+use std::sync::Arc;
+
 use chat_protocol::frame::Frame;
 use chat_protocol::ids::DeviceId;
 use chat_protocol::message::client::{MailboxAck, Submit, UserHead};
 use chat_protocol::message::server::{Code, Push};
+use chat_server::config::Live;
 use chat_server::counters::Closed;
+use chat_server::mailbox::{self, Commits, Job};
+use chat_server::store::SubmitRow;
 
-use crate::client::End;
+use crate::client::{End, now};
 use crate::world::{World, addressed, settings, text_of};
 
 #[tokio::test]
@@ -220,6 +225,36 @@ async fn many_submits_in_flight_share_commits_and_arrive_in_order() {
     }
     let commits = world.counters.commits.count() - before;
     assert!(commits < LETTERS as u64, "{commits} commits for {LETTERS} submits");
+}
+
+#[tokio::test]
+async fn alone_every_submit_has_its_own_commit_and_waits_for_no_timer() {
+    let world = World::new().await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let before = world.counters.commits.count();
+    for n in 1..=10 {
+        alice.send(&bob, "alone").await.unwrap();
+        assert_eq!((world.counters.commits.count() - before, bob.receive().await.0), (n, n));
+    }
+    let (mailbox, queue) = mailbox::queue(8);
+    let commits = Commits {
+        store: world.store.clone(),
+        router: world.router.clone(),
+        counters: world.counters.clone(),
+        settings: Arc::new(Live::new(settings())),
+    };
+    tokio::spawn(mailbox::commit_loop(commits, queue));
+    let (answer, answered) = tokio::sync::oneshot::channel();
+    let submit = alice.letter(&bob, "with the clock stopped");
+    let to = submit.to.iter().map(|to| (to.device, chat_protocol::cbor::encode(&to.envelope))).collect();
+    let row = SubmitRow { sender: alice.id(), submit_id: submit.submit_id, heads: submit.heads, to, at: now() };
+    tokio::time::pause();
+    // a timer, were there one, would let this clock jump
+    let began = tokio::time::Instant::now();
+    let answer = Box::new(move |result| drop(answer.send(result)));
+    mailbox.take(Job::Submit { row, from: alice.user.clone(), answer });
+    answered.await.unwrap().unwrap();
+    assert_eq!(began.elapsed(), std::time::Duration::ZERO);
 }
 
 #[tokio::test]

@@ -87,6 +87,13 @@ impl MariaDb {
         let _left = std::fs::remove_file(self.pid_file());
     }
 
+    /// Makes it stop in the middle of whatever it does, or go on.
+    pub fn freeze(&self, frozen: bool) {
+        let pid = std::fs::read_to_string(self.pid_file()).expect("it runs");
+        let signal = if frozen { "-STOP" } else { "-CONT" };
+        assert!(Command::new("kill").args([signal, pid.trim()]).status().expect("kill").success());
+    }
+
     /// Runs statements as its administrator; tells whether they succeeded.
     pub fn execute(&self, sql: &str) -> bool {
         self.query(sql).is_some()

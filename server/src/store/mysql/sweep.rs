@@ -6,7 +6,7 @@ use mysql_async::prelude::Queryable;
 
 use super::devices;
 use super::mailbox;
-use super::row::{Sql, id, many, millis, run, uint};
+use super::row::{Sql, id, int, many, millis, one, run, uint};
 
 /// Rows deleted in one transaction.
 pub(super) const STEP: u64 = 1_000;
@@ -18,10 +18,12 @@ pub(super) async fn old_mail<C: Queryable>(db: &mut C, before: Timestamp) -> Sql
     many(db, sql, (millis(before),), |row| Ok((id(row, 0)?, uint(row, 1)?))).await
 }
 
-/// Forgets the old part of one mailbox.
+/// Forgets the oldest messages of one mailbox up to `seq`, at most a step of them.
 pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64) -> Sql<u64> {
     devices::lock(db, vec![device]).await?;
-    mailbox::forget(db, device, seq).await
+    let sql = "SELECT seq FROM mail WHERE device = ? AND seq <= ? ORDER BY seq LIMIT 1 OFFSET ?";
+    let last = one(db, sql, (&device.as_bytes()[..], int(seq), int(STEP - 1)), |row| uint(row, 0)).await?;
+    mailbox::forget(db, device, last.unwrap_or(seq)).await
 }
 
 /// One step over a table whose rows end by themselves.

@@ -57,3 +57,18 @@ fn create_private(file: &Path) -> Result<()> {
     let made = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(file);
     made.map(drop).map_err(|error| StoreError::Unavailable(Cause::from(error)))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_committed_is_synced_before_it_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let (db, _) = writing(&dir.path().join("chat.db")).unwrap();
+        let mode: String = db.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+        // 2 is FULL: the log is synced at every commit
+        let synchronous: i64 = db.query_row("PRAGMA synchronous", [], |row| row.get(0)).unwrap();
+        assert_eq!((mode.as_str(), synchronous), ("wal", 2));
+    }
+}

@@ -1,27 +1,65 @@
-//! Deletes what has outlived its time.
+//! Deletes what has outlived its time, in steps small enough that whoever waits for the writer hardly notices.
 
 use chat_protocol::ids::DeviceId;
 use chat_protocol::time::Timestamp;
 use rusqlite::Connection;
 
-use super::super::{Retention, Swept};
+use super::super::{Result, Retention, Swept};
 use super::mailbox;
-use super::row::{Sql, id, many, millis, run, uint};
+use super::readers::Readers;
+use super::row::{Sql, id, int, many, millis, one, run, uint};
+use super::writer::Writer;
 
-pub(super) fn sweep(db: &Connection, now: Timestamp, retention: &Retention) -> Sql<Swept> {
-    let delete = |sql, before: Timestamp| run(db, sql, [millis(before)]).map(|rows| rows as u64);
+/// Rows deleted in one job of the writer: some milliseconds.
+const STEP: u64 = 1_000;
+
+const POSTS: &str = "DELETE FROM room_post WHERE seq IN (SELECT seq FROM room_post WHERE at_ms < ?1 LIMIT ?2)";
+const SUBMITS: &str = "DELETE FROM submitted WHERE (sender, submit_id) IN \
+                       (SELECT sender, submit_id FROM submitted WHERE at_ms < ?1 LIMIT ?2)";
+const DEVICES: &str = "DELETE FROM device WHERE device IN \
+                       (SELECT device FROM device WHERE state = 0 AND since_ms < ?1 LIMIT ?2)";
+const INVITES: &str = "DELETE FROM invite WHERE hash IN (SELECT hash FROM invite WHERE expires_ms <= ?1 LIMIT ?2)";
+
+pub(super) async fn sweep(readers: &Readers, writer: &Writer, now: Timestamp, retention: Retention) -> Result<Swept> {
+    let before = now - retention.mailbox;
+    let mut mail = 0;
+    for (device, seq) in readers.read(move |db| old_mail(db, before)).await? {
+        mail += in_steps(writer, move |db| forget(db, device, seq)).await?;
+    }
+    let delete = async |sql, before: Timestamp| {
+        in_steps(writer, move |db| run(db, sql, (millis(before), int(STEP))).map(|rows| rows as u64)).await
+    };
     Ok(Swept {
-        mail: mail(db, now - retention.mailbox)?,
-        posts: delete("DELETE FROM room_post WHERE at_ms < ?1", now - retention.room)?,
-        submits: delete("DELETE FROM submitted WHERE at_ms < ?1", now - retention.submits)?,
-        devices: delete("DELETE FROM device WHERE state = 0 AND since_ms < ?1", now - retention.waiting)?,
-        invites: delete("DELETE FROM invite WHERE expires_ms <= ?1", now)?,
+        mail,
+        posts: delete(POSTS, now - retention.room).await?,
+        submits: delete(SUBMITS, now - retention.submits).await?,
+        devices: delete(DEVICES, now - retention.waiting).await?,
+        invites: delete(INVITES, now).await?,
     })
 }
 
-/// A mailbox's sequence is its order of arrival: everything up to the newest outdated message is as old.
-fn mail(db: &Connection, before: Timestamp) -> Sql<u64> {
+/// Repeats a step, each in its turn among the writer's other jobs, until it finds less than it could take.
+async fn in_steps(writer: &Writer, step: impl Fn(&Connection) -> Sql<u64> + Copy + Send + 'static) -> Result<u64> {
+    let mut total = 0;
+    loop {
+        let deleted = writer.write(step).await?;
+        total += deleted;
+        if deleted < STEP {
+            return Ok(total);
+        }
+    }
+}
+
+/// Devices whose mailbox holds something older, and up to which sequence. A mailbox's sequence is its order of
+/// arrival: everything up to the newest outdated message is as old.
+fn old_mail(db: &Connection, before: Timestamp) -> Sql<Vec<(DeviceId, u64)>> {
     let old = "SELECT device, MAX(seq) FROM mail WHERE at_ms < ?1 GROUP BY device";
-    let old = many(db, old, [millis(before)], |row| Ok((id::<DeviceId>(row, 0)?, uint(row, 1)?)))?;
-    old.into_iter().map(|(device, seq)| mailbox::forget(db, device, seq)).sum()
+    many(db, old, [millis(before)], |row| Ok((id(row, 0)?, uint(row, 1)?)))
+}
+
+/// Forgets the oldest messages of one mailbox up to `seq`, at most a step of them.
+fn forget(db: &Connection, device: DeviceId, seq: u64) -> Sql<u64> {
+    let sql = "SELECT seq FROM mail WHERE device = ?1 AND seq <= ?2 ORDER BY seq LIMIT 1 OFFSET ?3";
+    let last = one(db, sql, (device.as_bytes(), int(seq), int(STEP - 1)), |row| uint(row, 0))?;
+    mailbox::forget(db, device, last.unwrap_or(seq))
 }
