@@ -222,6 +222,25 @@ async fn a_message_to_nobody_fails_and_the_daemon_says_why() {
 }
 
 #[tokio::test]
+async fn what_comes_together_shares_a_commit_and_what_comes_alone_has_its_own() {
+    let house = House::open().await;
+    let alice = Home::registered(&house, "alice").await;
+    let commits = async || {
+        let text = alice.daemon.daemon_metrics().await.unwrap().text;
+        let count = text.lines().find_map(|line| line.strip_prefix("chatd_commit_duration_seconds_count "));
+        count.unwrap().parse::<u64>().unwrap()
+    };
+    let before = commits().await;
+    for _ in 0..5 {
+        alice.send("self", "alone", None).await;
+    }
+    let alone = commits().await - before;
+    futures_util::future::join_all((0..200).map(|_| alice.send("self", "together", None))).await;
+    let together = commits().await - before - alone;
+    assert!(alone >= 5 && together < 20, "{alone} commits for 5 messages, {together} for 200");
+}
+
+#[tokio::test]
 async fn a_daemon_without_account_says_so() {
     let home = Home::new();
     let params = MsgSend::text(Target::Room, "hello");

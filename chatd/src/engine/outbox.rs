@@ -15,6 +15,7 @@ mod expiry;
 mod flights;
 mod lagging;
 mod posts;
+mod tails;
 mod tally;
 
 use chat_protocol::cbor;

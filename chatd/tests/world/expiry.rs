@@ -73,6 +73,30 @@ fn who_wants_it_to_wait_lets_it_wait() {
 }
 
 #[test]
+fn the_last_messages_of_a_conversation_are_not_received_when_nobody_ever_confirms_them() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "hello");
+    world.settle();
+    world.go_offline(bob);
+    let tail: Vec<_> = (0..300).map(|n| world.send(alice, bob, &n.to_string())).collect();
+    world.settle();
+    let mut lost = world.take_mailbox(bob);
+    world.advance(DAY * 30);
+    assert!(tail.iter().all(|id| world.state(alice, *id) == MessageState::Accepted));
+    world.advance(DAY * 2);
+    assert!(tail.iter().all(|id| world.state(alice, *id) == MessageState::NotReceived));
+    // a server that kept them longer
+    let device = world.nodes[bob].device;
+    world.server.devices.get_mut(&device).unwrap().mailbox.append(&mut lost);
+    world.come_online(bob);
+    world.advance(DAY);
+    assert!(tail.iter().all(|id| world.state(alice, *id) == MessageState::Delivered));
+    assert_eq!(world.inbox(bob).len(), 301);
+}
+
+#[test]
 fn a_store_that_does_not_know_the_length_of_its_line_counts_once() {
     use chatd::store::{Place, Rows, Table};
     let (mut world, alice, bob) = apart();

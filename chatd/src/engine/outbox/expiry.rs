@@ -8,7 +8,7 @@ use std::time::Duration;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::time::Timestamp;
 
-use super::{destinations, forget, give_up, posts, waiting};
+use super::{destinations, forget, give_up, posts, tails, waiting};
 use crate::engine::settings::Settings;
 use crate::engine::turn::Turn;
 use crate::engine::{changes, history};
@@ -21,26 +21,33 @@ pub(super) const STEP: usize = 256;
 /// What they end with.
 pub(super) const ERROR: &str = "expired";
 
-/// Ends what has waited longer than the user wants.
+/// Ends what has waited longer than the user wants, and tells what was never acknowledged.
 pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     if turn.live.expired.is_some_and(|last| turn.now.since(last) < EVERY) {
         return Ok(());
     }
     turn.live.expired = Some(turn.now);
+    if expire_all(turn)?.max(tails::sweep(turn)?) >= STEP {
+        turn.live.expired = None;
+        turn.wake(turn.now + Duration::from_millis(1));
+    } else {
+        turn.wake(turn.now + EVERY);
+    }
+    Ok(())
+}
+
+/// Ends the old messages of every line; the most that were in one.
+fn expire_all(turn: &mut Turn<'_>) -> Result<usize, RowsError> {
     let days = Settings::get(turn.rows)?.outbox_days;
     if days == 0 {
-        return Ok(());
+        return Ok(0);
     }
     let before = turn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let mut most = posts::expire(turn, before)?;
     for to in destinations(turn)? {
         most = most.max(expire(turn, &to, before)?);
     }
-    if most == STEP {
-        turn.live.expired = None;
-        turn.wake(turn.now + Duration::from_millis(1));
-    }
-    Ok(())
+    Ok(most)
 }
 
 /// Ends the old messages of one line; how many that were.
