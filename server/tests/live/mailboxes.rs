@@ -229,7 +229,7 @@ async fn many_submits_in_flight_share_commits_and_arrive_in_order() {
 
 #[tokio::test]
 async fn alone_every_submit_has_its_own_commit_and_waits_for_no_timer() {
-    let world = World::new().await;
+    let mut world = World::new().await;
     let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
     let before = world.counters.commits.count();
     for n in 1..=10 {
@@ -244,6 +244,9 @@ async fn alone_every_submit_has_its_own_commit_and_waits_for_no_timer() {
         settings: Arc::new(Live::new(settings())),
     };
     tokio::spawn(mailbox::commit_loop(commits, queue));
+    // a server that has ended has no timers either
+    world.stop();
+    world.ended().await.unwrap();
     let (answer, answered) = tokio::sync::oneshot::channel();
     let submit = alice.letter(&bob, "with the clock stopped");
     let to = submit.to.iter().map(|to| (to.device, chat_protocol::cbor::encode(&to.envelope))).collect();

@@ -82,6 +82,7 @@ impl MariaDb {
             let _gone = Command::new("kill").args(["-9", pid.trim()]).status();
         }
         if let Some(mut server) = self.server.take() {
+            let _stopped = Command::new("kill").args(["-CONT", &server.id().to_string()]).status();
             let _status = server.wait();
         }
         let _left = std::fs::remove_file(self.pid_file());
@@ -90,8 +91,10 @@ impl MariaDb {
     /// Makes it stop in the middle of whatever it does, or go on.
     pub fn freeze(&self, frozen: bool) {
         let pid = std::fs::read_to_string(self.pid_file()).expect("it runs");
+        // whoever started it as another user stops and goes on with it
+        let parent = self.server.as_ref().expect("it runs").id().to_string();
         let signal = if frozen { "-STOP" } else { "-CONT" };
-        assert!(Command::new("kill").args([signal, pid.trim()]).status().expect("kill").success());
+        assert!(Command::new("kill").args([signal, parent.as_str(), pid.trim()]).status().expect("kill").success());
     }
 
     /// Runs statements as its administrator; tells whether they succeeded.
