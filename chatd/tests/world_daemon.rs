@@ -226,7 +226,8 @@ async fn what_comes_together_shares_a_commit_and_what_comes_alone_has_its_own() 
     let house = House::open().await;
     let alice = Home::registered(&house, "alice").await;
     let commits = async || {
-        let text = alice.daemon.daemon_metrics().await.unwrap().text;
+        let health = alice.daemon.daemon_health().await.unwrap();
+        let text = alice.daemon.metrics().text(&health, 0).unwrap();
         let count = text.lines().find_map(|line| line.strip_prefix("chatd_commit_duration_seconds_count "));
         count.unwrap().parse::<u64>().unwrap()
     };

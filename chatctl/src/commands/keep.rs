@@ -101,7 +101,8 @@ pub(super) async fn archive(archive: Archive, session: &mut Session) -> Result<(
 
 /// `chatctl settings`
 pub(super) async fn settings(settings: Settings, session: &mut Session) -> Result<(), Failure> {
-    let Settings { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days } = settings;
+    let Settings { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days } =
+        settings;
     let wanted =
         SettingsSet { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days };
     if wanted == SettingsSet::default() {

@@ -1,7 +1,5 @@
 //! A disk without room: the daemon lives, says so, takes nothing it cannot keep, and goes on by itself.
 
-#![expect(clippy::print_stdout, reason = "where no disk can be mounted the story says so")]
-
 use std::time::Instant;
 
 use chat_stories::disk::Disk;
