@@ -8,6 +8,7 @@ use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 const OPTIONS: &str = "size=600m,mode=0700";
 const BALLAST: &str = "ballast";
+const TRIES: u32 = 10;
 
 /// A mounted disk; unmounted when dropped.
 pub struct Disk {
@@ -23,12 +24,12 @@ impl Disk {
         done.status.success().then(|| Self { at: at.to_owned() })
     }
 
-    /// Takes all room there is; whether that went well.
+    /// Takes all room there is; whether that went well. What somebody writes meanwhile is theirs: then it is tried again.
     #[must_use]
     pub fn fill(&self) -> bool {
-        let free = statvfs(&self.at).map(|disk| disk.f_bavail * disk.f_frsize).unwrap_or(0);
-        let ballast = File::create(self.at.join(BALLAST));
-        ballast.is_ok_and(|file| fallocate(&file, FallocateFlags::empty(), 0, free).is_ok())
+        let Ok(ballast) = File::create(self.at.join(BALLAST)) else { return false };
+        let free = || statvfs(&self.at).map(|disk| disk.f_bavail * disk.f_frsize).unwrap_or(0);
+        (0..TRIES).any(|_| fallocate(&ballast, FallocateFlags::empty(), 0, free()).is_ok())
     }
 
     /// Gives it back.
