@@ -82,14 +82,13 @@ fn the_last_messages_of_a_conversation_are_not_received_when_nobody_ever_confirm
     world.go_offline(bob);
     let tail: Vec<_> = (0..300).map(|n| world.send(alice, bob, &n.to_string())).collect();
     world.settle();
-    let mut lost = world.take_mailbox(bob);
+    let lost = world.take_mailbox(bob);
     world.advance(DAY * 30);
     assert!(tail.iter().all(|id| world.state(alice, *id) == MessageState::Accepted));
     world.advance(DAY * 2);
     assert!(tail.iter().all(|id| world.state(alice, *id) == MessageState::NotReceived));
     // a server that kept them longer
-    let device = world.nodes[bob].device;
-    world.server.devices.get_mut(&device).unwrap().mailbox.append(&mut lost);
+    lost.into_iter().for_each(|deliver| world.deliver(alice, bob, deliver.envelope));
     world.come_online(bob);
     world.advance(DAY);
     assert!(tail.iter().all(|id| world.state(alice, *id) == MessageState::Delivered));
