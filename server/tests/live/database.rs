@@ -55,7 +55,7 @@ async fn database_killed_under_load_is_ridden_out_and_every_message_arrives_once
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn database_that_hangs_makes_submits_busy_within_a_bound_and_recovers_by_itself() {
-    let mut database = MariaDb::start();
+    let database = MariaDb::start();
     assert!(database.execute("CREATE DATABASE chat"));
     let opened = store::open(&database.url("chat").parse().unwrap()).await.unwrap();
     let world = World::over(opened.store, settings()).await;
