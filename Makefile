@@ -19,7 +19,7 @@ USER_UNITS = chatd.service chatd@.service chatd.socket
 SYSTEM_UNITS = chat-server.service
 BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo build install uninstall test chaos backlog test-setup check audit clean
+.PHONY: help demo build install uninstall test chaos backlog explore mutations test-setup check audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -63,6 +63,12 @@ chaos: test-setup ## Push 50,000 messages while 200 processes are killed, on SQL
 backlog: ## Let 100,000 messages wait for one device, drain them, and show what that costs in memory
 	$(CARGO) build --locked --release --workspace --bins
 	$(BUILT)/backlog $(BACKLOG)
+
+explore: ## Try 20,000 random schedules that nobody tried before in the simulated world (WORLD_RUNS=N for others)
+	WORLD_SEED=random WORLD_RUNS=$(or $(WORLD_RUNS),20000) $(CARGO) test --locked --package chatd --test world -- --nocapture nothing_is_lost
+
+mutations: ## Take away, one by one, the rules in .ci/mutations.toml and see that the tests go red
+	@.ci/mutate
 
 test-setup: ## Install only what the tests need: MariaDB, Xvfb, tmux, libfaketime, and Python packages into target/python
 	@.ci/test-setup
