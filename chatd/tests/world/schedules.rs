@@ -1,7 +1,8 @@
 //! Thousands of random schedules: nothing accepted is lost, repeated or reordered in any of them.
 //!
-//! `WORLD_RUNS` says how many, `WORLD_SEED` runs one again. A schedule that fails is made as short as it can be
-//! and printed with its seed, also as a value to be kept in [`FOUND`].
+//! The same ones at each run, so that a change is judged by what it changes; `WORLD_SEED=random` draws others,
+//! `WORLD_RUNS` says how many, `WORLD_SEED` with a number runs one again. A schedule that fails is made as short as it
+//! can be and printed with its seed, also as a value to be kept in [`FOUND`].
 
 use std::cell::Cell;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -68,16 +69,19 @@ fn broken(seed: u64) -> Option<String> {
     ))
 }
 
-fn number(variable: &str) -> Option<u64> {
-    std::env::var(variable).ok().map(|text| text.parse().unwrap())
+/// The first seed, and how many there are.
+fn seeds() -> (u64, u64) {
+    let runs = std::env::var("WORLD_RUNS").map_or(RUNS, |text| text.parse().unwrap());
+    match std::env::var("WORLD_SEED") {
+        Err(_) => (0, runs),
+        Ok(word) if word == "random" => (u64::from(rand::random::<u32>()), runs),
+        Ok(seed) => (seed.parse().unwrap(), 1),
+    }
 }
 
 #[test]
 fn nothing_is_lost_repeated_or_reordered_in_thousands_of_random_schedules() {
-    let (first, runs) = match number("WORLD_SEED") {
-        Some(seed) => (seed, 1),
-        None => (u64::from(rand::random::<u32>()), number("WORLD_RUNS").unwrap_or(RUNS)),
-    };
+    let (first, runs) = seeds();
     let (next, began) = (AtomicU64::new(0), Instant::now());
     println!("{runs} schedules with the seeds from {first} on");
     let work = || loop {
