@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Fingerprint, Username};
+use chat_protocol::limits::MAX_ACKS;
 use chat_protocol::session::content::{Ack, Body, Content, Conversation, Delete, Edit, Reaction};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
@@ -37,6 +38,15 @@ pub(crate) struct Owed {
     /// Up to where each of the peer's devices was read.
     #[n(2)]
     pub(crate) reads: Vec<Read>,
+}
+
+impl Owed {
+    /// What one receipt can say, and what another one has to.
+    fn parts(&self) -> (Self, Option<Self>) {
+        let (now, later) = self.reads.split_at(self.reads.len().min(MAX_ACKS));
+        let with = |reads: &[Read]| Self { reads: reads.to_vec(), ..self.clone() };
+        (with(now), (!later.is_empty()).then(|| with(later)))
+    }
 }
 
 /// Up to where the messages of one device were read.
@@ -136,22 +146,18 @@ pub(crate) fn owe(
     peer: &Username,
     read: Option<&Read>,
 ) -> Result<(), RowsError> {
-    let empty = || Owed { device: *device, peer: peer.clone(), reads: Vec::new() };
-    let key = owed_key(device, peer);
-    let known: Option<Owed> = load(turn.rows, Place::new(Table::Outbox, OWED, &key))?;
-    let mut owed = known.unwrap_or_else(empty);
-    if let Some(read) = read {
-        further(&mut owed.reads, read);
-    }
-    put_back(turn, &owed)
+    put_back(turn, &Owed { device: *device, peer: peer.clone(), reads: read.into_iter().cloned().collect() })
 }
 
-/// What was to be told is still to be told.
+/// What was to be told is still to be told, along with whatever else is by now.
 pub(crate) fn put_back(turn: &mut Turn<'_>, owed: &Owed) -> Result<(), RowsError> {
+    let key = owed_key(&owed.device, &owed.peer);
+    let known: Option<Owed> = load(turn.rows, Place::new(Table::Outbox, OWED, &key))?;
+    let mut all = known.unwrap_or_else(|| Owed { reads: Vec::new(), ..owed.clone() });
+    owed.reads.iter().for_each(|read| further(&mut all.reads, read));
     let due = turn.now + COALESCE;
     turn.wake(due);
-    let key = owed_key(&owed.device, &owed.peer);
-    save(turn.rows, Place::new(Table::Outbox, OWED, &key), due.as_millis(), owed)
+    save(turn.rows, Place::new(Table::Outbox, OWED, &key), due.as_millis(), &all)
 }
 
 /// Of what was read the highest number of each device counts.
@@ -199,9 +205,13 @@ fn settle(turn: &mut Turn<'_>, owed: &Owed) -> Result<(), EngineError> {
     if !sessions::ready(turn, &[(user, cert.clone())])? {
         return Ok(());
     }
-    let Sealed { heads, to } = sessions::seal_for_sibling(turn, &cert, owed)?;
+    let (told, later) = owed.parts();
+    let Sealed { heads, to } = sessions::seal_for_sibling(turn, &cert, &told)?;
     turn.rows.delete(Place::new(Table::Outbox, OWED, &key))?;
-    Ok(outbox::submit(turn, heads, to, Cargo::Sibling(owed.clone()))?)
+    if let Some(later) = later {
+        put_back(turn, &later)?;
+    }
+    Ok(outbox::submit(turn, heads, to, Cargo::Sibling(told))?)
 }
 
 /// The user has read something here: the siblings are to know.

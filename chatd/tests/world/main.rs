@@ -32,6 +32,7 @@ mod node;
 mod people;
 mod profiles;
 mod promises;
+mod queues;
 mod rollback;
 mod room;
 mod schedule;
