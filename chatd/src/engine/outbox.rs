@@ -171,7 +171,10 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     }
     flights::repeat(turn)?;
     seal_queues(turn)?;
-    lagging::pump(turn)?;
+    if lagging::pump(turn)? {
+        // what waited behind that
+        seal_queues(turn)?;
+    }
     peers::logs::pump(turn)?;
     profile::pump(turn)?;
     siblings::pump(turn)?;
@@ -192,6 +195,12 @@ fn destinations(turn: &Turn<'_>) -> Result<Vec<Username>, RowsError> {
 fn seal_queue(turn: &mut Turn<'_>, to: &Username) -> Result<(), EngineError> {
     while has_room(turn)? && !turn.paused(&Subject::Mailbox(to.clone())) {
         let Some(item) = first(turn, to)? else { break };
+        if item.only.is_some() {
+            // in line since an earlier version
+            forget(turn, &item)?;
+            put_back(turn, &item)?;
+            continue;
+        }
         if !turn.is_time(item.after) {
             turn.wake(item.after);
             break;
@@ -210,19 +219,13 @@ fn first(turn: &Turn<'_>, to: &Username) -> Result<Option<Item>, RowsError> {
 
 /// Seals one message for every device of its recipient; false if it has to wait.
 fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
-    let Recipients::Devices(mut devices) = peers::recipients(turn, &item.to)? else { return Ok(false) };
-    devices.retain(|(_, cert)| item.only.is_none_or(|only| only == cert.id()));
+    let Recipients::Devices(devices) = peers::recipients(turn, &item.to)? else { return Ok(false) };
     let letter = letter(turn, &item)?.filter(|_| !devices.is_empty());
     let Some(letter) = letter else {
         forget(turn, &item)?;
         return Ok(true);
     };
     let Some(Split { ready, lacking }) = lagging::split(turn, devices)? else { return Ok(false) };
-    if let Some(only) = item.only.filter(|_| !lacking.is_empty()) {
-        lagging::keep(turn, &item, &only)?;
-        forget(turn, &item)?;
-        return Ok(true);
-    }
     // somebody it is for has to get it
     if !ready.iter().any(|(user, _)| *user == item.to) {
         return Ok(false);
@@ -322,7 +325,11 @@ pub(crate) fn last_number(turn: &Turn<'_>, to: &Username) -> Result<Option<Numbe
     load(turn.rows, Place::new(Table::Outbox, b"numbers", to.as_str().as_bytes()))
 }
 
+/// Puts an item in its place: in line for its recipient, or behind what the one device it is for lacks.
 fn put_back(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
+    if let Some(device) = &item.only {
+        return lagging::keep(turn, item, device);
+    }
     let scope = queue_scope(&item.to);
     let key = item.position.to_be_bytes();
     tally::join(turn, Place::new(Table::Outbox, &scope, &key), item.position, &cbor::encode(item))?;

@@ -1,8 +1,50 @@
 //! What waits for one device, or cannot be said at once, holds up nothing else.
 
+use std::time::Duration;
+
+use chat_protocol::message::Call;
+use chat_protocol::message::client::Submit;
 use chatd::engine::{commands, history};
 
-use crate::world::World;
+use crate::world::{Fate, World};
+
+/// Longer than a device without keys is waited for.
+const A_MOMENT: Duration = Duration::from_secs(10);
+const MINUTES: Duration = Duration::from_secs(120);
+
+impl World {
+    fn texts(&self, who: usize, chat: &str) -> Vec<String> {
+        self.chat(who, chat).into_iter().map(|message| message.text).collect()
+    }
+
+    /// Lets things happen until `who` has something under way to the server.
+    fn until_it_submits(&mut self, who: usize) {
+        let submits = |world: &Self| {
+            let wire = world.nodes[who].wire.as_ref();
+            wire.is_some_and(|wire| wire.up.iter().any(|(_, number, _)| *number == Submit::TYPE))
+        };
+        while !submits(self) {
+            match self.possible().first() {
+                Some(step) => self.take(*step, 1, Fate::Done),
+                None => {
+                    let due = self.next_deadline().unwrap();
+                    self.wait_until(due);
+                    self.tick();
+                }
+            }
+        }
+    }
+}
+
+/// alice, whose tablet was let in and has published nothing, and bob.
+fn lagging() -> (World, usize, usize, usize) {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let tablet = world.another_device(alice);
+    world.go_offline(tablet);
+    world.advance(A_MOMENT);
+    (world, alice, tablet, bob)
+}
 
 #[test]
 fn what_was_read_of_more_devices_than_one_receipt_names_is_told_in_several() {
@@ -24,4 +66,23 @@ fn what_was_read_of_more_devices_than_one_receipt_names_is_told_in_several() {
     world.settle();
     let unread = |who: usize| history::chat(&world.nodes[who].rows, "@mallory").unwrap().unwrap().unread;
     assert_eq!((unread(alice), unread(tablet)), (0, 0));
+}
+
+#[test]
+fn a_copy_that_was_stale_for_an_own_device_holds_up_nothing_for_the_peer() {
+    let (mut world, alice, tablet, bob) = lagging();
+    world.send(alice, bob, "one");
+    world.advance(A_MOMENT);
+    assert_eq!(world.texts(bob, "@alice"), ["one"]);
+    world.come_online(tablet);
+    world.until_it_submits(alice);
+    // the copy for the tablet is under way when the own log grows
+    let phone = world.another_device(alice);
+    world.settle();
+    world.send(alice, bob, "two");
+    world.advance(MINUTES);
+    for (who, chat) in [(bob, "@alice"), (tablet, "@bob")] {
+        assert_eq!(world.texts(who, chat), ["one", "two"]);
+    }
+    assert_eq!(world.texts(phone, "@bob"), ["two"]);
 }

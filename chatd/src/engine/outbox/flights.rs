@@ -192,7 +192,9 @@ pub(crate) fn recall(turn: &mut Turn<'_>) -> Result<(), RowsError> {
             }
             turn.rows.delete(Place::new(Table::Submits, scope, flight.submit_id.as_bytes()))?;
             if let Cargo::Message(item) = flight.cargo {
-                super::put_back(turn, &Item { number: None, ..item })?;
+                // the others have what goes again to a single device, under its number
+                let number = item.number.filter(|_| item.only.is_some());
+                super::put_back(turn, &Item { number, ..item })?;
             }
         }
     }

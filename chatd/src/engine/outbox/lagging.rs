@@ -64,13 +64,15 @@ pub(super) fn keep(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Resul
     Ok(())
 }
 
-/// Sends those that are ready by now what they lack.
-pub(super) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+/// Sends those that are ready by now what they lack; whether one of them lacks nothing any more.
+pub(super) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
+    let mut caught_up = false;
     for (_, id) in turn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let Ok(device) = DeviceId::try_from(id.as_slice()) else { continue };
         while outbox::has_room(turn)? {
             let Some(item) = first(turn, &device)? else {
                 turn.rows.delete(Place::new(Table::Outbox, DEVICES, device.as_bytes()))?;
+                caught_up = true;
                 break;
             };
             if !follow(turn, item, &device)? {
@@ -78,7 +80,7 @@ pub(super) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
             }
         }
     }
-    Ok(())
+    Ok(caught_up)
 }
 
 fn first(turn: &Turn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> {
@@ -88,6 +90,10 @@ fn first(turn: &Turn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> 
 
 /// Seals the first thing a device lacks; false if it has to wait on.
 fn follow(turn: &mut Turn<'_>, item: Item, device: &DeviceId) -> Result<bool, EngineError> {
+    if !turn.is_time(item.after) {
+        turn.wake(item.after);
+        return Ok(false);
+    }
     let Recipients::Devices(devices) = peers::recipients(turn, &item.to)? else { return Ok(false) };
     let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == *device) else {
         return revoked(turn, &item, device);
