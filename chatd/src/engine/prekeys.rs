@@ -26,6 +26,11 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(60 * 60);
 const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Pause before publishing is tried again.
 const PUBLISH_PAUSE: Duration = Duration::from_secs(30);
+/// Least time between two bundles that are drawn on the server's word: it may say anything, and each costs an RSA
+/// signature and new keys.
+const DRAWING_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// Most private one-time keys that are kept. Beyond it none is drawn, and sessions begin without.
+const MOST_ONE_TIME_KEYS: u64 = 10_000;
 
 /// The newest bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -61,6 +66,8 @@ impl Current {
 
 const CURRENT: Place<'static> = Place::new(Table::Prekeys, b"", b"current");
 
+const ONE_TIME: &[u8] = b"one-time";
+
 fn signed_place(id: &[u8; 8]) -> Place<'_> {
     Place::new(Table::Prekeys, b"signed", id)
 }
@@ -70,7 +77,7 @@ fn kem_place(id: &[u8; 8]) -> Place<'_> {
 }
 
 fn one_time_place(hash: &KeyHash) -> Place<'_> {
-    Place::new(Table::Prekeys, b"one-time", hash.as_bytes())
+    Place::new(Table::Prekeys, ONE_TIME, hash.as_bytes())
 }
 
 fn bundle_place(hash: &KeyHash) -> Place<'_> {
@@ -214,10 +221,23 @@ pub(crate) fn left(turn: &mut Turn<'_>, answer: Result<OneTimeLeft, Refusal>) ->
     }
     let few = left.bundle_seq == current.seq && left.hashes.len() < REFILL_ONE_TIME_BELOW;
     if few || left.bundle_seq > current.seq || current.worn(turn.server_now()) {
-        let current = load::<Current>(turn.rows, CURRENT)?;
-        make(turn, &left.hashes, current.as_ref())?;
-        turn.live.pause.remove(&Subject::Publish);
+        draw(turn, &left.hashes)?;
     }
+    Ok(())
+}
+
+/// Makes the next bundle and has it published at once, unless the one before is of a moment ago.
+fn draw(turn: &mut Turn<'_>, left: &[KeyHash]) -> Result<(), EngineError> {
+    // a new connection ends every pause, but not this one
+    let next = turn.live.bundle_drawn.map_or(turn.now, |last| last + DRAWING_PAUSE);
+    if !turn.is_time(next) {
+        turn.pause(Subject::Publish, PUBLISH_PAUSE);
+        return Ok(());
+    }
+    turn.live.bundle_drawn = Some(turn.now);
+    let current = load::<Current>(turn.rows, CURRENT)?;
+    make(turn, left, current.as_ref())?;
+    turn.live.pause.remove(&Subject::Publish);
     Ok(())
 }
 
@@ -230,9 +250,10 @@ struct OneTime {
 
 /// Lists what the server still has, as far as the private half is here: it could name keys of its own.
 fn listed(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<OneTime, RowsError> {
-    let mut listed = OneTime::default();
+    let (mut listed, named) = (OneTime::default(), age::now(turn)?.as_millis());
     for hash in left.iter().take(MAX_ONE_TIME_KEYS) {
-        if turn.rows.get(one_time_place(hash))?.is_some() {
+        if let Some(key) = turn.rows.get(one_time_place(hash))? {
+            turn.rows.put(one_time_place(hash), named, &key)?;
             listed.hashes.push(*hash);
         }
     }
@@ -245,9 +266,11 @@ fn listed(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Res
             listed.new.push(key.clone());
         }
     }
-    while listed.hashes.len() < MAX_ONE_TIME_KEYS {
+    let mut kept = turn.rows.count(Table::Prekeys, ONE_TIME)?;
+    while listed.hashes.len() < MAX_ONE_TIME_KEYS && kept < MOST_ONE_TIME_KEYS {
+        kept += 1;
         let key = OneTimePrekey::generate(turn.rng);
-        save(turn.rows, one_time_place(&key.hash()), turn.now.as_millis(), &key)?;
+        save(turn.rows, one_time_place(&key.hash()), named, &key)?;
         listed.hashes.push(key.hash());
         listed.new.push(Blob(key.public_key().as_bytes().to_vec()));
     }
@@ -322,7 +345,7 @@ pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     }
     turn.live.prekeys_swept = Some(now);
     let old = (now - PREKEY_RETENTION).as_millis();
-    for scope in [b"signed".as_slice(), b"kem", b"bundle"] {
+    for scope in [b"signed".as_slice(), b"kem", b"bundle", ONE_TIME] {
         turn.rows.delete_range(Table::Prekeys, scope, 0..=old)?;
     }
     turn.rows.delete_range(Table::Replay, b"", 0..=old)?;

@@ -48,6 +48,8 @@ pub(crate) struct Live {
     pub(crate) age: Option<Age>,
     /// When prekeys nobody names any more were last looked for.
     pub(crate) prekeys_swept: Option<Timestamp>,
+    /// When a bundle was last drawn on the server's word.
+    pub(crate) bundle_drawn: Option<Timestamp>,
     /// Until when the published bundle needs nothing; absent until the rows were looked at.
     pub(crate) published_until: Option<Timestamp>,
     /// What sessions owe; absent until the rows were looked through.

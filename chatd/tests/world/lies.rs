@@ -5,7 +5,10 @@ use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{Request, Submit};
-use chat_protocol::message::server::{Accepted, Code, KnownUser, LogPage, LookedUp, Refusal, WaitingDevices};
+use chat_protocol::message::server::{
+    Accepted, Code, KnownUser, LogPage, LookedUp, OneTimeLeft, Refusal, WaitingDevices,
+};
+use chat_protocol::session::bundle::VerifiedBundle;
 
 use crate::server::{Server, spoil, stale};
 
@@ -44,6 +47,16 @@ impl Server {
             Request::RoomPost(_) if self.puts_off() => Heard::Answered(Err(Code::Busy.into())),
             Request::BundleFetch(fetch) if self.bundleless.contains(&fetch.device) => {
                 Heard::Answered(Err(Code::NotFound.into()))
+            }
+            Request::BundlePublish(publish) if self.forgetful == Some(device) => {
+                let log = self.log_of(by);
+                let bundle = VerifiedBundle::verify(&publish.bundle, log.active(&device).unwrap());
+                self.offered.insert(bundle.unwrap().seq());
+                Heard::Answered(Err(Code::Stale.into()))
+            }
+            Request::OneTimeStatus(_) if self.forgetful == Some(device) => {
+                let bundle_seq = self.offered.last().copied().unwrap_or(self.state(device).bundle_seq);
+                Heard::Answered(Ok(cbor::encode(&OneTimeLeft { hashes: Vec::new(), bundle_seq })))
             }
             Request::DevicesWaiting(_) if self.waiting.iter().any(|(owner, _)| owner == by) => {
                 let own = self.waiting.iter().filter(|(owner, _)| owner == by);

@@ -30,6 +30,7 @@ mod motion;
 mod network;
 mod node;
 mod people;
+mod prekeys;
 mod profiles;
 mod promises;
 mod queues;

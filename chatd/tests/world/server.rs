@@ -49,6 +49,10 @@ pub struct Server {
     pub corrupt: Option<DeviceId>,
     /// Devices whose bundles it says it has not got.
     pub bundleless: BTreeSet<DeviceId>,
+    /// It has every bundle of this device already, and none of its one-time keys.
+    pub forgetful: Option<DeviceId>,
+    /// Sequences of the bundles that device wanted to publish.
+    pub offered: BTreeSet<u64>,
     /// Submits to this device are answered `internal`.
     pub broken: Option<DeviceId>,
     /// What it says of devices that ask to be let in, in place of the truth.
@@ -81,6 +85,8 @@ impl Server {
             asked: 0,
             corrupt: None,
             bundleless: BTreeSet::new(),
+            forgetful: None,
+            offered: BTreeSet::new(),
             broken: None,
             waiting: Vec::new(),
             shown: BTreeMap::new(),
