@@ -14,10 +14,10 @@
 mod backoff;
 mod connection;
 mod converse;
+mod heard;
 mod wake;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use chat_protocol::frame::{Frame, FrameKind};
@@ -39,6 +39,7 @@ pub use self::backoff::Timing;
 use self::backoff::{Backoff, jittered};
 pub use self::connection::{CallError, ConnectError, Connection, Lost, Server};
 use self::converse::{Around, Ended};
+pub use self::heard::Heard;
 use crate::clock;
 use crate::report::Chain;
 
@@ -59,7 +60,7 @@ pub type PinKeys = Arc<dyn Fn(ServerPublicKey, Option<ServerPublicKey>) + Send +
 pub struct LinkSetup {
     /// Where to, and what must be proven.
     pub server: Server,
-    /// The key the server announced as its next one; good as soon as the present one no longer is.
+    /// The key the server announced as its next one. It is tried first, and replaces the present one once it was proven.
     pub next_key: Option<ServerPublicKey>,
     /// Told when either key changes, before [`LinkEvent::Online`].
     pub pin: PinKeys,
@@ -73,22 +74,6 @@ pub struct LinkSetup {
     pub timing: Timing,
     /// Where it is noted when the server was last heard.
     pub heard: Heard,
-}
-
-/// When the server was last heard; shared by all who want to know.
-#[derive(Clone, Debug, Default)]
-pub struct Heard(Arc<AtomicU64>);
-
-impl Heard {
-    fn now(&self) {
-        self.0.store(clock::now().as_millis(), Ordering::Relaxed);
-    }
-
-    /// Milliseconds since the Unix epoch; `None` if it never was.
-    #[must_use]
-    pub fn last_ms(&self) -> Option<u64> {
-        Some(self.0.load(Ordering::Relaxed)).filter(|ms| *ms > 0)
-    }
 }
 
 impl std::fmt::Debug for LinkSetup {
@@ -331,22 +316,27 @@ impl Link {
         Ok(connection)
     }
 
-    /// A server that gave its key up is known by the one it announced.
+    /// A server that announced another key is asked for that one first: whoever has nothing but the present one may have
+    /// stolen it, which is why it changes.
     async fn dial(&self) -> Result<Connection, ConnectError> {
         let LinkSetup { server, next_key, timing, .. } = &self.setup;
-        let timing = &Timing { answer: timing.login, ..*timing };
-        match (Connection::dial(server, timing).await, next_key) {
-            (Err(ConnectError::Keys { .. }), Some(next)) => {
-                Connection::dial(&Server { key: *next, ..server.clone() }, timing).await
+        if let Some(next) = next_key {
+            match Connection::dial(&Server { key: *next, ..server.clone() }, timing).await {
+                // it is not in use yet
+                Err(ConnectError::Keys { .. }) => {}
+                dialled => return dialled,
             }
-            (dialled, _) => dialled,
         }
+        Connection::dial(server, timing).await
     }
 
-    /// Only a server that proved a pinned key is heard about the next one.
+    /// Only a server that proved a pinned key is heard about the next one; and once that is proven the one before is
+    /// good for nothing any more.
     async fn pin(&mut self, connection: &Connection) {
         let announced = connection.welcome.next_key.as_ref();
         let next = announced.and_then(|key| ServerPublicKey::try_from(&**key).ok());
+        // while it answers under both it goes on announcing the one that was just proven
+        let next = next.filter(|key| *key != connection.server_key);
         if (connection.server_key, next) == (self.setup.server.key, self.setup.next_key) {
             return;
         }

@@ -9,6 +9,8 @@
     reason = "tests"
 )]
 
+#[path = "base/link_keys.rs"]
+mod link_keys;
 #[path = "base/toy.rs"]
 mod toy;
 

@@ -15,14 +15,16 @@ use tokio::net::{TcpListener, TcpStream};
 
 pub(crate) struct Toy {
     listener: TcpListener,
-    key: ServerKey,
+    pub(crate) key: ServerKey,
+    /// Answered for too, and announced.
+    pub(crate) next: Option<ServerKey>,
     secret: FernetKey,
 }
 
 impl Toy {
     pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { listener, key: ServerKey::from_bytes([1; 32]), secret: FernetKey::from_bytes([2; 32]) }
+        Self { listener, key: ServerKey::from_bytes([1; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) }
     }
 
     /// What clients are to know.
@@ -38,8 +40,11 @@ impl Toy {
         while received.len() < wanted(&received).unwrap() {
             received.push(stream.read_u8().await.unwrap());
         }
-        let greeting = Listening::new(&self.key, &self.secret).read(&received).ok()?;
-        let (answer, secured) = greeting.reply(&welcome(), clock::now()).unwrap();
+        let listening = Listening::new(&self.key, &self.secret);
+        let listening = self.next.iter().fold(listening, |listening, next| listening.and_next(next));
+        let greeting = listening.read(&received).ok()?;
+        let next_key = self.next.as_ref().map(|next| next.public().as_bytes().to_vec().into());
+        let (answer, secured) = greeting.reply(&Welcome { next_key, ..welcome() }, clock::now()).unwrap();
         stream.write_all(&answer).await.unwrap();
         Some(Peer { stream, secured })
     }
