@@ -3,7 +3,7 @@
 //! ```text
 //! wanted ──signed, committed──▶ pending ──sent until answered──▶ taken: the log goes on, and is told
 //!    ▲                             │
-//!    └── stale, and another valid entry stands there now
+//!    └── stale, and another valid entry stands there now; or the log is another one since a reset
 //! ```
 //! What was signed is repeated byte for byte, so that this device never signs two entries for one place of which both
 //! could stand. Nobody is told of a head that the server has not taken.
@@ -45,7 +45,10 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     if turn.live.link.is_none() || turn.paused(&Subject::Append) || peers::fetching(turn, &me) {
         return Ok(());
     }
-    let pending = match load(turn.rows, PENDING)? {
+    let head = peers::own(turn)?.pinned.log.head();
+    // after a reset of the account nobody could take what was signed for the log before it
+    let signed = load::<Pending>(turn.rows, PENDING)?.filter(|pending| pending.on == head);
+    let pending = match signed {
         Some(pending) => pending,
         None => match sign(turn)? {
             Some(pending) => pending,

@@ -5,11 +5,12 @@ use chat_protocol::identity::account_log::{AccountLog, Author, LogError};
 use chat_protocol::ids::DeviceId;
 use chat_protocol::message::client::LogAppend;
 use chat_protocol::message::server::{Code, Refusal};
-use chatd::engine::{Engine, Local};
+use chatd::engine::{Engine, Local, peers};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 
 use crate::lies::Shown;
+use crate::node::Node;
 use crate::world::World;
 
 impl World {
@@ -52,6 +53,19 @@ impl World {
         node.local.log = log;
         node.engine = Engine::new(node.local.clone());
         self.come_online(new);
+    }
+
+    /// The account of `who` begins anew, with a new device that has its data directory and its keys.
+    pub fn reset(&mut self, who: usize) {
+        let (user, keys, at) = (self.name(who), self.nodes[who].local.keys.clone(), self.now);
+        let cert = keys.certify(&user, at).unwrap();
+        let author = Author { key: &keys.signing, cert: &cert, at };
+        let log = AccountLog::genesis(author, Some(self.log_of(who).head().hash), &mut self.signing()).unwrap();
+        self.server.reset(&log, &cert);
+        let local = Local { user: user.clone(), device: cert.id(), cert, keys, log };
+        let mut rows = std::mem::take(&mut self.nodes[who].rows);
+        peers::entered(&mut rows, &user, Some(&local.log)).unwrap();
+        self.nodes[who] = Node::new(local, rows);
     }
 
     /// `by` writes the entry that revokes devices of its account.

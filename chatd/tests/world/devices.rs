@@ -1,13 +1,16 @@
 //! Several devices of one account: asked for, compared, let in, ended.
 
+use std::time::Duration;
+
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::identity::safety_number::approval_digits;
 use chat_protocol::ids::DeviceId;
 use chat_protocol::message::Blob;
-use chat_protocol::message::server::{DeviceWaits, Push, WaitingDevice};
+use chat_protocol::message::server::{Code, DeviceWaits, Push, WaitingDevice};
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{Approval, Device, DeviceState};
 use chatd::engine::{EngineError, devices};
+use chatd::store::{Place, Rows, Table};
 
 use crate::world::World;
 
@@ -218,7 +221,7 @@ fn a_device_that_revokes_itself_is_out() {
     world.settle();
     let told = |body: &EventBody| matches!(body, EventBody::DeviceRevoked(change) if change.this);
     assert_eq!(world.count_events(tablet, told), 1);
-    assert_eq!(world.nodes[tablet].refused, Some(chat_protocol::message::server::Code::Revoked));
+    assert_eq!(world.nodes[tablet].refused, Some(Code::Revoked));
 }
 
 #[test]
@@ -252,4 +255,26 @@ fn an_entry_is_signed_anew_only_behind_another_that_is_valid() {
     let grown = world.log_of(alice);
     assert_eq!(grown.head().seq, log.head().seq + 2);
     assert!(grown.active(&world.nodes[laptop].device).is_none());
+}
+
+#[test]
+fn what_was_signed_for_the_log_before_a_reset_keeps_nothing_from_the_new_one() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    let stolen = world.another_device(alice);
+    world.settle();
+    // each ends the other, and the thief is quicker
+    world.revoke(stolen, &[alice]);
+    world.end_devices(alice, &[stolen]).unwrap();
+    assert!(world.nodes[alice].rows.get(Place::new(Table::Peers, b"own", b"pending")).unwrap().is_some(), "signed");
+    world.settle();
+    assert_eq!(world.nodes[alice].refused, Some(Code::Revoked));
+    world.reset(alice);
+    let phone = world.waiting_device(alice);
+    world.settle();
+    world.ask_in(phone, true);
+    world.settle();
+    world.say_alike(alice, phone).unwrap();
+    world.advance(Duration::from_secs(120));
+    assert!(world.log_of(alice).active(&world.nodes[phone].device).is_some());
 }

@@ -181,6 +181,14 @@ impl Server {
         now(self.disk.tables().add_waiting_device(new, ALL));
     }
 
+    /// An account begins anew with another first device.
+    pub fn reset(&self, log: &AccountLog, cert: &DeviceCert) {
+        let (user, device, at) = (log.user().clone(), cert.id(), self.now());
+        let (replaces, genesis) = (self.log_of(&user).head(), log.entries_from(0).next().unwrap().to_vec());
+        let new = NewLog { user, device, cert: cert.bytes().to_vec(), genesis, hash: log.head().hash, at };
+        assert_eq!(now(self.disk.tables().reset_log(replaces, new)), LogWrite::Written);
+    }
+
     /// The log as it stands.
     pub fn log_of(&self, user: &Username) -> AccountLog {
         let page = now(self.disk.tables().log(user, 0, ALL)).unwrap();
