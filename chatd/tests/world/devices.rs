@@ -9,7 +9,7 @@ use chat_protocol::message::Blob;
 use chat_protocol::message::server::{Code, DeviceWaits, Push, WaitingDevice};
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{Approval, Device, DeviceState};
-use chatd::engine::{EngineError, devices};
+use chatd::engine::{EngineError, devices, peers};
 use chatd::store::{Place, Rows, Table};
 
 use crate::world::World;
@@ -277,4 +277,28 @@ fn what_was_signed_for_the_log_before_a_reset_keeps_nothing_from_the_new_one() {
     world.say_alike(alice, phone).unwrap();
     world.advance(Duration::from_secs(120));
     assert!(world.log_of(alice).active(&world.nodes[phone].device).is_some());
+}
+
+#[test]
+fn an_account_that_was_reset_goes_on_with_the_same_data() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    for text in ["one", "two", "three"] {
+        world.send(bob, alice, text);
+        world.settle();
+    }
+    let name = world.name(alice);
+    let place = Place::new(Table::Peers, b"", name.as_str().as_bytes());
+    let before = world.nodes[alice].rows.get(place).unwrap().unwrap();
+    world.reset(alice);
+    // the engine of the old device may have written its log once more before it ended
+    world.nodes[alice].rows.put(place, 0, &before).unwrap();
+    world.settle();
+    let known = peers::get(&world.nodes[alice].rows, &name).unwrap().unwrap();
+    assert_eq!((known.pinned.log, known.rival), (world.log_of(alice), None));
+    let carol = world.user("carol");
+    world.send(carol, alice, "nice to meet you");
+    world.settle();
+    assert_eq!(world.inbox(alice), ["bob: one", "bob: two", "bob: three", "carol: nice to meet you"]);
 }

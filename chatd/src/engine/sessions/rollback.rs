@@ -19,7 +19,7 @@ use super::kept::{Stored, find_with, put_standings, standings};
 use super::{duties, restarts};
 use crate::engine::state::{Counter, decode, load, save};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, outbox, prekeys};
+use crate::engine::{EngineError, outbox, peers, prekeys};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Least time between two beginnings on the server's word alone.
@@ -118,6 +118,8 @@ pub(crate) fn check_device(turn: &mut Turn<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     tracing::info!("this is another device than the one before: sessions are begun anew");
+    // it may be of another log too, which the one before could still write while it was replaced
+    peers::entered(turn.rows, &turn.me.user, Some(&turn.me.log))?;
     Counter::Mailbox.set(turn.rows, 0)?;
     outbox::recall(turn)?;
     begin_anew(turn)
