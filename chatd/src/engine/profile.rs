@@ -3,8 +3,9 @@
 //! A profile is repeated rather than acknowledged: it goes to a device right before the first message under its
 //! version, before the first one on a session begun since, and once a day with a message; after a change also at once
 //! to everybody this account has written to. So whatever was lost, whoever lost it, comes again with the next words,
-//! and the peer owes nothing and is asked nothing. Of what comes the highest version counts. It is refused what a
-//! user does not want to hear, and forgotten with the identity that said it.
+//! and the peer owes nothing and is asked nothing. Of what comes the highest version counts; versions are times, and one
+//! of the future is refused, so that a device that was stolen has no last word. It is refused what a user does not want
+//! to hear, and forgotten with the identity that said it.
 
 use std::time::Duration;
 
@@ -27,6 +28,8 @@ use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// A device that is written to hears the profile again after this long: what was lost is made up for within a day.
 const REPEAT: Duration = Duration::from_secs(24 * 60 * 60);
+/// A version that is further ahead of the time was not made by the clock, and nobody could ever follow it.
+const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
 const SCOPE: &[u8] = b"profile";
 /// Users who are to hear at once of a change.
 const NEWS: &[u8] = b"news";
@@ -139,11 +142,21 @@ pub fn set(turn: &mut Turn<'_>, wanted: ProfileSet) -> Result<types::Profile, En
         return Ok(shown(&known));
     }
     // by the clock, so that a copy of the data that was put back does not repeat a number that is out
-    let changed = Profile { version: turn.now.as_millis().max(known.version + 1), ..changed };
+    let changed = Profile { version: turn.server_now().as_millis().max(newest(turn, Some(&known)) + 1), ..changed };
     save(turn.rows, own_place(&me), 0, &changed)?;
     announce(turn)?;
     events::profile(turn, &me, &shown(&changed))?;
     Ok(shown(&changed))
+}
+
+/// Whether a version can be of this time.
+fn is_due(turn: &Turn<'_>, profile: &Profile) -> bool {
+    profile.version <= (turn.server_now() + MOST_AHEAD).as_millis()
+}
+
+/// The version that another one has to exceed.
+fn newest(turn: &Turn<'_>, known: Option<&Profile>) -> u64 {
+    known.filter(|known| is_due(turn, known)).map_or(0, |known| known.version)
 }
 
 fn check(text: Option<&str>, max: usize, (name, why): (&'static str, &'static str)) -> Result<(), EngineError> {
@@ -232,7 +245,8 @@ pub(crate) fn untold(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, ag
 /// What this account says of itself was changed on another of its devices, which also tells everybody.
 pub(crate) fn adopt(turn: &mut Turn<'_>, profile: Profile) -> Result<(), RowsError> {
     let me = turn.me.user.clone();
-    if !profile.fits() || stored(turn.rows, &me)?.version >= profile.version {
+    let known = stored(turn.rows, &me)?;
+    if !profile.fits() || !is_due(turn, &profile) || newest(turn, Some(&known)) >= profile.version {
         return Ok(());
     }
     save(turn.rows, own_place(&me), 0, &profile)?;
@@ -241,8 +255,8 @@ pub(crate) fn adopt(turn: &mut Turn<'_>, profile: Profile) -> Result<(), RowsErr
 
 /// Somebody says something of themselves, through a session of the pinned identity.
 pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, profile: Profile) -> Result<(), EngineError> {
-    if !profile.fits() {
-        tracing::warn!(%user, "a profile that is too long; dropped");
+    if !profile.fits() || !is_due(turn, &profile) {
+        tracing::warn!(%user, "a profile that is too long, or of a time to come; dropped");
         return Ok(());
     }
     if contacts::is_blocked(turn.rows, user)? {
@@ -250,7 +264,7 @@ pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, profile: Profile) -> R
     }
     let Some(peer) = peers::get(turn.rows, user)? else { return Ok(()) };
     let known = heard_of(turn.rows, user)?;
-    if known.as_ref().is_some_and(|known| known.version >= profile.version) {
+    if newest(turn, known.as_ref()) >= profile.version {
         return Ok(());
     }
     let (said, before) = (shown(&profile), known.as_ref().map(shown));

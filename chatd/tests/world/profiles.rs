@@ -317,3 +317,26 @@ fn a_message_that_waits_for_its_peer_takes_the_profile_of_then_along() {
     let told: Vec<_> = world.events(bob).iter().filter(|event| event.kind == "profile.updated").cloned().collect();
     assert_eq!((name(&world, bob, alice).as_deref(), told.len()), (Some("grown"), 1));
 }
+
+#[test]
+fn a_stolen_device_does_not_have_the_last_word_on_a_profile() {
+    let (mut world, alice, bob) = acquainted();
+    let stolen = world.another_device(alice);
+    world.settle();
+    let last =
+        content::Profile { display_name: "Mallory".to_owned(), version: (1 << 53) - 1, ..content::Profile::default() };
+    tamper(&mut world, stolen, &last);
+    world.send(stolen, bob, "it is me");
+    world.settle();
+    assert!(world.inbox(bob).contains(&"alice: it is me".to_owned()));
+    world.revoke(alice, &[stolen]);
+    world.settle();
+    set(&mut world, alice, named("Alice"));
+    world.settle();
+    assert_eq!(name(&world, bob, alice).as_deref(), Some("Alice"));
+    // nor where a version was taken in before such ones were refused, or made by a clock that was wrong
+    tamper(&mut world, alice, &last);
+    set(&mut world, alice, named("Alice again"));
+    world.settle();
+    assert_eq!(name(&world, bob, alice).as_deref(), Some("Alice again"));
+}
