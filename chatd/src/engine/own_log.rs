@@ -20,7 +20,7 @@ use minicbor::{Decode, Encode};
 use super::devices::{self, Wanted};
 use super::state::{load, save};
 use super::turn::{Asked, Subject, Turn};
-use super::{EngineError, events, peers};
+use super::{EngineError, events, peers, siblings};
 use crate::store::{Place, Table};
 
 const PENDING: Place<'static> = Place::new(Table::Peers, b"own", b"pending");
@@ -128,7 +128,7 @@ pub(crate) fn grew(turn: &mut Turn<'_>, before: Head, log: &AccountLog) -> Resul
     tell(turn, before, log)
 }
 
-/// Tells whoever listens which devices came and went.
+/// Tells whoever listens which devices came and went; what one that went has said ends with it.
 fn tell(turn: &mut Turn<'_>, before: Head, log: &AccountLog) -> Result<(), EngineError> {
     for device in log.devices() {
         let id = device.cert.id();
@@ -138,6 +138,7 @@ fn tell(turn: &mut Turn<'_>, before: Head, log: &AccountLog) -> Result<(), Engin
         if let (Some(seq), Some(by)) = (device.revoked, device.revoked_by)
             && seq > before.seq
         {
+            siblings::ended(turn, &id)?;
             events::device_revoked(turn, id, by)?;
         }
     }

@@ -77,7 +77,9 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received, said: Content) -
         return content::marker(turn, received, Kind::Unsupported);
     };
     match said.body {
-        Body::Receipt(receipt) => receipt.read.iter().try_for_each(|ack| read_there(turn, &peer, ack)),
+        Body::Receipt(receipt) => {
+            receipt.read.iter().try_for_each(|ack| read_there(turn, (&received.device, &peer), ack))
+        }
         Body::Reset => outbox::was_reset(turn, &received.user, &received.device),
         Body::Profile(profile) => Ok(profile::adopt(turn, profile)?),
         // control of later versions creates no duty either
@@ -224,19 +226,46 @@ pub(crate) fn tell_read(turn: &mut Turn<'_>, peer: &Username, reads: &[Read]) ->
     Ok(())
 }
 
+/// Up to where the messages of one device were read on a sibling.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct There {
+    #[n(0)]
+    read: Read,
+    /// The sibling that said so.
+    #[n(1)]
+    by: DeviceId,
+}
+
 fn there_scope(chat: &str) -> Vec<u8> {
-    [b"read-there:", chat.as_bytes()].concat()
+    [b"read-there-by:", chat.as_bytes()].concat()
 }
 
 /// The user has read something on a sibling device, perhaps before it came here.
-fn read_there(turn: &mut Turn<'_>, peer: &Username, ack: &Ack) -> Result<(), EngineError> {
+fn read_there(turn: &mut Turn<'_>, (by, peer): (&DeviceId, &Username), ack: &Ack) -> Result<(), EngineError> {
     let Some(last) = ack.below.checked_sub(1).filter(|_| *peer != turn.me.user) else { return Ok(()) };
     let chat = history::private(peer);
     let scope = there_scope(&chat);
     let place = Place::new(Table::Chats, &scope, ack.device.as_bytes());
-    let known: Option<Number> = load(turn.rows, place)?;
-    save(turn.rows, place, 0, &known.map_or((ack.epoch, last), |known| known.max((ack.epoch, last))))?;
+    let number = (ack.epoch, last);
+    if load::<There>(turn.rows, place)?.is_none_or(|known| known.read.number < number) {
+        save(turn.rows, place, 0, &There { read: Read { device: ack.device, number }, by: *by })?;
+    }
     Ok(catch_up(turn, &chat)?)
+}
+
+/// A device of the account is none any more: what it said was read says nothing of what comes.
+pub(crate) fn ended(turn: &mut Turn<'_>, sibling: &DeviceId) -> Result<(), RowsError> {
+    for chat in history::chats(turn.rows, usize::MAX)? {
+        let scope = there_scope(&chat.id);
+        for (_, bytes) in turn.rows.scan(Table::Chats, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+            let there: There = decode(Table::Chats, &bytes)?;
+            if there.by == *sibling {
+                turn.rows.delete(Place::new(Table::Chats, &scope, there.read.device.as_bytes()))?;
+            }
+        }
+    }
+    Ok(())
 }
 
 /// A message of somebody else was stored: perhaps it was read elsewhere before.
@@ -247,8 +276,8 @@ pub(crate) fn stored(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsE
 fn is_read_there(turn: &Turn<'_>, message: &Message) -> Result<bool, RowsError> {
     let (Some(device), Some(number)) = (message.device, message.number) else { return Ok(false) };
     let scope = there_scope(&message.chat);
-    let read: Option<Number> = load(turn.rows, Place::new(Table::Chats, &scope, device.as_bytes()))?;
-    Ok(read.is_some_and(|read| number <= read))
+    let there: Option<There> = load(turn.rows, Place::new(Table::Chats, &scope, device.as_bytes()))?;
+    Ok(there.is_some_and(|there| number <= there.read.number))
 }
 
 /// Marks read what was read elsewhere, up to the first message that was not.

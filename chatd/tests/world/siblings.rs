@@ -5,7 +5,7 @@ use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId, Username};
 use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{MessageState, ProfileSet};
-use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq, Text};
+use chat_protocol::session::content::{Ack, Body, Content, Conversation, Heads, Receipt, SenderSeq, Text};
 use chat_protocol::session::ratchet::Session;
 use chatd::engine::commands::To;
 use chatd::engine::history::SELF;
@@ -52,6 +52,12 @@ impl World {
 
     /// `who` seals a text for a device of somebody that names `peer`'s chat.
     fn speak_in(&mut self, who: usize, to: usize, peer: usize, text: &str) {
+        let text = Text { text: text.to_owned(), mentions: Vec::new(), ttl_s: None };
+        self.forge_in(who, to, peer, Some(SenderSeq { epoch: 0, n: 9 }), Body::Text(text));
+    }
+
+    /// `who` seals anything for a device of somebody that names `peer`'s chat.
+    fn forge_in(&mut self, who: usize, to: usize, peer: usize, sender_seq: Option<SenderSeq>, body: Body) {
         let (device, peer) = (self.nodes[to].device, self.name(peer));
         let rows = &mut self.nodes[who].rows;
         let sid = standings(rows, &device).unwrap().sending().unwrap().id;
@@ -62,11 +68,11 @@ impl World {
         let content = Content {
             conversation: Conversation::Direct(peer),
             id: MessageId::new([7; 16]),
-            sender_seq: Some(SenderSeq { epoch: 0, n: 9 }),
+            sender_seq,
             sent: self.now,
             heads: Heads { own: head, peer: head },
             acks: Vec::new(),
-            body: Body::Text(Text { text: text.to_owned(), mentions: Vec::new(), ttl_s: None }),
+            body,
         };
         let sealed = stored.session.seal(&content.encode().unwrap()).unwrap();
         let init = stored.init.clone();
@@ -158,6 +164,25 @@ fn what_was_read_before_it_came_is_read_when_it_comes() {
     world.settle();
     assert_eq!(world.talk(tablet, "@bob").len(), 2);
     assert_eq!(world.unread(tablet, "@bob"), 0);
+}
+
+#[test]
+fn what_a_stolen_device_called_read_is_unread_once_it_is_revoked() {
+    let (mut world, alice, stolen, bob) = couple();
+    world.send(stolen, bob, "hi");
+    world.settle();
+    world.send(bob, alice, "hello");
+    world.settle();
+    let most = (1 << 53) - 1;
+    let ack = Ack { device: world.nodes[bob].device, epoch: most, below: most, given_up: Vec::new() };
+    world.forge_in(stolen, alice, bob, None, Body::Receipt(Receipt { read: vec![ack] }));
+    world.settle();
+    assert_eq!(world.unread(alice, "@bob"), 0, "it is believed while it is a device of the account");
+    world.revoke(alice, &[stolen]);
+    world.settle();
+    world.send(bob, alice, "did you see this?");
+    world.settle();
+    assert_eq!(world.unread(alice, "@bob"), 1);
 }
 
 #[test]
