@@ -3,15 +3,17 @@
 use std::time::Duration;
 
 use chat_protocol::fixtures::device_keys;
+use chat_protocol::identity::code::IdentityCode;
 use chat_protocol::identity::safety_number::approval_digits;
 use chat_protocol::ids::DeviceId;
 use chat_protocol::message::Blob;
-use chat_protocol::message::server::{Code, DeviceWaits, Push, WaitingDevice};
+use chat_protocol::message::server::{Code, DeviceWaits, LogGrew, Push, WaitingDevice};
 use chat_protocol::rpc::EventBody;
-use chat_protocol::rpc::types::{Approval, Device, DeviceState};
+use chat_protocol::rpc::types::{Approval, Compared, Device, DeviceState};
 use chatd::engine::{EngineError, devices, peers};
 use chatd::store::{Place, Rows, Table};
 
+use crate::lies::Shown;
 use crate::world::World;
 
 impl World {
@@ -301,4 +303,33 @@ fn an_account_that_was_reset_goes_on_with_the_same_data() {
     world.send(carol, alice, "nice to meet you");
     world.settle();
     assert_eq!(world.inbox(alice), ["bob: one", "bob: two", "bob: three", "carol: nice to meet you"]);
+}
+
+#[test]
+fn no_local_program_has_a_device_follow_another_version_of_its_own_log() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    let genesis = world.log_of(alice);
+    world.another_device(alice);
+    world.settle();
+    let (name, pinned, fork) = (world.name(alice), world.log_of(alice), world.grown(&genesis, alice));
+    world.server.shown.insert(name.clone(), Shown::of(&fork));
+    world.server.own_too.insert(name.clone());
+    let grew = LogGrew { user: name.clone(), head: fork.head() };
+    let device = world.nodes[alice].device;
+    world.push(&device, Push::LogGrew(grew));
+    world.advance(Duration::from_secs(120));
+    let known = |world: &World| peers::get(&world.nodes[alice].rows, &name).unwrap().unwrap();
+    assert_eq!(known(&world).rival.unwrap().log, fork);
+
+    let (fingerprint, head) = (fork.fingerprint(), fork.head());
+    let accepted = world.command(alice, |turn| peers::accept(turn, &name, &fingerprint, &head));
+    assert!(matches!(accepted, Err(EngineError::Conflict)));
+    let verified = world.command(alice, |turn| peers::verify(turn, &name, &Compared::Code(IdentityCode::of(&fork))));
+    assert!(matches!(verified, Err(EngineError::NotTheirs(_))));
+    assert_eq!(known(&world).pinned.log, pinned);
+    // that the one there is stays can be said
+    let (fingerprint, head) = (pinned.fingerprint(), pinned.head());
+    world.command(alice, |turn| peers::accept(turn, &name, &fingerprint, &head)).unwrap();
+    assert_eq!((known(&world).pinned.log, known(&world).rival), (pinned, None));
 }

@@ -55,8 +55,11 @@ pub fn verify(turn: &mut Turn<'_>, user: &Username, compared: &Compared) -> Resu
 /// The user no longer stands by having compared.
 ///
 /// # Errors
-/// [`EngineError::UnknownUser`].
+/// [`EngineError::UnknownUser`]; [`EngineError::Invalid`] for the own account, which nobody has to compare.
 pub fn unverify(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    if *user == turn.me.user {
+        return Err(EngineError::Invalid("user", "must be somebody else"));
+    }
     let mut peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     peer.trust = Trust::Tofu;
     Ok(put(turn.rows, &peer)?)
@@ -96,12 +99,17 @@ fn stay(turn: &mut Turn<'_>, mut peer: Peer) -> Result<(), EngineError> {
     inbox::drop_held(turn, &peer.user)
 }
 
-/// Another identity takes the place of the pinned one, which is not stored yet; `None` if no version is the wanted one.
+/// Another identity takes the place of the pinned one, which is not stored yet; `None` if no version is the wanted one,
+/// or if it is this account's.
 fn switch(
     turn: &mut Turn<'_>,
     mut peer: Peer,
     wanted: impl Fn(&AccountLog) -> bool,
 ) -> Result<Option<Peer>, EngineError> {
+    // the own log is left by a reset alone: no local program may have this device follow a thief's
+    if peer.user == turn.me.user {
+        return Ok(None);
+    }
     let Some(next) = take(&mut peer, wanted) else { return Ok(None) };
     let old = std::mem::replace(&mut peer.pinned, next);
     for cert in old.log.active_devices() {
