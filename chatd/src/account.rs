@@ -95,7 +95,7 @@ pub async fn register(
 /// Makes this daemon a device of an account that exists. Without `access`, the way it went before.
 ///
 /// A device that the server knows already proves itself by its key, so that logging in again after a
-/// logout asks for no approval; the password is not looked at then.
+/// logout asks for no approval; but for the password all the same.
 ///
 /// # Errors
 /// [`AccountError`].

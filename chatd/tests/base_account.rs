@@ -135,23 +135,31 @@ async fn registration_keeps_the_account_it_was_given() {
 
     account::leave(&home.desk, false).unwrap();
     assert_eq!(home.desk.account().unwrap().unwrap().standing, Standing::LoggedOut);
-    back_in_by_key(&home).await;
+    back_in_with_the_password(&home).await;
     account::leave(&home.desk, true).unwrap();
     assert!(home.desk.account().unwrap().is_none());
 }
 
 /// Keys are slow to make, so this goes on with the account above.
-async fn back_in_by_key(home: &Home) {
-    let device = home.desk.account().unwrap().unwrap().device();
+async fn back_in_with_the_password(home: &Home) {
+    let before = home.desk.account().unwrap().unwrap();
+    let refused = home
+        .login(async |toy| {
+            let mut peer = toy.accept().await.unwrap();
+            let (frame, _) = next_enrolment(&mut peer).await;
+            refuse(&mut peer, &frame, Code::Denied).await;
+        })
+        .await;
+    assert!(matches!(refused, Err(AccountError::BadCredentials)), "the keys alone are not enough: {refused:?}");
+    assert_eq!(home.desk.account().unwrap().unwrap().standing, before.standing);
     let entered = home
         .login(async |toy| {
             let mut peer = toy.accept().await.unwrap();
-            let (frame, request) = next(&mut peer).await;
-            assert!(matches!(request, Request::Login(login) if login.device == device));
-            peer.send(&[Frame::ok(frame.id, frame.number, &logged_in())]).await;
+            let enrol = take_enrolment(&mut peer).await;
+            assert_eq!((&*enrol.cert, enrol.genesis), (before.cert.bytes(), None), "it is the device it was");
         })
         .await;
-    assert!(matches!(entered, Ok(Entered::Ready { device: found, .. }) if found == device));
+    assert!(matches!(entered, Ok(Entered::Ready { device, .. }) if device == before.device()));
     assert_eq!(home.desk.account().unwrap().unwrap().standing, Standing::Active);
 }
 
@@ -241,11 +249,7 @@ async fn refusals_are_told_apart_and_leave_nothing_behind() {
     let denied = home
         .login(async |toy| {
             let mut peer = toy.accept().await.unwrap();
-            let (mut frame, request) = next(&mut peer).await;
-            if matches!(request, Request::Login(_)) {
-                refuse(&mut peer, &frame, Code::Denied).await;
-                (frame, _) = next_enrolment(&mut peer).await;
-            }
+            let (frame, _) = next_enrolment(&mut peer).await;
             refuse(&mut peer, &frame, Code::Denied).await;
         })
         .await;

@@ -22,6 +22,8 @@ pub(super) struct Entrance<'d> {
     password: Password,
     /// The server may know of this offer already: it was made before.
     again: bool,
+    /// It was taken: this is the account that is here.
+    settled: bool,
 }
 
 impl<'d> Entrance<'d> {
@@ -33,6 +35,7 @@ impl<'d> Entrance<'d> {
         password: Password,
     ) -> Result<Self, AccountError> {
         let known = desk.account()?;
+        let settled = known.is_some();
         if let Some(Account { user: other, .. }) = known.as_ref().filter(|account| account.user != user) {
             return Err(AccountError::Another { user: other.clone() });
         }
@@ -44,7 +47,7 @@ impl<'d> Entrance<'d> {
             None => offer(desk, &access, &user).await?,
         };
         let connection = Connection::dial(&offer.server, &desk.timing).await?;
-        Ok(Self { desk, connection, keys, offer, token: access.token, password, again })
+        Ok(Self { desk, connection, keys, offer, token: access.token, password, again, settled })
     }
 
     pub(super) async fn register(mut self) -> Result<Entered, AccountError> {
@@ -65,8 +68,9 @@ impl<'d> Entrance<'d> {
         }
     }
 
-    pub(super) async fn login(mut self) -> Result<Entered, AccountError> {
-        if self.again && self.known().await? { self.ready().await } else { self.enrol().await }
+    /// A device that the server knows is enrolled once more as it is: so the password is looked at in any case.
+    pub(super) async fn login(self) -> Result<Entered, AccountError> {
+        self.enrol().await
     }
 
     /// Whether the server knows the device already: a talk before this one got that far.
@@ -90,7 +94,7 @@ impl<'d> Entrance<'d> {
     }
 
     async fn enrol(mut self) -> Result<Entered, AccountError> {
-        let genesis = self.offer.log.as_ref().and_then(genesis_of);
+        let genesis = self.offer.log.as_ref().filter(|_| !self.settled).and_then(genesis_of);
         let first = self.ask_to_enrol(genesis.clone()).await;
         // the account has another first device: this one can only wait for its approval
         let lost_the_race = matches!(&first, Err(CallError::Refused(refusal)) if refusal.code == Code::Exists);
