@@ -129,9 +129,10 @@ pub enum AuthFailure {
     /// It does not know the device.
     #[error("the server does not accept this device: it does not know it")]
     Denied,
-    /// Its account ended it, or was reset. It never comes back.
+    /// Its account ended it, or was reset: that is the server's word, which nothing proves here.
     #[error(
-        "this device was revoked, or its account was reset: it gets nothing any more. To be a new device of the account: \
+        "the server says that this device was revoked, or its account was reset. If `chatctl device list` on another one \
+         shows it as active, that is not so: keep its keys, and `chatctl login` tries again. To be a new device: \
          `chatctl logout --forget-keys`, then `chatctl login`"
     )]
     Revoked,

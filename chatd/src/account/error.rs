@@ -48,9 +48,10 @@ pub enum AccountError {
     /// The account has no log to replace.
     #[error("no device was ever logged in to this account: log in instead")]
     NothingToReset,
-    /// This device was ended by its account.
+    /// This device was ended by its account, the server says.
     #[error(
-        "this device was revoked, or its account was reset, and never comes back; to be a new one: \
+        "the server says that this device was revoked, or its account was reset. If `chatctl device list` on another one \
+         shows it as active, that is not so: keep its keys, and log in again later. To be a new device: \
          `chatctl logout --forget-keys`, then `chatctl login`"
     )]
     Revoked,
