@@ -4,8 +4,10 @@ use std::time::Duration;
 
 use chat_protocol::message::Call;
 use chat_protocol::message::client::Submit;
-use chatd::engine::{commands, history};
+use chatd::engine::commands::To;
+use chatd::engine::{commands, history, peers};
 
+use crate::identities::{another, bob as called_bob, show};
 use crate::world::{Fate, World};
 
 /// Longer than a device without keys is waited for.
@@ -85,4 +87,25 @@ fn a_copy_that_was_stale_for_an_own_device_holds_up_nothing_for_the_peer() {
         assert_eq!(world.texts(who, chat), ["one", "two"]);
     }
     assert_eq!(world.texts(phone, "@bob"), ["two"]);
+}
+
+#[test]
+fn an_own_device_gets_what_it_lacks_whatever_becomes_of_those_it_was_said_to() {
+    let (mut world, alice, tablet, bob) = lagging();
+    let carol = world.user("carol");
+    world.send(alice, bob, "to bob");
+    world.advance(A_MOMENT);
+    let rival = another(&world, 5);
+    show(&mut world, &rival);
+    world.try_send(alice, To::User(called_bob()), "never to leave", None).unwrap();
+    world.advance(A_MOMENT);
+    assert!(peers::get(&world.nodes[alice].rows, &called_bob()).unwrap().unwrap().rival.is_some());
+    world.send(alice, carol, "to carol");
+    world.advance(A_MOMENT);
+    world.come_online(tablet);
+    world.advance(MINUTES);
+    assert_eq!(
+        (world.texts(tablet, "@bob"), world.texts(tablet, "@carol")),
+        (vec!["to bob".to_owned()], vec!["to carol".to_owned()])
+    );
 }

@@ -8,7 +8,7 @@ use chat_protocol::message::Call;
 use chat_protocol::message::client::Submit;
 use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 
-use super::{Cargo, Flight, flights, give_up, next_submit_id, put_back};
+use super::{Cargo, Flight, flights, give_up, lagging, next_submit_id, put_back};
 use crate::engine::history::{self, State};
 use crate::engine::turn::{LONGEST_PAUSE, Subject, Turn};
 use crate::engine::{EngineError, peers, profile, receipts, room, sessions, siblings};
@@ -112,6 +112,9 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
             // a server that says `stale` and shows nothing new is not followed in a circle
             let pause = if grown && item.refused < 4 { Duration::ZERO } else { doubled(BUSY_PAUSE, item.refused) };
             item.after = turn.now + pause;
+            if item.only.is_none() {
+                lagging::take_back(turn, &item)?;
+            }
             put_back(turn, &item)?;
         }
         Cargo::Receipt(user, _) if user == turn.me.user => {}
@@ -130,7 +133,10 @@ fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineEr
     match flight.cargo {
         // one that went again to a single device has not failed for the others
         Cargo::Message(item) if item.only.is_some() => {}
-        Cargo::Message(item) => give_up(turn, &item, error)?,
+        Cargo::Message(item) => {
+            lagging::take_back(turn, &item)?;
+            give_up(turn, &item, error)?;
+        }
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
         Cargo::Profile(user, device) => profile::untold(turn, &user, &device, false)?,
         Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,

@@ -67,8 +67,7 @@ pub(super) fn keep(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Resul
 /// Sends those that are ready by now what they lack; whether one of them lacks nothing any more.
 pub(super) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
     let mut caught_up = false;
-    for (_, id) in turn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let Ok(device) = DeviceId::try_from(id.as_slice()) else { continue };
+    for device in devices(turn)? {
         while outbox::has_room(turn)? {
             let Some(item) = first(turn, &device)? else {
                 turn.rows.delete(Place::new(Table::Outbox, DEVICES, device.as_bytes()))?;
@@ -94,7 +93,7 @@ fn follow(turn: &mut Turn<'_>, item: Item, device: &DeviceId) -> Result<bool, En
         turn.wake(item.after);
         return Ok(false);
     }
-    let Recipients::Devices(devices) = peers::recipients(turn, &item.to)? else { return Ok(false) };
+    let Recipients::Devices(devices) = recipients(turn, &item.to, device)? else { return Ok(false) };
     let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == *device) else {
         return revoked(turn, &item, device);
     };
@@ -109,6 +108,14 @@ fn follow(turn: &mut Turn<'_>, item: Item, device: &DeviceId) -> Result<bool, En
     Ok(true)
 }
 
+/// Who may be written to now. What an own device lacks was said already: whatever becomes of the one it was said to does
+/// not keep it back.
+fn recipients(turn: &mut Turn<'_>, to: &Username, device: &DeviceId) -> Result<Recipients, EngineError> {
+    let me = turn.me.user.clone();
+    let own = peers::device(turn, &me, device)?.is_some();
+    peers::recipients(turn, if own { &me } else { to })
+}
+
 /// Nothing goes to a device that is gone; one that a policy leaves out waits on.
 fn revoked(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<bool, EngineError> {
     let me = turn.me.user.clone();
@@ -119,10 +126,20 @@ fn revoked(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<bool, 
     Ok(true)
 }
 
+/// What was stored for nobody is not lacking anywhere: it goes again as a whole, or not at all.
+pub(super) fn take_back(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
+    devices(turn)?.iter().try_for_each(|device| drop_first(turn, item, device))
+}
+
+/// Devices for which something waits.
+fn devices(turn: &Turn<'_>) -> Result<Vec<DeviceId>, RowsError> {
+    let found = turn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    Ok(found.iter().filter_map(|(_, id)| DeviceId::try_from(id.as_slice()).ok()).collect())
+}
+
 /// Nothing that was written for `to` goes any more.
 pub(super) fn forget_all(turn: &mut Turn<'_>, to: &Username) -> Result<(), RowsError> {
-    for (_, id) in turn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let Ok(device) = DeviceId::try_from(id.as_slice()) else { continue };
+    for device in devices(turn)? {
         for (_, bytes) in
             turn.rows.scan(Table::Outbox, &scope(&device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?
         {
