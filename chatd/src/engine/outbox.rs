@@ -7,12 +7,13 @@
 //! ```
 //! A flight is repeated byte for byte until it is answered, over as many connections as that takes;
 //! only `stale`, which stores nothing, sends a message back to be sealed anew for the verified set. A mailbox
-//! that is full holds up what goes to its owner, and nothing else.
+//! that is full holds up what goes to its device, and nothing else.
 
 mod again;
 mod answers;
 mod expiry;
 mod flights;
+mod full;
 mod lagging;
 mod posts;
 mod tails;
@@ -39,7 +40,7 @@ use super::peers::{self, Recipients};
 use super::sessions::{self, Sealed};
 use super::state::{Counter, decode, load, save};
 use super::timers::{self, Due};
-use super::turn::{Subject, Turn};
+use super::turn::Turn;
 use super::{EngineError, profile, receipts, siblings};
 use crate::store::{Direction, Place, RowsError, Table};
 
@@ -193,7 +194,7 @@ fn destinations(turn: &Turn<'_>) -> Result<Vec<Username>, RowsError> {
 
 /// Seals one recipient's messages in order, until one has to wait.
 fn seal_queue(turn: &mut Turn<'_>, to: &Username) -> Result<(), EngineError> {
-    while has_room(turn)? && !turn.paused(&Subject::Mailbox(to.clone())) {
+    while has_room(turn)? {
         let Some(item) = first(turn, to)? else { break };
         if item.only.is_some() {
             // in line since an earlier version

@@ -143,8 +143,6 @@ pub(crate) enum Subject {
     OneTime,
     /// Reading the room.
     Room,
-    /// Sealing more for somebody whose mailbox is full.
-    Mailbox(Username),
     /// Extending the own account log.
     Append,
 }

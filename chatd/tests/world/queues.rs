@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_protocol::message::Call;
 use chat_protocol::message::client::Submit;
 use chatd::engine::commands::To;
-use chatd::engine::{commands, history, peers};
+use chatd::engine::{commands, history, outbox, peers};
 
 use crate::identities::{another, bob as called_bob, show};
 use crate::world::{Fate, World};
@@ -108,4 +108,66 @@ fn an_own_device_gets_what_it_lacks_whatever_becomes_of_those_it_was_said_to() {
         (world.texts(tablet, "@bob"), world.texts(tablet, "@carol")),
         (vec!["to bob".to_owned()], vec!["to carol".to_owned()])
     );
+}
+
+#[test]
+fn a_full_mailbox_of_an_own_device_holds_up_no_chat_and_is_tried_with_one_message() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let tablet = world.another_device(alice);
+    world.settle();
+    world.fill_mailbox(tablet, true);
+    let said: Vec<_> = (0..5).map(|n| n.to_string()).collect();
+    for text in &said {
+        world.send(alice, bob, text);
+        world.settle();
+    }
+    assert_eq!(world.texts(bob, "@alice"), said);
+    world.crash(alice);
+    world.advance(MINUTES);
+    assert_eq!(outbox::queued(&world.nodes[alice].rows).unwrap(), 1, "one is tried, the others wait with it");
+    assert!(world.texts(tablet, "@bob").is_empty());
+    world.fill_mailbox(tablet, false);
+    world.advance(Duration::from_secs(600));
+    assert_eq!(world.texts(tablet, "@bob"), said);
+    assert_eq!(outbox::queued(&world.nodes[alice].rows).unwrap(), 0);
+}
+
+#[test]
+fn a_full_mailbox_of_one_device_of_a_peer_holds_up_none_of_the_others() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let phone = world.another_device(bob);
+    world.settle();
+    world.fill_mailbox(phone, true);
+    for text in ["one", "two", "three"] {
+        world.send(alice, bob, text);
+        world.settle();
+    }
+    assert_eq!(world.texts(bob, "@alice"), ["one", "two", "three"]);
+    world.fill_mailbox(phone, false);
+    world.advance(MINUTES);
+    assert_eq!(world.texts(phone, "@alice"), ["one", "two", "three"]);
+}
+
+#[test]
+fn what_waited_for_room_in_one_mailbox_and_was_stale_goes_there_alone() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let phone = world.another_device(bob);
+    world.settle();
+    world.fill_mailbox(phone, true);
+    world.send(alice, bob, "once");
+    world.settle();
+    world.another_device(bob);
+    world.settle();
+    let before = world.server.seen.len();
+    world.fill_mailbox(phone, false);
+    world.advance(MINUTES);
+    assert_eq!(world.texts(phone, "@alice"), ["once"]);
+    let (by, to) = (world.nodes[alice].device, world.nodes[bob].device);
+    let again = world.server.seen[before..]
+        .iter()
+        .any(|(from, submit)| *from == by && submit.to.iter().any(|a| a.device == to));
+    assert!(!again, "bob has it");
 }

@@ -8,9 +8,9 @@ use chat_protocol::message::Call;
 use chat_protocol::message::client::Submit;
 use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 
-use super::{Cargo, Flight, flights, give_up, lagging, next_submit_id, put_back};
+use super::{Cargo, Flight, flights, full, give_up, lagging, next_submit_id, put_back};
 use crate::engine::history::{self, State};
-use crate::engine::turn::{LONGEST_PAUSE, Subject, Turn};
+use crate::engine::turn::{LONGEST_PAUSE, Turn};
 use crate::engine::{EngineError, peers, profile, receipts, room, sessions, siblings};
 use crate::store::RowsError;
 
@@ -54,17 +54,20 @@ fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<()
     if full.is_empty() {
         return Ok(());
     }
-    Ok(retry_full(turn, flight, full)?)
+    Ok(retry_full(turn, &flight, full)?)
 }
 
-/// The same envelopes for the devices that had no room, under a new id.
-fn retry_full(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), RowsError> {
-    let Ok(mut submit) = cbor::decode::<Submit>(&flight.payload) else { return Ok(()) };
-    submit.submit_id = next_submit_id(turn)?;
-    submit.to.retain(|addressed| full.contains(&addressed.device));
-    let mut next = Flight::new(submit.submit_id, Submit::TYPE, cbor::encode(&submit), flight.cargo);
-    next.put_off = flight.put_off;
-    wait_for_room(turn, next)
+/// The same envelope for each device that had no room, under a new id.
+fn retry_full(turn: &mut Turn<'_>, flight: &Flight, full: &[DeviceId]) -> Result<(), RowsError> {
+    let Ok(submit) = cbor::decode::<Submit>(&flight.payload) else { return Ok(()) };
+    for to in submit.to.into_iter().filter(|to| full.contains(&to.device)) {
+        let cargo = flight.cargo.only_for(&to.device);
+        let alone = Submit { submit_id: next_submit_id(turn)?, heads: submit.heads.clone(), to: vec![to] };
+        let mut next = Flight::new(alone.submit_id, Submit::TYPE, cbor::encode(&alone), cargo);
+        next.put_off = flight.put_off;
+        wait_for_room(turn, next)?;
+    }
+    Ok(())
 }
 
 fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
@@ -82,9 +85,7 @@ fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(),
 
 /// Sets a flight aside until there may be room in the mailbox, and holds up what else goes there.
 fn wait_for_room(turn: &mut Turn<'_>, flight: Flight) -> Result<(), RowsError> {
-    if let Cargo::Message(item) = &flight.cargo {
-        turn.pause(Subject::Mailbox(item.to.clone()), doubled(FULL_PAUSE, flight.put_off));
-    }
+    full::waits(turn, &flight)?;
     set_aside(turn, flight, FULL_PAUSE)
 }
 

@@ -13,7 +13,7 @@ use chat_protocol::message::Blob;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use super::{Item, posts};
+use super::{Item, full, posts};
 use crate::engine::siblings::Owed;
 use crate::engine::state::{Counter, decode, load, save};
 use crate::engine::turn::{Asked, Turn};
@@ -48,6 +48,17 @@ pub(crate) enum Cargo {
     /// What is owed to a sibling device.
     #[n(5)]
     Sibling(#[n(0)] Owed),
+}
+
+impl Cargo {
+    /// The same for a single one of the devices it goes to.
+    pub(super) fn only_for(&self, device: &DeviceId) -> Self {
+        match self {
+            Self::Message(item) => Self::Message(Item { only: Some(*device), ..item.clone() }),
+            // everything else goes to one anyway
+            other => other.clone(),
+        }
+    }
 }
 
 /// Bytes under way.
@@ -117,6 +128,7 @@ pub(super) fn find(turn: &Turn<'_>, id: &SubmitId) -> Result<Option<Flight>, Row
 /// A flight was answered for good.
 pub(super) fn land(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
     leave_window(turn, flight)?;
+    full::landed(turn, flight)?;
     match flight.cargo {
         Cargo::Post(_) => posts::landed(turn, &flight.submit_id),
         _ => Ok(()),
@@ -191,6 +203,7 @@ pub(crate) fn recall(turn: &mut Turn<'_>) -> Result<(), RowsError> {
                 continue;
             }
             turn.rows.delete(Place::new(Table::Submits, scope, flight.submit_id.as_bytes()))?;
+            full::landed(turn, &flight)?;
             if let Cargo::Message(item) = flight.cargo {
                 // the others have what goes again to a single device, under its number
                 let number = item.number.filter(|_| item.only.is_some());

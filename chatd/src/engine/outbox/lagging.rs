@@ -1,5 +1,5 @@
 //! What a device lacks that cannot be written to yet, while the others of its account can: it never published keys, they
-//! expired while it was off for weeks, or the server holds them back.
+//! expired while it was off for weeks, the server holds them back, or its mailbox is full.
 //!
 //! It waits apart, in order, for each device, so that it holds up nobody else, and follows when the device is ready.
 //! Whatever comes after it goes the same way as long as anything waits. What is older than a mailbox keeps, or
@@ -10,7 +10,7 @@ use std::time::Duration;
 use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 
-use super::{Item, letter, seal_for};
+use super::{Item, full, letter, seal_for};
 use crate::engine::peers::{self, Recipients};
 use crate::engine::sessions::{self, Readiness};
 use crate::engine::state::{decode, save};
@@ -41,13 +41,18 @@ pub(super) fn split(turn: &mut Turn<'_>, devices: Vec<(Username, DeviceCert)>) -
     for (user, cert) in devices {
         let device = cert.id();
         match sessions::readiness(turn, &user, &device)? {
-            _ if turn.rows.count(Table::Outbox, &scope(&device))? > 0 => split.lacking.push(device),
+            _ if lacks(turn, &device)? => split.lacking.push(device),
             Readiness::Ready => split.ready.push((user, cert)),
             Readiness::Lacking => split.lacking.push(device),
             Readiness::Asked => decided = false,
         }
     }
     Ok(decided.then_some(split))
+}
+
+/// Whether something waits for a device that has to come first.
+fn lacks(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    Ok(turn.rows.last_order(Table::Outbox, &scope(device))?.is_some() || full::is_full(turn, device)?)
 }
 
 /// Keeps what a device lacks.
@@ -97,7 +102,7 @@ fn follow(turn: &mut Turn<'_>, item: Item, device: &DeviceId) -> Result<bool, En
     let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == *device) else {
         return revoked(turn, &item, device);
     };
-    if sessions::readiness(turn, &user, device)? != Readiness::Ready {
+    if sessions::readiness(turn, &user, device)? != Readiness::Ready || full::is_full(turn, device)? {
         return Ok(false);
     }
     let said = letter(turn, &item)?.filter(|said| turn.now.since(said.sent()) < KEPT);
