@@ -129,11 +129,13 @@ impl Peer {
         }
     }
 
-    /// Whether an identity was shown before, and the user decided for another one.
+    /// Whether an identity was shown before, and the user decided for another one. Versions of one log have the same
+    /// fingerprint: there it is the device that counts.
     #[must_use]
     pub fn refused(&self, fingerprint: &Fingerprint) -> bool {
         let mut others = self.others.iter().chain(&self.former);
-        self.rival.is_none() && others.any(|other| other.log.fingerprint() == *fingerprint)
+        let decided = self.rival.is_none() && *fingerprint != self.pinned.log.fingerprint();
+        decided && others.any(|other| other.log.fingerprint() == *fingerprint)
     }
 }
 

@@ -62,7 +62,7 @@ fn changes(world: &World, who: usize) -> usize {
     world.count_events(who, |body| matches!(body, EventBody::IdentityChanged(_)))
 }
 
-fn accept(world: &mut World, who: usize, log: &AccountLog) -> Result<(), EngineError> {
+pub fn accept(world: &mut World, who: usize, log: &AccountLog) -> Result<(), EngineError> {
     let (fingerprint, head) = (log.fingerprint(), log.head());
     world.command(who, |turn| peers::accept(turn, &bob(), &fingerprint, &head))
 }

@@ -22,7 +22,7 @@ fn withheld(world: &World, who: usize) -> usize {
 }
 
 /// Alice and bob know each other; bob has a tablet, and alice knows it.
-fn with_tablet() -> (World, usize, usize, usize) {
+pub fn with_tablet() -> (World, usize, usize, usize) {
     let (mut world, alice, bob_) = acquainted();
     let tablet = world.another_device(bob_);
     world.settle();
@@ -34,7 +34,7 @@ fn with_tablet() -> (World, usize, usize, usize) {
 }
 
 /// A content of `from` for `to`, on a session that is begun for it, as a daemon of one's own making could send it.
-fn forge(world: &mut World, from: usize, to: usize, change: impl FnOnce(&mut Content)) {
+pub fn forge(world: &mut World, from: usize, to: usize, change: impl FnOnce(&mut Content)) {
     let (mine, theirs) = (world.log_of(from), world.log_of(to));
     let local = world.nodes[from].local.clone();
     let device = world.nodes[to].device;
@@ -293,6 +293,13 @@ fn atk_72_a_fork_signed_by_a_revoked_device_is_evidence_once_and_blocks_nobody()
     world.send(alice, bob_, "still with you");
     world.advance(Duration::from_secs(15 * 60));
     assert!(world.inbox(bob_).contains(&"alice: still with you".to_owned()));
+
+    world.show_only(bob_, None);
+    let phone = world.another_device(bob_);
+    world.settle();
+    world.send(phone, alice, "my new phone");
+    world.advance(MINUTES);
+    assert!(world.inbox(alice).contains(&"bob: my new phone".to_owned()), "sessions that begin later are heard");
 }
 
 #[test]

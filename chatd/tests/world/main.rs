@@ -20,6 +20,7 @@ mod devices;
 mod disk;
 mod expiry;
 mod forgeries;
+mod forks;
 mod hardships;
 mod identities;
 mod lies;
