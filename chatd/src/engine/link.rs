@@ -36,6 +36,8 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
     });
     turn.live.pause.clear();
     turn.live.bundle_since.clear();
+    // a new connection is asked anew before anything is said about the server
+    turn.live.withheld = None;
     sessions::check_device(turn)?;
     sessions::check_rollback(turn, logged_in)?;
     prekeys::online(turn, logged_in)?;

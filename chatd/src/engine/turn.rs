@@ -42,8 +42,9 @@ pub(crate) struct Live {
     pub(crate) opening: BTreeSet<u64>,
     /// Peers somebody wants sessions with although nothing waits to be sent.
     pub(crate) wanted: BTreeSet<Username>,
-    /// Peers of whom a log was announced that did not come; absent until the rows were looked through.
-    pub(crate) withheld: Option<BTreeSet<Username>>,
+    /// Peers of whom a log was announced that did not come, and from when on the server counts as asked in vain;
+    /// absent until the rows were looked through.
+    pub(crate) withheld: Option<BTreeMap<Username, Timestamp>>,
     /// Time as retention counts it; absent until the rows were looked at.
     pub(crate) age: Option<Age>,
     /// When prekeys nobody names any more were last looked for.

@@ -47,4 +47,5 @@ mod timers;
 mod tokens;
 mod views;
 mod weather;
+mod withheld;
 mod world;

@@ -8,7 +8,8 @@ use chat_protocol::message::Blob;
 use chat_protocol::message::client::{LogFetch, Lookup, UserHead};
 use chat_protocol::message::server::{Code, LogPage, LookedUp, Refusal};
 
-use super::{get, known, pin};
+use super::pin::Effect;
+use super::{get, known, pin, withheld};
 use crate::engine::turn::{Asked, Subject, Turn};
 use crate::engine::{EngineError, outbox};
 
@@ -68,6 +69,7 @@ pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, E
 /// Nothing new is to be had for a while.
 pub(super) fn rest(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
     let awaited = known(turn, user)?.is_some_and(|peer| peer.withheld_since.is_some());
+    withheld::asked_in_vain(turn, user);
     turn.pause(Subject::Peer(user.clone()), if awaited { WITHHELD_PAUSE } else { LOOKUP_PAUSE });
     Ok(())
 }
@@ -126,12 +128,19 @@ pub(crate) fn fetched(
 
 /// Everything after the pin was read, or the whole log.
 fn settle(turn: &mut Turn<'_>, user: &Username, start: u64, entries: &[Blob], head: Head) -> Result<(), EngineError> {
-    if pinned_at(turn, user, head) || (start == 0 && !pin::shown(turn, user, entries)?) {
+    if pinned_at(turn, user, head) {
         return rest(turn, user);
     }
-    if start != 0 && !pin::continued(turn, user, entries)? {
-        // what does not follow from the pin may still be a whole log of its own
-        fetch_from(turn, user, 0);
+    if start == 0 {
+        return if pin::shown(turn, user, entries)? { Ok(()) } else { rest(turn, user) };
     }
-    Ok(())
+    match pin::continued(turn, user, entries)? {
+        Effect::Moved => Ok(()),
+        Effect::None => rest(turn, user),
+        Effect::Foreign => {
+            // what does not follow from the pin may still be a whole log of its own
+            fetch_from(turn, user, 0);
+            Ok(())
+        }
+    }
 }

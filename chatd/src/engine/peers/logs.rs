@@ -17,6 +17,7 @@ use chat_protocol::session::content::{Heads, LogEntries};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+use super::pin::Effect;
 use super::{Recipients, known, own, pin, recipients};
 use crate::engine::EngineError;
 use crate::engine::outbox::{self, Cargo};
@@ -180,7 +181,7 @@ pub(crate) fn told(turn: &mut Turn<'_>, from: &Username, log: &LogEntries) -> Re
         tracing::warn!(%from, of = %log.user, "entries of somebody else's account log");
         return Ok(());
     }
-    if !pin::continued(turn, &log.user, &log.entries)? {
+    if pin::continued(turn, &log.user, &log.entries)? == Effect::Foreign {
         tracing::warn!(%from, of = %log.user, "entries that do not follow from the log that is known");
     }
     Ok(())

@@ -31,12 +31,23 @@ pub fn shown(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<b
     }
 }
 
-/// Entries of a log that is known. Says whether they follow from it, at its end or before.
-pub(super) fn continued(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<bool, EngineError> {
-    let Some(peer) = known(turn, user)? else { return Ok(false) };
+/// What entries that somebody shows have done to the pinned log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// It goes on.
+    Moved,
+    /// Nothing: they are known, or of another version.
+    None,
+    /// They do not follow from it, neither at its end nor before.
+    Foreign,
+}
+
+/// Entries of a log that is known.
+pub(super) fn continued(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<Effect, EngineError> {
+    let Some(peer) = known(turn, user)? else { return Ok(Effect::Foreign) };
     match peer.pinned.log.spliced(entries) {
-        Ok(log) => compare(turn, peer, log).map(|_| true),
-        Err(_) => Ok(false),
+        Ok(log) => compare(turn, peer, log).map(|moved| if moved { Effect::Moved } else { Effect::None }),
+        Err(_) => Ok(Effect::Foreign),
     }
 }
 

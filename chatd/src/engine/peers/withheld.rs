@@ -5,7 +5,7 @@
 //!          ╰── 60 s ──▶ one event; what waited is shown, and flagged, as is whatever names that head later
 //! ```
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Head, Username};
@@ -13,7 +13,7 @@ use chat_protocol::message::Blob;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use super::{Peer, all, fetch, fetching, known, put};
+use super::{Peer, all, fetch, known, put};
 use crate::engine::sessions::Received;
 use crate::engine::state::{Counter, decode, save};
 use crate::engine::turn::{Subject, Turn};
@@ -65,7 +65,7 @@ pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: Head) -> Res
         peer.withheld = Some(head);
         peer.withheld_since.get_or_insert(turn.now);
         if let Some(withheld) = &mut turn.live.withheld {
-            withheld.insert(user.clone());
+            withheld.entry(user.clone()).or_insert(turn.now + WAIT);
         }
         put(turn.rows, &peer)?;
         turn.live.pause.remove(&Subject::Peer(user.clone()));
@@ -122,16 +122,23 @@ pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     show_overdue(turn)?;
     let users = match turn.live.withheld.take() {
         Some(users) => users,
-        None => all(turn.rows)?.into_iter().map(|peer| peer.user).collect(),
+        None => all(turn.rows)?.into_iter().map(|peer| (peer.user, turn.now + WAIT)).collect(),
     };
-    let mut still = BTreeSet::new();
-    for user in users {
-        if overdue(turn, &user)? {
-            still.insert(user);
+    let mut still = BTreeMap::new();
+    for (user, vain) in users {
+        if overdue(turn, &user, vain)? {
+            still.insert(user, vain);
         }
     }
     turn.live.withheld = Some(still);
     Ok(())
+}
+
+/// The server was asked for the log of `user` and had nothing new to show.
+pub(super) fn asked_in_vain(turn: &mut Turn<'_>, user: &Username) {
+    if let Some(vain) = turn.live.withheld.as_mut().and_then(|withheld| withheld.get_mut(user)) {
+        *vain = turn.now.min(*vain);
+    }
 }
 
 fn show_overdue(turn: &mut Turn<'_>) -> Result<(), EngineError> {
@@ -148,14 +155,14 @@ fn show_overdue(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// Whether a log is still to be waited for. If the server was asked in vain long enough, that is told, once.
-fn overdue(turn: &mut Turn<'_>, user: &Username) -> Result<bool, EngineError> {
+/// Whether a log is still to be waited for. If that was long enough, and the server was asked in vain, it is told, once.
+fn overdue(turn: &mut Turn<'_>, user: &Username, vain: Timestamp) -> Result<bool, EngineError> {
     let Some(mut peer) = known(turn, user)? else { return Ok(false) };
     let Some(since) = peer.withheld_since else { return Ok(false) };
-    let asked = !fetching(turn, user) && turn.paused(&Subject::Peer(user.clone()));
-    if turn.live.link.is_none() || !asked || turn.now.since(since) < WAIT {
-        if since + WAIT > turn.now {
-            turn.wake(since + WAIT);
+    let due = vain.max(since + WAIT);
+    if turn.live.link.is_none() || turn.now < due {
+        if due > turn.now {
+            turn.wake(due);
         }
         fetch(turn, user)?;
         return Ok(true);
