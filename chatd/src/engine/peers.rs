@@ -89,6 +89,9 @@ pub struct Peer {
     /// Where the log is said to stand, beyond what the server showed.
     #[n(8)]
     pub withheld: Option<Head>,
+    /// When it was last told that the server does not show it.
+    #[n(9)]
+    pub withheld_told: Option<Timestamp>,
 }
 
 impl Peer {
@@ -104,6 +107,7 @@ impl Peer {
             others: Vec::new(),
             known_to: None,
             withheld: None,
+            withheld_told: None,
         }
     }
 

@@ -2,12 +2,17 @@
 
 use std::time::Duration;
 
+use chat_protocol::ids::{Head, HeadHash, MessageId};
 use chat_protocol::rpc::EventBody;
+use chatd::engine::peers;
 
-use crate::identities::bob;
+use crate::identities::{acquainted, bob};
 use crate::lies::Shown;
-use crate::logs::with_tablet;
+use crate::logs::{forge, with_tablet};
 use crate::world::World;
+
+const MINUTES: Duration = Duration::from_secs(120);
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 fn alarms(world: &World, who: usize) -> usize {
     world.count_events(who, |body| matches!(body, EventBody::IdentityLogWithheld(_)))
@@ -31,4 +36,34 @@ fn atk_30_a_server_that_answers_with_what_is_known_is_told_of_and_not_asked_with
     assert_eq!(alarms(&world, alice), 1);
     let asked = world.nodes[alice].asked.len() - before;
     assert!(asked < 30, "it is asked now and then, not {asked} times");
+}
+
+impl World {
+    /// Bob's device names a head of alice's log.
+    fn names(&mut self, by: usize, to: usize, seq: u64) {
+        let id = MessageId::from_parts(self.now, rand::random());
+        forge(self, by, to, |content| {
+            content.heads.peer = Head { seq, hash: HeadHash::new([9; 32]) };
+            content.id = id;
+        });
+        self.advance(MINUTES);
+    }
+}
+
+#[test]
+fn no_head_uses_up_the_alarm_for_those_that_are_named_later() {
+    let (mut world, alice, bob_) = acquainted();
+    world.names(bob_, alice, u64::MAX);
+    assert_eq!(alarms(&world, alice), 0, "no log is that long");
+    world.names(bob_, alice, 1_023);
+    assert_eq!(alarms(&world, alice), 1);
+    world.names(bob_, alice, 50);
+    assert_eq!(alarms(&world, alice), 1, "once an hour");
+    world.advance(HOUR);
+    world.names(bob_, alice, 50);
+    assert_eq!(alarms(&world, alice), 2);
+    world.another_device(alice);
+    world.settle();
+    let own = peers::get(&world.nodes[alice].rows, &world.name(alice)).unwrap().unwrap();
+    assert_eq!((own.pinned.log.head().seq, own.withheld), (1, None), "the log goes on: that is over");
 }

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Head, Username};
+use chat_protocol::limits::MAX_LOG_ENTRIES;
 use chat_protocol::message::Blob;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
@@ -22,6 +23,9 @@ use crate::store::{Direction, Place, RowsError, Table};
 
 /// How long the server has to show a log that somebody named.
 const WAIT: Duration = Duration::from_secs(60);
+/// After one head was told of, another one is waited for no earlier: whoever names what there is not raises an alarm
+/// that often.
+const AGAIN: Duration = Duration::from_secs(60 * 60);
 /// Most messages that wait for a log; the next are shown at once, flagged.
 const MOST_WAITING: u64 = 1_000;
 const WAITING: &[u8] = b"ahead";
@@ -58,10 +62,10 @@ pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: Head) -> Res
     if log.contains(head) {
         return Ok(Named::Known);
     }
-    if head.seq <= log.head().seq {
+    if head.seq <= log.head().seq || head.seq >= MAX_LOG_ENTRIES as u64 {
         return Ok(Named::Unknown);
     }
-    if peer.withheld.is_none_or(|withheld| withheld.seq < head.seq) {
+    if is_news(turn, &peer, head) {
         peer.withheld = Some(head);
         peer.withheld_since.get_or_insert(turn.now);
         if let Some(withheld) = &mut turn.live.withheld {
@@ -72,6 +76,16 @@ pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: Head) -> Res
     }
     fetch(turn, user)?;
     Ok(peer.withheld_since.map_or(Named::Unknown, |since| Named::Awaited(since + WAIT)))
+}
+
+/// Whether a head beyond the pinned log is one to wait for.
+fn is_news(turn: &Turn<'_>, peer: &Peer, head: Head) -> bool {
+    let Some(withheld) = peer.withheld else { return true };
+    match peer.withheld_told {
+        _ if peer.withheld_since.is_some() => withheld.seq < head.seq,
+        Some(told) => withheld != head && turn.now.since(told) >= AGAIN,
+        None => withheld.seq < head.seq,
+    }
 }
 
 /// Lets a message wait for the log its author named; false if too many wait.
@@ -91,10 +105,10 @@ fn place(key: &[u8; 8]) -> Place<'_> {
     Place::new(Table::Held, WAITING, key)
 }
 
-/// The log has grown.
+/// The log has grown: what was told is over, and what is still awaited only if it was reached.
 pub(super) fn came(peer: &mut Peer) {
     let seq = peer.pinned.log.head().seq;
-    if peer.withheld.is_none_or(|withheld| withheld.seq <= seq) {
+    if peer.withheld_since.is_none() || peer.withheld.is_none_or(|withheld| withheld.seq <= seq) {
         (peer.withheld, peer.withheld_since) = (None, None);
     }
 }
@@ -167,7 +181,7 @@ fn overdue(turn: &mut Turn<'_>, user: &Username, vain: Timestamp) -> Result<bool
         fetch(turn, user)?;
         return Ok(true);
     }
-    peer.withheld_since = None;
+    (peer.withheld_since, peer.withheld_told) = (None, Some(turn.now));
     put(turn.rows, &peer)?;
     events::log_withheld(turn, user)?;
     Ok(false)
