@@ -67,3 +67,44 @@ fn no_head_uses_up_the_alarm_for_those_that_are_named_later() {
     let own = peers::get(&world.nodes[alice].rows, &world.name(alice)).unwrap().unwrap();
     assert_eq!((own.pinned.log.head().seq, own.withheld), (1, None), "the log goes on: that is over");
 }
+
+impl World {
+    /// Makes the log of an account longer than one message holds.
+    fn lengthen(&mut self, who: usize) {
+        for _ in 0..40 {
+            let new = self.waiting_device(who);
+            let (cert, acceptance) = (self.nodes[new].local.cert.clone(), self.acceptance(new));
+            self.write_log(who, |log, author| log.add_device(author, &cert, acceptance, &mut rand::rng()));
+            self.revoke(who, &[new]);
+        }
+        self.settle();
+    }
+
+    /// Long messages from one device to another.
+    fn long_ones(&self, from: usize, to: usize) -> usize {
+        let (from, to) = (self.nodes[from].device, self.nodes[to].device);
+        let mine = self.server.seen.iter().filter(|(by, _)| *by == from);
+        let long = |submit: &&chat_protocol::message::client::Submit| {
+            submit.to.iter().any(|it| it.device == to && it.envelope.token.len() > 16 * 1024)
+        };
+        mine.map(|(_, submit)| submit).filter(long).count()
+    }
+}
+
+#[test]
+fn whoever_names_no_entry_of_a_long_log_is_told_it_once() {
+    let (mut world, alice, bob_) = acquainted();
+    world.lengthen(bob_);
+    world.send(bob_, alice, "many devices");
+    world.settle();
+    world.go_offline(bob_);
+    for n in 0..6 {
+        let id = MessageId::from_parts(world.now, [n; 10]);
+        forge(&mut world, bob_, alice, |content| {
+            content.heads.own = Head { seq: 0, hash: HeadHash::new([9; 32]) };
+            content.id = id;
+        });
+        world.advance(MINUTES);
+    }
+    assert_eq!(world.long_ones(alice, bob_), 2, "the whole of it, in two parts");
+}

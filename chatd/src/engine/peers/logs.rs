@@ -3,8 +3,8 @@
 //!
 //! Every content names where both logs stand for its author. What a message shows to be missing is sent; control
 //! content creates no duty, so nobody answers an answer. Before a message goes what its reader's device is known to
-//! lack of the own log, so that the reader need not ask the server how it goes on. The same head is told to a device
-//! once an hour at most, however often it names an old one.
+//! lack of the own log, so that the reader need not ask the server how it goes on. The same entry is told to a device
+//! once an hour at most, however often it names an old head: a long log goes in parts, one with each message.
 
 use std::time::Duration;
 
@@ -99,12 +99,16 @@ pub(crate) fn named(
 /// From which entry on a device is to be told a log; `None` if it knows it, knows more, or was told a moment ago.
 fn missing(turn: &Turn<'_>, log: &AccountLog, view: &View) -> Option<u64> {
     let (named, head) = (view.named?, log.head());
-    let recently = view.at.is_some_and(|at| turn.now.since(at) < AGAIN);
-    if named.seq > head.seq || named == head || (view.told == Some(head) && recently) {
+    if named.seq > head.seq || named == head {
         return None;
     }
     // where another history was named, the whole of this one shows where they part
-    Some(if log.contains(named) { named.seq.saturating_add(1) } else { 0 })
+    let lacked = if log.contains(named) { named.seq.saturating_add(1) } else { 0 };
+    let recently = view.at.is_some_and(|at| turn.now.since(at) < AGAIN);
+    // the part that was told lately is not told again, whatever was named since
+    let told = view.told.filter(|told| recently && log.contains(*told));
+    let from = told.map_or(lacked, |told| lacked.max(told.seq.saturating_add(1)));
+    (from <= head.seq).then_some(from)
 }
 
 /// Sends what devices that are about to get a message are known to lack of the own log.
