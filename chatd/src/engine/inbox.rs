@@ -9,7 +9,8 @@
 //! An INIT is acknowledged before any RSA is done, so acknowledgements tell nothing; one that does not
 //! open is dropped in silence.
 
-use std::collections::BTreeSet;
+mod waiting;
+
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, SessionId, Username};
@@ -19,6 +20,7 @@ use chat_protocol::session::init::{Init, Share};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+pub(crate) use self::waiting::{Waiting, look_again};
 use super::peers::Peer;
 use super::state::{Counter, decode, load, save};
 use super::turn::Turn;
@@ -58,9 +60,6 @@ pub(crate) struct Raw {
     #[n(5)]
     pub(crate) told: bool,
 }
-
-/// Bytes of a device that wait.
-type Waiting = u64;
 
 fn raw_place(key: &[u8; 8]) -> Place<'_> {
     Place::new(Table::Inbox, b"raw", key)
@@ -152,6 +151,9 @@ fn keep(turn: &mut Turn<'_>, raw: Raw) -> Result<(), RowsError> {
         return Ok(());
     }
     let key = raw.position.to_be_bytes();
+    if turn.rows.count(Table::Inbox, &behind_scope(&sid))? == 0 {
+        waiting::came(turn, raw.position)?;
+    }
     set_waiting_bytes(turn, &raw.device, bytes)?;
     turn.rows.put(Place::new(Table::Inbox, &from_scope(&raw.from), &key), raw.position, &[])?;
     turn.rows.put(Place::new(Table::Inbox, &inits, sid.as_bytes()), raw.position, &[])?;
@@ -170,11 +172,11 @@ fn size(raw: &Raw) -> u64 {
     (raw.envelope.token.len() + raw.envelope.header.len() + init) as u64
 }
 
-fn waiting_bytes(turn: &Turn<'_>, device: &DeviceId) -> Result<Waiting, RowsError> {
+fn waiting_bytes(turn: &Turn<'_>, device: &DeviceId) -> Result<u64, RowsError> {
     Ok(load(turn.rows, Place::new(Table::Inbox, b"bytes", device.as_bytes()))?.unwrap_or(0))
 }
 
-fn set_waiting_bytes(turn: &mut Turn<'_>, device: &DeviceId, bytes: Waiting) -> Result<(), RowsError> {
+fn set_waiting_bytes(turn: &mut Turn<'_>, device: &DeviceId, bytes: u64) -> Result<(), RowsError> {
     let place = Place::new(Table::Inbox, b"bytes", device.as_bytes());
     if bytes == 0 {
         return turn.rows.delete(place).map(|_| ());
@@ -222,12 +224,11 @@ fn behind(rows: &dyn Rows, sid: &SessionId) -> Result<Vec<Raw>, RowsError> {
 
 /// Gives out the RSA shares of INITs whose author is known. Says whether any is still on its way.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
-    let mut begun = BTreeSet::new();
     let mut busy = false;
-    for (_, bytes) in turn.rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let raw: Raw = decode(Table::Inbox, &bytes)?;
-        if begun.insert(raw.envelope.sid) {
-            busy |= start(turn, raw)?;
+    for position in waiting::due(turn)? {
+        match load(turn.rows, raw_place(&position.to_be_bytes()))? {
+            Some(raw) => busy |= start(turn, raw)?,
+            None => waiting::gone(turn, position),
         }
     }
     Ok(busy)
@@ -289,8 +290,9 @@ fn stopped(turn: &mut Turn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<O
     Ok(Some(false))
 }
 
-/// Tells once that an INIT is kept back.
+/// Tells once that an INIT is kept back, and looks at it no more until something changes.
 fn hold(turn: &mut Turn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
+    waiting::hold(turn, raw);
     if !raw.told {
         events::held(turn, &raw.from, why)?;
         let told = Raw { told: true, ..raw.clone() };

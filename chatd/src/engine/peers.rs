@@ -28,9 +28,9 @@ pub use self::pin::shown;
 pub use self::policy::{Policy, policy, policy_of_chat, set_policy};
 pub use self::trust::{accept, unverify, verify};
 pub(crate) use self::withheld::{Named, announced, sweep, wait};
-use super::EngineError;
 use super::state::{decode, load, save};
 use super::turn::Turn;
+use super::{EngineError, inbox};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// How far an identity is trusted.
@@ -174,8 +174,9 @@ pub fn all(rows: &dyn Rows) -> Result<Vec<Peer>, RowsError> {
         .collect()
 }
 
-fn put(rows: &mut dyn Rows, peer: &Peer) -> Result<(), RowsError> {
-    save(rows, place(&peer.user), peer.pinned.first_seen.as_millis(), peer)
+fn put(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), RowsError> {
+    inbox::look_again(turn, &peer.user);
+    save(turn.rows, place(&peer.user), peer.pinned.first_seen.as_millis(), peer)
 }
 
 /// The own log: what the account row says, and what was appended since.
@@ -186,7 +187,7 @@ pub(crate) fn own(turn: &mut Turn<'_>) -> Result<Peer, EngineError> {
     }
     let pinned = Identity { log: turn.me.log.clone(), first_seen: turn.now };
     let peer = Peer::new(me, pinned, Trust::Verified);
-    put(turn.rows, &peer)?;
+    put(turn, &peer)?;
     Ok(peer)
 }
 

@@ -9,6 +9,7 @@ use chat_protocol::time::Timestamp;
 use rand::CryptoRng;
 
 use super::age::Age;
+use super::inbox::Waiting;
 use super::sessions::Duties;
 use super::{Action, Counted, Local};
 use crate::store::Rows;
@@ -38,6 +39,8 @@ pub(crate) struct Live {
     pub(crate) last_id: u64,
     /// Pages of account logs that are being read: first sequence and what came so far.
     pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
+    /// Which envelopes of the inbox are to be looked at; absent until the rows were looked through.
+    pub(crate) inbox: Option<Waiting>,
     /// Inbox rows whose RSA share is being opened.
     pub(crate) opening: BTreeSet<u64>,
     /// Peers somebody wants sessions with although nothing waits to be sent.
@@ -151,7 +154,7 @@ pub(crate) enum Subject {
 impl Live {
     /// What a turn did is not stored: what it asked goes with it, and the rows are looked at again.
     pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
-        (self.duties, self.age) = (None, None);
+        (self.duties, self.age, self.inbox) = (None, None, None);
         if let Some(link) = &mut self.link {
             link.asked.retain(|id, _| *id <= last_id);
             link.flights = Some(now);

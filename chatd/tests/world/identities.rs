@@ -286,7 +286,7 @@ impl World {
 }
 
 /// Somebody whom the server calls bob: with a genesis of their own, and bob's own device offline.
-fn impostor(world: &mut World, bob_: usize) -> (usize, AccountLog) {
+pub fn impostor(world: &mut World, bob_: usize) -> (usize, AccountLog) {
     let FirstDevice { keys, cert, log } = first_device(&bob(), 5, world.now);
     let device = cert.id();
     world.go_offline(bob_);

@@ -22,6 +22,7 @@ mod expiry;
 mod forgeries;
 mod forks;
 mod hardships;
+mod held;
 mod identities;
 mod lies;
 mod log;

@@ -56,7 +56,7 @@ fn meet(turn: &mut Turn<'_>, log: AccountLog) -> Result<(), EngineError> {
     let (user, seq) = (log.user().clone(), log.head().seq);
     let pinned = Identity { log, first_seen: turn.now };
     let peer = Peer { known_to: Some(seq), ..Peer::new(user, pinned, Trust::Tofu) };
-    Ok(put(turn.rows, &peer)?)
+    Ok(put(turn, &peer)?)
 }
 
 /// A valid log under a name that has a pinned one. Says whether the pin moved.
@@ -80,7 +80,7 @@ pub(crate) fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Re
     let left_out =
         peer.user != turn.me.user && policy::grown(turn.rows, &mut peer, before.head().seq, !added.is_empty())?;
     withheld::came(&mut peer);
-    put(turn.rows, &peer)?;
+    put(turn, &peer)?;
     for device in &revoked {
         tracing::info!(user = %peer.user, %device, "a device was revoked");
         sessions::wipe(turn, device)?;
@@ -104,12 +104,12 @@ fn change(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), En
     let shown = Identity { log, first_seen };
     if refused {
         keep(&mut peer.others, shown);
-        return Ok(put(turn.rows, &peer)?);
+        return Ok(put(turn, &peer)?);
     }
     if let Some(known) = peer.rival.replace(shown) {
         keep_other(&mut peer, known);
     }
-    put(turn.rows, &peer)?;
+    put(turn, &peer)?;
     if decided {
         events::identity_changed(turn, &peer)?;
     }
@@ -130,7 +130,7 @@ fn evidence(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog, fork: &Fork) -
     let known = peer.others.iter().any(same_thief);
     let first_seen = take_version(&mut peer.others, &log).map_or(turn.now, |before| before.first_seen);
     keep(&mut peer.others, Identity { log, first_seen });
-    put(turn.rows, &peer)?;
+    put(turn, &peer)?;
     if known { Ok(()) } else { Ok(events::fork_evidence(turn, &peer.user, fork)?) }
 }
 

@@ -20,7 +20,7 @@ pub fn accept(turn: &mut Turn<'_>, user: &Username, fingerprint: &Fingerprint, h
         return stay(turn, peer);
     }
     let peer = switch(turn, peer, names)?.ok_or(EngineError::Conflict)?;
-    Ok(put(turn.rows, &peer)?)
+    Ok(put(turn, &peer)?)
 }
 
 /// The user has compared an identity. While a change is undecided that decides it.
@@ -45,7 +45,7 @@ pub fn verify(turn: &mut Turn<'_>, user: &Username, compared: &Compared) -> Resu
     let before = (peer.trust, peer.known_to);
     peer.trust = Trust::Verified;
     peer.known_to = peer.known_to.max(Some(reach(compared, &peer.pinned.log)));
-    put(turn.rows, &peer)?;
+    put(turn, &peer)?;
     if (peer.trust, peer.known_to) != before {
         events::verified(turn, &peer)?;
     }
@@ -62,7 +62,7 @@ pub fn unverify(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError>
     }
     let mut peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     peer.trust = Trust::Tofu;
-    Ok(put(turn.rows, &peer)?)
+    Ok(put(turn, &peer)?)
 }
 
 fn fits(compared: &Compared, own: &AccountLog, log: &AccountLog) -> bool {
@@ -95,7 +95,7 @@ fn reach(compared: &Compared, log: &AccountLog) -> u64 {
 fn stay(turn: &mut Turn<'_>, mut peer: Peer) -> Result<(), EngineError> {
     let Some(rival) = peer.rival.take() else { return Ok(()) };
     pin::keep(&mut peer.others, rival);
-    put(turn.rows, &peer)?;
+    put(turn, &peer)?;
     inbox::drop_held(turn, &peer.user)
 }
 

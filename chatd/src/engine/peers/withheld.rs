@@ -71,7 +71,7 @@ pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: Head) -> Res
         if let Some(withheld) = &mut turn.live.withheld {
             withheld.entry(user.clone()).or_insert(turn.now + WAIT);
         }
-        put(turn.rows, &peer)?;
+        put(turn, &peer)?;
         turn.live.pause.remove(&Subject::Peer(user.clone()));
     }
     fetch(turn, user)?;
@@ -182,7 +182,7 @@ fn overdue(turn: &mut Turn<'_>, user: &Username, vain: Timestamp) -> Result<bool
         return Ok(true);
     }
     (peer.withheld_since, peer.withheld_told) = (None, Some(turn.now));
-    put(turn.rows, &peer)?;
+    put(turn, &peer)?;
     events::log_withheld(turn, user)?;
     Ok(false)
 }
