@@ -217,8 +217,10 @@ fn take_back(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> 
     }
 }
 
+const CHANGES: &[u8] = b"changes";
+
 fn place(id: &MessageId) -> Place<'_> {
-    Place::new(Table::Outbox, b"changes", id.as_bytes())
+    Place::new(Table::Outbox, CHANGES, id.as_bytes())
 }
 
 /// Puts a change of an own message, or a sign, in line for the peer of its chat; notes have none.
@@ -230,14 +232,18 @@ pub(crate) fn submit(turn: &mut Turn<'_>, message: &Message, what: What) -> Resu
     Ok(save(turn.rows, place(&id), 0, &Change { chat, by, author: None, target, at, what })?)
 }
 
-/// A change that is in line, or under way.
+/// A change that is in line, under way, or has arrived a moment ago.
 pub(crate) fn submitted(turn: &Turn<'_>, id: &MessageId) -> Result<Option<Change>, RowsError> {
     load(turn.rows, place(id))
 }
 
-/// A change has arrived: it is not sent again.
+/// A change has arrived at a device. Another one may still have to get it again, for as long as that is done.
 pub(crate) fn delivered(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), RowsError> {
-    turn.rows.delete(place(id)).map(drop)
+    let Some(change) = submitted(turn, id)? else { return Ok(()) };
+    save(turn.rows, place(id), change.at.as_millis().max(1), &change)?;
+    // those that did not arrive are under 0
+    let old = (turn.now - outbox::RESENT_WITHIN).as_millis();
+    turn.rows.delete_range(Table::Outbox, CHANGES, 1..=old).map(drop)
 }
 
 /// A change that was in line under this id will not be sent; says whether there was one.

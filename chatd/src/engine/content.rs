@@ -23,6 +23,7 @@ use super::settings::Settings;
 use super::siblings::{Owed, Read};
 use super::turn::Turn;
 use super::{EngineError, contacts, events, peers, profile, siblings};
+use crate::store::RowsError;
 
 /// What is written for every device alike.
 pub(crate) struct Letter {
@@ -32,6 +33,11 @@ pub(crate) struct Letter {
 }
 
 impl Letter {
+    /// What it is known by.
+    pub(crate) const fn id(&self) -> &MessageId {
+        &self.id
+    }
+
     /// When it was said.
     pub(crate) const fn sent(&self) -> Timestamp {
         self.sent
@@ -184,6 +190,7 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
         Err(_) => return marker(turn, received, Kind::Malformed),
     };
     let named = logs(turn, received, &content)?;
+    got(turn, received, &content)?;
     if received.user == turn.me.user {
         return siblings::arrived(turn, received, content);
     }
@@ -200,7 +207,7 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
             .iter()
             .filter(|ack| ack.device == turn.me.device)
             .try_for_each(|ack| Ok(receipts::read(turn, &received.user, ack)?)),
-        Body::Reset => outbox::was_reset(turn, &received.user, &received.device),
+        Body::Reset => outbox::was_reset(turn, &received.device),
         Body::Profile(profile) => Ok(profile::heard(turn, &received.user, profile)?),
         // control of later versions creates no duty either
         _ if !content.body.is_message() => Ok(()),
@@ -209,6 +216,14 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
             _ => shown(turn, received, content, named),
         },
     }
+}
+
+/// What a device, a sibling too, got itself in the conversation it names.
+fn got(turn: &mut Turn<'_>, received: &Received, content: &Content) -> Result<(), RowsError> {
+    let Conversation::Direct(chat) = &content.conversation else { return Ok(()) };
+    let me = turn.me.device;
+    let mut mine = content.acks.iter().filter(|ack| ack.device == me);
+    mine.try_for_each(|ack| outbox::acknowledged(turn, &received.device, chat, ack))
 }
 
 /// What a content says of account logs: its author's, and this account's.

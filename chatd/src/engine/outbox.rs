@@ -27,7 +27,9 @@ use chat_protocol::message::client::{Addressed, Submit};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-pub(crate) use self::again::{is_unacknowledged, send_unacknowledged, was_reset};
+pub(crate) use self::again::{
+    RESENT_WITHIN, acknowledged, forget_device, is_unacknowledged, sealed, send_unacknowledged, was_reset,
+};
 pub(crate) use self::answers::answered;
 pub(crate) use self::expiry::sweep;
 pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id, recall};

@@ -122,9 +122,7 @@ fn settle(turn: &mut Turn<'_>, debt: &Debt) -> Result<(), EngineError> {
 pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, ack: &Ack) -> Result<(), RowsError> {
     let Some(below) = plausible(turn, user, ack)? else { return Ok(()) };
     let scope = outbox::sent_scope(user, ack.epoch);
-    // a full list may leave lower numbers out: of those nothing is concluded
-    let full = ack.given_up.len() >= MAX_GIVEN_UP;
-    let unsure_below = if full { ack.given_up.iter().min().copied().unwrap_or(0) } else { 0 };
+    let unsure_below = unsure_below(ack);
     for (n, id) in turn.rows.scan(Table::Outbox, &scope, 0..=below, Direction::Ascending, usize::MAX)? {
         let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
         if ack.given_up.contains(&n) {
@@ -137,6 +135,12 @@ pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, ack: &Ack) -> Result<(
         }
     }
     Ok(())
+}
+
+/// A full list of what was given up may leave lower numbers out: of those nothing is concluded.
+pub(crate) fn unsure_below(ack: &Ack) -> u64 {
+    let full = ack.given_up.len() >= MAX_GIVEN_UP;
+    if full { ack.given_up.iter().min().copied().unwrap_or(0) } else { 0 }
 }
 
 /// A peer's user has read what this device sent.

@@ -80,7 +80,7 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received, said: Content) -
         Body::Receipt(receipt) => {
             receipt.read.iter().try_for_each(|ack| read_there(turn, (&received.device, &peer), ack))
         }
-        Body::Reset => outbox::was_reset(turn, &received.user, &received.device),
+        Body::Reset => outbox::was_reset(turn, &received.device),
         Body::Profile(profile) => Ok(profile::adopt(turn, profile)?),
         // control of later versions creates no duty either
         _ if !said.body.is_message() => Ok(()),

@@ -12,6 +12,7 @@
 )]
 
 mod accounts;
+mod again;
 mod attacks;
 mod changes;
 mod chaos;

@@ -51,7 +51,7 @@ fn undecryptable(world: &World, who: usize) -> usize {
 }
 
 /// What is submitted for a device meanwhile cannot be opened there.
-fn spoiled<T>(world: &mut World, who: usize, step: impl FnOnce(&mut World) -> T) -> T {
+pub fn spoiled<T>(world: &mut World, who: usize, step: impl FnOnce(&mut World) -> T) -> T {
     world.go_offline(who);
     world.server.corrupt = Some(world.nodes[who].device);
     let result = step(world);
@@ -62,14 +62,14 @@ fn spoiled<T>(world: &mut World, who: usize, step: impl FnOnce(&mut World) -> T)
 }
 
 /// Three messages, after which a reset is due.
-fn three(world: &mut World, from: usize, to: usize) {
+pub fn three(world: &mut World, from: usize, to: usize) {
     for n in 0..3 {
         world.send(from, to, &n.to_string());
     }
 }
 
 /// The device forgets its prekeys, as if it had lost them.
-fn lose_prekeys(world: &mut World, who: usize) {
+pub fn lose_prekeys(world: &mut World, who: usize) {
     for scope in [b"signed".as_slice(), b"kem", b"bundle", b"one-time", b""] {
         world.nodes[who].rows.delete_range(Table::Prekeys, scope, 0..=u64::MAX).unwrap();
     }

@@ -124,7 +124,7 @@ pub(crate) fn bundle(
         send_reset(turn, user, &stored)?;
         duties::forget_reset(turn, device)?;
     }
-    if restarting { outbox::send_unacknowledged(turn, user, device) } else { Ok(()) }
+    if restarting { outbox::send_unacknowledged(turn, device) } else { Ok(()) }
 }
 
 /// A device that has just enrolled publishes within a moment, another one perhaps never.

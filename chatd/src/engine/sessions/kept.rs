@@ -7,6 +7,7 @@ use chat_protocol::session::ratchet::Session;
 use minicbor::{Decode, Encode};
 
 use super::{duties, heartbeats};
+use crate::engine::outbox;
 use crate::engine::state::{decode, load, save};
 use crate::engine::turn::Turn;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
@@ -83,6 +84,7 @@ fn delete(rows: &mut dyn Rows, device: &DeviceId, sid: &SessionId) -> Result<(),
 /// Deletes every session with a device that is no longer trusted.
 pub(crate) fn wipe(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
     duties::forget(turn, device)?;
+    outbox::forget_device(turn, device)?;
     turn.rows.delete(Place::new(Table::Sessions, b"standings", device.as_bytes()))?;
     with(turn.rows, device)?.iter().try_for_each(|stored| delete(turn.rows, device, &stored.session.id()))
 }

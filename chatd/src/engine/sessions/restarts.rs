@@ -131,7 +131,7 @@ pub(super) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
             waits.next().into_iter().for_each(|at| turn.wake(at));
         } else if peers::device(turn, &waits.user, &device)?.is_none() {
             forget(turn, &device)?;
-        } else if outbox::is_unacknowledged(turn, &waits.user)? {
+        } else if outbox::is_unacknowledged(turn, &device)? {
             ask_bundle(turn, &waits.user, &device);
         }
     }

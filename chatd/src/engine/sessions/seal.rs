@@ -37,6 +37,7 @@ pub(crate) fn seal_letter(
         } else if let Some(Debt { read: Some(read), .. }) = receipts::pay(turn, &device)? {
             receipts::owe_read(turn, user, &device, read)?;
         }
+        outbox::sealed(turn, &device, peer, (number, letter.id()))?;
         let plaintext = content::letter(turn, peer, user, &device, (letter, number))?;
         to.push(Addressed { device, envelope: seal(turn, &device, &plaintext)? });
     }
