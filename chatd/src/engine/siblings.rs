@@ -38,6 +38,12 @@ pub(crate) struct Owed {
     /// Up to where each of the peer's devices was read.
     #[n(2)]
     pub(crate) reads: Vec<Read>,
+    /// How often the server refused it as stale.
+    #[cbor(n(3), default)]
+    pub(crate) refused: u32,
+    /// Not before.
+    #[cbor(n(4), default)]
+    pub(crate) after: Timestamp,
 }
 
 impl Owed {
@@ -148,7 +154,8 @@ pub(crate) fn owe(
     peer: &Username,
     read: Option<&Read>,
 ) -> Result<(), RowsError> {
-    put_back(turn, &Owed { device: *device, peer: peer.clone(), reads: read.into_iter().cloned().collect() })
+    let reads = read.into_iter().cloned().collect();
+    put_back(turn, &Owed { device: *device, peer: peer.clone(), reads, refused: 0, after: Timestamp::ZERO })
 }
 
 /// What was to be told is still to be told, along with whatever else is by now.
@@ -157,7 +164,8 @@ pub(crate) fn put_back(turn: &mut Turn<'_>, owed: &Owed) -> Result<(), RowsError
     let known: Option<Owed> = load(turn.rows, Place::new(Table::Outbox, OWED, &key))?;
     let mut all = known.unwrap_or_else(|| Owed { reads: Vec::new(), ..owed.clone() });
     owed.reads.iter().for_each(|read| further(&mut all.reads, read));
-    let due = turn.now + COALESCE;
+    (all.refused, all.after) = (all.refused.max(owed.refused), all.after.max(owed.after));
+    let due = all.after.max(turn.now + COALESCE);
     turn.wake(due);
     save(turn.rows, Place::new(Table::Outbox, OWED, &key), due.as_millis(), &all)
 }
@@ -184,7 +192,7 @@ pub(crate) fn paid(turn: &mut Turn<'_>, device: &DeviceId, peer: &Username) -> R
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     for (due, bytes) in turn.rows.scan(Table::Outbox, OWED, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let due = Timestamp::from_millis(due);
-        if due > turn.now {
+        if !turn.is_time(due) {
             turn.wake(due);
             break;
         }

@@ -171,3 +171,22 @@ fn what_waited_for_room_in_one_mailbox_and_was_stale_goes_there_alone() {
         .any(|(from, submit)| *from == by && submit.to.iter().any(|a| a.device == to));
     assert!(!again, "bob has it");
 }
+
+#[test]
+fn a_server_that_calls_everything_stale_draws_few_steps_of_a_sibling_session() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let tablet = world.another_device(alice);
+    world.send(bob, alice, "hi");
+    world.settle();
+    // it shows alice her log as it was before the tablet, which she knows better
+    world.server.own_too.insert(world.name(alice));
+    world.show_only(alice, Some(1));
+    world.command(alice, |turn| commands::mark_read(turn, "@bob", None)).unwrap();
+    let before = world.server.seen.len();
+    world.advance(Duration::from_secs(60));
+    let (by, to) = (world.nodes[alice].device, world.nodes[tablet].device);
+    let tried = world.server.seen[before..].iter();
+    let tried = tried.filter(|(from, submit)| *from == by && submit.to[0].device == to).count();
+    assert!((1..10).contains(&tried), "{tried}");
+}

@@ -110,9 +110,7 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
     match flight.cargo {
         Cargo::Message(mut item) => {
             item.refused += 1;
-            // a server that says `stale` and shows nothing new is not followed in a circle
-            let pause = if grown && item.refused < 4 { Duration::ZERO } else { doubled(BUSY_PAUSE, item.refused) };
-            item.after = turn.now + pause;
+            item.after = turn.now + stale_pause(grown, item.refused);
             if item.only.is_none() {
                 lagging::take_back(turn, &item)?;
             }
@@ -121,12 +119,21 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
         Cargo::Receipt(user, _) if user == turn.me.user => {}
         Cargo::Receipt(user, device) if grown => receipts::owe(turn, &user, &device)?,
         Cargo::Receipt(user, device) => receipts::owe_later(turn, &user, &device, FULL_PAUSE)?,
-        Cargo::Sibling(owed) => siblings::put_back(turn, &owed)?,
+        Cargo::Sibling(mut owed) => {
+            owed.refused += 1;
+            owed.after = turn.now + stale_pause(grown, owed.refused);
+            siblings::put_back(turn, &owed)?;
+        }
         Cargo::Profile(user, device) => profile::untold(turn, &user, &device, grown)?,
         Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
     }
     Ok(())
+}
+
+/// A server that says `stale` and shows nothing new is not followed in a circle.
+fn stale_pause(grown: bool, refused: u32) -> Duration {
+    if grown && refused < 4 { Duration::ZERO } else { doubled(BUSY_PAUSE, refused) }
 }
 
 fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineError> {
