@@ -2,7 +2,7 @@
 
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::identity::account_log::{AccountLog, Author, LogError};
-use chat_protocol::ids::DeviceId;
+use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::client::LogAppend;
 use chat_protocol::message::server::{Code, Refusal};
 use chatd::engine::{Engine, Local, peers};
@@ -11,6 +11,7 @@ use rand::rngs::StdRng;
 
 use crate::lies::Shown;
 use crate::node::Node;
+use crate::people::first_device;
 use crate::world::World;
 
 impl World {
@@ -36,6 +37,13 @@ impl World {
     pub fn acceptance(&self, new: usize) -> Vec<u8> {
         let Local { keys, cert, log, .. } = &self.nodes[new].local;
         keys.accept(&log.fingerprint(), cert, &mut self.signing())
+    }
+
+    /// An account that lost everything begins anew on a device of its own making, online.
+    pub fn lost_everything(&mut self, user: &Username) -> usize {
+        let local = first_device(user, self.nodes.len(), self.now);
+        self.server.reset(&local.log, &local.cert);
+        self.node(local)
     }
 
     /// `by` writes the entry that adds a waiting device, which begins with it.

@@ -29,6 +29,7 @@ mod lies;
 mod log;
 mod logs;
 mod messages;
+mod month;
 mod motion;
 mod network;
 mod node;

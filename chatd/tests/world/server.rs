@@ -174,19 +174,24 @@ impl Server {
         assert_eq!(written, LogWrite::Written);
     }
 
+    /// An account that lost everything begins another log, and its devices end.
+    pub fn reset(&self, log: &AccountLog, cert: &DeviceCert) {
+        let (user, at, ended) = (log.user().clone(), self.now(), self.devices_of(log.user()));
+        let (replaces, genesis) = (self.log_of(&user).head(), log.entries_from(0).next().unwrap().to_vec());
+        let (device, cert, hash) = (cert.id(), cert.bytes().to_vec(), log.head().hash);
+        let new = NewLog { user, device, cert, genesis, hash, at };
+        assert_eq!(now(self.disk.tables().reset_log(replaces, new)), LogWrite::Written);
+        if let Some(life) = &self.life {
+            life.server.router().end(&ended, Closed::Revoked);
+        }
+        self.run();
+    }
+
     /// A further device of an account, which waits for approval.
     pub fn wait(&self, cert: &DeviceCert) {
         let (user, device, at) = (cert.user().clone(), cert.id(), self.now());
         let new = NewDevice { user, device, cert: cert.bytes().to_vec(), at };
         now(self.disk.tables().add_waiting_device(new, ALL));
-    }
-
-    /// An account begins anew with another first device.
-    pub fn reset(&self, log: &AccountLog, cert: &DeviceCert) {
-        let (user, device, at) = (log.user().clone(), cert.id(), self.now());
-        let (replaces, genesis) = (self.log_of(&user).head(), log.entries_from(0).next().unwrap().to_vec());
-        let new = NewLog { user, device, cert: cert.bytes().to_vec(), genesis, hash: log.head().hash, at };
-        assert_eq!(now(self.disk.tables().reset_log(replaces, new)), LogWrite::Written);
     }
 
     /// The log as it stands.
