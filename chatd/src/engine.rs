@@ -309,6 +309,7 @@ impl Engine {
         rng: &mut dyn CryptoRng,
         step: impl FnOnce(&mut Turn<'_>) -> Result<T, EngineError>,
     ) -> Result<(T, Vec<Action>), EngineError> {
+        self.live.look_at_clock(now);
         let last_id = self.live.last_id;
         let mut turn = Turn { rows, now, rng, me: &self.me, live: &mut self.live, actions: Vec::new() };
         let outcome = step(&mut turn).map(|outcome| (outcome, turn.actions));

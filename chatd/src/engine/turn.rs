@@ -37,6 +37,8 @@ pub(crate) struct Live {
     /// The id of the last request. It goes on over connections: an answer that a new connection gives to a
     /// request meant for the one before must not be taken for another's.
     pub(crate) last_id: u64,
+    /// The clock when it was looked at last.
+    pub(crate) seen: Timestamp,
     /// Pages of account logs that are being read: first sequence and what came so far.
     pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
     /// Which envelopes of the inbox are to be looked at; absent until the rows were looked through.
@@ -152,6 +154,16 @@ pub(crate) enum Subject {
 }
 
 impl Live {
+    /// Notes the time. A clock that was set back within a connection is that much further behind the server's, whose
+    /// time never goes back.
+    pub(crate) fn look_at_clock(&mut self, now: Timestamp) {
+        if let Some(link) = &mut self.link {
+            link.offset_ms =
+                link.offset_ms.saturating_add_unsigned(self.seen.as_millis().saturating_sub(now.as_millis()));
+        }
+        self.seen = now;
+    }
+
     /// What a turn did is not stored: what it asked goes with it, and the rows are looked at again.
     pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
         (self.duties, self.age, self.inbox) = (None, None, None);

@@ -10,25 +10,40 @@ use std::sync::Once;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
+use crate::disk::Carried;
 use crate::schedule::{Step, Storm};
 use crate::shrink::shrink;
 use crate::stage::Beginning;
 use crate::weather::{beginning, storm};
-use crate::world::Fate;
+use crate::world::{Fate, Next};
 
 /// Schedules of one run of the tests.
 const RUNS: u64 = 2_000;
 
 /// Schedules that failed once.
-const FOUND: [(Beginning, &[Step]); 1] = [(
-    // what was put off waited for as long as the clock was set back
-    Beginning::Acquainted,
-    &[
-        Step::Read { who: 0, whom: 1 },
-        Step::Jump { who: 0, millis: -30 * 24 * 3_600_000 },
-        Step::Send { from: 1, to: 0, fate: Fate::Done },
-    ],
-)];
+const FOUND: [(Beginning, &[Step]); 2] = [
+    (
+        // what was put off waited for as long as the clock was set back
+        Beginning::Acquainted,
+        &[
+            Step::Read { who: 0, whom: 1 },
+            Step::Jump { who: 0, millis: -30 * 24 * 3_600_000 },
+            Step::Send { from: 1, to: 0, fate: Fate::Done },
+        ],
+    ),
+    (
+        // a clock set back within a connection made every bundle one of a time to come
+        Beginning::Strangers,
+        &[
+            Step::Go { next: Next::Connect(1), most: 5, fate: Fate::Done },
+            Step::Carry { nth: 1, carried: Carried::Out },
+            Step::Carry { nth: 0, carried: Carried::Out },
+            Step::Send { from: 1, to: 2, fate: Fate::Done },
+            Step::Go { next: Next::Down(1), most: 2, fate: Fate::Done },
+            Step::Jump { who: 1, millis: -30 * 24 * 3_600_000 },
+        ],
+    ),
+];
 
 thread_local! {
     static QUIET: Cell<bool> = const { Cell::new(false) };
