@@ -91,7 +91,16 @@ pub(crate) fn pay(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Option<Debt>
 
 /// Sends the receipts that are due.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (due, bytes) in turn.rows.scan(Table::Outbox, b"owed", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+    pay_due(turn, b"owed", settle)
+}
+
+/// Settles the debts of a scope, which are ordered by when they are due, while there is room.
+pub(crate) fn pay_due<D: for<'b> Decode<'b, ()>>(
+    turn: &mut Turn<'_>,
+    scope: &[u8],
+    settle: impl Fn(&mut Turn<'_>, &D) -> Result<(), EngineError>,
+) -> Result<(), EngineError> {
+    for (due, bytes) in turn.rows.scan(Table::Outbox, scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let due = Timestamp::from_millis(due);
         if !turn.is_time(due) {
             turn.wake(due);

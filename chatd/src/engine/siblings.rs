@@ -19,7 +19,7 @@ use super::peers::{self, Recipients};
 use super::sessions::{self, Received, Sealed};
 use super::state::{decode, load, save};
 use super::turn::Turn;
-use super::{EngineError, content, profile};
+use super::{EngineError, content, profile, receipts};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Receipts to one device are gathered this long.
@@ -190,18 +190,7 @@ pub(crate) fn paid(turn: &mut Turn<'_>, device: &DeviceId, peer: &Username) -> R
 
 /// Sends the receipts that are due.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (due, bytes) in turn.rows.scan(Table::Outbox, OWED, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let due = Timestamp::from_millis(due);
-        if !turn.is_time(due) {
-            turn.wake(due);
-            break;
-        }
-        if !outbox::has_room(turn)? {
-            break;
-        }
-        settle(turn, &decode(Table::Outbox, &bytes)?)?;
-    }
-    Ok(())
+    receipts::pay_due(turn, OWED, settle)
 }
 
 fn settle(turn: &mut Turn<'_>, owed: &Owed) -> Result<(), EngineError> {
