@@ -6,6 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -112,16 +113,17 @@ pub fn read(path: &Path) -> Result<Zeroizing<String>, PrivateError> {
     Ok(text)
 }
 
-/// Creates a private file, durably; one that exists is never touched.
+/// Creates a private file, durably and whole or not at all; one that exists is never touched.
 ///
 /// # Errors
 /// [`PrivateError::Exists`], or what the system says.
 pub fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateError> {
-    let open = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
-    let written = open.and_then(|mut file| {
+    // under a name of its own first: a key that was half written when the power went would stop every later start
+    let written = NamedTempFile::new_in(directory_of(path)).and_then(|mut file| {
         file.write_all(contents)?;
-        file.sync_all()?;
-        path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+        file.as_file().sync_all()?;
+        file.persist_noclobber(path)?;
+        sync_directory(path)
     });
     written.map_err(|error| told(path, error))
 }
@@ -131,8 +133,17 @@ pub fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateError> {
 /// # Errors
 /// What the system says.
 pub fn replace(from: &Path, to: &Path) -> Result<(), PrivateError> {
-    let replaced = fs::rename(from, to).and_then(|()| to.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all()));
-    replaced.map_err(|error| told(to, error))
+    fs::rename(from, to).and_then(|()| sync_directory(to)).map_err(|error| told(to, error))
+}
+
+/// Makes what happened in the directory of `path` durable.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
+    File::open(directory_of(path))?.sync_all()
+}
+
+/// The directory that holds `path`.
+pub(crate) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 fn no_follow() -> i32 {
@@ -185,6 +196,17 @@ mod tests {
         assert!(matches!(create(&file, b"others"), Err(PrivateError::Exists(_))));
         assert_eq!(*read(&file).unwrap(), "words");
         assert!(matches!(read(&home.join("none")), Err(PrivateError::Missing(_))));
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_made_whole_is_not_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("secret.key");
+        create(&file, b"words").unwrap();
+        create(&file, b"others").unwrap_err();
+        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+        assert_eq!(names, ["secret.key"], "what was refused left nothing");
+        assert!(matches!(create(&dir.path().join("none/secret.key"), b"words"), Err(PrivateError::Missing(_))));
     }
 
     #[test]

@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::{ArchiveError, FORMAT, MANIFEST, Manifest, Member, line, member_of};
+use crate::private;
 use crate::store::copy::{Cell, SCHEMA, Sink, Table};
 
 /// Mode of the archive and of what is in it.
@@ -49,7 +50,7 @@ impl Writer {
             return Err(ArchiveError::Exists(place.to_owned()));
         }
         // mode 0600 is what it makes
-        let file = NamedTempFile::with_prefix_in(".chat-backup-", directory(place)).map_err(told(place))?;
+        let file = NamedTempFile::with_prefix_in(".chat-backup-", private::directory_of(place)).map_err(told(place))?;
         let tar = tar::Builder::new(BufWriter::new(file));
         let (place, progress) = (place.to_owned(), Box::new(progress));
         Ok(Self { tar, place, made_ms, members: Vec::new(), spool: None, progress })
@@ -74,7 +75,7 @@ impl Writer {
         let file = file.map_err(told(&place))?;
         file.as_file().sync_all().map_err(told(&place))?;
         file.persist_noclobber(&place).map_err(|error| told(&place)(error.error))?;
-        File::open(directory(&place)).and_then(|directory| directory.sync_all()).map_err(told(&place))?;
+        private::sync_directory(&place).map_err(told(&place))?;
         Ok(manifest)
     }
 
@@ -116,7 +117,7 @@ impl Writer {
 impl Sink for Writer {
     fn table(&mut self, table: &'static Table) -> io::Result<()> {
         self.close_spool()?;
-        let file = BufWriter::new(tempfile::tempfile_in(directory(&self.place))?);
+        let file = BufWriter::new(tempfile::tempfile_in(private::directory_of(&self.place))?);
         self.spool = Some(Spool { table, file, hash: Sha256::new(), bytes: 0, rows: 0 });
         Ok(())
     }
@@ -131,10 +132,6 @@ impl Sink for Writer {
         (self.progress)(spool.table, spool.rows);
         Ok(())
     }
-}
-
-fn directory(place: &Path) -> &Path {
-    place.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 pub(super) fn hex(hash: impl AsRef<[u8]>) -> String {
