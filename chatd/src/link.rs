@@ -1,8 +1,8 @@
 //! Keeps the daemon connected: dials, logs in, hands frames both ways, and tries again when it ends.
 //!
-//! Two tasks, started by [`spawn`] and ended by [`LinkHandle::stop`] or when the daemon drops its
-//! receiver: one notices when the machine slept, the other does the rest. It owns the socket and the records' keys, knows nothing of what the frames mean, and never
-//! repeats a request: after [`LinkEvent::Offline`] nothing asked before counts as asked.
+//! Two tasks, started by [`spawn`] and ended by [`LinkHandle::stop`] or when the daemon drops its receiver: one notices
+//! when the machine slept, the other does the rest. It owns the socket and the records' keys, knows nothing of what the
+//! frames mean, and never repeats a request: after [`LinkEvent::Offline`] nothing asked before counts as asked.
 //!
 //! ```text
 //! Connecting ──▶ Online ──▶ Offline ──▶ (wait, or kick) ──▶ Connecting

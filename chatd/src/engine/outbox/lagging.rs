@@ -106,7 +106,7 @@ fn follow(turn: &mut Turn<'_>, item: Item, device: &DeviceId) -> Result<bool, En
         return Ok(false);
     }
     let said = letter(turn, &item)?.filter(|said| turn.now.since(said.sent()) < KEPT);
-    drop_first(turn, &item, device)?;
+    drop_item(turn, &item, device)?;
     if let (Some(said), Some(number)) = (said, item.number) {
         seal_for(turn, &[(user, cert)], (&said, number), item)?;
     }
@@ -133,7 +133,7 @@ fn revoked(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<bool, 
 
 /// What was stored for nobody is not lacking anywhere: it goes again as a whole, or not at all.
 pub(super) fn take_back(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
-    devices(turn)?.iter().try_for_each(|device| drop_first(turn, item, device))
+    devices(turn)?.iter().try_for_each(|device| drop_item(turn, item, device))
 }
 
 /// Devices for which something waits.
@@ -150,13 +150,13 @@ pub(super) fn forget_all(turn: &mut Turn<'_>, to: &Username) -> Result<(), RowsE
         {
             let item: Item = decode(Table::Outbox, &bytes)?;
             if item.to == *to {
-                drop_first(turn, &item, &device)?;
+                drop_item(turn, &item, &device)?;
             }
         }
     }
     Ok(())
 }
 
-fn drop_first(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
+fn drop_item(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
     turn.rows.delete(Place::new(Table::Outbox, &scope(device), &item.position.to_be_bytes())).map(drop)
 }
