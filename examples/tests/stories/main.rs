@@ -25,6 +25,7 @@ mod documents;
 mod examples;
 mod floods;
 mod keys;
+mod protocol;
 mod refusals;
 mod rollback;
 mod secrets;

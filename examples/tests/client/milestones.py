@@ -1,0 +1,223 @@
+"""A client written from PROTOCOL.md alone, against chat-server and somebody's chatd.
+
+    milestones.py SOCKET        the daemon's socket; on standard input the invite and, on another line, its user's password
+
+Prints each milestone when it is reached, and ends with 0 after the last one.
+"""
+
+import json
+import pathlib
+import socket
+import sys
+
+from identity import Cert, Device, approval_digits, safety_number
+from person import APPROVAL_REQUIRED, BUNDLE_FETCH, DEVICES_WAITING, LOG_APPEND, LOOKUP, ONE_TIME_STATUS, Person
+from session import Bundle
+from wire import DEADLINE, Invite, Refused, take
+
+BOB = "bob"
+MANY = 20
+
+
+class Daemon:
+    """The other side, as its own user sees it."""
+
+    def __init__(self, path):
+        self.socket = socket.socket(socket.AF_UNIX)
+        self.socket.settimeout(DEADLINE)
+        self.socket.connect(path)
+        self.lines, self.calls, self.events = self.socket.makefile("r"), 0, []
+        self.call("events.subscribe", **{"from": "start"})
+
+    def next(self):
+        line = json.loads(self.lines.readline())
+        if "params" in line:
+            self.events.append(line["params"])
+        return line
+
+    def call(self, method, **params):
+        self.calls += 1
+        self.socket.sendall(json.dumps({"jsonrpc": "2.0", "id": self.calls, "method": method, "params": params}).encode() + b"\n")
+        while (line := self.next()).get("id") != self.calls:
+            pass
+        if "error" in line:
+            raise RuntimeError(f"{method}: {line['error']}")
+        return line["result"]
+
+    def event(self, kind, **wanted):
+        """The first event of this kind with these data."""
+        def fits(event):
+            return event.get("type") == kind and wanted.items() <= event["data"].items()
+
+        while not any(map(fits, self.events)):
+            self.next()
+        return next(filter(fits, self.events))
+
+    def send(self, to, text):
+        return self.call("msg.send", to=to, text=text)["id"]
+
+    def hears(self, author, text):
+        return self.event("message.new", **{"from": author, "text": text})
+
+    def sees(self, id, state):
+        self.event("message.status", id=id, state=state)
+
+
+def reached(milestone):
+    print(milestone, flush=True)
+
+
+def newcomer(invite, user):
+    """Somebody registered, whose first device is enrolled and can be written to."""
+    person = Person(invite, Device(user), "a password that is long")
+    person.register()
+    assert person.enrol(person.device.genesis()) is None
+    assert person.log.active.keys() == {person.device.id}
+    person.publish()
+    return person
+
+
+def handshake(invite):
+    person = Person(invite, Device("alice"), "a password that is long")
+    welcome = person.connection.welcome
+    assert (welcome[0], welcome[1], welcome[2]) == (1, 1, 1) and welcome[4][0] > 0
+    reached("handshake")
+    return person
+
+
+def register(alice):
+    try:
+        alice.connection.ask(LOOKUP, [BOB])
+        raise AssertionError("a guest was answered")
+    except Refused as refused:
+        assert refused.code == "denied"
+    alice.register()
+    assert alice.enrol(alice.device.genesis()) is None
+    alice.reconnect()
+    assert alice.log.fingerprint == alice.log.head[1]
+    reached("register")
+
+
+def room(alice, bob):
+    seq, _ = alice.post("hello, everybody")
+    bob.event("message.new", **{"text": "hello, everybody"})
+    bob.send("room:public", "hello, alice")
+    alice.until("to hear the room", lambda: (BOB, "hello, alice") in alice.posts)
+    assert alice.posts[0] == (alice.user, "hello, everybody") and seq == 1
+    reached("room")
+
+
+def bundles(alice, bob):
+    alice.publish()
+    hashes, seq = take(2, alice.connection.ask(ONE_TIME_STATUS))
+    assert set(hashes) == set(alice.prekeys.one_time) and seq == 1
+    known, = take(1, alice.connection.ask(LOOKUP, [BOB, "nobody"]))
+    log = alice.fetch_log(BOB)
+    assert [take(2, user) for user in known] == [[BOB, log.head]]
+    for cert in log.active.values():
+        bundle, one_time = take(2, alice.connection.ask(BUNDLE_FETCH, BOB, cert.id))
+        Bundle(bundle, cert, alice.connection.welcome[3], one_time)
+    reached("bundle")
+
+
+def both_ways(invite, alice, bob):
+    """One conversation begins here, another one there."""
+    alice.say(BOB, "from a session begun here")
+    bob.hears(alice.user, "from a session begun here")
+    alice.until("an acknowledgement", lambda: 2 in alice.acknowledged.values())
+    shown = bob.call("identity.get", user="alice")["safety_number"]
+    assert shown == safety_number(alice.log, alice.logs[BOB]), shown
+    carol = newcomer(invite, "carol")
+    id = bob.send("@carol", "from a session begun there")
+    carol.hears(BOB, "from a session begun there")
+    bob.sees(id, "delivered")
+    carol.say(BOB, "and its answer")
+    bob.hears("carol", "and its answer")
+    reached("INIT both ways")
+
+
+def many(alice, bob):
+    """Messages in both directions, in their order, each acknowledged; the record key changes in between."""
+    ids = []
+    for n in range(MANY):
+        if n == MANY // 2:
+            alice.connection.rekey()
+        alice.say(BOB, f"to bob {n}")
+        ids.append(bob.send("@alice", f"to alice {n}"))
+    alice.hears(BOB, f"to alice {MANY - 1}")
+    alice.until("the last acknowledgement", lambda: MANY + 2 in alice.acknowledged.values())
+    bob.hears(alice.user, f"to bob {MANY - 1}")
+    for id in ids:
+        bob.sees(id, "delivered")
+    texts = [event["data"]["text"] for event in bob.events if event.get("type") == "message.new"]
+    assert [text for text in texts if text.startswith("to bob")] == [f"to bob {n}" for n in range(MANY)]
+    texts = [text for _, _, text in alice.shown if text.startswith("to alice")]
+    assert texts == [f"to alice {n}" for n in range(MANY)]
+    reached(f"{MANY} messages each way")
+
+
+def second_device(invite, laptop, bob):
+    """Alice's phone asks, is compared, accepted and approved; then both devices live together."""
+    phone = Person(invite, Device(laptop.user), laptop.password)
+    head, fingerprint = phone.enrol()
+    laptop.until("a device to wait", lambda: phone.device.id in laptop.waiting)
+    assert (head, fingerprint) == (laptop.log.head, laptop.log.fingerprint)
+    acceptance = phone.device.acceptance(fingerprint)
+    try:
+        phone.login(acceptance)
+        raise AssertionError("it was let in unasked")
+    except Refused as refused:
+        assert refused.code == "approval_required"
+    (cert, shown), = (take(2, waits) for waits in laptop.connection.ask(DEVICES_WAITING)[0])
+    assert approval_digits(laptop.log.fingerprint, Cert(cert).id) == approval_digits(fingerprint, phone.device.id)
+    entry = laptop.device.approval(laptop.log, Cert(cert), shown)
+    laptop.connection.ask(LOG_APPEND, laptop.log.head, entry)
+    laptop.log.extend(entry)
+    phone.login()
+    phone.publish()
+    assert phone.log.head == laptop.log.head and phone.log.fingerprint == fingerprint
+
+    bob.send("@alice", "to both of you")
+    for device in (laptop, phone):
+        device.hears(BOB, "to both of you")
+    phone.say(BOB, "from the phone")
+    bob.hears(phone.user, "from the phone")
+    laptop.hears(laptop.user, "from the phone", chat=BOB)
+    reached("a second device")
+    return phone
+
+
+def among_others(invite, password, alice, bob):
+    """A device of ours in Bob's account, approved by his daemon."""
+    tablet = Person(invite, Device(BOB), password)
+    _, fingerprint = tablet.enrol()
+    shown = bob.event("device.waiting")["data"]
+    assert shown["digits"] == approval_digits(fingerprint, tablet.device.id)
+    bob.call("device.approve", device_id=shown["device_id"], digits=shown["digits"])
+    acceptance = tablet.device.acceptance(fingerprint)
+    tablet.let_in(acceptance)
+    bob.event("device.added", device_id=tablet.device.id.hex())
+    tablet.publish()
+    bob.send("@alice", "to alice, and for my tablet to know")
+    tablet.hears(BOB, "to alice, and for my tablet to know", chat=alice.user)
+    alice.hears(BOB, "to alice, and for my tablet to know")
+    alice.say(BOB, "to both of bob's")
+    bob.hears(alice.user, "to both of bob's")
+    tablet.hears(alice.user, "to both of bob's")
+    reached("a device beside chatd's")
+
+
+def main():
+    bob, invite = Daemon(sys.argv[1]), Invite(sys.stdin.readline())
+    password = sys.stdin.readline().rstrip("\n")
+    alice = handshake(invite)
+    register(alice)
+    room(alice, bob)
+    bundles(alice, bob)
+    both_ways(invite, alice, bob)
+    many(alice, bob)
+    second_device(invite, alice, bob)
+    among_others(invite, password, alice, bob)
+
+
+main()
