@@ -172,7 +172,7 @@ settings! {
 settings! {
     /// How often who may do what.
     Rates {
-        /// Failed logins per account and address …
+        /// Wrong passwords per account and address, and wrong signatures per device and address …
         failed_logins: u32 = 5,
         /// … within this time.
         #[seconds("failed_logins_seconds")]

@@ -19,6 +19,9 @@ use crate::config::Config;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// Devices and addresses whose wrong signatures are counted: 6 MiB at most. Whoever is beyond counts as too often, which
+/// costs nobody anything whose signature is right.
+const COUNTED_SIGNATURES: usize = 65_536;
 
 /// Where a connection comes from, as limits count it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -74,7 +77,9 @@ pub struct Limits {
     /// Registrations per address, successful or not: each tells whether a name is taken.
     pub registrations: Rate<Source>,
     /// Wrong passwords per account and address.
-    pub passwords: Attempts,
+    pub passwords: Attempts<(Username, Source)>,
+    /// Wrong login signatures per device, as claimed, and address.
+    pub signatures: Attempts<(DeviceId, Source)>,
     /// Bundle fetches per requesting device and target device.
     pub bundles: Rate<(DeviceId, DeviceId)>,
     /// Submits and posts per device.
@@ -91,7 +96,8 @@ impl Limits {
         Self {
             connections: Rate::new(per_minute, MINUTE, per_minute),
             registrations: Rate::new(rates.registrations_per_hour, HOUR, rates.registrations_per_hour),
-            passwords: Attempts::new(rates.failed_logins, rates.failed_logins_within),
+            passwords: Attempts::new(rates.failed_logins, rates.failed_logins_within, usize::MAX),
+            signatures: Attempts::new(rates.failed_logins, rates.failed_logins_within, COUNTED_SIGNATURES),
             bundles: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
             submits: Rate::new(rates.submits_per_minute, MINUTE, rates.submits_burst),
             lookups: Rate::new(rates.lookups_per_minute, MINUTE, rates.lookups_per_minute),
@@ -104,12 +110,13 @@ impl Limits {
         key.starts_with("rates.") || key == "connections.per_address_per_minute"
     }
 
-    /// Other limits in place of these; what is remembered of wrong passwords stays.
+    /// Other limits in place of these; what is remembered of failed logins stays.
     #[must_use]
     pub fn renewed(&self, config: &Config) -> Self {
         let fresh = Self::new(config);
-        let passwords = Attempts { table: Arc::clone(&self.passwords.table), ..fresh.passwords };
-        Self { passwords, ..fresh }
+        let passwords = fresh.passwords.remembering(&self.passwords);
+        let signatures = fresh.signatures.remembering(&self.signatures);
+        Self { passwords, signatures, ..fresh }
     }
 
     /// Forgets keys whose limits are whole again.
@@ -120,19 +127,21 @@ impl Limits {
         self.submits.forget_old();
         self.lookups.forget_old();
         self.passwords.forget_old(now);
+        self.signatures.forget_old(now);
     }
 }
 
-/// Wrong passwords per account and address.
+/// Failed attempts per key, for a while after the first of them.
 ///
-/// An attempt counts as wrong when it begins, so that a thousand at once are no way around the limit, and is
-/// forgiven when the password was right or was never looked at. The table cannot be flooded: what
-/// stays in it has cost a password hash, and those stand in a short line.
+/// A password counts as wrong when the attempt begins, so that a thousand at once are no way around the limit, and is
+/// forgiven when it was right or was never looked at. The table cannot be flooded: what stays in it of passwords has
+/// cost a password hash, and those stand in a short line; for signatures it has an end.
 #[derive(Debug)]
-pub struct Attempts {
-    table: Arc<Mutex<HashMap<(Username, Source), Failures>>>,
+pub struct Attempts<K> {
+    table: Arc<Mutex<HashMap<K, Failures>>>,
     most: u32,
     within: Duration,
+    keys: usize,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -141,18 +150,27 @@ struct Failures {
     since: Instant,
 }
 
-impl Attempts {
-    fn new(most: u32, within: Duration) -> Self {
-        Self { table: Arc::default(), most: most.max(1), within }
+impl<K: Clone + Hash + Eq> Attempts<K> {
+    /// `most` failures of one key `within` a time, of at most so many `keys` at once.
+    fn new(most: u32, within: Duration, keys: usize) -> Self {
+        Self { table: Arc::default(), most: most.max(1), within, keys }
     }
 
-    /// Begins an attempt, counted as wrong until [`Attempts::forgive`].
+    /// With what the other one remembers.
+    fn remembering(self, other: &Self) -> Self {
+        Self { table: Arc::clone(&other.table), ..self }
+    }
+
+    /// Counts an attempt as failed, until [`Attempts::forgive`].
     ///
     /// # Errors
-    /// [`TooOften`]: the password is not to be looked at.
-    pub fn begin(&self, user: &Username, source: Source, now: Instant) -> Result<(), TooOften> {
+    /// [`TooOften`]: there were as many as may be, and this one was not counted.
+    pub fn fail(&self, key: &K, now: Instant) -> Result<(), TooOften> {
         let mut table = self.lock();
-        let failures = table.entry((user.clone(), source)).or_insert(Failures { count: 0, since: now });
+        if table.len() >= self.keys && !table.contains_key(key) {
+            return Err(TooOften(self.within));
+        }
+        let failures = table.entry(key.clone()).or_insert(Failures { count: 0, since: now });
         let age = now.saturating_duration_since(failures.since);
         if age >= self.within {
             *failures = Failures { count: 0, since: now };
@@ -164,13 +182,12 @@ impl Attempts {
     }
 
     /// Takes an attempt back.
-    pub fn forgive(&self, user: &Username, source: Source) {
+    pub fn forgive(&self, key: &K) {
         let mut table = self.lock();
-        let key = (user.clone(), source);
-        if let Some(failures) = table.get_mut(&key) {
+        if let Some(failures) = table.get_mut(key) {
             failures.count = failures.count.saturating_sub(1);
             if failures.count == 0 {
-                table.remove(&key);
+                table.remove(key);
             }
         }
     }
@@ -179,7 +196,7 @@ impl Attempts {
         self.lock().retain(|_, failures| now.saturating_duration_since(failures.since) < self.within);
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(Username, Source), Failures>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, Failures>> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -211,23 +228,25 @@ mod tests {
 
     #[test]
     fn wrong_passwords_lock_account_and_address_for_a_while() {
-        let (attempts, now) = (Attempts::new(2, MINUTE), Instant::now());
-        let (alice, home, away) = ("alice".parse().unwrap(), source("192.0.2.1"), source("192.0.2.2"));
+        let (attempts, now) = (Attempts::new(2, MINUTE, 2), Instant::now());
+        let alice: Username = "alice".parse().unwrap();
+        let [home, away] = ["192.0.2.1", "192.0.2.2"].map(|address| (alice.clone(), source(address)));
         for _ in 0..2 {
-            attempts.begin(&alice, home, now).unwrap();
+            attempts.fail(&home, now).unwrap();
         }
-        assert_eq!(attempts.begin(&alice, home, now), Err(TooOften(MINUTE)));
-        assert_eq!(attempts.begin(&alice, away, now), Ok(()));
-        assert_eq!(attempts.begin(&alice, home, now + MINUTE), Ok(()));
+        assert_eq!(attempts.fail(&home, now), Err(TooOften(MINUTE)));
+        assert_eq!(attempts.fail(&away, now), Ok(()));
+        assert_eq!(attempts.fail(&(alice, source("192.0.2.3")), now), Err(TooOften(MINUTE)), "no more keys than two");
+        assert_eq!(attempts.fail(&home, now + MINUTE), Ok(()));
     }
 
     #[test]
     fn right_passwords_are_not_counted() {
-        let (attempts, now) = (Attempts::new(1, MINUTE), Instant::now());
-        let (alice, home) = ("alice".parse().unwrap(), source("192.0.2.1"));
+        let (attempts, now) = (Attempts::new(1, MINUTE, 1), Instant::now());
+        let alice_at_home = ("alice".parse::<Username>().unwrap(), source("192.0.2.1"));
         for _ in 0..9 {
-            attempts.begin(&alice, home, now).unwrap();
-            attempts.forgive(&alice, home);
+            attempts.fail(&alice_at_home, now).unwrap();
+            attempts.forgive(&alice_at_home);
         }
         assert!(attempts.lock().is_empty());
     }

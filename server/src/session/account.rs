@@ -72,12 +72,18 @@ impl Guest {
     }
 
     /// Verifies the device's signature. An unknown device, another's device and a wrong signature are one answer.
-    pub(super) async fn login(&self, ask: &Login) -> Result<(), Refusal> {
+    ///
+    /// Too many of them are told so and sent away; a right signature is looked at first, so that it is never delayed.
+    pub(super) async fn login(&mut self, ask: &Login) -> Result<(), Refusal> {
         let stored = self.shared.store.device(ask.device).await.map_err(failed)?;
-        let stored = stored.filter(|device| device.user == ask.user).ok_or(Code::Denied)?;
-        let (binding, signature, proven) = (self.binding, ask.signature.clone(), stored.clone());
-        let job = move || proof::login(&binding, &proven, &signature);
-        self.shared.signatures.run(job).await.map_err(|_| busy())??;
+        let proven = match stored.filter(|device| device.user == ask.user) {
+            Some(stored) => self.proven(stored, ask.signature.clone()).await?,
+            None => None,
+        };
+        let Some(stored) = proven else {
+            let counted = self.shared.limits().signatures.fail(&(ask.device, self.source), Instant::now());
+            return Err(counted.inspect_err(|_| self.dismiss()).err().map_or(Code::Denied.into(), Refusal::from));
+        };
         match stored.state {
             DeviceState::Active => Ok(()),
             DeviceState::Waiting => {
@@ -86,6 +92,13 @@ impl Guest {
             }
             DeviceState::Revoked | DeviceState::Replaced => Err(Code::Revoked.into()),
         }
+    }
+
+    /// The device if the signature is its own.
+    async fn proven(&self, device: StoredDevice, signature: Blob) -> Result<Option<StoredDevice>, Refusal> {
+        let binding = self.binding;
+        let job = move || proof::login(&binding, &device, &signature).then_some(device);
+        self.shared.signatures.run(job).await.map_err(|_| busy())
     }
 
     /// Makes a device known: active when its genesis is the first one, else waiting for approval.
@@ -260,10 +273,11 @@ async fn check_password(
     password: Password,
 ) -> Result<Account, Refusal> {
     password.check().map_err(|_| bad_request())?;
-    shared.limits().passwords.begin(user, source, Instant::now())?;
+    let attempt = (user.clone(), source);
+    shared.limits().passwords.fail(&attempt, Instant::now())?;
     let verdict = try_password(shared, user, password).await;
     if !matches!(verdict, Ok(None)) {
-        shared.limits().passwords.forgive(user, source);
+        shared.limits().passwords.forgive(&attempt);
     }
     verdict?.ok_or(Refusal::new(Code::Denied))
 }

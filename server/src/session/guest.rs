@@ -32,7 +32,7 @@ impl Guest {
         Self { shared, outbox, source, binding, refusals: 0 }
     }
 
-    pub(super) async fn take(self, asked: Asked, request: Result<Request, Refusal>) -> Peer {
+    pub(super) async fn take(mut self, asked: Asked, request: Result<Request, Refusal>) -> Peer {
         match request {
             Ok(Request::Register(request)) => {
                 let outcome = self.register(request).await;
@@ -59,10 +59,15 @@ impl Guest {
         }
     }
 
+    /// The next refusal is the last one.
+    pub(super) fn dismiss(&mut self) {
+        self.refusals = MAX_REFUSALS;
+    }
+
     /// Answers and remains a guest; after too many refusals no longer.
     fn stay<A: Encode<()>>(mut self, asked: Asked, outcome: Result<A, Refusal>) -> Peer {
         self.outbox.push(asked.answer(&outcome));
-        self.refusals += u32::from(outcome.is_err());
+        self.refusals = self.refusals.saturating_add(u32::from(outcome.is_err()));
         if self.refusals >= MAX_REFUSALS { Peer::Closing(Closed::Refused) } else { Peer::Guest(self) }
     }
 

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use chat_protocol::fixtures::first_device;
+use chat_protocol::fixtures::{FirstDevice, first_device};
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{
-    ChangePassword, Enrol, Lookup, OneTimeStatus, Register, ResetCancel, RoomSince, UserHead,
+    ChangePassword, Enrol, Login, Lookup, OneTimeStatus, Register, ResetCancel, RoomSince, UserHead,
 };
 use chat_protocol::message::server::{Code, Enrolled, Push, ResetState};
 use chat_protocol::time::Timestamp;
@@ -65,6 +65,42 @@ async fn guest_with_too_many_refusals_is_sent_away() {
         assert_eq!(guest.refused(&OneTimeStatus {}).await, Code::Denied);
     }
     assert_eq!(guest.end().await, End::Goodbye);
+}
+
+/// A login of the device on this connection with a signature that was made for another one.
+async fn forged(world: &World, device: &FirstDevice) -> Login {
+    let elsewhere = world.guest().await;
+    login(&elsewhere, device)
+}
+
+#[tokio::test]
+async fn wrong_login_signatures_are_limited_and_never_delay_a_right_one() {
+    let world = World::new().await;
+    let alice = world.join("alice", 0).await.vanish(&world).await;
+    let bad = forged(&world, &alice.device).await;
+    let mut guest = world.guest().await;
+    for _ in 0..5 {
+        assert_eq!(guest.refused(&bad).await, Code::Denied);
+    }
+    let refusal = guest.call(&bad).await.unwrap_err();
+    assert_eq!(refusal.code, Code::RateLimited);
+    assert!(refusal.retry_after_ms.is_some_and(|wait| wait > 60_000));
+    assert_eq!(guest.end().await, End::Goodbye, "each further one costs a connection");
+    let mut again = world.guest().await;
+    assert_eq!(again.refused(&bad).await, Code::RateLimited);
+    alice.come_back(&world).await;
+}
+
+#[tokio::test]
+async fn logins_of_unknown_devices_are_limited_like_those_with_wrong_signatures() {
+    let world = World::new().await;
+    let unknown = Absent::unknown("alice", 1).device;
+    let mut guest = world.guest().await;
+    let ask = login(&guest, &unknown);
+    for _ in 0..5 {
+        assert_eq!(guest.refused(&ask).await, Code::Denied);
+    }
+    assert_eq!(guest.refused(&ask).await, Code::RateLimited, "nobody learns which devices there are");
 }
 
 #[tokio::test]
