@@ -29,6 +29,8 @@ const REKEY: u8 = 1;
 const CLOSE: u8 = 2;
 const PING: u8 = 3;
 const PONG: u8 = 4;
+/// From this type on a record may be passed over: what a later version adds without need to be understood.
+const OPTIONAL: u8 = 128;
 
 /// Largest body of a data record whose token has at most `record_bytes` characters.
 #[must_use]
@@ -79,7 +81,7 @@ pub enum RecordError {
     /// It opened, but is not the next one.
     #[error("record out of sequence")]
     Sequence,
-    /// It opened, but its type is unknown or its body is not the type's own.
+    /// It opened, but its type is unknown and has to be known, or its body is not the type's own.
     #[error("malformed record")]
     Malformed,
     /// The peer used one key for more than twice its time or count.
@@ -234,7 +236,7 @@ impl Opener {
         }
     }
 
-    /// Key changes are followed here until something for the caller comes.
+    /// Key changes are followed and optional records passed over until something for the caller comes.
     fn step(&mut self, now: Timestamp) -> Result<Option<Record>, RecordError> {
         loop {
             if self.flow == Flow::Closed && self.taken < self.buffer.len() {
@@ -243,6 +245,7 @@ impl Opener {
             let Some(plaintext) = self.open_next(now)? else { return Ok(None) };
             match self.accept(plaintext)? {
                 (DATA, body) => return Ok(Some(Record::Data(body))),
+                (OPTIONAL.., _) => {}
                 (kind, body) if body.is_empty() => match kind {
                     REKEY => self.generation = self.generation.successor(now),
                     CLOSE => {

@@ -156,6 +156,17 @@ def many(alice, bob):
     reached(f"{MANY} messages each way")
 
 
+def growth(alice, bob):
+    """A record and a content that later versions will have: passed over, and shown as unsupported."""
+    alice.connection.write(200, b"of a later version")
+    alice.version += 1
+    alice.say(BOB, "in another version")
+    alice.version -= 1
+    bob.hears(alice.user, "[a message of a kind this version cannot show]")
+    alice.until("its acknowledgement", lambda: MANY + 3 in alice.acknowledged.values())
+    reached("what is not known yet")
+
+
 def second_device(invite, laptop, bob):
     """Alice's phone asks, is compared, accepted and approved; then both devices live together."""
     phone = Person(invite, Device(laptop.user), laptop.password)
@@ -216,6 +227,7 @@ def main():
     bundles(alice, bob)
     both_ways(invite, alice, bob)
     many(alice, bob)
+    growth(alice, bob)
     second_device(invite, alice, bob)
     among_others(invite, password, alice, bob)
 

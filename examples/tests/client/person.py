@@ -8,7 +8,7 @@ import os
 import time
 
 from identity import Log, now
-from session import Bundle, Prekeys, Sessions, initiate, message_id, pad, respond, unpad
+from session import CONTENT, Bundle, Prekeys, Sessions, initiate, message_id, pad, respond, unpad
 from wire import DEADLINE, Connection, Refused, decode, encode, fields, take
 
 REGISTER, ENROL, LOGIN, LOOKUP, LOG_FETCH, LOG_APPEND, DEVICES_WAITING = 1, 2, 3, 16, 17, 18, 22
@@ -39,6 +39,7 @@ class Person:
         self.invite, self.device, self.password, self.connection = invite, device, password, Connection(invite)
         self.logs, self.sessions, self.lines = {}, collections.defaultdict(Sessions), {}
         self.seen, self.numbers, self.submits, self.mailbox = set(), collections.Counter(), 0, 0
+        self.version = CONTENT
         # what was shown, (author, chat, text); what each peer's device has: (user, device) -> below
         self.shown, self.posts, self.acknowledged, self.waiting = [], [], {}, []
 
@@ -152,7 +153,7 @@ class Person:
         line = self.lines.get((device, chat if reader == self.user else reader))
         acks = [fields(device, line.epoch, line.next, [])] if line else []
         heads = fields(self.log.head, self.logs[reader].head)
-        return pad(encode(fields(1, kind, fields(chat), id, number, now(), heads, acks, encode(body))))
+        return pad(encode(fields(self.version, kind, fields(chat), id, number, now(), heads, acks, encode(body))))
 
     def submit_id(self):
         self.submits += 1
@@ -203,7 +204,7 @@ class Person:
     def read(self, user, device, content):
         version, kind, conversation, id, number, _, _, acks, body = take(9, content)
         chat = conversation[0]
-        assert version == 1 and (chat == user or user == self.user)
+        assert version == CONTENT and (chat == user or user == self.user)
         for ack in acks:
             if ack[0] == self.device.id:
                 self.acknowledged[chat, device] = ack[2]

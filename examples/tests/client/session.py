@@ -13,7 +13,7 @@ from identity import OAEP, agree, now, public, verify
 from wire import decode, digest, encode, fields, hkdf, hmac, labelled, lp, seal, take, unseal
 
 DAY = 24 * 60 * 60 * 1000
-SUITE = 1
+SUITE, CONTENT = 1, 1
 MAX_MISSING = 1_000
 SIZES = (480, 992, 2_016, 4_064)
 
@@ -28,7 +28,7 @@ class Prekeys:
         self.kem_key = self.kem.public_key().public_bytes_raw()
         self.bundle = device.signed("bundle", fields(
             1, [SUITE], device.user, device.id, 1, server_time, server_time + 30 * DAY, 1, public(self.spk), 1,
-            self.kem_key, list(self.one_time),
+            self.kem_key, list(self.one_time), [CONTENT],
         ))
 
 
@@ -40,7 +40,7 @@ class Bundle:
         verify(cert.dsk, "bundle", data, signature)
         body = decode(data)
         version, suites, user, device, self.seq, created, expires = take(7, body)
-        if version != 1 or SUITE not in suites or (user, device) != (cert.user, cert.id):
+        if version != 1 or SUITE not in suites or CONTENT not in body[12] or (user, device) != (cert.user, cert.id):
             raise ValueError("not a bundle of this device")
         if not created - DAY // 24 <= server_time < expires <= created + 30 * DAY:
             raise ValueError("a bundle of another time")
@@ -68,7 +68,7 @@ def initiate(device, own_log, cert, log, bundle):
     init = encode(fields(
         1, SUITE, party(own_log, device.id), party(log, cert.id), bundle.hash, bundle.spk_id, bundle.kem_id,
         digest(bundle.one_time) if bundle.one_time else None, public(ephemeral),
-        serialization.load_der_public_key(cert.dek).encrypt(share, OAEP), ct_kem, now(),
+        serialization.load_der_public_key(cert.dek).encrypt(share, OAEP), ct_kem, now(), CONTENT,
     ))
     agreed = [agree(device.dxk, bundle.spk), agree(ephemeral, cert.dxk), agree(ephemeral, bundle.spk)]
     agreed += [agree(ephemeral, bundle.one_time)] if bundle.one_time else []
@@ -83,6 +83,8 @@ def respond(device, own_log, log, prekeys, envelope, sender):
     """The other end of an INIT, before its first message is opened."""
     init = decode(envelope[3])
     a, b = init[2], init[3]
+    if (init[0], init[1], init[12]) != (1, SUITE, CONTENT):
+        raise ValueError("an INIT of another version")
     if a[1] != sender or (b[0], b[1], b[2]) != (device.user, device.id, own_log.fingerprint):
         raise ValueError("an INIT between others")
     if a[2] != log.fingerprint or init[4] != digest(decode(prekeys.bundle)[0]):

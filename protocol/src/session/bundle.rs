@@ -11,6 +11,7 @@ use minicbor::{CborLen, Decode, Encode};
 use rand::CryptoRng;
 use thiserror::Error;
 
+use super::content;
 use super::init::SUITE;
 use crate::cbor;
 use crate::crypto::agreement::{PublicKey, SecretKey};
@@ -37,7 +38,7 @@ pub enum BundleError {
     /// Not the strict CBOR of a bundle.
     #[error("malformed bundle")]
     Malformed,
-    /// A version this program does not know, or no suite it knows.
+    /// A version this program does not know, or no suite or content version it knows.
     #[error("unsupported bundle")]
     Unsupported,
     /// Not signed by the device.
@@ -162,6 +163,9 @@ struct Body {
     kem_prekey: Blob,
     #[n(11)]
     one_time_hashes: Vec<KeyHash>,
+    /// Content versions the device reads.
+    #[n(12)]
+    contents: Vec<u8>,
 }
 
 /// A bundle about to be signed.
@@ -198,6 +202,7 @@ impl Draft<'_> {
             kem_prekey_id: self.kem_prekey.id,
             kem_prekey: self.kem_prekey.secret.encapsulation_key().to_bytes().into(),
             one_time_hashes: self.one_time.iter().copied().take(MAX_ONE_TIME_KEYS).collect(),
+            contents: content::VERSIONS.to_vec(),
         };
         let object = cbor::encode(&body);
         let hash = KeyHash::new(sha256(&object));
@@ -212,6 +217,7 @@ pub struct VerifiedBundle {
     hash: KeyHash,
     kem: EncapsulationKey,
     one_time: Option<PublicKey>,
+    content_version: u8,
 }
 
 impl VerifiedBundle {
@@ -227,8 +233,9 @@ impl VerifiedBundle {
         signed.verify(cert.signing(), Context::Bundle).map_err(|_| BundleError::Signature)?;
         let body: Body = cbor::decode(&signed.object).map_err(|_| BundleError::Malformed)?;
         body.check(cert)?;
+        let content_version = highest_common(&body.contents, &content::VERSIONS).ok_or(BundleError::Unsupported)?;
         let kem = EncapsulationKey::from_bytes(&body.kem_prekey).map_err(|_| BundleError::Key)?;
-        Ok(Self { body, hash: KeyHash::new(sha256(&signed.object)), kem, one_time: None })
+        Ok(Self { body, hash: KeyHash::new(sha256(&signed.object)), kem, one_time: None, content_version })
     }
 
     /// Takes the one-time key the server handed out with it.
@@ -271,6 +278,12 @@ impl VerifiedBundle {
         self.body.seq
     }
 
+    /// The version of what is said on a session that begins from it: the highest both devices read.
+    #[must_use]
+    pub const fn content_version(&self) -> u8 {
+        self.content_version
+    }
+
     /// Server time after which it is not used.
     #[must_use]
     pub const fn expires(&self) -> Timestamp {
@@ -302,6 +315,10 @@ impl VerifiedBundle {
     }
 }
 
+fn highest_common(theirs: &[u8], ours: &[u8]) -> Option<u8> {
+    theirs.iter().copied().filter(|version| ours.contains(version)).max()
+}
+
 impl Body {
     fn check(&self, cert: &DeviceCert) -> Result<(), BundleError> {
         if self.version != VERSION || !self.suites.contains(&SUITE) {
@@ -321,5 +338,23 @@ impl Body {
 impl fmt::Debug for VerifiedBundle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "VerifiedBundle({} seq {})", self.body.device, self.body.seq)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_highest_content_version_both_devices_read_is_spoken() {
+        for (theirs, ours, spoken) in [
+            (&[1][..], &[1][..], Some(1)),
+            (&[1, 2], &[1], Some(1)),
+            (&[3, 1, 2], &[1, 2], Some(2)),
+            (&[2], &[1], None),
+            (&[], &[1], None),
+        ] {
+            assert_eq!(highest_common(theirs, ours), spoken, "{theirs:?} {ours:?}");
+        }
     }
 }

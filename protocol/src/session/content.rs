@@ -2,7 +2,7 @@
 //! that makes short messages look alike.
 //!
 //! Everything here was sealed by the peer and is still not trusted: a malformed content is one
-//! [`ContentError`], an unknown type is kept as [`Body::Unsupported`]. Types below 128 are messages:
+//! [`ContentError`], an unknown type, and any type of a later version, is [`Body::Unsupported`]. Types below 128 are messages:
 //! they carry a [`SenderSeq`], are acknowledged and shown. Types from 128 on are control: they carry
 //! none and create no duty to answer.
 
@@ -17,6 +17,7 @@ pub use self::body::{
     Body, Delete, Edit, LogEntries, Profile, Reaction, Receipt, Reply, Text, Unsupported, is_reaction, kind, text_bytes,
 };
 pub use self::padding::{pad, padded_len, unpad};
+pub use self::wire::VERSIONS;
 use crate::ids::{DeviceId, Head, MessageId, Username};
 use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_SENDER_SEQ};
 use crate::time::Timestamp;

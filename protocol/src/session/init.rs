@@ -18,6 +18,7 @@ use thiserror::Error;
 
 use self::schedule::{Agreed, Publics, Secrets, parties, session_id};
 use super::bundle::{KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle, one_time_hash};
+use super::content;
 use super::ratchet::Session;
 use crate::cbor;
 use crate::crypto::agreement::{PublicKey, SecretKey};
@@ -45,7 +46,7 @@ pub enum InitError {
     /// Not the strict CBOR of an INIT.
     #[error("malformed INIT")]
     Malformed,
-    /// A version or suite this program does not know.
+    /// A version, suite or content version this program does not know.
     #[error("unsupported INIT")]
     Unsupported,
     /// It is not from the device that submitted it, or not for this one.
@@ -127,6 +128,9 @@ struct Body {
     kem_ciphertext: Blob,
     #[n(11)]
     created: Timestamp,
+    /// Version of the contents on this session, in both directions.
+    #[n(12)]
+    content: u8,
 }
 
 /// An INIT that was read; nothing in it is believed yet.
@@ -146,7 +150,7 @@ impl Init {
             return Err(InitError::Malformed);
         }
         let body: Body = cbor::decode(bytes).map_err(|_| InitError::Malformed)?;
-        if body.version != VERSION || body.suite != SUITE {
+        if body.version != VERSION || body.suite != SUITE || !content::VERSIONS.contains(&body.content) {
             return Err(InitError::Unsupported);
         }
         let rsa_bytes = rsa::MIN_BITS / 8..=rsa::MAX_BITS / 8;
@@ -258,6 +262,7 @@ pub fn initiate<R: CryptoRng + ?Sized>(
         rsa_ciphertext: rsa_ciphertext.into(),
         kem_ciphertext: kem_ciphertext.into(),
         created,
+        content: bundle.content_version(),
     };
     let init = Init { bytes: cbor::encode(&body), body };
     let kem_key = bundle.kem_prekey().1.to_bytes();

@@ -78,6 +78,23 @@ fn unknown_types_are_kept_as_they_came() {
 }
 
 #[test]
+fn any_type_of_a_later_version_is_an_unknown_one_and_of_version_0_malformed() {
+    for body in every_body() {
+        let sent = content(body);
+        let mut padded = sent.encode().unwrap();
+        assert_eq!((padded[1], padded[2]), (0, 1), "key 0 holds the version");
+        for later in [2, 23] {
+            padded[2] = later;
+            let read = Content::decode(&padded).unwrap();
+            assert!(matches!(&read.body, Body::Unsupported(said) if said.kind == sent.body.kind()));
+            assert_eq!((read.sender_seq, read.id, &read.acks), (sent.sender_seq, sent.id, &sent.acks));
+        }
+        padded[2] = 0;
+        assert_eq!(Content::decode(&padded), Err(ContentError::Malformed));
+    }
+}
+
+#[test]
 fn atk_52_short_texts_receipts_and_heartbeats_have_equal_sizes() {
     let (mut alice, _) = session_pair(true);
     let mut sizes = |body| {

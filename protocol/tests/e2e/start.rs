@@ -1,7 +1,10 @@
 //! How sessions begin, and what a server or a stranger tries on bundles and INITs.
 
 use crate::common::{AT, Device, End, refuses, session_pair};
+use chat_protocol::cbor;
 use chat_protocol::crypto::agreement::SecretKey;
+use chat_protocol::crypto::rsa::Context;
+use chat_protocol::crypto::signed::Signed;
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::session::bundle::{BundleError, KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle};
@@ -119,7 +122,7 @@ fn atk_38_init_with_any_byte_changed_opens_nothing() {
     let share = |init: &Init| open_share(init, &bob.first.keys.decryption, &bob.rejection, &mut rand::rng());
     let right = share(&Init::read(&begun.init).unwrap());
     let rsa = begun.init.windows(3).position(|head| head == [0x59, 0x01, 0x80]).unwrap();
-    let (rsa, kem) = (rsa + 3..rsa + 387, rsa + 387..begun.init.len() - 12);
+    let (rsa, kem) = (rsa + 3..rsa + 387, rsa + 387..begun.init.len() - 14);
     // every byte of the short fields, samples of the two ciphertexts
     for byte in (0..begun.init.len()).filter(|byte| !(rsa.contains(byte) || kem.contains(byte)) || byte % 101 == 0) {
         let mut changed = begun.init.clone();
@@ -168,6 +171,30 @@ fn atk_39_unknown_version_or_suite_is_rejected() {
         other[place] = 2;
         assert_eq!(Init::read(&other), Err(InitError::Unsupported));
     }
+}
+
+/// Bob's bundle with other content versions in the place of his own.
+fn bundle_that_reads(bob: &Device, contents: &[u8]) -> Result<VerifiedBundle, BundleError> {
+    let signed: Signed = cbor::decode(&bob.signed_bundle()).unwrap();
+    let own = signed.object.strip_suffix(&[12, 0x81, 1]).expect("key 12 holds the content versions");
+    let count = 0x80 + u8::try_from(contents.len()).unwrap();
+    let object = [own, &[12, count], contents].concat();
+    let signed = Signed::new(object, &bob.first.keys.signing, Context::Bundle, &mut rand::rng());
+    VerifiedBundle::verify(&cbor::encode(&signed), &bob.first.cert)
+}
+
+#[test]
+fn a_session_speaks_a_content_version_both_devices_read_and_without_one_there_is_none() {
+    let (alice, bob) = (Device::new("alice", 0), Device::new("bob", 1));
+    let newer = bundle_that_reads(&bob, &[1, 7]).unwrap();
+    let init = initiate(alice.own(), bob.log(), &newer, AT, &mut rand::rng()).unwrap().init;
+    assert!(init.ends_with(&[12, 1]), "key 12 holds the session's content version");
+    assert!(Init::read(&init).is_ok());
+    for contents in [&[2, 7][..], &[]] {
+        assert_eq!(bundle_that_reads(&bob, contents).err(), Some(BundleError::Unsupported), "{contents:?}");
+    }
+    let other = [init.strip_suffix(&[1]).unwrap(), &[2]].concat();
+    assert_eq!(Init::read(&other), Err(InitError::Unsupported), "the reader named what it reads");
 }
 
 #[test]

@@ -66,7 +66,7 @@ fn frozen_contents_are_read_and_written_byte_for_byte() {
         ),
         ("unsupported", Body::Unsupported(Unsupported { kind: 40, body: vec![0xa1, 0, 1] })),
     ];
-    assert_eq!(vector.as_object().unwrap().len(), bodies.len());
+    assert_eq!(vector.as_object().unwrap().len(), bodies.len() + 1, "and one of a later version");
     for (name, body) in bodies {
         let content = Content {
             conversation: Conversation::Direct("alice".parse().unwrap()),
@@ -81,4 +81,13 @@ fn frozen_contents_are_read_and_written_byte_for_byte() {
         assert_eq!(content.encode().unwrap(), frozen, "{name}");
         assert_eq!(Content::decode(&frozen), Ok(content), "{name}");
     }
+}
+
+#[test]
+fn a_frozen_content_of_a_later_version_is_numbered_and_acknowledges_and_says_nothing_known() {
+    let later = Content::decode(&bytes(&read(include_str!("../vectors/content.json"))["later_version"])).unwrap();
+    let Body::Unsupported(said) = &later.body else { panic!("{:?}", later.body) };
+    assert_eq!((said.kind, said.body[0]), (1, 0xa2), "kept as it came");
+    assert_eq!(later.sender_seq.map(|seq| (seq.epoch, seq.n)), Some((9, 70)));
+    assert_eq!((later.id, later.acks.len()), (MessageId::new([7; 16]), 1));
 }

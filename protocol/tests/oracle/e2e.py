@@ -180,6 +180,7 @@ def bundle(device):
     body = {
         0: 1, 1: [1], 2: device.user, 3: device.id, 4: 1, 5: AT, 6: AT + 30 * DAY, 7: 1, 8: x_public(device.spk),
         9: 2, 10: device.kem.public_key().public_bytes_raw(), 11: [digest(x_public(device.one_time))],
+        12: [1],
     }
     body = cbor2.dumps(body)
     return cbor2.dumps({0: body, 1: sign(device.dsk, "bundle", body)})
@@ -216,6 +217,7 @@ def initiate(alice, alice_log, bob_cert, bob_party, signed_bundle, one_time, tex
         0: 1, 1: 1, 2: party(alice_log, alice.id), 3: bob_party, 4: digest(signed[0]), 5: body[7], 6: body[9],
         7: one_time and digest(one_time), 8: x_public(ek),
         9: serialization.load_der_public_key(cert[3]).encrypt(fk, OAEP), 10: ct_kem, 11: AT,
+        12: 1,
     }
     init = cbor2.dumps({key: value for key, value in init.items() if value is not None})
     agreed = [exchange(alice.dxk, body[8]), exchange(ek, cert[4]), exchange(ek, body[8])]
@@ -382,9 +384,15 @@ def content_vector():
                   7: [ack], 8: cbor2.dumps(body)}
         if kind >= 128:
             del fields[4]
-        padded = cbor2.dumps(fields) + b"\x80"
-        vectors[name] = (padded + bytes(480 - len(padded))).hex()
+        vectors[name] = padded(fields)
+    later = fields | {0: 2, 1: 1, 4: {0: 9, 1: 70}, 8: cbor2.dumps({0: "hello", 9: "of a later version"}), 9: "new"}
+    vectors["later_version"] = padded(dict(sorted(later.items())))
     return vectors
+
+
+def padded(fields):
+    content = cbor2.dumps(fields) + b"\x80"
+    return (content + bytes(480 - len(content))).hex()
 
 
 SESSIONS = {}

@@ -180,7 +180,8 @@ def handshake_vector():
 def record_vector():
     keys = [bytes([7]) * 32]
     keys.append(hkdf(b"", keys[0], b"chat/v1/transport/rekey"))
-    contents = [(0, 0, b"hello"), (0, 3, b""), (0, 1, b""), (1, 0, b"under the next key"), (1, 4, b""), (1, 2, b"")]
+    contents = [(0, 0, b"hello"), (0, 3, b""), (0, 1, b""), (1, 0, b"under the next key"), (1, 128, b""),
+                (1, 255, b"of a later version"), (1, 4, b""), (1, 2, b"")]
     records = []
     for sequence, (generation, kind, body) in enumerate(contents):
         plaintext = sequence.to_bytes(8, "big") + bytes([kind]) + body

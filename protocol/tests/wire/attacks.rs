@@ -17,18 +17,6 @@ fn opener() -> Opener {
     Opener::new(&SecretBytes::new(KEY), MAX_RECORD_BYTES, NOW)
 }
 
-/// A record written by hand under a key of the attacker's choice.
-fn forge(key: &FernetKey, sequence: u64, kind: u8, body: &[u8]) -> Vec<u8> {
-    let plaintext = [&sequence.to_be_bytes()[..], &[kind], body].concat();
-    framed(key.seal(&plaintext).as_bytes())
-}
-
-fn framed(token: &[u8]) -> Vec<u8> {
-    let mut out = Vec::new();
-    kdf::put_prefixed(&mut out, token);
-    out
-}
-
 fn read(opener: &mut Opener, bytes: &[u8]) -> Result<Option<Record>, RecordError> {
     opener.feed(bytes);
     opener.next(NOW)
@@ -227,7 +215,7 @@ fn atk_15_every_connection_has_its_own_binding() {
 #[test]
 fn records_of_unknown_type_or_with_a_body_they_cannot_have_close() {
     let key = FernetKey::from_bytes(KEY);
-    for (kind, body) in [(5, &b""[..]), (255, b""), (1, b"x"), (2, b"x"), (3, b"x"), (4, b"x")] {
+    for (kind, body) in [(5, &b""[..]), (127, b""), (1, b"x"), (2, b"x"), (3, b"x"), (4, b"x")] {
         assert_eq!(read(&mut opener(), &forge(&key, 0, kind, body)), Err(RecordError::Malformed));
     }
     for short in [&b""[..], &[0; 8]] {

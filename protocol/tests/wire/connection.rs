@@ -1,6 +1,7 @@
 //! Both ends of a connection in one process.
 
 use chat_protocol::crypto::fernet::FernetKey;
+use chat_protocol::crypto::kdf;
 use chat_protocol::handshake::{HandshakeError, Secured, ServerKey, client::Hello, server::Listening};
 use chat_protocol::message::server::{ServerLimits, Welcome};
 use chat_protocol::record::Record;
@@ -54,4 +55,16 @@ pub(crate) fn sealed(end: &mut Secured, records: &[Record]) -> Vec<u8> {
 
 pub(crate) fn data(text: &str) -> Record {
     Record::Data(text.as_bytes().to_vec())
+}
+
+/// A record written by hand, under a key of the test's choice.
+pub(crate) fn forge(key: &FernetKey, sequence: u64, kind: u8, body: &[u8]) -> Vec<u8> {
+    let plaintext = [&sequence.to_be_bytes()[..], &[kind], body].concat();
+    framed(key.seal(&plaintext).as_bytes())
+}
+
+pub(crate) fn framed(token: &[u8]) -> Vec<u8> {
+    let mut out = Vec::new();
+    kdf::put_prefixed(&mut out, token);
+    out
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::crypto::secret::SecretBytes;
 use chat_protocol::limits::{MAX_RECORD_BYTES, MAX_RECORD_BYTES_GUEST, REKEY_AFTER, REKEY_RECORDS};
 use chat_protocol::record::{Opener, Record, RecordError, Sealer, max_body};
@@ -89,6 +90,25 @@ fn keys_change_with_the_count_and_nobody_notices() {
     assert_eq!(change.len(), 2 * 104);
     opener.feed(&change);
     assert_eq!(opener.next(NOW), Ok(Some(Record::Pong)));
+}
+
+#[test]
+fn optional_records_are_passed_over_and_count() {
+    let key = FernetKey::from_bytes([7; 32]);
+    let (mut sealer, mut opener) = pair();
+    for (sequence, kind) in [(0, 128), (1, 255)] {
+        opener.feed(&forge(&key, sequence, kind, b"of a later version"));
+    }
+    assert_eq!(opener.next(NOW), Ok(None));
+    opener.feed(&seal(&mut sealer, &Record::Ping, NOW));
+    assert_eq!(opener.next(NOW), Err(RecordError::Sequence), "the next one is number 2");
+    let (_, mut opener) = pair();
+    for sequence in 0..2 * REKEY_RECORDS {
+        opener.feed(&forge(&key, sequence, 128, b""));
+        assert_eq!(opener.next(NOW), Ok(None));
+    }
+    opener.feed(&forge(&key, 2 * REKEY_RECORDS, 128, b""));
+    assert_eq!(opener.next(NOW), Err(RecordError::Overdue), "they wear a key like any other");
 }
 
 #[test]

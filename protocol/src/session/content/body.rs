@@ -158,7 +158,7 @@ impl Profile {
     }
 }
 
-/// A type this program does not know: shown as unsupported, kept as it came.
+/// A type this program does not know, or one of a later version: shown as unsupported, kept as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unsupported {
     /// Its number.

@@ -2,14 +2,16 @@
 
 use minicbor::{CborLen, Decode, Encode};
 
-use super::{Ack, Body, Content, ContentError, Conversation, Heads, SenderSeq};
+use super::{Ack, Body, Content, ContentError, Conversation, Heads, SenderSeq, Unsupported};
 use crate::cbor;
 use crate::ids::{MessageId, Username};
 use crate::message::Blob;
 use crate::time::Timestamp;
 
-/// The one content version there is.
+/// The content version that is written here.
 const VERSION: u8 = 1;
+/// The content versions that are read here: named in bundles, so that nobody sends others.
+pub const VERSIONS: [u8; 1] = [VERSION];
 
 #[derive(Encode, Decode, CborLen)]
 #[cbor(map)]
@@ -30,7 +32,7 @@ struct Wire {
     heads: Heads,
     #[n(7)]
     acks: Vec<Ack>,
-    /// CBOR of the type's own, in a byte string so that an unknown one can be kept.
+    /// CBOR of the type's and version's own, in a byte string so that an unknown one can be kept.
     #[n(8)]
     body: Blob,
 }
@@ -65,11 +67,14 @@ impl Content {
         })
     }
 
+    /// All but the body is alike in every version. What a later one means by its body is not known here, whatever its type.
     pub(super) fn from_cbor(bytes: &[u8]) -> Result<Self, ContentError> {
         let wire: Wire = cbor::decode(bytes).map_err(|_| ContentError::Malformed)?;
-        if wire.version != VERSION {
-            return Err(ContentError::Malformed);
-        }
+        let body = match wire.version {
+            0 => return Err(ContentError::Malformed),
+            version if VERSIONS.contains(&version) => Body::from_cbor(wire.kind, &wire.body)?,
+            _ => Body::Unsupported(Unsupported { kind: wire.kind, body: wire.body.0 }),
+        };
         Ok(Self {
             conversation: wire.conversation.read()?,
             id: wire.id,
@@ -77,7 +82,7 @@ impl Content {
             sent: wire.sent,
             heads: wire.heads,
             acks: wire.acks,
-            body: Body::from_cbor(wire.kind, &wire.body)?,
+            body,
         })
     }
 }
