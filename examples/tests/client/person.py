@@ -39,7 +39,7 @@ class Person:
         self.invite, self.device, self.password, self.connection = invite, device, password, Connection(invite)
         self.logs, self.sessions, self.lines = {}, collections.defaultdict(Sessions), {}
         self.seen, self.numbers, self.submits, self.mailbox = set(), collections.Counter(), 0, 0
-        self.version = CONTENT
+        self.version, self.firsts = CONTENT, {}
         # what was shown, (author, chat, text); what each peer's device has: (user, device) -> below
         self.shown, self.posts, self.acknowledged, self.waiting = [], [], {}, []
 
@@ -121,7 +121,7 @@ class Person:
     def say(self, to, text):
         """Sends a text to a user, and a copy to the own other devices; until it is accepted."""
         self.numbers[to] += 1
-        self.send(to, TEXT, fields(text), message_id(), fields(0, self.numbers[to]))
+        self.send(to, TEXT, fields(text), message_id(), self.numbers[to])
 
     def receipt(self, user, device, chat):
         """Acknowledges what a device has sent in a chat."""
@@ -136,7 +136,10 @@ class Person:
             readers = [one for one in readers if one[1].id != self.device.id and (not only or one[1].id in only)]
             envelopes = []
             for user, cert, chat in readers:
-                content = self.content(kind, user, chat, body, id, number, cert.id)
+                # what was said to the others before is not owed to a device that came later
+                first = number and self.firsts.setdefault((to, cert.id), number)
+                numbered = number and fields(0, number, first if first > 1 else None)
+                content = self.content(kind, user, chat, body, id, numbered, cert.id)
                 envelopes.append(fields(cert.id, self.session_with(user, cert).seal(content)))
             heads = [fields(user, self.logs[user].head) for user in {user for user, _, _ in readers}]
             try:
