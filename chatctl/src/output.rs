@@ -8,7 +8,7 @@ pub(crate) mod table;
 use std::io::{self, IsTerminal, Write};
 
 use chat_protocol::rpc::types::{Message, MessageState};
-use chat_protocol::text::is_treacherous;
+pub(crate) use chat_protocol::text::escape;
 use serde::Serialize;
 
 use crate::cli::Colour;
@@ -106,22 +106,6 @@ impl Output {
     }
 }
 
-/// Makes text of others harmless: control characters, bidirectional overrides, invisible characters
-/// and line breaks are written as escapes.
-pub(crate) fn escape(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => shown.push_str("\\n"),
-            '\r' => shown.push_str("\\r"),
-            '\t' => shown.push_str("\\t"),
-            _ if is_treacherous(character) => shown.extend(character.escape_unicode()),
-            _ => shown.push(character),
-        }
-    }
-    shown
-}
-
 /// A message on a line: when, where, who, what.
 pub(crate) fn message(message: &Message) -> String {
     if message.notice {
@@ -161,17 +145,6 @@ pub(crate) fn time(millis: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn atk_61_nothing_reaches_a_terminal_that_could_fool_it() {
-        assert_eq!(escape("a\u{1b}]0;title\u{7}b"), "a\\u{1b}]0;title\\u{7}b");
-        assert_eq!(escape("bob\nalice: yes\r\t"), "bob\\nalice: yes\\r\\t");
-        assert_eq!(
-            escape("\u{202e}evil\u{2066}\u{200b}\u{9b}31m\u{7f}"),
-            "\\u{202e}evil\\u{2066}\\u{200b}\\u{9b}31m\\u{7f}"
-        );
-        assert_eq!(escape("grüß dich 👩‍🚀 עברית"), "grüß dich 👩‍🚀 עברית");
-    }
 
     #[test]
     fn times_are_those_of_the_calendar() {
