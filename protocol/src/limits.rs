@@ -36,6 +36,9 @@ pub const MIN_USERNAME_BYTES: usize = 3;
 pub const MAX_USERNAME_BYTES: usize = 150;
 /// Longest password: bcrypt reads 72 bytes and ends them with a NUL; nothing is ever truncated.
 pub const MAX_PASSWORD_BYTES: usize = 71;
+/// Shortest password that is taken for a new one, in bytes; whoever had a shorter one from the first application logs
+/// in with it.
+pub const MIN_NEW_PASSWORD_BYTES: usize = 8;
 /// Most active devices of one account.
 pub const MAX_DEVICES: usize = 16;
 /// Most devices of one account that wait for approval.

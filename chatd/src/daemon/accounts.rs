@@ -123,6 +123,7 @@ impl Daemon {
         let access = access(params.door()?)?
             .ok_or_else(|| RpcError::invalid("invite", "name the server: an invite, or address, key and secret"))?;
         let password = password(&params.password()?)?;
+        fit_to_be_set(&password, "password")?;
         let came = account::register(&self.desk(), access, params.user, password).await?;
         self.entered(came).await
     }
@@ -152,6 +153,7 @@ impl Daemon {
 
     pub(super) async fn password(&self, params: AccountPassword) -> Answer<Done> {
         let (old, new) = (checked(params.old.expose(), "old")?, checked(params.new.expose(), "new")?);
+        fit_to_be_set(&new, "new")?;
         if self.connection().state != ConnectionState::Online {
             account::change_password(&self.desk(), old, new).await?;
             return Ok(Done {});
@@ -263,6 +265,11 @@ fn password(from: &PasswordFrom) -> Answer<Password> {
             checked(text.lines().next().unwrap_or_default(), "password_file")
         }
     }
+}
+
+/// The server would refuse it without saying why.
+fn fit_to_be_set(password: &Password, path: &str) -> Answer<()> {
+    password.check_new().map_err(|error| RpcError::invalid(path, error.to_string()))
 }
 
 fn checked(text: &str, path: &str) -> Answer<Password> {

@@ -16,6 +16,9 @@ pub enum PasswordError {
     /// Nothing was given.
     #[error("the password is empty")]
     Empty,
+    /// Too easily guessed for a new one.
+    #[error("the password has {0} bytes, a new one needs at least {min}", min = crate::limits::MIN_NEW_PASSWORD_BYTES)]
+    TooShort(usize),
     /// Longer than bcrypt reads; never truncated.
     #[error("the password has {0} bytes, at most {max} are possible", max = crate::limits::MAX_PASSWORD_BYTES)]
     TooLong(usize),
@@ -44,6 +47,18 @@ impl Password {
             [] => Err(PasswordError::Empty),
             bytes if bytes.len() > crate::limits::MAX_PASSWORD_BYTES => Err(PasswordError::TooLong(bytes.len())),
             bytes if bytes.contains(&0) => Err(PasswordError::Nul),
+            _ => Ok(()),
+        }
+    }
+
+    /// The check of one that is to be set, at registration or later: what an account has already may be shorter.
+    ///
+    /// # Errors
+    /// As [`Password::new`], and if it is under 8 bytes.
+    pub fn check_new(&self) -> Result<(), PasswordError> {
+        self.check()?;
+        match self.0.len() {
+            short if short < crate::limits::MIN_NEW_PASSWORD_BYTES => Err(PasswordError::TooShort(short)),
             _ => Ok(()),
         }
     }
@@ -79,5 +94,12 @@ mod tests {
         }
         assert_eq!(Password::new("a\0b".into()), Err(PasswordError::Nul));
         assert_eq!(Password::new(String::new()), Err(PasswordError::Empty));
+    }
+
+    #[test]
+    fn new_passwords_have_eight_bytes_and_old_ones_any_number() {
+        let new = |text: &str| Password::new(text.into()).unwrap().check_new();
+        assert_eq!((new("x"), new("1234567")), (Err(PasswordError::TooShort(1)), Err(PasswordError::TooShort(7))));
+        assert_eq!((new("12345678"), new("ÄÖÜß")), (Ok(()), Ok(())), "bytes are counted, not letters");
     }
 }

@@ -55,7 +55,7 @@ impl Guest {
     /// Creates an account. Every try counts, because every answer tells whether a name is taken.
     pub(super) async fn register(&self, ask: Register) -> Result<Done, Refusal> {
         let shared = &self.shared;
-        ask.password.check().map_err(|_| bad_request())?;
+        ask.password.check_new().map_err(|_| bad_request())?;
         shared.limits().registrations.check(&self.source)?;
         let invite = match (shared.config().registration, ask.invite) {
             (Registration::Open, _) => None,
@@ -249,7 +249,7 @@ impl Ready {
     }
 
     pub(super) async fn change_password(&self, ask: ChangePassword) -> Result<Done, Refusal> {
-        ask.new.check().map_err(|_| bad_request())?;
+        ask.new.check_new().map_err(|_| bad_request())?;
         let shared = self.shared();
         let old = check_password(shared, self.source, self.user(), ask.old).await?;
         let hash = new_hash(shared, ask.new).await?;

@@ -359,6 +359,24 @@ async fn atk_22_corrupt_hash_in_the_row_is_a_wrong_password() {
 }
 
 #[tokio::test]
+async fn new_passwords_under_eight_bytes_are_refused_and_adopted_ones_of_any_length_log_in() {
+    let world = World::new().await;
+    let mut guest = world.guest().await;
+    let named = |text: &str| Register { password: password(text), ..register("alice") };
+    assert_eq!(guest.refused(&named("1234567")).await, Code::BadRequest);
+    guest.call(&named("12345678")).await.unwrap();
+    let hash = chat_server::password::hash(&password("x"), 4).unwrap();
+    let bob = first_device(&"bob".parse().unwrap(), 0, AT);
+    let adopted = NewAccount { user: "bob".parse().unwrap(), hash, invite: None, at: AT };
+    world.store.create_account(adopted).await.unwrap();
+    let ask = Enrol { password: password("x"), ..enrol(&guest, &bob, true) };
+    assert!(matches!(guest.call(&ask).await, Ok(Enrolled::Ready(_))));
+    let change = |new: &str| ChangePassword { old: password("x"), new: password(new) };
+    assert_eq!(guest.refused(&change("1234567")).await, Code::BadRequest);
+    guest.call(&change("12345678")).await.unwrap();
+}
+
+#[tokio::test]
 async fn atk_23_swapped_hashes_change_no_identity() {
     let world = World::new().await;
     let alice = world.join("alice", 0).await;
