@@ -9,6 +9,7 @@
 //! Nothing in it depends on which database it came from. It holds the keys of the server, so it is as
 //! private as they are. [`writer`] makes one; [`reader`] believes nothing that the manifest does not confirm.
 
+pub mod packing;
 pub mod reader;
 pub mod writer;
 
@@ -76,6 +77,14 @@ pub enum ArchiveError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// Packed or encrypted since it was made.
+    #[error("{} is not a backup as it was made: it went through {}", path.display(), packing.program)]
+    Packed {
+        /// Which file.
+        path: PathBuf,
+        /// By what.
+        packing: packing::Packing,
     },
     /// Not made by `chat-server backup`, or cut short.
     #[error("not a whole backup of a chat server: {0}")]

@@ -90,12 +90,12 @@ pub enum Command {
     Migrate,
     /// Put keys, settings and the whole database into one file; works beside a running server
     Backup {
-        /// File to make; one that exists is not touched
+        /// File to make, one that exists is not touched; `-` for standard output
         file: PathBuf,
     },
     /// Make a server out of a backup
     Restore {
-        /// File that `backup` made
+        /// File that `backup` made; `-` for standard input
         file: PathBuf,
         /// Replace a server and rows that are there: they are lost
         #[arg(long)]

@@ -1,26 +1,36 @@
-//! `backup FILE`: everything a server needs to live again, as it is at one moment.
+//! `backup FILE`, `backup -`: everything a server needs to live again, as it is at one moment.
 
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::Path;
 
 use serde_json::json;
 
 use super::home::Home;
 use super::progress::Progress;
-use super::{Done, say, talk};
+use super::{Done, object, talk};
+use crate::archive::reader::STANDARD_INPUT;
 use crate::archive::writer::Writer;
 use crate::archive::{ArchiveError, FILES};
 use crate::failure::{Exit, Failure};
-use crate::store::copy::{self, CopyError};
+use crate::store::copy::{self, CopyError, Table};
 use crate::{clock, private};
+
+/// What stands for standard output, and for standard input when a backup is restored.
+pub(super) const STANDARD: &str = "-";
 
 pub(super) async fn backup(home: &Home, place: &Path) -> Done {
     home.keys()?;
     let config = home.config(&[])?;
+    let standard = place == Path::new(STANDARD);
+    if standard && io::stdout().is_terminal() {
+        return Err(Failure::new(Exit::Usage, "a backup is nothing to look at, and holds the keys of the server")
+            .hint("send it on: `chat-server backup - | age -p >FILE`"));
+    }
     // brought up to date, as every command does: the archive is of the present schema
     drop(home.open(&config).await?);
-    let mut progress = Progress::new();
     let mut writer =
-        Writer::create(place, clock::now().as_millis(), move |table, rows| progress.rows(table.name, rows))?;
+        if standard { stream(home)? } else { Writer::create(place, clock::now().as_millis(), progress())? };
     for name in FILES.iter().filter(|name| home.path(name).exists()) {
         writer.file(name, private::read(&home.path(name))?.as_bytes())?;
     }
@@ -29,16 +39,34 @@ pub(super) async fn backup(home: &Home, place: &Path) -> Done {
         CopyError::Sink(error) => unwritten(place).because(error),
     })?;
     let manifest = writer.finish()?;
-    if home.json {
-        return say(&json!({ "file": place, "made_ms": manifest.made_ms, "members": manifest.members }).to_string());
+    let made = json!({ "file": place, "made_ms": manifest.made_ms, "members": manifest.members });
+    match (home.json, standard) {
+        (true, false) => return object(&made),
+        // standard output is the backup
+        (true, true) => talk(&made.to_string()),
+        (false, false) => talk(&format!("Everything is in {}; {KEEP}", place.display())),
+        (false, true) => talk(&format!("Everything is on its way; {KEEP}")),
     }
-    talk(&format!("Everything is in {}; it holds the keys of the server: keep it as you keep them", place.display()));
     Ok(())
+}
+
+const KEEP: &str = "it holds the keys of the server: keep it as you keep them";
+
+/// An archive on standard output; its rows wait where the database is.
+fn stream(home: &Home) -> Result<Writer, Failure> {
+    let output = io::stdout().as_fd().try_clone_to_owned();
+    let output = output.map_err(|error| unwritten(Path::new(STANDARD)).because(error))?;
+    Ok(Writer::stream(output.into(), "standard output", &home.dir, clock::now().as_millis(), progress()))
+}
+
+fn progress() -> impl FnMut(&Table, u64) + Send + 'static {
+    let mut progress = Progress::new();
+    move |table, rows| progress.rows(table.name, rows)
 }
 
 fn unwritten(place: &Path) -> Failure {
     Failure::new(Exit::CannotCreate, format!("cannot write {}", place.display()))
-        .hint("is the disk full? A backup needs room for itself and, meanwhile, its largest table")
+        .hint("is the disk full, or the reader gone? A backup needs room for itself and, meanwhile, its largest table")
 }
 
 impl From<ArchiveError> for Failure {
@@ -49,6 +77,12 @@ impl From<ArchiveError> for Failure {
                 Self::new(Exit::CannotCreate, words).hint("name another file: a backup never replaces one")
             }
             ArchiveError::Io { source, .. } => Self::new(Exit::CannotCreate, words).because(source),
+            ArchiveError::Packed { path, packing } => {
+                let from =
+                    if path == Path::new(STANDARD_INPUT) { String::new() } else { format!(" {}", path.display()) };
+                let undo = format!("`{}{from} | chat-server restore -`", packing.undo);
+                Self::new(Exit::Data, words).hint(format!("nothing was changed; undo that on the way: {undo}"))
+            }
             ArchiveError::Shape(_) | ArchiveError::Damaged(_) => {
                 Self::new(Exit::Data, words).hint("nothing was changed; take another backup")
             }

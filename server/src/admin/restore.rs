@@ -1,8 +1,10 @@
-//! `restore FILE`: a server out of a backup, whatever database it was made from.
+//! `restore FILE`, `restore -`: a server out of a backup, whatever database it was made from.
 //!
 //! In this order: the archive is verified, then the place is looked at, then the rows go in, in one
 //! transaction, then the files; `server.key` comes last, because with it there is a server.
 
+use std::io::{self, IsTerminal};
+use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use chat_protocol::crypto::fernet::FernetKey;
@@ -10,17 +12,18 @@ use chat_protocol::handshake::ServerKey;
 use serde_json::json;
 use zeroize::Zeroizing;
 
+use super::backup::STANDARD;
 use super::home::{self, Home, SECRET_KEY, SERVER_KEY, SETTINGS};
 use super::progress::Progress;
-use super::{Done, say, talk};
-use crate::archive::reader::Reader;
+use super::{Done, object, talk};
+use crate::archive::reader::{Reader, STANDARD_INPUT};
 use crate::archive::{ArchiveError, FILES};
 use crate::failure::{Exit, Failure};
 use crate::store::copy::{Filling, floor_at};
 use crate::{clock, private};
 
 pub(super) async fn restore(home: &Home, place: &Path, force: bool) -> Done {
-    let archive = Reader::open(place)?;
+    let archive = if place == Path::new(STANDARD) { from_input()? } else { Reader::open(place)? };
     check_keys(&archive)?;
     private::directory(&home.dir)?;
     let _lock = home::lock(&home.dir)?;
@@ -28,6 +31,18 @@ pub(super) async fn restore(home: &Home, place: &Path, force: bool) -> Done {
     fill(home, &archive, force).await?;
     files.write()?;
     tell(home, &archive)
+}
+
+fn from_input() -> Result<Reader, Failure> {
+    let input = io::stdin();
+    if input.is_terminal() {
+        return Err(
+            Failure::new(Exit::Usage, "a backup is not typed").hint("as in `age -d FILE | chat-server restore -`")
+        );
+    }
+    let input = input.as_fd().try_clone_to_owned();
+    let input = input.map_err(|error| Failure::new(Exit::Data, "cannot read standard input").because(error))?;
+    Ok(Reader::read(input.into(), Path::new(STANDARD_INPUT))?)
 }
 
 /// Keys that could not be used are found before anything is written.
@@ -119,7 +134,7 @@ fn tell(home: &Home, archive: &Reader) -> Done {
     let (accounts, mail, posts) = (count("chat_app"), count("mail"), count("room_post"));
     if home.json {
         let made = archive.manifest.made_ms;
-        return say(&json!({ "made_ms": made, "accounts": accounts, "messages": mail, "posts": posts }).to_string());
+        return object(&json!({ "made_ms": made, "accounts": accounts, "messages": mail, "posts": posts }));
     }
     talk(&format!("Restored: {accounts} accounts, {mail} waiting messages, {posts} posts in the room"));
     talk("What happened after the backup was made is gone: README.md, \"After a restore\", says what that means");

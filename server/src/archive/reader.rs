@@ -10,9 +10,13 @@ use sha2::{Digest, Sha256};
 use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
+use super::packing::Packing;
 use super::writer::hex;
 use super::{ArchiveError, FILES, FORMAT, MANIFEST, MAX_FILE_BYTES, MAX_LINE_BYTES, Manifest, Member, row, table_of};
 use crate::store::copy::{Cell, SCHEMA, TABLES, Table};
+
+/// What errors call standard input.
+pub const STANDARD_INPUT: &str = "standard input";
 
 /// An archive that was verified.
 pub struct Reader {
@@ -33,6 +37,20 @@ impl Reader {
     /// [`ArchiveError`].
     pub fn open(path: &Path) -> Result<Self, ArchiveError> {
         let file = File::open(path).map_err(|source| ArchiveError::Io { path: path.to_owned(), source })?;
+        Self::read(file, path)
+    }
+
+    /// Verifies an archive that is open; errors call it `path`. What cannot be read twice is copied first, into a file
+    /// without a name in the directory for temporary ones.
+    ///
+    /// # Errors
+    /// [`ArchiveError`].
+    pub fn read(file: File, path: &Path) -> Result<Self, ArchiveError> {
+        let broken = |source| ArchiveError::Io { path: path.to_owned(), source };
+        let file = readable_twice(file).map_err(broken)?;
+        if let Some(packing) = Packing::of(&file).map_err(broken)? {
+            return Err(ArchiveError::Packed { path: path.to_owned(), packing });
+        }
         let mut first = FirstReading::default();
         for_each(&file, path, |name, contents| first.member(name, contents))?;
         let manifest = first.judged()?;
@@ -57,6 +75,15 @@ impl Reader {
         });
         Ok(handed_out)
     }
+}
+
+fn readable_twice(mut file: File) -> io::Result<File> {
+    if file.metadata()?.is_file() {
+        return Ok(file);
+    }
+    let mut copy = tempfile::tempfile()?;
+    io::copy(&mut file, &mut copy)?;
+    Ok(copy)
 }
 
 /// Rows of one table.
@@ -125,7 +152,7 @@ impl FirstReading {
         } else if FILES.contains(&name) {
             self.files.insert(name.to_owned(), whole(name, contents)?);
         } else {
-            return Err(shape(&format!("`{}` does not belong there", name.escape_debug())));
+            return Err(shape(&format!("`{name}` does not belong there")));
         }
         Ok(())
     }

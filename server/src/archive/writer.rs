@@ -1,4 +1,5 @@
-//! Makes an archive: under a temporary name beside its place, private, durable, and only whole under its own.
+//! Makes an archive: under a temporary name beside its place, private, durable, and only whole under its own; or for
+//! whoever reads standard output.
 
 use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
@@ -17,14 +18,55 @@ const PRIVATE: u32 = 0o600;
 /// Hears of each row: its table, and how many of that table there were.
 type Progress = Box<dyn FnMut(&Table, u64) + Send>;
 
-/// An archive that is being made. Dropped, it leaves nothing.
+/// An archive that is being made. Dropped, it leaves nothing, except what a stream took already.
 pub struct Writer {
-    tar: tar::Builder<BufWriter<NamedTempFile>>,
+    tar: tar::Builder<BufWriter<Target>>,
     place: PathBuf,
+    /// Where rows wait until their number is known.
+    spools: PathBuf,
     made_ms: u64,
     members: Vec<Member>,
     spool: Option<Spool>,
     progress: Progress,
+}
+
+/// Where the bytes go.
+enum Target {
+    /// A file that gets its name at the end.
+    Named(NamedTempFile),
+    /// Whoever listens.
+    Stream(File),
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Named(file) => file.write(bytes),
+            Self::Stream(file) => file.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Named(file) => file.flush(),
+            Self::Stream(file) => file.flush(),
+        }
+    }
+}
+
+impl Target {
+    /// Makes it durable, and lets it have its name.
+    fn finish(self, place: &Path) -> io::Result<()> {
+        match self {
+            Self::Named(file) => {
+                file.as_file().sync_all()?;
+                file.persist_noclobber(place).map_err(|error| error.error)?;
+                private::sync_directory(place)
+            }
+            Self::Stream(file) if file.metadata()?.is_file() => file.sync_all(),
+            Self::Stream(_) => Ok(()),
+        }
+    }
 }
 
 /// Rows of a table: their number and size are known only at their end, and a member of a tar file begins with its size.
@@ -51,9 +93,24 @@ impl Writer {
         }
         // mode 0600 is what it makes
         let file = NamedTempFile::with_prefix_in(".chat-backup-", private::directory_of(place)).map_err(told(place))?;
-        let tar = tar::Builder::new(BufWriter::new(file));
-        let (place, progress) = (place.to_owned(), Box::new(progress));
-        Ok(Self { tar, place, made_ms, members: Vec::new(), spool: None, progress })
+        let spools = private::directory_of(place).to_owned();
+        Ok(Self::into_target(Target::Named(file), place.to_owned(), spools, made_ms, Box::new(progress)))
+    }
+
+    /// Begins an archive for whoever reads `output`, which errors call `name`; rows wait in the directory `spools`.
+    pub fn stream(
+        output: File,
+        name: &str,
+        spools: &Path,
+        made_ms: u64,
+        progress: impl FnMut(&Table, u64) + Send + 'static,
+    ) -> Self {
+        Self::into_target(Target::Stream(output), name.into(), spools.to_owned(), made_ms, Box::new(progress))
+    }
+
+    fn into_target(target: Target, place: PathBuf, spools: PathBuf, made_ms: u64, progress: Progress) -> Self {
+        let tar = tar::Builder::new(BufWriter::new(target));
+        Self { tar, place, spools, made_ms, members: Vec::new(), spool: None, progress }
     }
 
     /// Adds a small file.
@@ -64,18 +121,15 @@ impl Writer {
         self.close_spool().and_then(|()| self.append_bytes(name, contents)).map_err(told(&self.place))
     }
 
-    /// Writes the manifest and gives the archive its name; durable when this returns.
+    /// Writes the manifest and gives the archive its name; durable when this returns, unless it goes to a pipe.
     ///
     /// # Errors
     /// [`ArchiveError::Exists`] when somebody made a file of that name meanwhile, or what the system says.
     pub fn finish(mut self) -> Result<Manifest, ArchiveError> {
         let place = self.place.clone();
         let manifest = self.append_manifest().map_err(told(&place))?;
-        let file = self.tar.into_inner().and_then(|file| file.into_inner().map_err(io::Error::from));
-        let file = file.map_err(told(&place))?;
-        file.as_file().sync_all().map_err(told(&place))?;
-        file.persist_noclobber(&place).map_err(|error| told(&place)(error.error))?;
-        private::sync_directory(&place).map_err(told(&place))?;
+        let target = self.tar.into_inner().and_then(|target| target.into_inner().map_err(io::Error::from));
+        target.and_then(|target| target.finish(&place)).map_err(told(&place))?;
         Ok(manifest)
     }
 
@@ -117,7 +171,7 @@ impl Writer {
 impl Sink for Writer {
     fn table(&mut self, table: &'static Table) -> io::Result<()> {
         self.close_spool()?;
-        let file = BufWriter::new(tempfile::tempfile_in(private::directory_of(&self.place))?);
+        let file = BufWriter::new(tempfile::tempfile_in(&self.spools)?);
         self.spool = Some(Spool { table, file, hash: Sha256::new(), bytes: 0, rows: 0 });
         Ok(())
     }

@@ -114,6 +114,68 @@ fn restore_refuses_while_a_server_runs() {
     assert_eq!(server.stop(), Some(0));
 }
 
+/// What a command prints as it is, its exit code, and what it says.
+fn through(desk: &Desk, words: &[&str], input: &[u8]) -> (Vec<u8>, i32, String) {
+    let output = assert_cmd::Command::from_std(desk.command(words)).write_stdin(input).output().unwrap();
+    (output.stdout, output.status.code().unwrap(), crate::desk::talk(&String::from_utf8(output.stderr).unwrap()))
+}
+
+#[test]
+fn dash_is_standard_output_of_a_backup_and_standard_input_of_a_restore() {
+    let (desk, _file) = backed_up();
+    let (archive, code, said) = through(&desk, &["backup", "-"], b"");
+    assert_eq!(code, 0);
+    assert_eq!(said, "Everything is on its way; it holds the keys of the server: keep it as you keep them\n");
+    let left: Vec<_> = fs::read_dir(desk.root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "no file is called -: {left:?}");
+    let other = Desk::new();
+    let (_, code, said) = through(&other, &["restore", "-"], &archive);
+    assert_eq!(code, 0, "{said}");
+    assert_eq!(other.run(&["user", "list"]).out, "alice\tno devices\nbob\tno devices\n");
+    let (cut, code, said) = through(&Desk::new(), &["restore", "-"], &archive[..archive.len() / 2]);
+    assert_eq!((cut.len(), code), (0, 65), "{said}");
+    let (archive, _, said) = through(&desk, &["backup", "-", "--json"], b"");
+    let made: serde_json::Value = serde_json::from_str(&said).unwrap();
+    assert_eq!((made["file"].as_str(), archive.is_empty()), (Some("-"), false), "what was made is said beside it");
+}
+
+#[test]
+fn backup_whose_reader_goes_away_fails() {
+    let (desk, _file) = backed_up();
+    let mut command = desk.command(&["backup", "-"]);
+    let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
+    drop(child.stdout.take());
+    assert_eq!(child.wait().unwrap().code(), Some(73));
+}
+
+#[test]
+fn backups_that_were_packed_or_encrypted_are_named_with_how_to_undo_it() {
+    let (desk, file) = backed_up();
+    let packed = Command::new("gzip").arg("-c").arg(&file).output().unwrap().stdout;
+    let beside = desk.root.path().join("packed");
+    fs::write(&beside, &packed).unwrap();
+    let other = Desk::new();
+    assert_eq!(
+        restore(&other, &beside, &[]),
+        (
+            65,
+            "Error: FILE is not a backup as it was made: it went through gzip\n\
+             Hint: nothing was changed; undo that on the way: `gunzip -c FILE | chat-server restore -`\n"
+                .to_owned()
+        )
+    );
+    let (_, code, said) = through(&other, &["restore", "-"], &packed);
+    assert_eq!(code, 65);
+    assert!(
+        said.starts_with("Error: standard input is not a backup")
+            && said.contains("`gunzip -c | chat-server restore -`"),
+        "{said}"
+    );
+    fs::write(&beside, "age-encryption.org/v1\n").unwrap();
+    assert!(restore(&other, &beside, &[]).1.contains("`age -d FILE | chat-server restore -`"));
+    assert!(!other.data().exists());
+}
+
 #[test]
 fn damaged_backups_are_refused_before_anything_is_written() {
     let (desk, file) = backed_up();
@@ -160,7 +222,19 @@ fn atk_archives_with_foreign_members_or_versions_are_refused() {
     std::os::unix::fs::symlink("/etc/passwd", unpacked.join("link")).unwrap();
     assert!(pack(&[&["link"], names.as_slice()].concat()).1.contains("something in it is not a plain file"));
     assert!(pack(&names[1..]).1.contains("Error: "), "without the server's key");
+    fs::write(unpacked.join("a\u{1b}[2Jb"), "x").unwrap();
+    let words = pack(&[&["a\u{1b}[2Jb"], names.as_slice()].concat()).1;
+    assert!(words.contains("a\\u{1b}[2Jb") && !words.contains('\u{1b}'), "atk_61: {words}");
     let manifest = fs::read_to_string(unpacked.join("manifest.json")).unwrap();
+    let hostile = manifest
+        .replace("\"version\": \"", "\"version\": \"\\u001b]0;\u{9b}")
+        .replace("\"schema\": 5", "\"schema\": 7");
+    fs::write(unpacked.join("manifest.json"), hostile).unwrap();
+    let words = pack(&names).1;
+    assert!(
+        words.contains("chat-server \\u{1b}]0;\\u{9b}") && !words.contains(['\u{1b}', '\u{9b}']),
+        "atk_61: {words}"
+    );
     fs::write(unpacked.join("manifest.json"), manifest.replace("\"schema\": 5", "\"schema\": 6")).unwrap();
     let (code, words) = pack(&names);
     assert_eq!(code, 65);
