@@ -237,7 +237,7 @@ pub(crate) fn store_failed(what: &'static str, error: &StoreError) -> Refusal {
             tracing::warn!(what, %cause, "database unavailable");
             busy()
         }
-        StoreError::Corrupt(_) | StoreError::Internal(_) => {
+        StoreError::Corrupt(_) | StoreError::Unsuitable { .. } | StoreError::Internal(_) => {
             let cause = std::error::Error::source(error).map(ToString::to_string);
             tracing::error!(what, %error, cause, "database failed");
             Code::Internal.into()

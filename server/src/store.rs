@@ -45,6 +45,14 @@ pub enum StoreError {
     /// A row holds what this program never wrote.
     #[error("the database holds something unexpected: {0}")]
     Corrupt(&'static str),
+    /// The table of the first application is not one that this program can live with.
+    #[error("the table chat_app cannot be used: {why}")]
+    Unsuitable {
+        /// What is in the way.
+        why: String,
+        /// The statements that mend it.
+        mend: String,
+    },
     /// The database refused a statement: a defect here or a foreign hand in the schema.
     #[error("the database failed")]
     Internal(#[source] Cause),

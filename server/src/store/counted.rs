@@ -29,7 +29,7 @@ impl Counted {
         outcome.inspect_err(|error| {
             self.counters.database.one(match error {
                 StoreError::Unavailable(_) => DatabaseFailure::Unavailable,
-                StoreError::Corrupt(_) => DatabaseFailure::Corrupt,
+                StoreError::Corrupt(_) | StoreError::Unsuitable { .. } => DatabaseFailure::Corrupt,
                 StoreError::Internal(_) => DatabaseFailure::Internal,
             });
         })

@@ -6,6 +6,7 @@
 //! again; a commit whose outcome is unknown is not, since its caller can repeat it.
 
 mod accounts;
+mod adopted;
 mod bundles;
 pub mod copy;
 mod devices;
@@ -45,15 +46,17 @@ const STATEMENTS: usize = 256;
 const PATIENCE: Duration = Duration::from_secs(15);
 /// How often a transaction that collided is repeated.
 const TRIES: u32 = 8;
-/// What every connection begins with: no value is ever cut silently.
+/// What every connection begins with: no value is ever cut silently, and no table made without transactions.
 const SESSION: [&str; 2] = [
     "SET NAMES utf8mb4",
-    "SET SESSION transaction_isolation = 'READ-COMMITTED', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION transaction_isolation = 'READ-COMMITTED', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
+     default_storage_engine = 'InnoDB'",
 ];
 /// The same for servers that know the variable by its old name, as MariaDB before 11.1.
 const OLD_SESSION: [&str; 2] = [
     "SET NAMES utf8mb4",
-    "SET SESSION tx_isolation = 'READ-COMMITTED', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION'",
+    "SET SESSION tx_isolation = 'READ-COMMITTED', sql_mode = 'STRICT_ALL_TABLES,NO_ENGINE_SUBSTITUTION', \
+     default_storage_engine = 'InnoDB'",
 ];
 
 /// A store in a MySQL or MariaDB database.
@@ -169,11 +172,18 @@ fn pool(opts: &Opts, session: &[&str]) -> Pool {
     Pool::new(builder.init(session.to_vec()).prefer_socket(false))
 }
 
+/// Whether the database server does not let us in.
+#[must_use]
+pub fn is_shut(error: &StoreError) -> bool {
+    row::is_shut(error)
+}
+
 /// One server at a time migrates; the others find it done.
 async fn migrate(pool: &Pool) -> Result<Vec<String>> {
     let mut guard = in_time(async { Ok(pool.get_conn().await?) }).await?;
+    in_time(adopted::look(&mut guard)).await?;
     guard.query_drop("SELECT GET_LOCK('chat-server migrations', 60)").await.map_err(Fault::from)?;
-    let report = schema::mysql()?.run_async(&mut pool.clone()).await.map_err(schema::failed);
+    let report = schema::mysql()?.run_async(&mut pool.clone()).await.map_err(row::wrapped);
     guard.query_drop("SELECT RELEASE_LOCK('chat-server migrations')").await.map_err(Fault::from)?;
     report.map(|report| schema::names(&report))
 }

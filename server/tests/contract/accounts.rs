@@ -22,6 +22,21 @@ pub async fn name_is_one_account_in_every_spelling(home: &Home) {
     assert_eq!(store.account(&name("alice.two")).await.unwrap(), None);
 }
 
+pub async fn adopted_capitals_are_the_account_of_the_small_letters(home: &Home) {
+    let store = &home.store;
+    assert!(home.insert_adopted(&[("IBRAHIM", "hash-i"), ("RicHard", "hash-r")]).await);
+    for (user, hash) in [("ibrahim", "hash-i"), ("richard", "hash-r")] {
+        assert_eq!(hash_of(store, user).await.as_deref(), Some(hash), "{user} logs in");
+        assert_eq!(store.create_account(new(user, None)).await.unwrap(), Creation::Exists, "nobody takes the name");
+        assert!(store.set_password(&name(user), PasswordHash::new("new".into()), None).await.unwrap());
+        assert_eq!(hash_of(store, user).await.as_deref(), Some("new"));
+        assert_eq!(store.heads(&[name(user)]).await.unwrap().len(), 1);
+    }
+    assert_eq!(store.accounts(0, 10).await.unwrap().len(), 2);
+    assert_eq!(store.rename_account("IBRAHIM", &name("ibrahim")).await.unwrap(), Renaming::Renamed);
+    assert_eq!(store.begin_log(genesis(&name("ibrahim"))).await.unwrap(), LogWrite::Written);
+}
+
 pub async fn invite_is_used_once(home: &Home) {
     let store = &home.store;
     let (good, old) = (bytes(fresh()), bytes(fresh()));

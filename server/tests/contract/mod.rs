@@ -107,7 +107,7 @@ pub fn submit(from: &Person, counter: u64, to: &[&Person], text: &str) -> Submit
 macro_rules! contract {
     ($open:path) => {
         $crate::contract!(@list $open,
-            accounts: name_is_one_account_in_every_spelling, invite_is_used_once, password_changes_by_compare_and_set,
+            accounts: name_is_one_account_in_every_spelling, adopted_capitals_are_the_account_of_the_small_letters, invite_is_used_once, password_changes_by_compare_and_set,
                 colliding_rows_are_refused_until_renamed, enrolled_account_keeps_its_name, accounts_are_listed_in_pages,
                 atk_21_hostile_text_is_only_ever_a_value, atk_22_corrupt_hashes_come_out_as_they_are;
             logs: of_two_first_enrolments_one_wins, append_is_compare_and_set, revoked_device_loses_everything_and_never_returns,

@@ -45,6 +45,22 @@ impl Home {
         Self::mysql_with("CHARACTER SET utf8mb4 COLLATE utf8mb4_bin", SEED_TABLE).await
     }
 
+    /// One whose collation says that `I` is not `i`.
+    pub async fn turkish() -> Self {
+        Self::mysql_with("CHARACTER SET utf8mb4 COLLATE utf8mb4_turkish_ci", SEED_TABLE).await
+    }
+
+    /// One whose collation says that `cH` is not `ch`.
+    pub async fn czech() -> Self {
+        Self::mysql_with("CHARACTER SET utf8mb4 COLLATE utf8mb4_czech_ci", SEED_TABLE).await
+    }
+
+    /// One that keeps names as bytes.
+    pub async fn bytes() -> Self {
+        let table = SEED_TABLE.replace("VARCHAR(150)", "VARBINARY(150)");
+        Self::mysql_with("CHARACTER SET latin5", &table).await
+    }
+
     async fn mysql_with(charset: &str, first: &str) -> Self {
         let server = shared();
         let database = format!("chat{}", fresh());

@@ -1,8 +1,8 @@
 //! Accounts: the table of the first application, and invites.
 
 use chat_protocol::ids::Username;
-use mysql_async::Row;
 use mysql_async::prelude::Queryable;
+use mysql_async::{Row, Value};
 
 use super::super::{Account, AccountSummary, Creation, Invite, NewAccount, PasswordHash, Renaming};
 use super::row::{Sql, int, many, millis, one, run, signed, some_time, text, uint};
@@ -13,20 +13,26 @@ pub(super) struct Names {
     same: &'static str,
 }
 
+/// For a column that takes letters of either case for equal: its index is of use.
+const AS_COLUMN: &str = "SELECT id, username, password FROM chat_app WHERE username = ?";
+/// For every other, whatever it takes for equal: all names are looked at.
+const AS_ASCII: &str = "SELECT id, username, password FROM chat_app \
+                        WHERE LOWER(CONVERT(username USING utf8mb4) COLLATE utf8mb4_bin) = ?";
+
 struct Found {
     id: i64,
     hash: PasswordHash,
 }
 
 impl Names {
-    /// Looks how the column compares: without regard to case it can use its index as it is.
+    /// Asks the database what the column takes for equal. Its collation's name does not tell: to Turkish `I` is not `i`,
+    /// and to Czech `cH` is not `ch`.
     pub(super) async fn learn<C: Queryable>(db: &mut C) -> Sql<Self> {
-        let sql = "SELECT COLLATION_NAME FROM information_schema.COLUMNS \
+        let sql = "SELECT CHARACTER_SET_NAME, COLLATION_NAME FROM information_schema.COLUMNS \
                    WHERE TABLE_SCHEMA = DATABASE() AND TABLE_NAME = 'chat_app' AND COLUMN_NAME = 'username'";
-        let collation = one(db, sql, (), |row| text(row, 0)).await?.unwrap_or_default();
-        let any_case = "SELECT id, username, password FROM chat_app WHERE username = ?";
-        let by_case = "SELECT id, username, password FROM chat_app WHERE LOWER(username) = ?";
-        Ok(Self { same: if collation.contains("_ci") { any_case } else { by_case } })
+        let found = one(db, sql, (), |row| Ok((text(row, 0)?, text(row, 1)?))).await?.unwrap_or_default();
+        let blind = is_word(&found.0) && is_word(&found.1) && is_blind_to_case(db, &found).await?;
+        Ok(Self { same: if blind { AS_COLUMN } else { AS_ASCII } })
     }
 
     /// Rows of that name. The collation may take more for equal (accents, trailing spaces) than we do.
@@ -43,6 +49,32 @@ impl Names {
         let rows = self.find(db, user).await?;
         Ok(if let [only] = rows.as_slice() { Some(only.id) } else { None })
     }
+}
+
+/// A name of the database's own that may stand in a statement; a column of bytes has none.
+fn is_word(name: &str) -> bool {
+    !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+}
+
+/// Whether a collation takes every two letters for equal to the same ones in any case. Longer groups that some
+/// languages sort as one letter begin with such a pair.
+async fn is_blind_to_case<C: Queryable>(db: &mut C, (charset, collation): &(String, String)) -> Sql<bool> {
+    let text = |spell: fn(char, char) -> [char; 2]| {
+        // digits keep one pair apart from the next
+        let pairs = ('a'..='z').flat_map(|one| ('a'..='z').map(move |other| spell(one, other)));
+        pairs.flat_map(|[one, other]| [one, other, '0']).collect::<String>()
+    };
+    let spellings = [
+        text(|one, other| [one, other]),
+        text(|one, other| [one.to_ascii_uppercase(), other]),
+        text(|one, other| [one, other.to_ascii_uppercase()]),
+        text(|one, other| [one.to_ascii_uppercase(), other.to_ascii_uppercase()]),
+    ];
+    let value = format!("CONVERT(? USING {charset}) COLLATE {collation}");
+    let sql = format!("SELECT {value} = {value} AND {value} = {value} AND {value} = {value}");
+    let [plain, others @ ..] = &spellings;
+    let values: Vec<_> = others.iter().flat_map(|other| [plain.as_str(), other.as_str()]).map(Value::from).collect();
+    Ok(one(db, &sql, values, |row| signed(row, 0)).await? == Some(1))
 }
 
 pub(super) async fn account<C: Queryable>(db: &mut C, names: Names, user: &Username) -> Sql<Option<Account>> {
@@ -88,9 +120,10 @@ pub(super) async fn set_password<C: Queryable>(
 }
 
 pub(super) async fn rename<C: Queryable>(db: &mut C, names: Names, from: &str, to: &Username) -> Sql<Renaming> {
-    let similar = "SELECT id, username FROM chat_app WHERE username = ?";
-    let similar = many(db, similar, (from,), |row| Ok((signed(row, 0)?, text(row, 1)?))).await?;
-    let Some((id, _)) = similar.into_iter().find(|(_, name)| name == from) else { return Ok(Renaming::NotFound) };
+    // all names are looked at: the column may not be able to hold, or to compare, what was asked for
+    let same = "SELECT id, username FROM chat_app WHERE CONVERT(username USING utf8mb4) COLLATE utf8mb4_bin = ?";
+    let same = many(db, same, (from,), |row| Ok((signed(row, 0)?, text(row, 1)?))).await?;
+    let Some((id, _)) = same.into_iter().find(|(_, name)| name == from) else { return Ok(Renaming::NotFound) };
     if one(db, "SELECT 1 FROM account_log WHERE account = ? FOR UPDATE", (id,), |_| Ok(())).await?.is_some() {
         return Ok(Renaming::Enrolled);
     }

@@ -13,6 +13,7 @@ use super::super::{Cause, DeviceState, StoreError};
 pub(super) enum Fault {
     Driver(mysql_async::Error),
     Odd(&'static str),
+    Unsuitable { why: String, mend: String },
     Late,
 }
 
@@ -22,6 +23,8 @@ pub(super) type Sql<T> = Result<T, Fault>;
 const COLLISIONS: [u16; 2] = [1205, 1213];
 /// The server stops, is full, or closed the connection.
 const PASSING: [u16; 10] = [1021, 1040, 1053, 1077, 1114, 1203, 1226, 1836, 1927, 3169];
+/// The server does not let us in, or to these tables, or lets nobody write: no row is to blame.
+const SHUT: [u16; 14] = [1044, 1045, 1049, 1129, 1130, 1142, 1143, 1227, 1290, 1698, 1820, 1862, 3118, 4151];
 /// A second row with a unique value.
 const DUPLICATE: u16 = 1062;
 
@@ -42,7 +45,7 @@ impl Fault {
 
     /// Whether one row may be to blame: the database understood and refused.
     pub(super) fn is_refusal(&self) -> bool {
-        self.code().is_some_and(|code| !COLLISIONS.contains(&code) && !PASSING.contains(&code))
+        self.code().is_some_and(is_refusal)
     }
 
     fn code(&self) -> Option<u16> {
@@ -51,6 +54,29 @@ impl Fault {
             _ => None,
         }
     }
+}
+
+fn is_refusal(code: u16) -> bool {
+    !COLLISIONS.contains(&code) && !PASSING.contains(&code) && !SHUT.contains(&code)
+}
+
+/// What the driver said, among the causes of an error.
+fn driver<'a>(error: &'a (dyn std::error::Error + 'static)) -> Option<&'a mysql_async::Error> {
+    std::iter::successors(Some(error), |error| error.source()).find_map(|error| error.downcast_ref())
+}
+
+/// An error that holds the driver's somewhere.
+pub(super) fn wrapped(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    match driver(&error) {
+        Some(mysql_async::Error::Server(server)) if is_refusal(server.code) => StoreError::Internal(Cause::from(error)),
+        None => StoreError::Internal(Cause::from(error)),
+        Some(_) => StoreError::Unavailable(Cause::from(error)),
+    }
+}
+
+/// Whether the server does not let us in.
+pub(super) fn is_shut(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(driver(error), Some(mysql_async::Error::Server(server)) if SHUT.contains(&server.code))
 }
 
 impl From<mysql_async::Error> for Fault {
@@ -64,6 +90,7 @@ impl From<Fault> for StoreError {
         let refused = fault.is_refusal();
         match fault {
             Fault::Odd(what) => Self::Corrupt(what),
+            Fault::Unsuitable { why, mend } => Self::Unsuitable { why, mend },
             Fault::Late => Self::Unavailable("the database did not answer in time".into()),
             Fault::Driver(error) if refused => Self::Internal(Cause::from(error)),
             Fault::Driver(error) => Self::Unavailable(Cause::from(error)),
@@ -115,9 +142,10 @@ pub(super) fn id<T: for<'a> TryFrom<&'a [u8]>>(row: &mut Row, index: usize) -> S
     T::try_from(&blob(row, index)?).map_err(|_| Fault::Odd("an id of a wrong length"))
 }
 
-/// Text, whatever a foreign hand has put there.
+/// Text, whatever a foreign hand has put there; none is empty.
 pub(super) fn text(row: &mut Row, index: usize) -> Sql<String> {
-    blob(row, index).map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+    let bytes: Option<Vec<u8>> = column(row, index)?;
+    Ok(String::from_utf8_lossy(&bytes.unwrap_or_default()).into_owned())
 }
 
 /// A name as an adopted row spells it, in its canonical form.
