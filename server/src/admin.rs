@@ -14,6 +14,7 @@ mod progress;
 mod reload;
 mod restore;
 mod run;
+mod seed;
 mod settings;
 mod users;
 
@@ -21,6 +22,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use chat_protocol::text::escape;
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -89,9 +91,20 @@ const fn usual_log(command: &Command) -> &'static str {
     }
 }
 
-/// Prints a line of data.
+/// Prints a line of data; what could fool a terminal is escaped.
 fn say(line: &str) -> Done {
-    print(format!("{line}\n").as_bytes())
+    columns(&[line])
+}
+
+/// Prints a line of data whose parts are set apart by tabs.
+fn columns(parts: &[&str]) -> Done {
+    let parts: Vec<_> = parts.iter().map(|part| escape(part)).collect();
+    print(format!("{}\n", parts.join("\t")).as_bytes())
+}
+
+/// Prints data for programs.
+fn object(value: &serde_json::Value) -> Done {
+    print(format!("{value}\n").as_bytes())
 }
 
 /// Prints data as it is. Who no longer listens needs no error.
@@ -106,5 +119,5 @@ fn print(data: &[u8]) -> Done {
 
 /// Prints a line of talk.
 fn talk(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{line}");
+    let _ = writeln!(io::stderr().lock(), "{}", escape(line));
 }

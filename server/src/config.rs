@@ -5,11 +5,13 @@
 //! default, in that order; a key nobody knows is an error. [`table`] lists them with what is said here.
 
 pub mod database;
+pub mod dotenv;
 pub mod layers;
 pub mod live;
+pub mod public;
 pub mod table;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use chat_protocol::limits;
@@ -91,8 +93,10 @@ macro_rules! first {
 settings! {
     /// The file `server.toml`.
     Config {
-        /// Address to listen on. Every interface, on the port the first Python application used.
-        listen: SocketAddr = SocketAddr::from((Ipv4Addr::UNSPECIFIED, limits::DEFAULT_PORT)),
+        /// Address to listen on; absent: this machine's own address and port if `public` names them (`localhost`,
+        /// 127.0.0.1 or [::1]), else every interface, on the port the first Python application used.
+        #[example("0.0.0.0:8897")]
+        listen: Option<SocketAddr> = None,
         /// `HOST:PORT` under which clients reach this server; goes into invites.
         #[example("chat.example.org:8897")]
         public: Option<String> = None,
@@ -249,6 +253,15 @@ settings! {
 }
 
 impl Config {
+    /// Where to listen: as far as what `public` names can be reached from, unless told otherwise.
+    #[must_use]
+    pub fn listens_on(&self) -> SocketAddr {
+        self.listen.unwrap_or_else(|| match self.public.as_deref().and_then(public::parse) {
+            Some((host, port)) => public::reach(&host, port),
+            None => public::EVERYWHERE,
+        })
+    }
+
     /// What one mailbox may hold.
     #[must_use]
     pub const fn quota(&self) -> Quota {

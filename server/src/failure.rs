@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use chat_protocol::text::escape;
+
 use crate::private::PrivateError;
 use crate::store::StoreError;
 
@@ -62,18 +64,19 @@ impl Failure {
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Error: {}", self.message)?;
+        // any of it may be words of an archive, a database or a file
+        writeln!(f, "Error: {}", escape(&self.message))?;
         let mut cause = self.cause.as_deref().map(|cause| cause as &dyn Error);
         let mut said = self.message.clone();
         while let Some(error) = cause {
             let words = error.to_string();
             // drivers repeat their causes in their own words
             if !said.contains(&words) {
-                writeln!(f, "Caused by: {words}")?;
+                writeln!(f, "Caused by: {}", escape(&words))?;
             }
             (said, cause) = (words, error.source());
         }
-        self.hint.iter().try_for_each(|hint| writeln!(f, "Hint: {hint}"))
+        self.hint.iter().try_for_each(|hint| writeln!(f, "Hint: {}", escape(hint)))
     }
 }
 
@@ -98,13 +101,26 @@ impl From<StoreError> for Failure {
     fn from(error: StoreError) -> Self {
         let exit = match error {
             StoreError::Unavailable(_) => Exit::Unavailable,
-            StoreError::Corrupt(_) => Exit::Data,
+            StoreError::Corrupt(_) | StoreError::Unsuitable { .. } => Exit::Data,
             StoreError::Internal(_) => Exit::Internal,
         };
         let words = error.to_string();
         match error {
             StoreError::Unavailable(cause) | StoreError::Internal(cause) => Self::new(exit, words).because(cause),
             StoreError::Corrupt(_) => Self::new(exit, words),
+            StoreError::Unsuitable { mend, .. } => Self::new(exit, words).hint(format!("mend it with `{mend}`")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn atk_61_words_of_others_are_escaped_in_every_line_of_an_error() {
+        let failure =
+            Failure::new(Exit::Data, "a\u{1b}[2J").because(std::io::Error::other("b\nError: c")).hint("d\u{9b}m");
+        assert_eq!(failure.to_string(), "Error: a\\u{1b}[2J\nCaused by: b\\nError: c\nHint: d\\u{9b}m\n");
     }
 }

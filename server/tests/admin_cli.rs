@@ -176,6 +176,9 @@ fn accounts_are_listed_renamed_and_given_passwords() {
     assert!(bcrypt::verify("correct horse", &hash).unwrap());
     let long = passwd(&"x".repeat(72));
     assert_eq!((long.code, long.err.as_str()), (65, "Error: the password has 72 bytes, at most 71 are possible\n"));
+    let short = passwd("1234567\n");
+    let words = "Error: the password has 7 bytes, a new one needs at least 8\n";
+    assert_eq!((short.code, short.err.as_str()), (65, words));
 }
 
 #[test]
@@ -244,7 +247,59 @@ fn atk_62_no_output_shows_a_database_password() {
     fs::write(&settings, "").unwrap();
     let dotenv = desk.run(&["user", "list"]);
     assert_eq!(dotenv.code, 78, "{}", dotenv.err);
+    assert!(dotenv.err.starts_with("Error: .env, line 1: DB_PASS cannot be read\nHint: "), "{}", dotenv.err);
     assert!(!dotenv.err.contains("hunter2"), "{}", dotenv.err);
+}
+
+#[test]
+fn lines_of_the_first_applications_file_that_are_not_ours_stop_nothing() {
+    let desk = Desk::set_up();
+    let lines = "APP_TITLE=My chat app\nnot a line\nDB_OTHER=\"open\nDEBUG\n";
+    fs::write(desk.root.path().join(".env"), lines).unwrap();
+    let output = assert_cmd::Command::from_std(desk.command(&["user", "list"])).output().unwrap();
+    let log = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(0), "{log}");
+    assert!(log.contains("line=2") && log.contains("line=3") && log.lines().count() == 2, "{log}");
+    fs::write(desk.root.path().join(".env"), "DB_USER=u\nDB_NAME=n\nDB_HOST=db\nDB_PORT=x\n").unwrap();
+    let port = desk.run(&["user", "list"]);
+    assert!(port.code == 78 && port.err.starts_with("Error: DB_PORT is not a port"), "{}", port.err);
+}
+
+#[test]
+fn server_for_this_machine_alone_is_heard_on_it_alone() {
+    let desk = Desk::new();
+    let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    assert_eq!(desk.run(&["init", "--public", &format!("localhost:{free}")]).code, 0);
+    let listed = desk.run(&["config"]).out;
+    assert!(listed.contains(&format!("listen = \"127.0.0.1:{free}\"")) && !listed.contains("0.0.0.0"), "{listed}");
+    let mut server = Running::start(desk.command(&["run"]));
+    assert_eq!(server.1, format!("listening on 127.0.0.1:{free}"));
+    assert_eq!(server.stop(), Some(0));
+}
+
+#[test]
+fn database_that_does_not_let_us_in_is_not_available_and_the_hint_says_what_to_look_at() {
+    let database = MariaDb::start();
+    let user = "CREATE USER chat IDENTIFIED BY 'right'; GRANT SELECT ON seed.* TO chat";
+    assert!(database.execute(&format!("CREATE DATABASE seed; {user};")));
+    let desk = Desk::set_up();
+    let socket = database.socket();
+    let listed = |user: &str, name: &str| {
+        let url = format!("mysql://{user}@localhost/{name}?socket={}", socket.display());
+        let mut command = desk.command(&["user", "list"]);
+        command.env("CHAT_SERVER_DATABASE", url);
+        desk.finish(command, "")
+    };
+    for (user, name) in [("chat:wrong", "seed"), ("nobody", "seed"), ("root", "nowhere"), ("chat:right", "seed")] {
+        let refused = listed(user, name);
+        assert_eq!(refused.code, 69, "{user} {name}: {}", refused.err);
+        assert!(
+            refused.err.contains("user, password and rights") && refused.err.contains("`%23` for `#`"),
+            "{}",
+            refused.err
+        );
+        assert!(!refused.err.contains("wrong"), "{}", refused.err);
+    }
 }
 
 #[test]

@@ -12,7 +12,11 @@
 )]
 
 mod contract;
+#[path = "adoption/dotenv.rs"]
+mod dotenv;
 mod support;
+#[path = "adoption/tables.rs"]
+mod tables;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

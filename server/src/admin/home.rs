@@ -7,14 +7,15 @@ use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use zeroize::Zeroizing;
 
-use super::{Done, talk};
+use super::{Done, seed, talk};
 use crate::cli::Place;
+use crate::config::database::ESCAPES;
 use crate::config::layers::{self, Layered};
 use crate::config::{Config, DatabaseUrl};
 use crate::failure::{Exit, Failure};
 use crate::private;
 use crate::serve::Keys;
-use crate::store::{self, Opened};
+use crate::store::{self, Opened, StoreError};
 
 /// Key that clients pin; one line of base64url.
 pub(super) const SERVER_KEY: &str = "server.key";
@@ -113,9 +114,7 @@ impl Home {
     /// Opens the database the settings name.
     pub(super) async fn open(&self, config: &Config) -> Result<Opened, Failure> {
         let url = self.checked_database(config)?;
-        let opened = store::open(&url).await.map_err(|error| {
-            Failure::from(error).hint(format!("the database is {url}; another one is named with `--database`"))
-        })?;
+        let opened = store::open(&url).await.map_err(|error| unopened(&url, error))?;
         tracing::info!(database = %url, applied = opened.applied.len(), "database open");
         Ok(opened)
     }
@@ -138,9 +137,7 @@ impl Home {
         if let Some(url) = &config.database {
             return Ok(url.clone().inside(&self.dir));
         }
-        let dotenv = dotenv(Path::new(".env"))?.into_iter().chain(dotenv(&self.path(".env"))?).collect::<Vec<_>>();
-        let of_file = |name: &str| dotenv.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone());
-        let adopted = DatabaseUrl::from_seed(|name| std::env::var(name).ok().or_else(|| of_file(name)));
+        let adopted = DatabaseUrl::from_seed(seed::variables(&self.dir)?);
         let adopted = adopted.map_err(|error| {
             Failure::new(Exit::Config, error.to_string())
                 .hint("set DB_HOST, DB_USER, DB_PASSWORD and DB_NAME, or `--database`")
@@ -149,19 +146,19 @@ impl Home {
     }
 }
 
-fn default_dir() -> Option<PathBuf> {
-    directories::BaseDirs::new().map(|base| base.data_dir().join("chat-server"))
+fn unopened(url: &DatabaseUrl, error: StoreError) -> Failure {
+    let hint = match &error {
+        StoreError::Unsuitable { .. } => return error.into(),
+        error if store::mysql::is_shut(error) => {
+            format!("the database is {url}: see that its user, password and rights are right; in a URL, {ESCAPES}")
+        }
+        _ => format!("the database is {url}; another one is named with `--database`"),
+    };
+    Failure::from(error).hint(hint)
 }
 
-/// `DB_*` lines of a `.env` file, if there is one. The words of its errors would show the line.
-fn dotenv(path: &Path) -> Result<Vec<(String, String)>, Failure> {
-    if !path.is_file() {
-        return Ok(Vec::new());
-    }
-    let unreadable = || Failure::new(Exit::Config, format!("{} cannot be read as NAME=VALUE lines", path.display()));
-    let lines = dotenvy::from_path_iter(path).map_err(|_| unreadable())?;
-    let lines = lines.collect::<Result<Vec<_>, _>>().map_err(|_| unreadable())?;
-    Ok(lines.into_iter().filter(|(name, _)| name.starts_with("DB_")).collect())
+fn default_dir() -> Option<PathBuf> {
+    directories::BaseDirs::new().map(|base| base.data_dir().join("chat-server"))
 }
 
 /// The environment, with the database out of the file that it may name; a variable that says it itself goes before.

@@ -11,8 +11,8 @@ use rand::Rng;
 use serde_json::json;
 
 use super::home::{self, Home, SECRET_KEY, SERVER_KEY, SETTINGS};
-use super::{Done, say, talk};
-use crate::config::{Config, Registration};
+use super::{Done, object, say, talk};
+use crate::config::{Config, Registration, public};
 use crate::failure::{Exit, Failure};
 use crate::serve::Keys;
 use crate::{clock, private, store};
@@ -84,26 +84,25 @@ pub(super) fn print_invite(home: &Home, config: &Config, keys: &Keys, token: Opt
         ));
     }
     if home.json {
-        return say(&json!({ "invite": *invite.to_text(), "server_key": server_key.to_string() }).to_string());
+        return object(&json!({ "invite": *invite.to_text(), "server_key": server_key.to_string() }));
     }
     say(&invite.to_text())
 }
 
 /// What the invite names: the public address, else where the server listens, seen from this machine.
 fn address(config: &Config) -> Result<(String, u16), Failure> {
+    let listens = config.listens_on();
     match &config.public {
         Some(public) => address_of(public),
-        None if config.listen.ip().is_unspecified() => Ok(("127.0.0.1".to_owned(), config.listen.port())),
-        None => Ok((config.listen.ip().to_string(), config.listen.port())),
+        None if listens.ip().is_unspecified() => Ok(("127.0.0.1".to_owned(), listens.port())),
+        None => Ok((listens.ip().to_string(), listens.port())),
     }
 }
 
 /// `HOST:PORT` as an invite has it.
 fn address_of(public: &str) -> Result<(String, u16), Failure> {
     let wrong = || Failure::new(Exit::Usage, format!("`{public}` is not HOST:PORT, as in chat.example.org:8897"));
-    let (host, port) = public.rsplit_once(':').ok_or_else(wrong)?;
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host).to_owned();
-    let port = port.parse().map_err(|_| wrong())?;
+    let (host, port) = public::parse(public).ok_or_else(wrong)?;
     // read back as a client will: what it could not read is not printed
     let (server_key, secret) =
         (chat_protocol::handshake::ServerPublicKey::new([0; 32]), FernetKey::from_bytes([0; 32]));

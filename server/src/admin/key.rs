@@ -10,7 +10,7 @@ use chat_protocol::handshake::ServerKey;
 use serde_json::json;
 
 use super::home::{Home, NEXT_KEY, SERVER_KEY};
-use super::{Done, init, say, talk};
+use super::{Done, init, object, say, talk};
 use crate::cli::Key;
 use crate::failure::{Exit, Failure};
 use crate::private;
@@ -34,7 +34,7 @@ fn rotate(home: &Home) -> Done {
     talk("Once they have all been here, end it: `chat-server key finish`");
     let (server_key, next_key) = (present.server.public().to_string(), next.public().to_string());
     if home.json {
-        return say(&json!({ "server_key": server_key, "next_key": next_key }).to_string());
+        return object(&json!({ "server_key": server_key, "next_key": next_key }));
     }
     say(&next_key)
 }

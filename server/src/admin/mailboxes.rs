@@ -10,7 +10,7 @@ use chat_protocol::message::Envelope;
 use serde_json::{Value, json};
 
 use super::home::Home;
-use super::{Done, say, talk, users};
+use super::{Done, object, say, talk, users};
 use crate::cli::Mailbox;
 use crate::failure::Failure;
 use crate::store::{DeviceState, Mail, SharedStore, StoreError};
@@ -38,13 +38,13 @@ async fn show(home: &Home, store: &SharedStore, user: &Username, waiting: &[Mail
         return Err(users::unknown(user.as_str()));
     }
     if home.json {
-        let all = waiting.iter().map(object).collect::<Result<Vec<_>, _>>()?;
-        return say(&Value::Array(all).to_string());
+        let all = waiting.iter().map(described).collect::<Result<Vec<_>, _>>()?;
+        return object(&Value::Array(all));
     }
     if waiting.is_empty() {
         talk(&format!("Nothing waits for {user}"));
     }
-    waiting.iter().try_for_each(|mail| say(&lines(mail, &open(mail)?)))
+    waiting.iter().try_for_each(|mail| lines(mail, &open(mail)?).lines().try_for_each(say))
 }
 
 /// One message for people.
@@ -61,7 +61,7 @@ fn lines(mail: &Mail, envelope: &Envelope) -> String {
 }
 
 /// One message for programs.
-fn object(mail: &Mail) -> Result<Value, Failure> {
+fn described(mail: &Mail) -> Result<Value, Failure> {
     let envelope = open(mail)?;
     Ok(json!({
         "seq": mail.seq,
@@ -114,7 +114,7 @@ mod tests {
 
     #[test]
     fn programs_get_the_whole_token_and_the_size_of_the_opening() {
-        let object = object(&mail(Some(vec![2; 1500]))).unwrap();
+        let object = described(&mail(Some(vec![2; 1500]))).unwrap();
         assert_eq!(object["opening_bytes"], 1500);
         assert_eq!(object["token"].as_str().unwrap().len(), 268);
     }

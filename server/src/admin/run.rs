@@ -9,7 +9,7 @@ use tokio::task::JoinSet;
 
 use super::home::{self, Home};
 use super::log::Log;
-use super::{Done, reload, say, talk};
+use super::{Done, object, reload, say, talk};
 use crate::config::MIN_BCRYPT_COST;
 use crate::failure::{Exit, Failure};
 use crate::serve::Server;
@@ -32,12 +32,12 @@ pub(super) async fn run(home: &Home, log: &Log, listen: Option<SocketAddr>) -> D
     warn_of_refused(&store).await?;
     let signals = |error| Failure::new(Exit::Internal, "cannot wait for signals").because(error);
     let (stop, hangups) = (shutdown::on_signals().map_err(signals)?, reload::hangups().map_err(signals)?);
-    let (listener, address) = bind(config.listen, "name another address: `--listen ADDR`").await?;
+    let (listener, address) = bind(config.listens_on(), "name another address: `--listen ADDR`").await?;
     let watched = match config.metrics.listen {
         Some(watched) => Some(bind(watched, "name another one: `--set metrics.listen=ADDR`").await?),
         None => None,
     };
-    say(&where_it_listens(home.json, address, watched.as_ref().map(|(_, watched)| *watched)))?;
+    say_where(home.json, address, watched.as_ref().map(|(_, watched)| *watched))?;
     let server = Server::new(config, store, &keys, stop.clone());
     let mut beside = JoinSet::new();
     if let Some((watched, _)) = watched {
@@ -65,12 +65,12 @@ async fn bind(address: SocketAddr, hint: &str) -> Result<(TcpListener, SocketAdd
 }
 
 /// One line for each address, the one for clients first.
-fn where_it_listens(json: bool, address: SocketAddr, watched: Option<SocketAddr>) -> String {
+fn say_where(json: bool, address: SocketAddr, watched: Option<SocketAddr>) -> Done {
     if json {
-        return json!({ "listening": address, "metrics": watched }).to_string();
+        return object(&json!({ "listening": address, "metrics": watched }));
     }
-    let watched = watched.map(|watched| format!("\nmetrics and health on http://{watched}"));
-    format!("listening on {address}{}", watched.unwrap_or_default())
+    say(&format!("listening on {address}"))?;
+    watched.map_or(Ok(()), |watched| say(&format!("metrics and health on http://{watched}")))
 }
 
 /// Says which adopted accounts cannot log in, and why.
@@ -85,7 +85,7 @@ pub(super) async fn migrate(home: &Home) -> Done {
     let config = home.config(&[])?;
     let applied = home.open(&config).await?.applied;
     if home.json {
-        return say(&json!({ "applied": applied }).to_string());
+        return object(&json!({ "applied": applied }));
     }
     if applied.is_empty() {
         talk("The database is up to date");

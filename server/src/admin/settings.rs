@@ -5,9 +5,10 @@ use serde_json::json;
 use toml::Value;
 
 use super::home::Home;
-use super::{Done, print, say};
+use super::{Done, object, print, say};
 use crate::config::DatabaseUrl;
 use crate::config::layers::Layered;
+use crate::config::public::EVERYWHERE;
 use crate::config::table::{self, Entry, Origin};
 use crate::failure::Failure;
 
@@ -24,11 +25,15 @@ pub(super) fn config(home: &Home, defaults: bool) -> Done {
         (entry, origin)
     });
     let mut found: Vec<_> = found.collect();
-    for (entry, origin) in found.iter_mut().filter(|(entry, _)| entry.key == "database" && entry.value.is_none()) {
-        (entry.value, *origin) = implied_database(home, &layered)?;
+    for (entry, origin) in found.iter_mut().filter(|(entry, _)| entry.value.is_none()) {
+        match entry.key.as_str() {
+            "database" => (entry.value, *origin) = implied_database(home, &layered)?,
+            "listen" => (entry.value, *origin) = implied_address(&layered),
+            _ => {}
+        }
     }
     if home.json {
-        return say(&json!(found.iter().map(shown).collect::<Vec<_>>()).to_string());
+        return object(&json!(found.iter().map(shown).collect::<Vec<_>>()));
     }
     found.iter().try_for_each(|(entry, origin)| say(&line(entry, origin)))
 }
@@ -41,6 +46,13 @@ fn implied_database(home: &Home, layered: &Layered) -> Result<(Option<Value>, Or
         DatabaseUrl::Mysql(_) => Origin::Environment("DB_HOST, DB_USER, DB_PASSWORD, DB_NAME, or .env".to_owned()),
     };
     Ok((Some(Value::String(url.masked())), origin))
+}
+
+/// The address that is listened on when no setting names one.
+fn implied_address(layered: &Layered) -> (Option<Value>, Origin) {
+    let address = layered.config.listens_on();
+    let by_public = layered.origins.get("public").filter(|_| address != EVERYWHERE);
+    (Some(Value::String(address.to_string())), by_public.cloned().unwrap_or_default())
 }
 
 /// A line of a server.toml with these values.

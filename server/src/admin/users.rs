@@ -9,7 +9,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::home::Home;
-use super::{Done, say, talk};
+use super::{Done, columns, object, talk};
 use crate::cli::User;
 use crate::failure::{Exit, Failure};
 use crate::password;
@@ -52,20 +52,22 @@ async fn list(home: &Home, store: &SharedStore) -> Done {
             json!({ "name": row.name, "devices": row.devices, "refused": refused.get(&row.id),
                 "last_login_ms": row.last_login.map(chat_protocol::time::Timestamp::as_millis) })
         });
-        return say(&serde_json::Value::Array(rows.collect()).to_string());
+        return object(&serde_json::Value::Array(rows.collect()));
     }
-    rows.iter().try_for_each(|row| say(&line(row, refused.get(&row.id).copied())))
+    rows.iter().try_for_each(|row| line(row, refused.get(&row.id).copied()))
 }
 
-/// One account: what a name holds besides plain text is escaped.
-fn line(row: &AccountSummary, refused: Option<&str>) -> String {
+/// One account.
+fn line(row: &AccountSummary, refused: Option<&str>) -> Done {
     let devices = match row.devices {
         0 => "no devices".to_owned(),
         1 => "1 device".to_owned(),
         n => format!("{n} devices"),
     };
-    let note = refused.map(|why| format!("\tcannot log in: {why}")).unwrap_or_default();
-    format!("{}\t{devices}{note}", row.name.escape_debug())
+    match refused {
+        Some(why) => columns(&[&row.name, &devices, &format!("cannot log in: {why}")]),
+        None => columns(&[&row.name, &devices]),
+    }
 }
 
 /// Adopted rows that cannot log in, and why.
@@ -89,7 +91,7 @@ async fn rename(store: &SharedStore, from: &str, to: &str) -> Done {
     let fail = |words: String| Err(Failure::new(Exit::Data, words));
     match store.rename_account(from, &to).await? {
         Renaming::Renamed => {
-            talk(&format!("{} is now {to}", from.escape_debug()));
+            talk(&format!("{from} is now {to}"));
             Ok(())
         }
         Renaming::NotFound => Err(unknown(from)),
@@ -99,11 +101,11 @@ async fn rename(store: &SharedStore, from: &str, to: &str) -> Done {
 }
 
 pub(super) fn parse(name: &str) -> Result<Username, Failure> {
-    name.parse().map_err(|error| Failure::new(Exit::Usage, format!("`{}`: {error}", name.escape_debug())))
+    name.parse().map_err(|error| Failure::new(Exit::Usage, format!("`{name}`: {error}")))
 }
 
 pub(super) fn unknown(name: &str) -> Failure {
-    Failure::new(Exit::Data, format!("there is no account {}", name.escape_debug()))
+    Failure::new(Exit::Data, format!("there is no account {name}"))
         .hint("names are listed by `chat-server user list`, which also says which ones collide")
 }
 
@@ -122,5 +124,7 @@ fn new_password() -> Result<Password, Failure> {
         io::stdin().lock().read_line(&mut line).map_err(failed)?;
         Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned())
     };
-    Password::new(text.to_string()).map_err(|error| Failure::new(Exit::Data, error.to_string()))
+    let password = Password::new(text.to_string());
+    let checked = password.and_then(|password| password.check_new().map(|()| password));
+    checked.map_err(|error| Failure::new(Exit::Data, error.to_string()))
 }

@@ -1,6 +1,7 @@
 //! Where the database is. Holds a password perhaps, so it never prints whole.
 
 use std::fmt;
+use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -23,15 +24,28 @@ pub enum DatabaseUrlError {
     #[error("a database is `sqlite:FILE` or `mysql://USER:PASSWORD@HOST/NAME`")]
     Scheme,
     /// Not a URL the driver understands.
-    #[error("not a usable mysql URL: expected `mysql://USER:PASSWORD@HOST:PORT/NAME`")]
+    #[error("not a usable mysql URL: expected `mysql://USER:PASSWORD@HOST:PORT/NAME`; {ESCAPES}")]
     Url,
     /// No database in it.
-    #[error("the mysql URL names no database: end it with `/NAME`")]
+    #[error("the mysql URL names no database: end it with `/NAME`; {ESCAPES}")]
     NoName,
     /// Some of the first application's variables are missing.
     #[error("{0} is set but {1} is not")]
     Partial(&'static str, &'static str),
+    /// `DB_HOST` is nothing to connect to.
+    #[error("DB_HOST is not HOST, HOST:PORT, [IPV6]:PORT or the path of a socket")]
+    Host,
+    /// `DB_PORT` is no port, or another one than `DB_HOST` names.
+    #[error("DB_PORT is not a port, or not the one that DB_HOST names")]
+    Port,
 }
+
+/// How a URL holds what would end its parts.
+pub const ESCAPES: &str = "special characters of a password are written as in `%23` for `#`, `%2F` for `/`, `%3F` for `?`, \
+                           `%40` for `@`, `%25` for `%`";
+
+/// The variables of the first application.
+pub const SEED: [&str; 6] = ["DB_HOST", "DB_PORT", "DB_USER", "DB_PASSWORD", "DB_PASS", "DB_NAME"];
 
 impl DatabaseUrl {
     /// Whether a password is part of it.
@@ -52,6 +66,9 @@ impl DatabaseUrl {
             Self::Mysql(opts) => {
                 let place = match opts.socket() {
                     Some(socket) => socket.to_owned(),
+                    None if opts.ip_or_hostname().contains(':') => {
+                        format!("[{}]:{}", opts.ip_or_hostname(), opts.tcp_port())
+                    }
                     None => format!("{}:{}", opts.ip_or_hostname(), opts.tcp_port()),
                 };
                 let (user, name) = (opts.user().unwrap_or(""), opts.db_name().unwrap_or(""));
@@ -69,11 +86,10 @@ impl DatabaseUrl {
         }
     }
 
-    /// What the variables `DB_HOST DB_USER DB_PASSWORD` (or `DB_PASS`) `DB_NAME` of the first Python
-    /// application say; `None` when neither user nor name is set.
+    /// What the variables of the first Python application say, see [`SEED`]; `None` when neither user nor name is set.
     ///
     /// # Errors
-    /// [`DatabaseUrlError::Partial`] when only one of user and name is set.
+    /// [`DatabaseUrlError::Partial`] when only one of user and name is set; `Host` and `Port` for one that cannot be used.
     pub fn from_seed(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, DatabaseUrlError> {
         let set = |name: &str| get(name).filter(|value| !value.is_empty());
         let (user, name) = match (set("DB_USER"), set("DB_NAME")) {
@@ -87,19 +103,41 @@ impl DatabaseUrl {
             .user(Some(user))
             .pass(set("DB_PASSWORD").or_else(|| set("DB_PASS")))
             .db_name(Some(name));
-        Ok(Some(Self::Mysql(Box::new(at_host(opts, host).into()))))
+        if host.starts_with('/') {
+            return Ok(Some(Self::Mysql(Box::new(opts.socket(Some(host)).into()))));
+        }
+        let (host, port) = host_and_port(&host).ok_or(DatabaseUrlError::Host)?;
+        let alone = set("DB_PORT").map(|text| port_of(text.trim()).ok_or(DatabaseUrlError::Port)).transpose()?;
+        if port.is_some() && alone.is_some() && port != alone {
+            return Err(DatabaseUrlError::Port);
+        }
+        let opts = opts.ip_or_hostname(host).tcp_port(port.or(alone).unwrap_or(PORT));
+        Ok(Some(Self::Mysql(Box::new(opts.into()))))
     }
 }
 
-/// `HOST`, `HOST:PORT`, or the path of a socket.
-fn at_host(opts: mysql_async::OptsBuilder, host: String) -> mysql_async::OptsBuilder {
-    if host.starts_with('/') {
-        return opts.socket(Some(host));
+/// Where MySQL and MariaDB listen.
+const PORT: u16 = 3306;
+
+/// `HOST`, `HOST:PORT`, or an address of IPv6, in brackets if a port follows.
+fn host_and_port(text: &str) -> Option<(&str, Option<u16>)> {
+    let text = text.trim();
+    if text.parse::<Ipv6Addr>().is_ok() {
+        return Some((text, None));
     }
-    match host.rsplit_once(':').map(|(name, port)| (name.to_owned(), port.parse())) {
-        Some((name, Ok(port))) if !name.contains(':') => opts.ip_or_hostname(name).tcp_port(port),
-        _ => opts.ip_or_hostname(host),
-    }
+    let (host, port) = match text.strip_prefix('[') {
+        Some(text) => {
+            let (host, rest) = text.split_once(']').filter(|(host, _)| host.parse::<Ipv6Addr>().is_ok())?;
+            (host, if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) })
+        }
+        None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+    };
+    let port = port.map(|port| port_of(port).ok_or(())).transpose().ok()?;
+    (!host.is_empty()).then_some((host, port))
+}
+
+fn port_of(text: &str) -> Option<u16> {
+    text.parse().ok().filter(|port| *port != 0)
 }
 
 impl FromStr for DatabaseUrl {
@@ -111,12 +149,23 @@ impl FromStr for DatabaseUrl {
             return if file.is_empty() { Err(DatabaseUrlError::Scheme) } else { Ok(Self::Sqlite(file.into())) };
         }
         let rest = text.strip_prefix("mysql://").or_else(|| text.strip_prefix("mariadb://"));
-        let url = format!("mysql://{}", rest.ok_or(DatabaseUrlError::Scheme)?);
+        let rest = rest.ok_or(DatabaseUrlError::Scheme)?;
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        if !authority.contains('@') && path.split(['?', '#']).next().is_some_and(|path| path.contains('@')) {
+            // a slash of the password was taken for the end of the host
+            return Err(DatabaseUrlError::Url);
+        }
+        let url = format!("mysql://{rest}");
         let opts = mysql_async::Opts::from_url(&url).map_err(|_| DatabaseUrlError::Url)?;
         if opts.db_name().is_none_or(str::is_empty) {
             return Err(DatabaseUrlError::NoName);
         }
-        Ok(Self::Mysql(Box::new(opts)))
+        // the driver looks an address up by its bare name
+        let bare = opts.ip_or_hostname().strip_prefix('[').and_then(|host| host.strip_suffix(']')).map(str::to_owned);
+        Ok(Self::Mysql(Box::new(match bare {
+            Some(bare) => mysql_async::OptsBuilder::from_opts(opts).ip_or_hostname(bare).into(),
+            None => opts,
+        })))
     }
 }
 
@@ -166,7 +215,42 @@ mod tests {
         let url = seed(&[("DB_HOST", "/run/m.sock"), ("DB_USER", "u"), ("DB_PASSWORD", "p"), ("DB_NAME", "n")]);
         assert_eq!(url.unwrap().unwrap().to_string(), "mysql://u@/run/m.sock/n");
         assert_eq!(seed(&[("DB_HOST", "elsewhere")]), Ok(None));
+        assert_eq!(seed(&[("DB_HOST", "db:x"), ("DB_USER", "u"), ("DB_NAME", "n")]), Err(DatabaseUrlError::Host));
         assert_eq!(seed(&[("DB_USER", "u")]), Err(DatabaseUrlError::Partial("DB_USER", "DB_NAME")));
+    }
+
+    #[test]
+    fn host_of_the_first_application_may_have_brackets_and_a_port_of_its_own() {
+        let of = |host: &'static str, port: &'static str| {
+            let pairs = [("DB_HOST", host), ("DB_PORT", port), ("DB_USER", "u"), ("DB_NAME", "n")];
+            let get = |name: &str| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+            DatabaseUrl::from_seed(get).map(|url| url.unwrap().to_string())
+        };
+        let at = |place: &str| Ok(format!("mysql://u@{place}/n"));
+        assert_eq!(of("db", "3307"), at("db:3307"));
+        assert_eq!(of("db:3307", "3307"), at("db:3307"));
+        assert_eq!(
+            (of("::1", ""), of("[::1]", "3307"), of("[::1]:3308", "")),
+            (at("[::1]:3306"), at("[::1]:3307"), at("[::1]:3308"))
+        );
+        assert_eq!((of("", "3307"), of("/run/m.sock", "3307")), (at("localhost:3307"), at("/run/m.sock")));
+        for (host, port) in [("db", "x"), ("db", "0"), ("db", "65536"), ("db:1", "2")] {
+            assert_eq!(of(host, port), Err(DatabaseUrlError::Port), "{host} {port}");
+        }
+        for host in ["[::1", "[db]", "[::1]3306", ":3306", "db:port", "db:0", "a:1:2"] {
+            assert_eq!(of(host, ""), Err(DatabaseUrlError::Host), "{host}");
+        }
+    }
+
+    #[test]
+    fn passwords_that_would_end_a_part_of_the_url_are_refused_with_how_to_write_them() {
+        let written: DatabaseUrl = "mysql://u:a%23b%2Fc%3Fd%40e%25@[::1]:3307/n".parse().unwrap();
+        let DatabaseUrl::Mysql(opts) = &written else { panic!("{written}") };
+        assert_eq!((opts.pass(), opts.ip_or_hostname(), opts.tcp_port()), (Some("a#b/c?d@e%"), "::1", 3307));
+        assert_eq!(written.masked(), "mysql://u:***@[::1]:3307/n");
+        for plain in ["mysql://u:a#b@h/n", "mysql://u:1/c@h/n", "mysql://u:a?d@h/n", "mysql://u:1#b@h/n"] {
+            assert!(plain.parse::<DatabaseUrl>().unwrap_err().to_string().contains("`%23` for `#`"), "{plain}");
+        }
     }
 
     #[test]

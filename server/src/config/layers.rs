@@ -159,7 +159,7 @@ mod tests {
     fn nothing_given_means_the_defaults_of_the_protocol() {
         let config = read("", [], &[]).unwrap();
         assert_eq!(config, Config::default());
-        assert_eq!(config.listen.port(), 8897);
+        assert_eq!(config.listens_on().port(), 8897);
         assert_eq!((config.rates.submits_per_minute, config.rates.submits_burst), (600, 2_000));
         assert_eq!((config.mailbox.messages, config.mailbox.per_sender), (100_000, 10_000));
         assert_eq!(config.retention().submits, Duration::from_secs(31 * 24 * 60 * 60));

@@ -42,12 +42,15 @@ impl Config {
     /// What a running server makes of settings that were read again: what it was built with stays.
     #[must_use]
     pub fn changed_to(&self, wanted: Self) -> Change {
+        // where it listens may follow from something that changes
+        let settled = |config: Self| Self { listen: Some(config.listens_on()), ..config };
+        let (before, wanted) = (settled(self.clone()), settled(wanted));
         let mut config = wanted.clone();
-        (config.listen, config.database) = (self.listen, self.database.clone());
+        (config.listen, config.database) = (before.listen, self.database.clone());
         (config.passwords.at_once, config.passwords.queue) = (self.passwords.at_once, self.passwords.queue);
-        let (now, before) = (&mut config.connections, &self.connections);
-        (now.most, now.most_guests, now.presence) = (before.most, before.most_guests, before.presence);
-        now.remembered_handshakes = before.remembered_handshakes;
+        let (new, old) = (&mut config.connections, &self.connections);
+        (new.most, new.most_guests, new.presence) = (old.most, old.most_guests, old.presence);
+        new.remembered_handshakes = old.remembered_handshakes;
         config.mailbox.queue = self.mailbox.queue;
         config.accounts.sweep = self.accounts.sweep;
         config.metrics.listen = self.metrics.listen;
@@ -56,7 +59,7 @@ impl Config {
             // only its password differs, which the table does not show
             kept.push("database".to_owned());
         }
-        Change { applied: different(self, &config), kept, config }
+        Change { applied: different(&before, &config), kept, config }
     }
 }
 
@@ -82,8 +85,20 @@ mod tests {
         let change = after(file);
         assert_eq!(change.applied, ["registration", "passwords.bcrypt_cost", "rates.submits_burst"]);
         assert_eq!(change.kept, ["listen", "passwords.queue", "metrics.listen"]);
-        assert_eq!(change.config.listen, Config::default().listen);
+        assert_eq!(change.config.listens_on(), Config::default().listens_on());
         assert_eq!(change.config.rates.submits_burst, 1);
+    }
+
+    #[test]
+    fn address_that_follows_from_the_public_one_stays_until_a_restart() {
+        let of = |public: &str| read("", [], &[format!("public={public}")]).unwrap();
+        let first = of("localhost:8897").changed_to(of("chat.example.org:8897"));
+        assert_eq!((first.applied, first.kept), (vec!["public".to_owned()], vec!["listen".to_owned()]));
+        let again = first.config.changed_to(of("chat.example.org:8897"));
+        assert_eq!(
+            (again.applied.len(), again.kept, again.config.listens_on().ip().is_loopback()),
+            (0, vec!["listen".to_owned()], true)
+        );
     }
 
     #[test]
