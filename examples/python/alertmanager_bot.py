@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Takes Prometheus Alertmanager's webhook and tells a chat what fires and what is resolved; end-to-end encrypted.
+"""Takes the webhook of Prometheus' Alertmanager or of Grafana, and tells a chat what fires and what is resolved;
+end-to-end encrypted.
 
     alertmanager_bot.py --to @ops [--listen 127.0.0.1:9095] [--token-file FILE]
 
@@ -11,8 +12,11 @@ In alertmanager.yml:
           - url: http://127.0.0.1:9095/
             http_config: {authorization: {credentials_file: FILE}}   # with --token-file
 
+In Grafana: a contact point of the type Webhook with this URL and, with --token-file, the authorization header's scheme
+`Bearer` and the token as credentials. What others send in the same form is taken too, whatever version it names.
+
 It answers 200 only once chatd has stored the message, which then leaves by itself. If chatd is away it answers 503, and
-Alertmanager tries again: the message is named after the alerts, their states and beginnings, so that it is sent once.
+the caller tries again: the message is named after the alerts, their states and beginnings, so that it is sent once.
 That is also why reminders of what is known (`repeat_interval`) are not sent again.
 """
 
@@ -51,20 +55,37 @@ class Problem(Exception):
 
 
 def checked(body):
-    """A notification of Alertmanager, as far as it is used here."""
+    """A notification in Alertmanager's form, as far as it is used here: its shape counts, and not the version it names."""
     try:
         said = json.loads(body)
-        alerts = said["alerts"]
-        if said["version"] != "4" or said["status"] not in ("firing", "resolved") or not alerts:
+        if said["status"] not in ("firing", "resolved") or not said["alerts"]:
             raise ValueError
-        texts = [said["groupKey"], *(alert[key] for alert in alerts for key in ("status", "startsAt"))]
-        maps = [alert[key] for alert in alerts for key in ("labels", "annotations")]
-        texts += [text for one in maps for text in one.values()]
+        alerts = [
+            {"status": one["status"], "startsAt": one["startsAt"]}
+            | {key: words(one.get(key)) for key in ("labels", "annotations")}
+            for one in said["alerts"]
+        ]
+        texts = [said.get("groupKey", ""), *(one[key] for one in alerts for key in ("status", "startsAt"))]
         if not all(isinstance(text, str) for text in texts):
             raise ValueError
-        return said
+        return {"status": said["status"], "groupKey": texts[0], "alerts": alerts, "more": left_out(said),
+                "commonLabels": words(said.get("commonLabels"))}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise Problem(400, "not a notification of Alertmanager, version 4") from None
+        raise Problem(400, "not a notification in the form of Alertmanager's webhook") from None
+
+
+def words(given):
+    """Labels or annotations: words by name. Whoever has none says nothing, or null."""
+    given = given or {}
+    if not all(isinstance(text, str) for text in given.values()):
+        raise ValueError
+    return given
+
+
+def left_out(said):
+    """How many alerts the caller left out itself."""
+    count = said.get("truncatedAlerts") or 0
+    return count if isinstance(count, int) and not isinstance(count, bool) and count > 0 else 0
 
 
 def name_of(said):
@@ -78,7 +99,7 @@ def rendered(said):
     """The message: a headline, and a line for each alert."""
     alerts = said["alerts"]
     firing = [alert for alert in alerts if alert["status"] == "firing"]
-    common = said.get("commonLabels") or {}
+    common = said["commonLabels"]
     what = common.get("alertname") or "alerts"
     head = f"🔥 {what}: {len(firing)} firing" if firing else f"✅ {what}: resolved"
     if firing and len(firing) < len(alerts):
@@ -86,8 +107,9 @@ def rendered(said):
     lines = [head]
     for alert in (firing + [alert for alert in alerts if alert not in firing])[:MAX_ALERTS]:
         lines.append(line_of(alert, common))
-    if len(alerts) > MAX_ALERTS:
-        lines.append(f"and {len(alerts) - MAX_ALERTS} more")
+    more = max(len(alerts) - MAX_ALERTS, 0) + said["more"]
+    if more:
+        lines.append(f"and {more} more")
     text = "\n".join(lines).encode()
     return text[:MAX_TEXT_BYTES].decode(errors="ignore")
 

@@ -23,6 +23,43 @@ ALERT = {
     "fingerprint": "a1",
 }
 
+#: What Grafana 11 sends from a contact point of the type Webhook: Alertmanager's form, and more.
+GRAFANA = {
+    "receiver": "chat",
+    "status": "firing",
+    "alerts": [
+        {
+            "status": "firing",
+            "labels": {"alertname": "High memory usage", "team": "blue", "zone": "us-1"},
+            "annotations": {
+                "description": "The system has high memory usage",
+                "runbook_url": "https://example.test/runbook/1234",
+                "summary": "This alert was triggered for zone us-1",
+            },
+            "startsAt": "2030-10-12T09:51:03.157076+02:00",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "https://grafana.example.test/alerting/1afz29v7z/edit",
+            "fingerprint": "c6eadffa33fcdf37",
+            "silenceURL": "https://grafana.example.test/alerting/silence/new?matchers=alertname%3DT2",
+            "dashboardURL": "",
+            "panelURL": "",
+            "values": {"B": 44.23943737541908, "C": 1},
+            "valueString": "[ metric='' labels={} value=44.23943737541908 ]",
+        }
+    ],
+    "groupLabels": {},
+    "commonLabels": {"alertname": "High memory usage", "team": "blue"},
+    "commonAnnotations": {},
+    "externalURL": "https://grafana.example.test/",
+    "version": "1",
+    "groupKey": "{}:{}",
+    "truncatedAlerts": 2,
+    "orgId": 1,
+    "title": "[FIRING:1]  (High memory usage blue)",
+    "state": "alerting",
+    "message": "**Firing**\n\nLabels:\n - alertname = High memory usage",
+}
+
 
 def notification(*alerts: Any, **more: Any) -> dict[str, Any]:
     return {
@@ -80,6 +117,22 @@ class AlertmanagerTest(unittest.TestCase):
         heads = [text.split("\n")[0] for text in self.daemon.texts()]
         self.assertEqual(heads, ["🔥 DiskFull: 1 firing", "✅ DiskFull: resolved", "🔥 DiskFull: 1 firing, 1 resolved"])
 
+    def test_grafana_is_understood_by_the_shape_of_what_it_sends(self) -> None:
+        self.start()
+        for _ in range(2):
+            self.assertEqual(self.post(GRAFANA), 200)
+        self.assertEqual(
+            self.daemon.texts(),
+            [
+                "🔥 High memory usage: 1 firing\n"
+                "- firing: This alert was triggered for zone us-1; zone=us-1; since 2030-10-12 09:51\n"
+                "and 2 more"
+            ],
+        )
+        bare = {"status": "firing", "alerts": [{"status": "firing", "startsAt": "2030-01-02T03:04:05Z", "labels": None}]}
+        self.assertEqual(self.post(bare), 200, "who has no labels says so in several ways")
+        self.assertEqual(self.daemon.texts()[1], "🔥 alerts: 1 firing\n- firing: since 2030-01-02 03:04")
+
     def test_a_flood_of_alerts_is_cut_and_still_told(self) -> None:
         self.start()
         many = [{**ALERT, "labels": {"alertname": "X", "n": str(n) * 500}} for n in range(200)]
@@ -110,7 +163,7 @@ class AlertmanagerTest(unittest.TestCase):
             b"[]",
             b"null",
             {},
-            notification(version="3"),
+            {"version": "4", "status": "firing"},
             notification(status="odd"),
             {**notification(), "alerts": []},
             {**notification(), "alerts": [7]},
