@@ -176,7 +176,7 @@ impl Api for Daemon {
 
     async fn chat_mark_read(&self, params: ChatMarkRead) -> Answer<MarkedRead> {
         let ChatMarkRead { to, up_to } = params;
-        let to = reads::to(&to, &self.me().await?)?.chat();
+        let to = reads::to(&to, &self.me().await?).chat();
         let chat = view::chat_id(&to).ok_or_else(|| RpcError::from(Kind::NotFound))?;
         let unread = self.command(move |turn| commands::mark_read(turn, &to, up_to.as_ref())).await?;
         Ok(MarkedRead { chat, unread })
@@ -270,7 +270,7 @@ impl Api for Daemon {
     }
 
     async fn chat_set(&self, params: ChatSet) -> Answer<Chat> {
-        let chat = reads::to(&params.to, &self.me().await?)?.chat();
+        let chat = reads::to(&params.to, &self.me().await?).chat();
         let id = chat.clone();
         self.command(move |turn| chats::set(turn, &id, &params)).await?;
         self.read(move |rows| reads::chat(rows, &chat)).await

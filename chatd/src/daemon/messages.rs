@@ -20,9 +20,9 @@ const LONGEST_WAIT_MS: u64 = 600_000;
 
 impl Daemon {
     pub(super) async fn send(&self, params: MsgSend) -> Answer<Sent> {
-        let to = reads::named(&params.to)?;
+        let to = reads::named(&params.to);
         let online = self.connection().state == ConnectionState::Online;
-        if params.require_online == Some(true) && !online && reads::to(&params.to, &self.me().await?)? != To::Myself {
+        if params.require_online == Some(true) && !online && reads::to(&params.to, &self.me().await?) != To::Myself {
             return Err(RpcError::new(Kind::Offline, "there is no connection to the server"));
         }
         let send = Send {

@@ -1,7 +1,6 @@
 //! Whom a message is for: one grammar for the socket and the command line.
 //!
-//! `@user`, `#group`, `room:public`, `self`, or the id of a chat. A bare word is refused and not
-//! guessed at.
+//! `@user`, `room:public` or `self`; the id of a chat is one of these. A bare word is refused and not guessed at.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -17,10 +16,6 @@ use crate::ids::Username;
 pub const PUBLIC_ROOM: &str = "room:public";
 /// Text of the notes to oneself, as target and as chat id.
 pub const SELF_CHAT: &str = "self";
-/// How an opaque chat id begins.
-const ID_PREFIX: &str = "chat:";
-/// Longest group name or chat id after its first character.
-const MAX_NAME_BYTES: usize = 150;
 
 /// A parsed target.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -31,10 +26,6 @@ pub enum Target {
     Room,
     /// `self`: notes to oneself.
     Myself,
-    /// `#team`: a group, by name.
-    Group(String),
-    /// `chat:…`: a chat, by its id.
-    Id(String),
 }
 
 /// Text that is no target.
@@ -58,21 +49,11 @@ impl FromStr for Target {
         if let Some(name) = text.strip_prefix('@') {
             return name.parse().map(Self::User).map_err(|error| ParseTargetError { why: format!("{error}").into() });
         }
-        if let Some(name) = text.strip_prefix('#') {
-            return if is_name(name) { Ok(Self::Group(name.to_owned())) } else { refuse("not a group name") };
+        if text.starts_with('#') {
+            return refuse("this version has no groups; write `@user`, `room:public` or `self`");
         }
-        match text.strip_prefix(ID_PREFIX) {
-            Some(id) if is_name(id) => Ok(Self::Id(text.to_owned())),
-            _ => refuse("write `@user`, `#group`, `room:public`, `self` or a chat's id"),
-        }
+        refuse("write `@user`, `room:public` or `self`")
     }
-}
-
-/// Printable, without white space, and short: it may be shown, but is never a path.
-fn is_name(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= MAX_NAME_BYTES
-        && text.chars().all(|c| c.is_alphanumeric() || matches!(c, '-' | '_' | '.'))
 }
 
 impl fmt::Display for Target {
@@ -81,8 +62,6 @@ impl fmt::Display for Target {
             Self::User(name) => write!(f, "@{name}"),
             Self::Room => f.write_str(PUBLIC_ROOM),
             Self::Myself => f.write_str(SELF_CHAT),
-            Self::Group(name) => write!(f, "#{name}"),
-            Self::Id(id) => f.write_str(id),
         }
     }
 }
@@ -107,7 +86,7 @@ impl JsonSchema for Target {
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
         json_schema!({
             "type": "string",
-            "description": "`@user`, `#group`, `room:public`, `self`, or a chat's id",
+            "description": "`@user`, `room:public` or `self`; the id of a chat is one of these",
             "examples": ["@bob", "room:public", "self"]
         })
     }
@@ -144,7 +123,7 @@ mod tests {
 
     #[test]
     fn every_form_reads_back_as_written() {
-        for text in ["@bob", "#team", "room:public", "self", "chat:0a1b2c"] {
+        for text in ["@bob", "room:public", "self"] {
             assert_eq!(text.parse::<Target>().map(|target| target.to_string()), Ok(text.to_owned()));
         }
         assert_eq!("@Bob".parse::<Target>(), "@bob".parse());
@@ -152,10 +131,18 @@ mod tests {
 
     #[test]
     fn atk_21_nothing_is_guessed_and_nothing_hostile_is_a_target() {
-        for text in
-            ["bob", "", "@", "@..", "@-rf", "@a/b/c", "#", "#a b", "#a/b", "room:other", "Self", "chat:", "@bob\n"]
-        {
+        for text in ["bob", "", "@", "@..", "@-rf", "@a/b/c", "#", "room:other", "Self", "chat:0a1b2c", "@bob\n"] {
             assert!(text.parse::<Target>().is_err(), "{text:?} was accepted");
+        }
+    }
+
+    #[test]
+    fn what_is_offered_instead_of_a_target_is_there() {
+        for text in ["bob", "#ops", "chat:0a1b2c"] {
+            let told = text.parse::<Target>().unwrap_err().to_string();
+            let offered: Vec<_> = told.split('`').skip(1).step_by(2).collect();
+            assert_eq!(offered, ["@user", "room:public", "self"], "{told}");
+            assert!(offered.iter().all(|text| text.parse::<Target>().is_ok()), "{told}");
         }
     }
 }
