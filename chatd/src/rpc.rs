@@ -18,6 +18,7 @@ mod methods;
 mod outlet;
 mod pull;
 mod readers;
+mod reply;
 mod requests;
 mod service;
 mod socket;
@@ -28,7 +29,6 @@ pub use http::Policy;
 pub use socket::{Bound, SocketError, bind, bind_port, same_user};
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use chat_protocol::rpc::MAX_LINE_BYTES;
@@ -58,15 +58,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Server {
     offer: Arc<methods::Offer>,
     shutdown: CancellationToken,
-    /// Number of the next connection.
-    numbers: Arc<AtomicUsize>,
 }
 
 impl Server {
     /// Answers from `api`, until `shutdown` is cancelled.
     #[must_use]
     pub fn new(api: Arc<dyn Api>, shutdown: CancellationToken) -> Self {
-        Self { offer: Arc::new(methods::Offer::new(api)), shutdown, numbers: Arc::default() }
+        Self { offer: Arc::new(methods::Offer::new(api)), shutdown }
     }
 
     /// Serves the Unix socket until shutdown, and until every connection has ended.
@@ -138,12 +136,11 @@ impl Server {
 
     /// A new connection of the owner.
     fn connection(&self) -> Connection {
-        let number = self.numbers.fetch_add(1, Ordering::Relaxed);
-        Connection::new(number, Arc::clone(&self.offer), Access::Owner, self.shutdown.child_token())
+        Connection::new(Arc::clone(&self.offer), Access::Owner, self.shutdown.child_token())
     }
 
     fn web(&self, door: Door) -> Web {
-        Web::new(Arc::clone(&self.offer), door, Arc::clone(&self.numbers), self.shutdown.clone())
+        Web::new(Arc::clone(&self.offer), door, self.shutdown.clone())
     }
 }
 

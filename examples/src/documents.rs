@@ -21,8 +21,9 @@ use crate::process::{Outcome, Process};
 use crate::window::Screen;
 use crate::{binaries, stage};
 
-/// The port of the documents, where every reader has one of its own.
+/// The ports of the documents, where every reader has some of its own: the server's, and a daemon's.
 const PORT: &str = "8897";
+const HTTP_PORT: &str = "8898";
 
 /// What opens a window, which stays.
 const WINDOW: &str = "python3 examples/desktop";
@@ -174,7 +175,8 @@ impl Reader {
         let script = script(&text, !path.with_file_name("tests/test_readme.py").is_file());
         let port = free_port().to_string();
         let file = self.room(&document.replace('/', "-"));
-        fs::write(&file, script.replace(PORT, &port)).expect("the place can be written");
+        let script = script.replace(PORT, &port).replace(HTTP_PORT, &free_port().to_string());
+        fs::write(&file, script).expect("the place can be written");
         let mut shell = binaries::tool("bash", &self.room("home"));
         shell.env("XDG_RUNTIME_DIR", self.room("run")).env("TMPDIR", self.room("tmp"));
         let _screen = text.contains(WINDOW).then(|| self.sits_at_a_screen(&mut shell));

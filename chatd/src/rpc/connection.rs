@@ -12,7 +12,6 @@
 use std::sync::Arc;
 
 use chat_protocol::rpc::{Kind, Order};
-use jsonrpsee::types::Id;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -24,8 +23,9 @@ use super::access::Access;
 use super::lines::Line;
 use super::methods::Offer;
 use super::outlet::{Outgoing, Outlet, QUEUE};
+use super::reply::{Id, Reply};
 use super::requests::{Work, parse};
-use super::service::{Caller, Service, Stream, refuse};
+use super::service::{Caller, Service, Stream};
 use super::transport::{Sink, Source, WRITE_BYTES};
 
 /// Most calls in flight: each may hold a line of a mebibyte.
@@ -58,12 +58,12 @@ struct Job {
 }
 
 impl Connection {
-    /// Connection `number`; `stop` ends it as the end of input would.
-    pub(super) fn new(number: usize, offer: Arc<Offer>, access: Access, stop: CancellationToken) -> Self {
+    /// A connection; `stop` ends it as the end of input would.
+    pub(super) fn new(offer: Arc<Offer>, access: Access, stop: CancellationToken) -> Self {
         let (queue, outbound) = mpsc::channel(QUEUE);
         let stream = Arc::new(Stream::new(queue.clone()));
         let caller = Caller::new(access);
-        let service = Service::new(number, Arc::clone(&offer), Arc::clone(&caller), Some(Arc::clone(&stream)));
+        let service = Service::new(Arc::clone(&offer), Arc::clone(&caller), Some(Arc::clone(&stream)));
         let calls = Calls {
             tracker: TaskTracker::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
@@ -150,7 +150,7 @@ async fn read(
     while let Some(line) = input.next().await {
         let Some(place) = calls.place().await else { return };
         let work = match line {
-            Line::TooLong => Work::Refused(refuse(Id::Null, &Kind::FrameTooLarge.into())),
+            Line::TooLong => Work::Refused(Reply::refused(&Id::null(), &Kind::FrameTooLarge.into())),
             Line::Text(line) => parse(&line),
         };
         let order = work.order(&offer.orders);
@@ -175,11 +175,9 @@ async fn take_turns(service: Service, mut waiting: mpsc::Receiver<Job>, queue: O
 
 impl Job {
     async fn run(self, service: Service, queue: Outlet) {
-        let answer = self.work.run(&service).await;
-        // A subscription's answer went ahead of its events already.
-        if !answer.is_notification() {
+        if let Some(reply) = self.work.run(&service).await {
             // Nobody is left to read it when this fails.
-            let _ = queue.send(Outgoing::Answer(answer.into_json())).await;
+            let _ = queue.send(Outgoing::Answer(reply)).await;
         }
     }
 }

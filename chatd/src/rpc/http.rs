@@ -21,7 +21,6 @@ mod taken;
 mod ws;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::Router;
@@ -72,7 +71,6 @@ pub(super) enum Door {
 pub(super) struct Web {
     offer: Arc<Offer>,
     door: Arc<Door>,
-    numbers: Arc<AtomicUsize>,
     /// Cancelled when the daemon ends.
     shutdown: CancellationToken,
     /// Counts what goes on behind a request of this connection: WebSockets and streams of events.
@@ -94,21 +92,9 @@ impl Door {
 }
 
 impl Web {
-    pub(super) fn new(offer: Arc<Offer>, door: Door, numbers: Arc<AtomicUsize>, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(offer: Arc<Offer>, door: Door, shutdown: CancellationToken) -> Self {
         let caller = Caller::new(door.stranger());
-        Self {
-            offer,
-            door: Arc::new(door),
-            numbers,
-            shutdown,
-            lasting: TaskTracker::new(),
-            caller,
-            taken: Arc::default(),
-        }
-    }
-
-    fn number(&self) -> usize {
-        self.numbers.fetch_add(1, Ordering::Relaxed)
+        Self { offer, door: Arc::new(door), shutdown, lasting: TaskTracker::new(), caller, taken: Arc::default() }
     }
 
     /// Speaks HTTP with one caller until it leaves, has no rights any more, or the daemon ends.
@@ -145,11 +131,14 @@ fn router(web: Web) -> Router {
     Router::new()
         .route("/rpc", post(call::answer))
         .route("/ws", get(ws::upgrade))
-        .route("/events", get(events::stream))
+        // a question about its head alone would begin a subscription, and end the one that its consumer has
+        .route("/events", get(events::stream).head(refusal::other_method))
         .route("/openrpc.json", get(call::document))
         .route("/metrics", get(metrics::text))
         .route("/health/live", get(health::live))
         .route("/health/ready", get(health::ready))
+        .fallback(refusal::nowhere)
+        .method_not_allowed_fallback(refusal::other_method)
         // the one handler that takes a body bounds it itself
         .layer(DefaultBodyLimit::disable())
         .layer(cross)

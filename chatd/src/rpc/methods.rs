@@ -18,27 +18,31 @@ use chat_protocol::rpc::types::{
     TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
-use jsonrpsee::core::server::{Extensions, Methods, RpcModule};
-use jsonrpsee::types::{ErrorObjectOwned, Params};
+use futures_util::future::BoxFuture;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
-use tracing::error;
 
 use super::access::{self, Access, Keyring};
 use super::readers::Readers;
+use super::reply::{MAX_ID_BYTES, written};
 use super::{gate, pull};
 use crate::api::{Answer, Api};
 use crate::metrics::CONTENT_TYPE;
 
 /// Room an answer's own frame takes, besides the result: version, id and braces.
-const FRAME_BYTES: usize = 1024;
+const FRAME_BYTES: usize = 1024 + MAX_ID_BYTES;
 
 /// When the calls of each name run.
 pub(super) type Orders = HashMap<&'static str, Order>;
 
+/// What answers calls of one name: from who calls and the parameters as they were written, to the result.
+pub(super) type Handler =
+    Box<dyn Fn(Access, Option<Box<RawValue>>) -> BoxFuture<'static, Answer<Box<RawValue>>> + Send + Sync>;
+
 /// Everything the socket answers.
 pub(super) struct Offer {
-    /// The handlers.
-    pub(super) methods: Methods,
+    /// By the method's name.
+    pub(super) handlers: HashMap<&'static str, Handler>,
     /// See [`Order`]; what is not here runs at once.
     pub(super) orders: Orders,
     /// Whom they ask.
@@ -53,7 +57,7 @@ impl Offer {
     /// What `api` can do.
     pub(super) fn new(api: Arc<dyn Api>) -> Self {
         let mut module = Module {
-            methods: RpcModule::new(()),
+            handlers: HashMap::new(),
             orders: Orders::new(),
             api,
             readers: Arc::default(),
@@ -67,23 +71,22 @@ impl Offer {
         automation(&mut module);
         tokens(&mut module);
         events(&mut module);
-        let Module { methods, orders, api, readers, keyring } = module;
-        Self { methods: methods.into(), orders, api, readers, keyring }
+        let Module { handlers, orders, api, readers, keyring } = module;
+        Self { handlers, orders, api, readers, keyring }
     }
 }
 
 impl Offer {
     /// Counts a call and what came of it; names that are no methods share one.
-    pub(super) fn count(&self, method: &str, error: Option<i32>) {
+    pub(super) fn count(&self, method: &str, error: Option<Kind>) {
         let method = self.orders.get_key_value(method).map_or("unknown", |(known, _)| known);
-        let outcome = error.map_or("ok", |code| Kind::from_code(code).unwrap_or(Kind::Internal).as_str());
-        self.api.metrics().called(method, outcome);
+        self.api.metrics().called(method, error.map_or("ok", Kind::as_str));
     }
 }
 
 fn daemon(module: &mut Module) {
-    // where the connection is known a token in it is taken too
-    module.add(|_, params: Hello| async move { hello(&params) });
+    // this one is answered where the connection is known
+    module.orders.insert(Hello::NAME, Hello::ORDER);
     module.add(|_, Discover {}| async move { Ok(openrpc::document()) });
     module.add(|api, DaemonInfo {}| async move { api.daemon_info().await });
     let readers = Arc::clone(&module.readers);
@@ -264,7 +267,7 @@ pub(super) async fn metrics(api: &dyn Api, access: &Access) -> Answer<MetricsTex
 
 /// The methods so far, and whom they ask.
 struct Module {
-    methods: RpcModule<()>,
+    handlers: HashMap<&'static str, Handler>,
     orders: Orders,
     api: Arc<dyn Api>,
     readers: Arc<Readers>,
@@ -290,30 +293,25 @@ impl Module {
         Fut: Future<Output = Answer<M::Answer>> + Send + 'static,
     {
         let api = Arc::clone(&self.api);
-        let call = move |params: Params<'static>, _, known: Extensions| {
+        let call = move |access: Access, params: Option<Box<RawValue>>| -> BoxFuture<'static, _> {
             let (api, handler) = (Arc::clone(&api), handler.clone());
-            async move {
-                let access = known.get::<Access>().cloned().unwrap_or(Access::Nobody);
-                let answer = async {
-                    gate::open::<M>(&access, api.as_ref()).await?;
-                    let asked = read::<M>(&params)?;
-                    gate::admit(&access, api.as_ref(), &asked).await?;
-                    handler(Arc::clone(&api), access, asked).await
-                };
-                answer.await.and_then(|answer| write(&answer)).map_err(|error| to_wire(&error))
-            }
+            Box::pin(async move {
+                gate::open::<M>(&access, api.as_ref()).await?;
+                let asked = read::<M>(params.as_deref())?;
+                gate::admit(&access, api.as_ref(), &asked).await?;
+                write(&handler(Arc::clone(&api), access, asked).await?)
+            })
         };
-        if let Err(why) = self.methods.register_async_method(M::NAME, call) {
-            error!(%why, "a method cannot be offered");
-        }
+        self.handlers.insert(M::NAME, Box::new(call));
         self.orders.insert(M::NAME, M::ORDER);
     }
 }
 
-/// Reads named parameters; none at all are the same as `{}`.
-pub(super) fn read<M: Method>(params: &Params<'_>) -> Result<M, RpcError> {
-    let text = params.as_str().unwrap_or("{}");
-    if !text.trim_start().starts_with('{') {
+/// Reads named parameters; none at all, and an empty list of them, are the same as `{}`.
+pub(super) fn read<M: Method>(params: Option<&RawValue>) -> Result<M, RpcError> {
+    let none = params.is_none_or(|params| serde_json::from_str::<[IgnoredAny; 0]>(params.get()).is_ok());
+    let text = params.filter(|_| !none).map_or("{}", RawValue::get);
+    if !text.starts_with('{') {
         return Err(RpcError::invalid("params", "parameters must be named: an object"));
     }
     let mut json = serde_json::Deserializer::from_str(text);
@@ -337,8 +335,7 @@ fn path_of(found: &str, message: &str) -> String {
 
 /// Writes an answer out, and refuses one that would not fit its line.
 fn write(answer: &impl serde::Serialize) -> Result<Box<RawValue>, RpcError> {
-    let text = serde_json::value::to_raw_value(answer)
-        .map_err(|_| RpcError::new(Kind::Internal, "the answer could not be written"))?;
+    let text = written(answer)?;
     if text.get().len() + FRAME_BYTES > MAX_LINE_BYTES {
         let refusal = RpcError::new(Kind::TooLarge, "the answer does not fit into one line");
         return Err(refusal.with_hint("ask for fewer with `limit`"));
@@ -368,9 +365,4 @@ fn fit(mut page: MessagePage, forwards: bool) -> MessagePage {
     }
     page.more |= kept < all;
     page
-}
-
-/// The error as JSON-RPC says it.
-pub(super) fn to_wire(error: &RpcError) -> ErrorObjectOwned {
-    ErrorObjectOwned::owned(error.kind.code(), error.message.clone(), Some(error.data()))
 }

@@ -1,10 +1,13 @@
 //! What leaves a connection: answers and events, through one bounded queue. How they are framed is the
 //! transport's affair.
 
+use std::borrow::Cow;
+
 use chat_protocol::rpc::{EVENT_NOTIFICATION, Event, Notified};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
 use tokio::sync::{mpsc, watch};
+
+use super::reply::Reply;
 
 /// Answers and events that wait for the writer: a few times what it takes at once. The largest event is about 360 KiB
 /// (a text of control characters), so a stalled reader costs at most some 12 MiB; usually a few KiB.
@@ -16,7 +19,7 @@ pub(super) type Outlet = mpsc::Sender<Outgoing>;
 /// Something to be written.
 pub(super) enum Outgoing {
     /// The answer of a call or a batch, whole.
-    Answer(Box<RawValue>),
+    Answer(Reply),
     /// An event of a subscription.
     Event(Box<Note>),
 }
@@ -57,10 +60,10 @@ impl Outgoing {
     }
 
     /// As a JSON-RPC message.
-    pub(super) fn to_json(&self) -> Option<std::borrow::Cow<'_, RawValue>> {
+    pub(super) fn to_json(&self) -> Option<Cow<'_, str>> {
         match self {
-            Self::Answer(json) => Some(std::borrow::Cow::Borrowed(json)),
-            Self::Event(note) => note.notification().map(std::borrow::Cow::Owned),
+            Self::Answer(reply) => Some(Cow::Borrowed(reply.as_json())),
+            Self::Event(note) => note.notification().map(Cow::Owned),
         }
     }
 
@@ -75,13 +78,13 @@ impl Outgoing {
 }
 
 impl Note {
-    fn notification(&self) -> Option<Box<RawValue>> {
+    fn notification(&self) -> Option<String> {
         #[derive(Serialize)]
         struct Notification<'a> {
             jsonrpc: &'static str,
             method: &'static str,
             params: &'a Notified,
         }
-        to_raw_value(&Notification { jsonrpc: "2.0", method: EVENT_NOTIFICATION, params: &self.notified }).ok()
+        serde_json::to_string(&Notification { jsonrpc: "2.0", method: EVENT_NOTIFICATION, params: &self.notified }).ok()
     }
 }

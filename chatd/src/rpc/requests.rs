@@ -1,124 +1,143 @@
 //! From a line to calls: what is JSON, what is a request, what is a batch.
 
+use std::borrow::Cow;
+
 use chat_protocol::rpc::types::Hello;
 use chat_protocol::rpc::{Kind, MAX_BATCH, Method, Order, RpcError};
-use jsonrpsee::core::middleware::{Batch, BatchEntry, BatchEntryErr, Notification, RpcServiceT};
-use jsonrpsee::core::server::MethodResponse;
-use jsonrpsee::types::{Id, InvalidRequest, Request};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::methods::{Orders, to_wire};
-use super::service::{Service, refuse};
+use super::methods::Orders;
+use super::reply::{Id, Reply};
+use super::service::Service;
+
+/// A call, as it was written.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) id: Id,
+    pub(super) method: String,
+    pub(super) params: Option<Box<RawValue>>,
+}
+
+/// One entry of a batch that is answered: a call, or what is said instead of carrying it out.
+pub(super) type Entry = Result<Call, (Id, Reply)>;
 
 /// What a line asks for.
 #[derive(Debug)]
 pub(super) enum Work {
     /// A call.
-    Call(Request<'static>),
+    Call(Call),
     /// Several, answered together.
-    Batch(Batch<'static>),
+    Batch(Vec<Entry>),
     /// Nothing: it is answered already.
-    Refused(MethodResponse),
-    /// A notification, which is never answered; this API takes none.
+    Refused(Reply),
+    /// Notifications, which are never answered; this API takes none.
     Nothing,
 }
 
 impl Work {
     /// When it runs: a batch keeps its place if one of its calls does.
     pub(super) fn order(&self, orders: &Orders) -> Order {
-        let of = |name: &str| orders.get(name).copied().unwrap_or(Order::Free);
-        match self {
-            Self::Call(request) => of(&request.method),
-            Self::Batch(batch) => {
-                let in_turn = |entry: &Result<BatchEntry<'_>, _>| {
-                    entry.as_ref().is_ok_and(|entry| of(entry.method_name()) == Order::InTurn)
-                };
-                if batch.iter().any(in_turn) { Order::InTurn } else { Order::Free }
-            }
-            Self::Refused(_) | Self::Nothing => Order::Free,
-        }
+        let in_turn = |call: &Call| orders.get(call.method.as_str()) == Some(&Order::InTurn);
+        if self.calls().any(in_turn) { Order::InTurn } else { Order::Free }
     }
 
     /// Whether it can change whose calls the next ones are.
     pub(super) fn greets(&self) -> bool {
-        match self {
-            Self::Call(request) => request.method == Hello::NAME,
-            Self::Batch(batch) => {
-                let greets = |entry: &Result<BatchEntry<'_>, _>| {
-                    entry.as_ref().is_ok_and(|entry| entry.method_name() == Hello::NAME)
-                };
-                batch.iter().any(greets)
-            }
-            Self::Refused(_) | Self::Nothing => false,
-        }
+        self.calls().any(|call| call.method == Hello::NAME)
     }
 
-    /// Carries it out.
-    pub(super) async fn run(self, service: &Service) -> MethodResponse {
+    fn calls(&self) -> impl Iterator<Item = &Call> {
+        let (one, many) = match self {
+            Self::Call(call) => (Some(call), [].as_slice()),
+            Self::Batch(entries) => (None, entries.as_slice()),
+            Self::Refused(_) | Self::Nothing => (None, [].as_slice()),
+        };
+        one.into_iter().chain(many.iter().flatten())
+    }
+
+    /// Carries it out. `None` where nothing is answered, or was answered already.
+    pub(super) async fn run(self, service: &Service) -> Option<Reply> {
         match self {
-            Self::Call(request) => service.call(request).await,
-            Self::Batch(batch) => service.batch(batch).await,
-            Self::Refused(answer) => answer,
-            Self::Nothing => MethodResponse::notification(),
+            Self::Call(call) => service.call(call).await,
+            Self::Batch(entries) => service.batch(entries).await,
+            Self::Refused(reply) => Some(reply),
+            Self::Nothing => None,
         }
     }
 }
 
-/// Reads a line.
+/// Reads a line, a message or a body.
 pub(super) fn parse(line: &[u8]) -> Work {
-    let Ok(text) = std::str::from_utf8(line) else { return refused(Kind::Parse, "the line is not UTF-8") };
+    let Ok(text) = std::str::from_utf8(line) else { return refused(Kind::Parse, "not UTF-8") };
     match serde_json::from_str::<&RawValue>(text) {
-        Err(_) => refused(Kind::Parse, "the line is not JSON"),
+        Err(_) => refused(Kind::Parse, "not JSON"),
         Ok(json) if json.get().starts_with('[') => parse_batch(json.get()),
         Ok(json) => match parse_one(json.get()) {
-            Ok(BatchEntry::Call(request)) => Work::Call(request),
-            Ok(BatchEntry::Notification(_)) => Work::Nothing,
-            Err(id) => Work::Refused(refuse(id, &not_a_request())),
+            Some(Ok(call)) => Work::Call(call),
+            Some(Err((_, reply))) => Work::Refused(reply),
+            None => Work::Nothing,
         },
     }
 }
 
 fn parse_batch(json: &str) -> Work {
     let Ok(entries) = serde_json::from_str::<Vec<&RawValue>>(json) else {
-        return refused(Kind::Parse, "the line is not JSON");
+        return refused(Kind::Parse, "not JSON");
     };
     if entries.is_empty() || entries.len() > MAX_BATCH {
         return refused(Kind::InvalidRequest, "a batch has 1 to 100 calls");
     }
-    let read =
-        |entry: &RawValue| parse_one(entry.get()).map_err(|id| BatchEntryErr::new(id, to_wire(&not_a_request())));
-    Work::Batch(Batch::from(entries.into_iter().map(read).collect()))
+    Work::Batch(entries.into_iter().filter_map(|entry| parse_one(entry.get())).collect())
 }
 
-/// Reads one request, or says whose it would have been.
-fn parse_one(json: &str) -> Result<BatchEntry<'static>, Id<'static>> {
-    if let Ok(request) = serde_json::from_str::<Request<'_>>(json) {
-        let Request { id, method, params, .. } = request;
-        let params = params.map(|params| params.into_owned());
-        return Ok(BatchEntry::Call(Request::owned(method.into_owned(), params, id.into_owned())));
+/// Reads one request, or says whose it would have been; `None` is a notification.
+fn parse_one(json: &str) -> Option<Entry> {
+    let wrong = |id: Id| {
+        let refusal = RpcError::new(Kind::InvalidRequest, "not a JSON-RPC 2.0 request");
+        Some(Err((id.clone(), Reply::refused(&id, &refusal))))
+    };
+    let id = match serde_json::from_str::<Identified<'_>>(json) {
+        Err(_) => return wrong(Id::null()),
+        Ok(Identified { id: Some(id) }) => match Id::read(id) {
+            None => return wrong(Id::null()),
+            known => known,
+        },
+        Ok(Identified { id: None }) => None,
+    };
+    match (serde_json::from_str::<Envelope<'_>>(json), id) {
+        (Ok(said), Some(id)) if said.jsonrpc == "2.0" => {
+            let params = said.params.map(ToOwned::to_owned);
+            Some(Ok(Call { id, method: said.method.into_owned(), params }))
+        }
+        (Ok(said), None) if said.jsonrpc == "2.0" => None,
+        (_, id) => wrong(id.unwrap_or_else(Id::null)),
     }
-    if let Ok(Identified { id: None }) = serde_json::from_str(json)
-        && let Ok(said) = serde_json::from_str::<Notification<'_>>(json)
-    {
-        let method = said.method.into_owned().into();
-        return Ok(BatchEntry::Notification(Notification::new(method, None)));
-    }
-    let id = serde_json::from_str::<InvalidRequest<'_>>(json).map_or(Id::Null, |invalid| invalid.id.into_owned());
-    Err(id)
 }
 
-/// Tells a request with an unusable id from a notification, which has none.
+/// Whose request it is, whatever else is wrong with it.
 #[derive(Deserialize)]
 struct Identified<'a> {
-    #[serde(borrow, default)]
+    /// `null` is an id, and no id is a notification.
+    #[serde(borrow, default, deserialize_with = "there")]
     id: Option<&'a RawValue>,
 }
 
-fn not_a_request() -> RpcError {
-    RpcError::new(Kind::InvalidRequest, "not a JSON-RPC 2.0 request")
+/// The rest of a request.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(borrow)]
+    jsonrpc: Cow<'a, str>,
+    #[serde(borrow)]
+    method: Cow<'a, str>,
+    #[serde(borrow, default)]
+    params: Option<&'a RawValue>,
+}
+
+fn there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D::Error> {
+    <&RawValue>::deserialize(from).map(Some)
 }
 
 fn refused(kind: Kind, message: &str) -> Work {
-    Work::Refused(refuse(Id::Null, &RpcError::new(kind, message)))
+    Work::Refused(Reply::refused(&Id::null(), &RpcError::new(kind, message)))
 }

@@ -1,20 +1,13 @@
-//! Calls of one connection, as jsonrpsee's middleware wants them: a small [`RpcServiceT`] over the methods.
+//! Calls of one connection, whatever carries them.
 //!
-//! jsonrpsee's own service is private to its HTTP and WebSocket server; this one speaks for any
-//! transport that can carry messages. Subscriptions are ours too: the answer says more than an id, events
-//! are flat, and acknowledgements need to know what was written.
+//! Most go to the methods' handlers. `hello` and subscriptions are answered here, where the connection is known: the
+//! one changes who calls, the others' events leave through it.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_protocol::rpc::types::{Done, EventsSubscribe, EventsUnsubscribe, Hello};
-use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Method, RpcError, Secret};
-use jsonrpsee::core::middleware::{Batch, BatchEntry, Notification, RpcServiceT};
-use jsonrpsee::core::server::{
-    BatchResponseBuilder, ConnectionId, Extensions, MethodCallback, MethodResponse, ResponsePayload,
-};
-use jsonrpsee::types::{Id, Params, Request};
-use serde::Serialize;
+use chat_protocol::rpc::{Kind, Method, RpcError, Secret};
 use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -22,21 +15,22 @@ use tokio_util::task::TaskTracker;
 
 use super::access::Access;
 use super::gate;
-use super::methods::{self, Offer, read, to_wire};
+use super::methods::{self, Offer, read};
 use super::outlet::{Outgoing, Outlet};
+use super::reply::{Gathered, Id, Reply, written};
+use super::requests::{Call, Entry};
 use super::subscribe::{self, Place};
 use crate::api::Answer;
 
 /// Most subscriptions of one connection.
 const MAX_SUBSCRIPTIONS: usize = 16;
-/// Most bytes of one batch's answer: each of its calls is bounded by a line, all together by this.
-const MAX_BATCH_ANSWER_BYTES: usize = 4 * MAX_LINE_BYTES;
+/// How much of a name that is no method is said again.
+const SHOWN_CHARS: usize = 64;
 
 /// Answers the calls of one connection.
 #[derive(Clone)]
 pub(super) struct Service {
     offer: Arc<Offer>,
-    connection: ConnectionId,
     caller: Arc<Caller>,
     stream: Option<Arc<Stream>>,
 }
@@ -128,51 +122,66 @@ impl Stream {
 }
 
 impl Service {
-    /// Calls of connection `number`; events go to `stream`, if it can carry any.
-    pub(super) fn new(number: usize, offer: Arc<Offer>, caller: Arc<Caller>, stream: Option<Arc<Stream>>) -> Self {
-        Self { offer, connection: ConnectionId(number), caller, stream }
+    /// Calls of a connection; events go to `stream`, if it can carry any.
+    pub(super) const fn new(offer: Arc<Offer>, caller: Arc<Caller>, stream: Option<Arc<Stream>>) -> Self {
+        Self { offer, caller, stream }
     }
 
-    async fn answer(self, request: Request<'_>) -> MethodResponse {
-        let (offer, method) = (Arc::clone(&self.offer), request.method.to_string());
-        let answer = self.respond(request).await;
-        offer.count(&method, answer.as_error_code());
-        answer
+    /// Answers a call. `None` if its answer has left already, ahead of its events.
+    pub(super) async fn call(&self, call: Call) -> Option<Reply> {
+        let Call { id, method, params } = call;
+        let params = params.as_deref();
+        let outcome = match method.as_str() {
+            Hello::NAME => self.hello(params).await,
+            EventsSubscribe::NAME => match self.subscribe(&id, params).await {
+                Ok(()) => {
+                    self.offer.count(&method, None);
+                    return None;
+                }
+                Err(refused) => Err(refused),
+            },
+            EventsUnsubscribe::NAME => self.unsubscribe(params).await,
+            _ => self.dispatch(&method, params).await,
+        };
+        self.offer.count(&method, outcome.as_ref().err().map(|error| error.kind));
+        Some(Reply::to(&id, &outcome))
     }
 
-    async fn respond(self, request: Request<'_>) -> MethodResponse {
-        let Request { id, method, params, .. } = request;
-        let params = Params::new(params.as_deref().map(RawValue::get));
-        match method.as_ref() {
-            Hello::NAME => self.hello(id, &params).await,
-            EventsSubscribe::NAME => self.subscribe(id, &params).await,
-            EventsUnsubscribe::NAME => self.unsubscribe(id, &params).await,
-            method => self.dispatch(method, id, params).await,
+    /// Answers the calls of a batch, one after the other.
+    pub(super) async fn batch(&self, entries: Vec<Entry>) -> Option<Reply> {
+        // The events of a subscription would come before the batch's answer.
+        let eventless = Self { stream: None, ..self.clone() };
+        let mut answers = Gathered::default();
+        for entry in entries {
+            let (id, reply) = match entry {
+                Ok(call) => {
+                    let service = if call.method == EventsSubscribe::NAME { &eventless } else { self };
+                    (call.id.clone(), service.call(call).await)
+                }
+                Err((id, refused)) => (id, Some(refused)),
+            };
+            reply.into_iter().for_each(|reply| answers.add(&id, &reply));
         }
+        answers.finish()
     }
 
-    async fn dispatch(self, method: &str, id: Id<'_>, params: Params<'_>) -> MethodResponse {
-        match self.offer.methods.method(method) {
-            Some(MethodCallback::Async(call)) => {
-                let (id, params) = (id.into_owned(), params.into_owned());
-                let mut known = Extensions::new();
-                known.insert(self.caller.access());
-                call(id, params, self.connection, MAX_LINE_BYTES, known).await
+    async fn dispatch(&self, method: &str, params: Option<&RawValue>) -> Answer<Box<RawValue>> {
+        match self.offer.handlers.get(method) {
+            Some(handle) => handle(self.caller.access(), params.map(ToOwned::to_owned)).await,
+            None => {
+                let named: String = method.chars().take(SHOWN_CHARS).collect();
+                Err(RpcError::new(Kind::UnknownMethod, format!("there is no method {named:?}")))
             }
-            _ => refuse(id, &RpcError::new(Kind::UnknownMethod, format!("there is no method {method:?}"))),
         }
     }
 
     /// Greets, and takes the rights of the token that came along.
-    async fn hello(self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
-        let greeted = async {
-            let asked = read::<Hello>(params)?;
-            if let Some(token) = &asked.token {
-                self.present(token).await?;
-            }
-            methods::hello(&asked)
-        };
-        respond(id, greeted.await)
+    async fn hello(&self, params: Option<&RawValue>) -> Answer<Box<RawValue>> {
+        let asked = read::<Hello>(params)?;
+        if let Some(token) = &asked.token {
+            self.present(token).await?;
+        }
+        written(&methods::hello(&asked)?)
     }
 
     /// Has no rights but those of the token; none if it is none. What was begun with others ends.
@@ -186,111 +195,46 @@ impl Service {
     }
 
     /// Answers through the connection's queue, so that the answer is there before the first event.
-    async fn subscribe(self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
+    async fn subscribe(&self, id: &Id, params: Option<&RawValue>) -> Answer<()> {
         let (access, api) = (self.caller.access(), self.offer.api.as_ref());
-        if let Err(refused) = gate::open::<EventsSubscribe>(&access, api).await {
-            return refuse(id, &refused);
+        gate::open::<EventsSubscribe>(&access, api).await?;
+        let stream = self.stream.as_ref().ok_or_else(no_events)?;
+        let asked = read::<EventsSubscribe>(params)?;
+        gate::admit(&access, api, &asked).await?;
+        let place = stream.place(access.clone())?;
+        let name = place.id.clone();
+        // a token that was shown meanwhile cut what had a place, and not this
+        if !self.caller.access().is(&access) {
+            stream.end(&name);
+            return Err(gate::nobody());
         }
-        let Some(stream) = &self.stream else { return refuse(id, &no_events()) };
-        let begun = async {
-            let asked = read::<EventsSubscribe>(params)?;
-            gate::admit(&access, api, &asked).await?;
-            let place = stream.place(access.clone())?;
-            let name = place.id.clone();
-            // a token that was shown meanwhile cut what had a place, and not this
-            if !self.caller.access().is(&access) {
-                stream.end(&name);
-                return Err(gate::nobody());
-            }
-            let begun = subscribe::begin(Arc::clone(&self.offer.api), &self.offer.readers, asked, place).await;
-            if begun.is_err() {
-                stream.end(&name);
-            }
-            begun
-        };
-        let (subscription, answer) = match begun.await {
-            Ok(begun) => begun,
-            Err(refused) => return refuse(id, &refused),
-        };
-        let name = answer.subscription.clone();
-        let said = MethodResponse::response(id, ResponsePayload::success(answer), MAX_LINE_BYTES);
-        if stream.outlet.send(Outgoing::Answer(said.into_json())).await.is_ok() {
+        let begun = subscribe::begin(Arc::clone(&self.offer.api), &self.offer.readers, asked, place).await;
+        let begun = begun.and_then(|(subscription, answer)| Ok((subscription, written(&answer)?)));
+        let (subscription, answer) = begun.inspect_err(|_| {
+            stream.end(&name);
+        })?;
+        if stream.outlet.send(Outgoing::Answer(Reply::success(id, &answer))).await.is_ok() {
             let stream = Arc::clone(stream);
             tokio::spawn(async move {
                 subscription.run().await;
                 stream.end(&name);
             });
         }
-        MethodResponse::notification()
+        Ok(())
     }
 
-    async fn unsubscribe(&self, id: Id<'_>, params: &Params<'_>) -> MethodResponse {
-        let ended = async {
-            gate::open::<EventsUnsubscribe>(&self.caller.access(), self.offer.api.as_ref()).await?;
-            let asked = read::<EventsUnsubscribe>(params)?;
-            let known = self.stream.as_ref().is_some_and(|stream| stream.end(&asked.subscription));
-            known.then_some(Done {}).ok_or_else(|| RpcError::new(Kind::NotFound, "there is no such subscription here"))
-        };
-        respond(id, ended.await)
-    }
-}
-
-impl RpcServiceT for Service {
-    type MethodResponse = MethodResponse;
-    type NotificationResponse = MethodResponse;
-    type BatchResponse = MethodResponse;
-
-    fn call<'a>(&self, request: Request<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        self.clone().answer(request)
-    }
-
-    fn batch<'a>(&self, batch: Batch<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        let service = self.clone();
-        async move {
-            let mut answers = BatchResponseBuilder::new_with_limit(MAX_BATCH_ANSWER_BYTES);
-            for entry in batch {
-                let answer = match entry {
-                    Ok(BatchEntry::Notification(_)) => continue,
-                    // Its events would come before the batch's answer.
-                    Ok(BatchEntry::Call(request)) if request.method == EventsSubscribe::NAME => {
-                        Self { stream: None, ..service.clone() }.answer(request).await
-                    }
-                    Ok(BatchEntry::Call(request)) => service.clone().answer(request).await,
-                    Err(refused) => {
-                        let (error, id) = refused.into_parts();
-                        MethodResponse::error(id, error)
-                    }
-                };
-                if let Err(too_large) = answers.append(answer) {
-                    return too_large;
-                }
-            }
-            if answers.is_empty() {
-                MethodResponse::notification()
-            } else {
-                MethodResponse::from_batch(answers.finish())
-            }
+    async fn unsubscribe(&self, params: Option<&RawValue>) -> Answer<Box<RawValue>> {
+        gate::open::<EventsUnsubscribe>(&self.caller.access(), self.offer.api.as_ref()).await?;
+        let asked = read::<EventsUnsubscribe>(params)?;
+        if self.stream.as_ref().is_some_and(|stream| stream.end(&asked.subscription)) {
+            written(&Done {})
+        } else {
+            Err(RpcError::new(Kind::NotFound, "there is no such subscription here"))
         }
-    }
-
-    fn notification<'a>(&self, _: Notification<'a>) -> impl Future<Output = MethodResponse> + Send + 'a {
-        std::future::ready(MethodResponse::notification())
     }
 }
 
 fn no_events() -> RpcError {
     let refusal = RpcError::new(Kind::InvalidRequest, "neither batches nor bodies carry events");
     refusal.with_hint("subscribe by a call of its own on the socket or a WebSocket; or GET /events, or events.pull")
-}
-
-fn respond(id: Id<'_>, outcome: Answer<impl Serialize + Clone>) -> MethodResponse {
-    match outcome {
-        Ok(result) => MethodResponse::response(id, ResponsePayload::success(result), MAX_LINE_BYTES),
-        Err(refused) => refuse(id, &refused),
-    }
-}
-
-/// An error answer.
-pub(super) fn refuse(id: Id<'_>, error: &RpcError) -> MethodResponse {
-    MethodResponse::error(id, to_wire(error))
 }

@@ -65,6 +65,9 @@ impl Api for Fake {
     }
 
     async fn account_status(&self) -> Answer<AccountStatusAnswer> {
+        if let Some(account) = self.state().account.clone() {
+            return Ok(account);
+        }
         let logged_in = self.state().logged_in;
         Ok(AccountStatusAnswer {
             state: if logged_in { AccountState::Ready } else { AccountState::None },
@@ -73,6 +76,7 @@ impl Api for Fake {
             device_id: logged_in.then(|| DeviceId::new([2; 16])),
             fingerprint: logged_in.then(|| Fingerprint::new([3; 32])),
             reset_at_ms: None,
+            own_reset_at_ms: None,
             digits: None,
             confirmed: None,
         })
@@ -202,6 +206,9 @@ impl Api for Fake {
 
     async fn msg_send(&self, params: MsgSend) -> Answer<Sent> {
         if let Target::User(name) = &params.to {
+            if let Some(refusal) = self.state().refuses.get(name.as_str()) {
+                return Err(refusal.clone());
+            }
             match name.as_str() {
                 "nobody" => return Err(RpcError::new(Kind::NotFound, "there is no user nobody")),
                 "changed" => return Err(RpcError::new(Kind::IdentityChanged, "the identity of @changed has changed")),
@@ -377,6 +384,9 @@ impl Api for Fake {
     }
 
     async fn msg_export(&self, params: MsgExport) -> Answer<Exported> {
+        if std::path::Path::new(&params.out).exists() {
+            return Err(RpcError::new(Kind::AlreadyExists, "there is a file of that name already"));
+        }
         Ok(Exported { out: params.out, messages: self.state().messages.len() as u64 })
     }
 

@@ -13,6 +13,12 @@ pub struct State {
     /// Every secret that arrived.
     pub secrets: Vec<String>,
     pub logged_in: bool,
+    /// How the account stands, if not as [`Self::logged_in`] has it.
+    pub account: Option<AccountStatusAnswer>,
+    /// What is said instead of entering an account.
+    pub entrance: Option<RpcError>,
+    /// What is said instead of sending to these.
+    pub refuses: HashMap<String, RpcError>,
     pub consumers: BTreeMap<Name, u64>,
     pub settings: Settings,
     pub trust: BTreeMap<Username, IdentityState>,
@@ -54,6 +60,9 @@ impl Fake {
             online: HashSet::new(),
             secrets: Vec::new(),
             logged_in: true,
+            account: None,
+            entrance: None,
+            refuses: HashMap::new(),
             consumers: BTreeMap::new(),
             settings: Settings {
                 read_receipts: true,
@@ -189,6 +198,9 @@ impl Fake {
         password: Answer<PasswordFrom>,
         door: Answer<Option<Door>>,
     ) -> Answer<Entered> {
+        if let Some(refusal) = self.state().entrance.clone() {
+            return Err(refusal);
+        }
         if let Some(Door::Invite(invite)) = door? {
             self.state().secrets.push(invite.expose().to_owned());
         }
@@ -240,6 +252,7 @@ fn health() -> Health {
         since_ms: NOW,
         server: Some("chat.example:8897".to_owned()),
         last_rx_ms: None,
+        trouble: None,
         rtt_ms: Some(12),
         reason: None,
         next_retry_ms: None,
@@ -251,6 +264,6 @@ fn health() -> Health {
         connection,
         outbox: OutboxHealth { queued: 0, failed: 0 },
         consumers: Vec::new(),
-        store: StoreHealth { bytes: 4096, locked: false },
+        store: StoreHealth { bytes: 4096, locked: false, failure: None },
     }
 }

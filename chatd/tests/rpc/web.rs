@@ -22,6 +22,8 @@ pub struct Reply {
     pub status: u16,
     pub head: String,
     pub body: Value,
+    /// The body as it came.
+    pub text: String,
 }
 
 /// Sends a request on a stream of its own and reads to the end.
@@ -33,7 +35,8 @@ pub async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: 
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).unwrap_or_else(|| panic!("{answer:?}")).parse().unwrap();
     let text = || Some(body).filter(|body| !body.is_empty()).map_or(Value::Null, Value::from);
-    Reply { status, head: head.to_lowercase(), body: serde_json::from_str(body).unwrap_or_else(|_| text()) }
+    let parsed = serde_json::from_str(body).unwrap_or_else(|_| text());
+    Reply { status, head: head.to_lowercase(), body: parsed, text: body.to_owned() }
 }
 
 /// `POST /rpc` to the port, with these lines in its head.
@@ -58,18 +61,18 @@ fn hold_to_document(call: &str, answer: &Value) {
     }
 }
 
-async fn get(served: &Served, path: &str, head: &[&str]) -> Reply {
+pub async fn get(served: &Served, path: &str, head: &[&str]) -> Reply {
     let stream = TcpStream::connect(served.port).await.unwrap();
     exchange(stream, &request(&format!("GET {path}"), &with_host(head), "")).await
 }
 
-fn with_host<'a>(head: &[&'a str]) -> Vec<&'a str> {
+pub fn with_host<'a>(head: &[&'a str]) -> Vec<&'a str> {
     let named = head.iter().any(|line| line.to_lowercase().starts_with("host:"));
     let host: &[&str] = if named { &[] } else { &["Host: localhost"] };
     [host, &["Content-Type: application/json"], head].concat()
 }
 
-fn request(what: &str, head: &[&str], body: &str) -> String {
+pub fn request(what: &str, head: &[&str], body: &str) -> String {
     let head: String = head.iter().map(|line| format!("{line}\r\n")).collect();
     format!("{what} HTTP/1.1\r\n{head}Content-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }

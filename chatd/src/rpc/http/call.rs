@@ -12,7 +12,7 @@ use tokio::time::timeout;
 
 use super::Web;
 use super::access::{Known, Local};
-use super::refusal::{Refusal, json};
+use super::refusal::{Refusal, answered, json};
 use crate::rpc::requests::parse;
 use crate::rpc::service::{Caller, Service};
 
@@ -39,12 +39,9 @@ pub(super) async fn answer(
     let slow = || RpcError::new(Kind::Timeout, "the body did not come in time");
     let body = read.map_err(|_| Refusal::with_status(slow(), StatusCode::REQUEST_TIMEOUT))?;
     let body = body.map_err(|_| RpcError::from(Kind::FrameTooLarge))?;
-    let service = Service::new(web.number(), web.offer.clone(), Caller::new(access), None);
-    let answer = parse(&body).run(&service).await;
-    if answer.is_notification() {
-        return Ok(StatusCode::NO_CONTENT.into_response());
-    }
-    Ok(json(answer.into_json().get()).into_response())
+    let service = Service::new(web.offer.clone(), Caller::new(access), None);
+    let reply = parse(&body).run(&service).await;
+    Ok(reply.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |reply| answered(&reply)))
 }
 
 /// `GET /openrpc.json`: the document, for whoever may reach the door.
@@ -52,7 +49,11 @@ pub(super) async fn document(_: Local) -> Response {
     json(&DOCUMENT).into_response()
 }
 
+/// One of the types that JSON-RPC over HTTP goes by.
 fn is_json(headers: &HeaderMap) -> bool {
     let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    value.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case("application/json")
+    let essence = value.split(';').next().unwrap_or_default().trim();
+    ["application/json", "application/json-rpc", "application/jsonrequest"]
+        .iter()
+        .any(|known| essence.eq_ignore_ascii_case(known))
 }

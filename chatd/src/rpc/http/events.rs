@@ -109,9 +109,11 @@ fn event(outgoing: &Outgoing) -> Option<Sent> {
 
 impl Asked {
     fn read(self, last: Option<&HeaderValue>) -> Result<EventsSubscribe, RpcError> {
+        // a reader that has seen nothing yet says so by an empty value, or not at all
+        let last = last.filter(|last| !last.is_empty());
         let from = match last {
             Some(last) => Some(after(last.to_str().unwrap_or_default(), "Last-Event-ID")?),
-            None => self.from.as_deref().map(since).transpose()?,
+            None => self.from.as_deref().filter(|from| !from.is_empty()).map(since).transpose()?,
         };
         Ok(EventsSubscribe {
             consumer: self.consumer.as_deref().map(str::parse::<Name>).transpose().map_err(wrong("consumer"))?,
