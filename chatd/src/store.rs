@@ -16,6 +16,7 @@ mod sealed;
 pub mod search;
 #[cfg(test)]
 mod tests;
+mod words;
 mod wrap;
 
 use std::path::PathBuf;

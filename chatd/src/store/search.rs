@@ -1,8 +1,8 @@
 //! A full-text index of the history, in memory: nothing of it ever touches a disk.
 //!
-//! SQLite's FTS5 over a database without a file. It knows no more than it is told.
+//! SQLite's FTS5 over a database without a file. It knows no more than it is told, and compares bytes: what is a word,
+//! and which spellings are one, is decided before (`words`), for every script alike.
 
-use std::borrow::Cow;
 use std::collections::HashMap;
 
 use chat_protocol::ids::MessageId;
@@ -10,10 +10,11 @@ use rusqlite::{Connection, params, params_from_iter};
 
 use super::database::classify;
 use super::rows::RowsError;
+use super::words::words;
 
 const SCHEMA: &str = "PRAGMA temp_store = MEMORY;
 CREATE VIRTUAL TABLE texts USING fts5(text, chat UNINDEXED, author UNINDEXED, stored UNINDEXED,
-    tokenize = \"unicode61 remove_diacritics 2\");";
+    tokenize = 'ascii');";
 const PUT: &str = "INSERT INTO texts (rowid, text, chat, author, stored) VALUES (?1, ?2, ?3, ?4, ?5)";
 const DELETE: &str = "DELETE FROM texts WHERE rowid = ?1";
 const FIND: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 AND rowid < ?2 \
@@ -86,7 +87,7 @@ impl SearchIndex {
             None => self.number(entry.id),
         };
         let stored = i64::try_from(entry.stored_ms).unwrap_or(i64::MAX);
-        let row = params![number, apart(entry.text), entry.chat, entry.author, stored];
+        let row = params![number, words(entry.text), entry.chat, entry.author, stored];
         self.conn.prepare_cached(PUT).and_then(|mut put| put.execute(row)).map(drop).map_err(classify)
     }
 
@@ -140,42 +141,16 @@ impl std::fmt::Debug for SearchIndex {
     }
 }
 
-/// Sets characters of scripts that write no spaces apart, in texts and queries alike: then each is a word, and what is
-/// looked for is found inside of what was written without a break.
-fn apart(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unspaced) {
-        return Cow::Borrowed(text);
-    }
-    let mut spaced = String::with_capacity(text.len() * 2);
-    for character in text.chars() {
-        if is_unspaced(character) {
-            spaced.extend([' ', character, ' ']);
-        } else {
-            spaced.push(character);
-        }
-    }
-    Cow::Owned(spaced)
-}
-
-/// Thai, Lao, Myanmar, Khmer; kana, ideographs, Hangul, whose words take their particles without a space.
-const fn is_unspaced(character: char) -> bool {
-    matches!(character,
-        '\u{e00}'..='\u{eff}' | '\u{1000}'..='\u{109f}' | '\u{1780}'..='\u{17ff}' | '\u{3040}'..='\u{30ff}'
-        | '\u{31f0}'..='\u{31ff}' | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
-        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{20000}'..='\u{3ffff}')
-}
-
-/// The words in FTS5's own language, each quoted so that none of them means anything there. A NUL would end it.
-fn query(words: &str) -> Option<String> {
-    let terms = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
-    let quote = |word: &str| format!("\"{}\"", apart(word).replace('"', "\"\"").replace('\0', " "));
-    let quoted: Vec<String> = terms
-        .map(|word| match word.strip_suffix('*') {
-            Some(start) => quote(start) + "*",
-            None => quote(word),
-        })
-        .collect();
-    (!quoted.is_empty()).then(|| quoted.join(" "))
+/// What is looked for in FTS5's own language: a phrase for each part between spaces, in quotes, so that nothing in it
+/// means anything there. Nothing but letters, digits and their marks is left in [`words`].
+fn query(wanted: &str) -> Option<String> {
+    let phrase = |part: &str| {
+        let (part, more) = part.strip_suffix('*').map_or((part, ""), |start| (start, "*"));
+        let phrase = words(part);
+        (!phrase.is_empty()).then(|| format!("\"{}\"{more}", phrase.trim_start()))
+    };
+    let phrases: Vec<String> = wanted.split_whitespace().filter_map(phrase).collect();
+    (!phrases.is_empty()).then(|| phrases.join(" "))
 }
 
 #[cfg(test)]
@@ -237,9 +212,17 @@ mod tests {
 
     #[test]
     fn words_are_found_without_their_accents_and_within_scripts_that_write_no_spaces() {
-        let index =
-            index(&["Die Fu\u{308}chse in Köln", "今日は東京の天気がいい", "서울은 비가 온다", "ราคาทองวันนี้", "東 京"]);
+        let index = index(&[
+            "Die Fu\u{308}chse in Köln",
+            "今日は東京の天気がいい",
+            "서울은 비가 온다",
+            "ราคาทองวันนี้",
+            "東 京",
+            "ёлка в Αθήνα, שָׁלוֹם",
+        ]);
         assert_eq!((found(&index, "füchse"), found(&index, "KOLN")), (vec![0], vec![0]));
+        assert_eq!((found(&index, "ЕЛКА αθηνα"), found(&index, "שלום")), (vec![5], vec![5]));
+        assert_eq!((found(&index, "Ёл*"), found(&index, "лка")), (vec![5], vec![]));
         assert_eq!((found(&index, "天気"), found(&index, "東京")), (vec![1], vec![4, 1]));
         assert_eq!((found(&index, "서울"), found(&index, "ทอง")), (vec![2], vec![3]));
         assert_eq!((found(&index, "東*"), found(&index, "京都*")), (vec![4, 1], vec![]));
