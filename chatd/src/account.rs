@@ -29,7 +29,7 @@ use chat_protocol::time::Timestamp;
 pub use self::access::{Access, AccessError};
 use self::entrance::Entrance;
 pub use self::error::AccountError;
-pub use self::record::{Account, Standing, Wait, keep_server_keys, note_revoked};
+pub use self::record::{Account, Reset, Standing, Wait, keep_server_keys, note_revoked};
 use crate::dirs::DataDir;
 use crate::keys::{KeyError, KeyRing};
 use crate::link::{CallError, Connection, Timing};
@@ -191,13 +191,15 @@ impl Desk {
     }
 }
 
-/// Where an entrance without directions goes.
+/// Where an entrance without directions goes: where the account lives that is here, or that is waited for.
 fn known_way(desk: &Desk, access: Option<Access>) -> Result<Access, AccountError> {
     match access {
         Some(access) => Ok(access),
         None => {
-            let account = desk.account()?.ok_or(AccountError::NoAccount)?;
-            Ok(Access { server: account.server, token: None })
+            let reset =
+                || desk.commit(|rows| Reset::load(rows)).map(|reset| reset.map(|reset| reset.account().clone()));
+            let account = desk.account()?.map_or_else(reset, |account| Ok(Some(account)))?;
+            Ok(Access { server: account.ok_or(AccountError::NoAccount)?.server, token: None })
         }
     }
 }

@@ -246,6 +246,7 @@ fn idle() -> Connection {
         last_rx_ms: None,
         rtt_ms: None,
         reason: None,
+        trouble: None,
         next_retry_ms: None,
     }
 }

@@ -27,6 +27,7 @@ use chat_protocol::limits::MAX_RECORD_BYTES;
 use chat_protocol::message::client::Login;
 use chat_protocol::message::server::{Code, LoggedIn, Push, Refusal, Welcome};
 use chat_protocol::record::max_body;
+use chat_protocol::rpc::types::ConnectionTrouble;
 use chat_protocol::time::Timestamp;
 use futures_util::FutureExt;
 use rand::RngExt;
@@ -104,6 +105,8 @@ pub enum LinkEvent {
     Offline {
         /// Why, for the user.
         reason: String,
+        /// What kind of trouble that is.
+        trouble: ConnectionTrouble,
         /// When the next attempt begins.
         retry_at: Timestamp,
     },
@@ -229,6 +232,7 @@ enum Failure {
     Refused(AuthFailure),
     Trouble {
         reason: String,
+        kind: ConnectionTrouble,
         at_least: Duration,
     },
     /// Kicked, and nothing came of it.
@@ -282,29 +286,30 @@ impl Link {
             Failure::Kicked => {
                 self.backoff.reset();
                 let reason = Lost::Silent.to_string();
-                self.tell(LinkEvent::Offline { reason, retry_at: clock::now() }).await?;
+                let (trouble, retry_at) = (ConnectionTrouble::Lost, clock::now());
+                self.tell(LinkEvent::Offline { reason, trouble, retry_at }).await?;
                 Ok(Duration::ZERO)
             }
-            Failure::Trouble { reason, at_least } => {
+            Failure::Trouble { reason, kind: trouble, at_least } => {
                 let wait = self.backoff.next(&self.setup.timing, chance()).max(at_least);
                 tracing::info!(reason, wait_ms = wait.as_millis(), "offline");
-                self.tell(LinkEvent::Offline { reason, retry_at: clock::now() + wait }).await?;
+                self.tell(LinkEvent::Offline { reason, trouble, retry_at: clock::now() + wait }).await?;
                 Ok(wait)
             }
         }
     }
 
     async fn log_in(&mut self) -> Result<Connection, Failure> {
-        let mut connection = self.dial().await.map_err(trouble)?;
+        let mut connection = self.dial().await.map_err(|error| trouble(error.trouble(), error))?;
         let setup = &self.setup;
         let (sign, binding, key) = (Arc::clone(&setup.sign), connection.channel_binding, connection.server_key);
-        let signed = tokio::task::spawn_blocking(move || sign(&binding, &key)).await.map_err(trouble)?;
+        let signed = tokio::task::spawn_blocking(move || sign(&binding, &key)).await.map_err(lost)?;
         let login =
             Login { user: setup.user.clone(), device: setup.device, signature: signed.into(), acceptance: None };
         let asked = Instant::now();
         let logged_in = connection.call(&login).await.map_err(|error| match error {
             CallError::Refused(refusal) => refused(&refusal),
-            CallError::Lost(lost) => trouble(lost),
+            CallError::Lost(why) => lost(why),
         })?;
         let round_trip = asked.elapsed();
         self.pin(&connection).await;
@@ -362,7 +367,7 @@ impl Link {
         match ended {
             Ended::Stopped => Failure::Gone,
             Ended::Kicked => Failure::Kicked,
-            Ended::Lost(lost) => trouble(lost),
+            Ended::Lost(why) => lost(why),
         }
     }
 
@@ -372,8 +377,12 @@ impl Link {
     }
 }
 
-fn trouble(error: impl std::error::Error + 'static) -> Failure {
-    Failure::Trouble { reason: Chain(&error).to_string(), at_least: Duration::ZERO }
+fn lost(error: impl std::error::Error + 'static) -> Failure {
+    trouble(ConnectionTrouble::Lost, error)
+}
+
+fn trouble(kind: ConnectionTrouble, error: impl std::error::Error + 'static) -> Failure {
+    Failure::Trouble { reason: Chain(&error).to_string(), kind, at_least: Duration::ZERO }
 }
 
 /// Tells a server that does not want this device from one that is merely busy.
@@ -384,6 +393,7 @@ fn refused(refusal: &Refusal) -> Failure {
         Code::ApprovalRequired => Failure::Refused(AuthFailure::ApprovalRequired),
         code => Failure::Trouble {
             reason: format!("the server did not take the login: {code:?}"),
+            kind: ConnectionTrouble::Busy,
             at_least: Duration::from_millis(refusal.retry_after_ms.unwrap_or(0)),
         },
     }

@@ -228,6 +228,7 @@ mod tests {
                 since_ms: 0,
                 server: None,
                 last_rx_ms: None,
+                trouble: None,
                 rtt_ms: Some(12),
                 reason: None,
                 next_retry_ms: None,
@@ -240,7 +241,7 @@ mod tests {
                 connected: true,
                 seen_ms: 0,
             }],
-            store: StoreHealth { bytes: 4096, locked: false },
+            store: StoreHealth { bytes: 4096, locked: false, failure: None },
         }
     }
 

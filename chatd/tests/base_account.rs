@@ -20,6 +20,7 @@ use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::identity::login::Binding;
 use chat_protocol::identity::safety_number::approval_digits;
 use chat_protocol::ids::{Fingerprint, Head, HeadHash};
+use chat_protocol::message::Blob;
 use chat_protocol::message::Done;
 use chat_protocol::message::client::{Enrol, Password, Request, UserHead};
 use chat_protocol::message::server::{Code, Enrolled, Refusal, ResetState};
@@ -318,6 +319,48 @@ async fn a_reset_waits_its_time_and_is_asked_for_with_the_same_bytes() {
     assert_eq!(log.replaces(), Some(old.hash));
     let kept = home.desk.account().unwrap().unwrap();
     assert_eq!(outcome.unwrap(), ResetOutcome::Done { device: kept.device(), fingerprint: log.fingerprint() });
+}
+
+#[tokio::test]
+async fn a_reset_that_waits_is_kept_whatever_entrance_is_tried_meanwhile() {
+    let home = Home::new().await;
+    let later = Timestamp::from_millis(1_900_000_000_000);
+    let ask = async |genesis: &mut Vec<Option<Blob>>| {
+        home.reset(async |toy| {
+            let mut peer = toy.accept().await.unwrap();
+            let (frame, request) = loop {
+                match next(&mut peer).await {
+                    (frame, Request::Reset(reset)) if reset.genesis.is_none() => {
+                        let heads =
+                            vec![UserHead { user: alice(), head: Head { seq: 7, hash: HeadHash::new([7; 32]) } }];
+                        let refusal = Refusal { heads: Some(heads), ..Refusal::new(Code::Stale) };
+                        peer.send(&[Frame::error(frame.id, frame.number, &refusal)]).await;
+                    }
+                    (frame, Request::Reset(reset)) => break (frame, reset),
+                    _ => panic!("no reset"),
+                }
+            };
+            genesis.push(request.genesis);
+            peer.send(&[Frame::ok(frame.id, frame.number, &ResetState::Waiting(later))]).await;
+        })
+        .await
+    };
+    let mut offered = Vec::new();
+    assert_eq!(ask(&mut offered).await.unwrap(), ResetOutcome::Waiting(later));
+    let waits =
+        || home.desk.store.transaction(|rows| account::Reset::load(rows)).unwrap().and_then(|reset| reset.due_ms());
+    assert_eq!(waits(), Some(later.as_millis()));
+    let refused = home
+        .login(async |toy| {
+            let mut peer = toy.accept().await.unwrap();
+            let (frame, _) = next_enrolment(&mut peer).await;
+            refuse(&mut peer, &frame, Code::Denied).await;
+        })
+        .await;
+    assert!(matches!(refused, Err(AccountError::BadCredentials)));
+    assert_eq!(waits(), Some(later.as_millis()), "status goes on telling until when");
+    assert_eq!(ask(&mut offered).await.unwrap(), ResetOutcome::Waiting(later));
+    assert_eq!(offered[0], offered[1], "another genesis would begin the waiting anew");
 }
 
 #[tokio::test]

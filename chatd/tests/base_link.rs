@@ -166,7 +166,7 @@ async fn nothing_is_there_and_then_it_is() {
     let _link = spawn(setup(server.clone(), hasty()), sender);
     let reason = loop {
         match events.recv().await.unwrap() {
-            LinkEvent::Offline { reason, retry_at } => {
+            LinkEvent::Offline { reason, retry_at, .. } => {
                 assert!(retry_at > chat_protocol::time::Timestamp::ZERO);
                 break reason;
             }

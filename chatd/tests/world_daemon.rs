@@ -19,8 +19,9 @@ use chat_protocol::handshake::ServerKey;
 use chat_protocol::ids::MessageId;
 use chat_protocol::invite::Invite;
 use chat_protocol::rpc::types::{
-    AccountRegister, ChatMarkRead, ConnectionState, DeleteScope, ExportFormat, Message, MessageState, MsgDelete,
-    MsgEdit, MsgExport, MsgList, MsgSearch, MsgSend, MsgStatus, MsgWait, SearchPage, Sent, SettingsSet,
+    AccountLogout, AccountRegister, ChatMarkRead, ConnectionState, ConnectionTrouble, DeleteScope, ExportFormat,
+    Message, MessageState, MsgDelete, MsgEdit, MsgExport, MsgList, MsgSearch, MsgSend, MsgStatus, MsgWait, SearchPage,
+    Sent, SettingsSet,
 };
 use chat_protocol::rpc::{Event, EventBody, Kind, Secret, Target};
 use chat_server::config::Config;
@@ -40,12 +41,14 @@ struct House {
     dir: tempfile::TempDir,
     address: SocketAddr,
     running: Option<(CancellationToken, JoinHandle<()>)>,
+    /// Of which its key is made; another one is not the one its invites name.
+    key: u8,
 }
 
 impl House {
     async fn open() -> Self {
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut house = Self { dir: tempfile::tempdir().unwrap(), address, running: None };
+        let mut house = Self { dir: tempfile::tempdir().unwrap(), address, running: None, key: 1 };
         house.start().await;
         house
     }
@@ -56,7 +59,8 @@ impl House {
         self.address = listener.local_addr().unwrap();
         let mut config = Config::default();
         config.passwords.bcrypt_cost = 4;
-        let keys = Keys { server: ServerKey::from_bytes([1; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) };
+        let keys =
+            Keys { server: ServerKey::from_bytes([self.key; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) };
         let shutdown = CancellationToken::new();
         let running = serve::run(config, Arc::new(store), listener, keys, shutdown.clone());
         self.running = Some((shutdown, tokio::spawn(async { running.await.unwrap() })));
@@ -247,6 +251,47 @@ async fn a_daemon_without_account_says_so() {
     let params = MsgSend::text(Target::Room, "hello");
     assert_eq!(home.daemon.msg_send(params).await.unwrap_err().kind, Kind::Unauthenticated);
     assert_eq!(home.daemon.daemon_health().await.unwrap().connection.state, ConnectionState::Idle);
+}
+
+#[tokio::test]
+async fn who_is_logged_out_hears_that_and_never_that_there_is_no_account() {
+    let house = House::open().await;
+    let mut home = Home::registered(&house, "alice").await;
+    home.daemon.account_logout(AccountLogout { forget_keys: None }).await.unwrap();
+    for _ in 0..2 {
+        let refusal = home.daemon.msg_send(MsgSend::text(Target::Room, "hello")).await.unwrap_err();
+        assert_eq!(refusal.kind, Kind::Unauthenticated);
+        assert_eq!(refusal.message, "alice is logged out on this device");
+        assert_eq!(refusal.hint.as_deref(), Some("log in again with `chatctl login alice`"));
+        let health = home.daemon.daemon_health().await.unwrap();
+        assert_eq!(health.reason, Some(refusal.message));
+        home.restart().await;
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_the_server_away_is_told_by_its_kind() {
+    let mut house = House::open().await;
+    let home = Home::registered(&house, "alice").await;
+    assert_eq!(home.daemon.daemon_health().await.unwrap().connection.trouble, None);
+    house.stop().await;
+    let offline =
+        |event: &EventBody| matches!(event, EventBody::Connection(change) if change.state == ConnectionState::Offline);
+    home.until(offline).await;
+    home.daemon.net_kick().await.unwrap();
+    home.until(offline).await;
+    let connection = home.daemon.daemon_health().await.unwrap().connection;
+    assert_eq!(connection.trouble, Some(ConnectionTrouble::Unreachable), "{connection:?}");
+    house.key = 3;
+    house.start().await;
+    loop {
+        home.daemon.net_kick().await.unwrap();
+        home.until(offline).await;
+        let connection = home.daemon.daemon_health().await.unwrap().connection;
+        if connection.trouble == Some(ConnectionTrouble::Keys) {
+            break;
+        }
+    }
 }
 
 #[tokio::test]

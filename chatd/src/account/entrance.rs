@@ -6,9 +6,12 @@ use chat_protocol::ids::{Fingerprint, HeadHash, Username};
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{Enrol, Password, Register, Reset};
 use chat_protocol::message::server::{Code, Enrolled, Refusal, ResetState};
+use chat_protocol::time::Timestamp;
 
-use super::record::{Pending, Purpose};
-use super::{Access, Account, AccountError, Desk, Entered, ResetOutcome, Standing, Wait, binding, log_in};
+use super::record::Pending;
+use super::{
+    Access, Account, AccountError, Desk, Entered, Reset as ResetRow, ResetOutcome, Standing, Wait, binding, log_in,
+};
 use crate::clock;
 use crate::link::{CallError, Connection};
 
@@ -157,16 +160,16 @@ impl<'d> Entrance<'d> {
 /// What was offered before and not settled, or a fresh offer; either way it is committed.
 async fn offer(desk: &Desk, access: &Access, user: &Username) -> Result<(Account, DeviceKeys, bool), AccountError> {
     let before = desk.commit(|rows| Pending::load(rows))?;
-    if let Some(Pending { purpose: Purpose::Enter, account }) = before
+    if let Some(Pending { account }) = before
         && account.user == *user
     {
         let keys = desk.keys_of(&account).await?;
         let account = Account { server: access.server.clone(), ..account };
-        return Ok((commit_offer(desk, Purpose::Enter, account)?, keys, true));
+        return Ok((commit_offer(desk, account)?, keys, true));
     }
     let keys = desk.make_keys(user).await?;
     let account = fresh(&keys, access, user, None)?;
-    Ok((commit_offer(desk, Purpose::Enter, account)?, keys, false))
+    Ok((commit_offer(desk, account)?, keys, false))
 }
 
 fn fresh(
@@ -183,8 +186,8 @@ fn fresh(
     Ok(Account { user, server, cert, log, standing: Standing::Active, next_key: None, wait: None })
 }
 
-fn commit_offer(desk: &Desk, purpose: Purpose, account: Account) -> Result<Account, AccountError> {
-    let pending = Pending { purpose, account };
+fn commit_offer(desk: &Desk, account: Account) -> Result<Account, AccountError> {
+    let pending = Pending { account };
     desk.commit(|rows| pending.save(rows))?;
     Ok(pending.account)
 }
@@ -205,9 +208,9 @@ pub(super) async fn reset(
     }
     let keys = desk.make_keys(&user).await?;
     let connection = Connection::dial(&access.server, &desk.timing).await?;
-    let before = desk.commit(|rows| Pending::load(rows))?;
-    let same = |pending: &Pending| pending.purpose == Purpose::Reset && pending.account.user == user;
-    let offer = before.filter(same).map(|pending| Account { server: access.server.clone(), ..pending.account });
+    let before = desk.commit(|rows| ResetRow::load(rows))?.map(|reset| reset.account().clone());
+    let offer = before.filter(|account| account.user == user);
+    let offer = offer.map(|account| Account { server: access.server.clone(), ..account });
     let mut talk = ResetTalk { desk, access, user, password, keys, connection };
     talk.run(offer).await
 }
@@ -244,7 +247,7 @@ impl ResetTalk<'_> {
             Ok(_) => None,
         };
         let offer = fresh(&self.keys, &self.access, &self.user, replaces)?;
-        let offer = commit_offer(self.desk, Purpose::Reset, offer)?;
+        self.keep(&offer, None)?;
         let state = self.ask(&offer, true).await?;
         self.settle(&offer, state)
     }
@@ -260,13 +263,23 @@ impl ResetTalk<'_> {
 
     fn settle(&self, offer: &Account, state: ResetState) -> Result<ResetOutcome, AccountError> {
         match state {
-            ResetState::Waiting(until) => Ok(ResetOutcome::Waiting(until)),
+            ResetState::Waiting(until) => {
+                self.keep(offer, Some(until))?;
+                Ok(ResetOutcome::Waiting(until))
+            }
             ResetState::Done(_) => self.done(offer),
         }
     }
 
+    fn keep(&self, offer: &Account, until: Option<Timestamp>) -> Result<(), AccountError> {
+        self.desk.commit(|rows| ResetRow::new(offer.clone(), until).save(rows))
+    }
+
     fn done(&self, offer: &Account) -> Result<ResetOutcome, AccountError> {
-        self.desk.commit(|rows| Pending::settle(offer, rows))?;
+        self.desk.commit(|rows| {
+            ResetRow::delete(rows)?;
+            Pending::settle(offer, rows)
+        })?;
         let fingerprint = offer.log.as_ref().map(AccountLog::fingerprint).ok_or(AccountError::NoAccount)?;
         Ok(ResetOutcome::Done { device: offer.device(), fingerprint })
     }

@@ -12,6 +12,7 @@ use chat_protocol::identity::login::Binding;
 use chat_protocol::identity::safety_number::approval_digits;
 use chat_protocol::ids::{DeviceId, Fingerprint, Username};
 use chat_protocol::message::Blob;
+use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 use crate::link::{Heard, LinkSetup, Server, Timing};
@@ -19,6 +20,7 @@ use crate::store::{Place, Rows, RowsError, Store, Table};
 
 const ACCOUNT: Place<'static> = Place::new(Table::Account, b"self", b"account");
 const PENDING: Place<'static> = Place::new(Table::Account, b"self", b"pending");
+const RESET: Place<'static> = Place::new(Table::Account, b"self", b"reset");
 
 /// Whether the daemon shall be connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
@@ -109,7 +111,8 @@ impl Account {
     /// [`RowsError`].
     pub fn delete(rows: &mut dyn Rows) -> Result<(), RowsError> {
         rows.delete(ACCOUNT)?;
-        rows.delete(PENDING).map(drop)
+        Pending::delete(rows)?;
+        Reset::delete(rows)
     }
 
     /// What the link needs to log this device in. A change of the server's keys is kept by [`keep_server_keys`].
@@ -159,34 +162,20 @@ fn keep_keys(store: &Store, key: ServerPublicKey, next_key: Option<ServerPublicK
     }
 }
 
-/// What an unfinished entrance is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub(super) enum Purpose {
-    #[n(0)]
-    Enter,
-    #[n(1)]
-    Reset,
-}
-
 /// An entrance the server may already know of: the same bytes are offered again until it is settled.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
-    pub(super) purpose: Purpose,
     /// The account as it will be; its log is the genesis on offer.
     pub(super) account: Account,
 }
 
 impl Pending {
     pub(super) fn load(rows: &dyn Rows) -> Result<Option<Self>, RowsError> {
-        let Some(stored) = read::<Stored>(rows, PENDING)? else { return Ok(None) };
-        let purpose = stored.purpose.unwrap_or(Purpose::Enter);
-        Ok(Some(Self { purpose, account: stored.open() }))
+        Ok(read::<Stored>(rows, PENDING)?.map(|stored| Self { account: stored.open() }))
     }
 
     pub(super) fn save(&self, rows: &mut dyn Rows) -> Result<(), RowsError> {
-        let stored = Stored { purpose: Some(self.purpose), ..Stored::of(&self.account) };
-        rows.put(PENDING, 0, &cbor::encode(&stored))
+        rows.put(PENDING, 0, &cbor::encode(&Stored::of(&self.account)))
     }
 
     pub(super) fn delete(rows: &mut dyn Rows) -> Result<(), RowsError> {
@@ -197,6 +186,49 @@ impl Pending {
     pub(super) fn settle(account: &Account, rows: &mut dyn Rows) -> Result<(), RowsError> {
         account.save(rows)?;
         Self::delete(rows)
+    }
+}
+
+/// A reset that was asked for here: the same bytes are offered again until it is done. An entrance that is tried
+/// meanwhile has a row of its own, so that the waiting does not begin anew.
+#[derive(Clone, Debug)]
+pub struct Reset {
+    account: Account,
+    due: Option<Timestamp>,
+}
+
+impl Reset {
+    pub(super) const fn new(account: Account, due: Option<Timestamp>) -> Self {
+        Self { account, due }
+    }
+
+    /// The account as it will be.
+    #[must_use]
+    pub const fn account(&self) -> &Account {
+        &self.account
+    }
+
+    /// When the server will carry it out, in milliseconds; absent until it has said so.
+    #[must_use]
+    pub fn due_ms(&self) -> Option<u64> {
+        self.due.map(Timestamp::as_millis)
+    }
+
+    /// Reads the reset that was asked for, if there is one.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn load(rows: &dyn Rows) -> Result<Option<Self>, RowsError> {
+        Ok(read::<Stored>(rows, RESET)?.map(|stored| Self { due: stored.due, account: stored.open() }))
+    }
+
+    pub(super) fn save(&self, rows: &mut dyn Rows) -> Result<(), RowsError> {
+        rows.put(RESET, 0, &cbor::encode(&Stored { due: self.due, ..Stored::of(&self.account) }))
+    }
+
+    /// It was done, or the account has gone.
+    pub(super) fn delete(rows: &mut dyn Rows) -> Result<(), RowsError> {
+        rows.delete(RESET).map(drop)
     }
 }
 
@@ -221,7 +253,7 @@ struct Stored {
     #[n(7)]
     standing: Standing,
     #[n(8)]
-    purpose: Option<Purpose>,
+    due: Option<Timestamp>,
     #[n(9)]
     next_key: Option<SecretBytes<32>>,
     #[n(10)]
@@ -239,7 +271,7 @@ impl Stored {
             cert: account.cert.clone(),
             log: account.log.clone(),
             standing: account.standing,
-            purpose: None,
+            due: None,
             next_key: account.next_key.map(|key| SecretBytes::new(*key.as_bytes())),
             wait: account.wait.clone(),
         }

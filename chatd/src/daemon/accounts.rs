@@ -16,7 +16,7 @@ use chat_protocol::session::init::{Init, Share, open_share};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{Daemon, Order, Setup, ended, errors};
-use crate::account::{self, Access, Account, AccountError, Desk, Entered as Came, ResetOutcome, Standing};
+use crate::account::{self, Access, Account, AccountError, Desk, Entered as Came, Reset, ResetOutcome, Standing};
 use crate::api::Answer;
 use crate::dirs;
 use crate::engine::{Local, link, peers};
@@ -99,14 +99,7 @@ pub(super) fn standing(store: &Store) -> Result<Option<Standing>, RpcError> {
 impl Daemon {
     /// Why there is no account to do anything for.
     pub(super) fn nobody(&self) -> RpcError {
-        match self.desk().account().ok().flatten().map(|account| account.standing) {
-            Some(Standing::Waiting) => {
-                RpcError::new(Kind::ApprovalRequired, "this device waits to be let in by another one of the account")
-                    .with_hint("chatctl status")
-            }
-            Some(Standing::Revoked) => AccountError::Revoked.into(),
-            _ => errors::no_account(),
-        }
+        errors::idle(self.desk().account().ok().flatten().as_ref())
     }
 
     pub(super) fn desk(&self) -> Desk {
@@ -179,7 +172,9 @@ impl Daemon {
         let connection = self.connection().state;
         self.read(move |rows| {
             let account = Account::load(rows).map_err(|error| errors::rows(&error))?;
-            let Some(account) = account else { return Ok(nobody()) };
+            let reset = Reset::load(rows).map_err(|error| errors::rows(&error))?;
+            let own_reset_at_ms = reset.as_ref().and_then(Reset::due_ms);
+            let Some(account) = account else { return Ok(reset.map_or_else(nobody, |reset| resets(&reset))) };
             let state = match (account.standing, connection) {
                 (Standing::Active, ConnectionState::AuthFailed) => AccountState::Refused,
                 (Standing::Active, _) => AccountState::Ready,
@@ -197,6 +192,7 @@ impl Daemon {
                 confirmed: account.wait.as_ref().map(|wait| wait.acceptance.is_some()),
                 user: Some(account.user),
                 reset_at_ms: link::reset_at(rows).map_err(|error| errors::rows(&error))?,
+                own_reset_at_ms,
             })
         })
         .await
@@ -205,7 +201,7 @@ impl Daemon {
     async fn entered(&self, came: Came) -> Answer<Entered> {
         self.work_for_account().await?;
         let desk = self.desk();
-        let account = desk.account().map_err(AccountError::from)?.ok_or_else(errors::no_account)?;
+        let account = desk.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
         let (state, device_id, fingerprint) = match came {
             Came::Ready { device, fingerprint } => (EnteredState::Ready, device, Some(fingerprint)),
             Came::ApprovalRequired { device } => {
@@ -219,7 +215,7 @@ impl Daemon {
     /// Has the loop work for the account that is now kept.
     pub(super) async fn work_for_account(&self) -> Answer<()> {
         let desk = self.desk();
-        let account = desk.account().map_err(AccountError::from)?.ok_or_else(errors::no_account)?;
+        let account = desk.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
         let keys = desk.keys_of(&account).await?;
         self.store
             .transaction(|rows| peers::entered(rows, &account.user, account.log.as_ref()))
@@ -239,8 +235,21 @@ const fn nobody() -> AccountStatusAnswer {
         device_id: None,
         fingerprint: None,
         reset_at_ms: None,
+        own_reset_at_ms: None,
         digits: None,
         confirmed: None,
+    }
+}
+
+/// There is no account here, and will be one once its reset was waited for.
+fn resets(reset: &Reset) -> AccountStatusAnswer {
+    let Account { user, server, .. } = reset.account();
+    AccountStatusAnswer {
+        state: AccountState::Unfinished,
+        user: Some(user.clone()),
+        server: Some(server.to_string()),
+        own_reset_at_ms: reset.due_ms(),
+        ..nobody()
     }
 }
 

@@ -1,8 +1,10 @@
 //! Failures of the engine and the store, in the kinds of the socket.
 
+use chat_protocol::ids::Username;
 use chat_protocol::message::server::{Code, Refusal};
 use chat_protocol::rpc::{Kind, RpcError};
 
+use crate::account::{Account, AccountError, Standing};
 use crate::engine::EngineError;
 use crate::store::RowsError;
 
@@ -45,9 +47,49 @@ pub(super) fn rows(error: &RowsError) -> RpcError {
 }
 
 /// There is no account to do this for.
-pub(super) fn no_account() -> RpcError {
+fn no_account() -> RpcError {
     RpcError::new(Kind::Unauthenticated, "this daemon has no account yet")
-        .with_hint("chatctl register, or chatctl login")
+        .with_hint("make one with `chatctl register NAME`, or log in with `chatctl login NAME`")
+}
+
+/// Why nothing can be done for the account that is here, or is not.
+pub(super) fn idle(account: Option<&Account>) -> RpcError {
+    let Some(Account { user, standing, .. }) = account else { return no_account() };
+    match standing {
+        Standing::Waiting => waits(user),
+        Standing::Lapsed => lapsed(user),
+        Standing::LoggedOut => logged_out(user),
+        Standing::Revoked => AccountError::Revoked.into(),
+        // the loop is about to hear of it
+        Standing::Active => RpcError::new(Kind::Internal, "the account is only just being entered; call again"),
+    }
+}
+
+/// There is one, and its user left it here.
+fn logged_out(user: &Username) -> RpcError {
+    RpcError::new(Kind::Unauthenticated, format!("{user} is logged out on this device"))
+        .with_hint(format!("log in again with `chatctl login {user}`"))
+}
+
+/// This device is not let in yet.
+fn waits(user: &Username) -> RpcError {
+    let why = "this device waits to be let in by another one of the account";
+    RpcError::new(Kind::ApprovalRequired, why).with_hint(let_in(user))
+}
+
+/// This device was not let in.
+fn lapsed(user: &Username) -> RpcError {
+    RpcError::new(Kind::ApprovalRequired, "nobody let this device in within a day")
+        .with_hint(format!("ask again with `chatctl login {user}`; {}", if_none_is_left(user)))
+}
+
+/// What lets a device in.
+fn let_in(user: &Username) -> String {
+    format!("compare the digits with `chatctl device approve` on both; {}", if_none_is_left(user))
+}
+
+fn if_none_is_left(user: &Username) -> String {
+    format!("if no other device of the account is left, `chatctl reset {user}` begins it anew, with a new identity")
 }
 
 /// A command of the engine failed.

@@ -3,19 +3,23 @@
 use chat_protocol::rpc::types::{Connection, ConnectionState, Health, OutboxHealth, StoreHealth};
 
 use super::{Daemon, errors};
+use crate::account::Account;
 use crate::api::{Answer, Api};
 use crate::engine::outbox;
 
 impl Daemon {
     pub(super) async fn health(&self) -> Answer<Health> {
         let connection = self.connection();
-        let outbox = self
+        let (outbox, idle) = self
             .read(|rows| {
-                let queued = outbox::queued(rows).map_err(|error| errors::rows(&error))?;
-                Ok(OutboxHealth { queued, failed: outbox::failed(rows).map_err(|error| errors::rows(&error))? })
+                let failed = |error| errors::rows(&error);
+                let queued = outbox::queued(rows).map_err(failed)?;
+                let outbox = OutboxHealth { queued, failed: outbox::failed(rows).map_err(failed)? };
+                Ok((outbox, errors::idle(Account::load(rows).map_err(failed)?.as_ref()).message))
             })
             .await?;
-        let reason = unready(&connection, self.unstored().as_deref());
+        let failure = self.unstored();
+        let reason = unready(&connection, failure.as_deref(), idle);
         Ok(Health {
             live: !self.orders.is_closed(),
             ready: reason.is_none(),
@@ -23,20 +27,21 @@ impl Daemon {
             connection,
             outbox,
             consumers: self.events_consumers().await?.consumers,
-            store: StoreHealth { bytes: self.store.bytes(), locked: false },
+            store: StoreHealth { bytes: self.store.bytes(), locked: false, failure },
         })
     }
 }
 
-/// Why nothing is received. What cannot be stored is not taken from the server, so that comes first.
-fn unready(connection: &Connection, unstored: Option<&str>) -> Option<String> {
+/// Why nothing is received. What cannot be stored is not taken from the server, so that comes first. `idle`: why there
+/// is no connection to be had.
+fn unready(connection: &Connection, unstored: Option<&str>, idle: String) -> Option<String> {
     if let Some(why) = unstored {
         return Some(format!("nothing can be stored: {why}"));
     }
     let server = || connection.server.as_deref().unwrap_or("the server");
     let words = match connection.state {
         ConnectionState::Online => return None,
-        ConnectionState::Idle => "there is no account".to_owned(),
+        ConnectionState::Idle => idle,
         ConnectionState::Connecting => format!("connecting to {}", server()),
         ConnectionState::Offline => format!("no connection to {}", server()),
         ConnectionState::AuthFailed => format!("{} refuses this device", server()),
@@ -57,15 +62,16 @@ mod tests {
 
     #[test]
     fn ready_means_connected_and_able_to_store() {
-        assert_eq!(unready(&state(ConnectionState::Online, None), None), None);
-        let full = unready(&state(ConnectionState::Online, None), Some("no space left"));
+        assert_eq!(unready(&state(ConnectionState::Online, None), None, String::new()), None);
+        let full = unready(&state(ConnectionState::Online, None), Some("no space left"), String::new());
         assert_eq!(full.as_deref(), Some("nothing can be stored: no space left"));
     }
 
     #[test]
     fn what_is_missing_is_said_in_words() {
-        let said = |at, reason| unready(&state(at, reason), None).unwrap();
-        assert_eq!(said(ConnectionState::Idle, None), "there is no account");
+        let said =
+            |at, reason| unready(&state(at, reason), None, "alice is logged out on this device".to_owned()).unwrap();
+        assert_eq!(said(ConnectionState::Idle, None), "alice is logged out on this device");
         assert_eq!(said(ConnectionState::Connecting, None), "connecting to chat.example:8897");
         let offline = said(ConnectionState::Offline, Some("connection refused"));
         assert_eq!(offline, "no connection to chat.example:8897: connection refused");

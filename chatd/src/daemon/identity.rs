@@ -115,8 +115,8 @@ fn identity(rows: &dyn Rows, user: &Username) -> Answer<PeerIdentity> {
         not_found("user known to this daemon")
             .with_hint("chatctl who shows who is there; chatctl status whether the server is")
     })?;
-    let own = peers::get(rows, &account.user).map_err(failed)?.map(|own| own.pinned.log).or(account.log);
-    let own = own.ok_or_else(errors::no_account)?;
+    let own = peers::get(rows, &account.user).map_err(failed)?.map(|own| own.pinned.log);
+    let own = own.or_else(|| account.log.clone()).ok_or_else(|| errors::idle(Some(&account)))?;
     let policy = peers::policy(rows, user).map_err(failed)?;
     let shown = view::identity(&peer);
     Ok(PeerIdentity {

@@ -41,30 +41,28 @@ pub(super) fn limit(wanted: Option<u32>, usual: u32) -> Answer<usize> {
 }
 
 /// Whom a target names; whoever names himself means the notes to himself.
-pub(super) fn to(target: &Target, me: &Username) -> Answer<To> {
-    match named(target)? {
-        To::User(user) if user == *me => Ok(To::Myself),
-        to => Ok(to),
+pub(super) fn to(target: &Target, me: &Username) -> To {
+    match named(target) {
+        To::User(user) if user == *me => To::Myself,
+        to => to,
     }
 }
 
-/// Whom a target names, as it is written; groups are for a later version.
-pub(super) fn named(target: &Target) -> Answer<To> {
+/// Whom a target names, as it is written.
+pub(super) fn named(target: &Target) -> To {
     match target {
-        Target::User(user) => Ok(To::User(user.clone())),
-        Target::Room => Ok(To::Room),
-        Target::Myself => Ok(To::Myself),
-        Target::Group(_) => Err(not_found("group: this version has none")),
-        Target::Id(_) => Err(not_found("chat")),
+        Target::User(user) => To::User(user.clone()),
+        Target::Room => To::Room,
+        Target::Myself => To::Myself,
     }
 }
 
 pub(super) fn account(rows: &dyn Rows) -> Answer<Account> {
-    Account::load(rows).map_err(failed)?.ok_or_else(errors::no_account)
+    Account::load(rows).map_err(failed)?.ok_or_else(|| errors::idle(None))
 }
 
 pub(super) fn chat_of(rows: &dyn Rows, target: &Target) -> Answer<String> {
-    Ok(to(target, &account(rows)?.user)?.chat())
+    Ok(to(target, &account(rows)?.user).chat())
 }
 
 pub(super) fn chat(rows: &dyn Rows, id: &str) -> Answer<Chat> {
@@ -125,7 +123,7 @@ pub(super) fn chats(rows: &dyn Rows, params: &ChatList) -> Answer<ChatPage> {
 /// The kinds of error a message to `target` would meet now.
 pub(super) fn can_send(rows: &dyn Rows, target: &Target) -> Answer<CanSend> {
     let mut kinds = Vec::new();
-    if let To::User(user) = to(target, &account(rows)?.user)? {
+    if let To::User(user) = to(target, &account(rows)?.user) {
         if contacts::is_blocked(rows, &user).map_err(failed)? {
             kinds.push(Kind::Blocked);
         }
@@ -189,7 +187,7 @@ pub(super) fn message_status(rows: &dyn Rows, id: &MessageId) -> Answer<MessageS
 pub(super) fn own_identity(rows: &dyn Rows) -> Answer<OwnIdentity> {
     let account = account(rows)?;
     let known = peers::get(rows, &account.user).map_err(failed)?.map(|peer| peer.pinned.log);
-    let log = known.or_else(|| account.log.clone()).ok_or_else(errors::no_account)?;
+    let log = known.or_else(|| account.log.clone()).ok_or_else(|| errors::idle(Some(&account)))?;
     Ok(OwnIdentity {
         device_id: account.device(),
         fingerprint: log.fingerprint(),

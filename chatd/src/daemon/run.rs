@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use chat_protocol::rpc::events::{ConnectionChanged, PresenceChanged};
-use chat_protocol::rpc::types::{Connection, ConnectionState};
+use chat_protocol::rpc::types::{Connection, ConnectionState, ConnectionTrouble};
 use chat_protocol::rpc::{Event as Shown, EventBody};
 use chat_protocol::session::init::Share;
 use tokio::sync::{broadcast, mpsc, watch};
@@ -58,6 +58,8 @@ struct Loop {
     asked: Asked,
     /// The server says that the account ended this device.
     revoked: bool,
+    /// What kept the connection from being there, until it is.
+    trouble: Option<ConnectionTrouble>,
     /// The connection was cut because nothing could be stored: when to begin it anew.
     rest_until: Option<Instant>,
 }
@@ -65,7 +67,8 @@ struct Loop {
 /// Starts the loop, for an account if there is one. It ends when the daemon is shut down.
 pub(super) fn spawn(parts: Parts, entry: Option<Entry>) {
     let writer = Some(Writer { store: Arc::clone(&parts.store), engine: None, witness: None });
-    let mut main = Loop { parts, writer, active: None, asked: Asked::default(), revoked: false, rest_until: None };
+    let mut main =
+        Loop { parts, writer, active: None, asked: Asked::default(), revoked: false, trouble: None, rest_until: None };
     tokio::spawn(async move {
         if let Some(entry) = entry {
             main.enter(entry).await;
@@ -201,13 +204,15 @@ impl Loop {
     fn input(&mut self, event: LinkEvent) -> Option<Event> {
         let input = match event {
             LinkEvent::Online { logged_in, server_offset_ms, round_trip, .. } => {
+                self.trouble = None;
                 self.note(ConnectionState::Online, None, None);
                 self.measured(round_trip);
                 self.parts.metrics.connected();
                 Input::Online { logged_in, offset_ms: server_offset_ms }
             }
             LinkEvent::Connecting => Input::NotOnline(self.note(ConnectionState::Connecting, None, None)),
-            LinkEvent::Offline { reason, retry_at } => {
+            LinkEvent::Offline { reason, trouble, retry_at } => {
+                self.trouble = Some(trouble);
                 let retry = Some(retry_at.as_millis());
                 Input::NotOnline(self.note(ConnectionState::Offline, Some(reason), retry))
             }
@@ -235,7 +240,8 @@ impl Loop {
         if let Some(active) = &mut self.active {
             active.online = state == ConnectionState::Online;
             let server = Some(active.server.clone());
-            self.show(Connection { state, server, reason: reason.clone(), next_retry_ms, ..idle() });
+            let (reason, trouble) = (reason.clone(), self.trouble);
+            self.show(Connection { state, server, reason, trouble, next_retry_ms, ..idle() });
         }
         if state != ConnectionState::Online {
             self.asked.lost();

@@ -69,7 +69,7 @@ impl Daemon {
     pub(super) async fn approve(&self, params: DeviceApprove) -> Answer<Approved> {
         let DeviceApprove { device_id, digits } = params;
         let desk = self.desk();
-        let account = desk.account().map_err(AccountError::from)?.ok_or_else(errors::no_account)?;
+        let account = desk.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
         if account.standing != Standing::Waiting {
             let state = self.command(move |turn| devices::approve(turn, &device_id, &digits)).await?;
             return Ok(Approved { state });

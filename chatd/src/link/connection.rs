@@ -14,6 +14,7 @@ use chat_protocol::limits::HANDSHAKE_DEADLINE;
 use chat_protocol::message::Call;
 use chat_protocol::message::server::{Refusal, Welcome};
 use chat_protocol::record::{Opener, Record, RecordError, Sealer};
+use chat_protocol::rpc::types::ConnectionTrouble;
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -84,6 +85,18 @@ pub enum ConnectError {
         /// Why.
         source: HandshakeError,
     },
+}
+
+impl ConnectError {
+    /// What kind of trouble it is.
+    #[must_use]
+    pub const fn trouble(&self) -> ConnectionTrouble {
+        match self {
+            Self::Unreachable { .. } | Self::Slow { .. } => ConnectionTrouble::Unreachable,
+            Self::Keys { .. } => ConnectionTrouble::Keys,
+            Self::Handshake { .. } => ConnectionTrouble::Incompatible,
+        }
+    }
 }
 
 /// Why a connection ended.

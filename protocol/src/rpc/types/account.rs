@@ -197,7 +197,7 @@ word! {
     AccountState {
         /// There is none.
         None,
-        /// Registering or logging in was interrupted; repeating the call finishes it.
+        /// There is none here yet, and a reset waits for its time; repeating that call finishes it.
         Unfinished,
         /// Another device has to approve this one.
         ApprovalRequired,
@@ -231,6 +231,9 @@ object! {
         /// A reset of this account waits until then: cancel it if you did not ask for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reset_at_ms: Option<u64>,
+        /// A reset that was asked for here waits until then; asked for again after that, the same way, it is done.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub own_reset_at_ms: Option<u64>,
         /// With `approval_required`: the digits both screens have to show alike.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub digits: Option<String>,

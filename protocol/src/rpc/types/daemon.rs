@@ -122,6 +122,21 @@ word! {
         Kicked,
     }
 }
+word! {
+    /// What keeps a connection from being there: each is mended in another way.
+    ConnectionTrouble {
+        /// Nobody answers at the address, or the name is not known.
+        Unreachable,
+        /// The server did not prove the key it should have, or did not accept the shared secret.
+        Keys,
+        /// It does not speak a version this daemon does.
+        Incompatible,
+        /// The connection was there, and broke or fell silent.
+        Lost,
+        /// The server did not take the login, and says no more than that it is busy or has trouble of its own.
+        Busy,
+    }
+}
 object! {
     /// The connection to the server.
     Connection {
@@ -141,6 +156,9 @@ object! {
         /// Why there is no connection.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
+        /// What kind of trouble that is, until there is a connection again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub trouble: Option<ConnectionTrouble>,
         /// When the next attempt is made.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub next_retry_ms: Option<u64>,
@@ -162,6 +180,9 @@ object! {
         pub bytes: u64,
         /// Whether it waits for its passphrase.
         pub locked: bool,
+        /// Why nothing can be stored, as long as nothing can; nothing is received then either.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub failure: Option<String>,
     }
 }
 
