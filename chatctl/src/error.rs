@@ -5,10 +5,12 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 
 use chat_protocol::rpc::client::CallError;
+use chat_protocol::rpc::errors::ErrorData;
 use chat_protocol::rpc::{Kind, RpcError};
 use serde_json::json;
 
-use crate::output::escape;
+use crate::hints::{self, Case};
+use crate::output::{escape, time};
 
 /// `doctor` found something.
 const UNWELL: u8 = 1;
@@ -22,6 +24,8 @@ const UNAVAILABLE: u8 = 69;
 const SOFTWARE: u8 = 70;
 /// Reading or writing failed.
 const IO: u8 = 74;
+/// A reset waits for its time: nothing failed, and nothing is done yet. The last of sysexits.h is 78.
+const WAITS: u8 = 79;
 
 /// Why a command did not do what it should.
 #[derive(Debug)]
@@ -70,6 +74,8 @@ pub enum Failure {
     },
     /// Something is not as it should be, and was told.
     Unwell,
+    /// A reset waits until then, in milliseconds.
+    Waits(Option<u64>),
     /// Reading or writing failed.
     Io(io::Error),
     /// Whoever read our output has heard enough; no failure at all.
@@ -119,21 +125,22 @@ impl Failure {
             Self::Io(_) => IO,
             Self::Command { .. } | Self::Tool { .. } => SOFTWARE,
             Self::Unwell => UNWELL,
+            Self::Waits(_) => WAITS,
             Self::ClosedPipe => 0,
         }
     }
 
-    /// Tells it, as prose or as one JSON object.
-    pub fn report(&self, to: &mut impl Write, json: bool) {
-        let text = if json { self.to_json() } else { self.prose().to_string() };
+    /// Tells it, as prose or as one JSON object, with what helps in this case.
+    pub(crate) fn report(&self, to: &mut impl Write, json: bool, case: Case) {
+        let text = if json { self.to_json(case) } else { self.prose(case).to_string() };
         // There is nowhere left to say that this failed.
         let _ = writeln!(to, "{text}");
     }
 
-    fn to_json(&self) -> String {
-        let Prose { error, cause, hint } = self.prose();
+    fn to_json(&self, case: Case) -> String {
+        let Prose { error, cause, hint } = self.prose(case);
         let data = match self {
-            Self::Refused(refusal) => json!(refusal.data()),
+            Self::Refused(refusal) => json!(ErrorData { hint, ..refusal.data() }),
             _ => json!({ "kind": self.local_kind(), "retryable": false, "cause": cause, "hint": hint }),
         };
         json!({ "error": { "message": error, "exit_code": self.exit_code(), "data": data } }).to_string()
@@ -152,11 +159,12 @@ impl Failure {
             Self::NoManager(_) => "no_service_manager",
             Self::Tool { .. } => "tool_failed",
             Self::Unwell => "unwell",
+            Self::Waits(_) => "reset_waits",
             Self::Refused(refusal) => refusal.kind.as_str(),
         }
     }
 
-    fn prose(&self) -> Prose {
+    fn prose(&self, case: Case) -> Prose {
         let prose = |error: &str, cause: Option<String>, hint: Option<&str>| Prose {
             error: error.to_owned(),
             cause,
@@ -166,7 +174,7 @@ impl Failure {
             Self::NotRunning { path, source, hint } => {
                 prose("chatd is not running", Some(format!("{}: {}", path.display(), words(source))), Some(hint))
             }
-            Self::Refused(refusal) => refused(refusal),
+            Self::Refused(refusal) => refused(refusal, case),
             Self::Lost => {
                 prose("chatd closed the connection", None, Some("see whether it still runs: `chatctl status`"))
             }
@@ -192,35 +200,29 @@ impl Failure {
             ),
             Self::Tool { command, why } => prose(&format!("`{command}` failed"), Some(why.clone()), None),
             Self::Unwell => prose("something is wrong with this chatd", None, Some("see the lines marked WRONG")),
+            Self::Waits(at) => prose(
+                &format!("the reset waits until {}", at.map_or_else(|| "its time".to_owned(), time)),
+                Some("a device of the account was seen lately, and can cancel it until then".to_owned()),
+                Some("say the same again after that; `chatctl status` shows when"),
+            ),
             Self::ClosedPipe => prose("the output was closed", None, None),
         }
     }
 }
 
-fn refused(refusal: &RpcError) -> Prose {
+fn refused(refusal: &RpcError, case: Case) -> Prose {
     let place = refusal.path.as_ref().map(|path| format!("parameter `{path}`"));
     let candidates = (!refusal.candidates.is_empty()).then(|| format!("it could be {}", refusal.candidates.join(", ")));
-    let hint = refusal.hint.clone().or_else(|| hint(refusal));
+    let hint = refusal.hint.clone().or_else(|| hint(refusal, case));
     Prose { error: refusal.message.clone(), cause: place.or(candidates), hint }
 }
 
-/// What helps against a kind of failure when the daemon gave no advice of its own.
-fn hint(refusal: &RpcError) -> Option<String> {
-    let fixed = match refusal.kind {
-        Kind::Unauthenticated => "make an account with `chatctl register NAME`, or log in with `chatctl login NAME`",
-        Kind::Locked => "start chatd with its passphrase: `chatd --passphrase`",
-        Kind::BadCredentials => "check the name and the password",
-        Kind::AlreadyExists => "choose another name, or log in with `chatctl login NAME`",
-        Kind::ServerUnreachable | Kind::Offline => "see `chatctl status`; chatd keeps trying by itself",
-        Kind::IdentityChanged => "ask your peer in another way, then compare: `chatctl verify @NAME`",
-        Kind::IdentityUnverified => "compare identities first: `chatctl verify @NAME`",
-        Kind::UnknownMethod | Kind::VersionMismatch => "install the same version of chatd and chatctl",
-        _ => {
-            let seconds = refusal.retry_after_ms?.div_ceil(1000);
-            return Some(format!("try again in {seconds} s"));
-        }
-    };
-    Some(fixed.to_owned())
+/// What helps in this case when the daemon gave no advice of its own.
+fn hint(refusal: &RpcError, case: Case) -> Option<String> {
+    match refusal.retry_after_ms {
+        Some(millis) => Some(format!("try again in {} s", millis.div_ceil(1000))),
+        None => hints::hint(refusal.kind, case).map(str::to_owned),
+    }
 }
 
 impl std::fmt::Display for Prose {
@@ -255,7 +257,7 @@ mod tests {
 
     fn told(failure: &Failure) -> String {
         let mut text = Vec::new();
-        failure.report(&mut text, false);
+        failure.report(&mut text, false, Case::Send);
         String::from_utf8(text).unwrap()
     }
 
@@ -264,13 +266,19 @@ mod tests {
         let refusal = RpcError::new(Kind::RateLimited, "too many tries").with_retry_after_ms(1_500);
         assert_eq!(told(&Failure::Refused(refusal)), "Error: too many tries\nHint: try again in 2 s\n");
         let refusal = RpcError::invalid("to", "not a target");
-        assert_eq!(told(&Failure::Refused(refusal)), "Error: not a target\nCaused by: parameter `to`\n");
+        assert_eq!(
+            told(&Failure::Refused(refusal)),
+            "Error: not a target\nCaused by: parameter `to`\nHint: `chatctl help` and the verb shows what can be said\n"
+        );
     }
 
     #[test]
     fn atk_61_words_of_others_are_escaped_in_errors() {
         let refusal = RpcError::new(Kind::NotFound, "no user \u{1b}[2Jbob\u{202e}");
-        assert_eq!(told(&Failure::Refused(refusal)), "Error: no user \\u{1b}[2Jbob\\u{202e}\n");
+        assert_eq!(
+            told(&Failure::Refused(refusal)),
+            "Error: no user \\u{1b}[2Jbob\\u{202e}\nHint: check the name; `chatctl who` shows who is online\n"
+        );
     }
 
     #[test]

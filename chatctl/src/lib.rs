@@ -7,6 +7,8 @@
 pub mod cli;
 mod commands;
 pub mod error;
+mod hints;
+mod input;
 mod output;
 mod places;
 mod secrets;
@@ -23,6 +25,7 @@ use clap::Parser;
 
 use cli::{Cli, Options};
 use error::Failure;
+use hints::Case;
 use output::Output;
 
 /// Reads the arguments, does what they say, and tells how it went.
@@ -39,7 +42,7 @@ pub fn run() -> ExitCode {
 }
 
 fn act(cli: Cli) -> ExitCode {
-    let json = cli.options.json;
+    let (json, case) = (cli.options.json, Case::of(&cli.verb));
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
@@ -48,7 +51,7 @@ fn act(cli: Cli) -> ExitCode {
     match outcome {
         Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.report(&mut std::io::stderr().lock(), json);
+            failure.report(&mut std::io::stderr().lock(), json, case);
             ExitCode::from(failure.exit_code())
         }
     }

@@ -55,8 +55,10 @@ impl Output {
         if self.terminal && !ids {
             return self.lines(&Page::here(self.paint).messages(messages));
         }
+        // nothing is left of a deleted one that a line could say; JSON has it, for whoever counts
+        let mut messages = messages.iter().filter(|of| !of.deleted);
         let id = |of: &Message| if ids { format!("{}  ", of.id.to_uuid()) } else { String::new() };
-        messages.iter().try_for_each(|of| self.line(&format!("{}{}", id(of), message(of))))
+        messages.try_for_each(|of| self.line(&format!("{}{}", id(of), message(of))))
     }
 
     fn lines(&mut self, lines: &[String]) -> Result<(), Failure> {

@@ -12,9 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::Session;
 use crate::error::Failure;
+use crate::input::{self, TextError};
 
 /// Most bytes read from a file or stdin: an invite has some 300.
-const MAX_BYTES: u64 = 16 * 1024;
+const MAX_BYTES: usize = 16 * 1024;
 
 /// Lines of standard input, read once and handed out in order.
 #[derive(Default)]
@@ -73,18 +74,17 @@ pub(crate) fn ask_new(what: &str, flag: &str) -> Result<Secret, Failure> {
 
 /// All lines, without their ends and without empty ones at the end.
 fn read_lines(input: impl Read, name: &str) -> Result<Vec<Zeroizing<String>>, Failure> {
-    let mut text = Zeroizing::new(String::with_capacity(1024));
-    let read = input.take(MAX_BYTES + 1).read_to_string(&mut text);
+    let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
     let refuse = |why: &str| Failure::Input {
         what: name.to_owned(),
         why: why.to_owned(),
         hint: "send UTF-8 text of a few lines".to_owned(),
     };
-    match read {
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(refuse("it is not UTF-8")),
-        Err(error) => Err(error.into()),
-        Ok(bytes) if bytes as u64 > MAX_BYTES => Err(refuse("it is too long")),
-        Ok(_) => Ok(text.lines().map(|line| Zeroizing::new(line.to_owned())).collect()),
+    match input::text(input, MAX_BYTES, &mut bytes) {
+        Err(TextError::NotUtf8) => Err(refuse("it is not UTF-8")),
+        Err(TextError::Io(error)) => Err(error.into()),
+        Err(TextError::TooLong(_)) => Err(refuse(&format!("it is longer than {MAX_BYTES} bytes"))),
+        Ok(text) => Ok(text.lines().map(|line| Zeroizing::new(line.to_owned())).collect()),
     }
 }
 

@@ -146,18 +146,21 @@ async fn kinds_of_failure_have_their_exit_codes_and_hints() {
         (output.status.code().unwrap(), stderr(&output))
     };
     let (code, err) = refused(&["send", "@nobody", "hi"], "");
-    assert_eq!((code, err.as_str()), (66, "Error: there is no user nobody\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (66, "Error: there is no user nobody\nHint: check the name; `chatctl who` shows who is online\n")
+    );
     let (code, err) = refused(&["send", "@changed", "hi"], "");
     assert_eq!(code, 76);
     assert_snapshot!(err, @r#"
     Error: the identity of @changed has changed
-    Hint: ask your peer in another way, then compare: `chatctl verify @NAME`
+    Hint: ask them in another way whether that is true, then compare: `chatctl verify @NAME`
     "#);
     let (code, err) = refused(&["login", "alice", "--password-stdin"], "wrong\n");
     assert_eq!(code, 76);
     assert_snapshot!(err, @r"
     Error: wrong user or password
-    Hint: check the name and the password
+    Hint: check the name and the password; who runs the server can set another one: `chat-server user passwd NAME`
     ");
     let (code, err) = refused(&["register", "taken", "--invite-stdin", "--password-stdin"], "invite\npw\n");
     assert_eq!(code, 66);
@@ -168,7 +171,12 @@ async fn kinds_of_failure_have_their_exit_codes_and_hints() {
     assert_eq!(refused(&["rpc", "no.such"], "").0, 64);
     assert_eq!(
         refused(&["rpc", "msg.send", "{\"to\":7}"], ""),
-        (64, "Error: invalid type: integer `7`, expected a string\nCaused by: parameter `to`\n".to_owned())
+        (
+            64,
+            "Error: invalid type: integer `7`, expected a string\nCaused by: parameter `to`\n\
+             Hint: `chatctl rpc rpc.discover` describes its parameters\n"
+                .to_owned()
+        )
     );
 }
 

@@ -11,10 +11,14 @@
 #[path = "../../chatd/tests/rpc/fake.rs"]
 mod fake;
 
+#[path = "verbs/account.rs"]
+mod account;
 #[path = "verbs/devices.rs"]
 mod devices;
 #[path = "verbs/doctor.rs"]
 mod doctor;
+#[path = "verbs/readme.rs"]
+mod readme;
 #[path = "verbs/service.rs"]
 mod service;
 #[path = "verbs/terminal.rs"]
@@ -61,7 +65,10 @@ async fn a_message_is_edited_reacted_to_cancelled_sent_again_and_deleted() {
     assert!(says(&served, &["resend", &id]).starts_with("queued to @bob: "));
     assert_eq!(says(&served, &["delete", &id, "--everywhere"]), "deleted\n");
     let (code, _, err) = run(&served, &["edit", "00000000-0000-7000-8000-000000000000", "x"]);
-    assert_eq!((code, err.as_str()), (66, "Error: not found\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (66, "Error: not found\nHint: `chatctl history TARGET --ids` shows the ids of messages\n")
+    );
     assert_eq!(run(&served, &["edit", "nonsense", "x"]).0, 64);
 }
 
@@ -118,7 +125,10 @@ async fn what_accounts_say_of_themselves_stands_behind_who_they_are() {
     let said: Value = serde_json::from_str(&says(&served, &["profile", "show", "bob", "--json"])).unwrap();
     assert_eq!(said["bot"], json!(true));
     let (code, _, err) = run(&served, &["profile", "show", "carol"]);
-    assert_eq!((code, err.as_str()), (66, "Error: not found\n"));
+    assert_eq!(
+        (code, err.as_str()),
+        (66, "Error: not found\nHint: check the name; `chatctl who` shows who is online\n")
+    );
     assert_eq!(run(&served, &["profile", "set"]).0, 64);
     assert_eq!(run(&served, &["profile", "set", "--bot", "perhaps"]).0, 64);
 }
@@ -186,6 +196,25 @@ async fn a_conversation_without_a_terminal_is_refused_with_what_scripts_use() {
     );
     let (code, _, err) = run(&served, &["chat", "@bob", "--json"]);
     assert!(code == 64 && err.contains("a conversation has no JSON"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_deleted_is_no_line_of_text_and_stays_in_json() {
+    let served = serve();
+    let ids = ["one", "two", "three"].map(|text| served.fake.receive("bob", text).to_uuid());
+    says(&served, &["delete", &ids[1]]);
+    served.fake.state().log[1].data["deleted"] = json!(true);
+    served.fake.state().log[1].data["text"] = json!("");
+    let listen = ["listen", "--since", "start", "--count", "2"];
+    for verb in [&["history", "@bob"][..], &["history", "@bob", "--ids"], &listen] {
+        let text = says(&served, verb);
+        let ends: Vec<_> = text.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
+        assert_eq!(ends, ["one", "three"], "{verb:?}");
+    }
+    let json = says(&served, &["history", "@bob", "--json"]);
+    let deleted: Vec<_> =
+        json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["deleted"] == true).collect();
+    assert_eq!(deleted, [false, true, false]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

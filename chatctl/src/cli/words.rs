@@ -14,6 +14,7 @@ Exit codes:
   75  too often, too large or too full: try later or send less
   76  wrong password, or a peer's identity or keys are not what they should be
   77  not logged in, or not allowed
+  79  a reset waits for its time: say the same again then
 
 Targets are `@user`, `room:public` (everybody; the server can read it) and `self`.
 
@@ -90,7 +91,9 @@ Examples:
   chatctl register bot --invite-file invite.txt --password-file password.txt";
 
 pub(super) const LOGIN: &str = "\
-The invite is not needed again where chatd knows the server.
+The invite is not needed again where chatd knows the server. Where the account has a device
+already, that one has to let this one in: `chatctl device approve` on both. If every other device
+is lost, `chatctl reset alice` begins the account anew, with a new identity.
 
 Examples:
   chatctl login alice
@@ -267,7 +270,13 @@ Examples:
   chatctl doctor --json | jq -r 'select(.ok | not) | .fix'";
 
 pub(super) const RESET: &str = "\
-Your old devices and the messages that wait for them will be gone, and your peers will be warned.
+For who lost every device, or knows that somebody else has them: the account gets a new identity,
+with this machine as its first device. Your old devices and the messages that wait for them will be
+gone, and your peers will be warned.
+
+While one of the old devices was seen lately the reset waits, so that it can still be cancelled
+there: exit code 79, and `chatctl status` and `chatctl doctor` say until when. Say the same again
+after that.
 
 Examples:
   chatctl reset alice

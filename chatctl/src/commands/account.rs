@@ -13,7 +13,6 @@ use crate::Session;
 use crate::cli::account::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
 use crate::error::Failure;
 use crate::output::progress::during;
-use crate::output::time;
 use crate::secrets::{self, StdinLines};
 
 const INVITE_FLAGS: &str = "--invite-file or --invite-stdin";
@@ -136,16 +135,15 @@ pub(super) async fn reset(reset: Reset, session: &mut Session) -> Result<(), Fai
         confirm,
     };
     let answer = during("Starting anew", session.out.is_json(), client.call(&params)).await?;
-    session.out.answer(&answer, was_reset)
+    session.out.answer(&answer, was_reset)?;
+    if answer.state == ResetProgress::Waiting { Err(Failure::Waits(answer.at_ms)) } else { Ok(()) }
 }
 
+/// What waits is no result yet: it is told as the failure it is to a script.
 fn was_reset(answer: &ResetAnswer) -> Vec<String> {
-    match (answer.state, answer.at_ms) {
-        (ResetProgress::Done, _) => vec!["the account has a new identity; its peers will be told".to_owned()],
-        (ResetProgress::Waiting, at) => vec![
-            "a device of the account was seen lately, and can still cancel the reset".to_owned(),
-            format!("say the same again after {}", at.map(time).unwrap_or_default()),
-        ],
+    match answer.state {
+        ResetProgress::Done => vec!["the account has a new identity; its peers will be told".to_owned()],
+        ResetProgress::Waiting => Vec::new(),
     }
 }
 

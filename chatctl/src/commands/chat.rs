@@ -15,12 +15,15 @@ use std::io::{IsTerminal, Write};
 
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::client::Client;
-use chat_protocol::rpc::types::{AccountStatus, EventsSubscribe, Since, SinceWord, UserLookup};
+use chat_protocol::rpc::types::{
+    AccountState, AccountStatus, AccountStatusAnswer, EventsSubscribe, Since, SinceWord, UserLookup,
+};
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError, Target};
 use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 
+use super::devices;
 use crate::Session;
 use crate::cli::Chat;
 use crate::error::Failure;
@@ -67,7 +70,16 @@ fn needs_a_person(session: &Session) -> Result<(), Failure> {
 
 async fn account(client: &Client) -> Result<Username, Failure> {
     let none = || Failure::Refused(RpcError::new(Kind::Unauthenticated, "this daemon has no account yet"));
-    client.call(&AccountStatus {}).await?.user.ok_or_else(none)
+    let AccountStatusAnswer { user, state, .. } = client.call(&AccountStatus {}).await?;
+    let user = user.ok_or_else(none)?;
+    match state {
+        AccountState::LoggedOut => {
+            let refusal = RpcError::new(Kind::Unauthenticated, format!("{user} is logged out on this device"));
+            Err(refusal.with_hint(format!("log in again with `chatctl login {user}`")).into())
+        }
+        AccountState::ApprovalRequired => Err(devices::nobody_to_compare()),
+        _ => Ok(user),
+    }
 }
 
 /// A name that was mistyped is found out before anything is written to it; without a connection it is not known.

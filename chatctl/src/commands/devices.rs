@@ -243,9 +243,7 @@ async fn ended(client: &Client, named: &[DeviceId]) -> Result<Devices, Failure> 
 
 /// After a login that has to wait, where nobody is there to be asked.
 pub(super) fn nobody_to_compare() -> Failure {
-    RpcError::new(Kind::ApprovalRequired, "a device of the account has to let this one in")
-        .with_hint("compare the digits, then say so on both with `chatctl device approve`")
-        .into()
+    RpcError::new(Kind::ApprovalRequired, "a device of the account has to let this one in").into()
 }
 
 /// After a login that has to wait: compares, and waits until this device is in.
@@ -271,7 +269,7 @@ async fn let_in(client: &Client) -> Result<AccountStatusAnswer, Failure> {
             AccountState::ApprovalRequired => tokio::time::sleep(LOOK_EVERY).await,
             _ => {
                 let refusal = RpcError::new(Kind::ApprovalRequired, "nobody let this device in");
-                return Err(refusal.with_hint("chatctl status").into());
+                return Err(refusal.into());
             }
         }
     }

@@ -145,6 +145,8 @@ fn show(event: &Event, out: &mut Output) -> Result<bool, Failure> {
         return out.object(event).map(|()| true);
     }
     match event.body() {
+        // deleted since: of its text nothing is left
+        Some(EventBody::MessageNew(message)) if message.deleted => Ok(false),
         Some(EventBody::MessageNew(message)) => out.line(&output::message(&message)).map(|()| true),
         Some(body) => {
             if let Some(notice) = notice(&body) {

@@ -1,13 +1,13 @@
 //! `rpc`: any call, for what has no verb yet.
 
-use std::io::Read;
-
+use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, RpcError};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
 use crate::Session;
 use crate::cli::Rpc;
 use crate::error::Failure;
+use crate::input::{self, TextError};
 
 /// Keys whose values must not be arguments.
 const SECRET_KEYS: [&str; 4] = ["password", "invite", "old", "new"];
@@ -20,20 +20,31 @@ pub(super) async fn run(rpc: &Rpc, session: &mut Session) -> Result<(), Failure>
 }
 
 fn params(method: &str, given: &str) -> Result<Box<RawValue>, Failure> {
-    let mut text = Zeroizing::new(String::new());
-    if given == "-" {
-        std::io::stdin().lock().take(chat_protocol::rpc::MAX_LINE_BYTES as u64).read_to_string(&mut text)?;
+    let mut read = Zeroizing::new(Vec::new());
+    let text = if given == "-" {
+        input::text(std::io::stdin().lock(), MAX_LINE_BYTES, &mut read).map_err(unusable)?
     } else if names_a_secret(method, given) {
         return Err(Failure::Usage(
             "secrets are not taken as arguments: write `-` and send them through stdin".to_owned(),
         ));
     } else {
-        given.clone_into(&mut text);
-    }
+        given
+    };
     // Written anew, since the daemon wants it on one line.
     let value: serde_json::Value =
-        serde_json::from_str(&text).map_err(|_| Failure::Usage("the parameters are not JSON".to_owned()))?;
+        serde_json::from_str(text).map_err(|_| Failure::Usage("the parameters are not JSON".to_owned()))?;
     serde_json::value::to_raw_value(&value).map_err(|error| Failure::Malformed(error.to_string()))
+}
+
+fn unusable(error: TextError) -> Failure {
+    match error {
+        TextError::TooLong(bytes) => {
+            let words = format!("the parameters have {bytes} bytes, and at most {MAX_LINE_BYTES} fit into a call");
+            RpcError::new(Kind::FrameTooLarge, words).into()
+        }
+        TextError::NotUtf8 => Failure::Usage("the parameters are not UTF-8".to_owned()),
+        TextError::Io(error) => error.into(),
+    }
 }
 
 /// Only `hello` takes the text of a token; elsewhere `token` is the name of one.

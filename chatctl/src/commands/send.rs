@@ -14,6 +14,7 @@ use chat_protocol::rpc::{EventBody, Kind, RpcError};
 use crate::Session;
 use crate::cli::{Send, Wait};
 use crate::error::Failure;
+use crate::input::{self, TextError};
 use crate::output::{escape, word};
 
 /// `chatctl send TARGET TEXT`
@@ -76,20 +77,18 @@ fn text(given: Option<String>) -> Result<String, Failure> {
 }
 
 fn read_text(input: impl Read) -> Result<String, Failure> {
-    let mut text = String::new();
-    let limit = MAX_TEXT_BYTES as u64 + 2;
-    input.take(limit).read_to_string(&mut text).map_err(|error| match error.kind() {
-        std::io::ErrorKind::InvalidData => Failure::Usage("the text is not UTF-8".to_owned()),
-        _ => error.into(),
+    let too_long = |bytes: u64| {
+        let words = format!("the text has {bytes} bytes, and at most {MAX_TEXT_BYTES} fit into a message");
+        Failure::Refused(RpcError::new(Kind::TooLarge, words))
+    };
+    let mut bytes = Vec::new();
+    let text = input::text(input, MAX_TEXT_BYTES + 1, &mut bytes).map_err(|error| match error {
+        TextError::TooLong(bytes) => too_long(bytes),
+        TextError::NotUtf8 => Failure::Usage("the text is not UTF-8".to_owned()),
+        TextError::Io(error) => error.into(),
     })?;
-    if text.ends_with('\n') {
-        text.pop();
-    }
-    if text.len() > MAX_TEXT_BYTES {
-        let refusal = RpcError::new(Kind::TooLarge, format!("the text is longer than {MAX_TEXT_BYTES} bytes"));
-        return Err(Failure::Refused(refusal));
-    }
-    Ok(text)
+    let text = text.strip_suffix('\n').unwrap_or(text);
+    if text.len() > MAX_TEXT_BYTES { Err(too_long(text.len() as u64)) } else { Ok(text.to_owned()) }
 }
 
 fn changes() -> EventsSubscribe {

@@ -24,10 +24,34 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
     let status =
         Status { account: client.call(&AccountStatus {}).await?, health: client.call(&DaemonHealth {}).await? };
     session.out.table(&status, lines, table)?;
-    if status.account.state == AccountState::None {
-        session.out.talk("there is no account yet: make one with `chatctl register NAME`");
-    }
+    next(&status.account).into_iter().for_each(|line| session.out.talk(&line));
     Ok(())
+}
+
+/// What brings an account that is not ready further.
+fn next(account: &AccountStatusAnswer) -> Option<String> {
+    let user = account.user.as_ref().map_or("NAME", |user| user.as_str());
+    let said = match account.state {
+        AccountState::Ready => return None,
+        AccountState::None => {
+            "there is no account yet: make one with `chatctl register NAME`, or log in with `chatctl login NAME`"
+                .to_owned()
+        }
+        AccountState::Unfinished => format!("the reset is finished by `chatctl reset {user}` once its time has come"),
+        AccountState::ApprovalRequired => format!(
+            "another device of the account has to let this one in: `chatctl device approve` on both; if none is left, \
+             `chatctl reset {user}` begins the account anew"
+        ),
+        AccountState::LoggedOut => format!("log in again with `chatctl login {user}`"),
+        AccountState::Refused => format!(
+            "the server does not let this device in: try `chatctl login {user}`; if no other device of the account is \
+             left, `chatctl reset {user}` begins it anew"
+        ),
+        AccountState::Revoked => {
+            format!("to be a new device: `chatctl logout --forget-keys`, then `chatctl login {user}`")
+        }
+    };
+    Some(said)
 }
 
 fn lines(status: &Status) -> Vec<String> {
@@ -58,6 +82,7 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
     rows.push(("connection", connection(&health.connection)));
     rows.push(("outbox", format!("{} queued, {} failed", health.outbox.queued, health.outbox.failed)));
     rows.extend(account.reset_at_ms.map(|at| ("reset", format!("at {}; `chatctl reset --cancel` stops it", time(at)))));
+    rows.extend(account.own_reset_at_ms.map(|at| ("own reset", format!("asked for here, waits until {}", time(at)))));
     rows
 }
 

@@ -8,9 +8,12 @@ from chatwindow import words
 MAX_INVITE_BYTES = 4096
 NEW = "Your daemon has no account yet. An invite from whoever runs the server is all you need."
 STATES = {
-    "unfinished": "Registering was interrupted. Say the same again to finish it.",
-    "approval_required": "Another device of this account has to approve this one, which this version cannot do yet.",
-    "refused": "The server refuses this device. Log in again.",
+    "unfinished": "A reset of this account waits for its time: `chatctl status` shows until when, `chatctl reset` ends it.",
+    "approval_required": "Another device of this account has to let this one in: `chatctl device approve` on both. If none "
+    "is left, `chatctl reset` begins the account anew.",
+    "refused": "The server refuses this device. Log in again; if no other device is left, `chatctl reset` begins the "
+    "account anew.",
+    "revoked": "The server says that this device was revoked. To be a new one: `chatctl logout --forget-keys` first.",
     "logged_out": "You are logged out. Your keys and your history are still here.",
 }
 
@@ -88,7 +91,7 @@ class Entrance(ttk.Frame):
         state = (account.get("state"), account.get("user"))
         if state != self._prefilled:
             self._prefilled = state
-            self.registering = state[0] in ("none", "unfinished")
+            self.registering = state[0] == "none"
             if account.get("user"):
                 self._put(self.user, account["user"])
             self._arrange()

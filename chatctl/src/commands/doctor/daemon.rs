@@ -2,10 +2,12 @@
 
 use std::path::Path;
 
+use chat_protocol::ids::Username;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::Paths;
 use chat_protocol::rpc::types::{
-    AccountStatus, AccountStatusAnswer, ConnectionState, DaemonHealth, DaemonInfo, DaemonInfoAnswer, Health,
+    AccountState, AccountStatus, AccountStatusAnswer, ConnectionState, ConnectionTrouble, DaemonHealth, DaemonInfo,
+    DaemonInfoAnswer, Health,
 };
 
 use super::Finding;
@@ -35,7 +37,13 @@ pub(super) async fn examine(
     let mut findings = vec![running(info), version(info)];
     findings.extend(replaced(info));
     findings.extend(profile(info, paths).filter(|_| by_profile));
-    findings.push(connection(&health, &account));
+    findings.extend(stored(&health, info));
+    findings.extend(match (&account.user, account.state) {
+        (_, AccountState::Unfinished) => None,
+        (Some(user), _) => Some(standing(user, &account).unwrap_or_else(|| connection(user, &health))),
+        (None, _) => Some(Finding::bad("there is no account yet", "chatctl register NAME, or chatctl login NAME")),
+    });
+    findings.extend(own_reset(&account));
     findings.extend(account.reset_at_ms.map(|at| {
         let what = format!("somebody asked to reset this account, which happens at {}", output::time(at));
         Finding::bad(what, "chatctl reset --cancel")
@@ -77,28 +85,82 @@ fn profile(info: &DaemonInfoAnswer, paths: &Paths) -> Option<Finding> {
     Some(Finding::bad(what, format!("kill {}, then: chatd --profile {}", info.pid, paths.profile)))
 }
 
-fn connection(health: &Health, account: &AccountStatusAnswer) -> Finding {
+/// What keeps the daemon from writing: then it takes nothing from the server, and stays away from it.
+fn stored(health: &Health, info: &DaemonInfoAnswer) -> Option<Finding> {
+    if health.store.locked {
+        return Some(Finding::bad("the store waits for its passphrase", "chatd --passphrase"));
+    }
+    let why = health.store.failure.as_ref()?;
+    let what = format!("nothing can be stored in {}, so nothing is received: {why}", info.data_dir);
+    let fix = format!("make room there (df -h {}), then: chatctl rpc net.kick", info.data_dir);
+    Some(Finding::bad(what, fix))
+}
+
+/// Why the account is not to be connected at all, and what brings it further.
+fn standing(user: &Username, account: &AccountStatusAnswer) -> Option<Finding> {
+    let anew = format!("if no other device of the account is left: chatctl reset {user}, which begins it anew");
+    let (what, fix) = match account.state {
+        AccountState::Ready | AccountState::None | AccountState::Unfinished => return None,
+        AccountState::ApprovalRequired => (
+            format!("this device waits to be let in by another one of {user}"),
+            format!("chatctl device approve on both; {anew}"),
+        ),
+        AccountState::LoggedOut => (format!("{user} is logged out on this device"), format!("chatctl login {user}")),
+        AccountState::Refused => {
+            (format!("the server does not let this device of {user} in"), format!("chatctl login {user}; {anew}"))
+        }
+        AccountState::Revoked => (
+            format!("the server says that this device of {user} was revoked"),
+            format!("chatctl logout --forget-keys, then: chatctl login {user}; {anew}"),
+        ),
+    };
+    Some(Finding::bad(what, fix))
+}
+
+/// A reset that was asked for here and is not done.
+fn own_reset(account: &AccountStatusAnswer) -> Option<Finding> {
+    let user = account.user.as_ref()?;
+    let again = format!("the same again: chatctl reset {user}");
+    match (account.own_reset_at_ms, account.state) {
+        (Some(at), _) => {
+            let what = format!("the reset of {user} that was asked for here waits until {}", output::time(at));
+            Some(Finding::bad(what, format!("after that, {again}")))
+        }
+        (None, AccountState::Unfinished) => {
+            Some(Finding::bad(format!("what became of the reset of {user} was not heard"), again))
+        }
+        (None, _) => None,
+    }
+}
+
+fn connection(user: &Username, health: &Health) -> Finding {
     let connection = &health.connection;
     let server = connection.server.as_deref().unwrap_or("the server");
     let reason = connection.reason.as_deref().unwrap_or("no reason is known");
-    match (&account.user, connection.state) {
-        _ if health.store.locked => Finding::bad("the store waits for its passphrase", "chatd --passphrase"),
-        (None, _) => Finding::bad("there is no account yet", "chatctl register NAME, or chatctl login NAME"),
-        (Some(user), ConnectionState::Online) if health.ready => {
-            Finding::good(format!("{user} is connected to {server}"))
+    if connection.state != ConnectionState::Online {
+        let what = format!("{} to {server}: {reason}", word(&connection.state));
+        return Finding::bad(what, mend(connection.trouble, server, user));
+    }
+    if health.ready || health.store.failure.is_some() {
+        return Finding::good(format!("{user} is connected to {server}"));
+    }
+    let reason = health.reason.as_deref().unwrap_or(reason);
+    let what = format!("{user} is connected to {server}, but chatd is not ready: {reason}");
+    Finding::bad(what, "chatctl service logs, or what chatd wrote to its standard error")
+}
+
+/// What helps against each kind of trouble on the way to the server; the daemon tries again by itself meanwhile.
+fn mend(trouble: Option<ConnectionTrouble>, server: &str, user: &Username) -> String {
+    match trouble {
+        Some(ConnectionTrouble::Unreachable) => {
+            format!("see that the server runs and that {server} can be reached from here; then: chatctl rpc net.kick")
         }
-        (Some(user), ConnectionState::Online) => {
-            let reason = health.reason.as_deref().unwrap_or(reason);
-            let what = format!("{user} is connected to {server}, but chatd is not ready: {reason}");
-            Finding::bad(what, "chatctl service logs, or what chatd wrote to its standard error")
-        }
-        (Some(user), ConnectionState::AuthFailed) => {
-            Finding::bad(format!("the server refuses {user}: {reason}"), format!("chatctl login {user}"))
-        }
-        (Some(_), state) => {
-            let what = format!("{} to {server}: {reason}", word(&state));
-            Finding::bad(what, "see that the server runs and can be reached; chatd keeps trying by itself")
-        }
+        Some(ConnectionTrouble::Keys) => format!(
+            "get a fresh invite (chat-server invite, on the server), then: chatctl login {user} --invite-file FILE"
+        ),
+        Some(ConnectionTrouble::Incompatible) => "install the version of chatd that the server speaks".to_owned(),
+        Some(ConnectionTrouble::Busy) => "look into the server's log; chatd tries again by itself".to_owned(),
+        Some(ConnectionTrouble::Lost) | None => "chatctl rpc net.kick, which tries again at once".to_owned(),
     }
 }
 
