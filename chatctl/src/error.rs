@@ -93,7 +93,10 @@ impl From<CallError> for Failure {
         match error {
             CallError::Refused(refusal) => Self::Refused(refusal),
             CallError::Disconnected => Self::Lost,
-            CallError::TimedOut => Self::Refused(RpcError::new(Kind::Timeout, "chatd did not answer in time")),
+            CallError::TimedOut => {
+                let hint = "whether it was done is not known; `chatctl doctor` names the usual causes";
+                Self::Refused(RpcError::new(Kind::Timeout, "chatd did not answer in time").with_hint(hint))
+            }
             CallError::Malformed(why) => Self::Malformed(why),
         }
     }
@@ -268,7 +271,7 @@ mod tests {
         let refusal = RpcError::invalid("to", "not a target");
         assert_eq!(
             told(&Failure::Refused(refusal)),
-            "Error: not a target\nCaused by: parameter `to`\nHint: `chatctl help` and the verb shows what can be said\n"
+            "Error: not a target\nCaused by: parameter `to`\nHint: `chatctl help VERB` shows what can be said\n"
         );
     }
 

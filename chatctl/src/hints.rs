@@ -97,7 +97,12 @@ pub(crate) const fn hint(kind: Kind, case: Case) -> Option<&'static str> {
             "`chatctl rpc rpc.discover` describes every call"
         }
         Kind::InvalidParams if matches!(case, Case::Rpc) => "`chatctl rpc rpc.discover` describes its parameters",
-        Kind::InvalidParams => "`chatctl help` and the verb shows what can be said",
+        Kind::InvalidParams if matches!(case, Case::Export) => "name a file in a directory that chatd may write to",
+        Kind::InvalidParams if matches!(case, Case::Passwd) => "choose another password",
+        Kind::InvalidParams if case.is_entrance() => {
+            "check the name, the password and the invite; `chat-server invite`, on the server, prints it"
+        }
+        Kind::InvalidParams => "`chatctl help VERB` shows what can be said",
         Kind::VersionMismatch if case.is_entrance() => "install a chatd that speaks the server's version",
         Kind::Parse | Kind::InvalidRequest | Kind::UnknownMethod | Kind::VersionMismatch => SAME_VERSION,
         Kind::Internal => "`chatctl doctor` names the usual causes, `chatctl service logs` what chatd wrote",
@@ -174,7 +179,7 @@ const fn names(kind: Kind, case: Case) -> Option<&'static str> {
             "`chatctl consumers` shows those there are"
         }
         (Kind::NotFound, Case::Register | Case::Reset) => "log in instead: `chatctl login NAME`",
-        (Kind::NotFound, Case::Login | Case::Passwd) => "make it with `chatctl register NAME`",
+        (Kind::NotFound, Case::Login) => "make it with `chatctl register NAME`",
         (Kind::UnknownConsumer, _) => "`chatctl consumers` shows those there are",
         (Kind::AmbiguousTarget, _) => "write one of them in full",
         (Kind::AlreadyExists, Case::Register) => "choose another name, or log in with `chatctl login NAME`",
@@ -196,7 +201,7 @@ const fn server(kind: Kind, case: Case) -> Option<&'static str> {
         }
         (Kind::Timeout, _) => "`chatctl doctor` names the usual causes; then try again",
         (Kind::Offline, Case::Send) => "without --require-online it waits in chatd, and leaves by itself",
-        (Kind::ServerUnreachable, _) if case.is_entrance() => {
+        (Kind::Offline | Kind::ServerUnreachable, _) if case.is_entrance() => {
             "it is over, and nothing is tried any more: see that the server runs and that its address is right, then say \
              the same again"
         }

@@ -207,7 +207,8 @@ async fn what_was_deleted_is_no_line_of_text_and_stays_in_json() {
     served.fake.state().log[1].data["text"] = json!("");
     let listen = ["listen", "--since", "start", "--count", "2"];
     for verb in [&["history", "@bob"][..], &["history", "@bob", "--ids"], &listen] {
-        let text = says(&served, verb);
+        let (code, text, _) = run(&served, verb);
+        assert_eq!(code, 0, "{verb:?}");
         let ends: Vec<_> = text.lines().map(|line| line.rsplit(' ').next().unwrap()).collect();
         assert_eq!(ends, ["one", "three"], "{verb:?}");
     }

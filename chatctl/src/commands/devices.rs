@@ -142,6 +142,11 @@ fn explained(waiting: &types::Device) -> Vec<String> {
     let mut lines = vec![before.to_owned()];
     lines.extend(grouped(waiting.digits.as_deref().unwrap_or_default()));
     lines.push("Look at that screen yourself, and compare all of them.".to_owned());
+    if waiting.this {
+        lines.push(
+            "If no other device is left, `chatctl reset` begins the account anew, with a new identity.".to_owned(),
+        );
+    }
     lines
 }
 

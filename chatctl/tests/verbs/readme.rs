@@ -39,22 +39,14 @@ fn the_table_of_verbs_in_the_readme_is_what_the_program_offers() {
     let mut named = BTreeSet::new();
     for row in rows {
         let cells: Vec<_> = row.trim_matches('|').splitn(2, '|').collect();
-        let mut verb: Option<&clap::Command> = None;
         let mut here: Vec<&clap::Command> = Vec::new();
         for code in quoted(cells[0]) {
             let words = words(code);
-            let below = verb.and_then(|verb| verb.find_subcommand(words[0]));
-            if below.is_none() {
-                let found = tree.find_subcommand(words[0]);
-                verb = Some(found.unwrap_or_else(|| panic!("there is no verb `{code}`: {row}")));
-            }
-            let parent = verb.unwrap();
-            let below = below.or_else(|| words.get(1).and_then(|word| parent.find_subcommand(word)));
-            named.insert(
-                below
-                    .map_or_else(|| words[0].to_owned(), |below| format!("{} {}", parent.get_name(), below.get_name())),
-            );
-            here.extend([Some(parent), below].into_iter().flatten());
+            let verb = tree.find_subcommand(words[0]).unwrap_or_else(|| panic!("there is no verb `{code}`: {row}"));
+            let below = words.get(1).and_then(|word| verb.find_subcommand(word));
+            let full = below.map(|below| format!("{} {}", words[0], below.get_name()));
+            named.insert(full.unwrap_or_else(|| words[0].to_owned()));
+            here.extend([Some(verb), below].into_iter().flatten());
         }
         for option in
             cells.iter().flat_map(|cell| quoted(cell)).flat_map(words).filter_map(|word| word.strip_prefix("--"))

@@ -37,8 +37,10 @@ pub(super) async fn examine(
     let mut findings = vec![running(info), version(info)];
     findings.extend(replaced(info));
     findings.extend(profile(info, paths).filter(|_| by_profile));
-    findings.extend(stored(&health, info));
+    // what cannot store stays away from the server: that is all there is to mend then
+    let stored = stored(&health, info);
     findings.extend(match (&account.user, account.state) {
+        _ if stored.is_some() => stored,
         (_, AccountState::Unfinished) => None,
         (Some(user), _) => Some(standing(user, &account).unwrap_or_else(|| connection(user, &health))),
         (None, _) => Some(Finding::bad("there is no account yet", "chatctl register NAME, or chatctl login NAME")),
@@ -141,7 +143,7 @@ fn connection(user: &Username, health: &Health) -> Finding {
         let what = format!("{} to {server}: {reason}", word(&connection.state));
         return Finding::bad(what, mend(connection.trouble, server, user));
     }
-    if health.ready || health.store.failure.is_some() {
+    if health.ready {
         return Finding::good(format!("{user} is connected to {server}"));
     }
     let reason = health.reason.as_deref().unwrap_or(reason);
