@@ -1,17 +1,17 @@
 """A client written from PROTOCOL.md alone, against chat-server and somebody's chatd.
 
-    milestones.py SOCKET        the daemon's socket; on standard input the invite and, on another line, its user's password
+    milestones.py BOB DESK      sockets of Bob's daemon and of one without account; on standard input the invite and,
+                                on another line, Bob's password
 
 Prints each milestone when it is reached, and ends with 0 after the last one.
 """
 
 import json
-import pathlib
 import socket
 import sys
 
-from identity import Cert, Device, approval_digits, safety_number
-from person import APPROVAL_REQUIRED, BUNDLE_FETCH, DEVICES_WAITING, LOG_APPEND, LOOKUP, ONE_TIME_STATUS, Person
+from identity import Device, approval_digits, safety_number
+from person import BUNDLE_FETCH, LOOKUP, ONE_TIME_STATUS, Person
 from session import Bundle
 from wire import DEADLINE, Invite, Refused, take
 
@@ -179,11 +179,9 @@ def second_device(invite, laptop, bob):
         raise AssertionError("it was let in unasked")
     except Refused as refused:
         assert refused.code == "approval_required"
-    (cert, shown), = (take(2, waits) for waits in laptop.connection.ask(DEVICES_WAITING)[0])
-    assert approval_digits(laptop.log.fingerprint, Cert(cert).id) == approval_digits(fingerprint, phone.device.id)
-    entry = laptop.device.approval(laptop.log, Cert(cert), shown)
-    laptop.connection.ask(LOG_APPEND, laptop.log.head, entry)
-    laptop.log.extend(entry)
+    waiting, = laptop.waiting[:1]
+    assert approval_digits(laptop.log.fingerprint, waiting) == approval_digits(fingerprint, phone.device.id)
+    laptop.approve(waiting)
     phone.login()
     phone.publish()
     assert phone.log.head == laptop.log.head and phone.log.fingerprint == fingerprint
@@ -218,8 +216,27 @@ def among_others(invite, password, alice, bob):
     reached("a device beside chatd's")
 
 
+def daemon_of_ours(invite, laptop, bob, desk):
+    """A chatd becomes a device of Alice's, approved here."""
+    asks = desk.call("account.login", invite=invite, user=laptop.user, password=laptop.password)
+    device = bytes.fromhex(asks["device_id"])
+    assert asks["digits"] == approval_digits(laptop.log.fingerprint, device)
+    desk.call("device.approve", device_id=asks["device_id"], digits=asks["digits"])
+    # told when it came, and once more when its acceptance did
+    laptop.until("its acceptance", lambda: laptop.waiting.count(device) == 2)
+    laptop.approve(device)
+    desk.event("device.added", device_id=asks["device_id"])
+    bob.send("@alice", "to all of alice's")
+    desk.hears(BOB, "to all of alice's")
+    laptop.hears(BOB, "to all of alice's")
+    laptop.say(BOB, "for the desk to know")
+    assert desk.hears(laptop.user, "for the desk to know")["data"]["outgoing"]
+    reached("chatd beside ours")
+
+
 def main():
-    bob, invite = Daemon(sys.argv[1]), Invite(sys.stdin.readline())
+    bob, desk, invitation = Daemon(sys.argv[1]), Daemon(sys.argv[2]), sys.stdin.readline().strip()
+    invite = Invite(invitation)
     password = sys.stdin.readline().rstrip("\n")
     alice = handshake(invite)
     register(alice)
@@ -230,6 +247,7 @@ def main():
     growth(alice, bob)
     second_device(invite, alice, bob)
     among_others(invite, password, alice, bob)
+    daemon_of_ours(invitation, alice, bob, desk)
 
 
 main()

@@ -7,7 +7,7 @@ import collections
 import os
 import time
 
-from identity import Log, now
+from identity import Cert, Log, now
 from session import CONTENT, Bundle, Prekeys, Sessions, initiate, message_id, pad, respond, unpad
 from wire import DEADLINE, Connection, Refused, decode, encode, fields, take
 
@@ -79,6 +79,14 @@ class Person:
                     raise
             time.sleep(pause)
         raise TimeoutError(f"{self.user} was not let in")
+
+    def approve(self, device):
+        """Lets a device in that waits and whose acceptance is there; its user has compared the digits."""
+        for cert, acceptance in (take(2, waits) for waits in self.connection.ask(DEVICES_WAITING)[0]):
+            if Cert(cert).id == device:
+                entry = self.device.approval(self.log, Cert(cert), acceptance)
+                self.connection.ask(LOG_APPEND, self.log.head, entry)
+                self.log.extend(entry)
 
     def enter(self, logged_in):
         self.mailbox, self.submits = logged_in[1], logged_in[4]

@@ -3,7 +3,7 @@
 use chat_stories::{Process, Stage, binaries};
 
 /// What it reaches, one after the other.
-const MILESTONES: [&str; 9] = [
+const MILESTONES: [&str; 10] = [
     "handshake",
     "register",
     "room",
@@ -13,15 +13,16 @@ const MILESTONES: [&str; 9] = [
     "what is not known yet",
     "a second device",
     "a device beside chatd's",
+    "chatd beside ours",
 ];
 
 #[test]
 fn a_client_written_from_the_document_alone_talks_to_server_and_daemon() {
     let stage = Stage::open();
-    let bob = stage.member("bob");
+    let (bob, desk) = (stage.member("bob"), stage.newcomer("desk"));
     let mut client = binaries::python(&stage.room("tools"));
     client.arg("-B").arg(binaries::repository().join("examples/tests/client/milestones.py"));
-    client.arg(bob.data().join("chat.sock"));
+    client.args([&bob, &desk].map(|person| person.data().join("chat.sock")));
     let secrets = format!("{}\n{}\n", stage.server.invite(), bob.password);
     let said = Process::run("milestones.py", client, &secrets).success();
     assert_eq!(said.lines().collect::<Vec<_>>(), MILESTONES);
