@@ -1,21 +1,25 @@
 //! `chatd`: reads the command line, runs the daemon, turns the outcome into words and an exit code.
 
-use std::io::Write;
 use std::process::ExitCode;
 
+use chat_protocol::programs::log;
 use chatd::cli::{Cli, Exit};
 use chatd::report::Lines;
 
 fn main() -> ExitCode {
+    log::end_on_panic(Exit::Internal as u8);
     let (cli, said) = match Cli::read(std::env::args_os()) {
         Ok(read) => read,
         Err(error) => return usage(&error),
     };
     match chatd::run::run(&cli, &said) {
-        Ok(()) => ExitCode::from(Exit::Done as u8),
+        Ok(()) => {
+            log::settle();
+            ExitCode::from(Exit::Done as u8)
+        }
         Err(error) => {
             // when even this cannot be told, the exit code still says it
-            let _ = write!(std::io::stderr().lock(), "{}", Lines(&error));
+            log::last_words(&Lines(&error).to_string());
             ExitCode::from(error.exit() as u8)
         }
     }

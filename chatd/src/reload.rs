@@ -6,6 +6,7 @@
 
 use std::io::IsTerminal;
 
+use chat_protocol::programs::log::{self, SetFilter};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
@@ -13,9 +14,6 @@ use crate::config::keys::{Effect, KEYS, Key, LOG};
 use crate::config::{Config, ConfigError, HttpConfig, Sources};
 use crate::report::Chain;
 use crate::rpc::Policy;
-
-/// Puts another filter before the log.
-type SetFilter = Box<dyn Fn(EnvFilter) + Send>;
 
 /// What can be read again.
 pub(crate) struct Reload {
@@ -34,7 +32,7 @@ impl Reload {
     /// # Errors
     /// [`ConfigError::Value`].
     pub(crate) fn begin(sources: Sources, config: Config) -> Result<Self, ConfigError> {
-        let set_filter = begin_log(config.filter()?);
+        let set_filter = log::begin(config.filter()?, std::io::stderr().is_terminal());
         let policy = watch::Sender::new(policy(&config.http));
         Ok(Self { sources, started: config.clone(), config, set_filter, policy })
     }
@@ -55,7 +53,8 @@ impl Reload {
     fn apply(&mut self, filter: EnvFilter, config: Config) {
         let changed = changes(&self.config, &config, Effect::Reload);
         if changed.contains(&LOG.name) {
-            (self.set_filter)(filter);
+            // it only fails when there is no log any more
+            let _ = (self.set_filter)(filter);
         }
         self.policy.send_replace(policy(&config.http));
         match changed.is_empty() {
@@ -79,16 +78,4 @@ fn changes(before: &Config, after: &Config, effect: Effect) -> Vec<&'static str>
     let value = |config: &Config, key: &Key| config.setting(key).and_then(|setting| setting.value.clone());
     let changed = |key: &&'static Key| key.effect == effect && value(before, key) != value(after, key);
     KEYS.into_iter().filter(changed).map(|key| key.name).collect()
-}
-
-/// A second log in one process only happens in tests; the first one stays.
-fn begin_log(filter: EnvFilter) -> SetFilter {
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_ansi(std::io::stderr().is_terminal());
-    let log = log.with_writer(std::io::stderr).with_filter_reloading();
-    let handle = log.reload_handle();
-    let _ = log.try_init();
-    Box::new(move |filter| {
-        // it only fails when there is no log any more
-        let _ = handle.reload(filter);
-    })
 }

@@ -1,9 +1,10 @@
 //! Somebody with a daemon and a command line.
 
 use std::collections::BTreeSet;
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
-use std::process::Command;
-use std::time::Instant;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
 use rustix::process::Signal;
 use serde_json::{Value, json};
@@ -11,6 +12,9 @@ use serde_json::{Value, json};
 use crate::process::{Outcome, Process};
 use crate::socket::{Refused, Socket};
 use crate::{DEADLINE, binaries};
+
+/// Between two looks for the socket of a daemon that cannot say that it is ready.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 
 /// A person: name, password, data directory, and a daemon that may run.
 pub struct Person {
@@ -105,6 +109,24 @@ impl Person {
         chatd.args(words);
         let daemon = Process::start(&format!("chatd of {}", self.name), chatd);
         daemon.line("that it is ready", |line| line.contains("ready").then_some(()));
+        self.follow(daemon);
+    }
+
+    /// Starts the daemon with its log going there.
+    ///
+    /// # Panics
+    /// If it does not serve.
+    pub fn start_logging(&mut self, log: Stdio) {
+        let daemon = Process::start_logging(&format!("chatd of {}", self.name), self.chatd(), log);
+        let until = Instant::now() + DEADLINE;
+        while UnixStream::connect(self.data().join("chat.sock")).is_err() {
+            assert!(Instant::now() < until, "{} never served", self.name);
+            std::thread::sleep(LOOK_AGAIN);
+        }
+        self.follow(daemon);
+    }
+
+    fn follow(&mut self, daemon: Process) {
         self.daemon = Some(daemon);
         let mut socket = Socket::connect(&self.data().join("chat.sock"));
         let from = self.events.last().map_or_else(|| json!("start"), |event| event["seq"].clone());

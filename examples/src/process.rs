@@ -95,6 +95,18 @@ impl Process {
         Self { name: name.to_owned(), child, ears }
     }
 
+    /// Starts a program whose log, on its standard error, goes there and is not heard.
+    ///
+    /// # Panics
+    /// If it cannot be started.
+    #[must_use]
+    pub fn start_logging(name: &str, mut command: Command, log: Stdio) -> Self {
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(log).spawn().expect(name);
+        let ears = Arc::new(Ears { heard: Mutex::new(Heard { open: 1, ..Heard::default() }), ..Ears::default() });
+        listen(&ears, child.stdout.take().expect("piped"), |heard| &mut heard.out);
+        Self { name: name.to_owned(), child, ears }
+    }
+
     /// Runs a program to its end, with this as its standard input.
     #[must_use]
     pub fn run(name: &str, command: Command, input: &str) -> Outcome {

@@ -1,7 +1,9 @@
 //! A chat server in a directory of its own, on a port the system chose.
 
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use rustix::process::Signal;
 
 use crate::binaries;
 use crate::process::{Outcome, Process};
@@ -44,8 +46,24 @@ impl Server {
     /// # Panics
     /// If it does not.
     pub fn start(&mut self) {
-        let command = self.command(&["run", "--listen", self.address.as_deref().unwrap_or("127.0.0.1:0")]);
-        let process = Process::start("chat-server", command);
+        let command = self.run();
+        self.listens(Process::start("chat-server", command));
+    }
+
+    /// The same, with its log going there.
+    ///
+    /// # Panics
+    /// If it does not listen.
+    pub fn start_logging(&mut self, log: Stdio) {
+        let command = self.run();
+        self.listens(Process::start_logging("chat-server", command, log));
+    }
+
+    fn run(&self) -> Command {
+        self.command(&["run", "--listen", self.address.as_deref().unwrap_or("127.0.0.1:0")])
+    }
+
+    fn listens(&mut self, process: Process) {
         let address = process.line("where it listens", |line| line.strip_prefix("listening on ").map(str::to_owned));
         self.address = Some(address);
         self.process = Some(process);
@@ -82,6 +100,14 @@ impl Server {
     #[must_use]
     pub fn said(&self) -> String {
         self.process.as_ref().map(Process::said).unwrap_or_default()
+    }
+
+    /// Has it read its settings again.
+    ///
+    /// # Panics
+    /// If it does not run.
+    pub fn reload(&self) {
+        self.process.as_ref().expect("running").signal(Signal::HUP);
     }
 
     /// Process id.

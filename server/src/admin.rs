@@ -22,6 +22,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
+use chat_protocol::programs::{self, patient::Patient};
 use chat_protocol::text::escape;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -42,9 +43,12 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
         Err(error) => return explain(&error),
     };
     match perform(cli) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => {
+            programs::log::settle();
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
-            let _ = write!(io::stderr().lock(), "{failure}");
+            programs::log::last_words(&failure.to_string());
             ExitCode::from(failure.exit as u8)
         }
     }
@@ -109,7 +113,7 @@ fn object(value: &serde_json::Value) -> Done {
 
 /// Prints data as it is. Who no longer listens needs no error.
 fn print(data: &[u8]) -> Done {
-    match io::stdout().lock().write_all(data) {
+    match Patient(io::stdout().lock()).write_all(data) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
             Err(Failure::new(Exit::Internal, "cannot write to standard output").because(error))
         }

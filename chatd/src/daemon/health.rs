@@ -19,9 +19,10 @@ impl Daemon {
             })
             .await?;
         let failure = self.unstored();
-        let reason = unready(&connection, failure.as_deref(), idle);
+        let live = !self.orders.is_closed();
+        let reason = unready(live, &connection, failure.as_deref(), idle);
         Ok(Health {
-            live: !self.orders.is_closed(),
+            live,
             ready: reason.is_none(),
             reason,
             connection,
@@ -34,7 +35,10 @@ impl Daemon {
 
 /// Why nothing is received. What cannot be stored is not taken from the server, so that comes first. `idle`: why there
 /// is no connection to be had.
-fn unready(connection: &Connection, unstored: Option<&str>, idle: String) -> Option<String> {
+fn unready(live: bool, connection: &Connection, unstored: Option<&str>, idle: String) -> Option<String> {
+    if !live {
+        return Some("the daemon is ending".to_owned());
+    }
     if let Some(why) = unstored {
         return Some(format!("nothing can be stored: {why}"));
     }
@@ -62,15 +66,22 @@ mod tests {
 
     #[test]
     fn ready_means_connected_and_able_to_store() {
-        assert_eq!(unready(&state(ConnectionState::Online, None), None, String::new()), None);
-        let full = unready(&state(ConnectionState::Online, None), Some("no space left"), String::new());
+        assert_eq!(unready(true, &state(ConnectionState::Online, None), None, String::new()), None);
+        let full = unready(true, &state(ConnectionState::Online, None), Some("no space left"), String::new());
         assert_eq!(full.as_deref(), Some("nothing can be stored: no space left"));
     }
 
     #[test]
+    fn who_does_not_live_is_not_ready_either() {
+        let told = unready(false, &state(ConnectionState::Online, None), None, String::new());
+        assert_eq!(told.as_deref(), Some("the daemon is ending"));
+    }
+
+    #[test]
     fn what_is_missing_is_said_in_words() {
-        let said =
-            |at, reason| unready(&state(at, reason), None, "alice is logged out on this device".to_owned()).unwrap();
+        let said = |at, reason| {
+            unready(true, &state(at, reason), None, "alice is logged out on this device".to_owned()).unwrap()
+        };
         assert_eq!(said(ConnectionState::Idle, None), "alice is logged out on this device");
         assert_eq!(said(ConnectionState::Connecting, None), "connecting to chat.example:8897");
         let offline = said(ConnectionState::Offline, Some("connection refused"));

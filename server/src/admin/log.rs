@@ -1,7 +1,6 @@
 //! The log: on standard error, with a filter that can change while the program runs.
 
-use std::io;
-
+use chat_protocol::programs::log::{self, SetFilter};
 use tracing_subscriber::EnvFilter;
 
 use super::Done;
@@ -12,18 +11,13 @@ use crate::failure::{Exit, Failure};
 pub(super) const OF_A_SERVER: &str = "info";
 
 /// The log of this process.
-pub(super) struct Log(Box<dyn Fn(EnvFilter) -> Result<(), tracing_subscriber::reload::Error> + Send + Sync>);
+pub(super) struct Log(SetFilter);
 
 impl Log {
     pub(super) fn start(filter: &str) -> Result<Self, Failure> {
         let filter = EnvFilter::try_new(filter);
         let filter = filter.map_err(|error| Failure::new(Exit::Usage, "--log is not a log filter").because(error))?;
-        let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
-        let log = log.with_filter_reloading();
-        let handle = log.reload_handle();
-        // a second log in one process, in tests, keeps the first
-        let _ = log.try_init();
-        Ok(Self(Box::new(move |filter| handle.reload(filter))))
+        Ok(Self(log::begin(filter, false)))
     }
 
     /// Tells from now on what the settings of a server say.

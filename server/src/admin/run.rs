@@ -37,7 +37,10 @@ pub(super) async fn run(home: &Home, log: &Log, listen: Option<SocketAddr>) -> D
         Some(watched) => Some(bind(watched, "name another one: `--set metrics.listen=ADDR`").await?),
         None => None,
     };
-    say_where(home.json, address, watched.as_ref().map(|(_, watched)| *watched))?;
+    if say_where(home.json, address, watched.as_ref().map(|(_, watched)| *watched)).is_err() {
+        // who is served does not depend on who hears of it
+        tracing::warn!(%address, "listening, which could not be said on standard output");
+    }
     let server = Server::new(config, store, &keys, stop.clone());
     let mut beside = JoinSet::new();
     if let Some((watched, _)) = watched {
