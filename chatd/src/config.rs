@@ -13,6 +13,7 @@ pub mod unlock;
 
 use std::path::{Path, PathBuf};
 
+use chat_protocol::programs::private::is_own_directory;
 use chat_protocol::rpc::paths::{Given, Paths, PathsError};
 use clap::ArgMatches;
 use thiserror::Error;
@@ -111,7 +112,8 @@ impl Sources {
             profile: options.profile.clone(),
             data_dir: place(&DATA_DIR),
             socket: place(&keys::SOCKET),
-            runtime_home: homes.as_ref().and_then(|homes| homes.runtime_dir()).map(Path::to_owned),
+            // `su` leaves that of another user behind, and a logout one that is no more
+            runtime_home: std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from).filter(|home| is_own_directory(home)),
             data_home: homes.as_ref().map(|homes| homes.data_dir().to_owned()),
             config_home: homes.as_ref().map(|homes| homes.config_dir().to_owned()),
             home: homes.as_ref().map(|homes| homes.home_dir().to_owned()),

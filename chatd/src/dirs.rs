@@ -6,53 +6,24 @@
 
 use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
+use chat_protocol::programs::private::{self, Kind, NotPrivate, Standing};
+use chat_protocol::rpc::paths::{LOCK, MAX_SIGN_BYTES, SOCKET_SIGN, told_socket};
 use rustix::fs::OFlags;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-/// Name of the file whose lock says that a daemon is running.
-const LOCK_NAME: &str = "lock";
+pub use chat_protocol::programs::private::Quoted;
 
 /// Why a directory or file is not used.
 #[derive(Debug, Error)]
 pub enum DirError {
-    /// A link could be pointed elsewhere by whoever owns it.
-    #[error("{path} is a symbolic link; use what it points to, `readlink -f {path}` shows it")]
-    Symlink {
-        /// The link.
-        path: Quoted,
-    },
-    /// Something else is in its place.
-    #[error("{path} is not a {wanted}; move it away: `mv {path} {path}.old`")]
-    WrongKind {
-        /// What is there.
-        path: Quoted,
-        /// What should be.
-        wanted: &'static str,
-    },
-    /// It belongs to somebody else.
-    #[error("{path} belongs to user {owner}, not to you; fix it with `sudo chown {me} {path}`")]
-    ForeignOwner {
-        /// What is there.
-        path: Quoted,
-        /// Its owner's number.
-        owner: u32,
-        /// Who runs this.
-        me: u32,
-    },
-    /// Others may read or write it.
-    #[error("{path} is open to others (mode {mode:04o}); fix it with `chmod {wanted:o} {path}`")]
-    OpenMode {
-        /// What is there.
-        path: Quoted,
-        /// Its mode.
-        mode: u32,
-        /// The mode it should have.
-        wanted: u32,
-    },
+    /// It is not ours alone.
+    #[error(transparent)]
+    NotPrivate(#[from] NotPrivate),
     /// Far larger than what belongs there.
     #[error("{path} is larger than the {limit} bytes such a file can have")]
     TooLarge {
@@ -62,12 +33,14 @@ pub enum DirError {
         limit: u64,
     },
     /// Another daemon works on this data.
-    #[error("another chatd{} uses {path}; stop it first, or name another --profile", holder(*.pid))]
+    #[error("another chatd{} uses {path}{}; stop it first, or name another --profile", holder(*.pid), answers(.socket))]
     InUse {
         /// The data directory.
         path: Quoted,
         /// The other process, if it could be read.
         pid: Option<u32>,
+        /// Where it says that it answers.
+        socket: Option<Quoted>,
     },
     /// The system refused.
     #[error("cannot {doing} {path}")]
@@ -93,26 +66,8 @@ fn holder(pid: Option<u32>) -> String {
     pid.map(|pid| format!(" (process {pid})")).unwrap_or_default()
 }
 
-/// A path that prints so that a shell takes it as one word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quoted(PathBuf);
-
-impl From<&Path> for Quoted {
-    fn from(path: &Path) -> Self {
-        Self(path.to_owned())
-    }
-}
-
-impl std::fmt::Display for Quoted {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let text = self.0.to_string_lossy();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=".contains(c);
-        if !text.is_empty() && text.chars().all(plain) {
-            f.write_str(&text)
-        } else {
-            write!(f, "'{}'", text.replace('\'', r"'\''"))
-        }
-    }
+fn answers(socket: &Option<Quoted>) -> String {
+    socket.as_ref().map(|socket| format!(" and answers on {socket}")).unwrap_or_default()
 }
 
 /// A directory of mode 0700 that belongs to whoever runs this.
@@ -122,17 +77,19 @@ pub struct DataDir {
 }
 
 impl DataDir {
-    /// Opens the directory, creating it and its parents where there is nothing.
+    /// Opens the directory, creating it and its parents where there is nothing. From here on its path has no links in it.
     ///
     /// # Errors
-    /// [`DirError`] for a link, a foreign owner or an open mode, with the command that mends it.
+    /// [`DirError`] for a link in its place, a foreign owner or an open mode, with the command that mends it.
     pub fn open(path: &Path) -> Result<Self, DirError> {
-        match fs::symlink_metadata(path) {
-            Ok(meta) => check(path, &meta, Kind::Directory)?,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => create_dir(path)?,
-            Err(source) => return Err(DirError::Io { doing: "look at", path: path.into(), source }),
+        if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
+            create_dir(path)?;
         }
-        Ok(Self { path: path.to_owned() })
+        let failed = |source| DirError::Io { doing: "look at", path: path.into(), source };
+        let path = private::resolved(path).map_err(failed)?;
+        let meta = fs::symlink_metadata(&path).map_err(failed)?;
+        check(&path, &meta, Kind::Directory)?;
+        Ok(Self { path })
     }
 
     /// Where it is.
@@ -152,7 +109,7 @@ impl DataDir {
     /// # Errors
     /// [`DirError::InUse`], naming the process that has it.
     pub fn lock(&self) -> Result<Lock, DirError> {
-        let path = self.file(LOCK_NAME);
+        let path = self.file(LOCK);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
         let mut file = open_checked(&path, &mut options)?;
@@ -165,24 +122,35 @@ impl DataDir {
         }
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
         written.map_err(|source| DirError::Io { doing: "write", path: path.as_path().into(), source })?;
-        Ok(Lock { _file: file })
+        Ok(Lock { _file: Arc::new(file) })
     }
 
     fn in_use(&self, file: File) -> DirError {
         let mut text = String::new();
         let pid = file.take(32).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-        DirError::InUse { path: self.path.as_path().into(), pid }
+        let sign = read_private(&self.file(SOCKET_SIGN), MAX_SIGN_BYTES).ok();
+        let socket = sign.and_then(|sign| told_socket(&sign)).map(|socket| socket.as_path().into());
+        DirError::InUse { path: self.path.as_path().into(), pid, socket }
     }
 }
 
 /// Holds the data directory for this process.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Lock {
     // the lock ends with the open file, also when the process is killed
-    _file: File,
+    _file: Arc<File>,
 }
 
-/// Reads a file of mode 0600 of one's own, at most `limit` bytes.
+/// Reads a secret that was handed in by its name: a link to it is followed, as secrets of containers are links.
+///
+/// # Errors
+/// As [`read_private`], of what the link points to.
+pub fn read_named(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, DirError> {
+    let real = path.canonicalize().map_err(|source| DirError::Io { doing: "open", path: path.into(), source })?;
+    read_private(&real, limit)
+}
+
+/// Reads a private file, at most `limit` bytes.
 ///
 /// # Errors
 /// [`DirError`] for a link, a foreign owner, an open mode or a larger file.
@@ -273,7 +241,7 @@ fn open_checked(path: &Path, options: &mut OpenOptions) -> Result<File, DirError
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
     let file = options.custom_flags(flags).open(path).map_err(|source| {
         if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-            DirError::Symlink { path: path.into() }
+            NotPrivate::Symlink { path: path.into() }.into()
         } else {
             DirError::Io { doing: "open", path: path.into(), source }
         }
@@ -283,37 +251,17 @@ fn open_checked(path: &Path, options: &mut OpenOptions) -> Result<File, DirError
     Ok(file)
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Directory,
-    File,
-}
-
+/// What others may look at is used only where that is not ours to change; it is said all the same.
 fn check(path: &Path, meta: &Metadata, kind: Kind) -> Result<(), DirError> {
-    let path = || Quoted::from(path);
-    if meta.file_type().is_symlink() {
-        return Err(DirError::Symlink { path: path() });
-    }
-    let (right, wanted, mode) = match kind {
-        Kind::Directory => (meta.is_dir(), "directory", 0o700),
-        Kind::File => (meta.is_file(), "file", 0o600),
-    };
-    if !right {
-        return Err(DirError::WrongKind { path: path(), wanted });
-    }
-    let me = rustix::process::geteuid().as_raw();
-    if meta.uid() != me {
-        return Err(DirError::ForeignOwner { path: path(), owner: meta.uid(), me });
-    }
-    if meta.mode() & 0o077 != 0 {
-        return Err(DirError::OpenMode { path: path(), mode: meta.mode() & 0o7777, wanted: mode });
+    if private::judge(path, meta, kind)? == Standing::Shown {
+        tracing::warn!(path = %path.display(), "other users of this machine may look into this, and only root can change that");
     }
     Ok(())
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 
     use super::*;
 
@@ -349,7 +297,7 @@ mod tests {
         let (outer, dir) = dir();
         let link = outer.path().join("link");
         symlink(dir.path(), &link).unwrap();
-        assert!(matches!(DataDir::open(&link), Err(DirError::Symlink { .. })));
+        assert!(matches!(DataDir::open(&link), Err(DirError::NotPrivate(NotPrivate::Symlink { .. }))));
     }
 
     #[test]
@@ -366,9 +314,9 @@ mod tests {
         set_mode(&path, 0o600);
 
         symlink(&path, dir.file("link")).unwrap();
-        assert!(matches!(read_private(&dir.file("link"), 6), Err(DirError::Symlink { .. })));
+        assert!(matches!(read_private(&dir.file("link"), 6), Err(DirError::NotPrivate(NotPrivate::Symlink { .. }))));
         fs::create_dir(dir.file("sub")).unwrap();
-        assert!(matches!(read_private(&dir.file("sub"), 6), Err(DirError::WrongKind { .. })));
+        assert!(matches!(read_private(&dir.file("sub"), 6), Err(DirError::NotPrivate(NotPrivate::WrongKind { .. }))));
     }
 
     #[test]
@@ -376,11 +324,33 @@ mod tests {
         let (_outer, dir) = dir();
         let path = dir.file("theirs");
         write_private(&path, b"x").unwrap();
-        // only root can give files away; for anybody else the system's own files stand in
-        let foreign = std::os::unix::fs::chown(&path, Some(12_345), None).is_ok();
-        let path = if foreign { path } else { PathBuf::from("/etc/passwd") };
-        let message = read_private(&path, 1 << 20).unwrap_err().to_string();
-        assert!(message.contains("sudo chown "), "{message}");
+        // only root can give files away; what is refused of whom else is told in `chat_protocol::programs::private`
+        if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
+            let message = read_private(&path, 1 << 20).unwrap_err().to_string();
+            assert!(message.contains("sudo chown "), "{message}");
+        }
+    }
+
+    #[test]
+    fn a_directory_behind_a_link_is_known_by_its_own_path() {
+        let (outer, dir) = dir();
+        symlink("a", outer.path().join("link")).unwrap();
+        let same = DataDir::open(&outer.path().join("link/data")).unwrap();
+        assert_eq!(same.path(), dir.path().canonicalize().unwrap());
+        assert_eq!(
+            DataDir::open(&outer.path().join("link/new/one")).unwrap().path(),
+            outer.path().canonicalize().unwrap().join("a/new/one")
+        );
+    }
+
+    #[test]
+    fn a_secret_that_is_named_may_be_a_link_to_a_private_one() {
+        let (_outer, dir) = dir();
+        write_private(&dir.file("..data"), b"secret").unwrap();
+        symlink("..data", dir.file("secret")).unwrap();
+        assert_eq!(&**read_named(&dir.file("secret"), 6).unwrap(), b"secret");
+        set_mode(&dir.file("..data"), 0o644);
+        assert!(matches!(read_named(&dir.file("secret"), 6), Err(DirError::NotPrivate(NotPrivate::Open { .. }))));
     }
 
     #[test]
@@ -405,11 +375,5 @@ mod tests {
         }
         drop(first);
         assert!(dir.lock().is_ok());
-    }
-
-    #[test]
-    fn paths_in_messages_can_be_pasted() {
-        assert_eq!(Quoted::from(Path::new("/a/b-c")).to_string(), "/a/b-c");
-        assert_eq!(Quoted::from(Path::new("/it's here")).to_string(), r"'/it'\''s here'");
     }
 }

@@ -123,7 +123,7 @@ impl<'a> KeyRing<'a> {
 
     /// Takes the first application's plain PEM; it is encrypted from here on. The original is left to its owner.
     fn import(&self, file: &Path) -> Result<(), KeyError> {
-        let pem = dirs::read_private(file, MAX_PEM_BYTES)?;
+        let pem = dirs::read_named(file, MAX_PEM_BYTES)?;
         let text = std::str::from_utf8(&pem).map_err(|_| unusable(file, RsaError::Encoding))?;
         let key = DecryptionKey::from_plain_pem(text).map_err(|source| unusable(file, source))?;
         let path = self.private_path();

@@ -7,6 +7,8 @@ use std::process::Command;
 use rustix::fs::{FallocateFlags, fallocate, statvfs};
 
 const OPTIONS: &str = "size=600m,mode=0700";
+/// A volume as container engines make it.
+const OPTIONS_OF_VOLUME: &str = "size=64m,mode=0755";
 const BALLAST: &str = "ballast";
 const TRIES: u32 = 10;
 
@@ -19,9 +21,28 @@ impl Disk {
     /// Puts one there; `None` where that is not allowed, which usually takes root.
     #[must_use]
     pub fn mount(at: &Path) -> Option<Self> {
+        Self::mount_with(at, OPTIONS)
+    }
+
+    /// The same with a volume that everybody may look into.
+    #[must_use]
+    pub fn mount_volume(at: &Path) -> Option<Self> {
+        Self::mount_with(at, OPTIONS_OF_VOLUME)
+    }
+
+    fn mount_with(at: &Path, options: &str) -> Option<Self> {
         fs::create_dir_all(at).ok()?;
-        let done = Command::new("mount").args(["-t", "tmpfs", "-o", OPTIONS, "tmpfs"]).arg(at).output().ok()?;
+        let done = Command::new("mount").args(["-t", "tmpfs", "-o", options, "tmpfs"]).arg(at).output().ok()?;
         done.status.success().then(|| Self { at: at.to_owned() })
+    }
+
+    /// From now on nobody can change what is on it.
+    ///
+    /// # Panics
+    /// If the system refuses.
+    pub fn seal(&self) {
+        let done = Command::new("mount").args(["-o", "remount,ro"]).arg(&self.at).output().expect("mount can be run");
+        assert!(done.status.success(), "{done:?}");
     }
 
     /// Takes all room there is; whether that went well. What somebody writes meanwhile is theirs: then it is tried again.

@@ -1,4 +1,5 @@
-//! What the programs have in common besides the protocol: how they write what nobody may be stopped by.
+//! What the programs have in common besides the protocol: how they log, and whose files they use.
 
 pub mod log;
 pub mod patient;
+pub mod private;

@@ -85,9 +85,7 @@ impl From<PrivateError> for Failure {
         let exit = match &error {
             PrivateError::Missing(_) => Exit::Config,
             PrivateError::Exists(_) | PrivateError::Io { .. } => Exit::CannotCreate,
-            PrivateError::NotPlain { .. } | PrivateError::Foreign { .. } | PrivateError::Open { .. } => {
-                Exit::NotPrivate
-            }
+            PrivateError::NotPrivate(_) => Exit::NotPrivate,
         };
         let failure = Self::new(exit, error.to_string());
         match error {

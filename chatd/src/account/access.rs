@@ -66,7 +66,7 @@ impl Access {
     pub fn from_parts(address: &str, server_key: &str, secret_file: &Path) -> Result<Self, AccessError> {
         let (host, port) = split_address(address).ok_or_else(|| AccessError::Address(address.to_owned()))?;
         let key: ServerPublicKey = server_key.trim().parse()?;
-        let text = dirs::read_private(secret_file, MAX_SECRET_BYTES)?;
+        let text = dirs::read_named(secret_file, MAX_SECRET_BYTES)?;
         let secret = FernetKey::from_base64(text.trim_ascii())
             .map_err(|source| AccessError::Secret { path: secret_file.into(), source })?;
         Ok(Self { server: Server { host, port, key, secret }, token: None })

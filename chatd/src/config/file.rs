@@ -8,6 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use chat_protocol::programs::private::{NotPrivate, Remedy};
 use chat_protocol::rpc::paths::{Given, PathsError};
 use thiserror::Error;
 use toml::Spanned;
@@ -211,11 +212,12 @@ fn is_table(name: &str) -> bool {
 fn check(path: &Path, meta: &std::fs::Metadata) -> Result<(), FileError> {
     let path = || Quoted::from(path);
     if !meta.is_file() {
-        return Err(DirError::WrongKind { path: path(), wanted: "file" }.into());
+        return Err(DirError::from(NotPrivate::WrongKind { path: path(), wanted: "file" }).into());
     }
     let me = rustix::process::geteuid().as_raw();
     if meta.uid() != me && meta.uid() != 0 {
-        return Err(DirError::ForeignOwner { path: path(), owner: meta.uid(), me }.into());
+        let remedy = Remedy::Chown(me, path());
+        return Err(DirError::from(NotPrivate::Foreign { path: path(), owner: meta.uid(), remedy }).into());
     }
     if meta.mode() & 0o022 != 0 {
         return Err(FileError::Writable { path: path(), mode: meta.mode() & 0o7777 });

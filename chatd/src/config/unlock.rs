@@ -84,7 +84,7 @@ fn ask(prompt: &str) -> Result<SecretString, PassphraseError> {
 
 /// The first line, without its end.
 fn read_passphrase(path: &Path) -> Result<Unlock, PassphraseError> {
-    let bytes = dirs::read_private(path, MAX_PASSPHRASE_BYTES)?;
+    let bytes = dirs::read_named(path, MAX_PASSPHRASE_BYTES)?;
     let text = std::str::from_utf8(&bytes).map_err(|_| PassphraseError::NotText)?;
     let line = Zeroizing::new(text.lines().next().unwrap_or_default().to_owned());
     Ok(Unlock::Passphrase(line.as_str().into()))

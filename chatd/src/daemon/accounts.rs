@@ -268,7 +268,7 @@ fn password(from: &PasswordFrom) -> Answer<Password> {
     match from {
         PasswordFrom::Given(secret) => checked(secret.expose(), "password"),
         PasswordFrom::File(path) => {
-            let bytes = dirs::read_private(Path::new(path), MAX_PASSWORD_FILE_BYTES)
+            let bytes = dirs::read_named(Path::new(path), MAX_PASSWORD_FILE_BYTES)
                 .map_err(|error| RpcError::invalid("password_file", error.to_string()))?;
             let text = std::str::from_utf8(&bytes).map_err(|_| RpcError::invalid("password_file", "not UTF-8"))?;
             checked(text.lines().next().unwrap_or_default(), "password_file")

@@ -207,7 +207,7 @@ fn make_key_file(path: &Path) -> Result<SecretBytes<32>, UnlockError> {
 }
 
 fn read_key_file(path: &Path) -> Result<SecretBytes<32>, UnlockError> {
-    let text = dirs::read_private(path, MAX_FILE_BYTES)
+    let text = dirs::read_named(path, MAX_FILE_BYTES)
         .map_err(|error| if error.is_missing() { UnlockError::KeyFileMissing(path.into()) } else { error.into() })?;
     let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(text.trim_ascii()).unwrap_or_default());
     let key: [u8; 32] = bytes.as_slice().try_into().map_err(|_| UnlockError::Damaged(path.into()))?;

@@ -10,6 +10,14 @@ use thiserror::Error;
 
 /// Profile when none is named.
 pub const DEFAULT_PROFILE: &str = "default";
+/// Name of the socket in a data directory, where there is no better place for it.
+pub const SOCKET_IN_DATA: &str = "chat.sock";
+/// Name of the file in a data directory in which the daemon that runs there says where its socket is.
+pub const SOCKET_SIGN: &str = "socket";
+/// Name of the file whose lock the daemon that runs there holds; it says the number of its process.
+pub const LOCK: &str = "lock";
+/// Longest text of either: no path is longer.
+pub const MAX_SIGN_BYTES: u64 = 4096;
 /// Directory of all profiles, below the data and runtime directories.
 const DIR: &str = "chatd";
 /// Longest profile name: socket paths have about 108 bytes on Linux.
@@ -139,9 +147,16 @@ impl Given {
         match (&self.socket, &self.data_dir, &self.runtime_home) {
             (Some(socket), ..) => socket.clone(),
             (None, None, Some(runtime)) if runtime.is_absolute() => runtime.join(DIR).join(format!("{profile}.sock")),
-            _ => data_dir.join("chat.sock"),
+            _ => data_dir.join(SOCKET_IN_DATA),
         }
     }
+}
+
+/// The socket that the text of [`SOCKET_SIGN`] names; `None` for anything but a whole path on a line.
+#[must_use]
+pub fn told_socket(sign: &[u8]) -> Option<PathBuf> {
+    let line = std::str::from_utf8(sign).ok()?.strip_suffix('\n')?;
+    Some(PathBuf::from(line)).filter(|path| path.is_absolute() && !line.contains('\n'))
 }
 
 fn is_profile(name: &str) -> bool {
@@ -182,6 +197,17 @@ mod tests {
     fn a_named_data_directory_keeps_its_socket() {
         let paths = Given { data_dir: Some("/srv/bot".into()), ..at_home() }.resolve().unwrap();
         assert_eq!(paths.socket, Path::new("/srv/bot/chat.sock"));
+    }
+
+    #[test]
+    fn a_sign_that_was_cut_or_says_something_else_leads_nowhere() {
+        assert_eq!(
+            told_socket(b"/run/user/1000/chatd/default.sock\n"),
+            Some("/run/user/1000/chatd/default.sock".into())
+        );
+        for strange in [&b""[..], b"\n", b"/run/user", b"chat.sock\n", b"/a\n/b\n", b"/\xff\n"] {
+            assert_eq!(told_socket(strange), None, "{strange:?}");
+        }
     }
 
     #[test]

@@ -179,7 +179,7 @@ fn environment() -> Result<Vec<(String, String)>, Failure> {
 fn credential(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let handed = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| path.starts_with(dir));
     if !handed {
-        return Ok(private::read(path)?);
+        return Ok(private::read_named(path)?);
     }
     let read = std::fs::read_to_string(path).map(Zeroizing::new);
     read.map_err(|error| Failure::new(Exit::Config, format!("cannot read {}", path.display())).because(error))
@@ -203,10 +203,7 @@ fn damaged(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -
 
 /// Held while a server runs on the directory.
 pub(super) fn lock(dir: &Path) -> Result<std::fs::File, Failure> {
-    let path = dir.join("server.lock");
-    let open = std::fs::OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let file = open
-        .map_err(|error| Failure::new(Exit::CannotCreate, format!("cannot use {}", path.display())).because(error))?;
+    let file = private::lock_file(&dir.join("server.lock"))?;
     file.try_lock().map_err(|_| {
         let words = format!("another chat-server runs on {}", dir.display());
         Failure::new(Exit::InUse, words).hint("stop it first, or name another directory: `--data DIR`")
