@@ -20,6 +20,7 @@ mod pull;
 mod readers;
 mod reply;
 mod requests;
+mod seats;
 mod service;
 mod socket;
 mod subscribe;
@@ -28,13 +29,14 @@ mod transport;
 pub use http::Policy;
 pub use socket::{Bound, SocketError, bind, bind_port, same_user};
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chat_protocol::rpc::MAX_LINE_BYTES;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, BufReader};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::{debug, warn};
@@ -44,6 +46,7 @@ use access::Access;
 use connection::Connection;
 use http::{Door, Web};
 use lines::Lines;
+use seats::{EXTRA_WITHIN, Seat, Seats};
 use transport::LineSink;
 
 /// Most connections at once on the socket, and on the port: more scripts than one person runs.
@@ -72,7 +75,13 @@ impl Server {
     /// Ending takes at most twice [`FINISH_WITHIN`]: first calls in flight are answered, then subscribers get
     /// what is in the log.
     pub async fn socket(self, listener: UnixListener) {
-        self.serve(listener, Self::on_socket).await;
+        let (_, moved) = mpsc::channel(1);
+        self.sockets(listener, moved).await;
+    }
+
+    /// The same of a socket whose place another may take; connections through the former go on.
+    pub(crate) async fn sockets(self, current: UnixListener, moved: mpsc::Receiver<UnixListener>) {
+        self.serve(Sockets { current, moved }, Self::on_socket).await;
     }
 
     /// Serves HTTP on a loopback port, to callers with a token. Ends as [`Self::socket`] does.
@@ -87,30 +96,21 @@ impl Server {
     }
 
     /// Serves whoever is accepted, each in a task of its own.
-    async fn serve<L: Listener, F>(self, listener: L, on: impl Fn(Self, L::Stream) -> F)
+    async fn serve<L: Listener, F>(self, mut listener: L, on: impl Fn(Self, L::Stream) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        let connections = TaskTracker::new();
+        let (seats, connections) = (Seats::default(), TaskTracker::new());
         loop {
-            let next = async {
-                let place = Arc::clone(&places).acquire_owned().await.ok()?;
-                Some((listener.next().await, place))
-            };
             // A connection that is dropped half-accepted at shutdown is one nobody serves any more.
-            let (stream, place) = tokio::select! {
+            let (stream, caller) = tokio::select! {
                 () = self.shutdown.cancelled() => break,
-                caller = next => match caller {
-                    Some(caller) => caller,
-                    None => break,
-                },
+                caller = listener.next() => caller,
             };
-            let served = on(self.clone(), stream);
-            connections.spawn(async move {
-                served.await;
-                drop(place);
-            });
+            let Some(seat) = seats.take(caller, &self.shutdown) else { continue };
+            let shutdown = seat.cut.as_ref().unwrap_or(&self.shutdown).clone();
+            let served = on(Self { shutdown, ..self.clone() }, stream);
+            connections.spawn(seated(seat, served));
         }
         connections.close();
         connections.wait().await;
@@ -150,23 +150,50 @@ pub fn method_names(api: Arc<dyn Api>) -> Vec<&'static str> {
     methods::Offer::new(api).orders.into_keys().collect()
 }
 
+/// Serves a caller for as long as the seat allows.
+async fn seated(seat: Seat, served: impl Future<Output = ()>) {
+    let Some(cut) = &seat.cut else { return served.await };
+    let mut served = pin!(served);
+    // what was begun is still answered when the time is over
+    tokio::select! {
+        () = &mut served => return,
+        () = tokio::time::sleep(EXTRA_WITHIN) => cut.cancel(),
+    }
+    served.await;
+}
+
 /// Where callers come in.
 trait Listener {
     type Stream;
 
-    /// The next caller.
-    fn next(&self) -> impl Future<Output = Self::Stream> + Send;
+    /// The next caller, and its process where the system tells.
+    fn next(&mut self) -> impl Future<Output = (Self::Stream, Option<i32>)> + Send;
 }
 
-impl Listener for UnixListener {
+/// The Unix socket, which may be another one tomorrow.
+struct Sockets {
+    current: UnixListener,
+    /// What takes its place.
+    moved: mpsc::Receiver<UnixListener>,
+}
+
+impl Listener for Sockets {
     type Stream = UnixStream;
 
     /// Of our own user.
-    async fn next(&self) -> UnixStream {
+    async fn next(&mut self) -> (UnixStream, Option<i32>) {
         loop {
-            match self.accept().await {
+            // both only wait: whichever comes first, nothing is lost with the other
+            let accepted = tokio::select! {
+                Some(moved) = self.moved.recv() => {
+                    self.current = moved;
+                    continue;
+                }
+                accepted = self.current.accept() => accepted,
+            };
+            match accepted {
                 Ok((stream, _)) => match socket::check_peer(&stream) {
-                    Ok(()) => return stream,
+                    Ok(process) => return (stream, process),
                     Err(error) => warn!(%error, "a caller was refused"),
                 },
                 Err(error) => pause(&error).await,
@@ -178,13 +205,13 @@ impl Listener for UnixListener {
 impl Listener for TcpListener {
     type Stream = TcpStream;
 
-    async fn next(&self) -> TcpStream {
+    async fn next(&mut self) -> (TcpStream, Option<i32>) {
         loop {
             match self.accept().await {
                 Ok((stream, _)) => {
                     // events are small and awaited
                     let _ = stream.set_nodelay(true);
-                    return stream;
+                    return (stream, None);
                 }
                 Err(error) => pause(&error).await,
             }

@@ -13,6 +13,8 @@
 mod answers;
 #[path = "rpc/contract.rs"]
 mod contract;
+#[path = "rpc/crowds.rs"]
+mod crowds;
 #[path = "rpc/events.rs"]
 mod events;
 #[path = "rpc/fake.rs"]

@@ -71,13 +71,27 @@ pub enum SocketError {
 #[derive(Debug)]
 pub struct Bound {
     path: PathBuf,
+    device: u64,
     inode: u64,
+}
+
+impl Bound {
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether callers find it there.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|meta| (meta.dev(), meta.ino()) == (self.device, self.inode))
+    }
 }
 
 impl Drop for Bound {
     fn drop(&mut self) {
-        let still_ours = fs::symlink_metadata(&self.path).is_ok_and(|meta| meta.ino() == self.inode);
-        if still_ours {
+        if self.is_there() {
             // Nothing is lost when it stays: the next daemon finds that nobody answers.
             let _ = fs::remove_file(&self.path);
         }
@@ -100,8 +114,8 @@ pub fn bind(path: &Path, _held: &Lock) -> Result<(UnixListener, Bound), SocketEr
     let failed = |doing| move |source| SocketError::Io { doing, path: path.into(), source };
     let listener = UnixListener::bind(path).map_err(failed("listen on"))?;
     fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(failed("protect"))?;
-    let inode = fs::symlink_metadata(path).map_err(failed("look at"))?.ino();
-    Ok((listener, Bound { path: path.to_owned(), inode }))
+    let meta = fs::symlink_metadata(path).map_err(failed("look at"))?;
+    Ok((listener, Bound { path: path.to_owned(), device: meta.dev(), inode: meta.ino() }))
 }
 
 /// Listens on a loopback port. Must be called within a tokio runtime.
@@ -153,9 +167,10 @@ pub const fn same_user(caller: u32, owner: u32) -> Result<(), SocketError> {
     if caller == owner { Ok(()) } else { Err(SocketError::ForeignUser { caller, owner }) }
 }
 
-/// Asks the kernel who is at the other end.
-pub(super) fn check_peer(stream: &UnixStream) -> Result<(), SocketError> {
+/// Asks the kernel who is at the other end; the process, where it tells.
+pub(super) fn check_peer(stream: &UnixStream) -> Result<Option<i32>, SocketError> {
     let failed =
         |source| SocketError::Io { doing: "identify a caller on", path: Path::new("the socket").into(), source };
-    same_user(stream.peer_cred().map_err(failed)?.uid(), own_uid())
+    let caller = stream.peer_cred().map_err(failed)?;
+    same_user(caller.uid(), own_uid()).map(|()| caller.pid())
 }

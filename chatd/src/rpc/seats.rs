@@ -1,0 +1,136 @@
+//! How many callers there is room for, and what becomes of the next one.
+//!
+//! A program that leaks connections must not lock its owner out: once all ordinary seats are taken, a caller gets an extra
+//! one, in which everything works for [`EXTRA_WITHIN`]. Of those there are few, and the newest caller gets that of the
+//! oldest. Only when even the ones that were cut do not go away, because nobody reads their last words, is a caller
+//! turned away.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use super::MAX_CONNECTIONS;
+
+/// Extra seats in use at once: a few commands of a person who looks what is wrong.
+const EXTRA: usize = 16;
+/// Extra connections at once, with those that were cut and still finish.
+const MOST_EXTRA: usize = 4 * EXTRA;
+/// How long an extra connection lasts: longer than any command that does not wait for others.
+pub(super) const EXTRA_WITHIN: Duration = Duration::from_secs(10);
+/// How often the log tells that there is no room.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// The seats of one way in.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Seats(Arc<Mutex<Taken>>);
+
+#[derive(Debug, Default)]
+struct Taken {
+    next: u64,
+    /// Process of the caller, where the system tells.
+    ordinary: BTreeMap<u64, Option<i32>>,
+    /// What cuts it short, until it was.
+    extra: BTreeMap<u64, Option<CancellationToken>>,
+    told: Option<Instant>,
+}
+
+/// A caller's seat, free again when dropped.
+#[derive(Debug)]
+pub(super) struct Seat {
+    seats: Seats,
+    number: u64,
+    /// Ends an extra connection; `None` for an ordinary one.
+    pub(super) cut: Option<CancellationToken>,
+}
+
+impl Seats {
+    /// A seat for a caller, whose connection would end with `shutdown`; `None` if it has to be turned away.
+    pub(super) fn take(&self, caller: Option<i32>, shutdown: &CancellationToken) -> Option<Seat> {
+        let mut taken = self.lock();
+        let number = taken.next;
+        taken.next += 1;
+        if taken.ordinary.len() < MAX_CONNECTIONS {
+            taken.ordinary.insert(number, caller);
+            return Some(Seat { seats: self.clone(), number, cut: None });
+        }
+        taken.tell();
+        if taken.extra.len() >= MOST_EXTRA {
+            return None;
+        }
+        taken.make_room();
+        let cut = shutdown.child_token();
+        taken.extra.insert(number, Some(cut.clone()));
+        Some(Seat { seats: self.clone(), number, cut: Some(cut) })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Taken> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        let mut taken = self.seats.lock();
+        taken.ordinary.remove(&self.number);
+        taken.extra.remove(&self.number);
+    }
+}
+
+impl Taken {
+    /// Cuts the oldest extra connection if all such seats are taken.
+    fn make_room(&mut self) {
+        let mut uncut = self.extra.values_mut().filter(|cut| cut.is_some());
+        let oldest = uncut.next();
+        if uncut.count() + 1 >= EXTRA
+            && let Some(cut) = oldest.and_then(Option::take)
+        {
+            cut.cancel();
+        }
+    }
+
+    /// Says that there is no room, and who takes it, but not with every caller.
+    fn tell(&mut self) {
+        let now = Instant::now();
+        if self.told.is_some_and(|told| now.duration_since(told) < TELL_EVERY) {
+            return;
+        }
+        self.told = Some(now);
+        let mut by_process = HashMap::<i32, usize>::new();
+        self.ordinary.values().flatten().for_each(|process| *by_process.entry(*process).or_default() += 1);
+        let most = by_process.into_iter().max_by_key(|(_, connections)| *connections);
+        warn!(
+            connections = self.ordinary.len(),
+            process = most.map(|(process, _)| process),
+            of_it = most.map(|(_, connections)| connections),
+            "no room for more connections: each further one is served for {} s only",
+            EXTRA_WITHIN.as_secs()
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn when_all_seats_are_taken_the_newest_caller_gets_that_of_the_oldest_extra_one() {
+        let (seats, shutdown) = (Seats::default(), CancellationToken::new());
+        let take = || seats.take(Some(7), &shutdown);
+        let ordinary: Vec<_> = (0..MAX_CONNECTIONS).map(|_| take().unwrap()).collect();
+        assert!(ordinary.iter().all(|seat| seat.cut.is_none()));
+        let extra: Vec<_> = (0..MOST_EXTRA).map(|_| take().unwrap()).collect();
+        let is_cut = |seat: &Seat| seat.cut.as_ref().unwrap().is_cancelled();
+        assert_eq!(extra.iter().filter(|seat| is_cut(seat)).count(), MOST_EXTRA - EXTRA);
+        assert!(is_cut(&extra[0]) && !is_cut(extra.last().unwrap()));
+        assert!(take().is_none(), "those that were cut and do not end are bounded too");
+        drop(extra);
+        assert!(take().unwrap().cut.is_some());
+        drop(ordinary);
+        assert!(take().unwrap().cut.is_none(), "there is room again");
+        shutdown.cancel();
+    }
+}

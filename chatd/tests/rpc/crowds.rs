@@ -1,0 +1,51 @@
+//! More callers than there is room for: a script that leaks connections locks nobody out.
+
+use chatd::rpc::MAX_CONNECTIONS;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::io::AsyncReadExt;
+use tokio::net::UnixStream;
+
+use super::*;
+
+/// A daemon whose seats are all taken, by callers that say nothing.
+async fn crowd() -> (Served, Vec<UnixStream>) {
+    let most = getrlimit(Resource::Nofile).maximum;
+    setrlimit(Resource::Nofile, Rlimit { current: most, maximum: most }).unwrap();
+    let (served, mut silent) = (serve(), Vec::new());
+    for _ in 0..MAX_CONNECTIONS {
+        silent.push(UnixStream::connect(&served.path).await.unwrap());
+    }
+    (served, silent)
+}
+
+async fn greet(served: &Served) -> Script {
+    let mut script = Script::connect(served).await;
+    let answer = script.call("hello", json!({"api": "1", "client": "test"})).await;
+    assert!(answer["result"].is_object(), "{answer}");
+    script
+}
+
+#[tokio::test]
+async fn a_leak_of_idle_connections_locks_nobody_out() {
+    let (served, mut silent) = crowd().await;
+    for _ in 0..40 {
+        silent.push(UnixStream::connect(&served.path).await.unwrap());
+    }
+    let mut leaked = Vec::new();
+    for _ in 0..40 {
+        leaked.push(greet(&served).await);
+    }
+    let cut = leaked.swap_remove(0);
+    assert_eq!(cut.rest().await, "", "the oldest had to go");
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_comes_when_there_is_no_room_is_served_for_a_while() {
+    let (served, mut silent) = crowd().await;
+    let extra = greet(&served).await;
+    assert_eq!(extra.rest().await, "", "it ends by itself");
+    silent.truncate(MAX_CONNECTIONS / 2);
+    let mut left = silent.pop().unwrap();
+    let waits = tokio::time::timeout(Duration::from_secs(3600), left.read_u8()).await;
+    assert!(waits.is_err(), "who has a seat keeps it");
+}
