@@ -14,7 +14,7 @@ mod places;
 mod secrets;
 
 use std::io::IsTerminal;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use chat_protocol::rpc::client::Client;
@@ -87,7 +87,9 @@ impl Session {
 
     /// The same without a token.
     pub(crate) fn way_of_owner(&self) -> Result<Way, Failure> {
-        Ok(Way { socket: self.paths()?.socket, hint: self.starts_it(), token: None })
+        // what is wrong with the options is said before anything else
+        self.paths()?;
+        Ok(Way { options: self.options.clone(), token: None })
     }
 
     /// Where the token is, if one is to be used.
@@ -114,24 +116,23 @@ impl Session {
     pub(crate) fn paths(&self) -> Result<Paths, Failure> {
         places::find(&self.options)
     }
+}
 
-    /// The command that starts the daemon.
-    fn starts_it(&self) -> String {
-        let Options { data_dir, config, profile, .. } = &self.options;
-        match (data_dir, config, profile) {
-            (Some(dir), ..) => format!("start it with `chatd --data-dir {}`", dir.display()),
-            (None, Some(file), _) => format!("start it with `chatd --config {}`", file.display()),
-            (None, None, Some(profile)) => format!("start it with `chatd --profile {profile}`"),
-            (None, None, None) => "start it with `chatd`, or `systemctl --user start chatd`".to_owned(),
-        }
+/// The command that starts the daemon.
+fn starts_it(options: &Options) -> String {
+    let Options { data_dir, config, profile, .. } = options;
+    match (data_dir, config, profile) {
+        (Some(dir), ..) => format!("start it with `chatd --data-dir {}`", dir.display()),
+        (None, Some(file), _) => format!("start it with `chatd --config {}`", file.display()),
+        (None, None, Some(profile)) => format!("start it with `chatd --profile {profile}`"),
+        (None, None, None) => "start it with `chatd`, or `systemctl --user start chatd`".to_owned(),
     }
 }
 
-/// Where the daemon listens, and what starts it if it does not.
+/// The way to the daemon, looked for each time: it may listen elsewhere after it was started anew.
 #[derive(Clone, Debug)]
 pub(crate) struct Way {
-    socket: PathBuf,
-    hint: String,
+    options: Options,
     /// Whose rights the connection has; the owner's without one.
     token: Option<Secret>,
 }
@@ -139,10 +140,11 @@ pub(crate) struct Way {
 impl Way {
     /// Connects to the daemon.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        let client = Client::connect(&self.socket).await.map_err(|error| Failure::NotRunning {
+        let paths = places::find(&self.options)?;
+        let client = Client::connect(&paths.socket).await.map_err(|error| Failure::NotRunning {
             path: error.path,
             source: error.source,
-            hint: self.hint.clone(),
+            hint: places::help(&paths).unwrap_or_else(|| starts_it(&self.options)),
         })?;
         if let Some(token) = &self.token {
             let client_name = concat!("chatctl/", env!("CARGO_PKG_VERSION")).to_owned();

@@ -7,6 +7,7 @@ pub(crate) mod table;
 
 use std::io::{self, IsTerminal, Write};
 
+use chat_protocol::programs::patient::Patient;
 use chat_protocol::rpc::types::{Message, MessageState};
 pub(crate) use chat_protocol::text::escape;
 use serde::Serialize;
@@ -87,14 +88,14 @@ impl Output {
 
     /// Prints a line and lets it go at once: a pipe's reader waits for it.
     pub(crate) fn line(&mut self, line: &str) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
+        let mut stdout = Patient(io::stdout().lock());
         writeln!(stdout, "{line}")?;
         Ok(stdout.flush()?)
     }
 
     /// Prints text as it is.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), Failure> {
-        let mut stdout = io::stdout().lock();
+        let mut stdout = Patient(io::stdout().lock());
         stdout.write_all(bytes)?;
         Ok(stdout.flush()?)
     }
@@ -103,7 +104,7 @@ impl Output {
     pub(crate) fn talk(&mut self, text: &str) {
         if !self.json {
             // Talk that nobody hears is no failure.
-            let _ = writeln!(io::stderr().lock(), "{}", escape(text));
+            let _ = writeln!(Patient(io::stderr().lock()), "{}", escape(text));
         }
     }
 }

@@ -1,14 +1,16 @@
-//! Where the daemon is: from options and variables, else from the file the daemon itself reads.
+//! Where the daemon is: from options and variables, else from the file the daemon itself reads, and then where the one
+//! that runs says it is, in its data directory: it may have been started in another environment, as from cron or `su`.
 //!
 //! The rules are `chat_protocol`'s; only the reading is done here. A file that somebody else may change is refused:
 //! it would decide who gets the passwords.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{self, Read};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use chat_protocol::rpc::paths::{Given, Paths, PathsError};
+use chat_protocol::programs::private::{Quoted, is_own_directory};
+use chat_protocol::rpc::paths::{Given, LOCK, MAX_SIGN_BYTES, Paths, PathsError, SOCKET_SIGN, told_socket};
 
 use crate::cli::Options;
 use crate::error::Failure;
@@ -16,19 +18,89 @@ use crate::error::Failure;
 /// Longest configuration file the daemon reads.
 const MAX_BYTES: u64 = 64 * 1024;
 
-/// Finds the places of the profile.
+/// Finds the places of the profile. A socket that was named is taken as it is.
 pub(crate) fn find(options: &Options) -> Result<Paths, Failure> {
     let homes = directories::BaseDirs::new();
     let given = Given {
         profile: options.profile.clone(),
         data_dir: options.data_dir.clone(),
         socket: options.socket.clone(),
-        runtime_home: std::env::var_os("XDG_RUNTIME_DIR").map(Into::into),
+        runtime_home: runtime_home().filter(|home| is_own_directory(home)),
         data_home: homes.as_ref().map(|homes| homes.data_dir().to_owned()),
         config_home: homes.as_ref().map(|homes| homes.config_dir().to_owned()),
         home: homes.as_ref().map(|homes| homes.home_dir().to_owned()),
     };
-    with_file(given, options.config.as_deref())?.resolve().map_err(usage)
+    let paths = with_file(given, options.config.as_deref())?.resolve().map_err(usage)?;
+    let told = if options.socket.is_some() { None } else { told(&paths.data_dir) };
+    Ok(Paths { socket: told.unwrap_or(paths.socket), ..paths })
+}
+
+/// Where the environment says that sockets are; `su` leaves that of another user behind.
+pub(crate) fn runtime_home() -> Option<PathBuf> {
+    std::env::var_os("XDG_RUNTIME_DIR").map(Into::into)
+}
+
+/// Where the daemon that runs on this data says it is.
+fn told(data: &Path) -> Option<PathBuf> {
+    let sign = own_text(&data.join(SOCKET_SIGN))?;
+    // one that a daemon left when it was killed leads nowhere
+    told_socket(sign.as_bytes())
+        .filter(|socket| fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket()))
+}
+
+/// Why nobody answers, and what helps, if it is not that the daemon has to be started.
+pub(crate) fn help(paths: &Paths) -> Option<String> {
+    let data = Quoted::from(paths.data_dir.as_path());
+    match fs::metadata(&paths.data_dir) {
+        Ok(meta) if meta.uid() != me() => {
+            let owner = meta.uid();
+            return Some(format!(
+                "{data} belongs to user {owner}; call as that user: `sudo -u '#{owner}' chatctl ...`"
+            ));
+        }
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return Some(format!("{data} is another user's; `su -` or `sudo -i` takes a user's own environment along"));
+        }
+        _ => {}
+    }
+    if let Some(process) = running(&paths.data_dir) {
+        return Some(format!(
+            "chatd runs as process {process}, but not with a socket there; it makes a new one within seconds, and else: \
+             `kill {process}`, then start it again"
+        ));
+    }
+    let usual = PathBuf::from(format!("/run/user/{}/chatd/{}.sock", me(), paths.profile));
+    if usual != paths.socket && usual.exists() {
+        return Some(format!(
+            "a chatd with other data answers elsewhere: `chatctl --socket {} status`",
+            usual.display()
+        ));
+    }
+    let caller = std::env::var("SUDO_USER").ok().filter(|caller| caller != "root" && me() == 0)?;
+    Some(format!("this is root's; that of {caller} is called without sudo"))
+}
+
+/// The process that the lock names, if it is one of chatd.
+fn running(data: &Path) -> Option<u32> {
+    let process: u32 = own_text(&data.join(LOCK))?.trim().parse().ok()?;
+    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
+    (name.trim() == "chatd").then_some(process)
+}
+
+/// A short file that nobody but this user may change.
+fn own_text(path: &Path) -> Option<String> {
+    let file = File::open(path).ok()?;
+    let meta = file.metadata().ok()?;
+    if !meta.is_file() || meta.uid() != me() || meta.mode() & 0o022 != 0 {
+        return None;
+    }
+    let mut text = String::new();
+    file.take(MAX_SIGN_BYTES).read_to_string(&mut text).ok()?;
+    Some(text)
+}
+
+fn me() -> u32 {
+    rustix::process::geteuid().as_raw()
 }
 
 /// A place that was named leaves nothing to be asked of the file.

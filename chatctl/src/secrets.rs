@@ -7,6 +7,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use chat_protocol::programs::private::{Kind, NotPrivate, judge};
 use chat_protocol::rpc::Secret;
 use zeroize::Zeroizing;
 
@@ -46,9 +47,16 @@ pub(crate) fn from_file(path: &Path, what: &str) -> Result<Secret, Failure> {
     };
     let file = File::open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
-    if meta.is_file() && meta.mode() & 0o077 != 0 {
+    let closed = !meta.is_file() || meta.mode() & 0o077 == 0;
+    if !closed && let Err(error) = judge(path, &meta, Kind::File) {
         let why = format!("other users can read the {what} in it");
-        return Err(Failure::Input { hint: format!("protect it with `chmod 600 {name}`"), what: name, why });
+        let hint = match &error {
+            NotPrivate::Open { remedy, .. } => {
+                remedy.command().map_or_else(|| remedy.to_string(), |command| format!("protect it with `{command}`"))
+            }
+            other => other.to_string(),
+        };
+        return Err(Failure::Input { hint, what: name, why });
     }
     let first = read_lines(file, &name)?.into_iter().next();
     first.map(Secret::from).ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))

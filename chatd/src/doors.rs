@@ -1,24 +1,31 @@
 //! The daemon's ways in, opened and closed together: the socket, the loopback port, and the pipes of a parent.
 //!
-//! Tasks: one for each, which ends when the doors are closed. The socket's file goes with them.
+//! Tasks: one for each and one that keeps the socket's file, which end when the doors are closed. The file goes with them.
+
+mod doorway;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use tokio::sync::watch;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::api::Api;
-use crate::dirs::Lock;
+use crate::dirs::{DataDir, Lock};
 use crate::rpc::{self, Policy, Server, SocketError};
 use crate::service;
+use doorway::{Doorway, Sign};
 
 /// Which ways in there are.
 pub(crate) struct Plan {
     /// The socket's file, unless a service manager hands one over.
     pub(crate) socket: PathBuf,
+    /// Where callers are told of it.
+    pub(crate) dir: DataDir,
     /// The port, if there is one.
     pub(crate) listen: Option<SocketAddr>,
     /// Who may call there.
@@ -27,11 +34,19 @@ pub(crate) struct Plan {
     pub(crate) pipes: bool,
 }
 
+/// What is left of the socket when the doors are closed.
+enum Socket {
+    /// The service manager's; its sign is ours.
+    HandedOver { _sign: Option<Sign> },
+    /// Our own, once nobody looks after it any more.
+    Kept(JoinHandle<Doorway>),
+}
+
 /// The open ways in.
 pub(crate) struct Doors {
     shutdown: CancellationToken,
     serving: TaskTracker,
-    bound: Option<rpc::Bound>,
+    socket: Socket,
     /// Cancelled when a parent has said its last word and was answered.
     parted: CancellationToken,
 }
@@ -42,14 +57,17 @@ impl Doors {
     /// # Errors
     /// [`SocketError`] if one cannot be opened; then none is.
     pub(crate) fn open(api: Arc<dyn Api>, plan: &Plan, lock: &Lock) -> Result<Self, SocketError> {
-        let (listener, bound) = match service::inherited().map_err(SocketError::HandedOver)? {
+        let inherited = service::inherited().map_err(SocketError::HandedOver)?;
+        let opened = match inherited {
             Some(listener) => (listener, None),
-            None => rpc::bind(&plan.socket, lock).map(|(listener, bound)| (listener, Some(bound)))?,
+            None => {
+                Doorway::open(&plan.socket, &plan.dir, lock).map(|(listener, doorway)| (listener, Some(doorway)))?
+            }
         };
         let port = plan.listen.map(rpc::bind_port).transpose()?;
         let (shutdown, serving, parted) = (CancellationToken::new(), TaskTracker::new(), CancellationToken::new());
         let server = Server::new(api, shutdown.clone());
-        serving.spawn(server.clone().socket(listener));
+        let socket = serve_socket(&server, opened, &plan.dir, &serving, &shutdown);
         if let Some(port) = port {
             if let Ok(address) = port.local_addr() {
                 tracing::info!(%address, "offering HTTP to callers with a token");
@@ -63,7 +81,7 @@ impl Doors {
                 parted.cancel();
             });
         }
-        Ok(Self { shutdown, serving, bound, parted })
+        Ok(Self { shutdown, serving, socket, parted })
     }
 
     /// Waits until the parent has said its last word; forever if there is none.
@@ -76,6 +94,27 @@ impl Doors {
         self.shutdown.cancel();
         self.serving.close();
         self.serving.wait().await;
-        drop(self.bound);
+        if let Socket::Kept(kept) = self.socket {
+            drop(kept.await);
+        }
     }
+}
+
+fn serve_socket(
+    server: &Server,
+    (listener, doorway): (UnixListener, Option<Doorway>),
+    dir: &DataDir,
+    serving: &TaskTracker,
+    shutdown: &CancellationToken,
+) -> Socket {
+    let Some(doorway) = doorway else {
+        let address = listener.local_addr().ok();
+        let path = address.as_ref().and_then(|address| address.as_pathname());
+        let _sign = path.map(|path| Sign::put_up(dir, path));
+        serving.spawn(server.clone().socket(listener));
+        return Socket::HandedOver { _sign };
+    };
+    let (sender, moved) = mpsc::channel(1);
+    serving.spawn(server.clone().sockets(listener, moved));
+    Socket::Kept(serving.spawn(doorway.keep(sender, shutdown.clone())))
 }

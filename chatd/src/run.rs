@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_protocol::programs::patient::Patient;
 use chat_protocol::rpc::{RpcError, openrpc};
 use clap::ArgMatches;
 use thiserror::Error;
@@ -141,7 +142,7 @@ fn show_config(sources: &Sources, wanted: &ShowConfig) -> Result<(), RunError> {
 
 /// Standard output is data here: whoever reads it is a program, or asked for it.
 fn print(text: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), RunError> {
-    match std::io::stdout().lock().write_all(text.as_ref()) {
+    match Patient(std::io::stdout().lock()).write_all(text.as_ref()) {
         // a reader that has seen enough is no failure
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         written => written.map_err(|source| RunError::System { doing: "write to standard output", source }),
@@ -175,7 +176,13 @@ fn serve(sources: Sources, pipes: bool) -> Result<(), RunError> {
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| RunError::System { doing: "start the runtime", source })?;
-    let plan = Plan { socket: paths.socket, listen: config.http.listen, policy: reload.policy(), pipes };
+    let plan = Plan {
+        socket: paths.socket,
+        dir: setup.dir.clone(),
+        listen: config.http.listen,
+        policy: reload.policy(),
+        pipes,
+    };
     let ended = runtime.block_on(live(setup, store, &plan, &lock, reload));
     // nobody waits for a parent that holds our standard input open and says nothing
     runtime.shutdown_background();

@@ -35,7 +35,7 @@ def main(words):
     given = Given(asked.profile, asked.data_dir, asked.socket, asked.config)
     try:
         root = tkinter.Tk(className="Chat")
-        App(root, find(os.environ, given), asked.dark, asked.scale)
+        App(root, lambda: find(os.environ, given), asked.dark, asked.scale)
     except NoPlace as why:
         sys.exit(str(why))
     except tkinter.TclError as error:

@@ -11,12 +11,14 @@ mod service;
 
 use std::path::Path;
 
+use chat_protocol::programs::private::is_own_directory;
 use serde::Serialize;
 
 use crate::Session;
 use crate::error::Failure;
 use crate::output::escape;
 use crate::output::style::Look;
+use crate::places;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -82,9 +84,9 @@ async fn examine(session: &Session) -> Result<Vec<Finding>, Failure> {
 /// Nobody answers: why that may be.
 fn absent(socket: &Path, hint: &str) -> Vec<Finding> {
     let mut findings = vec![Finding::bad(format!("chatd does not answer on {}", socket.display()), hint)];
-    if std::env::var_os("XDG_RUNTIME_DIR").is_none() {
-        let what = "XDG_RUNTIME_DIR is not set: a daemon that was started with it has its socket elsewhere";
-        findings.push(Finding::bad(what, "export XDG_RUNTIME_DIR=/run/user/$(id -u)"));
+    if let Some(foreign) = places::runtime_home().filter(|home| !is_own_directory(home)) {
+        let what = format!("XDG_RUNTIME_DIR is {}, which is not a directory of this user", foreign.display());
+        findings.push(Finding::bad(what, "unset XDG_RUNTIME_DIR, or log in as this user: su -, sudo -i"));
     }
     findings
 }

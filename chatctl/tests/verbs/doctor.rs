@@ -59,7 +59,10 @@ async fn a_daemon_that_is_not_there_is_told_with_its_start() {
     let home = Home::new();
     let found = findings(home.command(&["doctor", "--socket", "/nonexistent/x.sock"]));
     assert_eq!(found[0].2, "start it with `chatd`, or `systemctl --user start chatd`");
-    assert!(found[1].1.starts_with("XDG_RUNTIME_DIR is not set"), "{found:#?}");
+    let mut foreign = home.command(&["doctor", "--socket", "/nonexistent/x.sock"]);
+    foreign.env("XDG_RUNTIME_DIR", "/nonexistent");
+    let found = findings(foreign);
+    assert!(found[1].1.starts_with("XDG_RUNTIME_DIR is /nonexistent, which is not"), "{found:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -93,10 +96,10 @@ async fn modes_that_are_too_open_are_found() {
     let key = data.join("key");
     std::fs::write(&key, "x").unwrap();
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
-    assert_eq!(wrong(&served, &home).1, format!("chmod 0600 {}", key.display()));
+    assert_eq!(wrong(&served, &home).1, format!("chmod 600 {}", key.display()));
     std::fs::remove_file(&key).unwrap();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o755)).unwrap();
-    assert_eq!(wrong(&served, &home).1, format!("chmod 0700 {}", data.display()));
+    assert_eq!(wrong(&served, &home).1, format!("chmod 700 {}", data.display()));
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o700)).unwrap();
     // the directory of the socket is another one when there is a runtime directory
     let elsewhere = home.path("data");
@@ -104,7 +107,7 @@ async fn modes_that_are_too_open_are_found() {
     std::fs::set_permissions(&elsewhere, std::fs::Permissions::from_mode(0o700)).unwrap();
     served.fake.state().info.data_dir = elsewhere.to_str().unwrap().to_owned();
     std::fs::set_permissions(&data, std::fs::Permissions::from_mode(0o711)).unwrap();
-    assert_eq!(wrong(&served, &home).1, format!("chmod 0700 {}", data.display()));
+    assert_eq!(wrong(&served, &home).1, format!("chmod 700 {}", data.display()));
 }
 
 #[tokio::test(flavor = "multi_thread")]

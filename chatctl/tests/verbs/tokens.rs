@@ -62,7 +62,7 @@ async fn atk_63_a_token_file_that_others_can_read_is_not_used() {
     assert_eq!(code, 66);
     assert!(err.contains(&format!("Hint: protect it with `chmod 600 {file}`")), "{err}");
     let (_, out, _) = run(&served, &["--token-file", file, "doctor"]);
-    assert!(out.contains(&format!("WRONG  the token in {file} is open to others\n       mend it: chmod 0600 {file}")));
+    assert!(out.contains(&format!("WRONG  the token in {file} is open to others\n       mend it: chmod 600 {file}")));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -28,11 +28,11 @@ SECOND_MS = 500
 class App:
     """One window for one daemon."""
 
-    def __init__(self, root, paths, dark=False, scale=None):
-        self.root, self.paths = root, paths
+    def __init__(self, root, find, dark=False, scale=None):
+        self.root, self.paths = root, find()
         words.Screen.draws_emoji = draws_emoji(root)
         self.theme, self.model = Theme(root, dark, scale), Model()
-        self.client = Client(paths.socket)
+        self.client = Client(lambda: find().socket)
         self.session = Session(self.client, self.model, self._changed, self._refused)
         self._trouble, self._todo, self._page = "", set(), None
         self._build()

@@ -12,6 +12,8 @@ import socket
 import threading
 import time
 
+from .paths import NoPlace
+
 # Lines the window has not looked at yet.
 INBOX_LINES = 256
 # Seconds between attempts; the last one from then on.
@@ -44,8 +46,9 @@ class Down:
 class Client:
     """Calls and events for one owner, who calls everything here from one thread."""
 
-    def __init__(self, path):
-        self.path = path
+    def __init__(self, find):
+        # looked for with each connection: a daemon that was started anew may have another socket
+        self.find = find
         self.on_up = self.on_down = self.on_event = lambda *_: None
         self._inbox = queue.Queue(maxsize=INBOX_LINES)
         self._outbox = None
@@ -124,8 +127,8 @@ class Client:
             try:
                 self._serve()
                 pauses, why = iter(PAUSES), "it closed the connection"
-            except OSError as error:
-                why = error.strerror or str(error)
+            except (OSError, NoPlace) as error:
+                why = getattr(error, "strerror", None) or str(error)
             pause = next(pauses, PAUSES[-1])
             self._inbox.put(("down", Down(why[:1].lower() + why[1:], int((time.time() + pause) * 1000))))
             self._hurry.wait(pause)
@@ -133,7 +136,7 @@ class Client:
 
     def _serve(self):
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as chat:
-            chat.connect(self.path)
+            chat.connect(self.find())
             outbox = queue.SimpleQueue()
             threading.Thread(target=_write, args=(chat, outbox), daemon=True).start()
             self._inbox.put(("up", outbox))

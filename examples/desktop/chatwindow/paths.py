@@ -1,7 +1,7 @@
 """Where chatd listens, found as chatctl finds it, and the command that starts it.
 
 The rules are those of `protocol/src/rpc/paths.rs` and `chatctl/src/places.rs`: options, then variables, then the
-configuration file of the profile, which nobody else may be able to change.
+configuration file of the profile, which nobody else may be able to change, and then where the daemon that runs says it is.
 """
 
 import os
@@ -51,18 +51,45 @@ def find(environment, given=None):
     given = (given or Given()).or_in(environment)
     if given.profile and not re.fullmatch(r"[A-Za-z0-9_-]{1,32}", given.profile):
         raise NoPlace("profile name must be 1 to 32 letters, digits, `-` or `_`")
-    places = {} if given.socket or given.data_dir else _in_file(environment, given)
-    socket = (
-        given.socket or places.get("socket") or _socket(environment, given, given.data_dir or places.get("data_dir"))
-    )
+    if given.socket:
+        return Paths(given.socket, _start(given))
+    places = {} if given.data_dir else _in_file(environment, given)
+    named = given.data_dir or places.get("data_dir")
+    data_dir = named or os.path.join(_data_home(environment), "chatd", given.profile or "default")
+    socket = _told(data_dir) or places.get("socket") or _usual(environment, given, named, data_dir)
     return Paths(socket, _start(given))
 
 
-def _socket(environment, given, data_dir):
-    runtime, profile = environment.get("XDG_RUNTIME_DIR", ""), given.profile or "default"
-    if data_dir is None and os.path.isabs(runtime):
-        return os.path.join(runtime, "chatd", profile + ".sock")
-    return os.path.join(data_dir or os.path.join(_data_home(environment), "chatd", profile), "chat.sock")
+def _usual(environment, given, named, data_dir):
+    """Where a daemon that was started in this environment listens."""
+    runtime = environment.get("XDG_RUNTIME_DIR", "")
+    if named is None and os.path.isabs(runtime) and _is_own_directory(runtime):
+        return os.path.join(runtime, "chatd", (given.profile or "default") + ".sock")
+    return os.path.join(data_dir, "chat.sock")
+
+
+def _is_own_directory(path):
+    """`su` leaves the directory of another user behind, and a logout one that is no more."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+
+
+def _told(data_dir):
+    """Where the daemon that runs on this data says it is; nobody else may be able to say it."""
+    try:
+        with open(os.path.join(data_dir, "socket"), encoding="utf-8") as sign:
+            about = os.fstat(sign.fileno())
+            if about.st_uid != os.geteuid() or about.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                return None
+            path, end, rest = sign.read(4096).partition("\n")
+        # one that a daemon left when it was killed leads nowhere
+        there = end and not rest and os.path.isabs(path) and stat.S_ISSOCK(os.lstat(path).st_mode)
+    except (OSError, ValueError):
+        return None
+    return path if there else None
 
 
 def _data_home(environment):

@@ -281,7 +281,7 @@ def png(width, height, rows):
 
 def main(data_dir):
     root = tk.Tk(className="Chat")
-    app = App(root, find(os.environ, Given(data_dir=data_dir)))
+    app = App(root, lambda: find(os.environ, Given(data_dir=data_dir)))
     root.geometry("1000x720+0+0")
     root.wait_visibility()
     root.focus_force()

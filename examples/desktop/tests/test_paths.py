@@ -1,6 +1,7 @@
 """The same places as in protocol/src/rpc/paths.rs."""
 
 import os
+import socket
 import tempfile
 import unittest
 from unittest import mock
@@ -8,17 +9,22 @@ from unittest import mock
 from chatwindow import paths
 from chatwindow.paths import Given, NoPlace, find
 
-HOME = {"HOME": "/home/alice", "XDG_RUNTIME_DIR": "/run/user/1000"}
+RUN = tempfile.TemporaryDirectory()
+HOME = {"HOME": "/home/alice", "XDG_RUNTIME_DIR": RUN.name}
+
+
+def tearDownModule():
+    RUN.cleanup()
 
 
 class Places(unittest.TestCase):
     def test_a_profile_has_its_socket(self):
-        self.assertEqual(find(HOME).socket, "/run/user/1000/chatd/default.sock")
-        self.assertEqual(find(HOME, Given(profile="bob")).socket, "/run/user/1000/chatd/bob.sock")
-        self.assertEqual(find({**HOME, "CHATD_PROFILE": "bob"}).socket, "/run/user/1000/chatd/bob.sock")
+        self.assertEqual(find(HOME).socket, RUN.name + "/chatd/default.sock")
+        self.assertEqual(find(HOME, Given(profile="bob")).socket, RUN.name + "/chatd/bob.sock")
+        self.assertEqual(find({**HOME, "CHATD_PROFILE": "bob"}).socket, RUN.name + "/chatd/bob.sock")
 
     def test_without_a_runtime_directory_the_socket_is_with_the_data(self):
-        for runtime in ({}, {"XDG_RUNTIME_DIR": "relative"}, {"XDG_RUNTIME_DIR": ""}):
+        for runtime in ({}, *({"XDG_RUNTIME_DIR": said} for said in ("relative", "", "/nowhere", "/proc/1/nobodys"))):
             found = find({"HOME": "/home/alice", **runtime})
             self.assertEqual(found.socket, "/home/alice/.local/share/chatd/default/chat.sock")
         moved = {"HOME": "/home/alice", "XDG_DATA_HOME": "/data"}
@@ -27,6 +33,10 @@ class Places(unittest.TestCase):
     def test_a_named_data_directory_keeps_its_socket(self):
         self.assertEqual(find(HOME, Given(data_dir="/srv/bot")).socket, "/srv/bot/chat.sock")
         self.assertEqual(find({**HOME, "CHATD_DATA_DIR": "/srv/bot"}).socket, "/srv/bot/chat.sock")
+
+    def test_a_runtime_directory_of_another_user_does_not_count(self):
+        with mock.patch.object(os, "geteuid", return_value=os.geteuid() + 1):
+            self.assertEqual(find(HOME).socket, "/home/alice/.local/share/chatd/default/chat.sock")
 
     def test_a_named_socket_is_that_socket(self):
         self.assertEqual(find({**HOME, "CHATD_SOCKET": "/tmp/x"}, Given(data_dir="/srv/bot")).socket, "/tmp/x")
@@ -44,6 +54,38 @@ class Places(unittest.TestCase):
     def test_nowhere_is_said(self):
         with self.assertRaises(NoPlace):
             find({})
+
+
+class Signs(unittest.TestCase):
+    """The daemon that runs says where its socket is, to whoever does not share its environment."""
+
+    def setUp(self):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.world = {"HOME": folder.name}
+        self.data = os.path.join(folder.name, ".local/share/chatd/default")
+        os.makedirs(self.data)
+        self.sign, self.there = os.path.join(self.data, "socket"), os.path.join(folder.name, "s")
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind(self.there)
+        self.addCleanup(listener.close)
+
+    def found(self, text, mode=0o600):
+        with open(self.sign, "w", encoding="utf-8") as file:
+            file.write(text)
+        os.chmod(self.sign, mode)
+        return find(self.world).socket
+
+    def test_the_daemon_says_where_it_listens(self):
+        self.assertEqual(self.found(self.there + "\n"), self.there)
+        self.assertEqual(find({"HOME": "/nowhere"}, Given(data_dir=self.data)).socket, self.there)
+        self.assertEqual(find(self.world, Given(socket="/s")).socket, "/s")
+
+    def test_what_nobody_listens_on_and_what_others_may_say_does_not_count(self):
+        usual = os.path.join(self.data, "chat.sock")
+        for text in ("", self.there, "/nowhere\n", "s\n", self.there + "\n\n"):
+            self.assertEqual(self.found(text), usual, text)
+        self.assertEqual(self.found(self.there + "\n", 0o622), usual)
 
 
 class Files(unittest.TestCase):
@@ -89,7 +131,7 @@ class Files(unittest.TestCase):
             self.socket()
         self.says('log = "debug"\n')
         with mock.patch.object(paths, "tomllib", None):
-            self.assertEqual(self.socket(), "/run/user/1000/chatd/bob.sock")
+            self.assertEqual(self.socket(), RUN.name + "/chatd/bob.sock")
 
     def test_a_named_file_has_to_be_there(self):
         with self.assertRaisesRegex(NoPlace, "not there"):

@@ -100,7 +100,7 @@ class Story(unittest.TestCase):
             "chat.mark_read": {"unread": 0},
         }
         self.model, self.refusals = Model(), []
-        self.client = Client(self.daemon.path)
+        self.client = Client(lambda: self.daemon.path)
         self.addCleanup(self.client.close)
         self.session = Session(self.client, self.model, lambda _: None, lambda *words: self.refusals.append(words))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncIterator, Sequence
+from functools import partial
 from typing import Any, Callable, TypeVar
 
 from . import requests, wire
@@ -95,8 +96,8 @@ class AsyncConnection:
 class AsyncPool:
     """Connections for calls: taken by one task each, made when there is none, and kept."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, find: Callable[[], str]) -> None:
+        self._find = find
         self._idle: list[AsyncConnection] = []
         self._places: asyncio.Semaphore | None = None
 
@@ -109,7 +110,7 @@ class AsyncPool:
             return await self._call(method, params, timeout)
 
     async def _call(self, method: str, params: Json, timeout: float) -> Any:
-        connection = self._take() or await AsyncConnection.open(self._path, timeout)
+        connection = self._take() or await AsyncConnection.open(self._find(), timeout)
         sound = False
         try:
             answer = await connection.call(method, params, timeout)
@@ -147,10 +148,17 @@ class AsyncClient:
         timeout: float = 30.0,
         patience: float = 10.0,
     ) -> None:
-        self.path = socket_path(socket, profile=profile, data_dir=data_dir)
+        self._find = partial(socket_path, socket, profile=profile, data_dir=data_dir)
         self.timeout = timeout
         self.patience = patience
-        self._pool = AsyncPool(self.path)
+        self._pool = AsyncPool(self._find)
+        # what is wrong with the arguments is said here, and not at the first call
+        self._find()
+
+    @property
+    def path(self) -> str:
+        """The socket; looked for with each connection, since a daemon that was started anew may have another."""
+        return self._find()
 
     async def __aenter__(self) -> AsyncClient:
         return self

@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket as sockets
 import time
 from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Callable, TypeVar
 
 from . import requests
@@ -40,10 +41,17 @@ class Client:
         timeout: float = 30.0,
         patience: float = 10.0,
     ) -> None:
-        self.path = socket_path(socket, profile=profile, data_dir=data_dir)
+        self._find = partial(socket_path, socket, profile=profile, data_dir=data_dir)
         self.timeout = timeout
         self.patience = patience
-        self._pool = Pool(self.path)
+        self._pool = Pool(self._find)
+        # what is wrong with the arguments is said here, and not at the first call
+        self._find()
+
+    @property
+    def path(self) -> str:
+        """The socket; looked for with each connection, since a daemon that was started anew may have another."""
+        return self._find()
 
     def __enter__(self) -> Client:
         return self

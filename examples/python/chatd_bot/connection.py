@@ -12,6 +12,7 @@ import socket
 import threading
 import time
 from collections import deque
+from collections.abc import Callable
 from typing import Any
 
 from . import wire
@@ -138,8 +139,8 @@ def trouble(path: str, error: OSError) -> Exception:
 class Pool:
     """Connections for calls: taken by one thread each, made when there is none, and kept."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    def __init__(self, find: Callable[[], str]) -> None:
+        self._find = find
         self._idle: list[Connection] = []
         self._lock = threading.Lock()
         self._places = threading.BoundedSemaphore(MAX_CALLS)
@@ -154,7 +155,7 @@ class Pool:
             self._places.release()
 
     def _call(self, method: str, params: Json, timeout: float) -> Any:
-        connection = self._take() or Connection(self._path, timeout)
+        connection = self._take() or Connection(self._find(), timeout)
         sound = False
         try:
             answer = connection.call(method, params, timeout)

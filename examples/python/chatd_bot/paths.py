@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import stat
 import sys
 from collections.abc import Mapping
 
@@ -26,10 +27,13 @@ def socket_path(
 ) -> str:
     """Finds the socket.
 
-    ``socket``, else ``CHATD_SOCKET``; else ``chat.sock`` in ``data_dir`` or ``CHATD_DATA_DIR``; else what the
+    ``socket``, else ``CHATD_SOCKET``. Else there is a data directory: ``data_dir`` or ``CHATD_DATA_DIR``; else what the
     configuration file says (``CHATD_CONFIG``, or ``chatd/PROFILE.toml`` below ``XDG_CONFIG_HOME``); else
-    ``XDG_RUNTIME_DIR/chatd/PROFILE.sock``; else ``XDG_DATA_HOME/chatd/PROFILE/chat.sock``, where the home of data is
-    ``~/.local/share`` if not set. The profile is ``profile``, ``CHATD_PROFILE``, or ``default``.
+    ``XDG_DATA_HOME/chatd/PROFILE``, where the home of data is ``~/.local/share`` if not set. A daemon that runs has left
+    the path of its socket there, in the file ``socket``: it may have been started in another environment than cron's.
+    Without that file it is ``chat.sock`` in a data directory that was named; else what the configuration file says; else
+    ``XDG_RUNTIME_DIR/chatd/PROFILE.sock`` if that is a directory of this user; else ``chat.sock`` in the data directory.
+    The profile is ``profile``, ``CHATD_PROFILE``, or ``default``.
 
     Raises :class:`NoSocket`.
     """
@@ -39,17 +43,44 @@ def socket_path(
     profile = profile or _said(env, "CHATD_PROFILE") or "default"
     if not _PROFILE.fullmatch(profile):
         raise NoSocket("profile name must be 1 to 32 letters, digits, `-` or `_`")
-    if not named and not directory:
-        places = _places(env, profile)
-        named, directory = places.get("socket"), places.get("data_dir")
     if named:
         return os.fspath(named)
-    if directory:
-        return os.path.join(directory, "chat.sock")
+    places = {} if directory else _places(env, profile)
+    directory = directory or places.get("data_dir")
+    home = directory or os.path.join(_home_of(env, "XDG_DATA_HOME", ".local/share"), "chatd", profile)
+    return _told(home) or places.get("socket") or _usual(env, profile, directory, home)
+
+
+def _usual(env: Mapping[str, str], profile: str, directory: str | None, home: str) -> str:
+    """Where a daemon that was started in this environment listens."""
     runtime = env.get("XDG_RUNTIME_DIR", "")
-    if os.path.isabs(runtime):
+    if directory is None and os.path.isabs(runtime) and _is_own_directory(runtime):
         return os.path.join(runtime, "chatd", profile + ".sock")
-    return os.path.join(_home_of(env, "XDG_DATA_HOME", ".local/share"), "chatd", profile, "chat.sock")
+    return os.path.join(home, "chat.sock")
+
+
+def _is_own_directory(path: str) -> bool:
+    """`su` leaves the directory of another user behind, and a logout one that is no more."""
+    try:
+        about = os.stat(path)
+    except OSError:
+        return False
+    return stat.S_ISDIR(about.st_mode) and about.st_uid == os.geteuid()
+
+
+def _told(home: str) -> str | None:
+    """Where the daemon that runs on this data says it is; nobody else may be able to say it."""
+    try:
+        with open(os.path.join(home, "socket"), encoding="utf-8") as sign:
+            about = os.fstat(sign.fileno())
+            if about.st_uid != os.geteuid() or about.st_mode & 0o022:
+                return None
+            path, end, rest = sign.read(4096).partition("\n")
+        # one that a daemon left when it was killed leads nowhere
+        there = end and not rest and os.path.isabs(path) and stat.S_ISSOCK(os.lstat(path).st_mode)
+    except (OSError, UnicodeDecodeError):
+        return None
+    return path if there else None
 
 
 def _said(env: Mapping[str, str], name: str) -> str | None:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
 import tempfile
 import unittest
 from pathlib import Path
+from unittest import mock
 
 from chatd_bot import ChatdError, Disconnected, NoSocket, NotFound, Refused, socket_path, wire
 from chatd_bot.errors import refused
@@ -46,10 +49,14 @@ class LinesTest(unittest.TestCase):
 
 
 class PathTest(unittest.TestCase):
-    HOME = {"HOME": "/nowhere/alice", "XDG_RUNTIME_DIR": "/run/user/1000"}
+    def setUp(self) -> None:
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        self.run_dir = folder.name
+        self.HOME = {"HOME": "/nowhere/alice", "XDG_RUNTIME_DIR": folder.name}
 
     def test_the_socket_is_where_chatctl_looks(self) -> None:
-        runtime = "/run/user/1000/chatd/"
+        runtime = self.run_dir + "/chatd/"
         cases = [
             ({}, {}, runtime + "default.sock"),
             ({"CHATD_PROFILE": "bot"}, {}, runtime + "bot.sock"),
@@ -62,11 +69,37 @@ class PathTest(unittest.TestCase):
             self.assertEqual(socket_path(environment={**self.HOME, **said}, **given), expected, (said, given))
 
     def test_without_a_runtime_directory_the_socket_is_with_the_data(self) -> None:
-        for runtime in ("", "relative"):
+        for runtime in ("", "relative", "/nowhere/run"):
             env = {"HOME": "/nowhere/alice", "XDG_RUNTIME_DIR": runtime, "XDG_DATA_HOME": "/data"}
             self.assertEqual(socket_path(environment=env), "/data/chatd/default/chat.sock")
         env = {"HOME": "/nowhere/alice", "XDG_DATA_HOME": "relative"}
         self.assertEqual(socket_path(environment=env), "/nowhere/alice/.local/share/chatd/default/chat.sock")
+
+    def test_a_runtime_directory_of_another_user_does_not_count(self) -> None:
+        with mock.patch.object(os, "geteuid", return_value=os.geteuid() + 1):
+            found = socket_path(environment=self.HOME)
+        self.assertEqual(found, "/nowhere/alice/.local/share/chatd/default/chat.sock")
+
+    def test_the_daemon_says_where_it_listens_to_whoever_does_not_share_its_environment(self) -> None:
+        with tempfile.TemporaryDirectory() as home, socket.socket(socket.AF_UNIX) as listener:
+            env, there = {"HOME": home}, home + "/s"
+            data = Path(home, ".local/share/chatd/default")
+            data.mkdir(parents=True)
+            listener.bind(there)
+
+            def found(text: str, mode: int = 0o600) -> str:
+                sign = data / "socket"
+                sign.write_text(text)
+                sign.chmod(mode)
+                return socket_path(environment=env)
+
+            self.assertEqual(found(there + "\n"), there)
+            self.assertEqual(socket_path(data_dir=str(data), environment={"HOME": "/nowhere"}), there)
+            self.assertEqual(socket_path("/s", environment=env), "/s")
+            usual = str(data / "chat.sock")
+            for text in ("", there, "/nowhere\n", "s\n", there + "\n\n"):
+                self.assertEqual(found(text), usual, text)
+            self.assertEqual(found(there + "\n", 0o622), usual, "others could say it")
 
     def test_a_profile_is_never_a_path_and_an_empty_variable_never_another_account(self) -> None:
         for hostile in ("..", "a/b", "a\0b", "a\n", "a" * 33):
@@ -80,7 +113,7 @@ class PathTest(unittest.TestCase):
         with tempfile.TemporaryDirectory() as home:
             file = Path(home, ".config", "chatd", "bot.toml")
             file.parent.mkdir(parents=True)
-            env = {"HOME": home, "XDG_RUNTIME_DIR": "/run", "CHATD_PROFILE": "bot"}
+            env = {"HOME": home, "XDG_RUNTIME_DIR": self.run_dir, "CHATD_PROFILE": "bot"}
 
             def found(text: str, **more: str) -> str:
                 file.write_text(text)
@@ -89,7 +122,7 @@ class PathTest(unittest.TestCase):
 
             self.assertEqual(found('log = "info"\nsocket = "/s" # there\n[limits]\nsocket = "/other"\n'), "/s")
             self.assertEqual(found("data_dir = '~/data'"), f"{home}/data/chat.sock")
-            self.assertEqual(found("[limits]\nsocket = '/s'"), "/run/chatd/bot.sock")
+            self.assertEqual(found("[limits]\nsocket = '/s'"), self.run_dir + "/chatd/bot.sock")
             self.assertEqual(found("socket = '/s'", CHATD_DATA_DIR="/d"), "/d/chat.sock")
             self.assertEqual(found("socket = '/s'", CHATD_PROFILE="other", CHATD_CONFIG=str(file)), "/s")
             for wrong in ("socket = 'relative'", 'socket = "a\\\\b"', "socket = 7"):

@@ -25,6 +25,8 @@ mod documents;
 mod examples;
 mod floods;
 mod keys;
+mod logs;
+mod places;
 mod protocol;
 mod refusals;
 mod rollback;

@@ -15,6 +15,7 @@ use jsonrpsee::core::client::{
 };
 use jsonrpsee::core::middleware::RpcServiceBuilder;
 use jsonrpsee::core::traits::ToRpcParams;
+use rustix::process::geteuid;
 use serde_json::value::RawValue;
 use thiserror::Error;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
@@ -85,10 +86,12 @@ impl Client {
     /// Connects to the daemon's socket.
     ///
     /// # Errors
-    /// [`ConnectError`] when nobody listens there.
+    /// [`ConnectError`] when nobody listens there, or another user: whoever it is would be given the passwords.
     pub async fn connect(path: &Path) -> Result<Self, ConnectError> {
         let failed = |source| ConnectError { path: path.to_owned(), source };
-        let (input, output) = UnixStream::connect(path).await.map_err(failed)?.into_split();
+        let stream = UnixStream::connect(path).await.map_err(failed)?;
+        stream.peer_cred().and_then(|peer| same_user(peer.uid(), geteuid().as_raw())).map_err(failed)?;
+        let (input, output) = stream.into_split();
         // Without the default middleware, which would log passwords at trace level.
         let inner = ClientBuilder::new()
             .set_rpc_middleware(RpcServiceBuilder::new())
@@ -135,6 +138,17 @@ impl Client {
         let answer = self.call(wanted).await?;
         Ok((answer, stream))
     }
+}
+
+/// A daemon answers its own user and nobody else, so another one's is not the one that is looked for.
+fn same_user(daemon: u32, caller: u32) -> io::Result<()> {
+    if daemon == caller {
+        return Ok(());
+    }
+    Err(io::Error::new(
+        io::ErrorKind::PermissionDenied,
+        format!("user {daemon} listens there, and you are user {caller}"),
+    ))
 }
 
 /// Events as they come, in order and without holes.
@@ -257,5 +271,17 @@ impl TransportReceiverT for Receiver {
             Some(_) if read as u64 == limit => Err(io::Error::new(io::ErrorKind::InvalidData, "line too long")),
             _ => Err(io::ErrorKind::UnexpectedEof.into()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::same_user;
+
+    #[test]
+    fn another_user_who_listens_is_not_taken_for_the_daemon() {
+        assert!(same_user(1000, 1000).is_ok());
+        assert!(same_user(1001, 1000).unwrap_err().to_string().contains("user 1001 listens there"));
+        assert!(same_user(1000, 0).is_err(), "root has a daemon of its own");
     }
 }

@@ -1,7 +1,9 @@
 //! What is on the disk: modes, and room.
 
-use std::os::unix::fs::MetadataExt;
+use std::fs::{self, Metadata};
 use std::path::Path;
+
+use chat_protocol::programs::private::{Kind, NotPrivate, judge};
 
 use super::Finding;
 
@@ -22,7 +24,7 @@ pub(super) fn examine(socket: &Path, data: &Path) -> Vec<Finding> {
 
 /// What is wrong with a token file, if anything.
 pub(super) fn token(path: &Path) -> Option<Finding> {
-    match std::fs::metadata(path) {
+    match fs::metadata(path) {
         Ok(_) => private_file(path, "the token"),
         Err(error) => Some(Finding::bad(format!("{}: {error}", path.display()), "name another with --token-file")),
     }
@@ -30,17 +32,27 @@ pub(super) fn token(path: &Path) -> Option<Finding> {
 
 fn directory(path: &Path) -> Finding {
     let shown = path.display();
-    match std::fs::metadata(path) {
-        Ok(found) if found.mode() & 0o077 == 0 => Finding::good(format!("{shown} is open to nobody else")),
-        Ok(_) => Finding::bad(format!("{shown} is open to others"), format!("chmod 0700 {shown}")),
+    match fs::metadata(path) {
+        Ok(meta) => private(path, &meta, Kind::Directory, &shown.to_string())
+            .unwrap_or_else(|| Finding::good(format!("{shown} can be changed by nobody else"))),
         Err(error) => Finding::bad(format!("{shown}: {error}"), format!("ls -ld {shown}")),
     }
 }
 
 fn private_file(path: &Path, what: &str) -> Option<Finding> {
-    let found = std::fs::metadata(path).ok()?;
-    let fix = format!("chmod 0600 {}", path.display());
-    (found.mode() & 0o077 != 0).then(|| Finding::bad(format!("{what} in {} is open to others", path.display()), fix))
+    private(path, &fs::metadata(path).ok()?, Kind::File, &format!("{what} in {}", path.display()))
+}
+
+/// What is wrong with an owner or a mode, if anything is.
+fn private(path: &Path, meta: &Metadata, kind: Kind, what: &str) -> Option<Finding> {
+    match judge(path, meta, kind) {
+        Ok(_) => None,
+        Err(NotPrivate::Open { remedy, .. }) => {
+            let fix = remedy.command().unwrap_or_else(|| remedy.to_string());
+            Some(Finding::bad(format!("{what} is open to others"), fix))
+        }
+        Err(error) => Some(Finding::bad(error.to_string(), format!("ls -ld {}", path.display()))),
+    }
 }
 
 fn free_bytes(path: &Path) -> Option<u64> {
