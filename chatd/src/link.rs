@@ -291,6 +291,8 @@ impl Link {
                 Ok(Duration::ZERO)
             }
             Failure::Trouble { reason, kind: trouble, at_least } => {
+                // however long a server says: nobody would be told when it is ready after all
+                let at_least = at_least.min(self.setup.timing.refused_wait);
                 let wait = self.backoff.next(&self.setup.timing, chance()).max(at_least);
                 tracing::info!(reason, wait_ms = wait.as_millis(), "offline");
                 self.tell(LinkEvent::Offline { reason, trouble, retry_at: clock::now() + wait }).await?;

@@ -20,9 +20,9 @@ use std::time::Duration;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::frame::{Frame, FrameKind};
 use chat_protocol::handshake::ServerKey;
-use chat_protocol::ids::DeviceId;
-use chat_protocol::message::client::{Login, MailboxAck, Request};
-use chat_protocol::message::server::{Code, MailboxDrained, Push, Refusal};
+use chat_protocol::ids::{DeviceId, SubmitId};
+use chat_protocol::message::client::{Login, MailboxAck, Request, RoomSince};
+use chat_protocol::message::server::{Code, LoggedIn, MailboxDrained, Post, Push, Refusal, ResetNotice, RoomPage};
 use chat_protocol::message::{Call, Done};
 use chat_protocol::record::Record;
 use chatd::link::{AuthFailure, Heard, LinkEvent, LinkHandle, LinkSetup, RequestError, Server, Timing, spawn};
@@ -224,6 +224,81 @@ async fn a_busy_server_is_asked_again_no_sooner_than_it_said() {
     match f.next().await {
         LinkEvent::Offline { retry_at, .. } => assert!(retry_at.since(before) >= Duration::from_secs(90)),
         other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn atk_95_a_server_that_says_in_a_year_is_asked_again_within_minutes() {
+    let mut f = linked(hasty()).await;
+    let mut peer = f.toy.accept().await.unwrap();
+    let login = peer.frames().await.remove(0);
+    let year = 365 * 24 * 60 * 60 * 1_000;
+    let refusal = Refusal { retry_after_ms: Some(year), ..Refusal::new(Code::RateLimited) };
+    let before = chatd::clock::now();
+    peer.send(&[Frame::error(login.id, login.number, &refusal)]).await;
+    assert!(matches!(f.next().await, LinkEvent::Connecting));
+    match f.next().await {
+        LinkEvent::Offline { retry_at, .. } => assert!(retry_at.since(before) < Duration::from_secs(660)),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn atk_95_what_is_said_without_end_before_the_login_is_answered_is_not_kept() {
+    let mut f = linked(hasty()).await;
+    let mut peer = f.toy.accept().await.unwrap();
+    let drained = Frame::push(&Push::Drained(MailboxDrained { seq: 1 }));
+    let many = vec![drained; 2_000];
+    peer.send(&many).await;
+    assert_eq!(f.offline().await, "the server sent something malformed");
+    let mut peer = f.toy.accept().await.unwrap();
+    let payload = [&[0x5a, 0, 4, 0, 0][..], &vec![0; 256 * 1024]].concat();
+    let large = Frame { kind: FrameKind::Push, id: 0, number: 999, payload };
+    for _ in 0..3 {
+        peer.send(std::slice::from_ref(&large)).await;
+    }
+    assert_eq!(f.offline().await, "the server sent something malformed");
+}
+
+#[tokio::test]
+async fn atk_93_a_number_beyond_2_to_the_53_ends_the_connection() {
+    let mut f = linked(hasty()).await;
+    for number in [1 << 53, 1 << 63, u64::MAX] {
+        let at = chat_protocol::time::Timestamp::from_millis(number);
+        let answers = [
+            LoggedIn { mailbox_acked: number, ..logged_in() },
+            LoggedIn { bundle_seq: number, ..logged_in() },
+            LoggedIn { reset_pending: Some(at), ..logged_in() },
+        ];
+        for answer in answers {
+            let mut peer = f.toy.accept().await.unwrap();
+            let login = peer.frames().await.remove(0);
+            peer.send(&[Frame::ok(login.id, login.number, &answer)]).await;
+            assert_eq!(f.offline().await, "the server sent something malformed", "{answer:?}");
+        }
+        let refusal = Refusal { retry_after_ms: Some(number), ..Refusal::new(Code::Busy) };
+        let post = Post {
+            room_seq: 1,
+            user: "bob".parse().unwrap(),
+            at: chat_protocol::time::Timestamp::ZERO,
+            text: "hi".into(),
+            submit_id: SubmitId::new(number, [1; 8]),
+            device: DeviceId::new([1; 16]),
+        };
+        let page = RoomPage { posts: vec![post.clone()], last: 1, oldest: 1 };
+        for frame in [
+            Frame::push(&Push::Drained(MailboxDrained { seq: number })),
+            Frame::push(&Push::Reset(ResetNotice { at: Some(at) })),
+            Frame::push(&Push::Room(post)),
+            Frame::ok(5, RoomSince::TYPE, &page),
+            Frame::ok(number, MailboxAck::TYPE, &Done {}),
+            Frame::error(5, MailboxAck::TYPE, &refusal),
+        ] {
+            let mut peer = f.toy.accept_login().await;
+            f.online().await;
+            peer.send(std::slice::from_ref(&frame)).await;
+            assert_eq!(f.offline().await, "the server sent something malformed", "{frame:?}");
+        }
     }
 }
 

@@ -1,13 +1,13 @@
 //! The one door for CBOR: everything read from a peer is scanned for the strict form first.
 //!
 //! Strict means definite lengths, shortest integers and lengths, map keys that are integers in
-//! strictly ascending order, no tags, floats or `undefined`, a bounded depth, and nothing left
-//! over. The decoder library accepts more, so [`decode`] never runs it on unscanned bytes.
+//! strictly ascending order, no integer beyond [`MAX_NUMBER`], no tags, floats or `undefined`, a bounded depth, and
+//! nothing left over. The decoder library accepts more, so [`decode`] never runs it on unscanned bytes.
 
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
-use crate::limits::MAX_CBOR_DEPTH;
+use crate::limits::{MAX_CBOR_DEPTH, MAX_NUMBER};
 
 /// Bytes that are not one strict CBOR item of the wanted shape. Says no more, on purpose.
 #[derive(Debug, Error, PartialEq, Eq)]
@@ -28,7 +28,19 @@ pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
 /// # Errors
 /// [`Malformed`] for anything else.
 pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Malformed> {
-    match scan_item(bytes) {
+    decode_up_to(bytes, MAX_NUMBER)
+}
+
+/// The same for what this side has written for itself alone, where numbers may be of any size.
+///
+/// # Errors
+/// [`Malformed`].
+pub fn decode_own<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Malformed> {
+    decode_up_to(bytes, u64::MAX)
+}
+
+fn decode_up_to<'b, T: Decode<'b, ()>>(bytes: &'b [u8], highest: u64) -> Result<T, Malformed> {
+    match (Scanner { rest: bytes, highest }.run()) {
         Ok([]) => minicbor::decode(bytes).map_err(|_| Malformed),
         _ => Err(Malformed),
     }
@@ -45,11 +57,13 @@ pub fn split_item(bytes: &[u8]) -> Result<(&[u8], &[u8]), Malformed> {
 
 /// Checks one item in strict form and returns what follows it.
 fn scan_item(bytes: &[u8]) -> Result<&[u8], Malformed> {
-    Scanner { rest: bytes }.run()
+    Scanner { rest: bytes, highest: MAX_NUMBER }.run()
 }
 
 struct Scanner<'b> {
     rest: &'b [u8],
+    /// No integer, key or length is above it.
+    highest: u64,
 }
 
 /// What the item just read leaves to be read.
@@ -129,7 +143,7 @@ impl<'b> Scanner<'b> {
             27 => (self.uint(8)?, 1 << 32),
             _ => return Err(Malformed),
         };
-        if value < smallest { Err(Malformed) } else { Ok(value) }
+        if (smallest..=self.highest).contains(&value) { Ok(value) } else { Err(Malformed) }
     }
 
     fn uint(&mut self, width: u64) -> Result<u64, Malformed> {
@@ -191,6 +205,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn atk_93_no_integer_is_beyond_2_to_the_53() {
+        let own = |item: &[u8]| decode_own::<Vec<u64>>(item);
+        for (number, fits) in [(MAX_NUMBER, true), (MAX_NUMBER + 1, false), (1 << 63, false), (u64::MAX, false)] {
+            let item = encode(&vec![number]);
+            assert_eq!(decode::<Vec<u64>>(&item).is_ok(), fits, "{number}");
+            assert_eq!(split_item(&item).is_ok(), fits, "{number}");
+            assert_eq!(own(&item), Ok(vec![number]), "rows of one's own");
+        }
+        assert!(accepts("3b001fffffffffffff") && !accepts("3b0020000000000000"), "below zero as above");
+        assert!(!accepts("a11b002000000000000000"), "nor a key");
+        assert!(!accepts("8181811bffffffffffffffff"), "nor within anything");
+    }
+
     proptest! {
         #[test]
         fn any_bytes_are_scanned_without_panic(bytes in proptest::collection::vec(any::<u8>(), 0..256)) {
@@ -198,7 +226,7 @@ mod tests {
         }
 
         #[test]
-        fn what_we_encode_is_strict(value in proptest::collection::vec(any::<u64>(), 0..64)) {
+        fn what_we_encode_is_strict(value in proptest::collection::vec(0..=MAX_NUMBER, 0..64)) {
             let bytes = encode(&value);
             prop_assert_eq!(decode::<Vec<u64>>(&bytes), Ok(value));
         }

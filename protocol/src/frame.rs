@@ -120,6 +120,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::limits::MAX_NUMBER;
     use crate::message::client::MailboxAck;
     use crate::message::server::Code;
 
@@ -157,7 +158,7 @@ mod tests {
     }
 
     fn any_frame() -> impl Strategy<Value = Frame> {
-        (0..4u8, any::<u64>(), any::<u16>(), proptest::collection::vec(any::<u64>(), 0..8)).prop_map(
+        (0..4u8, 0..=MAX_NUMBER, any::<u16>(), proptest::collection::vec(0..=MAX_NUMBER, 0..8)).prop_map(
             |(kind, id, number, payload)| Frame {
                 kind: kind.try_into().unwrap(),
                 id,

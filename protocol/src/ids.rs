@@ -135,8 +135,8 @@ pub struct Head {
 
 /// Names a submit for deduplication: a counter of the sending device, then random bytes.
 ///
-/// On the wire: 16 bytes, the counter big-endian first.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, CborLen)]
+/// On the wire: 16 bytes, the counter big-endian first. The server says how far it has come, so it is a number like all.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, CborLen)]
 #[cbor(transparent)]
 pub struct SubmitId(#[cbor(n(0), with = "minicbor::bytes")] [u8; 16]);
 
@@ -166,6 +166,14 @@ impl SubmitId {
     pub fn counter(&self) -> u64 {
         let [c0, c1, c2, c3, c4, c5, c6, c7, ..] = self.0;
         u64::from_be_bytes([c0, c1, c2, c3, c4, c5, c6, c7])
+    }
+}
+
+impl<'b, C> Decode<'b, C> for SubmitId {
+    fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
+        let id = Self(minicbor::bytes::decode(d, ctx)?);
+        let within = id.counter() <= limits::MAX_NUMBER;
+        if within { Ok(id) } else { Err(minicbor::decode::Error::message("a counter beyond all numbers")) }
     }
 }
 
@@ -293,5 +301,13 @@ mod tests {
         let id = SubmitId::new(7, [9; 8]);
         assert_eq!(id.counter(), 7);
         assert_eq!(id.as_bytes()[8..], [9; 8]);
+    }
+
+    #[test]
+    fn atk_93_the_counter_of_a_submit_id_is_a_number_like_all() {
+        for (counter, fits) in [(limits::MAX_NUMBER, true), (1 << 53, false), (u64::MAX, false)] {
+            let id = SubmitId::new(counter, [1; 8]);
+            assert_eq!(crate::cbor::decode::<SubmitId>(&crate::cbor::encode(&id)).is_ok(), fits, "{counter}");
+        }
     }
 }

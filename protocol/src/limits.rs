@@ -50,6 +50,9 @@ pub const MAX_LOOKUP_USERS: usize = 100;
 
 /// Deepest nesting of any CBOR item on the wire.
 pub const MAX_CBOR_DEPTH: usize = 8;
+/// Highest integer that is ever read from a peer, in whatever field: what every JSON reader holds exactly, and far from
+/// where adding one would overflow.
+pub const MAX_NUMBER: u64 = (1 << 53) - 1;
 
 /// Most one-time key hashes in a bundle.
 pub const MAX_ONE_TIME_KEYS: usize = 64;
@@ -101,9 +104,6 @@ pub const MIN_TTL_S: u32 = 5;
 pub const MAX_TTL_S: u32 = 365 * 24 * 60 * 60;
 /// Longest text in the public room: it is copied to everybody.
 pub const MAX_ROOM_TEXT_BYTES: usize = 8 * 1024;
-/// Highest number or epoch a content may carry: what every JSON reader holds exactly, and far from where adding one
-/// would overflow.
-pub const MAX_SENDER_SEQ: u64 = (1 << 53) - 1;
 /// Most acknowledgements one content carries.
 pub const MAX_ACKS: usize = 16;
 /// Most given-up sequence numbers one acknowledgement names.

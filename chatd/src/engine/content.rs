@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
+use chat_protocol::limits::MAX_NUMBER;
 use chat_protocol::session::content::{
     Ack, Body, Content, Conversation, Delete, Edit, Heads, LogEntries, Profile, Reaction, Receipt, Reply, SenderSeq,
     Text,
@@ -98,12 +99,7 @@ pub(crate) fn receipt(
 ) -> Result<Vec<u8>, EngineError> {
     // it may have been noted before they were switched off, or the reader blocked
     let told = Settings::get(turn.rows)?.read_receipts && !contacts::is_blocked(turn.rows, reader)?;
-    let read = debt.and_then(|debt| debt.read).filter(|_| told).map(|(epoch, n)| Ack {
-        device: *device,
-        epoch,
-        below: n + 1,
-        given_up: Vec::new(),
-    });
+    let read = debt.and_then(|debt| debt.read).filter(|_| told).map(|(epoch, n)| ack(*device, (epoch, n + 1), vec![]));
     let body = Body::Receipt(Receipt { read: read.into_iter().collect() });
     let mut content = control(turn, reader, body)?;
     content.acks = acks(turn, &history::private(reader), device)?;
@@ -112,8 +108,7 @@ pub(crate) fn receipt(
 
 /// What arrived from a sibling device in one chat, and what was read there.
 pub(crate) fn sibling(turn: &mut Turn<'_>, owed: &Owed) -> Result<Vec<u8>, EngineError> {
-    let up_to =
-        |read: &Read| Ack { device: read.device, epoch: read.number.0, below: read.number.1 + 1, given_up: Vec::new() };
+    let up_to = |read: &Read| ack(read.device, (read.number.0, read.number.1 + 1), vec![]);
     let body = Body::Receipt(Receipt { read: owed.reads.iter().map(up_to).collect() });
     let (id, me) = (MessageId::from_parts(turn.now, turn.random()), turn.me.user.clone());
     let mut content = content(turn, &me, owed.peer.clone(), id, body)?;
@@ -175,8 +170,13 @@ fn content(
 /// What arrived from a device in a chat.
 fn acks(turn: &mut Turn<'_>, chat: &str, device: &DeviceId) -> Result<Vec<Ack>, EngineError> {
     let line = order::line(turn, chat, device)?;
-    let ack = line.map(|line| Ack { device: *device, epoch: line.epoch, below: line.next, given_up: line.given_up });
+    let ack = line.map(|line| ack(*device, (line.epoch, line.next), line.given_up));
     Ok(ack.into_iter().collect())
+}
+
+/// Of the highest number there is nobody can be told that it came: what would say so is no number any more.
+fn ack(device: DeviceId, (epoch, below): (u64, u64), given_up: Vec<u64>) -> Ack {
+    Ack { device, epoch, below: below.min(MAX_NUMBER), given_up }
 }
 
 fn encode(content: &Content) -> Result<Vec<u8>, EngineError> {

@@ -28,7 +28,7 @@ pub(crate) fn decode<T>(table: Table, bytes: &[u8]) -> Result<T, RowsError>
 where
     T: for<'b> Decode<'b, ()>,
 {
-    cbor::decode(bytes).map_err(|_| RowsError::Corrupt(format!("a row of {table:?} cannot be read")))
+    cbor::decode_own(bytes).map_err(|_| RowsError::Corrupt(format!("a row of {table:?} cannot be read")))
 }
 
 /// A number that survives restarts and only grows, unless it is set.
@@ -44,9 +44,11 @@ pub(crate) enum Counter {
     Message,
     /// Position of the latest activity of any chat.
     Activity,
-    /// Highest mailbox sequence whose effect is stored.
+    /// Mailbox sequence up to which everything is stored, as the server numbers it.
     Mailbox,
-    /// Highest sequence of the public room that is stored.
+    /// Deliveries that were ever taken, as they are counted here.
+    Taken,
+    /// Sequence up to which the public room is stored, as the server numbers it.
     Room,
     /// Epoch of the own sender sequences.
     Epoch,
@@ -73,6 +75,7 @@ impl Counter {
             Self::Message => b"message",
             Self::Activity => b"activity",
             Self::Mailbox => b"mailbox",
+            Self::Taken => b"taken",
             Self::Room => b"room",
             Self::Epoch => b"epoch",
             Self::Bundle => b"bundle",
@@ -100,7 +103,6 @@ impl Counter {
 
     /// Adds one and returns the result.
     pub(crate) fn next(self, rows: &mut dyn Rows) -> Result<u64, RowsError> {
-        // some are raised to what the server says, which may be anything
         let value = self.get(rows)?.saturating_add(1);
         self.set(rows, value)?;
         Ok(value)

@@ -10,7 +10,7 @@ use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::frame::{Frame, FrameKind, decode_frames};
 use chat_protocol::handshake::client::Hello;
 use chat_protocol::handshake::{HandshakeError, Secured, ServerPublicKey};
-use chat_protocol::limits::HANDSHAKE_DEADLINE;
+use chat_protocol::limits::{HANDSHAKE_DEADLINE, MAX_RECORD_BYTES};
 use chat_protocol::message::Call;
 use chat_protocol::message::server::{Refusal, Welcome};
 use chat_protocol::record::{Opener, Record, RecordError, Sealer};
@@ -26,6 +26,9 @@ use crate::clock;
 
 /// Bytes asked of the socket at once: a full record of packed frames, and a little.
 pub(super) const READ_BYTES: usize = 24 * 1024;
+
+/// Most frames that are kept while an answer is waited for. A server has nothing to say before it.
+const MAX_PENDING: usize = 1_024;
 
 /// Which server, and what proves it.
 #[derive(Clone, Debug)]
@@ -248,9 +251,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(self.stream.write_all(&bytes).await?)
     }
 
-    /// Reads until the answer to `id` has come; what came before it and with it is kept.
+    /// Reads until the answer to `id` has come; what came before it and with it is kept, up to a record's worth.
     async fn answer(&mut self, id: u64) -> Result<Frame, Lost> {
         loop {
+            let kept: usize = self.pending.iter().map(|frame| frame.payload.len()).sum();
+            if kept > MAX_RECORD_BYTES || self.pending.len() > MAX_PENDING {
+                return Err(Lost::Malformed);
+            }
             for frame in self.read_frames().await? {
                 self.pending.push_back(frame);
             }

@@ -279,7 +279,7 @@ fn pretend(world: &mut World, who: usize, author: usize, (claimed, next, given_u
 fn epoch(world: &World, who: usize, author: usize) -> u64 {
     let (device, scope) = (world.nodes[author].device, format!("line:@{}", world.name(author)));
     let found = world.nodes[who].rows.get(Place::new(Table::Held, scope.as_bytes(), device.as_bytes())).unwrap();
-    cbor::decode::<Line>(&found.expect("they talked")).unwrap().epoch
+    cbor::decode_own::<Line>(&found.expect("they talked")).unwrap().epoch
 }
 
 /// Alice has sent three messages to bob that the server took and bob did not get.

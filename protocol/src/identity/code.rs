@@ -12,6 +12,7 @@ use thiserror::Error;
 
 use super::account_log::AccountLog;
 use crate::ids::{Fingerprint, Head, HeadHash, Username};
+use crate::limits::MAX_NUMBER;
 
 /// How the text begins; the number is its version.
 const PREFIX: &str = "chat-id:1:";
@@ -72,7 +73,8 @@ fn read(bytes: &[u8]) -> Option<IdentityCode> {
     let name = std::str::from_utf8(name).ok()?;
     // one account has one code
     let user: Username = name.parse().ok().filter(|user: &Username| user.as_str() == name)?;
-    let head = Head { seq: u64::from_be_bytes(*seq), hash: HeadHash::new(*hash) };
+    let seq = Some(u64::from_be_bytes(*seq)).filter(|seq| *seq <= MAX_NUMBER)?;
+    let head = Head { seq, hash: HeadHash::new(*hash) };
     Some(IdentityCode { user, fingerprint: Fingerprint::new(*fingerprint), head })
 }
 
@@ -102,6 +104,13 @@ mod tests {
         {
             assert_eq!(damaged.parse::<IdentityCode>(), Err(CodeError::Damaged), "{damaged}");
         }
+    }
+
+    #[test]
+    fn atk_93_a_code_with_a_head_beyond_all_numbers_is_damaged() {
+        let at = |seq| IdentityCode { head: Head { seq, ..code().head }, ..code() }.to_string().parse::<IdentityCode>();
+        assert!(at(MAX_NUMBER).is_ok());
+        assert_eq!((at(MAX_NUMBER + 1), at(u64::MAX)), (Err(CodeError::Damaged), Err(CodeError::Damaged)));
     }
 
     proptest::proptest! {

@@ -19,7 +19,7 @@ pub use self::body::{
 pub use self::padding::{pad, padded_len, unpad};
 pub use self::wire::VERSIONS;
 use crate::ids::{DeviceId, Head, MessageId, Username};
-use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_SENDER_SEQ};
+use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_NUMBER};
 use crate::time::Timestamp;
 
 /// Why a content is not one.
@@ -90,7 +90,8 @@ pub struct Ack {
 impl Ack {
     /// Whether its counts and numbers are within the limits.
     fn is_possible(&self) -> bool {
-        self.given_up.len() <= MAX_GIVEN_UP && self.epoch <= MAX_SENDER_SEQ && self.below <= MAX_SENDER_SEQ + 1
+        let highest = self.given_up.iter().copied().fold(self.epoch.max(self.below), u64::max);
+        self.given_up.len() <= MAX_GIVEN_UP && highest <= MAX_NUMBER
     }
 }
 
@@ -151,7 +152,7 @@ impl Content {
     /// The rules beyond shape, for writer and reader alike.
     fn check(&self) -> Result<(), ContentError> {
         let acks_fit = self.acks.len() <= MAX_ACKS && self.acks.iter().all(Ack::is_possible);
-        let numbered = self.sender_seq.is_none_or(|seq| seq.epoch.max(seq.n) <= MAX_SENDER_SEQ);
+        let numbered = self.sender_seq.is_none_or(|seq| seq.epoch.max(seq.n) <= MAX_NUMBER);
         if !acks_fit || !numbered || self.sender_seq.is_some() != self.body.is_message() {
             return Err(ContentError::Malformed);
         }

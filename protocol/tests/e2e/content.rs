@@ -3,8 +3,8 @@
 use crate::common::{AT, session_pair};
 use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId, Username};
 use chat_protocol::limits::{
-    MAX_ABOUT_BYTES, MAX_ACKS, MAX_DISPLAY_NAME_BYTES, MAX_MENTIONS, MAX_REACTION_BYTES, MAX_SENDER_SEQ,
-    MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
+    MAX_ABOUT_BYTES, MAX_ACKS, MAX_DISPLAY_NAME_BYTES, MAX_MENTIONS, MAX_NUMBER, MAX_REACTION_BYTES, MAX_TEXT_BYTES,
+    MAX_TTL_S, MIN_TTL_S,
 };
 use chat_protocol::session::content::{
     Ack, Body, Content, ContentError, Conversation, Delete, Edit, Heads, LogEntries, Profile, Reaction, Receipt, Reply,
@@ -137,15 +137,13 @@ fn the_longest_profile_takes_the_second_size_and_a_longer_one_is_the_readers_to_
     let longest = profile(MAX_DISPLAY_NAME_BYTES, MAX_ABOUT_BYTES);
     assert!(longest.fits());
     assert_eq!(content(Body::Profile(longest)).encode().unwrap().len(), 992);
-    for over in [
-        profile(MAX_DISPLAY_NAME_BYTES + 1, 0),
-        profile(0, MAX_ABOUT_BYTES + 1),
-        Profile { version: MAX_SENDER_SEQ + 1, ..profile(1, 1) },
-    ] {
+    for over in [profile(MAX_DISPLAY_NAME_BYTES + 1, 0), profile(0, MAX_ABOUT_BYTES + 1)] {
         assert!(!over.fits());
         let content = content(Body::Profile(over));
         assert_eq!(Content::decode(&content.encode().unwrap()), Ok(content), "it is no malformed message");
     }
+    let beyond = Profile { version: MAX_NUMBER + 1, ..profile(1, 1) };
+    assert_eq!(content(Body::Profile(beyond)).encode(), Err(ContentError::Malformed));
 }
 
 #[test]
@@ -193,14 +191,40 @@ fn atk_53_numbers_at_the_end_of_their_range_are_malformed() {
         text.sender_seq = Some(SenderSeq { epoch, n });
         text.encode().map(drop)
     };
-    assert_eq!(numbered(MAX_SENDER_SEQ, MAX_SENDER_SEQ), Ok(()));
-    assert_eq!(numbered(1, MAX_SENDER_SEQ + 1), Err(ContentError::Malformed));
+    assert_eq!(numbered(MAX_NUMBER, MAX_NUMBER), Ok(()));
+    assert_eq!(numbered(1, MAX_NUMBER + 1), Err(ContentError::Malformed));
     assert_eq!(numbered(u64::MAX, 1), Err(ContentError::Malformed));
-    let read = vec![Ack { below: u64::MAX, ..ack(1) }];
-    assert_eq!(content(Body::Receipt(Receipt { read: read.clone() })).encode(), Err(ContentError::Malformed));
-    let mut acked = content(Body::text("hi".into()));
-    acked.acks = read;
-    assert_eq!(acked.encode(), Err(ContentError::Malformed));
+    for (number, outcome) in
+        [(MAX_NUMBER, Ok(())), (1 << 53, Err(ContentError::Malformed)), (u64::MAX, Err(ContentError::Malformed))]
+    {
+        for beyond in [
+            Ack { epoch: number, ..ack(1) },
+            Ack { below: number, ..ack(1) },
+            Ack { given_up: vec![1, number], ..ack(1) },
+        ] {
+            let read = vec![beyond];
+            let receipt = content(Body::Receipt(Receipt { read: read.clone() }));
+            assert_eq!(receipt.encode().map(drop), outcome, "{read:?}");
+            let acked = Content { acks: read.clone(), ..content(Body::text("hi".into())) };
+            assert_eq!(acked.encode().map(drop), outcome, "{read:?}");
+        }
+    }
+}
+
+#[test]
+fn atk_93_a_position_of_2_to_the_53_that_was_sealed_all_the_same_is_malformed() {
+    // what a peer's program seals need not have passed through ours
+    let given_up = |n: u64| {
+        let mut text = content(Body::text("hi".into()));
+        text.acks = vec![Ack { given_up: vec![MAX_NUMBER], ..ack(1) }];
+        let padded = text.encode().unwrap();
+        let (known, wanted) = (MAX_NUMBER.to_be_bytes(), n.to_be_bytes());
+        let at = padded.windows(8).position(|window| window == known).unwrap();
+        [&padded[..at], &wanted, &padded[at + 8..]].concat()
+    };
+    assert!(Content::decode(&given_up(MAX_NUMBER)).is_ok());
+    assert_eq!(Content::decode(&given_up(1 << 53)), Err(ContentError::Malformed));
+    assert_eq!(Content::decode(&given_up(u64::MAX)), Err(ContentError::Malformed));
 }
 
 #[test]

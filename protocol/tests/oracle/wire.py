@@ -195,9 +195,9 @@ def frame_vector():
         (0, 0, 49, {0: 1}),
         (1, 23, 49, {}),
         (2, 24, 48, {0: 6, 1: 250}),
-        (3, 0, 6, {0: 2**53}),
+        (3, 0, 6, {0: 2**53 - 1}),
         (0, 2**16, 255, {0: "text"}),
-        (0, 2**64 - 1, 65535, [b"bytes", True, None, -1]),
+        (0, 2**53 - 1, 65535, [b"bytes", True, None, -1]),
     ]
     parts = [[kind, number, call, cbor2.dumps(payload).hex()] for kind, number, call, payload in frames]
     return {"body": b"".join(cbor2.dumps(list(frame), canonical=True) for frame in frames).hex(), "frames": parts}

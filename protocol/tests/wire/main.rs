@@ -12,5 +12,6 @@ mod attacks;
 mod connection;
 mod handshakes;
 mod messages;
+mod numbers;
 mod records;
 mod vectors;

@@ -6,8 +6,9 @@ use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::frame::Frame;
 use chat_protocol::handshake::ServerKey;
 use chat_protocol::handshake::client::Hello;
+use chat_protocol::ids::SubmitId;
 use chat_protocol::message::Call;
-use chat_protocol::message::client::{OneTimeStatus, RoomSince};
+use chat_protocol::message::client::{LogFetch, MailboxAck, OneTimeStatus, RoomPost, RoomSince};
 use chat_protocol::message::server::Code;
 use chat_protocol::record::Record;
 use chat_server::counters::Closed;
@@ -289,4 +290,32 @@ async fn goodbye_is_answered_with_one() {
     alice.client.send_record(&Record::Close).await;
     assert_eq!(alice.client.end().await, End::Goodbye);
     until(|| world.counters.closed.get(Closed::ByPeer) == 1).await;
+}
+
+#[tokio::test]
+async fn atk_93_a_request_with_a_number_beyond_2_to_the_53_closes_the_connection() {
+    let world = World::new().await;
+    let mut refused = 0;
+    for number in [1 << 53, 1 << 63, u64::MAX] {
+        let beyond = [
+            Frame::request(number, &OneTimeStatus {}),
+            Frame::request(7, &MailboxAck { seq: number }),
+            Frame::request(7, &RoomSince { seq: Some(number), max: 5 }),
+            Frame::request(7, &RoomSince { seq: None, max: number }),
+            Frame::request(7, &LogFetch { user: "alice".parse().unwrap(), from: number }),
+        ];
+        for frame in beyond {
+            let mut guest = world.guest().await;
+            guest.send(&[frame]).await;
+            guest.end().await;
+            refused += 1;
+            until(|| world.counters.closed.get(Closed::Malformed) == refused).await;
+        }
+    }
+    // a counter is no integer of its own there: it is the request that is wrong
+    let mut alice = world.join("alice", 0).await;
+    let post = |counter| RoomPost { submit_id: SubmitId::new(counter, [1; 8]), text: "hi".into() };
+    assert_eq!(alice.client.refused(&post(1 << 53)).await, Code::BadRequest);
+    assert!(alice.client.call(&post((1 << 53) - 1)).await.is_ok());
+    assert_eq!(world.store.login_state(alice.id()).await.unwrap().unwrap().submit_counter, (1 << 53) - 1);
 }

@@ -6,8 +6,8 @@ use super::{Ack, ContentError};
 use crate::cbor;
 use crate::ids::{MessageId, Username};
 use crate::limits::{
-    MAX_ABOUT_BYTES, MAX_ACKS, MAX_DISPLAY_NAME_BYTES, MAX_LOG_ENTRIES, MAX_MENTIONS, MAX_REACTION_BYTES,
-    MAX_SENDER_SEQ, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
+    MAX_ABOUT_BYTES, MAX_ACKS, MAX_DISPLAY_NAME_BYTES, MAX_LOG_ENTRIES, MAX_MENTIONS, MAX_NUMBER, MAX_REACTION_BYTES,
+    MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S,
 };
 use crate::message::Blob;
 
@@ -152,9 +152,7 @@ impl Profile {
     /// Whether it is within the limits. A reader drops one that is not, and shows nothing instead.
     #[must_use]
     pub const fn fits(&self) -> bool {
-        self.display_name.len() <= MAX_DISPLAY_NAME_BYTES
-            && self.about.len() <= MAX_ABOUT_BYTES
-            && self.version <= MAX_SENDER_SEQ
+        self.display_name.len() <= MAX_DISPLAY_NAME_BYTES && self.about.len() <= MAX_ABOUT_BYTES
     }
 }
 
@@ -294,8 +292,9 @@ impl Body {
                 within(possible, ContentError::Malformed)
             }
             Self::LogEntries(log) => within(log.entries.len() <= MAX_LOG_ENTRIES, ContentError::Malformed),
-            // a profile over its limits is dropped by whoever reads it, and is no message that went wrong
-            Self::Delete(_) | Self::Heartbeat | Self::Reset | Self::Profile(_) | Self::Unsupported(_) => Ok(()),
+            // one that is too long is dropped by whoever reads it, and is no message that went wrong
+            Self::Profile(profile) => within(profile.version <= MAX_NUMBER, ContentError::Malformed),
+            Self::Delete(_) | Self::Heartbeat | Self::Reset | Self::Unsupported(_) => Ok(()),
         }
     }
 }
