@@ -103,6 +103,12 @@ impl Router {
         self.lock().of_account(user).iter().map(|peer| peer.device()).collect()
     }
 
+    /// Devices that are online.
+    #[must_use]
+    pub fn everybody_online(&self) -> Vec<DeviceId> {
+        self.lock().everybody().iter().map(|peer| peer.device()).collect()
+    }
+
     /// Whether others may see this user online.
     #[must_use]
     pub fn sees(&self, user: &Username) -> bool {

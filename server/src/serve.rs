@@ -27,7 +27,7 @@ use crate::counters::{Closed, Counters};
 use crate::limits::Limits;
 use crate::mailbox::{self, Mailbox};
 use crate::router::Router;
-use crate::session::Acceptances;
+use crate::session::{Acceptances, seen};
 use crate::status::Status;
 use crate::store::{Counted, SharedStore};
 use crate::transport::{self, Gate, Replays};
@@ -270,11 +270,12 @@ pub async fn run(
     Server::new(config, store, &keys, shutdown).serve(listener).await
 }
 
-/// Once a second presence; once a minute old limits; now and then what has outlived its time.
+/// Once a second presence; once a minute old limits; now and then what has outlived its time, and who is there.
 async fn keep_house(shared: Arc<Shared>) {
     let mut presence = every(shared.config().connections.presence);
     let mut forget = every(FORGET_EVERY);
     let mut sweep = every(shared.config().accounts.sweep);
+    let mut note = every(seen::period(&shared.config()));
     loop {
         // ticks are cancel-safe: a lost branch has consumed nothing
         tokio::select! {
@@ -282,6 +283,7 @@ async fn keep_house(shared: Arc<Shared>) {
             _ = presence.tick() => shared.router.tell_presence(),
             _ = forget.tick() => shared.limits().forget_old(Instant::now()),
             _ = sweep.tick() => sweep_once(&shared).await,
+            _ = note.tick() => seen::note_connected(&shared).await,
         }
     }
 }

@@ -20,6 +20,7 @@ mod people;
 mod proof;
 mod ready;
 mod room;
+pub(crate) mod seen;
 mod waiting;
 
 use bytes::Bytes;

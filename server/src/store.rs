@@ -139,8 +139,8 @@ pub trait Store: Send + Sync {
     async fn devices(&self, user: &Username) -> Result<Vec<StoredDevice>>;
     /// Lets a device wait for approval; at most `most` per account do.
     async fn add_waiting_device(&self, new: NewDevice, most: u32) -> Result<Waiting>;
-    /// Notes a login.
-    async fn touch_login(&self, device: DeviceId, at: Timestamp) -> Result<()>;
+    /// Notes that devices are here.
+    async fn touch_devices(&self, devices: &[DeviceId], at: Timestamp) -> Result<()>;
     /// Where everything stands for a device of an account that has a log.
     async fn login_state(&self, device: DeviceId) -> Result<Option<LoggedIn>>;
 

@@ -261,7 +261,7 @@ store! {
         cancel_reset(user: &Username) -> bool;
         devices(user: &Username) -> Vec<StoredDevice>;
         add_waiting_device(new: NewDevice, most: u32) -> Waiting;
-        touch_login(device: DeviceId, at: Timestamp) -> ();
+        touch_devices(devices: &[DeviceId], at: Timestamp) -> ();
         one_time_left(device: DeviceId) -> OneTimeLeft;
         mailbox_state(device: DeviceId) -> MailboxState;
         room_post(post: NewPost) -> Posted;

@@ -15,7 +15,7 @@ use chat_protocol::message::{Blob, Done};
 use chat_protocol::time::Timestamp;
 
 use super::proof::{self, Growth, Newcomer};
-use super::{Asked, Guest, Ready, bad_request, waiting};
+use super::{Asked, Guest, Ready, bad_request, seen, waiting};
 use crate::config::Registration;
 use crate::counters::Closed;
 use crate::limits::Source;
@@ -178,10 +178,10 @@ impl Guest {
         if !self.shared.router.devices_online(user).is_empty() {
             return Ok(true);
         }
-        let span = self.shared.config().accounts.reset_seen;
-        let lately = |device: &StoredDevice| device.last_login.is_some_and(|login| now.since(login) < span);
+        let config = self.shared.config();
         let devices = self.shared.store.devices(user).await.map_err(failed)?;
-        Ok(devices.iter().any(|device| device.state == DeviceState::Active && lately(device)))
+        let lately = |device: &StoredDevice| device.state == DeviceState::Active && seen::lately(&config, device, now);
+        Ok(devices.iter().any(lately))
     }
 
     async fn replace_log(&self, newcomer: Newcomer, replaces: Head) -> Result<ResetOutcome, Refusal> {

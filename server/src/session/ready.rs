@@ -1,7 +1,6 @@
 //! One device of one account, logged in.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, Username};
@@ -11,17 +10,13 @@ use minicbor::Encode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
 use super::delivery::{self, Acknowledged};
-use super::{Asked, Peer};
+use super::{Asked, Peer, seen};
 use crate::limits::Source;
 use crate::mailbox::store_failed;
 use crate::router::outbox::Outbox;
 use crate::router::{Online, Opening};
 use crate::serve::Shared;
 use crate::store::DeviceState;
-
-/// Logins of one device closer than this are not noted again: they matter to the day, and a whole town that
-/// reconnects should not have to write.
-const NOTE_LOGIN_EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// A logged-in connection.
 pub(crate) struct Ready {
@@ -160,9 +155,6 @@ async fn login_state(shared: &Shared, peer: &Online) -> Result<LoggedIn, Refusal
         DeviceState::Revoked | DeviceState::Replaced => return Err(Code::Revoked.into()),
         DeviceState::Active => return Err(Code::Denied.into()),
     }
-    let now = shared.now();
-    if stored.last_login.is_none_or(|last| now.since(last) >= NOTE_LOGIN_EVERY) {
-        shared.store.touch_login(peer.device(), now).await.map_err(failed)?;
-    }
+    seen::note_login(shared, &stored).await.map_err(failed)?;
     shared.store.login_state(peer.device()).await.map_err(failed)?.ok_or(Refusal::new(Code::Denied))
 }

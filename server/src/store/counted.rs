@@ -67,7 +67,7 @@ counted! {
     device(device: DeviceId) -> Option<StoredDevice>;
     devices(user: &Username) -> Vec<StoredDevice>;
     add_waiting_device(new: NewDevice, most: u32) -> Waiting;
-    touch_login(device: DeviceId, at: Timestamp) -> ();
+    touch_devices(devices: &[DeviceId], at: Timestamp) -> ();
     login_state(device: DeviceId) -> Option<LoggedIn>;
     publish_bundle(new: NewBundle) -> Publication;
     take_bundle(device: DeviceId) -> Option<TakenBundle>;

@@ -274,8 +274,8 @@ impl Store for MysqlStore {
         Ok(write!(self, db => devices::add_waiting(&mut db, self.names, &new, most))?)
     }
 
-    async fn touch_login(&self, device: DeviceId, at: Timestamp) -> Result<()> {
-        Ok(write!(self, db => devices::touch_login(&mut db, device, at))?)
+    async fn touch_devices(&self, devices: &[DeviceId], at: Timestamp) -> Result<()> {
+        Ok(write!(self, db => devices::touch(&mut db, devices, at))?)
     }
 
     async fn login_state(&self, device: DeviceId) -> Result<Option<LoggedIn>> {

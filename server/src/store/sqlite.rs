@@ -137,8 +137,9 @@ impl Store for SqliteStore {
         self.writer.write(move |db| devices::add_waiting(db, &new, most)).await
     }
 
-    async fn touch_login(&self, device: DeviceId, at: Timestamp) -> Result<()> {
-        self.writer.write(move |db| devices::touch_login(db, device, at)).await
+    async fn touch_devices(&self, devices: &[DeviceId], at: Timestamp) -> Result<()> {
+        let devices = devices.to_vec();
+        self.writer.write(move |db| devices::touch(db, &devices, at)).await
     }
 
     async fn login_state(&self, device: DeviceId) -> Result<Option<LoggedIn>> {

@@ -92,7 +92,10 @@ pub async fn accounts_are_listed_in_pages(home: &Home) {
     let store = &home.store;
     assert!(home.insert_adopted(&[("Zoë", "h")]).await);
     let alice = person(store, "listed").await;
-    store.touch_login(alice.device, at(5)).await.unwrap();
+    let nobody = chat_protocol::ids::DeviceId::new([0x77; 16]);
+    store.touch_devices(&[nobody, alice.device], at(5)).await.unwrap();
+    store.touch_devices(&[alice.device], at(4)).await.unwrap();
+    store.touch_devices(&[], at(6)).await.unwrap();
     let all = store.accounts(0, 1_000).await.unwrap();
     assert!(all.iter().any(|row| row.name == "Zoë" && row.devices == 0 && row.last_login.is_none()));
     let row = all.iter().find(|row| row.name == alice.user.as_str()).unwrap();

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chat_protocol::fixtures::{FirstDevice, first_device};
 use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::ids::DeviceId;
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{
     ChangePassword, Enrol, Login, Lookup, OneTimeStatus, Register, ResetCancel, RoomSince, UserHead,
@@ -246,6 +247,32 @@ async fn reset_that_waited_its_time_ends_the_old_devices() {
     assert_eq!(alice.client.end().await, End::Goodbye);
     let old = world.store.device(alice.id()).await.unwrap().unwrap();
     assert_eq!(old.state, DeviceState::Replaced);
+}
+
+/// When a device was last seen, as is noted.
+async fn noted(world: &World, device: DeviceId) -> Timestamp {
+    world.store.device(device).await.unwrap().unwrap().last_login.unwrap()
+}
+
+#[tokio::test]
+async fn atk_101_reset_waits_for_a_device_that_was_connected_for_longer_than_a_login_counts() {
+    let mut config = settings();
+    // eight of these are the seven days
+    let day = Duration::from_millis(20);
+    config.accounts.reset_seen = 8 * day;
+    let world = World::with(config.clone()).await;
+    let alice = world.join("alice", 0).await;
+    let (id, login) = (alice.id(), noted(&world, alice.id()).await);
+    let eight_days = async { while noted(&world, id).await.since(login) <= 9 * day {} };
+    tokio::time::timeout(Duration::from_secs(20), eight_days).await.expect("nobody notes that she is there");
+    let mut guest = world.guest().await;
+    let device = replacing(&alice.user, 1, alice.device.log.head());
+    let ask = reset(&guest, &device, true);
+    // from here on the time is as long as in truth: by her login alone nobody would wait for her
+    config.accounts.reset_seen = Duration::from_secs(24 * 3600);
+    world.reload.apply(config).expect("it runs");
+    alice.vanish(&world).await;
+    assert!(matches!(guest.call(&ask).await, Ok(ResetState::Waiting(_))));
 }
 
 #[tokio::test]

@@ -131,9 +131,14 @@ pub(super) async fn end<C: Queryable>(
     Ok(())
 }
 
-pub(super) async fn touch_login<C: Queryable>(db: &mut C, device: DeviceId, at: Timestamp) -> Sql<()> {
-    let sql = "UPDATE device SET last_login_ms = GREATEST(last_login_ms, ?) WHERE device = ?";
-    run(db, sql, (millis(at), &device.as_bytes()[..])).await.map(drop)
+pub(super) async fn touch<C: Queryable>(db: &mut C, devices: &[DeviceId], at: Timestamp) -> Sql<()> {
+    // locked in one order, or two that note the same devices would wait for each other
+    let active = lock(db, devices.to_vec()).await?;
+    for (device, ..) in active {
+        let sql = "UPDATE device SET last_login_ms = GREATEST(last_login_ms, ?) WHERE device = ?";
+        run(db, sql, (millis(at), &device.as_bytes()[..])).await?;
+    }
+    Ok(())
 }
 
 pub(super) async fn login_state<C: Queryable>(db: &mut C, device: DeviceId) -> Sql<Option<LoggedIn>> {

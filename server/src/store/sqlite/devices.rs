@@ -84,9 +84,9 @@ pub(super) fn end(db: &Connection, account: i64, device: DeviceId, state: Device
     Ok(())
 }
 
-pub(super) fn touch_login(db: &Connection, device: DeviceId, at: Timestamp) -> Sql<()> {
+pub(super) fn touch(db: &Connection, devices: &[DeviceId], at: Timestamp) -> Sql<()> {
     let sql = "UPDATE device SET last_login_ms = MAX(last_login_ms, ?2) WHERE device = ?1";
-    run(db, sql, (device.as_bytes(), millis(at))).map(drop)
+    devices.iter().try_for_each(|device| run(db, sql, (device.as_bytes(), millis(at))).map(drop))
 }
 
 pub(super) fn login_state(db: &Connection, device: DeviceId) -> Sql<Option<LoggedIn>> {
