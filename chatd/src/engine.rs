@@ -25,6 +25,7 @@ pub mod history;
 mod inbox;
 pub mod kv;
 pub mod link;
+mod mailbox;
 mod order;
 pub mod outbox;
 pub mod own_log;

@@ -75,7 +75,7 @@ mod tests {
         let dir = DataDir::open(&outer.path().join("data")).unwrap();
         let mut witness = Witness::new(&dir, DeviceId::new([1; 16]));
         assert_eq!((witness.read(), witness.is_due()), (None, true));
-        let marks = Marks { mailbox: 1, submit: 2, bundle: 3, event: u64::MAX };
+        let marks = Marks { taken: 1, submit: 2, bundle: 3, event: 4 };
         witness.write(&marks);
         assert_eq!((witness.read(), witness.is_due()), (Some(marks), false));
         assert_eq!(Witness::new(&dir, DeviceId::new([2; 16])).read(), None);

@@ -24,7 +24,7 @@ pub(crate) use self::waiting::{Waiting, look_again};
 use super::peers::Peer;
 use super::state::{Counter, decode, load, save};
 use super::turn::Turn;
-use super::{Action, EngineError, age, content, events, order, peers, sessions};
+use super::{Action, EngineError, age, content, events, mailbox, order, peers, sessions};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// New INITs of one device that may be opened at once …
@@ -79,18 +79,13 @@ fn from_scope(from: &Username) -> Vec<u8> {
 
 /// One delivery. What was stored before is not looked at again.
 pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), EngineError> {
-    if deliver.mailbox_seq <= Counter::Mailbox.get(turn.rows)? {
-        if let Some(link) = &mut turn.live.link {
-            link.acked = link.acked.min(deliver.mailbox_seq.saturating_sub(1));
-        }
+    if mailbox::knows(turn, deliver.mailbox_seq)? {
         return Ok(());
     }
-    Counter::Mailbox.set(turn.rows, deliver.mailbox_seq)?;
-    if let Some(link) = &mut turn.live.link {
-        link.replayed += 1;
-    }
+    mailbox::stored(turn, deliver.mailbox_seq)?;
     let raw = Raw {
-        position: deliver.mailbox_seq,
+        // numbers of the mailbox are the server's word, and may come again
+        position: Counter::Taken.next(turn.rows)?,
         from: deliver.from,
         device: deliver.from_device,
         envelope: deliver.envelope,
@@ -102,8 +97,9 @@ pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), Eng
 
 /// A delivery that could not be handled for a reason of this side.
 pub(crate) fn given_up(turn: &mut Turn<'_>, from: &Username, mailbox_seq: u64) -> Result<(), EngineError> {
-    let known = Counter::Mailbox.get(turn.rows)?;
-    Counter::Mailbox.set(turn.rows, known.max(mailbox_seq))?;
+    if !mailbox::knows(turn, mailbox_seq)? {
+        mailbox::stored(turn, mailbox_seq)?;
+    }
     Ok(events::undecryptable(turn, from, "could not be handled")?)
 }
 

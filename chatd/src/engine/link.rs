@@ -2,7 +2,7 @@
 
 use chat_protocol::cbor;
 use chat_protocol::ids::Username;
-use chat_protocol::message::client::{MailboxAck, PresenceWatch};
+use chat_protocol::message::client::PresenceWatch;
 use chat_protocol::message::server::{LoggedIn, PresenceList, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::rpc::types::ConnectionState;
@@ -13,8 +13,8 @@ use super::settings::Settings;
 use super::state::Counter;
 use super::turn::{Asked, Link, Turn};
 use super::{
-    Action, EngineError, age, commands, devices, events, inbox, order, outbox, own_log, peers, prekeys, retention,
-    room, sessions, timers,
+    Action, EngineError, age, commands, devices, events, inbox, mailbox, order, outbox, own_log, peers, prekeys,
+    retention, room, sessions, timers,
 };
 use crate::store::{Rows, RowsError};
 
@@ -28,11 +28,13 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
         asked: std::collections::BTreeMap::new(),
         flights: Some(turn.now),
         parked: Some(turn.now),
-        acked: logged_in.mailbox_acked,
-        drained: None,
+        acked: 0,
+        delivered: 0,
+        drained: false,
         synced: false,
         replayed: 0,
         room_last: logged_in.room_last,
+        room_asked: 0,
     });
     turn.live.pause.clear();
     turn.live.bundle_since.clear();
@@ -40,6 +42,8 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
     turn.live.withheld = None;
     sessions::check_device(turn)?;
     sessions::check_rollback(turn, logged_in)?;
+    mailbox::online(turn, logged_in)?;
+    room::online(turn, logged_in.room_last)?;
     prekeys::online(turn, logged_in)?;
     // changes are pushed only to those who asked once
     let visible = Settings::get(turn.rows)?.presence;
@@ -120,9 +124,10 @@ pub(crate) fn pushed(turn: &mut Turn<'_>, push: Push) -> Result<(), EngineError>
             devices::ask(turn);
             Ok(())
         }
-        Push::Drained(drained) => {
+        // what it was pushed behind has been taken already, whatever number it names
+        Push::Drained(_) => {
             if let Some(link) = &mut turn.live.link {
-                link.drained = Some(drained.seq);
+                link.drained = true;
             }
             Ok(())
         }
@@ -167,7 +172,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     if turn.live.link.is_none() {
         return Ok(());
     }
-    acknowledge(turn)?;
+    mailbox::acknowledge(turn)?;
     own_log::pump(turn)?;
     prekeys::pump(turn)?;
     sessions::pump(turn)?;
@@ -177,23 +182,9 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     prekeys::sweep(turn)
 }
 
-/// Everything delivered is in this transaction; the server may forget it after the commit.
-fn acknowledge(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let seq = Counter::Mailbox.get(turn.rows)?;
-    let behind = turn.live.link.as_ref().is_some_and(|link| link.acked < seq);
-    if behind
-        && turn.ask(Asked::Ack, &MailboxAck { seq })
-        && let Some(link) = &mut turn.live.link
-    {
-        link.acked = seq;
-    }
-    Ok(())
-}
-
 fn say_synced(turn: &mut Turn<'_>, opening: bool) -> Result<(), EngineError> {
-    let seq = Counter::Mailbox.get(turn.rows)?;
     let Some(link) = &mut turn.live.link else { return Ok(()) };
-    if opening || link.synced || link.drained.is_none_or(|drained| drained > seq) {
+    if opening || link.synced || !link.drained {
         return Ok(());
     }
     link.synced = true;

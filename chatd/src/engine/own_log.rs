@@ -24,7 +24,7 @@ use super::{EngineError, events, peers, siblings};
 use crate::store::{Place, Table};
 
 const PENDING: Place<'static> = Place::new(Table::Peers, b"own", b"pending");
-/// Pause before an entry that the server did not take is sent again.
+/// Pause before an entry that the server did not take is sent again; doubled with each time in a row.
 const APPEND_PAUSE: Duration = Duration::from_secs(30);
 
 /// An entry that the server may have taken.
@@ -101,12 +101,13 @@ pub(crate) fn appended(turn: &mut Turn<'_>, on: u64, answer: Result<(), Refusal>
         }
         Err(Refusal { code: Code::Stale, .. }) => {
             // until another entry is seen to stand there, this one may yet
-            turn.pause(Subject::Append, APPEND_PAUSE);
+            turn.back_off(Subject::Append, APPEND_PAUSE);
             fetch(turn)
         }
         Err(refusal) => {
             tracing::warn!(code = ?refusal.code, "the server did not take an entry of the account log");
-            turn.pause(Subject::Append, refusal.retry_after_ms.map_or(APPEND_PAUSE, Duration::from_millis));
+            let named = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0));
+            turn.back_off(Subject::Append, named.max(APPEND_PAUSE));
             Ok(())
         }
     }
@@ -122,7 +123,7 @@ fn fetch(turn: &mut Turn<'_>) -> Result<(), EngineError> {
 pub(crate) fn grew(turn: &mut Turn<'_>, before: Head, log: &AccountLog) -> Result<(), EngineError> {
     if load::<Pending>(turn.rows, PENDING)?.is_some_and(|pending| pending.on.seq < log.head().seq) {
         turn.rows.delete(PENDING)?;
-        turn.live.pause.remove(&Subject::Append);
+        turn.succeeded(&Subject::Append);
     }
     devices::settle(turn, log)?;
     tell(turn, before, log)

@@ -24,7 +24,10 @@ const STATUS_PAUSE: Duration = Duration::from_secs(10 * 60);
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(60 * 60);
 /// How often old keys are looked for.
 const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
-/// Pause before publishing is tried again.
+/// How far ahead of the own count a bundle's sequence is believed to be: at the pace they are drawn at, twenty years. A
+/// word beyond it is no count of anything, and following it would use the numbers up.
+const MOST_AHEAD: u64 = 1 << 20;
+/// Pause before publishing is tried again; doubled with each time in a row.
 const PUBLISH_PAUSE: Duration = Duration::from_secs(30);
 /// Least time between two bundles that are drawn on the server's word: it may say anything, and each costs an RSA
 /// signature and new keys.
@@ -147,6 +150,14 @@ pub(crate) fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
+/// The server says it holds a bundle of this device with that sequence: perhaps one of a later state, and the next has to
+/// be above it.
+pub(crate) fn follow(turn: &mut Turn<'_>, theirs: u64) -> Result<(), RowsError> {
+    let ours = Counter::Bundle.get(turn.rows)?;
+    let believed = theirs > ours && theirs - ours <= MOST_AHEAD;
+    if believed { Counter::Bundle.set(turn.rows, theirs) } else { Ok(()) }
+}
+
 /// Makes, renews and publishes the bundle as needed.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     if let Some(until) = turn.live.published_until.filter(|until| turn.now < *until) {
@@ -187,11 +198,11 @@ pub(crate) fn published(turn: &mut Turn<'_>, seq: u64, answer: Result<(), Refusa
         // it has one as new: ours, or one of a later state of this device
         Err(refusal) if refusal.code == Code::Stale => {
             turn.ask(Asked::OneTime, &OneTimeStatus {});
-            turn.pause(Subject::Publish, PUBLISH_PAUSE);
+            turn.back_off(Subject::Publish, PUBLISH_PAUSE);
             Ok(())
         }
         Err(_) => {
-            turn.pause(Subject::Publish, PUBLISH_PAUSE);
+            turn.back_off(Subject::Publish, PUBLISH_PAUSE);
             Ok(())
         }
     }
@@ -200,6 +211,7 @@ pub(crate) fn published(turn: &mut Turn<'_>, seq: u64, answer: Result<(), Refusa
 fn mark_published(turn: &mut Turn<'_>, seq: u64) -> Result<(), EngineError> {
     let Some(mut current) = load::<Current>(turn.rows, CURRENT)? else { return Ok(()) };
     if current.seq == seq {
+        turn.succeeded(&Subject::Publish);
         current.published = true;
         current.one_time.clear();
         keep(turn, &current)?;
@@ -210,17 +222,17 @@ fn mark_published(turn: &mut Turn<'_>, seq: u64) -> Result<(), EngineError> {
 /// Which one-time keys the server still has.
 pub(crate) fn left(turn: &mut Turn<'_>, answer: Result<OneTimeLeft, Refusal>) -> Result<(), EngineError> {
     let Ok(left) = answer else {
-        turn.pause(Subject::Publish, PUBLISH_PAUSE);
+        turn.back_off(Subject::Publish, PUBLISH_PAUSE);
         return Ok(());
     };
     let Some(current) = load::<Current>(turn.rows, CURRENT)? else { return Ok(()) };
-    let known = Counter::Bundle.get(turn.rows)?;
-    Counter::Bundle.set(turn.rows, known.max(left.bundle_seq))?;
+    follow(turn, left.bundle_seq)?;
+    let overtaken = (current.seq + 1..=Counter::Bundle.get(turn.rows)?).contains(&left.bundle_seq);
     if left.bundle_seq == current.seq {
         mark_published(turn, current.seq)?;
     }
     let few = left.bundle_seq == current.seq && left.hashes.len() < REFILL_ONE_TIME_BELOW;
-    if few || left.bundle_seq > current.seq || current.worn(turn.server_now()) {
+    if few || overtaken || current.worn(turn.server_now()) {
         draw(turn, &left.hashes)?;
     }
     Ok(())

@@ -51,16 +51,16 @@ pub(crate) fn owe(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Re
     Ok(())
 }
 
-/// The same, for when telling it at once was in vain.
+/// The same, for when it was told in vain.
 pub(crate) fn owe_later(
     turn: &mut Turn<'_>,
     user: &Username,
     device: &DeviceId,
-    pause: Duration,
+    (read, pause): (Option<Number>, Duration),
 ) -> Result<(), RowsError> {
     let due = turn.now + pause;
     turn.wake(due);
-    let read = load::<Debt>(turn.rows, place(device))?.and_then(|debt| debt.read);
+    let read = load::<Debt>(turn.rows, place(device))?.and_then(|debt| debt.read).max(read);
     let debt = Debt { user: user.clone(), device: *device, due, read };
     save(turn.rows, place(device), due.as_millis(), &debt)
 }
@@ -72,8 +72,11 @@ pub(crate) fn owe_read(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, 
 
 fn note(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, read: Option<Number>) -> Result<(), RowsError> {
     let due = turn.live.receipts.get(device).map_or(turn.now, |last| (*last + COALESCE).max(turn.now));
+    let known = load::<Debt>(turn.rows, place(device))?;
+    // one that was told in vain waits out its time
+    let due = known.as_ref().map_or(due, |known| known.due.max(due));
     // of what was read the highest number is told, in whatever order it was read
-    let read = load::<Debt>(turn.rows, place(device))?.and_then(|debt| debt.read).max(read);
+    let read = known.and_then(|debt| debt.read).max(read);
     let debt = Debt { user: user.clone(), device: *device, due, read };
     turn.wake(due);
     save(turn.rows, place(device), due.as_millis(), &debt)
@@ -124,7 +127,7 @@ fn settle(turn: &mut Turn<'_>, debt: &Debt) -> Result<(), EngineError> {
         return Ok(());
     }
     let Sealed { heads, to } = sessions::seal_receipt(turn, &user, &cert)?;
-    Ok(outbox::submit(turn, heads, to, Cargo::Receipt(user, debt.device))?)
+    Ok(outbox::submit(turn, heads, to, Cargo::Receipt(user, debt.device, debt.read))?)
 }
 
 /// A peer's device tells what it got of the messages this device sent to it.

@@ -1,6 +1,8 @@
 //! The public room: read by cursor, so that nothing is missed or shown twice.
 //!
-//! The server can read the room and says who wrote what; nothing here is end-to-end.
+//! The server can read the room and says who wrote what; nothing here is end-to-end. Its numbers are its word too: once
+//! it shows that it never came as far as the cursor, everything is read again from where reading began, and what is
+//! here already is passed over.
 
 use std::time::Duration;
 
@@ -11,18 +13,35 @@ use chat_protocol::message::client::RoomSince;
 use chat_protocol::message::server::{Post, Refusal, RoomPage};
 
 use super::history::{self, Message, ROOM, State};
-use super::state::Counter;
+use super::state::{Counter, load, save};
 use super::turn::{Asked, Subject, Turn};
 use super::{EngineError, contacts, outbox, profile};
 use crate::store::{Place, RowsError, Table};
 
 /// How far back a new cursor begins.
 const FIRST_PAGE: u64 = 100;
-/// Pause after the server would not show the room.
+/// Pause after the server would not show the room, or contradicted itself; doubled with each time in a row.
 const PAUSE: Duration = Duration::from_secs(10);
+/// Where the cursor began; absent until then.
+const BEGUN: Place<'static> = Place::new(Table::Room, b"", b"begun");
 
-fn cursor_known(turn: &Turn<'_>) -> Result<bool, RowsError> {
-    Ok(turn.rows.get(Place::new(Table::Room, b"", b"begun"))?.is_some())
+fn begun(turn: &Turn<'_>) -> Result<Option<u64>, RowsError> {
+    load(turn.rows, BEGUN)
+}
+
+/// A login says how far the room has come.
+pub(crate) fn online(turn: &mut Turn<'_>, last: u64) -> Result<(), RowsError> {
+    if last < Counter::Room.get(turn.rows)? { go_back(turn, last) } else { Ok(()) }
+}
+
+/// The room never came as far as the cursor: some of what was read was not there.
+fn go_back(turn: &mut Turn<'_>, last: u64) -> Result<(), RowsError> {
+    tracing::warn!("the server's room never came as far as what it showed");
+    let beginning = begun(turn)?.filter(|beginning| *beginning <= last);
+    if beginning.is_none() {
+        turn.rows.delete(BEGUN)?;
+    }
+    Counter::Room.set(turn.rows, beginning.unwrap_or(0))
 }
 
 /// Asks for what was said since the cursor.
@@ -30,19 +49,23 @@ pub(crate) fn catch_up(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     if turn.paused(&Subject::Room) {
         return Ok(());
     }
-    let request = if cursor_known(turn)? {
-        RoomSince { seq: Some(Counter::Room.get(turn.rows)?), max: MAX_ROOM_PAGE }
-    } else {
-        RoomSince { seq: None, max: FIRST_PAGE }
+    let since = Counter::Room.get(turn.rows)?;
+    let request = match begun(turn)? {
+        Some(_) => RoomSince { seq: Some(since), max: MAX_ROOM_PAGE },
+        None => RoomSince { seq: None, max: FIRST_PAGE },
     };
-    turn.ask(Asked::Room, &request);
+    if turn.ask(Asked::Room, &request)
+        && let Some(link) = &mut turn.live.link
+    {
+        link.room_asked = since;
+    }
     Ok(())
 }
 
 /// Called once a connection is there and at ticks: reads on if the room is ahead.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     let Some(last) = turn.live.link.as_ref().map(|link| link.room_last) else { return Ok(()) };
-    if last > Counter::Room.get(turn.rows)? || !cursor_known(turn)? {
+    if last > Counter::Room.get(turn.rows)? || begun(turn)?.is_none() {
         catch_up(turn)?;
     }
     Ok(())
@@ -50,22 +73,27 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), RowsError> {
 
 /// A page of the room.
 pub(crate) fn page(turn: &mut Turn<'_>, answer: Result<RoomPage, Refusal>) -> Result<(), EngineError> {
-    let Ok(page) = answer else {
-        turn.pause(Subject::Room, PAUSE);
-        return Ok(());
+    let asked = turn.live.link.as_ref().map_or(0, |link| link.room_asked);
+    let page = match answer {
+        Ok(page) if page.last >= asked => page,
+        other => {
+            turn.back_off(Subject::Room, PAUSE);
+            return Ok(other.map_or(Ok(()), |page| go_back(turn, page.last))?);
+        }
     };
-    turn.rows.put(Place::new(Table::Room, b"", b"begun"), 0, &[])?;
-    let empty = page.posts.is_empty();
+    turn.succeeded(&Subject::Room);
+    if begun(turn)?.is_none() {
+        let first = page.posts.first().map_or(0, |post| post.room_seq.saturating_sub(1));
+        save(turn.rows, BEGUN, 0, &first)?;
+    }
+    let before = Counter::Room.get(turn.rows)?;
     for post in page.posts {
         take(turn, post)?;
     }
-    if empty {
-        // whatever lay between is no longer kept
-        let cursor = Counter::Room.get(turn.rows)?;
-        Counter::Room.set(turn.rows, cursor.max(page.last))?;
-    }
+    let cursor = Counter::Room.get(turn.rows)?;
     if let Some(link) = &mut turn.live.link {
-        link.room_last = link.room_last.max(page.last);
+        // where nothing more comes whatever lies between is no longer kept, or was never there
+        link.room_last = if cursor > before { link.room_last.max(page.last) } else { cursor };
     }
     Ok(())
 }
@@ -75,10 +103,15 @@ pub(crate) fn pushed(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError>
     if let Some(link) = &mut turn.live.link {
         link.room_last = link.room_last.max(post.room_seq);
     }
-    if cursor_known(turn)? && Some(post.room_seq) == Counter::Room.get(turn.rows)?.checked_add(1) {
-        take(turn, post)?;
+    let cursor = Counter::Room.get(turn.rows)?;
+    if begun(turn)?.is_none() || post.room_seq > cursor.saturating_add(1) {
+        return Ok(());
     }
-    Ok(())
+    if post.room_seq > cursor {
+        return take(turn, post);
+    }
+    // a repeated one, unless the cursor is where the room never came: the next page tells
+    if is_known(turn, &post)? { Ok(()) } else { Ok(catch_up(turn)?) }
 }
 
 fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
@@ -91,7 +124,7 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
     {
         return Ok(history::advance(turn, &id, State::Accepted)?);
     }
-    if contacts::is_blocked(turn.rows, &post.user)? {
+    if contacts::is_blocked(turn.rows, &post.user)? || is_known(turn, &post)? {
         return Ok(());
     }
     let own = post.device == turn.me.device;
@@ -105,6 +138,11 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
         ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, turn.now)
     };
     Ok(history::append(turn, message)?)
+}
+
+/// Whether a post is in the history.
+fn is_known(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
+    Ok(history::get(turn.rows, &id(post))?.is_some() || own(turn, post)?.is_some())
 }
 
 /// The message a post of this device was sent as.

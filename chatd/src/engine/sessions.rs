@@ -16,7 +16,7 @@ mod skipped;
 
 pub(crate) use accept::{accept, fits, is_replay, read_init};
 pub(crate) use begin::{Readiness, bundle, readiness, ready};
-pub(crate) use duties::Duties;
+pub(crate) use duties::{Duties, reset_again};
 pub use kept::{Stored, standings};
 pub(crate) use kept::{find, wipe};
 pub(crate) use open::{Received, did_not_open, open};

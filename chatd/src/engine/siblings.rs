@@ -38,11 +38,8 @@ pub(crate) struct Owed {
     /// Up to where each of the peer's devices was read.
     #[n(2)]
     pub(crate) reads: Vec<Read>,
-    /// How often the server refused it as stale.
-    #[cbor(n(3), default)]
-    pub(crate) refused: u32,
     /// Not before.
-    #[cbor(n(4), default)]
+    #[cbor(n(3), default)]
     pub(crate) after: Timestamp,
 }
 
@@ -155,7 +152,7 @@ pub(crate) fn owe(
     read: Option<&Read>,
 ) -> Result<(), RowsError> {
     let reads = read.into_iter().cloned().collect();
-    put_back(turn, &Owed { device: *device, peer: peer.clone(), reads, refused: 0, after: Timestamp::ZERO })
+    put_back(turn, &Owed { device: *device, peer: peer.clone(), reads, after: Timestamp::ZERO })
 }
 
 /// What was to be told is still to be told, along with whatever else is by now.
@@ -164,7 +161,7 @@ pub(crate) fn put_back(turn: &mut Turn<'_>, owed: &Owed) -> Result<(), RowsError
     let known: Option<Owed> = load(turn.rows, Place::new(Table::Outbox, OWED, &key))?;
     let mut all = known.unwrap_or_else(|| Owed { reads: Vec::new(), ..owed.clone() });
     owed.reads.iter().for_each(|read| further(&mut all.reads, read));
-    (all.refused, all.after) = (all.refused.max(owed.refused), all.after.max(owed.after));
+    all.after = all.after.max(owed.after);
     let due = all.after.max(turn.now + COALESCE);
     turn.wake(due);
     save(turn.rows, Place::new(Table::Outbox, OWED, &key), due.as_millis(), &all)

@@ -66,6 +66,8 @@ pub(crate) struct Live {
     pub(crate) waiting_changed: bool,
     /// What must not be asked again before a time.
     pub(crate) pause: BTreeMap<Subject, Timestamp>,
+    /// How often in a row it was in vain.
+    pub(crate) in_vain: BTreeMap<Subject, u32>,
     /// Since when a device's bundle is wanted that did not come.
     pub(crate) bundle_since: BTreeMap<DeviceId, Timestamp>,
     /// How often in a row a device had no bundle to give.
@@ -99,14 +101,18 @@ pub(crate) struct Link {
     pub(crate) parked: Option<Timestamp>,
     /// Mailbox sequence acknowledged on this connection.
     pub(crate) acked: u64,
-    /// Everything that waited at login has been pushed, up to here.
-    pub(crate) drained: Option<u64>,
+    /// Mailbox sequence delivered last on this connection; 0 before the first.
+    pub(crate) delivered: u64,
+    /// Everything that waited at login has been pushed.
+    pub(crate) drained: bool,
     /// `sync.done` has been said.
     pub(crate) synced: bool,
     /// Deliveries taken on this connection.
     pub(crate) replayed: u64,
     /// Newest post of the public room, as far as the server told.
     pub(crate) room_last: u64,
+    /// Where the cursor of the public room stood when it was last asked for.
+    pub(crate) room_asked: u64,
 }
 
 /// What a request was for.
@@ -151,6 +157,13 @@ pub(crate) enum Subject {
     Room,
     /// Extending the own account log.
     Append,
+    /// Sending a device what is no message.
+    Device(DeviceId),
+}
+
+/// `span` doubled `times` times, at most [`LONGEST_PAUSE`].
+pub(crate) fn doubled(span: Duration, times: u32) -> Duration {
+    span.saturating_mul(1 << times.min(16)).min(LONGEST_PAUSE)
 }
 
 impl Live {
@@ -209,6 +222,27 @@ impl Turn<'_> {
         let until = self.now + span.min(LONGEST_PAUSE);
         self.live.pause.insert(subject, until);
         self.wake(until);
+    }
+
+    /// Keeps `subject` from being asked again for `first`, doubled with every time in a row, until it [`Self::succeeded`].
+    ///
+    /// Whatever a server could answer for ever is paused for like this.
+    pub(crate) fn back_off(&mut self, subject: Subject, first: Duration) {
+        let times = self.once_more(subject.clone());
+        self.pause(subject, doubled(first, times - 1));
+    }
+
+    /// Counts that `subject` was in vain; how often in a row that was, at least 1.
+    pub(crate) fn once_more(&mut self, subject: Subject) -> u32 {
+        let times = self.live.in_vain.entry(subject).or_default();
+        *times = times.saturating_add(1);
+        *times
+    }
+
+    /// `subject` was answered as it should be.
+    pub(crate) fn succeeded(&mut self, subject: &Subject) {
+        self.live.in_vain.remove(subject);
+        self.live.pause.remove(subject);
     }
 
     /// Whether it is time for what was put off until `at`, which is never longer than [`LONGEST_PAUSE`].

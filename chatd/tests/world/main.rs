@@ -24,6 +24,7 @@ mod forgeries;
 mod forks;
 mod hardships;
 mod held;
+mod honest;
 mod identities;
 mod lies;
 mod log;

@@ -346,7 +346,8 @@ impl Month {
             let (by, submit) = self.world.server.seen[n].clone();
             let from = self.world.nodes.iter().find(|node| node.device == by).unwrap().user.clone();
             for to in submit.to {
-                let mailbox_seq = Marks::of(&self.world.nodes[THIEF].rows).unwrap().mailbox + 1;
+                // above every number its own mailbox had
+                let mailbox_seq = (1 << 40) + Marks::of(&self.world.nodes[THIEF].rows).unwrap().taken;
                 let envelope = to.envelope;
                 let deliver = Deliver { mailbox_seq, from: from.clone(), from_device: by, envelope };
                 self.world.feed(THIEF, vec![Input::Push(Push::Deliver(deliver))], Fate::Done);

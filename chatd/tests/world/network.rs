@@ -123,7 +123,10 @@ impl World {
                 Down::LoggedIn(logged_in) => {
                     let shown = self.server.shown_to(&node.user, &node.user);
                     let logged_in = LoggedIn { head: shown.map_or(logged_in.head, |shown| shown.head), ..logged_in };
-                    inputs.push(Input::Online { logged_in, offset_ms: -node.ahead_ms });
+                    let claim = self.server.claims.get(&node.device);
+                    let logged_in = claim.map_or(logged_in.clone(), |claim| claim(logged_in));
+                    let offset_ms = self.server.clock_ahead_ms - node.ahead_ms;
+                    inputs.push(Input::Online { logged_in, offset_ms });
                 }
                 Down::Answer(id, result) => {
                     let submit = wire.submits.remove(&id).filter(|_| result.is_ok());

@@ -52,7 +52,7 @@ fn nothing_twice(inbox: &[String]) {
 /// The server says nothing of what it had from a device since its rows were younger.
 fn silence(world: &mut World, who: usize) {
     let (device, known) = (world.nodes[who].device, marks(world, who));
-    world.server.claim(device, known.submit, known.bundle, known.mailbox);
+    world.server.claim(device, known.submit, known.bundle, known.taken);
 }
 
 /// Everything that is promised once alice's copy is back and noticed.

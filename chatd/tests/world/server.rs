@@ -30,7 +30,7 @@ use futures_util::FutureExt;
 use tokio::runtime::Runtime;
 
 use crate::disk::Disk;
-use crate::lies::Shown;
+use crate::lies::{Answer, Claim, Shown};
 
 const LONG: Duration = Duration::from_secs(1_000 * 24 * 60 * 60);
 const ALL: u32 = u32::MAX;
@@ -63,6 +63,12 @@ pub struct Server {
     pub own_too: BTreeSet<Username>,
     /// It takes what is sealed for any state of the logs.
     pub takes_all: bool,
+    /// What it answers to every request of a type, by whom, in place of the truth.
+    pub says: BTreeMap<(DeviceId, u16), Answer>,
+    /// What it tells a device at its login.
+    pub claims: BTreeMap<DeviceId, Claim>,
+    /// How far ahead of the truth it says its clock is, in milliseconds.
+    pub clock_ahead_ms: i64,
     config: Config,
     clock: Arc<AtomicU64>,
     life: Option<Life>,
@@ -92,6 +98,9 @@ impl Server {
             shown: BTreeMap::new(),
             own_too: BTreeSet::new(),
             takes_all: false,
+            says: BTreeMap::new(),
+            claims: BTreeMap::new(),
+            clock_ahead_ms: 0,
             config,
             clock,
             life: None,

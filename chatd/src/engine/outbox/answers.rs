@@ -10,14 +10,18 @@ use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 
 use super::{Cargo, Flight, flights, full, give_up, lagging, next_submit_id, put_back};
 use crate::engine::history::{self, State};
-use crate::engine::turn::{LONGEST_PAUSE, Turn};
+use crate::engine::turn::{LONGEST_PAUSE, Subject, Turn, doubled};
 use crate::engine::{EngineError, peers, profile, receipts, room, sessions, siblings};
 use crate::store::RowsError;
 
 /// Pause after `internal`, and after `busy` or `rate_limited` without a time of the server's own.
 const BUSY_PAUSE: Duration = Duration::from_secs(5);
+/// The least pause after a refusal that names one: doubled with every refusal, whatever the server names.
+const SHORTEST_PAUSE: Duration = Duration::from_millis(100);
 /// Pause before a full mailbox is tried again.
 const FULL_PAUSE: Duration = Duration::from_secs(60);
+/// A log that is said to have grown is looked at and believed so often in a row without a pause.
+const AT_ONCE: u32 = 4;
 
 /// What the server said about a flight.
 pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
@@ -35,9 +39,7 @@ pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>
 fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
     match flight.cargo {
         Cargo::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
-        Cargo::Message(_) | Cargo::Receipt(..) | Cargo::Profile(..) | Cargo::Log(..) | Cargo::Sibling(_) => {
-            cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full)
-        }
+        _ => cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full),
     }
 }
 
@@ -49,7 +51,7 @@ fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<()
         Cargo::Message(item) => {
             history::advance(turn, &item.id, State::Accepted)?;
         }
-        Cargo::Receipt(..) | Cargo::Profile(..) | Cargo::Log(..) | Cargo::Sibling(_) => {}
+        control => control.device().into_iter().for_each(|device| turn.succeeded(&Subject::Device(*device))),
     }
     if full.is_empty() {
         return Ok(());
@@ -92,14 +94,15 @@ fn wait_for_room(turn: &mut Turn<'_>, flight: Flight) -> Result<(), RowsError> {
 /// Lets a flight wait outside the window; `pause` doubles each time.
 fn set_aside(turn: &mut Turn<'_>, mut flight: Flight, pause: Duration) -> Result<(), RowsError> {
     flight.after = turn.now + doubled(pause, flight.put_off);
-    flight.put_off += 1;
+    flight.put_off = flight.put_off.saturating_add(1);
     flights::park(turn, &flight)
 }
 
 fn put_off(turn: &mut Turn<'_>, mut flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
-    let pause = refusal.retry_after_ms.map_or_else(|| doubled(BUSY_PAUSE, flight.put_off), Duration::from_millis);
-    flight.put_off += 1;
-    flight.after = turn.now + pause.min(LONGEST_PAUSE);
+    let named = |millis| Duration::from_millis(millis).max(doubled(SHORTEST_PAUSE, flight.put_off)).min(LONGEST_PAUSE);
+    let pause = refusal.retry_after_ms.map_or_else(|| doubled(BUSY_PAUSE, flight.put_off), named);
+    flight.put_off = flight.put_off.saturating_add(1);
+    flight.after = turn.now + pause;
     Ok(flights::put_off(turn, &flight)?)
 }
 
@@ -116,24 +119,32 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
             }
             put_back(turn, &item)?;
         }
-        Cargo::Receipt(user, _) if user == turn.me.user => {}
-        Cargo::Receipt(user, device) if grown => receipts::owe(turn, &user, &device)?,
-        Cargo::Receipt(user, device) => receipts::owe_later(turn, &user, &device, FULL_PAUSE)?,
-        Cargo::Sibling(mut owed) => {
-            owed.refused += 1;
-            owed.after = turn.now + stale_pause(grown, owed.refused);
-            siblings::put_back(turn, &owed)?;
-        }
-        Cargo::Profile(user, device) => profile::untold(turn, &user, &device, grown)?,
-        Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
+        control => owe_again(turn, control, grown)?,
     }
     Ok(())
 }
 
 /// A server that says `stale` and shows nothing new is not followed in a circle.
 fn stale_pause(grown: bool, refused: u32) -> Duration {
-    if grown && refused < 4 { Duration::ZERO } else { doubled(BUSY_PAUSE, refused) }
+    if grown && refused < AT_ONCE { Duration::ZERO } else { doubled(BUSY_PAUSE, refused) }
+}
+
+/// What is no message was refused, and is still to be told: at once where a log has `grown`, unless that is said of the
+/// same device again and again.
+fn owe_again(turn: &mut Turn<'_>, cargo: Cargo, grown: bool) -> Result<(), EngineError> {
+    let Some(device) = cargo.device().copied() else { return Ok(()) };
+    let pause = stale_pause(grown, turn.once_more(Subject::Device(device)));
+    match cargo {
+        Cargo::Receipt(user, _, _) if user == turn.me.user => {}
+        Cargo::Receipt(user, device, read) => receipts::owe_later(turn, &user, &device, (read, pause))?,
+        Cargo::Reset(user, device) => sessions::reset_again(turn, &user, &device, pause)?,
+        Cargo::Profile(user, device) => profile::untold(turn, &user, &device, pause.is_zero())?,
+        Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,
+        Cargo::Sibling(owed) => siblings::put_back(turn, &siblings::Owed { after: turn.now + pause, ..owed })?,
+        Cargo::Message(_) | Cargo::Post(_) => {}
+    }
+    Ok(())
 }
 
 fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineError> {
@@ -146,14 +157,7 @@ fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineEr
             give_up(turn, &item, error)?;
         }
         Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
-        Cargo::Profile(user, device) => profile::untold(turn, &user, &device, false)?,
-        Cargo::Log(user, device) => peers::logs::untold(turn, &user, &device)?,
-        Cargo::Receipt(..) | Cargo::Sibling(_) => {}
+        control => owe_again(turn, control, false)?,
     }
     Ok(())
-}
-
-/// `pause` doubled `times` times, at most [`LONGEST_PAUSE`].
-fn doubled(pause: Duration, times: u32) -> Duration {
-    pause.saturating_mul(1 << times.min(8)).min(LONGEST_PAUSE)
 }

@@ -13,7 +13,7 @@ use chat_protocol::message::Blob;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use super::{Item, full, posts};
+use super::{Item, Number, full, posts};
 use crate::engine::siblings::Owed;
 use crate::engine::state::{Counter, decode, load, save};
 use crate::engine::turn::{Asked, Turn};
@@ -36,9 +36,9 @@ pub(crate) enum Cargo {
     /// A post in the public room.
     #[n(1)]
     Post(#[n(0)] MessageId),
-    /// A receipt or heartbeat for one device.
+    /// A receipt or heartbeat for one device, and up to where it says that was read.
     #[n(2)]
-    Receipt(#[n(0)] Username, #[n(1)] DeviceId),
+    Receipt(#[n(0)] Username, #[n(1)] DeviceId, #[n(2)] Option<Number>),
     /// What this account says of itself, for one device.
     #[n(3)]
     Profile(#[n(0)] Username, #[n(1)] DeviceId),
@@ -48,9 +48,23 @@ pub(crate) enum Cargo {
     /// What is owed to a sibling device.
     #[n(5)]
     Sibling(#[n(0)] Owed),
+    /// The reset that begins a new session with one device.
+    #[n(6)]
+    Reset(#[n(0)] Username, #[n(1)] DeviceId),
 }
 
 impl Cargo {
+    /// The one device it goes to, unless it is a message or a post.
+    pub(super) const fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Message(_) | Self::Post(_) => None,
+            Self::Receipt(_, device, _) | Self::Profile(_, device) | Self::Log(_, device) | Self::Reset(_, device) => {
+                Some(device)
+            }
+            Self::Sibling(owed) => Some(&owed.device),
+        }
+    }
+
     /// The same for a single one of the devices it goes to.
     pub(super) fn only_for(&self, device: &DeviceId) -> Self {
         match self {

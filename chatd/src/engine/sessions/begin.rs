@@ -103,7 +103,8 @@ pub(crate) fn bundle(
     let bundle = match answer {
         Ok(bundle) => bundle,
         Err(refusal) => {
-            let pause = refusal.retry_after_ms.map_or_else(|| no_bundle(turn, device), Duration::from_millis);
+            let named = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0));
+            let pause = no_bundle(turn, device).max(named);
             turn.pause(Subject::Bundle(*device), pause);
             return Ok(());
         }

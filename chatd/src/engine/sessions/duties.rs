@@ -3,6 +3,7 @@
 //! All of it is in rows. What is kept beside them says where to look, so that nothing is searched in vain.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::time::Timestamp;
@@ -11,7 +12,7 @@ use super::begin::ask_bundle;
 use super::restarts::Unconfirmed;
 use super::{heartbeats, restarts};
 use crate::engine::state::{decode, save};
-use crate::engine::turn::Turn;
+use crate::engine::turn::{Subject, Turn};
 use crate::engine::{EngineError, peers};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
@@ -50,6 +51,18 @@ fn load_resets(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Username>, RowsErro
 pub(super) fn owe_reset(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
     save(turn.rows, Place::new(Table::Sessions, RESETS, device.as_bytes()), 0, &(*device, user.clone()))?;
     known(turn)?.resets.insert(*device, user.clone());
+    Ok(())
+}
+
+/// A reset was refused: another session begins with it, after a pause.
+pub(crate) fn reset_again(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    device: &DeviceId,
+    pause: Duration,
+) -> Result<(), RowsError> {
+    owe_reset(turn, user, device)?;
+    turn.pause(Subject::Bundle(*device), pause);
     Ok(())
 }
 

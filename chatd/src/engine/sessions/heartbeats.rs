@@ -65,7 +65,7 @@ fn beat(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), EngineError> {
         return Ok(());
     }
     let sealed = seal_heartbeat(turn, &user, &cert)?;
-    Ok(outbox::submit(turn, sealed.heads, sealed.to, Cargo::Receipt(user, *device))?)
+    Ok(outbox::submit(turn, sealed.heads, sealed.to, Cargo::Receipt(user, *device, None))?)
 }
 
 /// Who has the device, if there is a session with it and its user is to hear anything.

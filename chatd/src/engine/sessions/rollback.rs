@@ -2,7 +2,8 @@
 //!
 //! Two witnesses know better: the server, which says at login what it had from this device, and the file in which the
 //! daemon notes beside the database how far that had come. The server may lie, so on its word alone nothing is begun
-//! anew more than once a day; its numbers are taken over every time, since they can only be above.
+//! anew more than once a day, and no number here follows its own: whoever is honest after it could not go on from there.
+//! What it said is remembered instead, so that the same word says nothing new.
 //!
 //! A ratchet that is run from an old state would use keys twice. So the old sessions never send again, each peer is
 //! told by a reset on a new one, and numbers go on in another epoch.
@@ -11,6 +12,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::limits::MAX_NUMBER;
 use chat_protocol::message::server::LoggedIn;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
@@ -25,15 +27,15 @@ use crate::store::{Direction, Place, Rows, RowsError, Table};
 /// Least time between two beginnings on the server's word alone.
 const BELIEVED_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
 /// Larger numbers are no count of anything: the file is damaged.
-const MOST: u64 = 1 << 53;
+const MOST: u64 = MAX_NUMBER / 2;
 
 /// How far a database had come: numbers that only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Marks {
-    /// Mailbox sequence whose effect is stored.
+    /// Deliveries that were ever taken.
     #[n(0)]
-    pub mailbox: u64,
+    pub taken: u64,
     /// Counter of the newest submit.
     #[n(1)]
     pub submit: u64,
@@ -52,7 +54,7 @@ impl Marks {
     /// [`RowsError`].
     pub fn of(rows: &dyn Rows) -> Result<Self, RowsError> {
         Ok(Self {
-            mailbox: Counter::Mailbox.get(rows)?,
+            taken: Counter::Taken.get(rows)?,
             submit: Counter::Submit.get(rows)?,
             bundle: Counter::Bundle.get(rows)?,
             event: Counter::Event.get(rows)?,
@@ -60,7 +62,7 @@ impl Marks {
     }
 
     const fn each(&self) -> [u64; 4] {
-        [self.mailbox, self.submit, self.bundle, self.event]
+        [self.taken, self.submit, self.bundle, self.event]
     }
 
     /// Whether any number is above the other's.
@@ -78,32 +80,44 @@ pub(crate) fn witnessed(turn: &mut Turn<'_>, marks: &Marks) -> Result<(), Engine
     tracing::warn!("the database is older than what was noted beside it: sessions are begun anew");
     Counter::Submit.set(turn.rows, known.submit.max(marks.submit))?;
     Counter::Bundle.set(turn.rows, known.bundle.max(marks.bundle))?;
-    // whoever follows the events has seen the numbers between. The mailbox stays: what the server still has comes again
+    // whoever follows the events has seen the numbers between
     Counter::Event.set(turn.rows, known.event.max(marks.event))?;
+    Counter::Taken.set(turn.rows, known.taken.max(marks.taken))?;
     begin_anew(turn)
 }
 
 /// Compares where the server stands with what is stored here: it can only be behind, unless this is an old copy.
 pub(crate) fn check_rollback(turn: &mut Turn<'_>, server: &LoggedIn) -> Result<(), EngineError> {
-    let told = [
-        (Counter::Mailbox, server.mailbox_acked),
-        (Counter::Bundle, server.bundle_seq),
-        (Counter::Submit, server.submit_counter),
-    ];
-    let mut ahead = false;
-    for (counter, theirs) in told {
-        let ours = counter.get(turn.rows)?;
-        ahead |= theirs > ours;
-        counter.set(turn.rows, ours.max(theirs))?;
-    }
+    let told = Word { acked: server.mailbox_acked, bundle: server.bundle_seq, submit: server.submit_counter };
+    let believed: Word = load(turn.rows, BELIEVED)?.unwrap_or_default();
+    let ours = Word {
+        acked: Counter::Mailbox.get(turn.rows)?,
+        bundle: Counter::Bundle.get(turn.rows)?,
+        submit: Counter::Submit.get(turn.rows)?,
+    };
+    let news = |of: fn(&Word) -> u64| of(&told) > of(&ours) && of(&told) != of(&believed);
     let last: Option<Timestamp> = load(turn.rows, ROLLED_BACK)?;
     // a clock that went back must not put it off for longer
     let lately = last.is_some_and(|last| last <= turn.now && turn.now.since(last) < BELIEVED_AGAIN_AFTER);
-    if !ahead || lately {
+    if lately || !(news(|word| word.acked) || news(|word| word.bundle) || news(|word| word.submit)) {
         return Ok(());
     }
     tracing::warn!("the server knows of later states of this device: sessions are begun anew");
+    save(turn.rows, BELIEVED, 0, &told)?;
+    prekeys::follow(turn, told.bundle)?;
     begin_anew(turn)
+}
+
+/// What the server said it had from this device, when that was last acted upon.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Word {
+    #[n(0)]
+    acked: u64,
+    #[n(1)]
+    bundle: u64,
+    #[n(2)]
+    submit: u64,
 }
 
 /// The rows may be those of a device that this account had here before: its mailbox, its sessions and what was sealed
@@ -127,6 +141,7 @@ pub(crate) fn check_device(turn: &mut Turn<'_>) -> Result<(), EngineError> {
 
 /// The device whose rows these are.
 const DEVICE: Place<'static> = Place::new(Table::State, b"", b"device");
+const BELIEVED: Place<'static> = Place::new(Table::State, b"", b"believed");
 const ROLLED_BACK: Place<'static> = Place::new(Table::State, b"", b"rolled-back");
 
 fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {

@@ -116,5 +116,5 @@ pub(super) fn send_reset(turn: &mut Turn<'_>, user: &Username, stored: &Stored) 
     let envelope = seal_on(turn, stored.clone(), &plaintext)?;
     let heads = peers::heads(turn, std::iter::once(user))?;
     let to = vec![Addressed { device: stored.device, envelope }];
-    Ok(outbox::submit(turn, heads, to, Cargo::Receipt(user.clone(), stored.device))?)
+    Ok(outbox::submit(turn, heads, to, Cargo::Reset(user.clone(), stored.device))?)
 }
