@@ -40,7 +40,7 @@ class Bundle:
         verify(cert.dsk, "bundle", data, signature)
         body = decode(data)
         version, suites, user, device, self.seq, created, expires = take(7, body)
-        if version != 1 or SUITE not in suites or CONTENT not in body[12] or (user, device) != (cert.user, cert.id):
+        if version != 1 or SUITE not in suites or CONTENT not in body.get(12, [1]) or (user, device) != (cert.user, cert.id):
             raise ValueError("not a bundle of this device")
         if not created - DAY // 24 <= server_time < expires <= created + 30 * DAY:
             raise ValueError("a bundle of another time")
@@ -83,7 +83,7 @@ def respond(device, own_log, log, prekeys, envelope, sender):
     """The other end of an INIT, before its first message is opened."""
     init = decode(envelope[3])
     a, b = init[2], init[3]
-    if (init[0], init[1], init[12]) != (1, SUITE, CONTENT):
+    if (init[0], init[1], init.get(12, 1)) != (1, SUITE, CONTENT):
         raise ValueError("an INIT of another version")
     if a[1] != sender or (b[0], b[1], b[2]) != (device.user, device.id, own_log.fingerprint):
         raise ValueError("an INIT between others")

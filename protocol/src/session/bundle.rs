@@ -163,9 +163,9 @@ struct Body {
     kem_prekey: Blob,
     #[n(11)]
     one_time_hashes: Vec<KeyHash>,
-    /// Content versions the device reads.
+    /// Content versions the device reads; absent for the first one alone.
     #[n(12)]
-    contents: Vec<u8>,
+    contents: Option<Vec<u8>>,
 }
 
 /// A bundle about to be signed.
@@ -202,7 +202,7 @@ impl Draft<'_> {
             kem_prekey_id: self.kem_prekey.id,
             kem_prekey: self.kem_prekey.secret.encapsulation_key().to_bytes().into(),
             one_time_hashes: self.one_time.iter().copied().take(MAX_ONE_TIME_KEYS).collect(),
-            contents: content::VERSIONS.to_vec(),
+            contents: Some(content::VERSIONS.to_vec()),
         };
         let object = cbor::encode(&body);
         let hash = KeyHash::new(sha256(&object));
@@ -233,7 +233,8 @@ impl VerifiedBundle {
         signed.verify(cert.signing(), Context::Bundle).map_err(|_| BundleError::Signature)?;
         let body: Body = cbor::decode(&signed.object).map_err(|_| BundleError::Malformed)?;
         body.check(cert)?;
-        let content_version = highest_common(&body.contents, &content::VERSIONS).ok_or(BundleError::Unsupported)?;
+        let contents = body.contents.as_deref().unwrap_or(&[content::FIRST_VERSION]);
+        let content_version = highest_common(contents, &content::VERSIONS).ok_or(BundleError::Unsupported)?;
         let kem = EncapsulationKey::from_bytes(&body.kem_prekey).map_err(|_| BundleError::Key)?;
         Ok(Self { body, hash: KeyHash::new(sha256(&signed.object)), kem, one_time: None, content_version })
     }

@@ -17,7 +17,7 @@ pub use self::body::{
     Body, Delete, Edit, LogEntries, Profile, Reaction, Receipt, Reply, Text, Unsupported, is_reaction, kind, text_bytes,
 };
 pub use self::padding::{pad, padded_len, unpad};
-pub use self::wire::VERSIONS;
+pub use self::wire::{FIRST_VERSION, VERSIONS};
 use crate::ids::{DeviceId, Head, MessageId, Username};
 use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_NUMBER};
 use crate::time::Timestamp;

@@ -128,9 +128,9 @@ struct Body {
     kem_ciphertext: Blob,
     #[n(11)]
     created: Timestamp,
-    /// Version of the contents on this session, in both directions.
+    /// Version of the contents on this session, in both directions; absent for the first one.
     #[n(12)]
-    content: u8,
+    content: Option<u8>,
 }
 
 /// An INIT that was read; nothing in it is believed yet.
@@ -150,7 +150,8 @@ impl Init {
             return Err(InitError::Malformed);
         }
         let body: Body = cbor::decode(bytes).map_err(|_| InitError::Malformed)?;
-        if body.version != VERSION || body.suite != SUITE || !content::VERSIONS.contains(&body.content) {
+        let content = body.content.unwrap_or(content::FIRST_VERSION);
+        if body.version != VERSION || body.suite != SUITE || !content::VERSIONS.contains(&content) {
             return Err(InitError::Unsupported);
         }
         let rsa_bytes = rsa::MIN_BITS / 8..=rsa::MAX_BITS / 8;
@@ -262,7 +263,7 @@ pub fn initiate<R: CryptoRng + ?Sized>(
         rsa_ciphertext: rsa_ciphertext.into(),
         kem_ciphertext: kem_ciphertext.into(),
         created,
-        content: bundle.content_version(),
+        content: Some(bundle.content_version()),
     };
     let init = Init { bytes: cbor::encode(&body), body };
     let kem_key = bundle.kem_prekey().1.to_bytes();

@@ -178,7 +178,10 @@ fn bundle_that_reads(bob: &Device, contents: &[u8]) -> Result<VerifiedBundle, Bu
     let signed: Signed = cbor::decode(&bob.signed_bundle()).unwrap();
     let own = signed.object.strip_suffix(&[12, 0x81, 1]).expect("key 12 holds the content versions");
     let count = 0x80 + u8::try_from(contents.len()).unwrap();
-    let object = [own, &[12, count], contents].concat();
+    signed_again(bob, [own, &[12, count], contents].concat())
+}
+
+fn signed_again(bob: &Device, object: Vec<u8>) -> Result<VerifiedBundle, BundleError> {
     let signed = Signed::new(object, &bob.first.keys.signing, Context::Bundle, &mut rand::rng());
     VerifiedBundle::verify(&cbor::encode(&signed), &bob.first.cert)
 }
@@ -193,6 +196,11 @@ fn a_session_speaks_a_content_version_both_devices_read_and_without_one_there_is
     for contents in [&[2, 7][..], &[]] {
         assert_eq!(bundle_that_reads(&bob, contents).err(), Some(BundleError::Unsupported), "{contents:?}");
     }
+    let without = |map: &[u8], key: &[u8]| [&[map[0] - 1], &map.strip_suffix(key).unwrap()[1..]].concat();
+    let signed: Signed = cbor::decode(&bob.signed_bundle()).unwrap();
+    let silent = signed_again(&bob, without(&signed.object, &[12, 0x81, 1])).unwrap();
+    assert_eq!(silent.content_version(), 1, "who names none reads the first");
+    assert!(Init::read(&without(&init, &[12, 1])).is_ok());
     let other = [init.strip_suffix(&[1]).unwrap(), &[2]].concat();
     assert_eq!(Init::read(&other), Err(InitError::Unsupported), "the reader named what it reads");
 }

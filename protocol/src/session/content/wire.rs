@@ -8,8 +8,10 @@ use crate::ids::{MessageId, Username};
 use crate::message::Blob;
 use crate::time::Timestamp;
 
+/// What is meant where no version is named.
+pub const FIRST_VERSION: u8 = 1;
 /// The content version that is written here.
-const VERSION: u8 = 1;
+const VERSION: u8 = FIRST_VERSION;
 /// The content versions that are read here: named in bundles, so that nobody sends others.
 pub const VERSIONS: [u8; 1] = [VERSION];
 
