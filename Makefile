@@ -9,7 +9,7 @@ SHELL := bash
 PREFIX ?= /usr/local
 BINDIR = $(PREFIX)/bin
 PROGRAMS = chat-server chatd chatctl
-# Those that print a manual page (`man`) and completions (`completions SHELL`).
+# Those that print manual pages (`man`) and completions (`completions SHELL`).
 DOCUMENTED = chat-server chatd chatctl
 MANUALS = $(PREFIX)/share/man/man1
 BASH_COMPLETIONS = $(PREFIX)/share/bash-completion/completions
@@ -38,17 +38,16 @@ install: ## Install what `make build` built: programs, service units, manual, co
 	for unit in $(SYSTEM_UNITS); do sed 's|@BINDIR@|$(BINDIR)|' server/dist/$$unit > $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; done
 	install -d $(DESTDIR)$(BASH_COMPLETIONS) $(DESTDIR)$(ZSH_COMPLETIONS) $(DESTDIR)$(FISH_COMPLETIONS)
 	for program in $(DOCUMENTED); do \
-		$(BUILT)/$$program man > $(DESTDIR)$(MANUALS)/$$program.1; \
+		$(BUILT)/$$program man --all $(DESTDIR)$(MANUALS); \
 		$(BUILT)/$$program completions bash > $(DESTDIR)$(BASH_COMPLETIONS)/$$program; \
 		$(BUILT)/$$program completions zsh > $(DESTDIR)$(ZSH_COMPLETIONS)/_$$program; \
 		$(BUILT)/$$program completions fish > $(DESTDIR)$(FISH_COMPLETIONS)/$$program.fish; \
 	done
-	$(BUILT)/chatctl man --all $(DESTDIR)$(MANUALS)
 
 uninstall: ## Remove what `make install` installed; data and settings stay
 	rm -f $(addprefix $(DESTDIR)$(BINDIR)/,$(PROGRAMS))
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/user/,$(USER_UNITS)) $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(SYSTEM_UNITS))
-	rm -f $(DOCUMENTED:%=$(DESTDIR)$(MANUALS)/%.1) $(DESTDIR)$(MANUALS)/chatctl-*.1 $(DOCUMENTED:%=$(DESTDIR)$(BASH_COMPLETIONS)/%)
+	rm -f $(DOCUMENTED:%=$(DESTDIR)$(MANUALS)/%.1) $(DOCUMENTED:%=$(DESTDIR)$(MANUALS)/%-*.1) $(DOCUMENTED:%=$(DESTDIR)$(BASH_COMPLETIONS)/%)
 	rm -f $(DOCUMENTED:%=$(DESTDIR)$(ZSH_COMPLETIONS)/_%) $(DOCUMENTED:%=$(DESTDIR)$(FISH_COMPLETIONS)/%.fish)
 
 test: test-setup ## Run every test, the examples included; installs what they need and says so

@@ -171,18 +171,11 @@ pub(crate) enum Verb {
     #[command(after_help = words::COMPLETIONS)]
     Completions {
         /// Which shell
-        shell: clap_complete::Shell,
+        shell: chat_documents::Shell,
     },
     /// Print a manual page
     #[command(after_help = words::MAN)]
-    Man {
-        /// Of this verb
-        #[arg(conflicts_with = "all")]
-        verb: Vec<String>,
-        /// Write every page into this directory
-        #[arg(long, value_name = "DIR")]
-        all: Option<PathBuf>,
-    },
+    Man(chat_documents::Wanted),
 }
 
 #[derive(Debug, Args)]

@@ -61,6 +61,6 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Doctor => doctor::run(session).await,
         Verb::Rpc(rpc) => rpc::run(&rpc, session).await,
         Verb::Completions { shell } => documents::completions(shell, session),
-        Verb::Man { verb, all } => documents::man(&verb, all.as_deref(), session),
+        Verb::Man(wanted) => documents::man(&wanted, session),
     }
 }

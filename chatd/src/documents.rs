@@ -1,22 +1,19 @@
 //! `completions` and `man`: what packages and shells want.
 
+use chat_documents::{ManualError, Shell, Wanted};
 use clap::CommandFactory;
 
 use crate::cli::Cli;
 
 /// The completions of a shell.
-pub(crate) fn completions(shell: clap_complete::Shell) -> Vec<u8> {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "chatd", &mut script);
-    script
+pub(crate) fn completions(shell: Shell) -> Vec<u8> {
+    chat_documents::completions(Cli::command(), shell)
 }
 
-/// The manual page: chatd(1).
+/// The manual page that is wanted.
 ///
 /// # Errors
-/// If it cannot be written down, which would be a defect here.
-pub(crate) fn man() -> std::io::Result<Vec<u8>> {
-    let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
-    Ok(page)
+/// As [`chat_documents::manual`].
+pub(crate) fn man(wanted: &Wanted) -> Result<Vec<u8>, ManualError> {
+    chat_documents::manual(Cli::command(), wanted)
 }

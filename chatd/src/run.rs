@@ -7,6 +7,7 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
+use chat_documents::ManualError;
 use chat_protocol::programs::patient::Patient;
 use chat_protocol::rpc::{RpcError, openrpc};
 use clap::ArgMatches;
@@ -49,6 +50,9 @@ pub enum RunError {
     /// The account that is kept cannot be served.
     #[error(transparent)]
     Daemon(#[from] RpcError),
+    /// There is no such page, or it cannot be written.
+    #[error(transparent)]
+    Manual(#[from] ManualError),
     /// The system refused something every process may do.
     #[error("cannot {doing}")]
     System {
@@ -69,7 +73,8 @@ impl RunError {
             Self::Store(error) => store_exit(error),
             Self::Socket(SocketError::Answered(_)) => Exit::InUse,
             Self::Socket(_) => Exit::Refused,
-            Self::Daemon(_) | Self::System { .. } => Exit::Internal,
+            Self::Manual(ManualError::NoVerb(_)) => Exit::Usage,
+            Self::Daemon(_) | Self::Manual(_) | Self::System { .. } => Exit::Internal,
         }
     }
 }
@@ -118,10 +123,7 @@ pub fn run(cli: &Cli, said: &ArgMatches) -> Result<(), RunError> {
         Some(Command::Openrpc) => print_document(),
         Some(Command::Config(wanted)) => show_config(&sources, wanted),
         Some(Command::Completions { shell }) => print(&documents::completions(*shell)),
-        Some(Command::Man) => {
-            let page = documents::man().map_err(|source| RunError::System { doing: "write the manual", source })?;
-            print(&page)
-        }
+        Some(Command::Man(wanted)) => print(&documents::man(wanted)?),
         Some(Command::Stdio) => serve(sources, true),
         None => serve(sources, false),
     }

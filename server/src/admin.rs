@@ -82,7 +82,7 @@ fn perform(cli: Cli) -> Done {
             Command::Backup { file } => backup::backup(&home, &file).await,
             Command::Restore { file, force } => restore::restore(&home, &file, force).await,
             Command::Completions { shell } => documents::completions(shell),
-            Command::Man => documents::man(),
+            Command::Man(wanted) => documents::man(&wanted),
         }
     })
 }

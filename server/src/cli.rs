@@ -104,10 +104,10 @@ pub enum Command {
     /// Print the completions of a shell
     Completions {
         /// Which shell
-        shell: clap_complete::Shell,
+        shell: chat_documents::Shell,
     },
-    /// Print the manual page
-    Man,
+    /// Print a manual page
+    Man(chat_documents::Wanted),
 }
 
 /// How the server's key is changed.

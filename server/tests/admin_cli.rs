@@ -354,5 +354,10 @@ fn completions_and_the_manual_need_no_server() {
     let page = desk.run(&["man"]);
     assert_eq!((page.code, page.err.as_str()), (0, ""));
     assert!(page.out.starts_with(".ie") && page.out.contains("Exit codes:"), "{}", page.out);
+    let pages = desk.root.path().join("pages");
+    assert_eq!(desk.run(&["man", "--all", pages.to_str().unwrap()]).code, 0);
+    assert_eq!(fs::read_to_string(pages.join("chat-server.1")).unwrap(), page.out);
+    assert!(pages.join("chat-server-user-passwd.1").exists());
+    assert_eq!(desk.run(&["man", "user", "nothing"]).code, 64);
     assert!(!desk.data().exists(), "nothing is set up for that");
 }

@@ -183,6 +183,8 @@ fn an_installation_is_whole_and_goes_without_a_trace() {
         "lib/systemd/system/chat-server.service",
         "share/man/man1/chatctl.1",
         "share/man/man1/chat-server.1",
+        "share/man/man1/chat-server-user-passwd.1",
+        "share/man/man1/chatd-change-key.1",
         "share/zsh/site-functions/_chatctl",
         "share/bash-completion/completions/chat-server",
     ] {

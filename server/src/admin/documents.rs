@@ -1,20 +1,23 @@
 //! `completions` and `man`: what packages and shells want.
 
+use chat_documents::{ManualError, Shell, Wanted};
 use clap::CommandFactory;
 
 use super::{Done, print};
 use crate::cli::Cli;
 use crate::failure::{Exit, Failure};
 
-pub(super) fn completions(shell: clap_complete::Shell) -> Done {
-    let mut script = Vec::new();
-    clap_complete::generate(shell, &mut Cli::command(), "chat-server", &mut script);
-    print(&script)
+pub(super) fn completions(shell: Shell) -> Done {
+    print(&chat_documents::completions(Cli::command(), shell))
 }
 
-pub(super) fn man() -> Done {
-    let mut page = Vec::new();
-    let rendered = clap_mangen::Man::new(Cli::command()).render(&mut page);
-    rendered.map_err(|error| Failure::new(Exit::Internal, "the manual was not written").because(error))?;
+pub(super) fn man(wanted: &Wanted) -> Done {
+    let page = chat_documents::manual(Cli::command(), wanted).map_err(|error| {
+        let words = error.to_string();
+        match error {
+            ManualError::NoVerb(_) => Failure::new(Exit::Usage, words),
+            ManualError::Io(source) => Failure::new(Exit::CannotCreate, words).because(source),
+        }
+    })?;
     print(&page)
 }

@@ -47,6 +47,12 @@ pub(super) fn init(home: &Home, listen: Option<SocketAddr>, public: Option<Strin
     if config.registration == Registration::Invite {
         talk("Registration asks for personal invites: make them with `chat-server invite`");
     }
+    let (listens, public) = (config.listens_on(), public.as_deref().and_then(public::parse));
+    if public.is_some_and(|(_, port)| listens.port() != 0 && port != listens.port()) {
+        talk(&format!(
+            "Note: it listens on {listens}: another port must lead there; or say where: `run --listen ADDR`"
+        ));
+    }
     talk("Give this invite to the people who may join; it contains the secret key:");
     print_invite(home, &config, &home.keys()?, None)
 }
