@@ -11,6 +11,9 @@ use crate::support::python;
 
 const GENERATED: usize = 4_000;
 const NAMES: [&str; 6] = ["DB_PASSWORD", "DB_HOST", "A", "export", "n", "\u{feff}A"];
+/// Values by name, and the lines of what cannot be read.
+type Answer = (BTreeMap<String, Option<String>>, Vec<usize>);
+
 /// What the library makes of each file: its names and values, and the lines of what it cannot read.
 const READ: &str = r#"
 import io, json, logging, os, sys
@@ -143,7 +146,7 @@ fn every_file_is_read_as_python_dotenv_reads_it() {
     let input = tempfile::NamedTempFile::new().unwrap();
     serde_json::to_writer(&input, &files).unwrap();
     let answers = python(READ, &[input.path().to_str().unwrap()]);
-    let answers: Vec<(BTreeMap<String, Option<String>>, Vec<usize>)> = serde_json::from_str(&answers).unwrap();
+    let answers: Vec<Answer> = serde_json::from_str(&answers).unwrap();
     assert_eq!(answers.len(), files.len());
     let (mut values, mut unread) = (0, 0);
     for (file, (theirs, errors)) in files.iter().zip(answers) {
