@@ -27,7 +27,7 @@ impl From<io::Error> for TextError {
 ///
 /// # Errors
 /// [`TextError`].
-pub(crate) fn text<'a>(mut input: impl Read, limit: usize, bytes: &'a mut Vec<u8>) -> Result<&'a str, TextError> {
+pub(crate) fn text(mut input: impl Read, limit: usize, bytes: &mut Vec<u8>) -> Result<&str, TextError> {
     input.by_ref().take(limit as u64 + 1).read_to_end(bytes)?;
     if bytes.len() > limit {
         let more = io::copy(&mut input.take(COUNTED_BYTES), &mut io::sink())?;
