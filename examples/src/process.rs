@@ -31,6 +31,16 @@ impl Outcome {
         assert_eq!(self.code, Some(0), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
         self.stdout
     }
+
+    /// What was said on standard error by a reset that waits for its time.
+    ///
+    /// # Panics
+    /// If it ended in another way.
+    #[must_use]
+    pub fn waits(self) -> String {
+        assert_eq!(self.code, Some(79), "stdout:\n{}\nstderr:\n{}", self.stdout, self.stderr);
+        self.stderr
+    }
 }
 
 /// Lines read so far from both outputs, and how many of them are still open.

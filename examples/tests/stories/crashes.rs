@@ -109,9 +109,16 @@ fn who_lost_the_data_directory_resets_and_peers_are_warned() {
     fs::remove_dir_all(alice.data()).unwrap();
     let alice = stage.newcomer("alice");
     let login = alice.enter("login", &stage.server.invite());
-    assert_ne!(login.code, Some(0), "another device is active, so this one has to wait: {}", login.stdout);
-    let reset = alice.enter("reset", &stage.server.invite());
-    assert!(reset.clone().success().starts_with("a device of the account was seen lately"), "{reset:?}");
+    assert_eq!(login.code, Some(77), "another device is active, so this one has to wait: {}", login.stdout);
+    assert!(login.stderr.contains("`chatctl reset NAME`"), "{}", login.stderr);
+    let doctor = alice.ctl(&["doctor"]);
+    assert!(doctor.stdout.contains("chatctl reset alice"), "{}", doctor.stdout);
+    let reset = alice.enter("reset", &stage.server.invite()).waits();
+    assert!(reset.contains("a device of the account was seen lately"), "{reset}");
+    for verb in ["status", "doctor"] {
+        let shown = alice.ctl(&[verb]).stdout;
+        assert!(shown.contains("waits until 2"), "{verb}: {shown}");
+    }
     let refused = alice.ctl(&["send", "@bob", "am I in?"]);
     assert_eq!(refused.code, Some(77), "{}", refused.stderr);
     bob.send("room:public", "the old identity stands");
@@ -123,8 +130,8 @@ fn a_reset_that_waits_is_shown_and_can_be_cancelled() {
     let mut alice = stage.member("alice");
     let mut thief = Person::new("alice", &stage.room("thief"));
     thief.start();
-    let asked = thief.enter("reset", &stage.server.invite()).success();
-    assert!(asked.starts_with("a device of the account was seen lately"), "{asked}");
+    let asked = thief.enter("reset", &stage.server.invite()).waits();
+    assert!(asked.contains("a device of the account was seen lately"), "{asked}");
     let warned = alice.event("the warning", |event| event["type"] == "account.reset_pending");
     let status = alice.call("account.status", json!({})).unwrap();
     assert_eq!(status["reset_at_ms"], warned["data"]["at_ms"], "{status}");
@@ -145,8 +152,8 @@ fn after_a_reset_nothing_leaves_until_the_new_identity_is_accepted() {
     alice.kill();
     fs::remove_dir_all(alice.data()).unwrap();
     let mut alice = stage.newcomer("alice");
-    let asked = alice.enter("reset", &stage.server.invite()).success();
-    assert!(asked.starts_with("a device of the account was seen lately"), "{asked}");
+    let asked = alice.enter("reset", &stage.server.invite()).waits();
+    assert!(asked.contains("a device of the account was seen lately"), "{asked}");
     let done = alice.enter("reset", &stage.server.invite()).success();
     assert!(done.starts_with("the account has a new identity"), "{done}");
     alice.turns("online");
