@@ -1,12 +1,76 @@
-//! The one place of the daemon that reads the clock of the system.
+//! The one place of the daemon that reads the clocks of the system.
 
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{Reading, Timestamp};
+use rustix::time::{ClockId, clock_gettime};
+
+/// Goes on while the machine sleeps, and cannot be set.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const RUNNING: ClockId = ClockId::Boottime;
+/// As the other, where it has this name.
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const RUNNING: ClockId = ClockId::Monotonic;
 
 /// The time now, by the machine's clock; the epoch itself if that runs before it.
 #[must_use]
 pub fn now() -> Timestamp {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Both clocks.
+#[must_use]
+pub fn read() -> Reading {
+    Reading { wall: now(), ran: ran() }
+}
+
+/// A clock that nobody sets, in place of the wall clock where only spans matter: the age of a key, say.
+#[must_use]
+pub fn running() -> Timestamp {
+    Timestamp::ZERO + ran()
+}
+
+fn ran() -> Duration {
+    clock_gettime(RUNNING).try_into().unwrap_or_default()
+}
+
+/// How far another clock was ahead of this one.
+#[derive(Clone, Copy, Debug)]
+pub struct Offset {
+    millis: i64,
+    at: Reading,
+}
+
+impl Offset {
+    /// As it was at a reading.
+    #[must_use]
+    pub const fn new(millis: i64, at: Reading) -> Self {
+        Self { millis, at }
+    }
+
+    /// As it is at a later reading of the same process, in milliseconds: this clock may have been set meanwhile.
+    #[must_use]
+    pub fn at(&self, at: Reading) -> i64 {
+        let expected = self.at.wall + at.ran.saturating_sub(self.at.ran);
+        let millis = |time: Timestamp| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+        self.millis.saturating_add(millis(expected)).saturating_sub(millis(at.wall))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_is_set_meanwhile_is_that_much_further_off() {
+        let at = |wall_s: u64, ran_s: u64| Reading {
+            wall: Timestamp::from_millis(wall_s * 1000),
+            ran: Duration::from_secs(ran_s),
+        };
+        let offset = Offset::new(-7_000, at(1_000, 5));
+        assert_eq!(offset.at(at(1_060, 65)), -7_000);
+        assert_eq!(offset.at(at(1_053, 65)), 0, "it was set back by seven seconds");
+        assert_eq!(offset.at(at(2_060, 65)), -1_007_000);
+    }
 }

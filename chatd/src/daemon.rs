@@ -127,6 +127,7 @@ impl Daemon {
         let (newest_sender, newest) = watch::channel(newest_event);
         let volatile = broadcast::Sender::new(VOLATILE);
         let (connection, heard, unstored) = (Arc::new(Mutex::new(idle())), Heard::default(), Unstored::default());
+        let offset = Arc::new(Mutex::new(None));
         let metrics = Metrics::new().map_err(|error| RpcError::new(Kind::Internal, error.to_string()))?;
         let metrics = Arc::new(metrics);
         let ending = CancellationToken::new();
@@ -154,6 +155,7 @@ impl Daemon {
             connection,
             heard,
             unstored,
+            offset,
             metrics,
             ending,
             closing: CancellationToken::new(),

@@ -1,7 +1,7 @@
 //! Decides what the daemon owes the user and the server: what to send, to show, to retry, to refuse.
 //!
-//! Does no I/O, reads no clock and draws no randomness of its own: the daemon hands it rows, the time
-//! and a generator with each [`Input`], and performs the [`Action`]s it returns once the rows are
+//! Does no I/O, reads no clock and draws no randomness of its own: the daemon hands it rows, a reading of the
+//! clocks and a generator with each [`Input`], and performs the [`Action`]s it returns once the rows are
 //! committed. What it knows is in the rows; what it keeps beside them ([`turn::Live`]) is rebuilt
 //! from them after a restart, so recovering from a crash is what this code always does.
 //!
@@ -44,13 +44,15 @@ pub mod tokens;
 mod turn;
 pub mod view;
 
+use std::time::Duration;
+
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::server::{LoggedIn, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::session::init::{Init, Share};
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{Reading, SeenTime};
 use rand::CryptoRng;
 use thiserror::Error;
 
@@ -244,13 +246,15 @@ pub enum EngineError {
 pub struct Engine {
     me: Local,
     live: Live,
+    /// Absent until the rows were looked at.
+    seen: Option<SeenTime>,
 }
 
 impl Engine {
     /// An engine that knows nothing but its rows yet. Begin with [`Input::Tick`].
     #[must_use]
     pub fn new(me: Local) -> Self {
-        Self { me, live: Live::default() }
+        Self { me, live: Live::default(), seen: None }
     }
 
     /// The account and device it speaks for.
@@ -265,6 +269,7 @@ impl Engine {
     /// answers to its requests mean nothing any more.
     pub fn forget(&mut self) {
         self.live = Live { last_id: self.live.last_id, ..Live::default() };
+        self.seen.iter_mut().for_each(SeenTime::not_kept);
     }
 
     /// Goes past a delivery that could not be handled: it is told, and not asked for again.
@@ -279,10 +284,10 @@ impl Engine {
         rows: &mut dyn Rows,
         from: &Username,
         mailbox_seq: u64,
-        now: Timestamp,
+        at: Reading,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<Action>, EngineError> {
-        self.turn(rows, now, rng, |turn| inbox::given_up(turn, from, mailbox_seq)).map(|((), actions)| actions)
+        self.turn(rows, at, rng, |turn| inbox::given_up(turn, from, mailbox_seq)).map(|((), actions)| actions)
     }
 
     /// Handles one input. An error means that the rows it changed must not be committed.
@@ -293,10 +298,10 @@ impl Engine {
         &mut self,
         rows: &mut dyn Rows,
         input: Input,
-        now: Timestamp,
+        at: Reading,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<Action>, EngineError> {
-        self.turn(rows, now, rng, |turn| dispatch(turn, input)).map(|((), actions)| actions)
+        self.turn(rows, at, rng, |turn| dispatch(turn, input)).map(|((), actions)| actions)
     }
 
     /// Runs a command of the local socket; see [`commands`].
@@ -306,16 +311,20 @@ impl Engine {
     pub fn turn<T>(
         &mut self,
         rows: &mut dyn Rows,
-        now: Timestamp,
+        at: Reading,
         rng: &mut dyn CryptoRng,
         step: impl FnOnce(&mut Turn<'_>) -> Result<T, EngineError>,
     ) -> Result<(T, Vec<Action>), EngineError> {
-        self.live.look_at_clock(now);
-        let last_id = self.live.last_id;
-        let mut turn = Turn { rows, now, rng, me: &self.me, live: &mut self.live, actions: Vec::new() };
+        let seen = match &mut self.seen {
+            Some(seen) => seen,
+            None => self.seen.insert(age::begin(rows, at)?),
+        };
+        let (now, last_id, live) = (seen.look(at), self.live.last_id, &mut self.live);
+        let mut turn = Turn { rows, now, clock: at.wall, rng, me: &self.me, live, seen, actions: Vec::new() };
         let outcome = step(&mut turn).map(|outcome| (outcome, turn.actions));
         if outcome.is_err() {
             self.live.take_back(last_id, now);
+            self.seen.iter_mut().for_each(SeenTime::not_kept);
         }
         outcome
     }
@@ -328,19 +337,21 @@ impl Engine {
     pub fn pump(
         &mut self,
         rows: &mut dyn Rows,
-        now: Timestamp,
+        at: Reading,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<Action>, EngineError> {
-        if self.live.wake.is_some_and(|at| at <= now) {
+        if self.due_in(at).is_some_and(|span| span.is_zero()) {
             self.live.wake = None;
         }
-        self.turn(rows, now, rng, link::pump).map(|((), actions)| actions)
+        self.turn(rows, at, rng, link::pump).map(|((), actions)| actions)
     }
 
-    /// When [`Input::Tick`] is due if nothing else happens before.
+    /// After which time [`Input::Tick`] is due if nothing else happens before. A clock that is set meanwhile is noticed
+    /// by whoever looks earlier.
     #[must_use]
-    pub fn deadline(&self) -> Option<Timestamp> {
-        self.live.wake
+    pub fn due_in(&self, at: Reading) -> Option<Duration> {
+        let now = self.seen.as_ref()?.at(at);
+        self.live.wake.map(|due| due.since(now))
     }
 
     /// Whether the link is logged in, as far as the engine was told.

@@ -1,10 +1,14 @@
 //! Time as a value: nothing here reads a clock.
 
+mod seen;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
 use minicbor::{CborLen, Decode, Encode};
+
+pub use self::seen::{LONGEST_ABSENCE, Reading, SeenMark, SeenTime};
 
 /// Milliseconds since the Unix epoch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, CborLen)]

@@ -16,12 +16,12 @@ use chat_protocol::message::client::Login;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Look};
 use crate::config::Config;
 use crate::counters::Closed;
 use crate::limits::Source;
 use crate::router::outbox::{Outbox, OutboxLimits};
-use crate::serve::{Keys, Server};
+use crate::serve::{Keys, Server, sweep_once};
 use crate::session::{Asked, Door, Peer, Ready};
 use crate::store::SharedStore;
 
@@ -38,11 +38,16 @@ pub struct Line {
 }
 
 impl Server {
-    /// A server whose sessions take the time from `clock`. Its runtime must be there.
+    /// A server whose sessions take the time from `look`. Its runtime must be there.
     #[must_use]
-    pub fn simulated(config: Config, store: SharedStore, clock: Clock) -> Self {
+    pub fn simulated(config: Config, store: SharedStore, look: Look) -> Self {
         let keys = Keys { server: ServerKey::from_bytes([1; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) };
-        Self::with_clock(config, store, &keys, CancellationToken::new(), clock)
+        Self::new(config, store, &keys, CancellationToken::new(), Clock::beginning_now(look))
+    }
+
+    /// Deletes what has outlived its time, as the housekeeper does now and then.
+    pub async fn sweep(&self) {
+        sweep_once(&self.shared).await;
     }
 
     /// Connects a device that is believed without a signature. The first frame back answers its [`Login`], as

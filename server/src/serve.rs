@@ -21,7 +21,7 @@ use tokio::time::{MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::clock::{self, Clock};
+use crate::clock::Clock;
 use crate::config::{Change, Config, Live, Registration};
 use crate::counters::{Closed, Counters};
 use crate::limits::Limits;
@@ -29,7 +29,7 @@ use crate::mailbox::{self, Mailbox};
 use crate::router::Router;
 use crate::session::{Acceptances, seen};
 use crate::status::Status;
-use crate::store::{Counted, SharedStore};
+use crate::store::{Counted, SharedStore, StoreError};
 use crate::transport::{self, Gate, Replays};
 use crate::work::Desk;
 
@@ -57,6 +57,9 @@ pub enum ServeError {
     /// The listening socket is no more.
     #[error("the listening socket failed")]
     Listener(#[source] io::Error),
+    /// The database failed before anything was served.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// The commit loop died: nothing more could be stored.
     #[error("the commit loop ended unexpectedly")]
     Commits,
@@ -108,10 +111,16 @@ impl Shared {
         self.limits.now()
     }
 
-    /// The time, as what is stored says it.
+    /// The time by the clock, for what people read and set.
     #[must_use]
     pub(crate) fn now(&self) -> Timestamp {
-        (self.clock)()
+        self.clock.wall()
+    }
+
+    /// The time that was seen to pass: what spans are measured by, in the store too.
+    #[must_use]
+    pub(crate) fn seen(&self) -> Timestamp {
+        self.clock.seen()
     }
 
     /// What every client is told at the end of its handshake.
@@ -144,17 +153,7 @@ pub struct Server {
 impl Server {
     /// Sets up a server; the commit loop starts at once, so a runtime must be there. `shutdown` stops it.
     #[must_use]
-    pub fn new(config: Config, store: SharedStore, keys: &Keys, shutdown: CancellationToken) -> Self {
-        Self::with_clock(config, store, keys, shutdown, Arc::new(clock::now))
-    }
-
-    pub(crate) fn with_clock(
-        config: Config,
-        store: SharedStore,
-        keys: &Keys,
-        shutdown: CancellationToken,
-        clock: Clock,
-    ) -> Self {
+    pub fn new(config: Config, store: SharedStore, keys: &Keys, shutdown: CancellationToken, clock: Clock) -> Self {
         let (router, counters) = (Arc::new(Router::default()), Arc::new(Counters::default()));
         let store: SharedStore = Arc::new(Counted { store, counters: Arc::clone(&counters) });
         let settings = Arc::new(Live::new(config));
@@ -229,6 +228,7 @@ impl Server {
             let _late = timeout(SEVER_WAIT, connections.wait()).await;
         }
         let _gone = housekeeper.await;
+        keep_time(&self.shared, true).await;
         drop(self.shared);
         let committed = timeout(SEVER_WAIT * 10, self.commits).await;
         accepted.map_err(ServeError::Listener)?;
@@ -267,10 +267,12 @@ pub async fn run(
     keys: Keys,
     shutdown: CancellationToken,
 ) -> Result<(), ServeError> {
-    Server::new(config, store, &keys, shutdown).serve(listener).await
+    let clock = Clock::system(&*store).await?;
+    Server::new(config, store, &keys, shutdown, clock).serve(listener).await
 }
 
-/// Once a second presence; once a minute old limits; now and then what has outlived its time, and who is there.
+/// Once a second presence; once a minute old limits and the time; now and then what has outlived its own, and who is
+/// there.
 async fn keep_house(shared: Arc<Shared>) {
     let mut presence = every(shared.config().connections.presence);
     let mut forget = every(FORGET_EVERY);
@@ -281,7 +283,10 @@ async fn keep_house(shared: Arc<Shared>) {
         tokio::select! {
             () = shared.stopping.cancelled() => return,
             _ = presence.tick() => shared.router.tell_presence(),
-            _ = forget.tick() => shared.limits().forget_old(Instant::now()),
+            _ = forget.tick() => {
+                shared.limits().forget_old(Instant::now());
+                keep_time(&shared, false).await;
+            }
             _ = sweep.tick() => sweep_once(&shared).await,
             _ = note.tick() => seen::note_connected(&shared).await,
         }
@@ -297,10 +302,20 @@ fn every(period: std::time::Duration) -> tokio::time::Interval {
     ticks
 }
 
-async fn sweep_once(shared: &Shared) {
-    match shared.store.sweep(shared.now(), shared.config().retention()).await {
+/// Deletes what has outlived its time.
+pub(crate) async fn sweep_once(shared: &Shared) {
+    let (now, wall) = (shared.seen(), shared.now());
+    // of an invite that seems to have ended the clock may be wrong, once: it is refused, and not gone
+    match shared.store.sweep(now, wall.min(now), shared.config().retention()).await {
         Ok(swept) => tracing::debug!(?swept, "swept"),
         Err(error) => tracing::warn!(%error, "sweeping failed, trying again later"),
+    }
+}
+
+/// Keeps how far the time has come, so that the next process goes on from it.
+async fn keep_time(shared: &Shared, always: bool) {
+    if let Err(error) = shared.clock.keep(&*shared.store, always).await {
+        tracing::warn!(%error, "the time could not be kept, trying again later");
     }
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{SeenMark, Timestamp};
 use thiserror::Error;
 
 use crate::config::DatabaseUrl;
@@ -173,6 +173,11 @@ pub trait Store: Send + Sync {
     /// Up to `limit` posts after `seq`, oldest first; without `seq` the newest ones.
     async fn room_since(&self, seq: Option<u64>, limit: u32) -> Result<RoomPage>;
 
-    /// Deletes what has outlived its time.
-    async fn sweep(&self, now: Timestamp, retention: Retention) -> Result<Swept>;
+    /// How far the time that was seen had come when that was last kept.
+    async fn seen_time(&self) -> Result<Option<SeenMark>>;
+    /// Keeps how far it has come.
+    async fn keep_seen_time(&self, mark: SeenMark) -> Result<()>;
+    /// Deletes what has outlived its time, which `now` is of the time that was seen to pass; of invites those that
+    /// `ended` by the clock.
+    async fn sweep(&self, now: Timestamp, ended: Timestamp, retention: Retention) -> Result<Swept>;
 }

@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use chat_protocol::message::server::Push;
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::Reading;
 use rand::CryptoRng;
 use tokio::sync::oneshot;
 
@@ -30,7 +30,7 @@ pub(super) trait Command: Send {
 pub(super) struct Running<'a> {
     engine: &'a mut Engine,
     rows: &'a mut dyn Rows,
-    now: Timestamp,
+    at: Reading,
     rng: &'a mut dyn CryptoRng,
 }
 
@@ -63,7 +63,7 @@ where
 {
     fn run(&mut self, call: Running<'_>) -> Result<Vec<Action>, EngineError> {
         let Some(step) = self.step.take() else { return Ok(Vec::new()) };
-        let (result, actions) = call.engine.turn(call.rows, call.now, call.rng, step)?;
+        let (result, actions) = call.engine.turn(call.rows, call.at, call.rng, step)?;
         self.result = Some(result);
         Ok(actions)
     }
@@ -156,12 +156,12 @@ fn run(
     batch: Vec<Event>,
     commands: &mut Vec<Ran>,
 ) -> Result<Outcome, RowsError> {
-    let (now, mut rng) = (clock::now(), rand::rng());
+    let (at, mut rng) = (clock::read(), rand::rng());
     let mut actions = Vec::new();
     let mut events = batch.into_iter();
     let mut outcome = Ok(());
     for event in events.by_ref() {
-        outcome = one(engine, rows, event, commands, (now, &mut rng)).map(|more| actions.extend(more));
+        outcome = one(engine, rows, event, commands, (at, &mut rng)).map(|more| actions.extend(more));
         if outcome.is_err() {
             break;
         }
@@ -172,7 +172,7 @@ fn run(
         Event::Input(_) => None,
     }));
     outcome?;
-    actions.extend(pump(engine, rows, now, &mut rng)?);
+    actions.extend(pump(engine, rows, at, &mut rng)?);
     Ok(Outcome { actions, newest: events::newest(rows)?, marks: None })
 }
 
@@ -182,7 +182,7 @@ fn one(
     rows: &mut SealedRows<'_>,
     event: Event,
     commands: &mut Vec<Ran>,
-    (now, rng): (Timestamp, &mut dyn CryptoRng),
+    (at, rng): (Reading, &mut dyn CryptoRng),
 ) -> Result<Vec<Action>, RowsError> {
     let outcome = match event {
         Event::Input(input) => {
@@ -190,19 +190,19 @@ fn one(
                 Input::Push(Push::Deliver(deliver)) => Some((deliver.from.clone(), deliver.mailbox_seq)),
                 _ => None,
             };
-            let outcome = rows.attempt(|rows| engine.handle(rows, input, now, rng));
+            let outcome = rows.attempt(|rows| engine.handle(rows, input, at, rng));
             if let Err(error) = &outcome {
                 tracing::error!(%error, "an input had no effect");
             }
             match (outcome, delivered) {
                 (Err(error), Some((from, seq))) if !matches!(error, EngineError::Rows(_)) => {
-                    rows.attempt(|rows| engine.give_up(rows, &from, seq, now, rng))
+                    rows.attempt(|rows| engine.give_up(rows, &from, seq, at, rng))
                 }
                 (outcome, _) => outcome,
             }
         }
         Event::Command(mut command) => {
-            let outcome = rows.attempt(|rows| command.run(Running { engine, rows, now, rng }));
+            let outcome = rows.attempt(|rows| command.run(Running { engine, rows, at, rng }));
             let (actions, failure) = outcome.map_or_else(|error| (Vec::new(), Some(error)), |actions| (actions, None));
             let fatal = rows_error(failure.as_ref());
             commands.push((command, failure));
@@ -219,10 +219,10 @@ fn one(
 fn pump(
     engine: &mut Engine,
     rows: &mut SealedRows<'_>,
-    now: Timestamp,
+    at: Reading,
     rng: &mut dyn CryptoRng,
 ) -> Result<Vec<Action>, RowsError> {
-    match rows.attempt(|rows| engine.pump(rows, now, rng)) {
+    match rows.attempt(|rows| engine.pump(rows, at, rng)) {
         Ok(actions) => Ok(actions),
         Err(EngineError::Rows(error)) => Err(error),
         Err(error) => {

@@ -132,8 +132,8 @@ impl Loop {
             return None;
         }
         let engine = self.writer.as_ref()?.engine.as_ref()?;
-        // a machine that sleeps stops this clock, not the one messages are to be sent by
-        Some(engine.deadline()?.since(clock::now()).min(LONGEST_SLEEP))
+        // a machine that sleeps stops the clock that is waited by, not those that are read; and either may be set
+        Some(engine.due_in(clock::read())?.min(LONGEST_SLEEP))
     }
 
     async fn take_orders(&mut self, first: Order) {

@@ -1,66 +1,34 @@
-//! Time as retention counts it: never back, and never more than a day at once.
+//! The time that was seen to pass, as this device counts it: what every span is measured by, and what is kept of it.
 //!
-//! A clock that was set wrong for a moment must not cost keys that peers still use. So what is kept for weeks is kept
-//! for weeks of this time, which begins as the clock's and then follows it in bounded steps. While the daemon is
-//! off it stands still but for a day.
+//! Spans begin and end in this time, whatever becomes of the clock meanwhile: a message waits, lives, is kept, and is
+//! given up by it. The clock is for what people read, and for what they set by it: when a message is to be sent, until
+//! when a chat is silent, when a token ends.
 
 use std::time::Duration;
 
-use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
+use chat_protocol::time::{Reading, SeenTime};
 
 use super::state::{load, save};
 use super::turn::Turn;
-use crate::store::{Place, RowsError, Table};
+use crate::store::{Place, Rows, RowsError, Table};
 
-/// A step of the clock beyond this counts as this much.
-const LONGEST_STEP: Duration = Duration::from_secs(24 * 60 * 60);
-/// The rows are written at most this often.
-const RESOLUTION: Duration = Duration::from_secs(60);
-/// An idle daemon looks at the clock this often, so that its days count.
-const LONGEST_IDLE: Duration = Duration::from_secs(12 * 60 * 60);
+/// What is kept of the time is at most this old, as long as there is anything to do …
+const KEPT_EVERY: Duration = Duration::from_secs(60);
+/// … and an idle daemon looks at the time this often.
+const LONGEST_IDLE: Duration = Duration::from_secs(60 * 60);
 
 const PLACE: Place<'static> = Place::new(Table::State, b"", b"age");
 
-/// How far this time has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Age {
-    #[n(0)]
-    time: Timestamp,
-    /// The clock when it came so far.
-    #[n(1)]
-    clock: Timestamp,
+/// Goes on from what the rows say.
+pub(crate) fn begin(rows: &dyn Rows, at: Reading) -> Result<SeenTime, RowsError> {
+    Ok(SeenTime::begin(load(rows, PLACE)?, at))
 }
 
-/// The time things are kept by.
-pub(crate) fn now(turn: &mut Turn<'_>) -> Result<Timestamp, RowsError> {
-    known(turn).map(|age| age.time)
-}
-
-fn known(turn: &mut Turn<'_>) -> Result<Age, RowsError> {
-    if let Some(age) = turn.live.age {
-        return Ok(age);
-    }
-    let stored = load(turn.rows, PLACE)?;
-    let age = stored.unwrap_or(Age { time: turn.now, clock: turn.now });
-    turn.live.age = Some(age);
-    if stored.is_none() {
-        save(turn.rows, PLACE, 0, &age)?;
-    }
-    Ok(age)
-}
-
-/// Follows the clock.
+/// Keeps how far the time has come.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let age = known(turn)?;
     turn.wake(turn.now + LONGEST_IDLE);
-    let back = turn.now < age.clock;
-    let step = turn.now.since(age.clock).min(LONGEST_STEP);
-    if step < RESOLUTION && !back {
-        return Ok(());
+    match turn.seen.to_keep(KEPT_EVERY) {
+        Some(mark) => save(turn.rows, PLACE, 0, &mark),
+        None => Ok(()),
     }
-    let age = Age { time: age.time + step, clock: turn.now };
-    turn.live.age = Some(age);
-    save(turn.rows, PLACE, 0, &age)
 }

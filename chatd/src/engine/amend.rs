@@ -72,7 +72,7 @@ pub fn edit(turn: &mut Turn<'_>, id: &MessageId, text: String) -> Result<Message
     }
     if !outbox::waits(turn, &message)? {
         follow(turn, &message, What::Edit(text.clone()))?;
-        message.edited = Some(turn.now);
+        message.edited = Some(turn.clock);
     }
     message.text = text;
     history::tell_edited(turn, position, message)?;

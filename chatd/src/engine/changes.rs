@@ -42,6 +42,9 @@ pub(crate) struct Change {
     pub(crate) at: Timestamp,
     #[n(5)]
     pub(crate) what: What,
+    /// When it came to be here, in time that was seen to pass.
+    #[n(6)]
+    pub(crate) kept: Timestamp,
 }
 
 /// What is changed.
@@ -105,7 +108,7 @@ fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
     if history::get(turn.rows, &message.id)?.is_some() {
         // ids are the author's to choose, and nobody may write over what is there
         tracing::warn!(user = %message.from, "a message under the id of another");
-        message.id = MessageId::from_parts(turn.now, turn.random());
+        message.id = MessageId::from_parts(turn.clock, turn.random());
         message.kind = Kind::Malformed;
         message.text.clear();
     }
@@ -226,10 +229,10 @@ fn place(id: &MessageId) -> Place<'_> {
 /// Puts a change of an own message, or a sign, in line for the peer of its chat; notes have none.
 pub(crate) fn submit(turn: &mut Turn<'_>, message: &Message, what: What) -> Result<(), EngineError> {
     let Some(to) = outbox::addressee(turn, &message.chat)? else { return Ok(()) };
-    let id = MessageId::from_parts(turn.now, turn.random());
-    let (chat, by, target, at) = (message.chat.clone(), turn.me.user.clone(), message.id, turn.now);
+    let id = MessageId::from_parts(turn.clock, turn.random());
+    let (chat, by, target, at) = (message.chat.clone(), turn.me.user.clone(), message.id, turn.clock);
     outbox::enqueue(turn, id, to)?;
-    Ok(save(turn.rows, place(&id), 0, &Change { chat, by, author: None, target, at, what })?)
+    Ok(save(turn.rows, place(&id), 0, &Change { chat, by, author: None, target, at, what, kept: turn.now })?)
 }
 
 /// A change that is in line, under way, or has arrived a moment ago.
@@ -240,7 +243,7 @@ pub(crate) fn submitted(turn: &Turn<'_>, id: &MessageId) -> Result<Option<Change
 /// A change has arrived at a device. Another one may still have to get it again, for as long as that is done.
 pub(crate) fn delivered(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), RowsError> {
     let Some(change) = submitted(turn, id)? else { return Ok(()) };
-    save(turn.rows, place(id), change.at.as_millis().max(1), &change)?;
+    save(turn.rows, place(id), change.kept.as_millis().max(1), &change)?;
     // those that did not arrive are under 0
     let old = (turn.now - outbox::RESENT_WITHIN).as_millis();
     turn.rows.delete_range(Table::Outbox, CHANGES, 1..=old).map(drop)

@@ -154,7 +154,8 @@ pub fn send(turn: &mut Turn<'_>, mut send: Send) -> Result<Sent, EngineError> {
         save(turn.rows, client_place(name), turn.now.as_millis(), &used)?;
     }
     if let Some(span) = send.notify_after {
-        timers::set(turn, Due::Overdue, message.id, message.at.unwrap_or(turn.now) + span)?;
+        let begins = message.at.map_or(Duration::ZERO, |at| at.since(turn.clock));
+        timers::set(turn, Due::Overdue, message.id, turn.now + begins + span)?;
     }
     if let Some(at) = message.at {
         timers::set(turn, Due::Send, message.id, at)?;
@@ -174,7 +175,7 @@ fn check(turn: &Turn<'_>, send: &Send) -> Result<(), EngineError> {
     if send.ttl_s.is_some_and(|ttl_s| !(MIN_TTL_S..=MAX_TTL_S).contains(&ttl_s)) {
         return Err(EngineError::Invalid("ttl_s", "must be 5 to 31536000"));
     }
-    if send.at.is_some_and(|at| at.since(turn.now) > A_YEAR) {
+    if send.at.is_some_and(|at| at.since(turn.clock) > A_YEAR) {
         return Err(EngineError::Invalid("at_ms", "must be at most a year ahead"));
     }
     if send.notify_after.is_some_and(|span| span.is_zero() || span > A_YEAR) {
@@ -263,9 +264,9 @@ fn compose(turn: &mut Turn<'_>, send: &Send) -> Result<Message, EngineError> {
     let chat = send.to.chat();
     let usual = if send.to == To::Room { None } else { history::chat(turn.rows, &chat)?.and_then(|chat| chat.ttl_s) };
     let ttl_s = send.ttl_s.or(usual);
-    let at = send.at.filter(|at| *at > turn.now);
-    let begins = at.unwrap_or(turn.now);
-    let id = MessageId::from_parts(turn.now, turn.random());
+    let at = send.at.filter(|at| *at > turn.clock);
+    let begins = at.unwrap_or(turn.clock);
+    let id = MessageId::from_parts(turn.clock, turn.random());
     let mut message = Message {
         device: Some(turn.me.device),
         mine: true,
@@ -276,7 +277,7 @@ fn compose(turn: &mut Turn<'_>, send: &Send) -> Result<Message, EngineError> {
         ttl_s,
         expires: ttl_s.map(|ttl_s| begins + Duration::from_secs(ttl_s.into())),
         at,
-        ..Message::text(id, chat, turn.me.user.clone(), send.text.clone(), turn.now)
+        ..Message::text(id, chat, turn.me.user.clone(), send.text.clone(), turn)
     };
     if at.is_none() {
         put_in_line(turn, &send.to, &mut message)?;
@@ -305,7 +306,8 @@ pub(crate) fn release(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineE
     if message.state != State::Queued || message.at.take().is_none() {
         return Ok(());
     }
-    message.sent = turn.now;
+    (message.sent, message.kept) = (turn.clock, turn.now);
+    message.expires = message.ttl_s.map(|ttl_s| turn.clock + Duration::from_secs(ttl_s.into()));
     let allowed = match &to {
         To::User(user) => check_peer(turn, user),
         To::Room | To::Myself => Ok(()),
@@ -318,6 +320,7 @@ pub(crate) fn release(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineE
         Err(EngineError::Blocked(_)) => Some("blocked"),
         Err(_) => Some("quota_exceeded"),
     };
+    history::lives(turn, &message)?;
     history::to_the_end(turn, &message)?;
     match error {
         Some(_) => history::end(turn, id, State::Failed, error)?,

@@ -71,7 +71,7 @@ fn write(turn: &mut Turn<'_>, name: &Name, acked: u64) -> Result<(), EngineError
     if acked > newest {
         return Err(EngineError::BeyondLog(newest));
     }
-    let consumer = Consumer { name: name.to_string(), acked, seen: turn.now };
+    let consumer = Consumer { name: name.to_string(), acked, seen: turn.clock };
     Ok(save(turn.rows, place(name), 0, &consumer)?)
 }
 

@@ -30,6 +30,7 @@ use crate::store::RowsError;
 pub(crate) struct Letter {
     id: MessageId,
     sent: Timestamp,
+    kept: Timestamp,
     body: Body,
 }
 
@@ -39,9 +40,9 @@ impl Letter {
         &self.id
     }
 
-    /// When it was said.
-    pub(crate) const fn sent(&self) -> Timestamp {
-        self.sent
+    /// When it was said, in time that was seen to pass.
+    pub(crate) const fn kept(&self) -> Timestamp {
+        self.kept
     }
 
     /// A message of the history.
@@ -51,17 +52,17 @@ impl Letter {
             Some(to) => Body::Reply(Reply { text, to, mentions, ttl_s }),
             None => Body::Text(Text { text, mentions, ttl_s }),
         };
-        Self { id: message.id, sent: message.sent, body }
+        Self { id: message.id, sent: message.sent, kept: message.kept, body }
     }
 
     /// A change of a message.
     pub(crate) fn change(id: MessageId, change: &Change) -> Self {
-        Self { id, sent: change.at, body: change.body() }
+        Self { id, sent: change.at, kept: change.kept, body: change.body() }
     }
 
     /// Takes the place of a message that has a number and will never be sent.
-    pub(crate) fn gone(id: MessageId, now: Timestamp) -> Self {
-        Self { id, sent: now, body: Body::Delete(Delete { target: id }) }
+    pub(crate) fn gone(id: MessageId, turn: &Turn<'_>) -> Self {
+        Self { id, sent: turn.clock, kept: turn.now, body: Body::Delete(Delete { target: id }) }
     }
 }
 
@@ -110,7 +111,7 @@ pub(crate) fn receipt(
 pub(crate) fn sibling(turn: &mut Turn<'_>, owed: &Owed) -> Result<Vec<u8>, EngineError> {
     let up_to = |read: &Read| ack(read.device, (read.number.0, read.number.1 + 1), vec![]);
     let body = Body::Receipt(Receipt { read: owed.reads.iter().map(up_to).collect() });
-    let (id, me) = (MessageId::from_parts(turn.now, turn.random()), turn.me.user.clone());
+    let (id, me) = (MessageId::from_parts(turn.clock, turn.random()), turn.me.user.clone());
     let mut content = content(turn, &me, owed.peer.clone(), id, body)?;
     let chat = siblings::chat_of(turn, &owed.peer);
     content.acks = acks(turn, &chat, &owed.device)?;
@@ -142,7 +143,7 @@ pub(crate) fn log_entries(turn: &mut Turn<'_>, reader: &Username, log: LogEntrie
 }
 
 fn control(turn: &mut Turn<'_>, reader: &Username, body: Body) -> Result<Content, EngineError> {
-    let id = MessageId::from_parts(turn.now, turn.random());
+    let id = MessageId::from_parts(turn.clock, turn.random());
     let me = turn.me.user.clone();
     content(turn, reader, me, id, body)
 }
@@ -160,7 +161,7 @@ fn content(
         conversation: Conversation::Direct(chat),
         id,
         sender_seq: None,
-        sent: turn.now,
+        sent: turn.clock,
         heads: Heads { own, peer },
         acks: Vec::new(),
         body,
@@ -265,10 +266,12 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content, named: Name
     let unverified_device = peers::policy(turn.rows, &received.user)?.leaves_out(&peer, &received.device);
     let said = match content.body {
         _ if contacts::is_blocked(turn.rows, &received.user)? => Said::Unheard,
-        Body::Edit(Edit { target, text }) => changed(received, author, content.sent, (target, What::Edit(text))),
-        Body::Delete(Delete { target }) => changed(received, author, content.sent, (target, What::Delete)),
+        Body::Edit(Edit { target, text }) => {
+            changed((received, turn.now), author, content.sent, (target, What::Edit(text)))
+        }
+        Body::Delete(Delete { target }) => changed((received, turn.now), author, content.sent, (target, What::Delete)),
         Body::Reaction(Reaction { target, emoji }) => {
-            changed(received, author, content.sent, (target, What::React(emoji)))
+            changed((received, turn.now), author, content.sent, (target, What::React(emoji)))
         }
         body => {
             let message = incoming(turn, received, content.id, content.sent, Kind::Text, String::new());
@@ -279,9 +282,14 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content, named: Name
     Ok(order::arrived(turn, &whose, number, said)?)
 }
 
-fn changed(received: &Received, author: Option<Fingerprint>, at: Timestamp, (target, what): (MessageId, What)) -> Said {
+fn changed(
+    (received, kept): (&Received, Timestamp),
+    author: Option<Fingerprint>,
+    at: Timestamp,
+    (target, what): (MessageId, What),
+) -> Said {
     let chat = history::private(&received.user);
-    Said::Change(Change { chat, by: received.user.clone(), author, target, at, what })
+    Said::Change(Change { chat, by: received.user.clone(), author, target, at, what, kept })
 }
 
 /// A message with what its body says.
@@ -291,8 +299,8 @@ pub(crate) fn filled(message: Message, body: Body) -> Message {
         Body::Reply(Reply { text, to, mentions, ttl_s }) => (text, Some(to), mentions, ttl_s),
         _ => return Message { kind: Kind::Unsupported, ..message },
     };
-    let begins = if message.mine { message.sent } else { message.stored };
-    let expires = ttl_s.map(|ttl_s| begins + Duration::from_secs(ttl_s.into()));
+    // the clock of who wrote it says nothing here
+    let expires = ttl_s.map(|ttl_s| message.stored + Duration::from_secs(ttl_s.into()));
     Message { text, reply_to, mentions, ttl_s, expires, ..message }
 }
 
@@ -301,17 +309,12 @@ pub(crate) fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Re
     if contacts::is_blocked(turn.rows, &received.user)? {
         return Ok(());
     }
-    let id = MessageId::from_parts(turn.now, turn.random());
-    let message = incoming(turn, received, id, turn.now, kind, String::new());
+    let id = MessageId::from_parts(turn.clock, turn.random());
+    let message = incoming(turn, received, id, turn.clock, kind, String::new());
     Ok(history::append(turn, message)?)
 }
 
 fn incoming(turn: &Turn<'_>, received: &Received, id: MessageId, sent: Timestamp, kind: Kind, text: String) -> Message {
     let chat = siblings::chat_of(turn, &received.user);
-    Message {
-        device: Some(received.device),
-        kind,
-        sent,
-        ..Message::text(id, chat, received.user.clone(), text, turn.now)
-    }
+    Message { device: Some(received.device), kind, sent, ..Message::text(id, chat, received.user.clone(), text, turn) }
 }

@@ -12,13 +12,14 @@ use chat_protocol::rpc::events::{
 };
 use chat_protocol::rpc::{Event, EventBody, types};
 use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
 
 use super::Counted;
 use super::consumers;
 use super::history::{Chat, Message};
 use super::peers::Peer;
 use super::settings::Settings;
-use super::state::Counter;
+use super::state::{Counter, decode, load, save};
 use super::turn::Turn;
 use super::view;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
@@ -27,6 +28,32 @@ use crate::store::{Direction, Place, Rows, RowsError, Table};
 const TRIM_EVERY: Duration = Duration::from_secs(60);
 /// Most events that go at once, so that nobody waits for it.
 const TRIM_STEP: u64 = 1_000;
+
+/// An event as it is kept.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Kept {
+    #[n(0)]
+    json: String,
+    /// When it happened, in time that was seen to pass.
+    #[n(1)]
+    at: Timestamp,
+}
+
+impl Kept {
+    fn of(event: &Event, at: Timestamp) -> Result<Self, RowsError> {
+        let json = serde_json::to_string(event).map_err(|error| RowsError::Corrupt(error.to_string()))?;
+        Ok(Self { json, at })
+    }
+
+    fn read(bytes: &[u8]) -> Result<Self, RowsError> {
+        decode(Table::Events, bytes)
+    }
+
+    fn event(&self) -> Result<Event, RowsError> {
+        serde_json::from_str(&self.json).map_err(|_| RowsError::Corrupt("an event is not JSON".to_owned()))
+    }
+}
 
 /// The newest sequence; 0 when nothing ever happened.
 ///
@@ -53,18 +80,16 @@ pub fn after(rows: &dyn Rows, seq: u64, max: usize) -> Result<Vec<Event>, RowsEr
     let Some(from) = seq.checked_add(1) else { return Ok(Vec::new()) };
     rows.scan(Table::Events, b"", from..=u64::MAX, Direction::Ascending, max)?
         .iter()
-        .map(|(_, json)| {
-            serde_json::from_slice(json).map_err(|_| RowsError::Corrupt("an event is not JSON".to_owned()))
-        })
+        .map(|(_, bytes)| Kept::read(bytes)?.event())
         .collect()
 }
 
 /// Appends an event to the log, in the transaction of its cause.
 pub(crate) fn append(turn: &mut Turn<'_>, chat: Option<&str>, body: &EventBody) -> Result<(), RowsError> {
     let seq = Counter::Event.next(turn.rows)?;
-    let event = Event::durable(seq, turn.now.as_millis(), chat.and_then(view::chat_id), body);
-    let json = serde_json::to_vec(&event).map_err(|error| RowsError::Corrupt(error.to_string()))?;
-    turn.rows.put(Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &json)?;
+    let event = Event::durable(seq, turn.clock.as_millis(), chat.and_then(view::chat_id), body);
+    let kept = Kept::of(&event, turn.now)?;
+    save(turn.rows, Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &kept)?;
     turn.count(Counted::Event(body.type_name()));
     Ok(())
 }
@@ -97,17 +122,20 @@ pub(crate) fn trim(turn: &mut Turn<'_>) -> Result<(), RowsError> {
 /// The last event of `range` that is too old, as are all before it; one less than its start if there is none.
 fn aged(turn: &Turn<'_>, range: RangeInclusive<u64>, days: u32) -> Result<u64, RowsError> {
     let none = range.start().saturating_sub(1);
-    let age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    let too_old = |event: &Event| Timestamp::from_millis(event.time_ms) + age <= turn.now;
-    // usually the first one is young, and nothing else has to be read
-    if !after(turn.rows, none, 1)?.first().is_some_and(too_old) {
-        return Ok(none);
-    }
-    let within = |event: &Event| event.seq.is_some_and(|seq| range.contains(&seq));
+    let before = turn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let is_old = |bytes: &[u8]| Kept::read(bytes).map(|kept| kept.at <= before);
     let step = usize::try_from(TRIM_STEP).unwrap_or(usize::MAX);
-    let events = after(turn.rows, none, step)?;
-    let last = events.iter().take_while(|event| within(event) && too_old(event)).last();
-    Ok(last.and_then(|event| event.seq).unwrap_or(none))
+    let mut last = none;
+    // usually the first one is young, and nothing else has to be read
+    for most in [1, step] {
+        for (seq, bytes) in turn.rows.scan(Table::Events, b"", range.clone(), Direction::Ascending, most)? {
+            if !is_old(&bytes)? {
+                return Ok(last);
+            }
+            last = seq;
+        }
+    }
+    Ok(last)
 }
 
 pub(crate) fn message_new(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
@@ -158,11 +186,10 @@ pub(crate) fn redact(turn: &mut Turn<'_>, told_in: &[u64], message: &Message) ->
     for seq in told_in {
         let key = seq.to_be_bytes();
         let place = Place::new(Table::Events, b"", &key);
-        let Some(json) = turn.rows.get(place)? else { continue };
-        let not_json = |_| RowsError::Corrupt("an event is not JSON".to_owned());
-        let mut event: Event = serde_json::from_slice(&json).map_err(not_json)?;
-        event.data = serde_json::to_value(&shown).map_err(not_json)?;
-        turn.rows.put(place, *seq, &serde_json::to_vec(&event).map_err(not_json)?)?;
+        let Some(kept) = load::<Kept>(turn.rows, place)? else { continue };
+        let mut event = kept.event()?;
+        event.data = serde_json::to_value(&shown).map_err(|error| RowsError::Corrupt(error.to_string()))?;
+        save(turn.rows, place, *seq, &Kept::of(&event, kept.at)?)?;
     }
     Ok(())
 }

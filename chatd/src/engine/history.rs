@@ -4,6 +4,8 @@
 
 mod message;
 
+use std::time::Duration;
+
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
 
 pub use self::message::{Chat, Kind, Message, Reaction, State};
@@ -118,16 +120,24 @@ pub(crate) fn seen_before(turn: &mut Turn<'_>, author: &Fingerprint, id: &Messag
 pub(crate) fn append(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
     events::message_new(turn, &message)?;
     message.told_in.push(events::newest(turn.rows)?);
-    if let Some(at) = message.expires {
-        timers::set(turn, Due::Expire, message.id, at)?;
-    }
+    lives(turn, &message)?;
     to_the_end(turn, &message)
+}
+
+/// Sees to it that a message goes when its life is over. That of one for later begins when it is sent.
+pub(crate) fn lives(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+    match message.ttl_s {
+        Some(ttl_s) if message.at.is_none() => {
+            timers::set(turn, Due::Expire, message.id, turn.now + Duration::from_secs(ttl_s.into()))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Notes in the chat with `user` what happened. Programs that answer messages hear of it by an event of its own.
 pub(crate) fn note(turn: &mut Turn<'_>, user: &Username, text: String) -> Result<(), RowsError> {
-    let id = MessageId::from_parts(turn.now, turn.random());
-    let message = Message::text(id, private(user), user.clone(), text, turn.now);
+    let id = MessageId::from_parts(turn.clock, turn.random());
+    let message = Message::text(id, private(user), user.clone(), text, turn);
     to_the_end(turn, &Message { kind: Kind::Notice, ..message })
 }
 
@@ -186,7 +196,8 @@ pub(crate) fn advance(turn: &mut Turn<'_>, id: &MessageId, state: State) -> Resu
         return Ok(());
     }
     message.state = state;
-    let now = turn.now;
+    let now = turn.clock;
+    message.silent.get_or_insert(turn.now);
     message.accepted.get_or_insert(now);
     if matches!(state, State::Delivered | State::Read) {
         message.delivered.get_or_insert(now);

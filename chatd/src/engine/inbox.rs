@@ -24,7 +24,7 @@ pub(crate) use self::waiting::{Waiting, look_again};
 use super::peers::Peer;
 use super::state::{Counter, decode, load, save};
 use super::turn::Turn;
-use super::{Action, EngineError, age, content, events, mailbox, order, peers, sessions};
+use super::{Action, EngineError, content, events, mailbox, order, peers, sessions};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// New INITs of one device that may be opened at once …
@@ -89,7 +89,7 @@ pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), Eng
         from: deliver.from,
         device: deliver.from_device,
         envelope: deliver.envelope,
-        arrived: age::now(turn)?,
+        arrived: turn.now,
         told: false,
     };
     take(turn, raw)
@@ -235,7 +235,7 @@ fn start(turn: &mut Turn<'_>, raw: Raw) -> Result<bool, EngineError> {
     if turn.live.opening.contains(&raw.position) {
         return Ok(true);
     }
-    if age::now(turn)?.since(raw.arrived) > ABSENT_KEPT {
+    if turn.now.since(raw.arrived) > ABSENT_KEPT {
         drop_all_behind(turn, &raw.envelope.sid)?;
         return Ok(false);
     }

@@ -25,6 +25,7 @@ const CLOCK_SKEW_MS: u64 = 60 * 60 * 1000;
 pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) -> Result<(), EngineError> {
     turn.live.link = Some(Link {
         offset_ms,
+        server_ahead_ms: difference(turn.clock, turn.now).saturating_add(offset_ms),
         asked: std::collections::BTreeMap::new(),
         flights: Some(turn.now),
         parked: Some(turn.now),

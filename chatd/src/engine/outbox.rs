@@ -265,7 +265,7 @@ fn letter(turn: &Turn<'_>, item: &Item) -> Result<Option<Letter>, RowsError> {
     if let Some(change) = changes::submitted(turn, &item.id)? {
         return Ok(Some(Letter::change(item.id, &change)));
     }
-    Ok(item.number.map(|_| Letter::gone(item.id, turn.now)))
+    Ok(item.number.map(|_| Letter::gone(item.id, turn)))
 }
 
 /// Puts envelopes under way under a fresh submit id.

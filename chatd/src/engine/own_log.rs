@@ -78,7 +78,7 @@ fn sign(turn: &mut Turn<'_>) -> Result<Option<Pending>, EngineError> {
 }
 
 fn write(turn: &mut Turn<'_>, log: &AccountLog, wanted: &Wanted) -> Result<Vec<u8>, LogError> {
-    let author = Author { key: &turn.me.keys.signing, cert: &turn.me.cert, at: turn.now };
+    let author = Author { key: &turn.me.keys.signing, cert: &turn.me.cert, at: turn.clock };
     match wanted {
         Wanted::Add(cert, acceptance) => log.add_device(author, cert, acceptance.clone(), turn.rng),
         Wanted::Revoke(devices) => log.revoke_devices(author, devices.clone(), turn.rng),

@@ -185,7 +185,7 @@ pub(crate) fn own(turn: &mut Turn<'_>) -> Result<Peer, EngineError> {
     if let Some(peer) = get(turn.rows, &me)? {
         return Ok(peer);
     }
-    let pinned = Identity { log: turn.me.log.clone(), first_seen: turn.now };
+    let pinned = Identity { log: turn.me.log.clone(), first_seen: turn.clock };
     let peer = Peer::new(me, pinned, Trust::Verified);
     put(turn, &peer)?;
     Ok(peer)

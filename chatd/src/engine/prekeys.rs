@@ -13,9 +13,9 @@ use chat_protocol::session::init::{Init, Prekeys};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+use super::EngineError;
 use super::state::{Counter, load, save};
 use super::turn::{Asked, Subject, Turn};
-use super::{EngineError, age};
 use crate::store::{Place, Rows, RowsError, Table};
 
 /// How often the server is asked which one-time keys are left.
@@ -262,7 +262,7 @@ struct OneTime {
 
 /// Lists what the server still has, as far as the private half is here: it could name keys of its own.
 fn listed(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<OneTime, RowsError> {
-    let (mut listed, named) = (OneTime::default(), age::now(turn)?.as_millis());
+    let (mut listed, named) = (OneTime::default(), turn.now.as_millis());
     for hash in left.iter().take(MAX_ONE_TIME_KEYS) {
         if let Some(key) = turn.rows.get(one_time_place(hash))? {
             turn.rows.put(one_time_place(hash), named, &key)?;
@@ -304,7 +304,7 @@ fn make(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Resul
         one_time: &one_time.hashes,
     };
     let (bundle, hash) = draft.sign(&turn.me.keys.signing, turn.rng);
-    let named = age::now(turn)?;
+    let named = turn.now;
     turn.rows.put(bundle_place(&hash), named.as_millis(), &[])?;
     let current = Current {
         seq,
@@ -338,7 +338,7 @@ fn lasting(
         None => ((SignedPrekey::generate(seq, turn.rng), KemPrekey::generate(seq, turn.rng)), now),
     };
     // the order is when a bundle named them last
-    let (id, named) = (signed.id.to_be_bytes(), age::now(turn)?.as_millis());
+    let (id, named) = (signed.id.to_be_bytes(), turn.now.as_millis());
     save(turn.rows, signed_place(&id), named, &signed)?;
     save(turn.rows, kem_place(&id), named, &kem)?;
     Ok((signed, kem, drawn))
@@ -351,7 +351,7 @@ pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     if !drained || turn.live.published_until.is_none() {
         return Ok(());
     }
-    let now = age::now(turn)?;
+    let now = turn.now;
     if turn.live.prekeys_swept.is_some_and(|at| now.since(at) < SWEEP_PAUSE) {
         return Ok(());
     }

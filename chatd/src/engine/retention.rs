@@ -28,7 +28,7 @@ pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     for chat in history::chats(turn.rows, usize::MAX)? {
         let oldest = history::page(turn.rows, &chat.id, 0..=u64::MAX, Direction::Ascending, STEP)?;
         let mut gone = 0;
-        for (position, message) in oldest.into_iter().take_while(|(_, message)| message.stored + age <= now) {
+        for (position, message) in oldest.into_iter().take_while(|(_, message)| message.kept + age <= now) {
             if message.state != State::Queued {
                 forget(turn, position, message)?;
                 gone += 1;

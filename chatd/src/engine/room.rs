@@ -135,7 +135,7 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
         state: if own { State::Accepted } else { State::Received },
         room_seq: Some(post.room_seq),
         from_bot: profile::is_bot(turn.rows, &post.user)?,
-        ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, turn.now)
+        ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, turn)
     };
     Ok(history::append(turn, message)?)
 }

@@ -101,6 +101,7 @@ fn shown(turn: &mut Turn<'_>, received: &Received, peer: &Username, said: Conten
     if history::seen_before(turn, &own, &said.id)? {
         return Ok(order::repeated(turn, &whose, number)?);
     }
+    let kept = turn.now;
     let change = |target, what| {
         Said::Change(Change {
             chat: chat.clone(),
@@ -109,6 +110,7 @@ fn shown(turn: &mut Turn<'_>, received: &Received, peer: &Username, said: Conten
             target,
             at: said.sent,
             what,
+            kept,
         })
     };
     let said = match said.body.clone() {
@@ -133,10 +135,11 @@ fn own_message(
         mine: true,
         sent: said.sent,
         state,
-        accepted: Some(turn.now),
+        accepted: Some(turn.clock),
+        silent: Some(turn.now),
         number: Some(number),
         author: Some(own),
-        ..Message::text(said.id, chat, received.user.clone(), String::new(), turn.now)
+        ..Message::text(said.id, chat, received.user.clone(), String::new(), turn)
     }
 }
 

@@ -1,7 +1,8 @@
 //! What is due at a time by itself: messages to be sent later, to go again, or overdue.
 //!
-//! A timer is a row, ordered by its time, so it survives restarts and a pump looks at one row only.
-//! Setting one anew replaces it.
+//! A timer is a row, ordered by its time, so it survives restarts and a pump looks at two rows only.
+//! Setting one anew replaces it. A message is sent when the clock says so; a span is over when so much time was seen
+//! to pass.
 
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::time::Timestamp;
@@ -13,7 +14,10 @@ use super::turn::Turn;
 use super::{EngineError, changes, commands, events};
 use crate::store::{Direction, Place, RowsError, Table};
 
-const SCOPE: &[u8] = b"timers";
+/// By the clock.
+const TIMES: &[u8] = b"timers";
+/// By the time that was seen to pass.
+const SPANS: &[u8] = b"spans";
 /// Most timers of one transaction; the rest follow in the next.
 const MOST: usize = 256;
 
@@ -45,21 +49,42 @@ fn key(due: Due, id: &MessageId) -> Vec<u8> {
     [[due as u8].as_slice(), id.as_bytes()].concat()
 }
 
-/// Sets the timer of a message.
+impl Due {
+    const fn scope(self) -> &'static [u8] {
+        match self {
+            Self::Send => TIMES,
+            Self::Expire | Self::Overdue => SPANS,
+        }
+    }
+}
+
+/// Sets the timer of a message; `at` is a time of the clock for [`Due::Send`], and of [`Turn::now`] for the others.
 pub(crate) fn set(turn: &mut Turn<'_>, due: Due, id: MessageId, at: Timestamp) -> Result<(), RowsError> {
-    turn.wake(at);
-    save(turn.rows, Place::new(Table::State, SCOPE, &key(due, &id)), at.as_millis(), &Timer { due, id })
+    wake(turn, due.scope(), at);
+    save(turn.rows, Place::new(Table::State, due.scope(), &key(due, &id)), at.as_millis(), &Timer { due, id })
+}
+
+fn time(turn: &Turn<'_>, scope: &[u8]) -> Timestamp {
+    if scope == TIMES { turn.clock } else { turn.now }
+}
+
+fn wake(turn: &mut Turn<'_>, scope: &[u8], at: Timestamp) {
+    turn.wake(turn.now + at.since(time(turn, scope)));
 }
 
 /// Takes it back, if there is one.
 pub(crate) fn clear(turn: &mut Turn<'_>, due: Due, id: &MessageId) -> Result<(), RowsError> {
-    turn.rows.delete(Place::new(Table::State, SCOPE, &key(due, id))).map(drop)
+    turn.rows.delete(Place::new(Table::State, due.scope(), &key(due, id))).map(drop)
 }
 
 /// Does what is due and asks to be woken for what is next.
 pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let now = turn.now.as_millis();
-    for (_, bytes) in turn.rows.scan(Table::State, SCOPE, 0..=now, Direction::Ascending, MOST)? {
+    [TIMES, SPANS].into_iter().try_for_each(|scope| sweep_scope(turn, scope))
+}
+
+fn sweep_scope(turn: &mut Turn<'_>, scope: &[u8]) -> Result<(), RowsError> {
+    let now = time(turn, scope).as_millis();
+    for (_, bytes) in turn.rows.scan(Table::State, scope, 0..=now, Direction::Ascending, MOST)? {
         let Timer { due, id } = decode(Table::State, &bytes)?;
         clear(turn, due, &id)?;
         match fire(turn, due, &id) {
@@ -69,9 +94,9 @@ pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
             Err(error) => tracing::error!(%error, ?due, "a timer had no effect"),
         }
     }
-    let next = turn.rows.scan(Table::State, SCOPE, 0..=u64::MAX, Direction::Ascending, 1)?;
+    let next = turn.rows.scan(Table::State, scope, 0..=u64::MAX, Direction::Ascending, 1)?;
     if let Some((at, _)) = next.first() {
-        turn.wake(Timestamp::from_millis(*at));
+        wake(turn, scope, Timestamp::from_millis(*at));
     }
     Ok(())
 }
@@ -79,7 +104,7 @@ pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
 /// Ends every message for `user` whose time has not come.
 pub(crate) fn fail_scheduled(turn: &mut Turn<'_>, user: &Username, error: &str) -> Result<(), EngineError> {
     let chat = history::private(user);
-    for (_, bytes) in turn.rows.scan(Table::State, SCOPE, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+    for (_, bytes) in turn.rows.scan(Table::State, TIMES, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let Timer { due, id } = decode(Table::State, &bytes)?;
         let here = due == Due::Send && history::get(turn.rows, &id)?.is_some_and(|(_, message)| message.chat == chat);
         if here {

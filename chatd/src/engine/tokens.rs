@@ -113,7 +113,7 @@ pub fn note(turn: &mut Turn<'_>, used: Use) -> Result<(), EngineError> {
     let scope = if used.refused.is_some() { REFUSED } else { ALLOWED };
     let entry = AuditEntry {
         seq,
-        time_ms: turn.now.as_millis(),
+        time_ms: turn.clock.as_millis(),
         token: used.token,
         method: used.method.to_owned(),
         chat: used.chat,

@@ -21,12 +21,15 @@ pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 pub struct Turn<'a> {
     /// The rows of the transaction this turn is part of.
     pub rows: &'a mut dyn Rows,
-    /// The time.
+    /// The time that was seen to pass: what spans are measured by, in the rows too. The clock may be far from it.
     pub now: Timestamp,
+    /// The clock, as it happens to be set: for what people read, and for what they set by it.
+    pub clock: Timestamp,
     /// Randomness.
     pub rng: &'a mut dyn CryptoRng,
     pub(crate) me: &'a Local,
     pub(crate) live: &'a mut Live,
+    pub(crate) seen: &'a mut SeenTime,
     pub(crate) actions: Vec<Action>,
 }
 
@@ -37,8 +40,6 @@ pub(crate) struct Live {
     /// The id of the last request. It goes on over connections: an answer that a new connection gives to a
     /// request meant for the one before must not be taken for another's.
     pub(crate) last_id: u64,
-    /// The clock when it was looked at last.
-    pub(crate) seen: Timestamp,
     /// Pages of account logs that are being read: first sequence and what came so far.
     pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
     /// Which envelopes of the inbox are to be looked at; absent until the rows were looked through.
@@ -50,8 +51,6 @@ pub(crate) struct Live {
     /// Peers of whom a log was announced that did not come, and from when on the server counts as asked in vain;
     /// absent until the rows were looked through.
     pub(crate) withheld: Option<BTreeMap<Username, Timestamp>>,
-    /// Time as retention counts it; absent until the rows were looked at.
-    pub(crate) age: Option<Age>,
     /// When prekeys nobody names any more were last looked for.
     pub(crate) prekeys_swept: Option<Timestamp>,
     /// When a bundle was last drawn on the server's word.
@@ -91,8 +90,10 @@ pub(crate) struct Live {
 /// A connection that is logged in.
 #[derive(Debug)]
 pub(crate) struct Link {
-    /// Server clock minus local clock, in milliseconds.
+    /// Server clock minus local clock at the login, in milliseconds.
     pub(crate) offset_ms: i64,
+    /// Server clock minus the time that was seen to pass, in milliseconds; whoever sets the clock does not change it.
+    pub(crate) server_ahead_ms: i64,
     /// Requests that wait for an answer.
     pub(crate) asked: BTreeMap<u64, Asked>,
     /// When the flights are to be looked through; `None` while everything in the window is under way.
@@ -145,7 +146,7 @@ pub(crate) enum Asked {
 /// Something that is paused after it failed.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Subject {
-    /// Looking a name up or fetching its log.
+    /// Fetching the log of a name.
     Peer(Username),
     /// Fetching a device's bundle.
     Bundle(DeviceId),
@@ -167,19 +168,9 @@ pub(crate) fn doubled(span: Duration, times: u32) -> Duration {
 }
 
 impl Live {
-    /// Notes the time. A clock that was set back within a connection is that much further behind the server's, whose
-    /// time never goes back.
-    pub(crate) fn look_at_clock(&mut self, now: Timestamp) {
-        if let Some(link) = &mut self.link {
-            link.offset_ms =
-                link.offset_ms.saturating_add_unsigned(self.seen.as_millis().saturating_sub(now.as_millis()));
-        }
-        self.seen = now;
-    }
-
     /// What a turn did is not stored: what it asked goes with it, and the rows are looked at again.
     pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
-        (self.duties, self.age, self.inbox) = (None, None, None);
+        (self.duties, self.inbox) = (None, None);
         if let Some(link) = &mut self.link {
             link.asked.retain(|id, _| *id <= last_id);
             link.flights = Some(now);
@@ -246,11 +237,8 @@ impl Turn<'_> {
     }
 
     /// Whether it is time for what was put off until `at`, which is never longer than [`LONGEST_PAUSE`].
-    ///
-    /// What seems to be further away was put off before the clock was set back, and would otherwise wait for as long
-    /// as that was.
     pub(crate) fn is_time(&self, at: Timestamp) -> bool {
-        at <= self.now || at > self.now + LONGEST_PAUSE * 2
+        at <= self.now
     }
 
     /// Whether `subject` may not be asked yet.
@@ -268,10 +256,11 @@ impl Turn<'_> {
         }
     }
 
-    /// The server's time, as far as the last handshake told.
+    /// The server's time, as the handshake told; without a connection the clock's.
     pub(crate) fn server_now(&self) -> Timestamp {
-        let offset = self.live.link.as_ref().map_or(0, |link| link.offset_ms);
-        Timestamp::from_millis(self.now.as_millis().saturating_add_signed(offset))
+        let ahead =
+            |link: &Link| Timestamp::from_millis(self.now.as_millis().saturating_add_signed(link.server_ahead_ms));
+        self.live.link.as_ref().map_or(self.clock, ahead)
     }
 
     /// Random bytes.

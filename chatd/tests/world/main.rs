@@ -16,6 +16,7 @@ mod again;
 mod attacks;
 mod changes;
 mod chaos;
+mod clocks;
 mod contacts;
 mod devices;
 mod disk;

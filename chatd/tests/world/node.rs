@@ -10,12 +10,14 @@ use chat_protocol::message::Call;
 use chat_protocol::message::client::{Login, Request};
 use chat_protocol::message::server::{Code, Deliver, LoggedIn, Push, Refusal};
 use chat_protocol::session::init::Init;
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{Reading, Timestamp};
 use chat_server::fixtures::Line;
 use chat_server::router::outbox::Batch;
 use chatd::engine::{Engine, Local};
 use chatd::store::MemoryRows;
 use futures_util::FutureExt;
+
+use crate::world::BEGIN;
 
 /// A daemon sleeps no longer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
@@ -139,11 +141,15 @@ impl Node {
         Timestamp::from_millis(now.as_millis().saturating_add_signed(self.ahead_ms))
     }
 
+    /// Both clocks of this machine, of which nobody sets the one.
+    pub fn reading(&self, now: Timestamp) -> Reading {
+        Reading { wall: self.clock(now), ran: now.since(BEGIN) }
+    }
+
     /// When something is due by itself, in the world's time.
-    pub fn deadline(&self) -> Option<Timestamp> {
-        let due = self.engine.deadline()?.as_millis();
-        let due = Timestamp::from_millis(due.saturating_add_signed(-self.ahead_ms));
-        // the daemon looks every minute, which matters when its clock was set back
+    pub fn deadline(&self, now: Timestamp) -> Option<Timestamp> {
+        let due = now + self.engine.due_in(self.reading(now))?;
+        // the daemon looks every minute, which matters when its clock was set
         Some(self.jumped.map_or(due, |jumped| due.min(jumped + LONGEST_SLEEP)))
     }
 

@@ -16,7 +16,7 @@ use chat_protocol::message::Envelope;
 use chat_protocol::message::client::{LogAppend, Submit, UserHead};
 use chat_protocol::message::server::{Code, Deliver, LogGrew, LoggedIn, Push, Refusal, WaitingDevice};
 use chat_protocol::session::bundle::one_time_hash;
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{Reading, Timestamp};
 use chat_server::config::Config;
 use chat_server::counters::Closed;
 use chat_server::fixtures::Line;
@@ -71,6 +71,8 @@ pub struct Server {
     pub clock_ahead_ms: i64,
     config: Config,
     clock: Arc<AtomicU64>,
+    /// How far its wall clock is ahead of the world's time.
+    ahead_ms: Arc<AtomicU64>,
     life: Option<Life>,
 }
 
@@ -103,6 +105,7 @@ impl Server {
             clock_ahead_ms: 0,
             config,
             clock,
+            ahead_ms: Arc::default(),
             life: None,
         };
         server.start();
@@ -113,7 +116,12 @@ impl Server {
         let mut building = tokio::runtime::Builder::new_current_thread();
         let runtime = building.enable_time().start_paused(true).max_blocking_threads(1).build().unwrap();
         let clock = Arc::clone(&self.clock);
-        let told = Arc::new(move || Timestamp::from_millis(clock.load(Ordering::Relaxed)));
+        let ahead_ms = Arc::clone(&self.ahead_ms);
+        let told = Box::new(move || {
+            let ran = Duration::from_millis(clock.load(Ordering::Relaxed));
+            let ahead = Duration::from_millis(ahead_ms.load(Ordering::Relaxed));
+            Reading { wall: Timestamp::ZERO + ran + ahead, ran }
+        });
         let guard = runtime.enter();
         let server = serve::Server::simulated(self.config.clone(), self.disk.clone(), told);
         drop(guard);
@@ -145,6 +153,18 @@ impl Server {
         if let Some(life) = &self.life {
             life.runtime.block_on(async { tokio::time::advance(span).await });
             self.run();
+        }
+    }
+
+    /// Sets its wall clock.
+    pub fn set_ahead(&self, span: Duration) {
+        self.ahead_ms.store(span.as_millis() as u64, Ordering::Relaxed);
+    }
+
+    /// Deletes what has outlived its time, as it does by itself now and then.
+    pub fn sweep(&self) {
+        if let Some(life) = &self.life {
+            life.runtime.block_on(life.server.sweep());
         }
     }
 
@@ -311,7 +331,7 @@ impl Server {
     /// Loses all mail that nobody acknowledged yet.
     pub fn lose_mail(&self) {
         let retention = Retention { mailbox: Duration::ZERO, room: LONG, submits: LONG, waiting: LONG };
-        now(self.disk.tables().sweep(self.now() + Duration::from_millis(1), retention));
+        now(self.disk.tables().sweep(self.now() + Duration::from_millis(1), self.now(), retention));
     }
 
     /// Puts an envelope into a mailbox in the name of a device.

@@ -162,11 +162,11 @@ impl World {
     ) -> Result<T, EngineError> {
         let World { nodes, rng, now, .. } = self;
         let node = &mut nodes[who];
-        let now = node.clock(*now);
+        let at = node.reading(*now);
         let before = fate.leaves_nothing().then(|| node.rows.clone());
         let engine = &mut node.engine;
-        let (result, mut actions) = node.rows.attempt(|rows| engine.turn(rows, now, rng, step))?;
-        actions.extend(engine.pump(&mut node.rows, now, rng).unwrap());
+        let (result, mut actions) = node.rows.attempt(|rows| engine.turn(rows, at, rng, step))?;
+        actions.extend(engine.pump(&mut node.rows, at, rng).unwrap());
         self.end_batch(who, before, actions, fate);
         Ok(result)
     }
@@ -193,15 +193,15 @@ impl World {
         let World { nodes, rng, now, .. } = self;
         let node = &mut nodes[who];
         node.jumped = None;
-        let now = node.clock(*now);
+        let at = node.reading(*now);
         let before = fate.leaves_nothing().then(|| node.rows.clone());
         let delivered: Vec<_> = inputs.iter().filter_map(mailbox_seq).collect();
         let mut actions = Vec::new();
         for input in inputs {
             let engine = &mut node.engine;
-            actions.extend(node.rows.attempt(|rows| engine.handle(rows, input, now, rng)).unwrap());
+            actions.extend(node.rows.attempt(|rows| engine.handle(rows, input, at, rng)).unwrap());
         }
-        actions.extend(node.engine.pump(&mut node.rows, now, rng).unwrap());
+        actions.extend(node.engine.pump(&mut node.rows, at, rng).unwrap());
         if before.is_none() {
             node.stored.extend(delivered);
         }
@@ -282,12 +282,12 @@ impl World {
 
     /// When somebody has something to do by itself.
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.nodes.iter().filter_map(Node::deadline).min()
+        self.nodes.iter().filter_map(|node| node.deadline(self.now)).min()
     }
 
     pub fn tick(&mut self) {
         for who in 0..self.nodes.len() {
-            if self.nodes[who].deadline().is_some_and(|due| due <= self.now) {
+            if self.nodes[who].deadline(self.now).is_some_and(|due| due <= self.now) {
                 self.feed(who, vec![Input::Tick], Fate::Done);
             }
         }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{SeenMark, Timestamp};
 use chat_server::mailbox::rules::{Ack, Quota};
 use chat_server::store::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
@@ -266,6 +266,8 @@ store! {
         mailbox_state(device: DeviceId) -> MailboxState;
         room_post(post: NewPost) -> Posted;
         room_since(seq: Option<u64>, limit: u32) -> RoomPage;
-        sweep(now: Timestamp, retention: Retention) -> Swept;
+        seen_time() -> Option<SeenMark>;
+    keep_seen_time(mark: SeenMark) -> ();
+    sweep(now: Timestamp, ended: Timestamp, retention: Retention) -> Swept;
     }
 }

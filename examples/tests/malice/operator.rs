@@ -11,6 +11,7 @@ use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::invite::Invite;
 use chat_protocol::message::Envelope;
 use chat_protocol::time::Timestamp;
+use chat_server::clock::Clock;
 use chat_server::config::Config;
 use chat_server::counters::Closed;
 use chat_server::router::Router;
@@ -66,9 +67,10 @@ impl Operator {
         let keys = Keys { server: server_key.clone(), next: None, secret: secret.clone() };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let at = listener.local_addr().unwrap();
+        let clock = runtime.block_on(Clock::system(&*liar)).unwrap();
         let server = {
             let _inside = runtime.enter();
-            Server::new(settings(), liar.clone(), &keys, CancellationToken::new())
+            Server::new(settings(), liar.clone(), &keys, CancellationToken::new(), clock)
         };
         let router = server.router();
         runtime.spawn(server.serve(listener));

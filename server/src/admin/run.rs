@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 use super::home::{self, Home};
 use super::log::Log;
 use super::{Done, object, reload, say, talk};
+use crate::clock::Clock;
 use crate::config::MIN_BCRYPT_COST;
 use crate::failure::{Exit, Failure};
 use crate::serve::Server;
@@ -41,7 +42,8 @@ pub(super) async fn run(home: &Home, log: &Log, listen: Option<SocketAddr>) -> D
         // who is served does not depend on who hears of it
         tracing::warn!(%address, "listening, which could not be said on standard output");
     }
-    let server = Server::new(config, store, &keys, stop.clone());
+    let clock = Clock::system(&*store).await?;
+    let server = Server::new(config, store, &keys, stop.clone(), clock);
     let mut beside = JoinSet::new();
     if let Some((watched, _)) = watched {
         beside.spawn(server.status().serve(watched));

@@ -107,7 +107,7 @@ impl Guest {
         let (binding, user) = (self.binding, ask.user);
         let job = move || proof::newcomer(&binding, user, ask.cert, &ask.signature, ask.genesis);
         let newcomer = self.shared.signatures.run(job).await.map_err(|_| busy())??;
-        match newcomer.clone().into_log(self.shared.now()) {
+        match newcomer.clone().into_log(self.shared.seen()) {
             Some(log) => match self.shared.store.begin_log(log).await.map_err(failed)? {
                 LogWrite::Written => Ok(Enrolment::Active(newcomer.user, newcomer.device)),
                 LogWrite::Stale(_) => self.wait_for_approval(newcomer).await,
@@ -120,7 +120,7 @@ impl Guest {
     async fn wait_for_approval(&self, newcomer: Newcomer) -> Result<Enrolment, Refusal> {
         let Newcomer { user, device, cert, .. } = newcomer;
         let log = self.shared.store.log(&user, 0, 1).await.map_err(failed)?.ok_or_else(bad_request)?;
-        let new = NewDevice { user: user.clone(), device, cert, at: self.shared.now() };
+        let new = NewDevice { user: user.clone(), device, cert, at: self.shared.seen() };
         let most = u32::try_from(MAX_WAITING_DEVICES).unwrap_or(u32::MAX);
         match self.shared.store.add_waiting_device(new, most).await.map_err(failed)? {
             Waiting::Waits => {
@@ -160,16 +160,19 @@ impl Guest {
 
     /// Until when this reset waits; announced to the account's devices when it begins to.
     async fn waits_until(&self, user: &Username, genesis: HeadHash) -> Result<Option<Timestamp>, Refusal> {
-        let (store, now) = (&self.shared.store, self.shared.now());
+        let (store, now, seen) = (&self.shared.store, self.shared.now(), self.shared.seen());
+        let wait = self.shared.config().accounts.reset_wait;
         let pending = store.pending_reset(user).await.map_err(failed)?;
         if let Some(pending) = pending.filter(|pending| pending.genesis == genesis) {
-            return Ok((pending.due > now).then_some(pending.due));
+            // not before the devices were told it would be, and not because a clock leapt
+            let until = pending.due.max(now + (pending.at + wait).since(seen));
+            return Ok((until > now).then_some(until));
         }
         if !self.was_seen_lately(user, now).await? {
             return Ok(None);
         }
-        let due = now + self.shared.config().accounts.reset_wait;
-        store.put_reset(user, PendingReset { genesis, at: now, due }).await.map_err(failed)?;
+        let due = now + wait;
+        store.put_reset(user, PendingReset { genesis, at: seen, due }).await.map_err(failed)?;
         self.shared.router.account(user, &Push::Reset(ResetNotice { at: Some(due) }));
         Ok(Some(due))
     }
@@ -186,7 +189,7 @@ impl Guest {
 
     async fn replace_log(&self, newcomer: Newcomer, replaces: Head) -> Result<ResetOutcome, Refusal> {
         let (user, device) = (newcomer.user.clone(), newcomer.device);
-        let log = newcomer.into_log(self.shared.now()).ok_or_else(bad_request)?;
+        let log = newcomer.into_log(self.shared.seen()).ok_or_else(bad_request)?;
         match self.shared.store.reset_log(replaces, log).await.map_err(failed)? {
             LogWrite::Written => {
                 let ended = self.shared.router.devices_online(&user);
@@ -219,7 +222,7 @@ impl Ready {
         let (head, revokes) = (growth.head, growth.revokes.clone());
         match shared
             .store
-            .append_log(growth.into_entry(user, believed, ask.entry, shared.now()))
+            .append_log(growth.into_entry(user, believed, ask.entry, shared.seen()))
             .await
             .map_err(failed)?
         {

@@ -69,7 +69,7 @@ impl Ready {
             submit_id: ask.submit_id,
             heads: ask.heads,
             to: ask.to.into_iter().map(|to| (to.device, cbor::encode(&to.envelope))).collect(),
-            at: self.shared().now(),
+            at: self.shared().seen(),
         };
         let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
         let answer = Box::new(move |result| {

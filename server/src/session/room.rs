@@ -23,7 +23,8 @@ impl Ready {
             return self.refuse(asked, refusal);
         }
         let Some(ticket) = self.ticket().await else { return };
-        let post = NewPost { device: self.device(), submit_id: ask.submit_id, text: ask.text, at: self.shared().now() };
+        let (at, kept) = (self.shared().now(), self.shared().seen());
+        let post = NewPost { device: self.device(), submit_id: ask.submit_id, text: ask.text, at, kept };
         let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
         let answer = Box::new(move |result| {
             outbox.push(asked.answer(&counters.posts.judged(result)));

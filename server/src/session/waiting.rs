@@ -49,7 +49,7 @@ impl Acceptances {
 pub(super) fn accepted(shared: &Shared, device: &StoredDevice, acceptance: Option<Blob>) {
     let Some(acceptance) = acceptance.filter(|acceptance| acceptance.len() <= MAX_ACCEPTANCE_BYTES) else { return };
     let wait = shared.config().accounts.approval_wait;
-    if shared.acceptances.keep(device.device, acceptance, shared.now(), wait) {
+    if shared.acceptances.keep(device.device, acceptance, shared.seen(), wait) {
         announce(shared, &device.user, device.device);
     }
 }
@@ -64,7 +64,7 @@ impl Ready {
     pub(super) async fn devices_waiting(&self) -> Result<WaitingDevices, Refusal> {
         let shared = self.shared();
         shared.limits().lookups.check(&self.device())?;
-        let (now, wait) = (shared.now(), shared.config().accounts.approval_wait);
+        let (now, wait) = (shared.seen(), shared.config().accounts.approval_wait);
         let known = shared.store.devices(self.user()).await.map_err(|error| store_failed("devices", &error))?;
         let waits = |device: &StoredDevice| device.state == DeviceState::Waiting && now.since(device.since) < wait;
         let shown = |device: StoredDevice| WaitingDevice {

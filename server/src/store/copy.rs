@@ -94,6 +94,8 @@ tables! {
     submitted { sender: Bytes, submit_id: Bytes, at_ms: Int, full_devices: Bytes, room_seq: Int }
     room_state { room: Int, last_seq: Int }
     room_post { seq: Int, author: Text, device: Bytes, submit_id: Bytes, at_ms: Int, text: Text }
+    room_post_age { seq: Int, kept_ms: Int }
+    seen_time { one: Int, time_ms: Int, wall_ms: Int }
 }
 
 /// Tables whose rows go when a database is filled anew: all there are.

@@ -19,13 +19,14 @@ mod row;
 mod settle;
 mod submits;
 mod sweep;
+mod time;
 
 use std::time::Duration;
 
 use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{SeenMark, Timestamp};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, Transaction, TxOpts};
 
@@ -36,7 +37,7 @@ use super::{
 };
 use crate::mailbox::rules::{Ack, Quota};
 use accounts::Names;
-use row::{Fault, Sql};
+use row::{Fault, Sql, int, millis};
 
 /// Most connections to the database: far below the 151 a server takes by default.
 const CONNECTIONS: usize = 24;
@@ -144,10 +145,18 @@ impl MysqlStore {
         }
     }
 
-    async fn delete(&self, condition: &str, before: Timestamp) -> Result<u64> {
+    /// Deletes the posts that were kept before a time, and what says when that was. Their sequence is their order.
+    async fn sweep_posts(&self, before: Timestamp) -> Result<u64> {
+        let last = int(read!(self, db => sweep::newest_post(&mut db, before))?);
+        let posts = self.delete("room_post WHERE seq <= ?", last).await?;
+        self.delete("room_post_age WHERE seq <= ?", last).await?;
+        Ok(posts)
+    }
+
+    async fn delete(&self, condition: &str, bound: i64) -> Result<u64> {
         let mut total = 0;
         loop {
-            let deleted = write!(self, db => sweep::delete(&mut db, condition, before))?;
+            let deleted = write!(self, db => sweep::delete(&mut db, condition, bound))?;
             total += deleted;
             if deleted < sweep::STEP {
                 return Ok(total);
@@ -334,17 +343,25 @@ impl Store for MysqlStore {
         Ok(read!(self, db => room::since(&mut db, seq, limit))?)
     }
 
-    async fn sweep(&self, now: Timestamp, retention: Retention) -> Result<Swept> {
+    async fn seen_time(&self) -> Result<Option<SeenMark>> {
+        Ok(read!(self, db => time::seen(&mut db))?)
+    }
+
+    async fn keep_seen_time(&self, mark: SeenMark) -> Result<()> {
+        Ok(write!(self, db => time::keep(&mut db, mark))?)
+    }
+
+    async fn sweep(&self, now: Timestamp, ended: Timestamp, retention: Retention) -> Result<Swept> {
         let mut mail = 0;
         for (device, seq) in read!(self, db => sweep::old_mail(&mut db, now - retention.mailbox))? {
             mail += self.forget(device, seq).await?;
         }
         Ok(Swept {
             mail,
-            posts: self.delete("room_post WHERE at_ms < ?", now - retention.room).await?,
-            submits: self.delete("submitted WHERE at_ms < ?", now - retention.submits).await?,
-            devices: self.delete("device WHERE state = 0 AND since_ms < ?", now - retention.waiting).await?,
-            invites: self.delete("invite WHERE expires_ms <= ?", now).await?,
+            posts: self.sweep_posts(now - retention.room).await?,
+            submits: self.delete("submitted WHERE at_ms < ?", millis(now - retention.submits)).await?,
+            devices: self.delete("device WHERE state = 0 AND since_ms < ?", millis(now - retention.waiting)).await?,
+            invites: self.delete("invite WHERE expires_ms <= ?", millis(ended)).await?,
         })
     }
 }

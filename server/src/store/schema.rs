@@ -12,7 +12,7 @@ macro_rules! migrations {
 }
 
 /// Steps of the schema's history.
-pub(super) const STEPS: usize = 5;
+pub(super) const STEPS: usize = 6;
 
 const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0001_accounts" => "V1__accounts",
@@ -20,6 +20,7 @@ const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0003_bundles" => "V3__bundles",
     "0004_mailboxes" => "V4__mailboxes",
     "0005_room" => "V5__room",
+    "0006_time" => "V6__time",
 );
 
 const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
@@ -28,6 +29,7 @@ const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
     "0003_bundles" => "V3__bundles",
     "0004_mailboxes" => "V4__mailboxes",
     "0005_room" => "V5__room",
+    "0006_time" => "V6__time",
 );
 
 /// Steps that bring a SQLite database up to date.

@@ -18,6 +18,7 @@ mod room;
 mod row;
 mod submits;
 mod sweep;
+mod time;
 mod writer;
 
 use std::path::Path;
@@ -25,7 +26,7 @@ use std::path::Path;
 use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{SeenMark, Timestamp};
 
 use super::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
@@ -182,7 +183,15 @@ impl Store for SqliteStore {
         self.readers.read(move |db| room::since(db, seq, limit)).await
     }
 
-    async fn sweep(&self, now: Timestamp, retention: Retention) -> Result<Swept> {
-        sweep::sweep(&self.readers, &self.writer, now, retention).await
+    async fn seen_time(&self) -> Result<Option<SeenMark>> {
+        self.readers.read(time::seen).await
+    }
+
+    async fn keep_seen_time(&self, mark: SeenMark) -> Result<()> {
+        self.writer.write(move |db| time::keep(db, mark)).await
+    }
+
+    async fn sweep(&self, now: Timestamp, ended: Timestamp, retention: Retention) -> Result<Swept> {
+        sweep::sweep(&self.readers, &self.writer, (now, ended), retention).await
     }
 }

@@ -139,7 +139,7 @@ pub struct NewLog {
     pub genesis: Vec<u8>,
     /// Its hash: head of the new log, and the account's fingerprint.
     pub hash: HeadHash,
-    /// Now.
+    /// Now, in time that was seen to pass.
     pub at: Timestamp,
 }
 
@@ -158,7 +158,7 @@ pub struct AppendEntry {
     pub activates: Option<(DeviceId, Vec<u8>)>,
     /// Devices the entry revokes.
     pub revokes: Vec<DeviceId>,
-    /// Now.
+    /// Now, in time that was seen to pass.
     pub at: Timestamp,
 }
 
@@ -178,9 +178,9 @@ pub enum LogWrite {
 pub struct PendingReset {
     /// Hash of the genesis entry that will begin the new log.
     pub genesis: HeadHash,
-    /// When it was asked for.
+    /// When it was asked for, in time that was seen to pass.
     pub at: Timestamp,
-    /// When it may happen.
+    /// When it may happen by the clock, as the account's devices were told.
     pub due: Timestamp,
 }
 
@@ -233,7 +233,7 @@ pub struct StoredDevice {
     pub cert: Vec<u8>,
     /// What it may do.
     pub state: DeviceState,
-    /// Since when it is in that state.
+    /// Since when it is in that state, in time that was seen to pass.
     pub since: Timestamp,
     /// Last login noted.
     pub last_login: Option<Timestamp>,
@@ -248,7 +248,7 @@ pub struct NewDevice {
     pub device: DeviceId,
     /// Certificate.
     pub cert: Vec<u8>,
-    /// Now.
+    /// Now, in time that was seen to pass.
     pub at: Timestamp,
 }
 

@@ -149,7 +149,7 @@ pub async fn waiting_devices_are_few_and_known(home: &Home) {
     assert_eq!(store.append_log(approve).await.unwrap(), LogWrite::Written);
     assert_eq!(state(store, one.device).await, Some(DeviceState::Active));
     assert_eq!(store.add_waiting_device(three, 2).await.unwrap(), Waiting::Waits);
-    store.sweep(at(3) + DAY + DAY, KEPT).await.unwrap();
+    store.sweep(at(3) + DAY + DAY, at(0), KEPT).await.unwrap();
     assert_eq!(state(store, two.device).await, None, "who waited in vain is forgotten");
     assert_eq!(state(store, one.device).await, Some(DeviceState::Active));
 }

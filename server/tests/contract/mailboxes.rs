@@ -58,9 +58,9 @@ pub async fn repeated_submit_gets_its_first_answer(home: &Home) {
     assert_eq!(store.commit_submits(vec![later], ROOMY).await.unwrap()[0], repeated);
     assert_eq!(read(store, &carol).await.len(), 1);
     // still after 30 days, no longer after the memory of submits has ended
-    store.sweep(row.at + DAY * 30, KEPT).await.unwrap();
+    store.sweep(row.at + DAY * 30, at(0), KEPT).await.unwrap();
     assert_eq!(store.commit_submits(vec![row.clone()], ROOMY).await.unwrap(), [repeated]);
-    store.sweep(row.at + DAY * 32, KEPT).await.unwrap();
+    store.sweep(row.at + DAY * 32, at(0), KEPT).await.unwrap();
     assert!(matches!(store.commit_submits(vec![row], ROOMY).await.unwrap()[..], [SubmitOutcome::Stored { .. }]));
 }
 
@@ -188,7 +188,7 @@ pub async fn sweep_forgets_by_age_and_keeps_the_sequence(home: &Home) {
     let old = submit(&alice, 1, &[&bob], "old");
     let young = SubmitRow { at: old.at + DAY * 20, ..submit(&alice, 2, &[&bob], "young") };
     store.commit_submits(vec![old.clone(), young], ROOMY).await.unwrap();
-    store.sweep(old.at + DAY * 31, KEPT).await.unwrap();
+    store.sweep(old.at + DAY * 31, at(0), KEPT).await.unwrap();
     assert_eq!(read(store, &bob).await, [(2, "young".into())]);
     let state = MailboxState { acked: 0, last: 2, messages: 1, bytes: 5 };
     assert_eq!(store.mailbox_state(bob.device).await.unwrap(), state);
@@ -206,7 +206,7 @@ pub async fn sweep_of_much_lets_others_in_between(home: &Home) {
         store.commit_submits(part.to_vec(), roomy).await.unwrap();
     }
     let (now, sweeping) = (at(0) + DAY * 40, store.clone());
-    let mut sweeping = tokio::spawn(async move { sweeping.sweep(now, KEPT).await.unwrap() });
+    let mut sweeping = tokio::spawn(async move { sweeping.sweep(now, at(0), KEPT).await.unwrap() });
     let mut meanwhile = 0;
     let swept = loop {
         let young = SubmitRow { at: now, ..submit(&carol, meanwhile + 1, &[&bob], "young") };

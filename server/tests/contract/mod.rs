@@ -5,6 +5,7 @@ pub mod bundles;
 pub mod logs;
 pub mod mailboxes;
 pub mod room;
+pub mod time;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -122,6 +123,8 @@ macro_rules! contract {
                 sweep_forgets_by_age_and_keeps_the_sequence, sweep_of_much_lets_others_in_between, racing_commits_leave_no_gap, large_commits_are_whole;
             room: posts_are_contiguous_and_deduplicated, newest_posts_come_without_a_cursor, sweep_keeps_the_counter,
                 any_text_survives;
+            time: seen_time_is_kept_and_never_goes_back, a_post_goes_by_the_time_that_was_seen_whatever_its_clock_said,
+                an_invite_goes_once_it_has_ended_and_not_with_what_is_old;
         );
     };
     (@list $open:path, $($module:ident: $($promise:ident),+;)+) => {

@@ -7,7 +7,13 @@ use super::{DAY, KEPT, Person, Shared, at, bytes, fresh, person};
 use crate::support::Home;
 
 fn post(by: &Person, counter: u64, text: &str) -> NewPost {
-    NewPost { device: by.device, submit_id: SubmitId::new(counter, [1; 8]), text: text.to_owned(), at: at(counter) }
+    NewPost {
+        device: by.device,
+        submit_id: SubmitId::new(counter, [1; 8]),
+        text: text.to_owned(),
+        at: at(counter),
+        kept: at(counter),
+    }
 }
 
 async fn say(store: &Shared, post: NewPost) -> u64 {
@@ -54,7 +60,7 @@ pub async fn sweep_keeps_the_counter(home: &Home) {
     let store = &home.store;
     let alice = person(store, "swept").await;
     let last = say(store, post(&alice, 1, "old")).await;
-    let swept = store.sweep(at(1) + DAY * 40, KEPT).await.unwrap();
+    let swept = store.sweep(at(1) + DAY * 40, at(0), KEPT).await.unwrap();
     assert_eq!(swept.posts, last, "everything said before is old");
     let page = store.room_since(None, 10).await.unwrap();
     assert_eq!((page.posts.len(), page.last, page.oldest), (0, last, 0));

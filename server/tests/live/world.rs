@@ -15,6 +15,7 @@ use chat_protocol::message::client::{
 use chat_protocol::message::server::{Accepted, Code, Enrolled, LoggedIn, Push, Refusal};
 use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::time::Timestamp;
+use chat_server::clock::Clock;
 use chat_server::config::Config;
 use chat_server::counters::Counters;
 use chat_server::router::Router;
@@ -84,7 +85,8 @@ impl World {
         let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let secret = FernetKey::from_bytes([8; 32]);
         let keys = Keys { server: server_key.clone(), next: None, secret: secret.clone() };
-        let server = Server::new(config, Arc::clone(&store), &keys, stop.clone());
+        let clock = Clock::system(&*store).await.unwrap();
+        let server = Server::new(config, Arc::clone(&store), &keys, stop.clone(), clock);
         let (counters, router, status, reload) = (server.counters(), server.router(), server.status(), server.reload());
         let running = tokio::spawn(server.serve(listener));
         Self { dir, at, server_key, secret, store, counters, router, status, reload, stop, running }

@@ -4,6 +4,8 @@ use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+use crate::engine::turn::Turn;
+
 /// How far a message has come. The order is the order things happen in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
 #[cbor(index_only)]
@@ -152,6 +154,12 @@ pub struct Message {
     /// It came from a device that the policy leaves out.
     #[cbor(n(31), default, skip_if = "is_false")]
     pub unverified_device: bool,
+    /// When it was stored, or put in line, in time that was seen to pass.
+    #[n(32)]
+    pub kept: Timestamp,
+    /// When the server had it, in time that was seen to pass.
+    #[n(33)]
+    pub silent: Option<Timestamp>,
 }
 
 /// One sign to a message.
@@ -172,8 +180,8 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Message {
-    /// A text somebody else sent, stored at `now`.
-    pub(crate) fn text(id: MessageId, chat: String, from: Username, text: String, now: Timestamp) -> Self {
+    /// A text somebody else sent, stored in this turn.
+    pub(crate) fn text(id: MessageId, chat: String, from: Username, text: String, turn: &Turn<'_>) -> Self {
         Self {
             id,
             chat,
@@ -182,8 +190,10 @@ impl Message {
             mine: false,
             kind: Kind::Text,
             text,
-            sent: now,
-            stored: now,
+            sent: turn.clock,
+            stored: turn.clock,
+            kept: turn.now,
+            silent: None,
             state: State::Received,
             late: false,
             error: None,

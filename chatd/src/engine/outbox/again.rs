@@ -154,7 +154,7 @@ fn unacknowledged(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Vec<(Item, T
 fn said(turn: &Turn<'_>, id: &MessageId) -> Result<Option<Timestamp>, RowsError> {
     if let Some((_, message)) = history::get(turn.rows, id)? {
         let sent = matches!(message.state, State::Accepted | State::NotReceived | State::Delivered | State::Read);
-        return Ok(Some(message.sent).filter(|_| sent));
+        return Ok(Some(message.kept).filter(|_| sent));
     }
-    Ok(changes::submitted(turn, id)?.map(|change| change.at))
+    Ok(changes::submitted(turn, id)?.map(|change| change.kept))
 }

@@ -69,7 +69,7 @@ fn expire(turn: &mut Turn<'_>, to: &Username, before: Timestamp) -> Result<usize
 /// When a message, or a change of one, joined the line. What is in neither place has nothing to be sent any more.
 pub(super) fn joined(turn: &Turn<'_>, id: &MessageId) -> Result<Timestamp, RowsError> {
     if let Some((_, message)) = history::get(turn.rows, id)? {
-        return Ok(message.sent);
+        return Ok(message.kept);
     }
-    Ok(changes::submitted(turn, id)?.map_or(turn.now, |change| change.at))
+    Ok(changes::submitted(turn, id)?.map_or(turn.now, |change| change.kept))
 }

@@ -105,7 +105,7 @@ fn follow(turn: &mut Turn<'_>, item: Item, device: &DeviceId) -> Result<bool, En
     if sessions::readiness(turn, &user, device)? != Readiness::Ready || full::is_full(turn, device)? {
         return Ok(false);
     }
-    let said = letter(turn, &item)?.filter(|said| turn.now.since(said.sent()) < KEPT);
+    let said = letter(turn, &item)?.filter(|said| turn.now.since(said.kept()) < KEPT);
     drop_item(turn, &item, device)?;
     if let (Some(said), Some(number)) = (said, item.number) {
         seal_for(turn, &[(user, cert)], (&said, number), item)?;

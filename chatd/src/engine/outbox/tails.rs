@@ -41,8 +41,8 @@ fn tell(turn: &mut Turn<'_>, to: &Username) -> Result<usize, RowsError> {
     let mut looked_at = 0;
     for (n, id) in turn.rows.scan(Table::Outbox, &scope, from..=u64::MAX, Direction::Ascending, STEP)? {
         let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
-        let accepted = history::get(turn.rows, &id)?.and_then(|(_, message)| message.accepted);
-        if accepted.is_none_or(|at| at + SILENCE > turn.now) {
+        let silent = history::get(turn.rows, &id)?.and_then(|(_, message)| message.silent);
+        if silent.is_none_or(|at| at + SILENCE > turn.now) {
             break;
         }
         // whatever arrives after all is delivered after all: its number is still known

@@ -54,7 +54,7 @@ pub(super) fn continued(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) 
 /// First contact: what the server shows is pinned.
 fn meet(turn: &mut Turn<'_>, log: AccountLog) -> Result<(), EngineError> {
     let (user, seq) = (log.user().clone(), log.head().seq);
-    let pinned = Identity { log, first_seen: turn.now };
+    let pinned = Identity { log, first_seen: turn.clock };
     let peer = Peer { known_to: Some(seq), ..Peer::new(user, pinned, Trust::Tofu) };
     Ok(put(turn, &peer)?)
 }
@@ -100,7 +100,7 @@ fn change(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), En
     let before = take_version(&mut peer.others, &log);
     let decided = peer.rival.is_none();
     let refused = decided && before.is_some();
-    let first_seen = before.map_or(turn.now, |before| before.first_seen);
+    let first_seen = before.map_or(turn.clock, |before| before.first_seen);
     let shown = Identity { log, first_seen };
     if refused {
         keep(&mut peer.others, shown);
@@ -128,7 +128,7 @@ fn keep_other(peer: &mut Peer, known: Identity) {
 fn evidence(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog, fork: &Fork) -> Result<(), EngineError> {
     let same_thief = |other: &Identity| peer.fork(&other.log).is_some_and(|known| known.by == fork.by);
     let known = peer.others.iter().any(same_thief);
-    let first_seen = take_version(&mut peer.others, &log).map_or(turn.now, |before| before.first_seen);
+    let first_seen = take_version(&mut peer.others, &log).map_or(turn.clock, |before| before.first_seen);
     keep(&mut peer.others, Identity { log, first_seen });
     put(turn, &peer)?;
     if known { Ok(()) } else { Ok(events::fork_evidence(turn, &peer.user, fork)?) }

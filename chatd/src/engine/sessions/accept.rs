@@ -9,7 +9,7 @@ use super::kept::{Stored, standings};
 use super::open::{Received, commit};
 use crate::engine::inbox::Raw;
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, age, peers, prekeys};
+use crate::engine::{EngineError, peers, prekeys};
 use crate::store::{Place, Rows, RowsError, Table};
 
 /// Reads the INIT of a waiting envelope; `None` if nothing will ever come of it.
@@ -57,7 +57,7 @@ pub(crate) fn accept(turn: &mut Turn<'_>, raw: &Raw, share: Share) -> Result<Opt
     let Ok(opened) = session.open(&raw.envelope.header, &raw.envelope.token, None, turn.rng) else { return Ok(None) };
     let reset = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Reset);
     let stored = Stored { session, user: raw.from.clone(), device: raw.device, init: None };
-    let kept = age::now(turn)?;
+    let kept = turn.now;
     turn.rows.put(Place::new(Table::Replay, b"", &init.hash()), kept.as_millis(), &[])?;
     prekeys::used(turn, &init)?;
     let mut known = standings(turn.rows, &raw.device)?;

@@ -158,7 +158,7 @@ fn begin(
     save(turn.rows, seen, 0, &verified.seq())?;
     let me = peers::own(turn)?;
     let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
-    let Ok(begun) = init::initiate(own, log, &verified, turn.now, turn.rng) else { return Ok(None) };
+    let Ok(begun) = init::initiate(own, log, &verified, turn.clock, turn.rng) else { return Ok(None) };
     let stored =
         Stored { session: begun.session, user: log.user().clone(), device: *device, init: Some(begun.init.into()) };
     put(turn.rows, &stored)?;

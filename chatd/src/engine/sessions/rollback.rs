@@ -97,8 +97,7 @@ pub(crate) fn check_rollback(turn: &mut Turn<'_>, server: &LoggedIn) -> Result<(
     };
     let news = |of: fn(&Word) -> u64| of(&told) > of(&ours) && of(&told) != of(&believed);
     let last: Option<Timestamp> = load(turn.rows, ROLLED_BACK)?;
-    // a clock that went back must not put it off for longer
-    let lately = last.is_some_and(|last| last <= turn.now && turn.now.since(last) < BELIEVED_AGAIN_AFTER);
+    let lately = last.is_some_and(|last| turn.now.since(last) < BELIEVED_AGAIN_AFTER);
     if lately || !(news(|word| word.acked) || news(|word| word.bundle) || news(|word| word.submit)) {
         return Ok(());
     }
@@ -147,7 +146,7 @@ const ROLLED_BACK: Place<'static> = Place::new(Table::State, b"", b"rolled-back"
 fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     save(turn.rows, ROLLED_BACK, 0, &turn.now)?;
     let epoch = Counter::Epoch.get(turn.rows)?;
-    Counter::Epoch.set(turn.rows, turn.now.as_millis().max(epoch.saturating_add(1)))?;
+    Counter::Epoch.set(turn.rows, turn.clock.as_millis().max(epoch.saturating_add(1)))?;
     for (device, user) in peers_of_sessions(turn.rows)? {
         let mut known = standings(turn.rows, &device)?;
         known.retire_all();

@@ -6,9 +6,9 @@ use chat_protocol::ids::SessionId;
 use chat_protocol::limits::SKIPPED_KEY_LIFETIME;
 use chat_protocol::session::ratchet::Opened;
 
+use crate::engine::EngineError;
 use crate::engine::state::{decode, save};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, age};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// When which keys were skipped; beside the keys themselves, which are ordered by their number.
@@ -19,13 +19,13 @@ const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// Remembers when keys were skipped.
 pub(super) fn note(turn: &mut Turn<'_>, sid: &SessionId, opened: &Opened) -> Result<(), RowsError> {
     let Some(last) = opened.new_skipped.last().map(|skipped| skipped.order) else { return Ok(()) };
-    let (at, key) = (age::now(turn)?, [sid.as_bytes().as_slice(), &last.to_be_bytes()].concat());
+    let (at, key) = (turn.now, [sid.as_bytes().as_slice(), &last.to_be_bytes()].concat());
     save(turn.rows, Place::new(Table::Skipped, SCOPE, &key), at.as_millis(), &(*sid, last))
 }
 
 /// Deletes the keys that are too old, and no others.
 pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let now = age::now(turn)?;
+    let now = turn.now;
     if turn.live.skipped_swept.is_some_and(|at| now.since(at) < SWEEP_PAUSE) {
         return Ok(());
     }

@@ -13,7 +13,8 @@ use crate::mailbox::rules::next_seq;
 
 pub(super) async fn post<C: Queryable>(db: &mut C, new: &NewPost) -> Sql<Posted> {
     let active = devices::lock_active(db, new.device).await?;
-    if let Some((room_seq, at)) = recall(db, new.device, new.submit_id).await? {
+    if let Some(room_seq) = recall(db, new.device, new.submit_id).await? {
+        let at = said_at(db, room_seq).await?.unwrap_or(new.at);
         return Ok(Posted::Repeated { room_seq, at });
     }
     let Some(account) = active else { return Ok(Posted::Missing) };
@@ -25,20 +26,27 @@ pub(super) async fn post<C: Queryable>(db: &mut C, new: &NewPost) -> Sql<Posted>
     let sql = "INSERT INTO room_post (seq, author, device, submit_id, at_ms, said) VALUES (?, ?, ?, ?, ?, ?)";
     let (device, submit_id) = (&new.device.as_bytes()[..], &new.submit_id.as_bytes()[..]);
     run(db, sql, (int(room_seq), user.as_str(), device, submit_id, millis(new.at), &new.text)).await?;
+    let age = "INSERT INTO room_post_age (seq, kept_ms) VALUES (?, ?)";
+    run(db, age, (int(room_seq), millis(new.kept))).await?;
     remember(db, new, room_seq).await?;
     let (text, at) = (new.text.clone(), new.at);
     Ok(Posted::New(Post { room_seq, user, at, text, submit_id: new.submit_id, device: new.device }))
 }
 
-async fn recall<C: Queryable>(db: &mut C, device: DeviceId, submit: SubmitId) -> Sql<Option<(u64, Timestamp)>> {
-    let sql = "SELECT room_seq, at_ms FROM submitted WHERE sender = ? AND submit_id = ?";
-    one(db, sql, (&device.as_bytes()[..], &submit.as_bytes()[..]), |row| Ok((uint(row, 0)?, time(row, 1)?))).await
+async fn recall<C: Queryable>(db: &mut C, device: DeviceId, submit: SubmitId) -> Sql<Option<u64>> {
+    let sql = "SELECT room_seq FROM submitted WHERE sender = ? AND submit_id = ?";
+    one(db, sql, (&device.as_bytes()[..], &submit.as_bytes()[..]), |row| uint(row, 0)).await
+}
+
+/// What the clock showed when a post was said, as long as it is kept.
+async fn said_at<C: Queryable>(db: &mut C, seq: u64) -> Sql<Option<Timestamp>> {
+    one(db, "SELECT at_ms FROM room_post WHERE seq = ?", (int(seq),), |row| time(row, 0)).await
 }
 
 async fn remember<C: Queryable>(db: &mut C, new: &NewPost, room_seq: u64) -> Sql<()> {
     let sql = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES (?, ?, ?, '', ?)";
     let (device, submit_id) = (&new.device.as_bytes()[..], &new.submit_id.as_bytes()[..]);
-    run(db, sql, (device, submit_id, millis(new.at), int(room_seq))).await?;
+    run(db, sql, (device, submit_id, millis(new.kept), int(room_seq))).await?;
     let counter = "UPDATE device SET submit_counter = GREATEST(submit_counter, ?) WHERE device = ?";
     run(db, counter, (int(new.submit_id.counter()), device)).await.map(drop)
 }

@@ -6,7 +6,7 @@ use mysql_async::prelude::Queryable;
 
 use super::devices;
 use super::mailbox;
-use super::row::{Sql, id, int, many, millis, one, run, uint};
+use super::row::{Sql, id, int, many, millis, one, run, uint, uint_or_zero};
 
 /// Rows deleted in one transaction.
 pub(super) const STEP: u64 = 1_000;
@@ -26,7 +26,13 @@ pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64)
     mailbox::forget(db, device, last.unwrap_or(seq)).await
 }
 
+/// The last post of the room that was kept before a time; 0 if there is none.
+pub(super) async fn newest_post<C: Queryable>(db: &mut C, before: Timestamp) -> Sql<u64> {
+    let sql = "SELECT MAX(seq) FROM room_post_age WHERE kept_ms < ?";
+    Ok(one(db, sql, (millis(before),), |row| uint_or_zero(row, 0)).await?.unwrap_or(0))
+}
+
 /// One step over a table whose rows end by themselves.
-pub(super) async fn delete<C: Queryable>(db: &mut C, condition: &str, before: Timestamp) -> Sql<u64> {
-    run(db, format!("DELETE FROM {condition} LIMIT {STEP}"), (millis(before),)).await
+pub(super) async fn delete<C: Queryable>(db: &mut C, condition: &str, bound: i64) -> Sql<u64> {
+    run(db, format!("DELETE FROM {condition} LIMIT {STEP}"), (bound,)).await
 }

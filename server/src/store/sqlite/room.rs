@@ -2,6 +2,7 @@
 
 use chat_protocol::ids::SubmitId;
 use chat_protocol::message::server::{Post, RoomPage};
+use chat_protocol::time::Timestamp;
 use rusqlite::{Connection, Row};
 
 use super::super::{NewPost, Posted};
@@ -11,7 +12,8 @@ use crate::mailbox::rules::next_seq;
 
 pub(super) fn post(db: &Connection, new: &NewPost) -> Sql<Posted> {
     if let Some(earlier) = submits::recall(db, new.device, new.submit_id)? {
-        return Ok(Posted::Repeated { room_seq: earlier.room_seq, at: earlier.at });
+        let at = said_at(db, earlier.room_seq)?.unwrap_or(new.at);
+        return Ok(Posted::Repeated { room_seq: earlier.room_seq, at });
     }
     let Some((_, user)) = submits::active_sender(db, new.device)? else { return Ok(Posted::Missing) };
     let room_seq = next_seq(last(db)?);
@@ -19,9 +21,15 @@ pub(super) fn post(db: &Connection, new: &NewPost) -> Sql<Posted> {
     let sql = "INSERT INTO room_post (seq, author, device, submit_id, at_ms, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     let (device, submit_id) = (new.device.as_bytes(), new.submit_id.as_bytes());
     run(db, sql, (int(room_seq), user.as_str(), device, submit_id, millis(new.at), &new.text))?;
-    submits::remember(db, new.device, new.submit_id, new.at, &[], room_seq)?;
+    run(db, "INSERT INTO room_post_age (seq, kept_ms) VALUES (?1, ?2)", (int(room_seq), millis(new.kept)))?;
+    submits::remember(db, new.device, new.submit_id, new.kept, &[], room_seq)?;
     let (text, at) = (new.text.clone(), new.at);
     Ok(Posted::New(Post { room_seq, user, at, text, submit_id: new.submit_id, device: new.device }))
+}
+
+/// What the clock showed when a post was said, as long as it is kept.
+fn said_at(db: &Connection, seq: u64) -> Sql<Option<Timestamp>> {
+    one(db, "SELECT at_ms FROM room_post WHERE seq = ?1", [int(seq)], |row| time(row, 0))
 }
 
 fn last(db: &Connection) -> Sql<u64> {

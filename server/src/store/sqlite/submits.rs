@@ -49,15 +49,14 @@ fn submit(db: &Connection, row: &SubmitRow, quota: &Quota) -> Sql<SubmitOutcome>
 pub(super) struct Earlier {
     pub(super) full: Vec<DeviceId>,
     pub(super) room_seq: u64,
-    pub(super) at: Timestamp,
 }
 
 pub(super) fn recall(db: &Connection, sender: DeviceId, submit_id: SubmitId) -> Sql<Option<Earlier>> {
-    let sql = "SELECT full_devices, room_seq, at_ms FROM submitted WHERE sender = ?1 AND submit_id = ?2";
+    let sql = "SELECT full_devices, room_seq FROM submitted WHERE sender = ?1 AND submit_id = ?2";
     one(db, sql, (sender.as_bytes(), submit_id.as_bytes()), |row| {
         let full: Vec<u8> = row.get(0)?;
         let full = full.chunks_exact(DeviceId::LEN).filter_map(|device| device.try_into().ok()).collect();
-        Ok(Earlier { full, room_seq: uint(row, 1)?, at: Timestamp::from_millis(uint(row, 2)?) })
+        Ok(Earlier { full, room_seq: uint(row, 1)? })
     })
 }
 

@@ -7,20 +7,24 @@ use rusqlite::Connection;
 use super::super::{Result, Retention, Swept};
 use super::mailbox;
 use super::readers::Readers;
-use super::row::{Sql, id, int, many, millis, one, run, uint};
+use super::row::{Sql, id, int, many, millis, one, run, uint, uint_or_zero};
 use super::writer::Writer;
 
 /// Rows deleted in one job of the writer: some milliseconds.
 const STEP: u64 = 1_000;
 
-const POSTS: &str = "DELETE FROM room_post WHERE seq IN (SELECT seq FROM room_post WHERE at_ms < ?1 LIMIT ?2)";
 const SUBMITS: &str = "DELETE FROM submitted WHERE (sender, submit_id) IN \
                        (SELECT sender, submit_id FROM submitted WHERE at_ms < ?1 LIMIT ?2)";
 const DEVICES: &str = "DELETE FROM device WHERE device IN \
                        (SELECT device FROM device WHERE state = 0 AND since_ms < ?1 LIMIT ?2)";
 const INVITES: &str = "DELETE FROM invite WHERE hash IN (SELECT hash FROM invite WHERE expires_ms <= ?1 LIMIT ?2)";
 
-pub(super) async fn sweep(readers: &Readers, writer: &Writer, now: Timestamp, retention: Retention) -> Result<Swept> {
+pub(super) async fn sweep(
+    readers: &Readers,
+    writer: &Writer,
+    (now, ended): (Timestamp, Timestamp),
+    retention: Retention,
+) -> Result<Swept> {
     let before = now - retention.mailbox;
     let mut mail = 0;
     for (device, seq) in readers.read(move |db| old_mail(db, before)).await? {
@@ -31,11 +35,29 @@ pub(super) async fn sweep(readers: &Readers, writer: &Writer, now: Timestamp, re
     };
     Ok(Swept {
         mail,
-        posts: delete(POSTS, now - retention.room).await?,
+        posts: sweep_posts(readers, writer, now - retention.room).await?,
         submits: delete(SUBMITS, now - retention.submits).await?,
         devices: delete(DEVICES, now - retention.waiting).await?,
-        invites: delete(INVITES, now).await?,
+        invites: delete(INVITES, ended).await?,
     })
+}
+
+/// Deletes the posts that were kept before a time, and what says when that was. Their sequence is their order.
+async fn sweep_posts(readers: &Readers, writer: &Writer, before: Timestamp) -> Result<u64> {
+    let newest = move |db: &Connection| {
+        let sql = "SELECT MAX(seq) FROM room_post_age WHERE kept_ms < ?1";
+        one(db, sql, [millis(before)], |row| uint_or_zero(row, 0))
+    };
+    let last = readers.read(newest).await?.unwrap_or(0);
+    let posts = in_steps(writer, move |db| forget_posts(db, "room_post", last)).await?;
+    in_steps(writer, move |db| forget_posts(db, "room_post_age", last)).await?;
+    Ok(posts)
+}
+
+fn forget_posts(db: &Connection, table: &str, last: u64) -> Sql<u64> {
+    let sql =
+        format!("DELETE FROM {table} WHERE seq IN (SELECT seq FROM {table} WHERE seq <= ?1 ORDER BY seq LIMIT ?2)");
+    run(db, &sql, (int(last), int(STEP))).map(|rows| rows as u64)
 }
 
 /// Repeats a step, each in its turn among the writer's other jobs, until it finds less than it could take.

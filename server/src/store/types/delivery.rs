@@ -54,7 +54,7 @@ pub struct SubmitRow {
     pub heads: Vec<UserHead>,
     /// Devices and their encoded envelopes, each device at most once.
     pub to: Vec<(DeviceId, Vec<u8>)>,
-    /// Now.
+    /// Now, in time that was seen to pass.
     pub at: Timestamp,
 }
 
@@ -127,8 +127,10 @@ pub struct NewPost {
     pub submit_id: SubmitId,
     /// What is said.
     pub text: String,
-    /// Now.
+    /// Now, by the clock.
     pub at: Timestamp,
+    /// Now, in time that was seen to pass.
+    pub kept: Timestamp,
 }
 
 /// What became of a post.

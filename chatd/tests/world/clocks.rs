@@ -1,0 +1,237 @@
+//! Clocks that leap: what is given up, swept or judged goes by the time that was seen to pass, on either side.
+
+use std::time::Duration;
+
+use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::EventBody;
+use chat_protocol::rpc::types::{MessageState, SettingsSet};
+use chat_protocol::time::Timestamp;
+use chatd::engine::commands::{Send, To};
+use chatd::engine::{history, settings};
+use chatd::store::{Rows, Table};
+
+use crate::world::World;
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+const FORTY_DAYS_MS: i64 = 40 * 24 * 60 * 60 * 1000;
+
+/// Alice and bob, who know each other.
+fn two() -> (World, usize, usize) {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "hello");
+    world.settle();
+    (world, alice, bob)
+}
+
+fn keep(world: &mut World, who: usize, wanted: &SettingsSet) {
+    world.command(who, |turn| Ok(settings::set(turn, wanted)?)).unwrap();
+}
+
+fn row(world: &World, who: usize, id: MessageId) -> history::Message {
+    history::get(&world.nodes[who].rows, &id).unwrap().unwrap().1
+}
+
+/// A clock is so far ahead for a minute, in which the daemon is busy.
+fn leap(world: &mut World, who: usize, ahead_ms: i64) {
+    world.nodes[who].ahead_ms = ahead_ms;
+    for _ in 0..6 {
+        world.command(who, |_| Ok(())).unwrap();
+        world.advance(MINUTE / 6);
+    }
+    world.nodes[who].ahead_ms = 0;
+    world.command(who, |_| Ok(())).unwrap();
+}
+
+/// The machine is off: nobody looks at any clock.
+fn off(world: &mut World, who: usize, span: Duration) {
+    world.wait_until(world.now + span);
+    world.crash(who);
+}
+
+#[test]
+fn atk_100_a_clock_40_days_ahead_for_a_minute_fails_nothing_and_sweeps_nothing_here() {
+    let (mut world, alice, bob) = two();
+    let wanted =
+        SettingsSet { outbox_days: Some(1), history_days: Some(1), event_days: Some(1), ..SettingsSet::default() };
+    keep(&mut world, alice, &wanted);
+    let named = world.try_send(alice, To::User("bob".parse().unwrap()), "named", Some("once")).unwrap();
+    world.settle();
+    world.go_offline(alice);
+    let events = world.events(alice).len();
+    let send = |text: &str| Send::text(To::User("bob".parse().unwrap()), text.to_owned());
+    let waits = world.submit(alice, send("waits")).unwrap().id;
+    let lives = world.submit(alice, Send { ttl_s: Some(600), ..send("lives") }).unwrap().id;
+    let alarm = world.submit(alice, Send { notify_after: Some(HOUR), ..send("alarm") }).unwrap().id;
+    for ahead_ms in [FORTY_DAYS_MS, -FORTY_DAYS_MS, FORTY_DAYS_MS] {
+        leap(&mut world, alice, ahead_ms);
+    }
+    for id in [waits, lives, alarm] {
+        assert_eq!(world.state(alice, id), MessageState::Queued, "{}", row(&world, alice, id).text);
+        assert!(!row(&world, alice, id).deleted);
+    }
+    assert_eq!(row(&world, alice, named.id).text, "named", "the history keeps it");
+    assert_eq!(world.events(alice).len(), events + 3, "the events are all there, and nothing is overdue");
+    let again = world.try_send(alice, To::User("bob".parse().unwrap()), "named", Some("once")).unwrap();
+    assert!(again.duplicate, "the name of a message is remembered");
+    world.come_online(alice);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: named", "alice: waits", "alice: lives", "alice: alarm"]);
+    world.advance(MINUTE * 11);
+    assert!(row(&world, alice, lives).deleted, "a life still ends");
+}
+
+#[test]
+fn atk_100_a_server_40_days_ahead_for_a_minute_sweeps_no_mail_and_no_post() {
+    let (mut world, alice, bob) = two();
+    world.go_offline(bob);
+    let id = world.send(alice, bob, "for when you are back");
+    world.say(alice, "for everybody");
+    world.settle();
+    world.server.set_ahead(DAY * 40);
+    world.cut(alice);
+    world.settle();
+    world.server.sweep();
+    world.advance(MINUTE);
+    world.server.sweep();
+    world.server.set_ahead(Duration::ZERO);
+    world.cut(alice);
+    world.advance(MINUTE);
+    assert_eq!(world.state(alice, id), MessageState::Accepted);
+    world.come_online(bob);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: for when you are back"]);
+    assert_eq!(world.room(bob), ["alice: for everybody"]);
+    assert_eq!(world.state(alice, id), MessageState::Delivered);
+}
+
+#[test]
+fn a_server_still_forgets_what_nobody_fetched_for_a_month() {
+    let (mut world, alice, bob) = two();
+    world.go_offline(bob);
+    world.send(alice, bob, "too late");
+    world.say(alice, "too late");
+    world.settle();
+    for day in 0..=30 {
+        let held = world.server.mail(world.nodes[bob].device).len();
+        assert_eq!(held, usize::from(day < 30), "day {day}");
+        world.advance(DAY);
+        world.server.sweep();
+    }
+}
+
+#[test]
+fn atk_100_bundles_are_judged_rightly_while_a_clock_leaps_within_a_connection() {
+    for (slow, ahead_ms) in [(false, FORTY_DAYS_MS), (true, FORTY_DAYS_MS), (false, -FORTY_DAYS_MS)] {
+        let (mut world, alice, _) = two();
+        let carol = world.user("carol");
+        world.settle();
+        let (writer, reader) = if slow { (carol, alice) } else { (alice, carol) };
+        world.nodes[alice].ahead_ms = ahead_ms;
+        world.command(alice, |_| Ok(())).unwrap();
+        world.advance(MINUTE);
+        world.send(writer, reader, "first words");
+        world.settle();
+        let said = world.inbox(reader);
+        assert!(said.last().unwrap().ends_with("first words"), "{ahead_ms} ms ahead: {said:?}");
+        assert!(row_sessions(&world, writer) > 0);
+    }
+}
+
+fn row_sessions(world: &World, who: usize) -> u64 {
+    world.nodes[who].rows.count(Table::Sessions, b"sid").unwrap()
+}
+
+#[test]
+fn an_alert_queued_by_a_machine_that_booted_in_the_past_leaves_when_its_clock_is_set() {
+    let (mut world, alice, bob) = two();
+    world.go_offline(alice);
+    keep(&mut world, alice, &SettingsSet { outbox_days: Some(1), ..SettingsSet::default() });
+    world.nodes[alice].ahead_ms = -10 * 365 * 24 * 60 * 60 * 1000;
+    world.crash(alice);
+    let alert =
+        Send { ttl_s: Some(HOUR.as_secs() as u32), ..Send::text(To::User("bob".parse().unwrap()), "water".to_owned()) };
+    let id = world.submit(alice, alert).unwrap().id;
+    world.advance(Duration::from_secs(2));
+    world.nodes[alice].ahead_ms = 0;
+    world.command(alice, |_| Ok(())).unwrap();
+    world.advance(MINUTE);
+    assert_eq!(world.state(alice, id), MessageState::Queued);
+    world.come_online(alice);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: water"]);
+}
+
+#[test]
+fn a_gap_is_waited_for_as_long_as_ever_while_the_clock_leaps() {
+    let (mut world, alice, bob) = two();
+    world.go_offline(bob);
+    ["first", "second"].into_iter().for_each(|text| drop(world.send(alice, bob, text)));
+    world.settle();
+    let mut held = world.take_mailbox(bob);
+    let (first, second) = (held.remove(0), held.remove(0));
+    world.deliver(alice, bob, second.envelope);
+    world.come_online(bob);
+    world.settle();
+    world.nodes[bob].ahead_ms = FORTY_DAYS_MS;
+    world.command(bob, |_| Ok(())).unwrap();
+    world.settle();
+    let missing = |world: &World| world.count_events(bob, |body| matches!(body, EventBody::MessageMissing(_)));
+    assert_eq!(missing(&world), 0);
+    world.deliver(alice, bob, first.envelope);
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: first", "alice: second"]);
+    assert_eq!(missing(&world), 0);
+}
+
+#[test]
+fn what_is_off_for_a_year_has_waited_a_day() {
+    let (mut world, alice, bob) = two();
+    world.go_offline(alice);
+    keep(&mut world, alice, &SettingsSet { outbox_days: Some(3), ..SettingsSet::default() });
+    let id = world.send(alice, bob, "from the cellar");
+    for days in [365, 1] {
+        off(&mut world, alice, DAY * days);
+        assert_eq!(world.state(alice, id), MessageState::Queued);
+    }
+    off(&mut world, alice, DAY * 2);
+    world.advance(HOUR * 2);
+    assert_eq!(world.state(alice, id), MessageState::Failed, "three days have passed by now");
+}
+
+#[test]
+fn a_daemon_that_runs_an_hour_a_day_still_forgets() {
+    let (mut world, alice, bob) = two();
+    keep(&mut world, bob, &SettingsSet { history_days: Some(7), event_days: Some(7), ..SettingsSet::default() });
+    for day in 0..9 {
+        assert_eq!(world.inbox(bob).len(), usize::from(day < 7), "day {day}");
+        world.advance(HOUR);
+        off(&mut world, bob, HOUR * 23);
+        world.advance(MINUTE);
+    }
+    let oldest = Timestamp::from_millis(world.events(bob).first().unwrap().time_ms);
+    assert!(world.now.since(oldest) < DAY * 8);
+    assert_eq!(world.inbox(alice).len(), 0);
+}
+
+#[test]
+fn a_message_for_later_goes_when_the_clock_says_so_and_lives_from_then_on() {
+    let (mut world, alice, bob) = two();
+    world.nodes[alice].ahead_ms = -FORTY_DAYS_MS;
+    world.command(alice, |_| Ok(())).unwrap();
+    let at = Some(world.nodes[alice].clock(world.now) + DAY);
+    let send = Send { at, ttl_s: Some(600), ..Send::text(To::User("bob".parse().unwrap()), "later".to_owned()) };
+    let id = world.submit(alice, send).unwrap().id;
+    world.advance(HOUR);
+    assert_eq!(world.inbox(bob).len(), 1);
+    world.nodes[alice].ahead_ms = 0;
+    world.command(alice, |_| Ok(())).unwrap();
+    world.settle();
+    assert_eq!(world.inbox(bob).last().unwrap(), "alice: later");
+    assert!(!row(&world, alice, id).deleted);
+    world.advance(MINUTE * 11);
+    assert!(row(&world, alice, id).deleted);
+}

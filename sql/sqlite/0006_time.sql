@@ -1,0 +1,17 @@
+-- Why: what is kept for weeks is kept for weeks of the time that was seen to pass, whatever becomes of the clock
+-- meanwhile. Since this file mail.at_ms, submitted.at_ms, device.since_ms and pending_reset.at_ms are of that time,
+-- which begins as the clock's; room_post.at_ms is the clock's, for readers, and beside it stands when it was kept.
+CREATE TABLE seen_time (
+    one INTEGER NOT NULL PRIMARY KEY,
+    time_ms INTEGER NOT NULL,
+    wall_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE TABLE room_post_age (
+    seq INTEGER NOT NULL PRIMARY KEY,
+    kept_ms INTEGER NOT NULL
+) STRICT;
+
+CREATE INDEX room_post_age_by_age ON room_post_age (kept_ms);
+
+INSERT INTO room_post_age (seq, kept_ms) SELECT seq, at_ms FROM room_post;
