@@ -83,6 +83,7 @@ pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), Eng
         return Ok(());
     }
     mailbox::stored(turn, deliver.mailbox_seq)?;
+    peers::hurry(turn, &deliver.from);
     let raw = Raw {
         // numbers of the mailbox are the server's word, and may come again
         position: Counter::Taken.next(turn.rows)?,

@@ -38,6 +38,7 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
         room_asked: 0,
     });
     turn.live.pause.clear();
+    turn.live.missing.clear();
     turn.live.bundle_since.clear();
     // a new connection is asked anew before anything is said about the server
     turn.live.withheld = None;
@@ -79,6 +80,7 @@ fn compare_clocks(turn: &mut Turn<'_>, offset_ms: i64) -> Result<(), EngineError
 pub(crate) fn not_online(turn: &mut Turn<'_>, change: ConnectionChanged) -> Result<(), EngineError> {
     turn.live.link = None;
     turn.live.pages.clear();
+    turn.live.names.clear();
     Ok(events::connection(turn, change)?)
 }
 
@@ -88,7 +90,7 @@ pub(crate) fn answered(turn: &mut Turn<'_>, id: u64, result: Result<Vec<u8>, Ref
     match asked {
         Asked::Flight(submit_id) => outbox::answered(turn, submit_id, result),
         Asked::Ack => Ok(()),
-        Asked::Lookup(user) => peers::looked_up(turn, &user, read(result)),
+        Asked::Lookup(users) => peers::looked_up(turn, users, &read(result)),
         Asked::Log(user, from) => peers::fetched(turn, &user, from, read(result)),
         Asked::Bundle(user, device) => sessions::bundle(turn, &user, &device, read(result)),
         Asked::Publish(seq) => prekeys::published(turn, seq, result.map(|_| ())),
@@ -154,6 +156,7 @@ pub fn reset_at(rows: &dyn Rows) -> Result<Option<u64>, RowsError> {
 }
 
 fn presence(turn: &mut Turn<'_>, online: Vec<Username>, offline: Vec<Username>) -> Result<(), EngineError> {
+    online.iter().for_each(|user| peers::hurry(turn, user));
     turn.actions.push(Action::Presence { online, offline });
     Ok(())
 }
@@ -179,6 +182,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     sessions::pump(turn)?;
     outbox::pump(turn)?;
     room::pump(turn)?;
+    peers::ask_names(turn);
     say_synced(turn, opening)?;
     prekeys::sweep(turn)
 }

@@ -100,6 +100,7 @@ pub(crate) fn admit(turn: &Turn<'_>) -> Result<(), EngineError> {
 /// Puts a message or a change in line for its recipient, and returns its place.
 pub(crate) fn enqueue(turn: &mut Turn<'_>, id: MessageId, to: Username) -> Result<u64, EngineError> {
     admit(turn)?;
+    peers::hurry(turn, &to);
     let position = Counter::Outbox.next(turn.rows)?;
     let item = Item { position, id, to, number: None, refused: 0, after: Timestamp::ZERO, only: None };
     put_back(turn, &item)?;

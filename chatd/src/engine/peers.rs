@@ -10,6 +10,7 @@
 
 mod fetch;
 pub(crate) mod logs;
+mod names;
 mod pin;
 mod policy;
 mod trust;
@@ -22,7 +23,8 @@ use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-pub(crate) use self::fetch::{fetch, fetched, fetching, look_up, looked_up, refresh};
+pub(crate) use self::fetch::{fetch, fetched, fetching, refresh};
+pub(crate) use self::names::{Missing, ask_names, hurry, look_up, looked_up};
 pub(crate) use self::pin::extend;
 pub use self::pin::shown;
 pub use self::policy::{Policy, policy, policy_of_chat, set_policy};

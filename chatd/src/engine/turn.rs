@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, SubmitId, Username};
 use chat_protocol::message::{Blob, Call};
-use chat_protocol::time::Timestamp;
+use chat_protocol::time::{SeenTime, Timestamp};
 use rand::CryptoRng;
 
-use super::age::Age;
 use super::inbox::Waiting;
+use super::peers::Missing;
 use super::sessions::Duties;
 use super::{Action, Counted, Local};
 use crate::store::Rows;
@@ -46,6 +46,10 @@ pub(crate) struct Live {
     pub(crate) inbox: Option<Waiting>,
     /// Inbox rows whose RSA share is being opened.
     pub(crate) opening: BTreeSet<u64>,
+    /// Names the server is to be asked for in this pump.
+    pub(crate) names: BTreeSet<Username>,
+    /// Names the server did not know, and when it is asked again.
+    pub(crate) missing: BTreeMap<Username, Missing>,
     /// Peers somebody wants sessions with although nothing waits to be sent.
     pub(crate) wanted: BTreeSet<Username>,
     /// Peers of whom a log was announced that did not come, and from when on the server counts as asked in vain;
@@ -123,8 +127,8 @@ pub(crate) enum Asked {
     Flight(SubmitId),
     /// Cumulative acknowledgement of the mailbox.
     Ack,
-    /// Whether a name exists.
-    Lookup(Username),
+    /// Whether names exist.
+    Lookup(BTreeSet<Username>),
     /// Entries of an account log from a sequence on.
     Log(Username, u64),
     /// A bundle for a first message.

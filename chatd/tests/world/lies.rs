@@ -9,6 +9,7 @@ use chat_protocol::message::server::{
     Accepted, Code, KnownUser, LogPage, LoggedIn, LookedUp, OneTimeLeft, Refusal, WaitingDevices,
 };
 use chat_protocol::session::bundle::VerifiedBundle;
+use chat_server::store::KnownHead;
 
 use crate::server::{Server, spoil, stale};
 
@@ -72,12 +73,13 @@ impl Server {
                 Some(log) => Heard::Answered(Ok(log.page(fetch.from))),
                 None => Heard::Passed(payload),
             },
-            Request::Lookup(lookup) => match lookup.users.as_slice() {
-                [user] if self.shown_to(by, user).is_some() => {
-                    Heard::Answered(Ok(known(user, self.head_for(by, user))))
+            Request::Lookup(lookup) => {
+                self.lookups += 1;
+                match lookup.users.iter().any(|user| self.shown_to(by, user).is_some()) {
+                    true => Heard::Answered(Ok(self.looked_up(by, &lookup.users))),
+                    false => Heard::Passed(payload),
                 }
-                _ => Heard::Passed(payload),
-            },
+            }
             _ => Heard::Passed(payload),
         }
     }
@@ -90,6 +92,15 @@ impl Server {
     /// The head of a log as somebody sees it.
     pub fn head_for(&self, by: &Username, user: &Username) -> Head {
         self.shown_to(by, user).map_or_else(|| self.log_of(user).head(), |shown| shown.head)
+    }
+
+    /// Who there is, as somebody sees it.
+    fn looked_up(&self, by: &Username, users: &[Username]) -> Vec<u8> {
+        let seen = |known: KnownHead| {
+            let head = self.shown_to(by, &known.user).map(|shown| shown.head).or(known.head);
+            KnownUser { user: known.user, head, online: false }
+        };
+        cbor::encode(&LookedUp { users: self.heads(users).into_iter().map(seen).collect() })
     }
 
     fn puts_off(&mut self) -> bool {
@@ -121,9 +132,4 @@ impl Server {
         submit.to.iter_mut().filter(|to| Some(to.device) == self.corrupt).for_each(|to| spoil(&mut to.envelope));
         Heard::Passed(cbor::encode(&submit))
     }
-}
-
-fn known(user: &Username, head: Head) -> Vec<u8> {
-    let known = KnownUser { user: user.clone(), head: Some(head), online: false };
-    cbor::encode(&LookedUp { users: vec![known] })
 }

@@ -33,6 +33,7 @@ mod logs;
 mod messages;
 mod month;
 mod motion;
+mod names;
 mod network;
 mod node;
 mod people;

@@ -23,8 +23,8 @@ use chat_server::fixtures::Line;
 use chat_server::mailbox::rules::Quota;
 use chat_server::serve;
 use chat_server::store::{
-    AppendEntry, Creation, DeviceState, LogWrite, Mail, MailboxState, NewAccount, NewDevice, NewLog, PasswordHash,
-    Retention, Store, SubmitOutcome, SubmitRow,
+    AppendEntry, Creation, DeviceState, KnownHead, LogWrite, Mail, MailboxState, NewAccount, NewDevice, NewLog,
+    PasswordHash, Retention, Store, SubmitOutcome, SubmitRow,
 };
 use futures_util::FutureExt;
 use tokio::runtime::Runtime;
@@ -43,6 +43,8 @@ pub struct Server {
     pub swallow: BTreeSet<usize>,
     /// Submits and posts whose numbers are multiples of this are answered `busy`; 0 for none.
     pub busy: usize,
+    /// Requests for names.
+    pub lookups: usize,
     /// Submits and posts that were asked for.
     pub asked: usize,
     /// Spoils every message to this device.
@@ -90,6 +92,7 @@ impl Server {
             seen: Vec::new(),
             swallow: BTreeSet::new(),
             busy: 0,
+            lookups: 0,
             asked: 0,
             corrupt: None,
             bundleless: BTreeSet::new(),
@@ -184,6 +187,13 @@ impl Server {
 
     // What tests do to its database.
 
+    /// An account whose user has no device yet.
+    pub fn register(&self, user: &Username) {
+        let hash = PasswordHash::new("$2b$04$x".into());
+        let new = NewAccount { user: user.clone(), hash, invite: None, at: self.now() };
+        assert_eq!(now(self.disk.tables().create_account(new)), Creation::Created);
+    }
+
     /// An account with its first device. Where there is one, its log is shown in place of the true one, and its
     /// device is let in too.
     pub fn enrol(&mut self, log: &AccountLog, cert: &DeviceCert) {
@@ -255,6 +265,11 @@ impl Server {
         }
         self.run();
         Ok(())
+    }
+
+    /// Where logs truly stand.
+    pub fn heads(&self, users: &[Username]) -> Vec<KnownHead> {
+        now(self.disk.tables().heads(users))
     }
 
     /// Where everything stands for a device.

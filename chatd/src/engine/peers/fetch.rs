@@ -1,34 +1,30 @@
-//! Asking the server for account logs: who there is, and how their logs go on.
+//! Asking the server for account logs, and how they go on.
 
 use std::time::Duration;
 
 use chat_protocol::ids::{Head, Username};
 use chat_protocol::limits::MAX_LOG_ENTRIES;
 use chat_protocol::message::Blob;
-use chat_protocol::message::client::{LogFetch, Lookup, UserHead};
-use chat_protocol::message::server::{Code, LogPage, LookedUp, Refusal};
+use chat_protocol::message::client::{LogFetch, UserHead};
+use chat_protocol::message::server::{Code, LogPage, Refusal};
 
 use super::pin::Effect;
-use super::{get, known, pin, withheld};
+use super::{get, known, names, pin, withheld};
+use crate::engine::EngineError;
 use crate::engine::turn::{Asked, Subject, Turn};
-use crate::engine::{EngineError, outbox};
 
-/// Pause before a name is looked up again that gave nothing usable.
-pub(super) const LOOKUP_PAUSE: Duration = Duration::from_secs(60);
+/// Pause before a log is asked for again that gave nothing usable.
+const LOG_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before the server is asked again for a log that is said to go on.
 const WITHHELD_PAUSE: Duration = Duration::from_secs(10);
 
 pub(crate) fn fetching(turn: &Turn<'_>, user: &Username) -> bool {
-    turn.live.link.as_ref().is_some_and(|link| {
-        link.asked.values().any(|asked| matches!(asked, Asked::Lookup(who) | Asked::Log(who, _) if who == user))
-    })
-}
-
-/// Asks who `user` is, unless that was done a moment ago.
-pub(crate) fn look_up(turn: &mut Turn<'_>, user: &Username) {
-    if !fetching(turn, user) && !turn.paused(&Subject::Peer(user.clone())) {
-        turn.ask(Asked::Lookup(user.clone()), &Lookup { users: vec![user.clone()] });
-    }
+    let of_them = |asked: &Asked| match asked {
+        Asked::Lookup(users) => users.contains(user),
+        Asked::Log(who, _) => who == user,
+        _ => false,
+    };
+    turn.live.names.contains(user) || turn.live.link.as_ref().is_some_and(|link| link.asked.values().any(of_them))
 }
 
 /// Asks for the entries after the pinned ones.
@@ -70,30 +66,11 @@ pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, E
 pub(super) fn rest(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
     let awaited = known(turn, user)?.is_some_and(|peer| peer.withheld_since.is_some());
     withheld::asked_in_vain(turn, user);
-    turn.pause(Subject::Peer(user.clone()), if awaited { WITHHELD_PAUSE } else { LOOKUP_PAUSE });
+    turn.pause(Subject::Peer(user.clone()), if awaited { WITHHELD_PAUSE } else { LOG_PAUSE });
     Ok(())
 }
 
-/// The server's answer to a look-up.
-pub(crate) fn looked_up(
-    turn: &mut Turn<'_>,
-    user: &Username,
-    answer: Result<LookedUp, Refusal>,
-) -> Result<(), EngineError> {
-    let Ok(answer) = answer else { return rest(turn, user) };
-    match answer.users.into_iter().find(|known| known.user == *user) {
-        None => {
-            turn.live.wanted.remove(user);
-            rest(turn, user)?;
-            Ok(outbox::fail_all(turn, user, "not_found")?)
-        }
-        // an account without a device, or the log that is pinned already
-        Some(known) if known.head.is_none_or(|head| pinned_at(turn, user, head)) => rest(turn, user),
-        Some(_) => fetch(turn, user),
-    }
-}
-
-fn pinned_at(turn: &Turn<'_>, user: &Username, head: Head) -> bool {
+pub(super) fn pinned_at(turn: &Turn<'_>, user: &Username, head: Head) -> bool {
     get(turn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
 }
 
@@ -107,11 +84,10 @@ pub(crate) fn fetched(
     let page = match answer {
         Ok(page) => page,
         Err(refusal) => {
-            rest(turn, user)?;
             if refusal.code == Code::NotFound && get(turn.rows, user)?.is_none() {
-                outbox::fail_all(turn, user, "not_found")?;
+                return names::not_there(turn, user);
             }
-            return Ok(());
+            return rest(turn, user);
         }
     };
     let (start, mut entries) = turn.live.pages.remove(user).unwrap_or((from, Vec::new()));

@@ -1,0 +1,74 @@
+//! Names that are not there, until they are: asked for again at once when there is a reason, and soon without one.
+
+use std::time::Duration;
+
+use chat_protocol::rpc::types::MessageState;
+use chatd::engine::commands::To;
+use chatd::engine::history::State;
+
+use crate::world::World;
+
+const SECOND: Duration = Duration::from_secs(1);
+
+#[test]
+fn whoever_registers_after_they_were_written_to_gets_the_next_word_at_once() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    let carl = || To::User("carl".parse().unwrap());
+    world.settle();
+    for _ in 0..3 {
+        let failed = world.try_send(alice, carl(), "are you there?", None).unwrap().id;
+        world.settle();
+        assert_eq!(world.state(alice, failed), MessageState::Failed);
+        world.advance(SECOND);
+    }
+    let reader = world.user("carl");
+    world.settle();
+    world.try_send(alice, carl(), "welcome", None).unwrap();
+    world.settle();
+    assert_eq!(world.inbox(reader), ["alice: welcome"]);
+}
+
+#[test]
+fn what_somebody_sends_who_has_just_registered_is_shown_at_once() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    world.settle();
+    world.try_send(alice, To::User("carl".parse().unwrap()), "are you there?", None).unwrap();
+    world.advance(SECOND * 2);
+    let carl = world.user("carl");
+    world.settle();
+    world.send(carl, alice, "now I am");
+    world.settle();
+    assert_eq!(world.inbox(alice), ["carl: now I am"]);
+}
+
+#[test]
+fn whoever_has_no_device_yet_is_asked_for_again_within_five_seconds() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    let names: Vec<String> = (0..250).map(|n| format!("friend{n}")).collect();
+    names.iter().for_each(|name| world.server.register(&name.parse().unwrap()));
+    world.settle();
+    for name in &names {
+        world.try_send(alice, To::User(name.parse().unwrap()), "hello", None).unwrap();
+    }
+    world.advance(SECOND * 5);
+    let before = world.server.lookups;
+    world.advance(SECOND * 60);
+    let asked = world.server.lookups - before;
+    assert!((3 * 11..=3 * 13).contains(&asked), "250 names are three requests in five seconds: {asked}");
+    assert!(names.iter().all(|name| world.chat(alice, &format!("@{name}"))[0].state == State::Queued));
+}
+
+#[test]
+fn a_name_that_is_written_to_without_end_is_asked_for_once_a_second() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    world.settle();
+    for n in 0..100 {
+        world.try_send(alice, To::User("carl".parse().unwrap()), &n.to_string(), None).unwrap();
+        world.advance(SECOND / 10);
+    }
+    assert!((8..=12).contains(&world.server.lookups), "{}", world.server.lookups);
+}
