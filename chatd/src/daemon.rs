@@ -37,7 +37,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::account::Standing;
 use crate::api::Answer;
-use crate::clock;
+use crate::clock::{self, Offset};
 use crate::dirs::DataDir;
 use crate::engine::{EngineError, Turn};
 use crate::link::{Heard, Timing};
@@ -79,6 +79,7 @@ pub struct Daemon {
     connection: Arc<Mutex<Connection>>,
     heard: Heard,
     unstored: Unstored,
+    offset: Arc<Mutex<Option<Offset>>>,
     metrics: Arc<Metrics>,
     /// Cancelled when the process is to end.
     ending: CancellationToken,
@@ -139,6 +140,7 @@ impl Daemon {
             connection: Arc::clone(&connection),
             heard: heard.clone(),
             unstored: Arc::clone(&unstored),
+            offset: Arc::clone(&offset),
             metrics: Arc::clone(&metrics),
             ending: ending.clone(),
             dir: setup.dir.clone(),
@@ -236,7 +238,9 @@ impl Daemon {
 
     fn connection(&self) -> Connection {
         let shown = self.connection.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        Connection { last_rx_ms: self.heard.last_ms(), ..shown }
+        let offset = *self.offset.lock().unwrap_or_else(PoisonError::into_inner);
+        let offset = offset.filter(|_| shown.state == ConnectionState::Online).map(|offset| offset.at(clock::read()));
+        Connection { last_rx_ms: self.heard.last_ms(), clock_offset_ms: offset, ..shown }
     }
 }
 
@@ -247,6 +251,7 @@ fn idle() -> Connection {
         server: None,
         last_rx_ms: None,
         rtt_ms: None,
+        clock_offset_ms: None,
         reason: None,
         trouble: None,
         next_retry_ms: None,

@@ -230,6 +230,7 @@ mod tests {
                 last_rx_ms: None,
                 trouble: None,
                 rtt_ms: Some(12),
+                clock_offset_ms: Some(0),
                 reason: None,
                 next_retry_ms: None,
             },

@@ -14,6 +14,8 @@ pub const HANDSHAKE_VERSION: u8 = 1;
 pub const MAX_HANDSHAKE_BYTES: usize = 2 * 1024;
 /// A handshake that takes longer is abandoned.
 pub const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+/// Clocks further apart than this are worth a word, and neither judges whether a bundle has expired.
+pub const CLOCK_SKEW: Duration = Duration::from_secs(60 * 60);
 
 /// Longest record (token text) either side reads before login: requests there carry at most a certificate and a log entry.
 pub const MAX_RECORD_BYTES_GUEST: usize = 8 * 1024;

@@ -1,7 +1,7 @@
 //! `doctor`: the usual mistakes, each with the command that mends it.
 //!
 //! Looks and changes nothing. `daemon` asks the one that answers, `others` looks for further ones, `files` at what
-//! is on the disk, `service` at systemd, `clock` into the newest events.
+//! is on the disk, `service` at systemd, `clock` compares two clocks.
 
 mod clock;
 mod daemon;
@@ -64,7 +64,6 @@ async fn examine(session: &Session) -> Result<Vec<Finding>, Failure> {
         Ok(client) => {
             let info = daemon::info(&client).await?;
             findings.extend(daemon::examine(&client, &info, &paths, !session.names_a_place()).await?);
-            findings.push(clock::examine(&way, &client).await);
             Some(info)
         }
         Err(Failure::NotRunning { path, hint, .. }) => {

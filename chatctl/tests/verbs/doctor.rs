@@ -113,17 +113,20 @@ async fn modes_that_are_too_open_are_found() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_clock_that_is_wrong_is_found_until_it_was_mended() {
     let (served, home) = healthy();
-    let online = || {
+    // told once by an event, but true at every connection
+    served.fake.append(None, &EventBody::ClockSkew(Skew { offset_ms: -400 * 86_400_000 }));
+    served.fake.state().health.connection.clock_offset_ms = Some(-400 * 86_400_000);
+    for _connection in 0..2 {
         let change = ConnectionChanged { state: ConnectionState::Online, reason: None, next_retry_ms: None };
         served.fake.append(None, &EventBody::Connection(change));
-    };
-    served.fake.append(None, &EventBody::ClockSkew(Skew { offset_ms: 7_200_000 }));
-    online();
-    let (what, fix) = wrong(&served, &home);
-    assert_eq!(what, "this clock and the server's differ by 7200 s");
-    assert!(fix.starts_with("timedatectl set-ntp true"), "{fix}");
-    online();
+        let (what, fix) = wrong(&served, &home);
+        assert_eq!(what, "this clock and the server's differ by 34560000 s");
+        assert!(fix.starts_with("timedatectl set-ntp true"), "{fix}");
+    }
+    served.fake.state().health.connection.clock_offset_ms = Some(3_000_000);
     assert!(examine(&served, &home).iter().all(|(ok, ..)| *ok));
+    served.fake.state().health.connection.clock_offset_ms = None;
+    assert!(examine(&served, &home).iter().all(|(_, what, _)| !what.contains("clock")), "nothing was compared");
 }
 
 #[tokio::test(flavor = "multi_thread")]

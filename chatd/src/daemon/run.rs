@@ -18,7 +18,7 @@ use super::accounts::Entry;
 use super::ask::Asked;
 use super::batch::{Event, Job, Outcome, Writer};
 use super::{Order, Unstored, idle};
-use crate::clock;
+use crate::clock::{self, Offset};
 use crate::dirs::DataDir;
 use crate::engine::{Action, Input, commands};
 use crate::link::{AuthFailure, Heard, LinkEvent};
@@ -45,6 +45,8 @@ pub(super) struct Parts {
     pub(super) connection: Arc<Mutex<Connection>>,
     pub(super) heard: Heard,
     pub(super) unstored: Unstored,
+    /// How far the server's clock was ahead at the last login.
+    pub(super) offset: Arc<Mutex<Option<Offset>>>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) ending: CancellationToken,
     pub(super) dir: DataDir,
@@ -207,6 +209,8 @@ impl Loop {
                 self.trouble = None;
                 self.note(ConnectionState::Online, None, None);
                 self.measured(round_trip);
+                *self.parts.offset.lock().unwrap_or_else(PoisonError::into_inner) =
+                    Some(Offset::new(server_offset_ms, clock::read()));
                 self.parts.metrics.connected();
                 Input::Online { logged_in, offset_ms: server_offset_ms }
             }

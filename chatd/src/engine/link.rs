@@ -2,6 +2,7 @@
 
 use chat_protocol::cbor;
 use chat_protocol::ids::Username;
+use chat_protocol::limits::CLOCK_SKEW;
 use chat_protocol::message::client::PresenceWatch;
 use chat_protocol::message::server::{LoggedIn, PresenceList, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
@@ -17,9 +18,6 @@ use super::{
     retention, room, sessions, timers,
 };
 use crate::store::{Rows, RowsError};
-
-/// Clocks further apart than this are worth a word, and do not judge whether a bundle has expired.
-const CLOCK_SKEW_MS: u64 = 60 * 60 * 1000;
 
 /// The link is logged in: everything in flight is repeated, everything missed is asked for.
 pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) -> Result<(), EngineError> {
@@ -61,9 +59,15 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
     Ok(events::connection(turn, ConnectionChanged { state, reason: None, next_retry_ms: None })?)
 }
 
+/// How far one time is ahead of another, in milliseconds.
+fn difference(ahead: Timestamp, behind: Timestamp) -> i64 {
+    let millis = |time: Timestamp| i64::try_from(time.as_millis()).unwrap_or(i64::MAX);
+    millis(ahead).saturating_sub(millis(behind))
+}
+
 /// Whether clocks that far apart cannot be gone by.
 pub(crate) const fn is_skewed(offset_ms: i64) -> bool {
-    offset_ms.unsigned_abs() > CLOCK_SKEW_MS
+    offset_ms.unsigned_abs() as u128 > CLOCK_SKEW.as_millis()
 }
 
 /// The clocks have come apart: told once, however many connections that lasts.

@@ -254,6 +254,7 @@ fn health() -> Health {
         last_rx_ms: None,
         trouble: None,
         rtt_ms: Some(12),
+        clock_offset_ms: Some(0),
         reason: None,
         next_retry_ms: None,
     };

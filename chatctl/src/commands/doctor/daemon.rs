@@ -10,7 +10,7 @@ use chat_protocol::rpc::types::{
     DaemonInfoAnswer, Health,
 };
 
-use super::Finding;
+use super::{Finding, clock};
 use crate::error::Failure;
 use crate::output::{self, word};
 
@@ -46,6 +46,7 @@ pub(super) async fn examine(
         (None, _) => Some(Finding::bad("there is no account yet", "chatctl register NAME, or chatctl login NAME")),
     });
     findings.extend(own_reset(&account));
+    findings.extend(clock::examine(&health.connection));
     findings.extend(account.reset_at_ms.map(|at| {
         let what = format!("somebody asked to reset this account, which happens at {}", output::time(at));
         Finding::bad(what, "chatctl reset --cancel")

@@ -153,6 +153,9 @@ object! {
         /// Last measured round trip.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub rtt_ms: Option<u64>,
+        /// How far the server's clock is ahead of this machine's; absent without a connection.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub clock_offset_ms: Option<i64>,
         /// Why there is no connection.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
