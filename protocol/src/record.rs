@@ -95,7 +95,7 @@ pub enum RecordError {
     Truncated,
 }
 
-/// A direction's key and how long it has served.
+/// A direction's key and how long it has served, by a clock that should be none that is set: a leap ages the key.
 #[derive(Debug)]
 struct Generation {
     key: FernetKey,

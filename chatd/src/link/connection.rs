@@ -190,7 +190,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Err(error) if refused(&error) => return Err(ConnectError::Keys { server: name() }),
             Err(source) => return Err(ConnectError::Unreachable { server: name(), source }),
         };
-        let (secured, welcome) = hello.finish(&message, clock::now()).map_err(sort)?;
+        let (secured, welcome) = hello.finish(&message, clock::running()).map_err(sort)?;
         Ok(Self::new(stream, secured, welcome, timing))
     }
 
@@ -231,7 +231,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Ends the connection in good order. That the server hears of it is not waited for.
     pub async fn close(mut self) {
         let mut bytes = Vec::new();
-        self.sealer.seal(&Record::Close, clock::now(), &mut bytes);
+        self.sealer.seal(&Record::Close, clock::running(), &mut bytes);
         // the connection is over either way
         let _ = self.stream.write_all(&bytes).await;
         let _ = self.stream.shutdown().await;
@@ -244,7 +244,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         frame.payload.zeroize();
         let mut record = Record::Data(body);
         let mut bytes = Vec::new();
-        self.sealer.seal(&record, clock::now(), &mut bytes);
+        self.sealer.seal(&record, clock::running(), &mut bytes);
         if let Record::Data(body) = &mut record {
             body.zeroize();
         }
@@ -277,7 +277,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Record::Pong => {}
                 Record::Ping => {
                     let mut bytes = Vec::new();
-                    self.sealer.seal(&Record::Pong, clock::now(), &mut bytes);
+                    self.sealer.seal(&Record::Pong, clock::running(), &mut bytes);
                     self.stream.write_all(&bytes).await?;
                 }
             }
@@ -295,7 +295,7 @@ impl<S> std::fmt::Debug for Connection<S> {
 pub(super) async fn next_record<R: AsyncRead + Unpin>(stream: &mut R, opener: &mut Opener) -> Result<Record, Lost> {
     let mut buffer = vec![0; READ_BYTES];
     loop {
-        if let Some(record) = opener.next(clock::now())? {
+        if let Some(record) = opener.next(clock::running())? {
             return Ok(record);
         }
         match stream.read(&mut buffer).await? {

@@ -202,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Writer<'_, S> {
     }
 
     async fn write(&mut self, records: &[Record]) -> std::io::Result<()> {
-        let (mut bytes, now) = (Vec::new(), clock::now());
+        let (mut bytes, now) = (Vec::new(), clock::running());
         records.iter().for_each(|record| self.sealer.seal(record, now, &mut bytes));
         self.output.write_all(&bytes).await?;
         self.output.flush().await

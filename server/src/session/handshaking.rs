@@ -50,12 +50,11 @@ impl<'a> Handshaking<'a> {
         if !self.shared.replays.is_new(greeting.ephemeral) {
             return Err(HandshakeFailure::Replayed);
         }
-        let now = clock::now();
-        let welcome = self.shared.welcome(greeting.version(), now);
+        let welcome = self.shared.welcome(greeting.version(), self.shared.now());
         if welcome.version.is_none() {
             return Ok((greeting.refuse(&welcome).map_err(stranger)?, None));
         }
-        let (reply, secured) = greeting.reply(&welcome, now).map_err(stranger)?;
+        let (reply, secured) = greeting.reply(&welcome, clock::running()).map_err(stranger)?;
         let binding = Binding { channel: secured.channel_binding, server_key: *secured.server_key.as_bytes() };
         let identity = Arrival { source: self.source, binding };
         Ok((reply, Some(Welcomed { sealer: secured.sealer, opener: secured.opener, identity })))

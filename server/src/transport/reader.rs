@@ -36,7 +36,7 @@ impl Reader {
     /// Cancel-safe: what was read is in the opener before the next await.
     pub(super) async fn next(&mut self) -> Result<Record, Closed> {
         loop {
-            if let Some(record) = self.opener.next(clock::now()).map_err(reason)? {
+            if let Some(record) = self.opener.next(clock::running()).map_err(reason)? {
                 return Ok(record);
             }
             match self.socket.read(&mut self.buffer).await {

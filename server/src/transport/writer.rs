@@ -59,7 +59,7 @@ impl Writer {
 
     /// Seals the next piece of a batch into `out`; false when nothing is left. The goodbye comes last.
     fn seal(&mut self, batch: &mut Batch, out: &mut Vec<u8>) -> bool {
-        let now = clock::now();
+        let now = clock::running();
         if std::mem::take(&mut batch.pong) {
             self.sealer.seal(&Record::Pong, now, out);
         }
