@@ -168,7 +168,8 @@ impl Guest {
             let until = pending.due.max(now + (pending.at + wait).since(seen));
             return Ok((until > now).then_some(until));
         }
-        if !self.was_seen_lately(user, now).await? {
+        // by the earlier of both: whichever is wrong, rather a reset that waits than one that does not
+        if !self.was_seen_lately(user, now.min(seen)).await? {
             return Ok(None);
         }
         let due = now + wait;
