@@ -169,7 +169,9 @@ fn an_alert_queued_by_a_machine_that_booted_in_the_past_leaves_when_its_clock_is
 fn a_gap_is_waited_for_as_long_as_ever_while_the_clock_leaps() {
     let (mut world, alice, bob) = two();
     world.go_offline(bob);
-    ["first", "second"].into_iter().for_each(|text| drop(world.send(alice, bob, text)));
+    for text in ["first", "second"] {
+        world.send(alice, bob, text);
+    }
     world.settle();
     let mut held = world.take_mailbox(bob);
     let (first, second) = (held.remove(0), held.remove(0));
