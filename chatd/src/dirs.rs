@@ -125,11 +125,16 @@ impl DataDir {
         Ok(Lock { _file: Arc::new(file) })
     }
 
+    /// Where the daemon that runs on this data says its socket is.
+    #[must_use]
+    pub fn told_socket(&self) -> Option<PathBuf> {
+        told_socket(&read_private(&self.file(SOCKET_SIGN), MAX_SIGN_BYTES).ok()?)
+    }
+
     fn in_use(&self, file: File) -> DirError {
         let mut text = String::new();
         let pid = file.take(32).read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
-        let sign = read_private(&self.file(SOCKET_SIGN), MAX_SIGN_BYTES).ok();
-        let socket = sign.and_then(|sign| told_socket(&sign)).map(|socket| socket.as_path().into());
+        let socket = self.told_socket().map(|socket| socket.as_path().into());
         DirError::InUse { path: self.path.as_path().into(), pid, socket }
     }
 }

@@ -122,7 +122,9 @@ fn a_daemon_outlives_the_runtime_directory_it_was_started_in() {
     daemon.line("that the socket is elsewhere", |line| {
         line.contains("the socket was gone, and is here now").then_some(())
     });
-    assert_eq!(user.ctl(&["status"], user.run.to_str()).code, Some(0));
+    let info = user.ctl(&["rpc", "daemon.info"], user.run.to_str()).success();
+    let elsewhere = user.home.join(".local/share/chatd/default/chat.sock");
+    assert!(info.contains(&format!("\"socket\":\"{}\"", elsewhere.display())), "{info}");
     let python =
         "import sys; sys.path.insert(0, sys.argv[1]); from chatd_bot import Client; print(repr(Client().me()))";
     let mut bot = user.bare(binaries::python(&user.home).get_program());
