@@ -1,5 +1,13 @@
 //! A bug on whichever thread ends the whole program, with a code and, if anybody listens, with words.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    missing_docs,
+    reason = "tests"
+)]
 
 use std::fs::OpenOptions;
 use std::io::{Read, pipe};
