@@ -9,12 +9,12 @@ use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Approved,
     AuditList, AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
     Consumers, Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer,
-    DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget, Exported, Health, IdentityAccept,
-    IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet, LookupAnswer,
-    MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList,
-    MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity, PeerIdentity, PolicyAnswer,
-    PolicyGet, PolicySet, PresenceAnswer, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings,
-    SettingsSet, Token, TokenRevoke, Tokens, Unread, UserLookup,
+    DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget, ExportPage, Exported, Health,
+    IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet,
+    LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport,
+    MsgExportPage, MsgGet, MsgList, MsgOutbox, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat,
+    OutboxPage, OwnIdentity, PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, PresenceAnswer, Profile, ProfileGet,
+    ProfileSet, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread, UserLookup,
 };
 use chat_protocol::rpc::{Event, Name, RpcError};
 use tokio::sync::{broadcast, watch};
@@ -107,6 +107,8 @@ pub trait Api: Send + Sync + 'static {
     async fn msg_get(&self, params: MsgGet) -> Answer<Message>;
     /// `msg.list`
     async fn msg_list(&self, params: MsgList) -> Answer<MessagePage>;
+    /// `msg.outbox`
+    async fn msg_outbox(&self, params: MsgOutbox) -> Answer<OutboxPage>;
     /// `msg.status`
     async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus>;
 
@@ -150,6 +152,8 @@ pub trait Api: Send + Sync + 'static {
     async fn msg_search(&self, params: MsgSearch) -> Answer<SearchPage>;
     /// `msg.export`
     async fn msg_export(&self, params: MsgExport) -> Answer<Exported>;
+    /// `msg.export.page`
+    async fn msg_export_page(&self, params: MsgExportPage) -> Answer<ExportPage>;
     /// Makes sure that there is a consumer, and returns its place: `place` if it is new, or the log's end.
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64>;
     /// `events.ack`

@@ -20,8 +20,8 @@ use chat_protocol::ids::MessageId;
 use chat_protocol::invite::Invite;
 use chat_protocol::rpc::types::{
     AccountLogout, AccountRegister, ChatMarkRead, ConnectionState, ConnectionTrouble, DeleteScope, ExportFormat,
-    Message, MessageState, MsgDelete, MsgEdit, MsgExport, MsgList, MsgSearch, MsgSend, MsgStatus, MsgWait, SearchPage,
-    Sent, SettingsSet,
+    Message, MessageState, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgExportPage, MsgList, MsgOutbox, MsgResend,
+    MsgSearch, MsgSend, MsgStatus, MsgWait, SearchPage, Sent, SettingsSet,
 };
 use chat_protocol::rpc::{Event, EventBody, Kind, Secret, Target};
 use chat_server::config::Config;
@@ -225,6 +225,71 @@ async fn a_message_to_nobody_fails_and_the_daemon_says_why() {
     assert_eq!(status.recipients[0].error.as_deref(), Some("not_found"));
 }
 
+/// Every page of the outbox, a message each: their texts, and why they failed.
+async fn outbox(home: &Home) -> Vec<(String, Option<String>)> {
+    let (mut all, mut cursor) = (Vec::new(), None);
+    loop {
+        let page = home.daemon.msg_outbox(MsgOutbox { limit: Some(1), cursor }).await.unwrap();
+        assert!(page.messages.len() <= 1);
+        all.extend(page.messages.into_iter().map(|message| (message.text, message.error)));
+        cursor = page.cursor;
+        if cursor.is_none() {
+            let counted = home.daemon.daemon_health().await.unwrap().outbox;
+            assert_eq!(counted.queued + counted.failed, all.len() as u64, "health counts what is listed");
+            return all;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_outbox_lists_what_waits_and_what_failed_until_it_is_dealt_with() {
+    let mut house = House::open().await;
+    let mut alice = Home::registered(&house, "alice").await;
+    let lost = alice.send("@nobody", "lost", None).await;
+    alice.until_state(&lost, MessageState::Failed).await;
+    house.stop().await;
+    alice.restart().await;
+    let waits = alice.send("@bob", "waits", None).await;
+    alice.send("self", "a note is nobody's", None).await;
+    let failed = ("lost".to_owned(), Some("not_found".to_owned()));
+    assert_eq!(outbox(&alice).await, [failed, ("waits".to_owned(), None)]);
+
+    let again = alice.daemon.msg_resend(MsgResend { id: lost.id }).await.unwrap();
+    assert_eq!(
+        outbox(&alice).await,
+        [("waits".to_owned(), None), ("lost".to_owned(), None)],
+        "sent again, it is dealt with"
+    );
+    alice.daemon.msg_cancel(MsgCancel { id: waits.id }).await.unwrap();
+    house.start().await;
+    alice.until_state(&again, MessageState::Failed).await;
+    assert_eq!(outbox(&alice).await, [("lost".to_owned(), Some("not_found".to_owned()))]);
+    alice.daemon.msg_delete(MsgDelete { id: again.id, scope: DeleteScope::Myself }).await.unwrap();
+    assert_eq!(outbox(&alice).await, []);
+}
+
+#[tokio::test]
+async fn who_requires_a_user_sends_nothing_to_a_name_that_is_not_there() {
+    let mut house = House::open().await;
+    let alice = Home::registered(&house, "alice").await;
+    let bob = Home::registered(&house, "bob").await;
+    let send = async |to: &str| {
+        let message = MsgSend { require_user: Some(true), ..MsgSend::text(to.parse().unwrap(), "hi") };
+        alice.daemon.msg_send(message).await
+    };
+    for _ in 0..2 {
+        assert_eq!(send("@nobody").await.unwrap_err().kind, Kind::NotFound);
+    }
+    assert_eq!(alice.texts("@nobody").await, [] as [String; 0]);
+    send("@bob").await.unwrap();
+    bob.until_text("hi").await;
+    house.stop().await;
+    while alice.daemon.daemon_health().await.unwrap().connection.state == ConnectionState::Online {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(send("@nobody").await.unwrap().state, MessageState::Queued, "nobody there can say that it is wrong");
+}
+
 #[tokio::test]
 async fn what_comes_together_shares_a_commit_and_what_comes_alone_has_its_own() {
     let house = House::open().await;
@@ -390,6 +455,22 @@ async fn pages_of_long_messages_fit_a_line_and_lead_on() {
     assert_eq!((first.messages.len() + second.messages.len(), second.cursor), (20, None));
 }
 
+/// An export, put together from its pieces, each of which fits a line.
+async fn pieces(home: &Home, format: ExportFormat) -> String {
+    let (mut text, mut cursor, mut count) = (String::new(), None, 0);
+    loop {
+        let asked = MsgExportPage { to: None, since_ms: None, format, cursor };
+        let piece = home.daemon.msg_export_page(asked).await.unwrap();
+        assert!(serde_json::to_string(&piece).unwrap().len() < chat_protocol::rpc::MAX_LINE_BYTES);
+        text.push_str(&piece.text);
+        (cursor, count) = (piece.cursor, count + 1);
+        if cursor.is_none() {
+            assert!(count > 1, "it takes several");
+            return text;
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_export_has_every_message_and_overwrites_nothing() {
     let house = House::open().await;
@@ -413,6 +494,14 @@ async fn an_export_has_every_message_and_overwrites_nothing() {
     let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(out("all.md")).unwrap().permissions());
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(export(ExportFormat::Md, out("all.md")).await.unwrap_err().kind, Kind::AlreadyExists);
+    // long enough for several pieces
+    for number in 0..30 {
+        alice.send("@bob", &format!("{number} {}", "\u{1}".repeat(50_000)), None).await;
+    }
+    for (format, name) in [(ExportFormat::Ndjson, "again.ndjson"), (ExportFormat::Md, "again.md")] {
+        export(format, out(name)).await.unwrap();
+        assert_eq!(std::fs::read_to_string(out(name)).unwrap(), pieces(&alice, format).await, "{name}");
+    }
     assert_eq!(export(ExportFormat::Md, "all.md".into()).await.unwrap_err().path.as_deref(), Some("out"));
 }
 

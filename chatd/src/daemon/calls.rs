@@ -8,12 +8,13 @@ use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Approved,
     AuditList, AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
     Consumers, Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, DaemonLimits,
-    DeleteScope, DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget, Exported, Health,
-    IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet,
-    LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgGet,
-    MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat, OwnIdentity, PeerIdentity,
-    PolicyAnswer, PolicyGet, PolicySet, PresenceAnswer, PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer,
-    SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
+    DeleteScope, DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget, ExportPage, Exported,
+    Health, IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage,
+    KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport,
+    MsgExportPage, MsgGet, MsgList, MsgOutbox, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat,
+    OutboxPage, OwnIdentity, PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, PresenceAnswer, PresentUser, Profile,
+    ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread,
+    UserInfo, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
@@ -230,6 +231,10 @@ impl Api for Daemon {
         self.read(move |rows| reads::messages(rows, &params)).await
     }
 
+    async fn msg_outbox(&self, params: MsgOutbox) -> Answer<OutboxPage> {
+        self.read(move |rows| reads::outbox(rows, &params)).await
+    }
+
     async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus> {
         self.read(move |rows| reads::message_status(rows, &params.id)).await
     }
@@ -292,6 +297,10 @@ impl Api for Daemon {
 
     async fn msg_export(&self, params: MsgExport) -> Answer<Exported> {
         self.export(params).await
+    }
+
+    async fn msg_export_page(&self, params: MsgExportPage) -> Answer<ExportPage> {
+        self.export_page(params).await
     }
 
     async fn kv_get(&self, params: KvGet) -> Answer<KvEntry> {

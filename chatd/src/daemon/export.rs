@@ -1,12 +1,13 @@
-//! `msg.export`: the history in a file of its own, for people or programs.
+//! `msg.export`: the history in a file of its own, for people or programs; `msg.export.page`: the same in pieces, for
+//! callers that write it somewhere else.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use chat_protocol::rpc::types::{ExportFormat, Exported, Message, MsgExport};
-use chat_protocol::rpc::{Kind, RpcError};
+use chat_protocol::rpc::types::{ExportFormat, ExportPage, Exported, Message, MsgExport, MsgExportPage};
+use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, RpcError, Target};
 
 use super::{errors, reads};
 use time::format_description::well_known::Rfc3339;
@@ -17,6 +18,9 @@ use crate::store::{Direction, Reader};
 
 /// Messages read at once: between two pages others read and write.
 const PAGE: usize = 256;
+/// A piece as JSON is at most so long before the last message is added to it, which is shorter than the rest of a line:
+/// of a text of 60 KiB a control character takes 7 bytes.
+const PIECE_BYTES: usize = MAX_LINE_BYTES / 2;
 
 /// Writes what was asked for to a new file; what fails half-way is removed again.
 pub(super) fn run(reader: &Reader, asked: &MsgExport) -> Answer<Exported> {
@@ -24,7 +28,7 @@ pub(super) fn run(reader: &Reader, asked: &MsgExport) -> Answer<Exported> {
     if !path.is_absolute() {
         return Err(RpcError::invalid("out", "must be an absolute path"));
     }
-    let chats = chats(reader, asked)?;
+    let chats = chats(reader, asked.to.as_ref())?;
     let file =
         OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| match error.kind() {
             io::ErrorKind::AlreadyExists => RpcError::new(Kind::AlreadyExists, "there is a file of that name already"),
@@ -38,9 +42,82 @@ pub(super) fn run(reader: &Reader, asked: &MsgExport) -> Answer<Exported> {
     written.map(|messages| Exported { out: asked.out.clone(), messages })
 }
 
-fn chats(reader: &Reader, asked: &MsgExport) -> Answer<Vec<String>> {
+/// What follows the piece before, whose cursor names the chat and the place in it.
+pub(super) fn page(reader: &Reader, asked: &MsgExportPage) -> Answer<ExportPage> {
+    let chats = chats(reader, asked.to.as_ref())?;
+    let (begun, mut from) = asked.cursor.as_deref().map(place).transpose()?.unwrap_or(("", 0));
+    let (mut piece, mut messages) = (Piece::default(), 0);
+    for chat in chats.iter().filter(|chat| chat.as_str() >= begun) {
+        if chat != begun {
+            piece.add(|out| heading(out, asked.format, chat))?;
+            from = 0;
+        }
+        loop {
+            let found = read(reader, chat, from)?;
+            let Some((last, _)) = found.last() else { break };
+            from = last.saturating_add(1);
+            for (position, message) in &found {
+                if piece.bytes > PIECE_BYTES {
+                    let cursor = Some(format!("{position} {chat}"));
+                    return Ok(ExportPage { text: piece.text()?, messages, cursor });
+                }
+                let shown = view::message(message).filter(|message| wanted(asked.since_ms, message));
+                if let Some(message) = shown {
+                    piece.add(|out| one(out, asked.format, &message))?;
+                    messages += 1;
+                }
+            }
+        }
+    }
+    Ok(ExportPage { text: piece.text()?, messages, cursor: None })
+}
+
+/// The chat and the position that a cursor names.
+fn place(cursor: &str) -> Answer<(&str, u64)> {
+    let refuse = || RpcError::invalid("cursor", "not a cursor of this daemon");
+    let (position, chat) = cursor.split_once(' ').ok_or_else(refuse)?;
+    Ok((chat, position.parse().map_err(|_| refuse())?))
+}
+
+/// Text that is being gathered, and how long it is as JSON.
+#[derive(Default)]
+struct Piece {
+    text: Vec<u8>,
+    bytes: usize,
+}
+
+impl Piece {
+    fn add(&mut self, write: impl FnOnce(&mut Vec<u8>) -> io::Result<()>) -> Answer<()> {
+        let before = self.text.len();
+        write(&mut self.text).map_err(failed)?;
+        let added = self.text.get(before..).and_then(|added| std::str::from_utf8(added).ok()).unwrap_or_default();
+        self.bytes += serde_json::to_string(added).map_or(usize::MAX, |json| json.len());
+        Ok(())
+    }
+
+    fn text(self) -> Answer<String> {
+        String::from_utf8(self.text).map_err(|_| RpcError::new(Kind::Internal, "a message is not UTF-8"))
+    }
+}
+
+fn wanted(since_ms: Option<u64>, message: &Message) -> bool {
+    since_ms.is_none_or(|since| message.stored_ms >= since)
+}
+
+fn read(reader: &Reader, chat: &str, from: u64) -> Answer<Vec<(u64, history::Message)>> {
+    let page = reader.read(|rows| -> Result<_, errors::Reading> {
+        Ok(history::page(rows, chat, from..=u64::MAX, Direction::Ascending, PAGE)?)
+    });
+    page.map_err(RpcError::from)
+}
+
+fn heading(out: &mut impl Write, format: ExportFormat, chat: &str) -> io::Result<()> {
+    if format == ExportFormat::Md { writeln!(out, "# {}\n", line(chat)) } else { Ok(()) }
+}
+
+fn chats(reader: &Reader, to: Option<&Target>) -> Answer<Vec<String>> {
     let read = reader.read(|rows| -> Result<Vec<String>, errors::Reading> {
-        if let Some(to) = &asked.to {
+        if let Some(to) = to {
             return Ok(vec![reads::chat_of(rows, to)?]);
         }
         let known = history::chats(rows, usize::MAX)?;
@@ -55,19 +132,14 @@ fn write(reader: &Reader, asked: &MsgExport, chats: &[String], file: File) -> An
     let mut out = BufWriter::new(file);
     let mut count = 0;
     for chat in chats {
-        if asked.format == ExportFormat::Md {
-            writeln!(out, "# {}\n", line(chat)).map_err(failed)?;
-        }
+        heading(&mut out, asked.format, chat).map_err(failed)?;
         let mut from = 0;
         loop {
-            let page = reader.read(|rows| -> Result<_, errors::Reading> {
-                Ok(history::page(rows, chat, from..=u64::MAX, Direction::Ascending, PAGE)?)
-            });
-            let page = page.map_err(RpcError::from)?;
+            let page = read(reader, chat, from)?;
             let Some((last, _)) = page.last() else { break };
             from = last.saturating_add(1);
             for message in page.iter().filter_map(|(_, message)| view::message(message)) {
-                if asked.since_ms.is_none_or(|since| message.stored_ms >= since) {
+                if wanted(asked.since_ms, &message) {
                     one(&mut out, asked.format, &message).map_err(failed)?;
                     count += 1;
                 }

@@ -4,7 +4,9 @@ use std::sync::{Arc, PoisonError};
 
 use chat_protocol::message::client::PresenceWatch;
 use chat_protocol::rpc::RpcError;
-use chat_protocol::rpc::types::{self, Exported, MsgExport, MsgSearch, SearchPage, SettingsSet};
+use chat_protocol::rpc::types::{
+    self, ExportPage, Exported, MsgExport, MsgExportPage, MsgSearch, SearchPage, SettingsSet,
+};
 
 use super::{Daemon, ended, errors, export, search};
 use crate::api::Answer;
@@ -53,6 +55,11 @@ impl Daemon {
     pub(super) async fn export(&self, asked: MsgExport) -> Answer<Exported> {
         let reader = Arc::clone(&self.reader);
         blocking(move || export::run(&reader, &asked)).await
+    }
+
+    pub(super) async fn export_page(&self, asked: MsgExportPage) -> Answer<ExportPage> {
+        let reader = Arc::clone(&self.reader);
+        blocking(move || export::page(&reader, &asked)).await
     }
 }
 

@@ -5,7 +5,7 @@ use chat_protocol::rpc::types::{Connection, ConnectionState, Health, OutboxHealt
 use super::{Daemon, errors};
 use crate::account::Account;
 use crate::api::{Answer, Api};
-use crate::engine::outbox;
+use crate::engine::history;
 
 impl Daemon {
     pub(super) async fn health(&self) -> Answer<Health> {
@@ -13,8 +13,8 @@ impl Daemon {
         let (outbox, idle) = self
             .read(|rows| {
                 let failed = |error| errors::rows(&error);
-                let queued = outbox::queued(rows).map_err(failed)?;
-                let outbox = OutboxHealth { queued, failed: outbox::failed(rows).map_err(failed)? };
+                let (queued, lost) = history::unsent::counts(rows).map_err(failed)?;
+                let outbox = OutboxHealth { queued, failed: lost };
                 Ok((outbox, errors::idle(Account::load(rows).map_err(failed)?.as_ref()).message))
             })
             .await?;

@@ -2,17 +2,20 @@
 
 use std::time::Duration;
 
-use chat_protocol::ids::MessageId;
+use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::message::client::Lookup;
 use chat_protocol::rpc::types::{ConnectionState, MessageState, MessageStatus, MsgResend, MsgSend, MsgWait, Sent};
-use chat_protocol::rpc::{Kind, RpcError};
+use chat_protocol::rpc::{Kind, RpcError, Target};
 use chat_protocol::time::Timestamp;
 
 use super::{Daemon, ended, errors, reads};
 use crate::api::Answer;
 use crate::engine::commands::{self, Send, To};
-use crate::engine::{amend, history, view};
+use crate::engine::{amend, history, peers, view};
 use crate::store::Rows;
 
+/// A server that takes longer to say whether a name exists is not waited for.
+const LOOKED_UP_WITHIN: Duration = Duration::from_secs(5);
 /// How long a caller waits who does not say.
 const WAIT_MS: u64 = 30_000;
 /// Longest wait: whoever wants to know later asks again, or reads the events.
@@ -25,6 +28,9 @@ impl Daemon {
         if params.require_online == Some(true) && !online && reads::to(&params.to, &self.me().await?) != To::Myself {
             return Err(RpcError::new(Kind::Offline, "there is no connection to the server"));
         }
+        if let (Some(true), Target::User(user)) = (params.require_user, &params.to) {
+            self.require_user(user).await?;
+        }
         let send = Send {
             client_id: params.client_id,
             reply_to: params.reply_to,
@@ -36,6 +42,23 @@ impl Daemon {
             ..Send::text(to, params.text)
         };
         shown(&self.command(move |turn| commands::send(turn, send)).await?)
+    }
+
+    /// Fails if the server says that there is no such user. One that is known here, or a server that does not answer,
+    /// is no reason not to write.
+    async fn require_user(&self, user: &Username) -> Answer<()> {
+        let name = user.clone();
+        if self.rows(move |rows| Ok(peers::get(rows, &name)?.is_some())).await? {
+            return Ok(());
+        }
+        let lookup = Lookup { users: vec![user.clone()] };
+        match tokio::time::timeout(LOOKED_UP_WITHIN, self.ask(&lookup)).await {
+            Ok(Ok(found)) if found.users.iter().all(|known| known.user != *user) => {
+                let refusal = RpcError::new(Kind::NotFound, format!("there is no user {user}: nothing was sent"));
+                Err(refusal.with_hint("see who is there with `chatctl who`; names are spelled as at `register`"))
+            }
+            _ => Ok(()),
+        }
     }
 
     pub(super) async fn resend(&self, params: MsgResend) -> Answer<Sent> {

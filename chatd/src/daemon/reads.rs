@@ -4,7 +4,7 @@ use chat_protocol::identity::code::IdentityCode;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{
     CanSend, Chat, ChatList, ChatPage, Device, DeviceSession, DeviceState, Devices, LogHead, Message, MessagePage,
-    MessageStatus, MsgList, OpenedChat, OwnIdentity, Profile, Recipient, SessionState,
+    MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity, Profile, Recipient, SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, MAX_LINE_BYTES, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -168,6 +168,19 @@ pub(super) fn messages(rows: &dyn Rows, params: &MsgList) -> Answer<MessagePage>
         found.reverse();
     }
     Ok(MessagePage { messages: found.iter().filter_map(|(_, message)| view::message(message)).collect(), more })
+}
+
+/// The cursor is the position of the last message of the page before.
+pub(super) fn outbox(rows: &dyn Rows, params: &MsgOutbox) -> Answer<OutboxPage> {
+    let limit = limit(params.limit, MESSAGES)?;
+    let behind = match &params.cursor {
+        Some(cursor) => cursor.parse().map_err(|_| RpcError::invalid("cursor", "not a cursor of this daemon"))?,
+        None => 0,
+    };
+    let found = history::unsent::list(rows, behind, limit.saturating_add(1)).map_err(failed)?;
+    let shown = |(position, message): &(u64, _)| Some((position.to_string(), view::message(message)?));
+    let (messages, cursor) = cut(found.iter().filter_map(shown).collect(), limit);
+    Ok(OutboxPage { messages, cursor })
 }
 
 pub(super) fn message_status(rows: &dyn Rows, id: &MessageId) -> Answer<MessageStatus> {

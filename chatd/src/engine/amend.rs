@@ -37,7 +37,7 @@ pub fn cancel(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
 /// # Errors
 /// [`EngineError::TooLate`] if it did not end so, or its text is gone; those of [`commands::send`].
 pub fn resend(turn: &mut Turn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
-    let (_, message) = own(turn, id)?;
+    let (position, message) = own(turn, id)?;
     if !matches!(message.state, State::Failed | State::Cancelled | State::NotReceived) {
         return Err(EngineError::TooLate("only a message that failed, was cancelled or never came is sent again"));
     }
@@ -49,8 +49,11 @@ pub fn resend(turn: &mut Turn<'_>, id: &MessageId) -> Result<Sent, EngineError> 
         Some(answered) if history::get(turn.rows, &answered)?.is_some() => Some(answered),
         _ => None,
     };
-    let send = Send { reply_to, mentions: message.mentions, ttl_s: message.ttl_s, ..Send::text(to, message.text) };
-    commands::send(turn, send)
+    let (mentions, text) = (message.mentions.clone(), message.text.clone());
+    let send = Send { reply_to, mentions, ttl_s: message.ttl_s, ..Send::text(to, text) };
+    let sent = commands::send(turn, send)?;
+    history::write(turn.rows, position, &Message { resent: true, ..message })?;
+    Ok(sent)
 }
 
 /// Gives an own message another text.

@@ -3,6 +3,7 @@
 //! A message is stored once under its author's identity and id, so that nothing is ever shown twice.
 
 mod message;
+pub mod unsent;
 
 use std::time::Duration;
 
@@ -175,11 +176,13 @@ pub(crate) fn no_longer_unread(turn: &mut Turn<'_>, position: u64, message: &Mes
 /// Writes a message back where it was.
 pub(crate) fn write(rows: &mut dyn Rows, position: u64, message: &Message) -> Result<(), RowsError> {
     save(rows, by_id(&message.id), position, &(message.chat.clone(), position))?;
-    save(rows, Place::new(Table::Messages, message.chat.as_bytes(), message.id.as_bytes()), position, message)
+    save(rows, Place::new(Table::Messages, message.chat.as_bytes(), message.id.as_bytes()), position, message)?;
+    unsent::note(rows, position, message)
 }
 
 /// Takes a message out for good. That it was seen is remembered elsewhere.
 pub(crate) fn remove(rows: &mut dyn Rows, chat: &str, id: &MessageId) -> Result<(), RowsError> {
+    unsent::forget(rows, id)?;
     rows.delete(by_id(id))?;
     rows.delete(Place::new(Table::Messages, chat.as_bytes(), id.as_bytes())).map(drop)
 }
@@ -218,9 +221,6 @@ pub(crate) fn end(turn: &mut Turn<'_>, id: &MessageId, state: State, error: Opti
     }
     message.state = state;
     message.error = error.map(str::to_owned);
-    if state == State::Failed {
-        Counter::Failed.next(turn.rows)?;
-    }
     write(turn.rows, position, &message)?;
     events::status(turn, &message)
 }

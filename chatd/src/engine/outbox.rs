@@ -160,14 +160,6 @@ pub fn queued(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
     Ok((flights::count(rows)? + flights::parked(rows)? + tally::waiting(rows)?).saturating_sub(twice))
 }
 
-/// Own messages that were given up, ever.
-///
-/// # Errors
-/// [`RowsError`].
-pub fn failed(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
-    Counter::Failed.get(rows)
-}
-
 /// Sends whatever there is room for: first what is under way already, then what has to be sealed.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     if turn.live.link.is_none() {

@@ -54,8 +54,6 @@ pub(crate) enum Counter {
     Epoch,
     /// Sequence of the newest own bundle.
     Bundle,
-    /// Own messages that were given up.
-    Failed,
     /// Newest entry of the journal of tokens.
     Audit,
     /// Newest message that waited for its author's account log.
@@ -79,7 +77,6 @@ impl Counter {
             Self::Room => b"room",
             Self::Epoch => b"epoch",
             Self::Bundle => b"bundle",
-            Self::Failed => b"failed",
             Self::Audit => b"audit",
             Self::Ahead => b"ahead",
             Self::Reset => b"reset",

@@ -13,9 +13,9 @@ use chat_protocol::rpc::types::{
     DeviceApprove, DeviceList, DeviceRevoke, Discover, EventsAck, EventsConsumers, EventsForget, EventsPull,
     EventsSubscribe, EventsUnsubscribe, Hello, HelloAnswer, IdentityAccept, IdentityGet, IdentitySelf,
     IdentityUnverify, IdentityVerify, KvDelete, KvGet, KvList, KvSet, Message, MessagePage, MetricsText, MsgCancel,
-    MsgDelete, MsgEdit, MsgExport, MsgGet, MsgList, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait,
-    NetKick, PolicyGet, PolicySet, PresenceList, ProfileGet, ProfileSet, SettingsGet, SettingsSet, TokenCreate,
-    TokenList, TokenRevoke, UserLookup,
+    MsgDelete, MsgEdit, MsgExport, MsgExportPage, MsgGet, MsgList, MsgOutbox, MsgReact, MsgResend, MsgSearch, MsgSend,
+    MsgStatus, MsgWait, NetKick, PolicyGet, PolicySet, PresenceList, ProfileGet, ProfileSet, SettingsGet, SettingsSet,
+    TokenCreate, TokenList, TokenRevoke, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
 use futures_util::future::BoxFuture;
@@ -162,6 +162,7 @@ fn messages(module: &mut Module) {
         let forwards = params.after.is_some();
         Ok(fit(api.msg_list(params).await?, forwards))
     });
+    module.add(|api, params: MsgOutbox| async move { api.msg_outbox(params).await });
     module.add(|api, params: MsgStatus| async move { api.msg_status(params).await });
     module.add(|api, params: MsgWait| async move { api.msg_wait(params).await });
     module.add(|api, params: MsgCancel| async move { api.msg_cancel(params).await });
@@ -174,6 +175,7 @@ fn messages(module: &mut Module) {
     });
     module.add(|api, params: MsgSearch| async move { api.msg_search(params).await });
     module.add(|api, params: MsgExport| async move { api.msg_export(params).await });
+    module.add(|api, params: MsgExportPage| async move { api.msg_export_page(params).await });
 }
 
 fn automation(module: &mut Module) {

@@ -31,6 +31,8 @@ pub use self::state::{Fake, user};
 
 /// The only password the fake accepts.
 pub const PASSWORD: &str = "correct horse battery";
+/// What a page of a search holds at most.
+pub const FOUND_AT_ONCE: u32 = 20;
 /// When everything happens.
 pub const NOW: u64 = 1_700_000_000_000;
 
@@ -111,7 +113,7 @@ impl Api for Fake {
 
     async fn user_lookup(&self, params: UserLookup) -> Answer<LookupAnswer> {
         let info = |user: Username| UserInfo {
-            exists: user.as_str() == "bob",
+            exists: matches!(user.as_str(), "bob" | "changed"),
             user,
             online: false,
             fingerprint: None,
@@ -196,8 +198,11 @@ impl Api for Fake {
         Ok(ChatPage { chats: Vec::new(), cursor: None })
     }
 
-    async fn chat_get(&self, _: ChatGet) -> Answer<Chat> {
-        Err(Kind::NotFound.into())
+    async fn chat_get(&self, params: ChatGet) -> Answer<Chat> {
+        let Target::User(peer) = &params.to else { return Err(Kind::NotFound.into()) };
+        let identity = self.state().trust.get(peer).copied().ok_or(Kind::NotFound)?;
+        let set = ChatSet { to: params.to.clone(), muted_until_ms: None, ttl_s: None, archived: None };
+        Ok(Chat { peer: Some(peer.clone()), identity: Some(identity), ..self.chat_set(set).await? })
     }
 
     async fn chat_mark_read(&self, params: ChatMarkRead) -> Answer<MarkedRead> {
@@ -211,6 +216,9 @@ impl Api for Fake {
             }
             match name.as_str() {
                 "nobody" => return Err(RpcError::new(Kind::NotFound, "there is no user nobody")),
+                "unknown" if params.require_user == Some(true) => {
+                    return Err(RpcError::new(Kind::NotFound, "there is no user unknown"));
+                }
                 "changed" => return Err(RpcError::new(Kind::IdentityChanged, "the identity of @changed has changed")),
                 _ => {}
             }
@@ -233,9 +241,15 @@ impl Api for Fake {
     }
 
     async fn msg_list(&self, params: MsgList) -> Answer<MessagePage> {
-        let chat = ChatId::from(&params.to);
-        let messages: Vec<_> = self.state().messages.iter().filter(|message| message.chat == chat).cloned().collect();
-        Ok(MessagePage { messages, more: false })
+        let (chat, state) = (ChatId::from(&params.to), self.state());
+        let all: Vec<_> = state.messages.iter().filter(|message| message.chat == chat).collect();
+        let place = |id: MessageId| all.iter().position(|message| message.id == id);
+        let low = params.after.and_then(place).map_or(0, |place| place + 1);
+        let near = &all[low..params.before.and_then(place).unwrap_or(all.len())];
+        let limit = near.len().min(params.limit.unwrap_or(50) as usize);
+        let page = if params.after.is_some() { &near[..limit] } else { &near[near.len() - limit..] };
+        let messages = page.iter().map(|message| (*message).clone()).collect();
+        Ok(MessagePage { messages, more: limit < near.len() })
     }
 
     async fn msg_status(&self, params: MsgStatus) -> Answer<MessageStatus> {
@@ -379,8 +393,13 @@ impl Api for Fake {
 
     async fn msg_search(&self, params: MsgSearch) -> Answer<SearchPage> {
         let state = self.state();
-        let found = state.messages.iter().rev().filter(|message| message.text.contains(&params.query));
-        Ok(SearchPage { messages: found.cloned().collect(), cursor: None })
+        let from: usize = params.cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        let found = state.messages.iter().rev().filter(|message| message.text.contains(&params.query)).skip(from);
+        let limit = params.limit.unwrap_or(50).min(FOUND_AT_ONCE) as usize;
+        let mut messages: Vec<_> = found.take(limit + 1).cloned().collect();
+        let cursor = (messages.len() > limit).then(|| (from + limit).to_string());
+        messages.truncate(limit);
+        Ok(SearchPage { messages, cursor })
     }
 
     async fn msg_export(&self, params: MsgExport) -> Answer<Exported> {
@@ -388,6 +407,26 @@ impl Api for Fake {
             return Err(RpcError::new(Kind::AlreadyExists, "there is a file of that name already"));
         }
         Ok(Exported { out: params.out, messages: self.state().messages.len() as u64 })
+    }
+
+    /// A message a page.
+    async fn msg_export_page(&self, params: MsgExportPage) -> Answer<ExportPage> {
+        let state = self.state();
+        let place: usize = params.cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        let text = state.messages.get(place).map(|message| serde_json::to_string(message).unwrap() + "\n");
+        let cursor = (place + 1 < state.messages.len()).then(|| (place + 1).to_string());
+        Ok(ExportPage { messages: u64::from(text.is_some()), text: text.unwrap_or_default(), cursor })
+    }
+
+    /// A message a page.
+    async fn msg_outbox(&self, params: MsgOutbox) -> Answer<OutboxPage> {
+        let state = self.state();
+        let place: usize = params.cursor.map_or(0, |cursor| cursor.parse().unwrap());
+        let unsent = |message: &&Message| matches!(message.state, Some(MessageState::Queued | MessageState::Failed));
+        let mut messages: Vec<_> = state.messages.iter().filter(unsent).skip(place).cloned().collect();
+        let cursor = (messages.len() > 1).then(|| (place + 1).to_string());
+        messages.truncate(1);
+        Ok(OutboxPage { messages, cursor })
     }
 
     async fn kv_get(&self, params: KvGet) -> Answer<KvEntry> {

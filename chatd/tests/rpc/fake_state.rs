@@ -176,6 +176,7 @@ impl Fake {
             sent_ms: NOW,
             stored_ms: NOW,
             state,
+            error: None,
             late: false,
             client_id: None,
         };

@@ -31,7 +31,8 @@ pub fn document() -> Value {
         DeviceList DeviceApprove DeviceRevoke
         IdentitySelf IdentityGet IdentityVerify IdentityUnverify IdentityAccept PolicyGet PolicySet
         ChatList ChatGet ChatOpen ChatSet ChatMarkRead ChatCanSend ChatUnread
-        MsgSend MsgEdit MsgDelete MsgReact MsgCancel MsgResend MsgGet MsgStatus MsgWait MsgList MsgSearch MsgExport
+        MsgSend MsgEdit MsgDelete MsgReact MsgCancel MsgResend MsgGet MsgStatus MsgWait MsgOutbox MsgList MsgSearch
+        MsgExport MsgExportPage
         EventsSubscribe EventsUnsubscribe EventsAck EventsPull EventsConsumers EventsForget
         KvGet KvSet KvDelete KvList
         TokenCreate TokenList TokenRevoke AuditList

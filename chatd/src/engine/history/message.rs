@@ -160,6 +160,9 @@ pub struct Message {
     /// When the server had it, in time that was seen to pass.
     #[n(33)]
     pub silent: Option<Timestamp>,
+    /// It was sent again, as another one.
+    #[cbor(n(34), default, skip_if = "is_false")]
+    pub resent: bool,
 }
 
 /// One sign to a message.
@@ -217,6 +220,7 @@ impl Message {
             from_bot: false,
             unverified_log: false,
             unverified_device: false,
+            resent: false,
         }
     }
 }

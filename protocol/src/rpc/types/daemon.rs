@@ -170,9 +170,9 @@ object! {
 object! {
     /// What waits to be sent.
     OutboxHealth {
-        /// Messages not yet accepted by the server.
+        /// Messages not yet accepted by the server: those `msg.outbox` lists as `queued`.
         pub queued: u64,
-        /// Messages given up.
+        /// Messages that did not arrive: the others it lists.
         pub failed: u64,
     }
 }

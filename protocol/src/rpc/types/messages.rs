@@ -43,6 +43,9 @@ object! {
         /// What became of it, if it was sent by this account.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub state: Option<MessageState>,
+        /// Why it did not arrive: a kind of error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<String>,
         /// It came after messages that were sent after it.
         #[serde(default, skip_serializing_if = "is_false")]
         pub late: bool,
@@ -104,6 +107,9 @@ fn is_false(value: &bool) -> bool {
 
 method! {
     /// Sends a text. Returns once it is durable; offline it waits.
+    ///
+    /// To a name that the server does not know it fails later, with `not_found`: see `message.status` and
+    /// `msg.outbox`.
     MsgSend("msg.send", InTurn, [Send], to(to)) -> Sent {
         /// For whom.
         pub to: Target,
@@ -117,6 +123,10 @@ method! {
         /// Fail with `offline` instead of waiting for a connection.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub require_online: Option<bool>,
+        /// Fail with `not_found`, and send nothing, if the server is there and says that there is no such user. Whom
+        /// this daemon knows is not asked for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub require_user: Option<bool>,
         /// Fail with `identity_unverified` unless the peer's identity was compared.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub require_verified: Option<bool>,
@@ -148,6 +158,7 @@ impl MsgSend {
             text: text.into(),
             client_id: None,
             require_online: None,
+            require_user: None,
             require_verified: None,
             reply_to: None,
             mentions: None,
@@ -201,6 +212,30 @@ object! {
         pub messages: Vec<Message>,
         /// Whether there are more in the direction asked.
         pub more: bool,
+    }
+}
+
+method! {
+    /// Own messages that wait to be sent, and those that did not arrive, oldest first.
+    ///
+    /// One that failed or was not received stays here until it is sent again, or deleted.
+    MsgOutbox("msg.outbox", Free, [ReadHistory], every) -> OutboxPage {
+        /// At most so many; 50 when absent, 500 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u32>,
+        /// `cursor` of the page before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
+    }
+}
+object! {
+    /// Answers [`MsgOutbox`].
+    OutboxPage {
+        /// Messages, each with its `state` and, if it did not arrive, the `error`.
+        pub messages: Vec<Message>,
+        /// Asks for the next page; absent on the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
     }
 }
 
@@ -392,5 +427,36 @@ object! {
         pub out: String,
         /// How many messages.
         pub messages: u64,
+    }
+}
+
+method! {
+    /// The history as [`MsgExport`] would write it, piece by piece, for callers that write it themselves.
+    ///
+    /// What is said meanwhile in a chat that was read already is not in it.
+    MsgExportPage("msg.export.page", Free, [ReadHistory], maybe_to(to)) -> ExportPage {
+        /// Only this chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub to: Option<Target>,
+        /// Only messages stored at this time or later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since_ms: Option<u64>,
+        /// How.
+        pub format: ExportFormat,
+        /// `cursor` of the piece before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
+    }
+}
+object! {
+    /// Answers [`MsgExportPage`].
+    ExportPage {
+        /// The next piece: whole lines.
+        pub text: String,
+        /// How many messages are in it.
+        pub messages: u64,
+        /// Asks for the next piece; absent on the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
     }
 }
