@@ -130,8 +130,11 @@ class Client:
     def history(
         self, chat: str, limit: int = 50, *, before: str | None = None, after: str | None = None
     ) -> list[Message]:
-        """The newest ``limit`` (at most 500) messages of a chat, oldest first; or those next to a message's id."""
-        return self.ask(requests.history(chat, limit, before, after))
+        """The newest ``limit`` messages of a chat, oldest first; or those next to a message's id."""
+        history = requests.History(chat, limit, before, after)
+        while not history.done:
+            self.ask(history.page())
+        return history.messages
 
     def mark_read(self, chat: str, up_to: str | None = None) -> int:
         """Marks a chat as read, and returns what is left unread."""

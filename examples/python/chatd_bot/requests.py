@@ -72,10 +72,30 @@ def wait(id: str, state: str, timeout: float) -> Request[str]:
     return Request("msg.wait", params, lambda answer: str(answer["state"]), extra_s=timeout)
 
 
-def history(chat: str, limit: int, before: str | None, after: str | None) -> Request[list[Message]]:
-    """A page of a chat, oldest first."""
-    params = _said(to=chat, limit=limit, before=before, after=after)
-    return Request("msg.list", params, lambda page: [Message.of(raw) for raw in page["messages"]])
+class History:
+    """Messages of a chat, asked for until they are as many as wanted: long ones do not all fit one answer."""
+
+    def __init__(self, chat: str, limit: int, before: str | None, after: str | None) -> None:
+        self.chat, self.limit, self.before, self.after = chat, limit, before, after
+        #: What came so far, oldest first.
+        self.messages: list[Message] = []
+        #: Whether there is nothing more to ask for.
+        self.done = False
+
+    def page(self) -> Request[None]:
+        """Asks for what is next to what came so far."""
+        left = self.limit - len(self.messages)
+        return Request("msg.list", _said(to=self.chat, limit=left, before=self.before, after=self.after), self._take)
+
+    def _take(self, page: Json) -> None:
+        came = [Message.of(raw) for raw in page["messages"]]
+        if self.after is None:
+            self.messages = came + self.messages
+            self.before = came[0].id if came else self.before
+        else:
+            self.messages += came
+            self.after = came[-1].id if came else self.after
+        self.done = not came or not page["more"] or len(self.messages) >= self.limit
 
 
 def mark_read(chat: str, up_to: str | None) -> Request[int]:

@@ -20,6 +20,10 @@ from typing import Any, Callable
 DEADLINE_S = 60.0
 
 
+#: Messages that fit an answer, as if all were long.
+FIT = 3
+
+
 class Refusal(Exception):
     """What a method answers instead of a result."""
 
@@ -276,7 +280,12 @@ class FakeDaemon:
                 for key, one in self.sent.items()
                 if one["to"] == params["to"]
             ]
-        return {"messages": own[-params["limit"] :], "more": False}
+        ids = [one["id"] for one in own]
+        low = ids.index(params["after"]) + 1 if "after" in params else 0
+        high = ids.index(params["before"]) if "before" in params else len(own)
+        near, size = own[low:high], min(params["limit"], FIT)
+        page = near[:size] if "after" in params else near[-size:]
+        return {"messages": page, "more": len(page) < len(near)}
 
     def on_msg_react(self, peer: Peer, params: Any) -> Any:
         return {"id": params["id"], "chat": "@alice", "from": "alice", "text": ""}

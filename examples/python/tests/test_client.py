@@ -67,6 +67,18 @@ class ClientTests:
         self.assertEqual(self.client().wait("id", "read", timeout=2), "read")
         self.assertEqual(self.daemon.called("msg.wait"), [{"id": "id", "state": "read", "timeout_ms": 2000}])
 
+    def test_history_gives_as_many_as_are_wanted_though_few_fit_an_answer(self: Any) -> None:
+        client = self.client()
+        ids = [client.send("@alice", str(number)).id for number in range(10)]
+
+        def texts(limit: int, **place: str) -> list[str]:
+            return [message.text for message in client.history("@alice", limit, **place)]
+
+        self.assertEqual(texts(8), [str(number) for number in range(2, 10)])
+        self.assertEqual(texts(600), [str(number) for number in range(10)])
+        self.assertEqual(texts(5, after=ids[0]), ["1", "2", "3", "4", "5"])
+        self.assertEqual(texts(5, before=ids[9]), ["4", "5", "6", "7", "8"])
+
     def test_calls_after_each_other_use_one_connection_that_said_hello(self: Any) -> None:
         client = self.client()
         for _ in range(5):
