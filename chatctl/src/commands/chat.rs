@@ -7,11 +7,13 @@ mod act;
 mod complete;
 mod line;
 mod link;
+mod paste;
 mod said;
 mod screen;
 mod talk;
 
 use std::io::{IsTerminal, Write};
+use std::time::Duration;
 
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::client::Client;
@@ -19,9 +21,11 @@ use chat_protocol::rpc::types::{
     AccountState, AccountStatus, AccountStatusAnswer, EventsSubscribe, Since, SinceWord, UserLookup,
 };
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError, Target};
-use rustix::termios::{OptionalActions, Termios, tcgetattr, tcsetattr};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::termios::{OptionalActions, QueueSelector, Termios, tcflush, tcgetattr, tcsetattr};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
+use tokio::time::MissedTickBehavior;
 
 use super::devices;
 use crate::Session;
@@ -34,6 +38,12 @@ use link::Heard;
 use screen::Screen;
 use talk::Talk;
 
+/// Between two attempts to send what the daemon did not answer in time.
+const RETRY: Duration = Duration::from_secs(5);
+/// Nothing came for so long: what was pasted is over.
+const QUIET: Timespec = Timespec { tv_sec: 0, tv_nsec: 200_000_000 };
+/// Pieces of it that are thrown away at most.
+const LONGEST_REST: usize = 10_000;
 /// Ends the mode in which a terminal marks what is pasted, and begins a line.
 const LEAVE: &str = "\u{1b}[?2004l\r\n";
 
@@ -50,7 +60,24 @@ pub(super) async fn run(chat: Chat, session: &mut Session) -> Result<(), Failure
     let (keys, out) = line::open(format!("{}> ", chat.to), paint, &desk)?;
     let heard = link::follow(session.way()?, wanted(&chat.to));
     let talk = Talk::new(chat.to, paint, desk, Screen::new(out));
-    converse(Chatter::new(talk, me, chat.limit), keys, heard, &mut before).await
+    let mut chatter = Chatter::new(talk, me, chat.limit);
+    let outcome = converse(&mut chatter, keys, heard, &mut before).await;
+    leave(&chatter.unsent(), outcome, session)
+}
+
+/// What did not leave is not lost with the window.
+fn leave(unsent: &[String], outcome: Result<(), Failure>, session: &mut Session) -> Result<(), Failure> {
+    for text in unsent {
+        session.out.talk("not sent:");
+        text.lines().for_each(|line| session.out.talk(&format!("  {line}")));
+    }
+    match outcome {
+        Ok(()) if !unsent.is_empty() => {
+            let refusal = RpcError::new(Kind::Offline, "not everything that was written was sent");
+            Err(Failure::Refused(refusal.with_hint("it stands above: send it again with `chatctl send`")))
+        }
+        outcome => outcome,
+    }
 }
 
 /// A conversation is for people: scripts have `send` and `listen`.
@@ -98,30 +125,40 @@ fn wanted(to: &Target) -> EventsSubscribe {
 }
 
 async fn converse(
-    mut chatter: Chatter,
+    chatter: &mut Chatter,
     mut keys: UnboundedReceiver<Typed>,
     mut heard: Receiver<Heard>,
     before: &mut Terminal,
 ) -> Result<(), Failure> {
+    let mut retry = tokio::time::interval(RETRY);
+    retry.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        // Cancel-safe: all three only wait, and lose nothing when another was first.
+        // Cancel-safe: all of them only wait, and lose nothing when another was first.
         tokio::select! {
             typed = keys.recv() => match typed {
                 Some(Typed::Line(line)) => chatter.said(&line).await,
                 Some(Typed::Choices(choices)) => chatter.talk.say(Look::Faint, &choices.join("  ")),
                 Some(Typed::Older) => chatter.older().await,
                 Some(Typed::Cleared) => chatter.talk.cleared(),
-                None | Some(Typed::End(None)) => return Ok(()),
-                Some(Typed::End(Some(why))) => return Err(Failure::Io(std::io::Error::other(why))),
+                Some(Typed::Held) => chatter.held().await,
+                Some(Typed::TooLong(bytes)) => chatter.talk.too_long(bytes),
+                Some(Typed::Full) => chatter.talk.say(Look::Warn, "the line is full: a message has no room for more"),
+                Some(Typed::End(None)) => {
+                    chatter.talk.desk.lock().line.clear();
+                    return Ok(());
+                }
+                Some(Typed::End(Some(why))) => return before.torn(why),
+                None => return before.torn("the keyboard is not read any more".to_owned()),
             },
             news = heard.recv() => match news {
-                Some(Heard::Event(event)) => hear(&mut chatter, &event).await,
+                Some(Heard::Event(event)) => hear(chatter, &event).await,
                 Some(Heard::Here(client)) => chatter.here(client).await,
                 Some(Heard::Gone) => chatter.gone(),
                 Some(Heard::Refused(failure)) => return before.end(Err(failure)),
                 None => return before.end(Err(Failure::Lost)),
             },
             () = before.asked_to_end() => return before.end(Ok(())),
+            _ = retry.tick(), if chatter.is_owed() => chatter.flush().await,
         }
         if heard.is_empty() {
             chatter.mark().await;
@@ -151,6 +188,19 @@ impl Terminal {
 
     async fn asked_to_end(&mut self) {
         self.terminate.recv().await;
+    }
+
+    /// Ends in the middle of what is typed or pasted. The rest of it is for nobody: least of all for the shell, which
+    /// would do what it says.
+    fn torn(&self, why: String) -> Result<(), Failure> {
+        for _ in 0..LONGEST_REST {
+            let _ = tcflush(rustix::stdio::stdin(), QueueSelector::IFlush);
+            let mut more = [PollFd::from_borrowed_fd(rustix::stdio::stdin(), PollFlags::IN)];
+            if !poll(&mut more, Some(&QUIET)).is_ok_and(|ready| ready > 0) {
+                break;
+            }
+        }
+        self.end(Err(Failure::Io(std::io::Error::other(why))))
     }
 
     /// Gives the terminal back as it was.

@@ -23,6 +23,11 @@ const RESERVED_ROWS: usize = 6;
 /// Messages shown at first, and at once by `/more`, on any screen.
 const PAGE: std::ops::RangeInclusive<usize> = 10..=200;
 
+/// Characters shown of a text that did not leave.
+const SHOWN: usize = 200;
+/// Where a line is that was taken and came to nothing.
+const BACK: &str = "the arrow key brings your line back";
+
 /// The conversation, and the daemon if it is there.
 pub(super) struct Chatter {
     pub(super) talk: Talk,
@@ -49,11 +54,7 @@ impl Chatter {
         } else {
             self.begin().await;
         }
-        while let Some(next) = self.waiting.pop_front() {
-            if !self.send(next).await {
-                return;
-            }
-        }
+        self.flush().await;
     }
 
     /// The daemon went away.
@@ -111,15 +112,15 @@ impl Chatter {
             }
             Said::Edit(number, text) => {
                 if let Some(id) = self.which(true, number) {
-                    self.ask(&MsgEdit { id, text }).await;
+                    self.order(&MsgEdit { id, text }, line).await;
                 }
             }
             Said::Delete(number) => {
                 if let Some(id) = self.which(true, number) {
-                    self.ask(&MsgDelete { id, scope: DeleteScope::All }).await;
+                    self.order(&MsgDelete { id, scope: DeleteScope::All }, line).await;
                 }
             }
-            Said::React(number, sign) => self.react(number, sign).await,
+            Said::React(number, sign) => self.react(number, sign, line).await,
         }
     }
 
@@ -137,7 +138,8 @@ impl Chatter {
         let found = self.talk.nth(own, number).map(|message| message.id);
         if found.is_none() {
             let whose = if own { "yours" } else { "somebody else's" };
-            self.talk.say(Look::Warn, &format!("there is no such message of {whose} here; /more shows older ones"));
+            self.talk
+                .say(Look::Warn, &format!("there is no such message of {whose} here; /more shows older ones, {BACK}"));
         }
         found
     }
@@ -147,35 +149,63 @@ impl Chatter {
         // A key of its own: sent again after the daemon went away it is not sent twice.
         let started = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
         let client_id = Some(format!("chatctl-chat-{}-{started}-{}", std::process::id(), self.sent));
-        let message = MsgSend { client_id, reply_to, ..MsgSend::text(self.talk.to.clone(), text) };
-        self.send(message).await;
+        self.waiting.push_back(MsgSend { client_id, reply_to, ..MsgSend::text(self.talk.to.clone(), text) });
+        self.flush().await;
+        if let Some(last) = self.waiting.back() {
+            self.talk.say(Look::Faint, &format!("waits for chatd: {}", beginning(&last.text)));
+        }
     }
 
-    /// Sends, or keeps the text until the daemon is back; says whether the daemon is there.
-    async fn send(&mut self, message: MsgSend) -> bool {
-        let outcome = match &self.client {
-            Some(client) => client.call(&message).await,
-            None => Err(CallError::Disconnected),
-        };
-        match outcome {
-            Ok(_) => true,
-            Err(CallError::Disconnected | CallError::TimedOut) => {
-                self.talk.say(Look::Faint, &format!("waits for chatd: {}", message.text));
-                self.waiting.push_back(message);
-                false
-            }
-            Err(CallError::Refused(refusal)) if refusal.kind == Kind::IdentityChanged => {
-                self.explain_identity();
-                true
-            }
-            Err(error) => {
-                self.fail(error.into(), "that was not sent; the arrow key brings it back");
-                true
+    /// Whether something waits for a daemon that is there: it did not answer in time.
+    pub(super) fn is_owed(&self) -> bool {
+        self.client.is_some() && !self.waiting.is_empty()
+    }
+
+    /// Sends what waits, in the order in which it was written, until something has to wait on.
+    pub(super) async fn flush(&mut self) {
+        while let (Some(next), Some(client)) = (self.waiting.front(), &self.client) {
+            match client.call(next).await {
+                Ok(_) => drop(self.waiting.pop_front()),
+                Err(CallError::Disconnected | CallError::TimedOut) => return,
+                Err(error) => {
+                    if let Some(refused) = self.waiting.pop_front() {
+                        self.refused(error, &refused.text);
+                    }
+                }
             }
         }
     }
 
-    async fn react(&mut self, number: usize, sign: Option<String>) {
+    /// A text did not leave. It is never lost without a word: it can be typed again with a key.
+    fn refused(&mut self, error: CallError, text: &str) {
+        if matches!(&error, CallError::Refused(refusal) if refusal.kind == Kind::IdentityChanged) {
+            self.talk.set_identity(Some(IdentityState::Changed));
+            self.explain_identity();
+            return self.talk.say(Look::Bad, &format!("not sent: {}\n{BACK}", beginning(text)));
+        }
+        self.fail(error.into(), &format!("not sent: {}\n{BACK}", beginning(text)));
+    }
+
+    /// A text was to be sent while the identity is in question, and is still on the line: is it in question?
+    pub(super) async fn held(&mut self) {
+        let chat = self.quietly(&ChatGet { to: self.talk.to.clone() }).await;
+        match chat {
+            Some(chat) if chat.identity != Some(IdentityState::Changed) => self.talk.updated(&chat),
+            _ => {
+                self.explain_identity();
+                self.talk.say(Look::Warn, "what you wrote stays on the line");
+            }
+        }
+    }
+
+    /// What was written and did not leave, the last of it on the line still.
+    pub(super) fn unsent(&self) -> Vec<String> {
+        let line = std::mem::take(&mut self.talk.desk.lock().line);
+        let waiting = self.waiting.iter().map(|message| message.text.clone());
+        waiting.chain((!line.trim().is_empty()).then_some(line)).collect()
+    }
+
+    async fn react(&mut self, number: usize, sign: Option<String>, line: &str) {
         let Some(id) = self.which(false, number) else { return };
         let me = &self.me;
         let given = || {
@@ -186,7 +216,7 @@ impl Chatter {
         let remove = sign.is_none().then_some(true);
         match sign.or_else(given) {
             Some(emoji) => {
-                self.ask(&MsgReact { id, emoji, remove }).await;
+                self.order(&MsgReact { id, emoji, remove }, line).await;
             }
             None => self.talk.say(Look::Warn, "you did not react to that message"),
         }
@@ -203,8 +233,13 @@ impl Chatter {
     /// Shows what is newer than all shown so far.
     async fn catch_up(&mut self) {
         let (to, after) = (self.talk.to.clone(), self.talk.known.last().map(|message| message.id));
-        if let Some(page) = self.ask(&MsgList { to, before: None, after, limit: Some(500) }).await {
+        let mut next = MsgList { to, before: None, after, limit: Some(500) };
+        while let Some(page) = self.ask(&next).await {
+            next.after = page.messages.last().map(|message| message.id);
             page.messages.into_iter().for_each(|message| self.talk.message(message));
+            if !page.more || next.after.is_none() {
+                return;
+            }
         }
     }
 
@@ -253,6 +288,17 @@ impl Chatter {
         }
     }
 
+    /// Does what a line said, or says why that was not done.
+    async fn order<M: Method>(&mut self, params: &M, line: &str) {
+        let outcome = match &self.client {
+            Some(client) => client.call(params).await.map(drop),
+            None => Err(CallError::Disconnected),
+        };
+        if let Err(error) = outcome {
+            self.fail(error.into(), &format!("not done: {}\n{BACK}", beginning(line)));
+        }
+    }
+
     async fn quietly<M: Method>(&self, params: &M) -> Option<M::Answer> {
         self.client.as_ref()?.call(params).await.ok()
     }
@@ -273,6 +319,15 @@ impl Chatter {
 fn fitting() -> u32 {
     let rows = size().1.saturating_sub(RESERVED_ROWS).clamp(*PAGE.start(), *PAGE.end());
     u32::try_from(rows).unwrap_or(u32::MAX)
+}
+
+/// Enough of a text to know it by.
+fn beginning(text: &str) -> String {
+    let mut short: String = text.chars().take(SHOWN).collect();
+    if short.len() < text.len() {
+        short.push_str("..");
+    }
+    short
 }
 
 fn identity_words(user: &Username) -> String {

@@ -39,12 +39,15 @@ impl Assistant {
         Self { desk, paint, prompt, ready: RefCell::new(Some(ready)), typed }
     }
 
-    /// Notes how many rows the line takes, with the hint behind it.
+    /// Notes what is on the line, and how many rows it takes, with the hint behind it.
     fn measure(&self, line: &str, hint: &str) {
         let columns = columns().max(1);
         let rows = |part: &str| part.width() / columns + 1;
         let typed = format!("{}{line}{hint}", self.prompt);
-        self.desk.lock().rows = typed.split('\n').map(rows).sum();
+        let mut desk = self.desk.lock();
+        desk.rows = typed.split('\n').map(rows).sum();
+        desk.widest = desk.widest.max(line.len());
+        line.clone_into(&mut desk.line);
     }
 }
 

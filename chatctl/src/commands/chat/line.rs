@@ -4,6 +4,7 @@
 //! mode from the first key to the last, and whatever is printed is printed by rustyline itself, which takes the line
 //! away first and puts it back. Lines typed before are kept in memory and nowhere else. Both threads end with the line.
 
+use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -18,6 +19,7 @@ use rustyline::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::complete::Assistant;
+use super::paste::{MAX_LINE_BYTES, Paste, growth};
 use super::said::Said;
 use crate::error::Failure;
 use crate::output::style::Paint;
@@ -36,6 +38,12 @@ pub(super) enum Typed {
     Choices(Vec<String>),
     /// The screen was cleared.
     Cleared,
+    /// A text was to be sent while none may leave; it is still on the line.
+    Held,
+    /// What was pasted has so many bytes, and is not on the line: there is no room for it.
+    TooLong(usize),
+    /// The line is full.
+    Full,
     /// No more comes: the person left, or the terminal did.
     End(Option<String>),
 }
@@ -57,6 +65,16 @@ pub(super) struct Desk {
     pub(super) own: Option<String>,
     /// Rows the line takes on the screen.
     pub(super) rows: usize,
+    /// No text may leave: Enter keeps it on the line.
+    pub(super) held: bool,
+    /// What is on the line.
+    pub(super) line: String,
+    /// The longest that ever was there, in bytes.
+    pub(super) widest: usize,
+    /// What is being pasted.
+    paste: Option<Paste>,
+    /// That the line is full was said.
+    full: bool,
 }
 
 /// The desk, shared.
@@ -91,6 +109,9 @@ pub(super) fn open(
     thread::spawn(move || {
         let end = match editor.readline(&prompt) {
             Ok(_) | Err(ReadlineError::Eof | ReadlineError::Interrupted) => None,
+            Err(ReadlineError::Io(error)) if error.kind() == ErrorKind::InvalidData => {
+                Some("what was typed or pasted is not UTF-8".to_owned())
+            }
             Err(error) => Some(error.to_string()),
         };
         // Nobody listens any more: then the person has left already.
@@ -137,10 +158,11 @@ fn bind(editor: &mut Editor<Assistant, MemHistory>, desk: &Shared, typed: &Unbou
         (KeyCode::Char('R'), Modifiers::CTRL, Key::Nothing),
         (KeyCode::Char('S'), Modifiers::CTRL, Key::Nothing),
     ];
+    let pressed = |key| EventHandler::Conditional(Box::new(Pressed { key, desk: desk.clone(), typed: typed.clone() }));
     for (code, modifiers, key) in keys {
-        let pressed = Pressed { key, desk: desk.clone(), typed: typed.clone() };
-        editor.bind_sequence(KeyEvent(code, modifiers), EventHandler::Conditional(Box::new(pressed)));
+        editor.bind_sequence(KeyEvent(code, modifiers), pressed(key));
     }
+    editor.bind_sequence(Event::Any, pressed(Key::Other));
 }
 
 /// Keys that do something of their own here.
@@ -154,6 +176,8 @@ enum Key {
     Up,
     Down,
     Nothing,
+    /// Does what it always does.
+    Other,
 }
 
 struct Pressed {
@@ -163,8 +187,15 @@ struct Pressed {
 }
 
 impl ConditionalEventHandler for Pressed {
-    fn handle(&self, _: &Event, _: RepeatCount, _: bool, at: &EventContext<'_>) -> Option<Cmd> {
+    fn handle(&self, event: &Event, times: RepeatCount, _: bool, at: &EventContext<'_>) -> Option<Cmd> {
+        if let Event::KeySeq(keys) = event
+            && let Some(key) = keys.first()
+            && let Some(command) = self.pasting(*key, at.line()).or_else(|| self.bounded(*key, times, at.line()))
+        {
+            return Some(command);
+        }
         Some(match self.key {
+            Key::Other => return None,
             Key::Enter => self.enter(at.line()),
             Key::Break => Cmd::Newline,
             Key::Leave if at.line().is_empty() => Cmd::Interrupt,
@@ -190,8 +221,39 @@ impl Pressed {
         let _ = self.typed.send(typed);
     }
 
-    /// Hands the line over, and empties it; `/edit` alone brings back what it is about.
+    /// What a key does between the marks of a paste: it is part of it, whatever it does elsewhere.
+    fn pasting(&self, key: KeyEvent, line: &str) -> Option<Cmd> {
+        let mut desk = self.desk.lock();
+        match key.0 {
+            KeyCode::BracketedPasteStart => desk.paste = Some(Paste::default()),
+            KeyCode::BracketedPasteEnd => match desk.paste.take()?.fitting(line.len()) {
+                Ok(text) if text.is_empty() => {}
+                Ok(text) => return Some(Cmd::Insert(1, text)),
+                Err(bytes) => self.tell(Typed::TooLong(bytes)),
+            },
+            _ => desk.paste.as_mut()?.take(key),
+        }
+        Some(Cmd::Noop)
+    }
+
+    /// Nothing makes the line longer than it may be.
+    fn bounded(&self, key: KeyEvent, times: RepeatCount, line: &str) -> Option<Cmd> {
+        let mut desk = self.desk.lock();
+        let grows = growth(key, times, desk.widest);
+        if grows == 0 || line.len().saturating_add(grows) <= MAX_LINE_BYTES {
+            desk.full &= grows == 0;
+            return None;
+        }
+        if !std::mem::replace(&mut desk.full, true) {
+            self.tell(Typed::Full);
+        }
+        Some(Cmd::Noop)
+    }
+
+    /// Hands the line over, and empties it; `/edit` alone brings back what it is about. What cannot be understood, or
+    /// may not leave, stays.
     fn enter(&self, line: &str) -> Cmd {
+        let said = Said::parse(line);
         let mut desk = self.desk.lock();
         if line.trim() == "/edit"
             && let Some(own) = desk.own.clone()
@@ -199,13 +261,25 @@ impl Pressed {
             desk.put = Some(format!("/edit {own}"));
             return Cmd::Complete;
         }
-        desk.remember(line);
-        drop(desk);
-        if Said::parse(line) == Said::Quit {
-            return Cmd::Interrupt;
+        if desk.held && said.is_text() {
+            self.tell(Typed::Held);
+            return Cmd::Noop;
         }
-        self.tell(Typed::Line(line.to_owned()));
-        Cmd::Kill(Movement::WholeBuffer)
+        if !matches!(said, Said::Wrong(_)) {
+            desk.remember(line);
+        }
+        drop(desk);
+        match said {
+            Said::Quit => Cmd::Interrupt,
+            Said::Wrong(_) => {
+                self.tell(Typed::Line(line.to_owned()));
+                Cmd::Noop
+            }
+            _ => {
+                self.tell(Typed::Line(line.to_owned()));
+                Cmd::Kill(Movement::WholeBuffer)
+            }
+        }
     }
 }
 

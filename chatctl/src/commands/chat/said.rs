@@ -40,6 +40,11 @@ pub(super) enum Said {
 }
 
 impl Said {
+    /// Whether somebody else would read something of it.
+    pub(super) const fn is_text(&self) -> bool {
+        matches!(self, Self::Text(_) | Self::Reply(..) | Self::Edit(..))
+    }
+
     /// Understands a line. One that begins with `//` is a text that begins with `/`.
     pub(super) fn parse(line: &str) -> Self {
         if line.trim().is_empty() {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::limits::MAX_TEXT_BYTES;
 use chat_protocol::rpc::events::{PresenceChanged, Reacted, StatusChanged};
 use chat_protocol::rpc::types::{Chat, ConnectionState, IdentityState, Message, MessageState, Reaction};
 use chat_protocol::rpc::{EventBody, Target};
@@ -44,6 +45,12 @@ pub(super) struct Talk {
 }
 
 impl Talk {
+    /// Whether the peer's identity is in question: no text leaves then.
+    pub(super) fn set_identity(&mut self, identity: Option<IdentityState>) {
+        self.identity = identity;
+        self.desk.lock().held = identity == Some(IdentityState::Changed);
+    }
+
     pub(super) fn new(to: Target, paint: Paint, desk: Shared, screen: Screen) -> Self {
         Self {
             to,
@@ -80,6 +87,16 @@ impl Talk {
         self.show(None, lines);
     }
 
+    /// Says why what was pasted is not on the line.
+    pub(super) fn too_long(&mut self, bytes: usize) {
+        let text = format!(
+            "pasted {bytes} bytes, and a message has {MAX_TEXT_BYTES} at most: nothing of it was taken. Send it in pieces: \
+             split -C {MAX_TEXT_BYTES} FILE, then chatctl send {} --file",
+            self.to
+        );
+        self.say(Look::Warn, &text);
+    }
+
     /// The screen was cleared.
     pub(super) fn cleared(&mut self) {
         self.screen.forget();
@@ -87,7 +104,7 @@ impl Talk {
 
     /// Who may read along, and what is thought of the peer's identity.
     pub(super) fn greet(&mut self, chat: Option<&Chat>) {
-        self.identity = chat.and_then(|chat| chat.identity);
+        self.set_identity(chat.and_then(|chat| chat.identity));
         let text = match (&self.to, self.identity) {
             (Target::Room, _) => {
                 "The public room: everybody on this server reads it, and so can the server.".to_owned()
@@ -189,7 +206,10 @@ impl Talk {
             EventBody::MessageReaction(reacted) => self.reacted(reacted),
             EventBody::Presence(change) => self.presence(change),
             EventBody::Connection(change) => return self.connection(change.state, change.reason.as_deref()),
-            EventBody::IdentityChanged(change) if Some(&change.user) == self.peer() => return Need::Identity,
+            EventBody::IdentityChanged(change) if Some(&change.user) == self.peer() => {
+                self.set_identity(Some(IdentityState::Changed));
+                return Need::Identity;
+            }
             EventBody::ChatUpdated(chat) => self.updated(&chat),
             EventBody::Gap(_) => return Need::CatchUp,
             // What became of the daemon is seen by its absence.
@@ -245,12 +265,12 @@ impl Talk {
         });
     }
 
-    fn updated(&mut self, chat: &Chat) {
+    pub(super) fn updated(&mut self, chat: &Chat) {
         if self.identity == Some(IdentityState::Changed) && chat.identity != self.identity {
             let to = self.to.clone();
             self.say(Look::Good, &format!("the identity of {to} was accepted: messages leave again"));
         }
-        self.identity = chat.identity;
+        self.set_identity(chat.identity);
     }
 
     fn connection(&mut self, state: ConnectionState, reason: Option<&str>) -> Need {
