@@ -8,15 +8,19 @@ pub(crate) mod profile;
 pub(crate) mod service;
 pub(crate) mod tokens;
 pub(crate) mod trust;
+mod values;
 mod words;
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
-use chat_protocol::rpc::types::{Since, SinceWord, TrustPolicy};
+use chat_protocol::rpc::types::Since;
 use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub(crate) use values::hyphen_hint;
+use values::{duration, message_id, policy, since, user, yes};
 
 /// Send, receive and open private chats from a terminal or a script
 #[derive(Debug, Parser)]
@@ -110,6 +114,9 @@ pub(crate) enum Verb {
     /// React to a message with an emoji
     #[command(after_help = words::REACT)]
     React(messages::React),
+    /// Show what waits to be sent, and what did not arrive
+    #[command(after_help = words::OUTBOX)]
+    Outbox,
     /// Take a message back that has not left yet
     #[command(after_help = words::CANCEL)]
     Cancel(messages::OneMessage),
@@ -173,6 +180,13 @@ pub(crate) enum Verb {
         /// Which shell
         shell: chat_documents::Shell,
     },
+    /// Print what the last of these words could become: names, profiles, scopes
+    #[command(hide = true)]
+    Complete {
+        /// The words of the command line, the last one unfinished
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        words: Vec<String>,
+    },
     /// Print a manual page
     #[command(after_help = words::MAN)]
     Man(chat_documents::Wanted),
@@ -183,7 +197,6 @@ pub(crate) struct Send {
     /// `@user`, `room:public` or `self`
     pub(crate) to: Target,
     /// What to say; `-`, or nothing, reads it from stdin
-    #[arg(allow_hyphen_values = true)]
     pub(crate) text: Option<String>,
     /// A key of your own: sending again with it sends nothing twice
     #[arg(long, value_name = "KEY")]
@@ -200,7 +213,7 @@ pub(crate) struct Send {
     /// Fail unless you have compared the peer's identity
     #[arg(long)]
     pub(crate) require_verified: bool,
-    /// Read what to say from a file
+    /// Read what to say from a file; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with = "text")]
     pub(crate) file: Option<PathBuf>,
     /// Answer this message of the same chat
@@ -270,7 +283,7 @@ pub(crate) struct Chat {
 pub(crate) struct History {
     /// `@user`, `room:public` or `self`
     pub(crate) to: Target,
-    /// At most so many messages
+    /// So many messages, if there are so many
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: u32,
     /// Print the id of each message too
@@ -293,56 +306,6 @@ pub(crate) struct Rpc {
     pub(crate) params: String,
 }
 
-/// Accepts `bob` and `@bob`.
-fn user(text: &str) -> Result<Username, String> {
-    text.strip_prefix('@').unwrap_or(text).parse().map_err(|error| format!("{error}"))
-}
-
-/// Accepts `yes` and `no`, `true` and `false`.
-fn yes(text: &str) -> Result<bool, String> {
-    match text {
-        "yes" | "true" => Ok(true),
-        "no" | "false" => Ok(false),
-        _ => Err("write `yes` or `no`".to_owned()),
-    }
-}
-
-fn policy(text: &str) -> Result<TrustPolicy, String> {
-    match text {
-        "tofu" => Ok(TrustPolicy::Tofu),
-        "notify" => Ok(TrustPolicy::Notify),
-        "strict" => Ok(TrustPolicy::Strict),
-        _ => Err("write `tofu`, `notify` or `strict`".to_owned()),
-    }
-}
-
-fn message_id(text: &str) -> Result<MessageId, String> {
-    MessageId::from_uuid(text).map_err(|error| error.to_string())
-}
-
-fn since(text: &str) -> Result<Since, String> {
-    match text {
-        "now" => Ok(Since::Word(SinceWord::Now)),
-        "start" => Ok(Since::Word(SinceWord::Start)),
-        number => number.parse().map(Since::After).map_err(|_| "write `now`, `start` or a number".to_owned()),
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    let refuse = || "write a time such as 500ms, 30s, 5m, 2h or 7d".to_owned();
-    let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
-    let (number, unit) = text.split_at(end);
-    let number: u64 = number.parse().map_err(|_| refuse())?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
-        "d" => Ok(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
-        _ => Err(refuse()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -350,15 +313,6 @@ mod tests {
     #[test]
     fn the_tree_is_sound() {
         <Cli as clap::CommandFactory>::command().debug_assert();
-    }
-
-    #[test]
-    fn times_have_units() {
-        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
-        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
-        for wrong in ["", "5", "s", "-1s", "1w", "99999999999999999999s"] {
-            assert!(duration(wrong).is_err(), "{wrong:?} was accepted");
-        }
     }
 
     #[test]

@@ -9,15 +9,18 @@ mod history;
 mod keep;
 mod listen;
 mod messages;
+mod outbox;
 mod profile;
 mod rpc;
 mod send;
 mod service;
+mod shells;
 mod status;
 mod tokens;
 mod trust;
 mod verify;
 mod who;
+mod words;
 
 use crate::Session;
 use crate::cli::Verb;
@@ -42,6 +45,7 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Edit(edit) => messages::edit(edit, session).await,
         Verb::Delete(delete) => messages::delete(&delete, session).await,
         Verb::React(react) => messages::react(react, session).await,
+        Verb::Outbox => outbox::run(session).await,
         Verb::Cancel(message) => messages::cancel(&message, session).await,
         Verb::Resend(message) => messages::resend(&message, session).await,
         Verb::Unread(unread) => keep::unread(&unread, session).await,
@@ -60,6 +64,7 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Service(service) => service::run(service, session).await,
         Verb::Doctor => doctor::run(session).await,
         Verb::Rpc(rpc) => rpc::run(&rpc, session).await,
+        Verb::Complete { words } => words::run(&words, session).await,
         Verb::Completions { shell } => documents::completions(shell, session),
         Verb::Man(wanted) => documents::man(&wanted, session),
     }

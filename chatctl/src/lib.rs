@@ -13,8 +13,9 @@ mod output;
 mod places;
 mod secrets;
 
-use std::io::IsTerminal;
-use std::path::Path;
+use std::cell::OnceCell;
+use std::io::{IsTerminal, StdinLock, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use chat_protocol::rpc::client::Client;
@@ -27,17 +28,34 @@ use cli::{Cli, Options};
 use error::Failure;
 use hints::Case;
 use output::Output;
+use secrets::StdinLines;
 
 /// Reads the arguments, does what they say, and tells how it went.
 #[must_use]
 pub fn run() -> ExitCode {
     match Cli::try_parse() {
         Ok(cli) => act(cli),
-        Err(usage) => {
-            // Nothing is left to tell a closed terminal.
-            let _ = usage.print();
-            if usage.use_stderr() { ExitCode::from(error::USAGE) } else { ExitCode::SUCCESS }
+        Err(usage) if usage.use_stderr() => {
+            misunderstood(&usage);
+            ExitCode::from(error::USAGE)
         }
+        // Help is data like any other: what cannot be written was not given.
+        Err(help) => end(help.print().map_err(Failure::from), false),
+    }
+}
+
+/// Says what is wrong with the command line, in the form that it asks for as far as it could be read.
+fn misunderstood(usage: &clap::Error) {
+    if std::env::args_os().skip(1).take_while(|word| word != "--").any(|word| word == "--json") {
+        let text = usage.render().to_string();
+        let mut why = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
+        why.extend(cli::hyphen_hint(usage).into_iter().flat_map(|hint| [". ", hint]));
+        return Failure::Usage(why).report(&mut std::io::stderr().lock(), true);
+    }
+    // Nothing is left to tell a closed terminal.
+    let _ = usage.print();
+    if let Some(hint) = cli::hyphen_hint(usage) {
+        let _ = writeln!(std::io::stderr().lock(), "{hint}");
     }
 }
 
@@ -48,6 +66,11 @@ fn act(cli: Cli) -> ExitCode {
         .build()
         .map_err(Failure::from)
         .and_then(|runtime| runtime.block_on(commands::run(cli.verb, &mut Session::new(cli.options))));
+    end(outcome, json)
+}
+
+/// Tells what went wrong, if anything did.
+fn end(outcome: Result<(), Failure>, json: bool) -> ExitCode {
     match outcome {
         Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -61,17 +84,31 @@ fn act(cli: Cli) -> ExitCode {
 pub(crate) struct Session {
     options: Options,
     pub(crate) out: Output,
+    stdin: StdinLines,
+    /// Read once: standard input cannot be read again.
+    token: OnceCell<Option<Secret>>,
 }
 
 impl Session {
     fn new(options: Options) -> Self {
         let out = Output::new(options.json, options.color);
-        Self { options, out }
+        Self { options, out, stdin: StdinLines::default(), token: OnceCell::new() }
     }
 
     /// Whether a person can be asked.
     pub(crate) fn has_terminal() -> bool {
         std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Looks for the daemon where an option of this name says, for words that are not this command's own.
+    pub(crate) fn look_at(&mut self, option: &str, value: String) {
+        match option {
+            "profile" => self.options.profile = Some(value),
+            "socket" => self.options.socket = Some(value.into()),
+            "data_dir" => self.options.data_dir = Some(value.into()),
+            "config" => self.options.config = Some(value.into()),
+            _ => {}
+        }
     }
 
     /// Connects to the daemon.
@@ -81,8 +118,40 @@ impl Session {
 
     /// The way to the daemon, for whoever goes it more than once.
     pub(crate) fn way(&self) -> Result<Way, Failure> {
-        let token = self.token_file().map(|file| secrets::from_file(file, "token")).transpose()?;
-        Ok(Way { token, ..self.way_of_owner()? })
+        Ok(Way { token: self.token()?, ..self.way_of_owner()? })
+    }
+
+    /// The token that is to be used.
+    fn token(&self) -> Result<Option<Secret>, Failure> {
+        if let Some(known) = self.token.get() {
+            return Ok(known.clone());
+        }
+        let read = |file: &Path| match secrets::is_standard(file) {
+            true => self.stdin.next("token"),
+            false => secrets::from_file(file, "token"),
+        };
+        let token = self.token_file().map(read).transpose()?;
+        Ok(self.token.get_or_init(|| token).clone())
+    }
+
+    /// The next line of standard input, which holds `what`; a token that comes from there is the first.
+    pub(crate) fn line(&self, what: &str) -> Result<Secret, Failure> {
+        self.token()?;
+        self.stdin.next(what)
+    }
+
+    /// A secret out of a file that was named, which `-` says is standard input.
+    pub(crate) fn secret(&self, file: &Path, what: &str) -> Result<Secret, Failure> {
+        if secrets::is_standard(file) { self.line(what) } else { secrets::from_file(file, what) }
+    }
+
+    /// Standard input, for what is read to its end: nothing else may come from there.
+    pub(crate) fn stdin(&self) -> Result<StdinLock<'static>, Failure> {
+        if self.token_file().is_some_and(secrets::is_standard) {
+            let why = "standard input cannot hold the token and a text too: put the token into a file";
+            return Err(Failure::Usage(why.to_owned()));
+        }
+        Ok(std::io::stdin().lock())
     }
 
     /// The same without a token.

@@ -2,6 +2,7 @@
 
 pub(crate) mod page;
 pub(crate) mod progress;
+pub(crate) mod reader;
 pub(crate) mod style;
 pub(crate) mod table;
 
@@ -118,7 +119,7 @@ pub(crate) fn message(message: &Message) -> String {
     let doubt = page::doubt(message).map(|doubt| format!(" ({doubt})")).unwrap_or_default();
     let state = match message.state {
         Some(MessageState::Delivered | MessageState::Read) | None => String::new(),
-        Some(state) => format!(" ({})", word(&state)),
+        Some(state) => format!(" ({})", state_in_words(state, message.error.as_deref())),
     };
     format!(
         "{}  {}  {}: {}{doubt}{state}",
@@ -127,6 +128,12 @@ pub(crate) fn message(message: &Message) -> String {
         escape(message.from.as_str()),
         escape(&message.text)
     )
+}
+
+/// What became of a message, and why: `failed: not found`.
+pub(crate) fn state_in_words(state: MessageState, error: Option<&str>) -> String {
+    let why = error.map(|error| format!(": {}", escape(&error.replace('_', " ")))).unwrap_or_default();
+    format!("{}{why}", word(&state))
 }
 
 /// The wire's own word for a value of a few words.

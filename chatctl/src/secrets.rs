@@ -1,7 +1,9 @@
-//! Where passwords and invites come from: a prompt without echo, lines of stdin, private files.
+//! Where passwords and invites come from: a prompt without echo, lines of stdin, private files. A file named `-` is the
+//! next line of stdin.
 //!
 //! Never an argument and never the environment: other users and crash reports can see both.
 
+use std::cell::RefCell;
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
@@ -20,14 +22,15 @@ const MAX_BYTES: usize = 16 * 1024;
 
 /// Lines of standard input, read once and handed out in order.
 #[derive(Default)]
-pub(crate) struct StdinLines(Option<std::vec::IntoIter<Zeroizing<String>>>);
+pub(crate) struct StdinLines(RefCell<Option<std::vec::IntoIter<Zeroizing<String>>>>);
 
 impl StdinLines {
     /// The next line, which holds `what`.
-    pub(crate) fn next(&mut self, what: &str) -> Result<Secret, Failure> {
-        let lines = match &mut self.0 {
+    pub(crate) fn next(&self, what: &str) -> Result<Secret, Failure> {
+        let mut known = self.0.borrow_mut();
+        let lines = match known.as_mut() {
             Some(lines) => lines,
-            empty => empty.insert(read_lines(io::stdin().lock(), "stdin")?.into_iter()),
+            None => known.insert(read_lines(io::stdin().lock(), "stdin")?.into_iter()),
         };
         lines.next().map(Secret::from).ok_or_else(|| Failure::Input {
             what: "stdin".to_owned(),
@@ -35,6 +38,11 @@ impl StdinLines {
             hint: format!("send the {what} on a line of its own"),
         })
     }
+}
+
+/// Whether a file that was named is standard input, or standard output.
+pub(crate) fn is_standard(path: &Path) -> bool {
+    path.as_os_str() == "-"
 }
 
 /// First line of a file.

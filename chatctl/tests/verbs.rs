@@ -17,16 +17,24 @@ mod account;
 mod devices;
 #[path = "verbs/doctor.rs"]
 mod doctor;
+#[path = "verbs/outbox.rs"]
+mod outbox;
+#[path = "verbs/pipes.rs"]
+mod pipes;
 #[path = "verbs/readme.rs"]
 mod readme;
 #[path = "verbs/service.rs"]
 mod service;
+#[path = "verbs/shells.rs"]
+mod shells;
 #[path = "verbs/terminal.rs"]
 mod terminal;
 #[path = "verbs/tokens.rs"]
 mod tokens;
 #[path = "verbs/trust.rs"]
 mod trust;
+#[path = "verbs/window.rs"]
+mod window;
 
 use std::process::Output;
 

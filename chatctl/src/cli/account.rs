@@ -22,7 +22,7 @@ pub(crate) struct Entrance {
 /// The way to the server; a prompt asks for the invite when nothing is said.
 #[derive(Debug, Args)]
 pub(crate) struct DoorFlags {
-    /// Read the invite from a file
+    /// Read the invite from a file; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["invite_stdin", "server"])]
     pub(crate) invite_file: Option<PathBuf>,
     /// Read the invite from the first line of stdin
@@ -45,7 +45,7 @@ pub(crate) struct PasswordFlags {
     /// Read the password from a line of stdin, behind the invite if that comes from there too
     #[arg(long, conflicts_with = "password_file")]
     pub(crate) password_stdin: bool,
-    /// Read the password from the first line of a file
+    /// Read the password from the first line of a file; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
 }
@@ -65,10 +65,10 @@ pub(crate) struct Passwd {
     /// Read the old password, then the new one, from two lines of stdin
     #[arg(long, conflicts_with_all = ["password_file", "new_password_file"])]
     pub(crate) password_stdin: bool,
-    /// Read the old password from the first line of a file
+    /// Read the old password from the first line of a file; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) password_file: Option<PathBuf>,
-    /// Read the new password from the first line of a file
+    /// Read the new password from the first line of a file; `-` is stdin
     #[arg(long, value_name = "FILE")]
     pub(crate) new_password_file: Option<PathBuf>,
 }

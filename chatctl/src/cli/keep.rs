@@ -130,7 +130,7 @@ pub(crate) enum Kv {
         #[command(flatten)]
         place: KvPlace,
         /// Any JSON; what is none is kept as text
-        #[arg(allow_hyphen_values = true)]
+        #[arg(allow_negative_numbers = true)]
         value: String,
         /// Only if this is its version; 0 if there must be none yet
         #[arg(long, value_name = "N")]

@@ -21,8 +21,7 @@ pub(crate) struct Edit {
     /// Id of your message
     #[arg(value_parser = message_id)]
     pub(crate) id: MessageId,
-    /// What it says from now on
-    #[arg(allow_hyphen_values = true)]
+    /// What it says from now on; `-` reads it from stdin
     pub(crate) text: String,
 }
 
@@ -59,14 +58,14 @@ pub(crate) struct Search {
     /// Only by this author
     #[arg(long, value_name = "USER", value_parser = user)]
     pub(crate) from: Option<Username>,
-    /// At most so many, the newest first
+    /// So many, if there are so many, the newest first
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: u32,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct Export {
-    /// The new file; nothing may be there yet
+    /// The new file; nothing may be there yet. `-` is stdout
     pub(crate) out: PathBuf,
     /// Only this chat
     #[arg(long, value_name = "TARGET")]

@@ -44,7 +44,7 @@ pub(crate) struct Create {
     /// It ends after this time: 12h, 30d
     #[arg(long, value_name = "TIME", value_parser = duration)]
     pub(crate) expires: Option<Duration>,
-    /// Write the token into a new file that only you can read, and print nothing
+    /// Write the token into a new file that only you can read, and print nothing; `-` prints it
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -57,7 +57,7 @@ pub(crate) struct Audit {
     /// Those before the entry with this number
     #[arg(long, value_name = "N")]
     pub(crate) before: Option<u64>,
-    /// At most so many, the newest first
+    /// So many, if there are so many, the newest first
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: u32,
 }

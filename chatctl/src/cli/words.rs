@@ -25,8 +25,11 @@ Examples:
   chatctl listen --json --type message.new --count 1";
 
 pub(super) const SEND: &str = "\
-A message waits in chatd while the server or the peer is away. Messages to @user are end-to-end
-encrypted; what is said in room:public can be read by the server.
+A message waits in chatd while the server or the peer is away: `chatctl outbox` shows it. A name that
+the server does not know is refused, and nothing is sent. Messages to @user are end-to-end encrypted;
+what is said in room:public can be read by the server.
+
+A TEXT that begins with `-` stands behind `--`, so that a mistyped option is never sent to anybody.
 
 Examples:
   chatctl send @bob \"are you there?\"
@@ -34,7 +37,8 @@ Examples:
   make 2>&1 | tail | chatctl send @alice -
   chatctl send @ops --id backup-2026-11-22 --wait delivered --timeout 1m \"backup done\"
   chatctl send @bob --ttl 1h --file secret.txt
-  chatctl send @bob --in 10m \"time to go\"";
+  chatctl send @bob --in 10m \"time to go\"
+  chatctl send @bob -- \"-5 degrees\"";
 
 pub(super) const SEARCH: &str = "\
 The first search after chatd was started reads the whole history.
@@ -130,16 +134,19 @@ Examples:
   chatctl history @bob --ids --limit 5";
 
 pub(super) const EXPORT: &str = "\
-The file is made by chatd, readable by you alone; nothing is overwritten.
+The file is made by chatd, readable by you alone; nothing is overwritten. `-` writes to stdout, and
+nothing to the disk.
 
 Examples:
   chatctl export everything.ndjson
-  chatctl export bob.md --chat @bob --format md";
+  chatctl export bob.md --chat @bob --format md
+  chatctl export - | gzip > everything.ndjson.gz";
 
 pub(super) const EDIT: &str = "\
 Examples:
   chatctl history self --ids --limit 1
-  chatctl edit 01a20e16-4e97-76f1-b655-f437c5bde540 \"what I meant\"";
+  chatctl edit 01a20e16-4e97-76f1-b655-f437c5bde540 \"what I meant\"
+  chatctl edit 01a20e16-4e97-76f1-b655-f437c5bde540 - < better.txt";
 
 pub(super) const DELETE: &str = "\
 Examples:
@@ -150,6 +157,14 @@ pub(super) const REACT: &str = "\
 Examples:
   chatctl react 01a20e16-4e97-76f1-b655-f437c5bde540 👍
   chatctl react --remove 01a20e16-4e97-76f1-b655-f437c5bde540 👍";
+
+pub(super) const OUTBOX: &str = "\
+What waits leaves by itself once the server is there. What failed stays here until it is sent again
+or deleted; behind it stands why.
+
+Examples:
+  chatctl outbox
+  chatctl outbox --json | jq -r 'select(.state == \"failed\") | .id'";
 
 pub(super) const CANCEL: &str = "\
 Examples:

@@ -13,7 +13,7 @@ use crate::Session;
 use crate::cli::account::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
 use crate::error::Failure;
 use crate::output::progress::during;
-use crate::secrets::{self, StdinLines};
+use crate::secrets;
 
 const INVITE_FLAGS: &str = "--invite-file or --invite-stdin";
 const PASSWORD_FLAGS: &str = "--password-file or --password-stdin";
@@ -29,9 +29,8 @@ enum Password {
 pub(super) async fn register(entrance: Entrance, session: &mut Session) -> Result<(), Failure> {
     // Whether chatd runs is found out before anything is asked.
     let client = session.client().await?;
-    let mut stdin = StdinLines::default();
-    let invite = invite(&entrance.door, true, &mut stdin)?;
-    let password = password(&entrance.password, Password::New, &mut stdin)?;
+    let invite = invite(&entrance.door, true, session)?;
+    let password = password(&entrance.password, Password::New, session)?;
     let DoorFlags { server, server_key, secret_key_file, .. } = entrance.door;
     let params = AccountRegister {
         invite,
@@ -49,9 +48,8 @@ pub(super) async fn register(entrance: Entrance, session: &mut Session) -> Resul
 /// `chatctl login NAME`
 pub(super) async fn login(entrance: Entrance, session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
-    let mut stdin = StdinLines::default();
-    let invite = invite(&entrance.door, !knows_server(&client).await?, &mut stdin)?;
-    let password = password(&entrance.password, Password::Known, &mut stdin)?;
+    let invite = invite(&entrance.door, !knows_server(&client).await?, session)?;
+    let password = password(&entrance.password, Password::Known, session)?;
     let DoorFlags { server, server_key, secret_key_file, .. } = entrance.door;
     let params = AccountLogin {
         invite,
@@ -95,17 +93,16 @@ pub(super) async fn logout(logout: &Logout, session: &mut Session) -> Result<(),
 /// `chatctl passwd`
 pub(super) async fn passwd(passwd: &Passwd, session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
-    let mut stdin = StdinLines::default();
-    let pick = |file: Option<&std::path::PathBuf>, stdin: &mut StdinLines, what| match file {
-        Some(file) => secrets::from_file(file, what).map(Some),
-        None if passwd.password_stdin => stdin.next(what).map(Some),
+    let pick = |file: Option<&std::path::PathBuf>, what| match file {
+        Some(file) => session.secret(file, what).map(Some),
+        None if passwd.password_stdin => session.line(what).map(Some),
         None => Ok(None),
     };
-    let old = match pick(passwd.password_file.as_ref(), &mut stdin, "old password")? {
+    let old = match pick(passwd.password_file.as_ref(), "old password")? {
         Some(old) => old,
         None => secrets::ask("old password", "--password-file or --password-stdin")?,
     };
-    let new = match pick(passwd.new_password_file.as_ref(), &mut stdin, "new password")? {
+    let new = match pick(passwd.new_password_file.as_ref(), "new password")? {
         Some(new) => new,
         None => secrets::ask_new("new password", "--new-password-file or --password-stdin")?,
     };
@@ -120,9 +117,8 @@ pub(super) async fn reset(reset: Reset, session: &mut Session) -> Result<(), Fai
     };
     let client = session.client().await?;
     let confirm = confirmed(&user, reset.confirm)?;
-    let mut stdin = StdinLines::default();
-    let invite = invite(&reset.door, !knows_server(&client).await?, &mut stdin)?;
-    let password = password(&reset.password, Password::Known, &mut stdin)?;
+    let invite = invite(&reset.door, !knows_server(&client).await?, session)?;
+    let password = password(&reset.password, Password::Known, session)?;
     let DoorFlags { server, server_key, secret_key_file, .. } = reset.door;
     let params = AccountReset {
         invite,
@@ -174,26 +170,30 @@ async fn knows_server(client: &Client) -> Result<bool, Failure> {
 }
 
 /// The invite, from wherever it was said to be; asked for only if `needed`.
-fn invite(door: &DoorFlags, needed: bool, stdin: &mut StdinLines) -> Result<Option<Secret>, Failure> {
+fn invite(door: &DoorFlags, needed: bool, session: &Session) -> Result<Option<Secret>, Failure> {
     match &door.invite_file {
-        Some(file) => secrets::from_file(file, "invite").map(Some),
-        None if door.invite_stdin => stdin.next("invite").map(Some),
+        Some(file) => session.secret(file, "invite").map(Some),
+        None if door.invite_stdin => session.line("invite").map(Some),
         None if door.server.is_none() && needed => secrets::ask("invite", INVITE_FLAGS).map(Some),
         None => Ok(None),
     }
 }
 
-fn password(flags: &PasswordFlags, kind: Password, stdin: &mut StdinLines) -> Result<Secret, Failure> {
+fn password(flags: &PasswordFlags, kind: Password, session: &Session) -> Result<Secret, Failure> {
     match &flags.password_file {
-        Some(file) => secrets::from_file(file, "password"),
-        None if flags.password_stdin => stdin.next("password"),
+        Some(file) => session.secret(file, "password"),
+        None if flags.password_stdin => session.line("password"),
         None if kind == Password::New => secrets::ask_new("password", PASSWORD_FLAGS),
         None => secrets::ask("password", PASSWORD_FLAGS),
     }
 }
 
-/// The daemon has another working directory.
+/// The daemon has another working directory, and another standard input.
 fn absolute(path: std::path::PathBuf) -> Result<String, Failure> {
+    if secrets::is_standard(&path) {
+        let why = "chatd reads the file of --secret-key-file itself: name one, or use an invite";
+        return Err(Failure::Usage(why.to_owned()));
+    }
     let path = std::path::absolute(path)?;
     path.into_os_string().into_string().map_err(|_| Failure::Usage("the file's name is not UTF-8".to_owned()))
 }

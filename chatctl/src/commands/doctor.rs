@@ -19,6 +19,7 @@ use crate::error::Failure;
 use crate::output::escape;
 use crate::output::style::Look;
 use crate::places;
+use crate::secrets::is_standard;
 
 /// One thing that was looked at.
 #[derive(Debug, Serialize)]
@@ -58,7 +59,8 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
 async fn examine(session: &Session) -> Result<Vec<Finding>, Failure> {
     let paths = session.paths()?;
     // A token file that is open to others is a finding, and keeps nobody from looking further.
-    let mut findings: Vec<Finding> = session.token_file().into_iter().filter_map(files::token).collect();
+    let mut findings: Vec<Finding> =
+        session.token_file().filter(|file| !is_standard(file)).into_iter().filter_map(files::token).collect();
     let way = if findings.is_empty() { session.way()? } else { session.way_of_owner()? };
     let answering = match way.connect().await {
         Ok(client) => {

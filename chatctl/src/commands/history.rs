@@ -1,6 +1,8 @@
 //! `history`: the messages of a chat, oldest first.
 
-use chat_protocol::rpc::types::{Chat, ChatGet, IdentityState, MsgList};
+use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::client::Client;
+use chat_protocol::rpc::types::{Chat, ChatGet, IdentityState, Message, MessagePage, MsgList};
 
 use crate::Session;
 use crate::cli::History;
@@ -8,17 +10,15 @@ use crate::error::Failure;
 
 /// `chatctl history TARGET`
 pub(super) async fn run(history: History, session: &mut Session) -> Result<(), Failure> {
-    let History { to, limit, ids, before, after } = history;
-    let params = MsgList { to: to.clone(), before, after, limit: Some(limit) };
     let client = session.client().await?;
-    let page = client.call(&params).await?;
+    let page = wanted(&client, &history).await?;
     if let Ok(Chat { identity: Some(IdentityState::Changed), peer: Some(user), .. }) =
-        client.call(&ChatGet { to }).await
+        client.call(&ChatGet { to: history.to }).await
     {
         session.out.talk(&format!("the identity of @{user} has changed, nothing leaves: chatctl verify @{user}"));
     }
-    session.out.messages(&page.messages, ids)?;
-    match (page.more, after, page.messages.first(), page.messages.last()) {
+    session.out.messages(&page.messages, history.ids)?;
+    match (page.more, history.after, page.messages.first(), page.messages.last()) {
         (true, None, Some(oldest), _) => {
             session.out.talk(&format!("there are older ones: --before {}", oldest.id.to_uuid()));
         }
@@ -28,4 +28,31 @@ pub(super) async fn run(history: History, session: &mut Session) -> Result<(), F
         _ => {}
     }
     Ok(())
+}
+
+/// As many messages as are wanted, if there are so many. Long ones do not fit one answer of chatd: then it is asked
+/// again, for those next to what it gave.
+async fn wanted(client: &Client, history: &History) -> Result<MessagePage, Failure> {
+    let (mut before, mut after) = (history.before, history.after);
+    let mut messages = Vec::new();
+    loop {
+        let left = history.limit.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
+        let page = client.call(&MsgList { to: history.to.clone(), before, after, limit: Some(left) }).await?;
+        let more = page.more && !page.messages.is_empty();
+        let edge = |message: Option<&Message>| message.map(|message| message.id);
+        match after {
+            Some(_) => after = edge(page.messages.last()).or(after),
+            None => before = edge(page.messages.first()).or(before),
+        }
+        join(&mut messages, page.messages, after);
+        if !more || messages.len() >= history.limit as usize {
+            return Ok(MessagePage { messages, more });
+        }
+    }
+}
+
+/// Puts a page where it belongs: behind those that are there when read forwards, before them when read back.
+fn join(messages: &mut Vec<Message>, page: Vec<Message>, forwards: Option<MessageId>) {
+    let place = if forwards.is_some() { messages.len() } else { 0 };
+    messages.splice(place..place, page);
 }

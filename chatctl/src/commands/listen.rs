@@ -13,6 +13,7 @@ use tokio::process::Command;
 use crate::Session;
 use crate::cli::Listen;
 use crate::error::Failure;
+use crate::output::reader::Reader;
 use crate::output::{self, Output, word};
 
 /// What stands above the messages.
@@ -28,12 +29,26 @@ const RECONNECT: Duration = Duration::from_secs(1);
 pub(super) async fn run(listen: Listen, session: &mut Session) -> Result<(), Failure> {
     let wanted = EventsSubscribe {
         from: listen.since.or_else(|| listen.consumer.is_none().then_some(Since::Word(SinceWord::Now))),
-        consumer: listen.consumer,
-        types: (!listen.types.is_empty()).then_some(listen.types),
+        consumer: listen.consumer.clone(),
+        types: (!listen.types.is_empty()).then(|| listen.types.clone()),
         chats: (!listen.chats.is_empty()).then(|| listen.chats.iter().map(ChatId::from).collect()),
         include_self: Some(listen.own),
         ..EventsSubscribe::everything(Since::Word(SinceWord::Now))
     };
+    // What a command writes is its own affair.
+    if listen.exec.is_some() {
+        return follow(wanted, &listen, session).await;
+    }
+    let mut reader = Reader::of_stdout();
+    // Cancel-safe as far as it matters: what was not acknowledged comes again.
+    tokio::select! {
+        outcome = follow(wanted, &listen, session) => outcome,
+        () = reader.gone() => Err(Failure::ClosedPipe),
+    }
+}
+
+/// Handles one event after the other.
+async fn follow(wanted: EventsSubscribe, listen: &Listen, session: &mut Session) -> Result<(), Failure> {
     let mut events = session.client().await?.events(wanted.clone()).await?;
     session.out.talk(HEADER);
     let mut left = listen.count;

@@ -1,18 +1,23 @@
 //! What can be done about a message after it was sent, and how messages are found again.
 
+use chat_protocol::rpc::Target;
+use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{
-    DeleteScope, ExportFormat, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgReact, MsgResend, MsgSearch,
+    DeleteScope, ExportFormat, Message, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgExportPage, MsgReact, MsgResend,
+    MsgSearch,
 };
 
+use super::send::text;
 use crate::Session;
 use crate::cli::messages::{Delete, Edit, Export, Format, OneMessage, React, Search};
 use crate::error::Failure;
 use crate::output::progress::during;
 use crate::output::{self, escape, word};
+use crate::secrets::is_standard;
 
 /// `chatctl edit ID TEXT`
 pub(super) async fn edit(edit: Edit, session: &mut Session) -> Result<(), Failure> {
-    let Edit { id, text } = edit;
+    let (id, text) = (edit.id, text(Some(edit.text), session)?);
     session.simple(&MsgEdit { id, text }, |message| vec![output::message(message)]).await
 }
 
@@ -44,35 +49,67 @@ pub(super) async fn resend(message: &OneMessage, session: &mut Session) -> Resul
 
 /// `chatctl search WORDS…`
 pub(super) async fn search(search: Search, session: &mut Session) -> Result<(), Failure> {
-    let Search { words, chat, from, limit } = search;
-    let params = MsgSearch {
-        query: words.join(" "),
-        to: chat,
-        from,
-        since_ms: None,
-        until_ms: None,
-        limit: Some(limit),
-        cursor: None,
-    };
     let client = session.client().await?;
-    let page = during("Searching", session.out.is_json(), client.call(&params)).await?;
-    session.out.messages(&page.messages, false)?;
-    if page.cursor.is_some() {
+    let (messages, more) = during("Searching", session.out.is_json(), found(&client, search)).await?;
+    session.out.messages(&messages, false)?;
+    if more {
         session.out.talk("there are more: name more words, or raise --limit");
     }
     Ok(())
 }
 
+/// As many messages as are wanted, if there are so many, and whether there are more. Long ones do not fit one answer.
+async fn found(client: &Client, Search { words, chat, from, limit }: Search) -> Result<(Vec<Message>, bool), Failure> {
+    let (query, mut messages, mut cursor) = (words.join(" "), Vec::new(), None);
+    loop {
+        let left = limit.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
+        let params = MsgSearch {
+            query: query.clone(),
+            to: chat.clone(),
+            from: from.clone(),
+            since_ms: None,
+            until_ms: None,
+            limit: Some(left),
+            cursor,
+        };
+        let page = client.call(&params).await?;
+        let none = page.messages.is_empty();
+        messages.extend(page.messages);
+        cursor = page.cursor;
+        if none || cursor.is_none() || messages.len() >= limit as usize {
+            return Ok((messages, cursor.is_some()));
+        }
+    }
+}
+
 /// `chatctl export FILE`
 pub(super) async fn export(export: Export, session: &mut Session) -> Result<(), Failure> {
-    let out = std::path::absolute(&export.out)?;
-    let Some(out) = out.to_str() else { return Err(Failure::Usage("the file's name is not UTF-8".to_owned())) };
     let format = match export.format {
         Format::Ndjson => ExportFormat::Ndjson,
         Format::Md => ExportFormat::Md,
     };
+    if is_standard(&export.out) {
+        return print(export.chat, format, session).await;
+    }
+    let out = std::path::absolute(&export.out)?;
+    let Some(out) = out.to_str() else { return Err(Failure::Usage("the file's name is not UTF-8".to_owned())) };
     let params = MsgExport { to: export.chat, since_ms: None, format, out: out.to_owned() };
     let client = session.client().await?;
     let done = during("Exporting", session.out.is_json(), client.call(&params)).await?;
     session.out.answer(&done, |done| vec![format!("{} messages in {}", done.messages, escape(&done.out))])
+}
+
+/// `chatctl export -`: nothing of it touches the disk.
+async fn print(to: Option<Target>, format: ExportFormat, session: &mut Session) -> Result<(), Failure> {
+    let client = session.client().await?;
+    let mut cursor = None;
+    loop {
+        let params = MsgExportPage { to: to.clone(), since_ms: None, format, cursor };
+        let piece = client.call(&params).await?;
+        session.out.raw(piece.text.as_bytes())?;
+        cursor = piece.cursor;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
 }

@@ -14,15 +14,15 @@ const SECRET_KEYS: [&str; 4] = ["password", "invite", "old", "new"];
 
 /// `chatctl rpc METHOD '{json}'`
 pub(super) async fn run(rpc: &Rpc, session: &mut Session) -> Result<(), Failure> {
-    let params = params(&rpc.method, &rpc.params)?;
+    let params = params(rpc, session)?;
     let result = session.client().await?.call_raw(&rpc.method, params).await?;
     session.out.object(&result)
 }
 
-fn params(method: &str, given: &str) -> Result<Box<RawValue>, Failure> {
+fn params(Rpc { method, params: given }: &Rpc, session: &Session) -> Result<Box<RawValue>, Failure> {
     let mut read = Zeroizing::new(Vec::new());
     let text = if given == "-" {
-        input::text(std::io::stdin().lock(), MAX_LINE_BYTES, &mut read).map_err(unusable)?
+        input::text(session.stdin()?, MAX_LINE_BYTES, &mut read).map_err(unusable)?
     } else if names_a_secret(method, given) {
         return Err(Failure::Usage(
             "secrets are not taken as arguments: write `-` and send them through stdin".to_owned(),

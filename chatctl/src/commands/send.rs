@@ -16,16 +16,19 @@ use crate::cli::{Send, Wait};
 use crate::error::Failure;
 use crate::input::{self, TextError};
 use crate::output::{escape, word};
+use crate::secrets::is_standard;
 
 /// `chatctl send TARGET TEXT`
 pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure> {
     let text = match &send.file {
-        Some(path) => file_text(path)?,
-        None => text(send.text)?,
+        Some(path) if !is_standard(path) => file_text(path)?,
+        Some(_) => text(None, session)?,
+        None => text(send.text, session)?,
     };
     let params = MsgSend {
         client_id: send.id,
         require_online: send.require_online.then_some(true),
+        require_user: Some(true),
         require_verified: send.require_verified.then_some(true),
         reply_to: send.reply_to,
         mentions: (!send.mentions.is_empty()).then_some(send.mentions),
@@ -69,11 +72,11 @@ fn file_text(path: &Path) -> Result<String, Failure> {
 }
 
 /// The text: given, or read to its end; one line break there belongs to the pipe and not to the message.
-fn text(given: Option<String>) -> Result<String, Failure> {
-    if let Some(text) = given.filter(|text| text != "-") {
-        return Ok(text);
+pub(super) fn text(given: Option<String>, session: &Session) -> Result<String, Failure> {
+    match given.filter(|text| text != "-") {
+        Some(text) => Ok(text),
+        None => read_text(session.stdin()?),
     }
-    read_text(std::io::stdin().lock())
 }
 
 fn read_text(input: impl Read) -> Result<String, Failure> {

@@ -1,7 +1,7 @@
 //! `status`: the account, and how the daemon is doing.
 
 use chat_protocol::rpc::types::{
-    AccountState, AccountStatus, AccountStatusAnswer, Connection, ConnectionState, DaemonHealth, Health,
+    AccountState, AccountStatus, AccountStatusAnswer, Connection, ConnectionState, DaemonHealth, Health, OutboxHealth,
 };
 use serde::Serialize;
 
@@ -80,10 +80,19 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
     let mut rows = vec![("account", who(account))];
     rows.extend(account.fingerprint.map(|fingerprint| ("fingerprint", fingerprint.to_string())));
     rows.push(("connection", connection(&health.connection)));
-    rows.push(("outbox", format!("{} queued, {} failed", health.outbox.queued, health.outbox.failed)));
+    rows.push(("outbox", outbox(&health.outbox)));
     rows.extend(account.reset_at_ms.map(|at| ("reset", format!("at {}; `chatctl reset --cancel` stops it", time(at)))));
     rows.extend(account.own_reset_at_ms.map(|at| ("own reset", format!("asked for here, waits until {}", time(at)))));
     rows
+}
+
+/// What waits and what failed, and where to see it.
+fn outbox(outbox: &OutboxHealth) -> String {
+    match outbox {
+        OutboxHealth { queued: 0, failed: 0 } => "nothing waits".to_owned(),
+        OutboxHealth { queued, failed: 0 } => format!("{queued} waiting: see `chatctl outbox`"),
+        OutboxHealth { queued, failed } => format!("{queued} waiting, {failed} failed: see `chatctl outbox`"),
+    }
 }
 
 fn who(account: &AccountStatusAnswer) -> String {

@@ -15,6 +15,7 @@ use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::{escape, time};
+use crate::secrets::is_standard;
 
 /// `chatctl token …`
 pub(super) async fn token(token: Token, session: &mut Session) -> Result<(), Failure> {
@@ -39,18 +40,19 @@ async fn create(create: Create, session: &mut Session) -> Result<(), Failure> {
     };
     let client = session.client().await?;
     // Before the token is made: afterwards nobody could read it again.
-    let file = create.out.as_deref().map(new_file).transpose()?;
+    let out = create.out.filter(|out| !is_standard(out));
+    let file = out.as_deref().map(new_file).transpose()?;
     let made = match client.call(&params).await {
         Ok(made) => made,
         Err(error) => {
-            if let Some(path) = &create.out {
+            if let Some(path) = &out {
                 std::fs::remove_file(path)?;
             }
             return Err(error.into());
         }
     };
     session.out.talk(&format!("token {}: {}", made.info.name, rights(&made.info).join("; ")));
-    match (file, create.out) {
+    match (file, out) {
         (Some(mut file), Some(path)) => {
             writeln!(file, "{}", made.token.expose())?;
             file.sync_all()?;

@@ -16,7 +16,6 @@ use crate::Session;
 use crate::cli::trust::{Code, Verify};
 use crate::error::Failure;
 use crate::output::time;
-use crate::secrets::StdinLines;
 
 /// Groups of five digits on a line.
 const ON_A_LINE: usize = 4;
@@ -27,7 +26,7 @@ pub(super) async fn run(verify: Verify, session: &mut Session) -> Result<(), Fai
     let Some(user) = user else { return show_code(session).await };
     let code = match qr {
         Some(Some(Code::Text(code))) => Some(code),
-        Some(Some(Code::Stdin)) => Some(from_stdin()?),
+        Some(Some(Code::Stdin)) => Some(from_stdin(session)?),
         Some(None) => return Err(Failure::Usage("say what their QR code says: --qr TEXT, or --qr -".to_owned())),
         None => None,
     };
@@ -52,8 +51,8 @@ async fn noted(params: IdentityVerify, session: &mut Session) -> Result<(), Fail
     session.simple(&params, done).await
 }
 
-fn from_stdin() -> Result<IdentityCode, Failure> {
-    let text = StdinLines::default().next("text of the QR code")?;
+fn from_stdin(session: &Session) -> Result<IdentityCode, Failure> {
+    let text = session.line("text of the QR code")?;
     text.expose().parse().map_err(|error| Failure::Refused(RpcError::invalid("qr", format!("{error}"))))
 }
 

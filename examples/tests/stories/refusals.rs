@@ -100,5 +100,5 @@ fn nothing_can_be_sent_without_an_account_or_to_nobody() {
     let nowhere = alice.ctl(&["send", "bob", "hi"]);
     assert_eq!(nowhere.code, Some(64), "{}", nowhere.stderr);
     let nobody = alice.ctl(&["send", "@nobody", "hi", "--wait", "delivered", "--timeout", "30s"]);
-    assert_eq!(refusal(&nobody), (Some(66), "Error: there is no such user"));
+    assert_eq!(refusal(&nobody), (Some(66), "Error: there is no user nobody: nothing was sent"));
 }

@@ -1,0 +1,81 @@
+//! How values are read from the command line, and what is said of those that cannot be.
+
+use std::time::Duration;
+
+use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::rpc::types::{Since, SinceWord, TrustPolicy};
+use clap::error::{ContextKind, ErrorKind};
+
+/// What to do with a text that begins like an option, if that is what was not understood.
+///
+/// Taken as text, a mistyped option would be sent to somebody, in place of what stdin holds.
+pub(crate) fn hyphen_hint(error: &clap::Error) -> Option<&'static str> {
+    let usage = error.get(ContextKind::Usage)?.to_string();
+    let takes_text = usage.contains("[TEXT]") || usage.contains("<TEXT>");
+    (error.kind() == ErrorKind::UnknownArgument && takes_text)
+        .then_some("A text that begins with `-` stands behind `--`, or comes from stdin, which `-` alone stands for.")
+}
+
+/// Accepts `bob` and `@bob`.
+pub(super) fn user(text: &str) -> Result<Username, String> {
+    text.strip_prefix('@').unwrap_or(text).parse().map_err(|error| format!("{error}"))
+}
+
+/// Accepts `yes` and `no`, `true` and `false`.
+pub(super) fn yes(text: &str) -> Result<bool, String> {
+    match text {
+        "yes" | "true" => Ok(true),
+        "no" | "false" => Ok(false),
+        _ => Err("write `yes` or `no`".to_owned()),
+    }
+}
+
+pub(super) fn policy(text: &str) -> Result<TrustPolicy, String> {
+    match text {
+        "tofu" => Ok(TrustPolicy::Tofu),
+        "notify" => Ok(TrustPolicy::Notify),
+        "strict" => Ok(TrustPolicy::Strict),
+        _ => Err("write `tofu`, `notify` or `strict`".to_owned()),
+    }
+}
+
+pub(super) fn message_id(text: &str) -> Result<MessageId, String> {
+    MessageId::from_uuid(text).map_err(|error| error.to_string())
+}
+
+pub(super) fn since(text: &str) -> Result<Since, String> {
+    match text {
+        "now" => Ok(Since::Word(SinceWord::Now)),
+        "start" => Ok(Since::Word(SinceWord::Start)),
+        number => number.parse().map(Since::After).map_err(|_| "write `now`, `start` or a number".to_owned()),
+    }
+}
+
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let refuse = || "write a time such as 500ms, 30s, 5m, 2h or 7d".to_owned();
+    let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
+    let (number, unit) = text.split_at(end);
+    let number: u64 = number.parse().map_err(|_| refuse())?;
+    match unit {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
+        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
+        "d" => Ok(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
+        _ => Err(refuse()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_have_units() {
+        assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
+        assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
+        for wrong in ["", "5", "s", "-1s", "1w", "99999999999999999999s"] {
+            assert!(duration(wrong).is_err(), "{wrong:?} was accepted");
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! What waits and what failed is listed, and what was mistyped is sent to nobody.
+
+use chat_protocol::rpc::types::{MessageState, OutboxHealth};
+
+use super::*;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_outbox_lists_what_waits_and_what_failed_and_status_names_it() {
+    let served = serve();
+    assert_eq!(says(&served, &["outbox"]), "");
+    assert!(says(&served, &["status"]).contains("outbox       nothing waits\n"));
+    for text in ["one", "two\u{1b}[2J", "three"] {
+        says(&served, &["send", "@bob", text]);
+    }
+    {
+        let mut state = served.fake.state();
+        state.messages[0].state = Some(MessageState::Failed);
+        state.messages[0].error = Some("not_found".to_owned());
+        state.messages[2].state = Some(MessageState::Accepted);
+        state.health.outbox = OutboxHealth { queued: 1, failed: 1 };
+    }
+    let (code, out, err) = run(&served, &["outbox"]);
+    assert_eq!(
+        (code, out.as_str()),
+        (
+            0,
+            "00000000-0000-0000-0000-000000000001  2023-11-14 22:13:20Z  @bob  failed: not found  one\n\
+             00000000-0000-0000-0000-000000000002  2023-11-14 22:13:20Z  @bob  queued  two\\u{1b}[2J\n"
+        )
+    );
+    assert!(err.contains("chatctl cancel ID") && err.contains("chatctl resend ID"), "{err}");
+    let objects = says(&served, &["outbox", "--json"]);
+    let first: Value = serde_json::from_str(objects.lines().next().unwrap()).unwrap();
+    assert_eq!((objects.lines().count(), &first["error"]), (2, &json!("not_found")));
+    assert!(says(&served, &["status"]).contains("outbox       1 waiting, 1 failed: see `chatctl outbox`\n"));
+    assert!(says(&served, &["history", "@bob"]).contains("one (failed: not found)\n"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_the_server_does_not_know_is_refused_and_nothing_is_sent() {
+    let served = serve();
+    for _ in 0..2 {
+        assert_eq!(run(&served, &["send", "@unknown", "hi"]).0, 66, "however often");
+    }
+    assert!(served.fake.state().messages.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_mistyped_option_is_not_sent_as_a_text() {
+    let served = serve();
+    let id = served.fake.receive("bob", "hello").to_uuid();
+    for args in [
+        &["send", "@bob", "--requireonline"][..],
+        &["send", "@bob", "-x"],
+        &["send", "@bob", "--reply-to", &id, "-5"],
+        &["edit", &id, "--everywhere"],
+    ] {
+        let output = at(&served, args).write_stdin("the disk is full").output().unwrap();
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{args:?}: {told}");
+        assert!(told.contains("stands behind `--`") && told.contains("`-` alone"), "{told}");
+    }
+    assert_eq!(served.fake.state().messages.len(), 1);
+    let (code, out, err) = run(&served, &["send", "--json", "@bob", "--requireonline"]);
+    let told: Value = serde_json::from_str(&err).unwrap();
+    assert_eq!((code, out.as_str(), &told["error"]["exit_code"]), (64, "", &json!(64)));
+    assert!(told["error"]["message"].as_str().unwrap().contains("`--`"), "{told}");
+    let (_, _, err) = run(&served, &["status", "--nothing"]);
+    assert!(!err.contains("stands behind"), "a verb without a text says nothing of texts: {err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_begins_with_a_hyphen_stands_behind_two_or_comes_from_stdin() {
+    let served = serve();
+    says(&served, &["send", "@bob", "--", "--requireonline"]);
+    at(&served, &["send", "@bob", "-"]).write_stdin("-rf\n").assert().success();
+    at(&served, &["send", "@bob", "--file", "-"]).write_stdin("from the pipe\n").assert().success();
+    let id = served.fake.state().messages[0].id.to_uuid();
+    says(&served, &["edit", &id, "--", "--require-online"]);
+    let texts = || served.fake.state().messages.iter().map(|message| message.text.clone()).collect::<Vec<_>>();
+    assert_eq!(texts(), ["--require-online", "-rf", "from the pipe"]);
+    at(&served, &["edit", &id, "-"]).write_stdin("- better\n").assert().success();
+    assert_eq!(texts()[0], "- better");
+    assert_eq!(says(&served, &["kv", "set", "bot", "degrees", "-5"]), "version 1\n", "a number is a value");
+    assert_eq!(run(&served, &["kv", "set", "bot", "degrees", "--if-versoin"]).0, 64);
+}
