@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Approved,
     AuditList, AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
-    Consumers, Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer,
+    Consumers, Contact, ContactBlock, ContactGet, ContactList, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer,
     DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget, ExportPage, Exported, Health,
     IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage, KvSet,
     LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport,
@@ -117,7 +117,7 @@ pub trait Api: Send + Sync + 'static {
     /// `account.settings.set`
     async fn account_settings_set(&self, params: SettingsSet) -> Answer<Settings>;
     /// `contact.list`
-    async fn contact_list(&self) -> Answer<Contacts>;
+    async fn contact_list(&self, params: ContactList) -> Answer<Contacts>;
     /// `contact.get`
     async fn contact_get(&self, params: ContactGet) -> Answer<Contact>;
     /// `contact.set`

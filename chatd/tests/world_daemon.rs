@@ -19,9 +19,9 @@ use chat_protocol::handshake::ServerKey;
 use chat_protocol::ids::MessageId;
 use chat_protocol::invite::Invite;
 use chat_protocol::rpc::types::{
-    AccountLogout, AccountRegister, ChatMarkRead, ConnectionState, ConnectionTrouble, DeleteScope, ExportFormat,
-    Message, MessageState, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgExportPage, MsgList, MsgOutbox, MsgResend,
-    MsgSearch, MsgSend, MsgStatus, MsgWait, SearchPage, Sent, SettingsSet,
+    AccountLogout, AccountRegister, ChatMarkRead, ConnectionState, ConnectionTrouble, ContactList, ContactSet,
+    DeleteScope, ExportFormat, Message, MessageState, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgExportPage, MsgList,
+    MsgOutbox, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, SearchPage, Sent, SettingsSet,
 };
 use chat_protocol::rpc::{Event, EventBody, Kind, Secret, Target};
 use chat_server::config::Config;
@@ -469,6 +469,26 @@ async fn pieces(home: &Home, format: ExportFormat) -> String {
             return text;
         }
     }
+}
+
+#[tokio::test]
+async fn contacts_that_do_not_fit_a_line_come_page_by_page() {
+    let alice = Home::registered(&House::open().await, "alice").await;
+    for number in 0..300 {
+        let (user, note) = (format!("user{number:03}").parse().unwrap(), Some("x".repeat(4096)));
+        alice.daemon.contact_set(ContactSet { user, alias: None, note }).await.unwrap();
+    }
+    let (mut names, mut after) = (Vec::new(), None);
+    loop {
+        let page = alice.daemon.contact_list(ContactList { after }).await.unwrap();
+        assert!(serde_json::to_string(&page).unwrap().len() < chat_protocol::rpc::MAX_LINE_BYTES);
+        names.extend(page.contacts.iter().map(|contact| contact.user.to_string()));
+        after = page.contacts.last().map(|contact| contact.user.clone());
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(names, (0..300).map(|number| format!("user{number:03}")).collect::<Vec<_>>());
 }
 
 #[tokio::test]

@@ -2,9 +2,10 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{
-    self, ChatSet, ChatUnread, ContactBlock, ContactGet, ContactList, ContactSet, ContactUnblock, EventsConsumers,
-    EventsForget, KvDelete, KvEntry, KvGet, KvList, KvSet, SettingsGet, SettingsSet,
+    self, ChatSet, ChatUnread, ContactBlock, ContactGet, ContactList, ContactSet, ContactUnblock, Contacts,
+    EventsConsumers, EventsForget, KvDelete, KvEntry, KvGet, KvList, KvSet, SettingsGet, SettingsSet,
 };
 
 use super::profile::claims;
@@ -41,7 +42,7 @@ pub(super) async fn contact(contact: Contact, session: &mut Session) -> Result<(
 }
 
 async fn contacts(session: &mut Session) -> Result<(), Failure> {
-    let all = session.client().await?.call(&ContactList {}).await?;
+    let all = all_contacts(&session.client().await?).await?;
     let cells = |contact: &types::Contact| {
         let text = |text: &Option<String>| Cell::from(text.as_deref().unwrap_or_default());
         let blocked = Cell::new(Look::Warn, if contact.blocked { "blocked" } else { "" });
@@ -52,6 +53,19 @@ async fn contacts(session: &mut Session) -> Result<(), Failure> {
         |all| all.contacts.iter().map(line).collect(),
         |all| Table::new(&["USER", "ALIAS", "NOTE", ""]).rows(&all.contacts, cells),
     )
+}
+
+/// Every page of them.
+async fn all_contacts(client: &Client) -> Result<Contacts, Failure> {
+    let mut contacts: Vec<types::Contact> = Vec::new();
+    loop {
+        let after = contacts.last().map(|contact| contact.user.clone());
+        let page = client.call(&ContactList { after }).await?;
+        contacts.extend(page.contacts);
+        if !page.more {
+            return Ok(Contacts { contacts, more: false });
+        }
+    }
 }
 
 fn line(contact: &types::Contact) -> String {

@@ -161,7 +161,7 @@ async fn gather(client: &Client, found: &mut BTreeSet<String>) {
     {
         found.extend(page.chats.iter().filter_map(|chat| chat.peer.as_ref()).map(ToString::to_string));
     }
-    if let Ok(known) = client.call(&ContactList {}).await {
+    if let Ok(known) = client.call(&ContactList { after: None }).await {
         found.extend(known.contacts.iter().map(|contact| contact.user.to_string()));
     }
     if let Ok(online) = client.call(&PresenceList {}).await {

@@ -7,14 +7,14 @@ use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Approved,
     AuditList, AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
-    Consumers, Contact, ContactBlock, ContactGet, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer, DaemonLimits,
-    DeleteScope, DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget, ExportPage, Exported,
-    Health, IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry, KvGet, KvList, KvPage,
-    KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgExport,
-    MsgExportPage, MsgGet, MsgList, MsgOutbox, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus, MsgWait, OpenedChat,
-    OutboxPage, OwnIdentity, PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, PresenceAnswer, PresentUser, Profile,
-    ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Token, TokenRevoke, Tokens, Unread,
-    UserInfo, UserLookup,
+    Consumers, Contact, ContactBlock, ContactGet, ContactList, ContactSet, ContactUnblock, Contacts, DaemonInfoAnswer,
+    DaemonLimits, DeleteScope, DeviceApprove, DeviceRevoke, Devices, Done, Entered, EventsAck, EventsForget,
+    ExportPage, Exported, Health, IdentityAccept, IdentityGet, IdentityUnverify, IdentityVerify, KvDelete, KvEntry,
+    KvGet, KvList, KvPage, KvSet, LookupAnswer, MarkedRead, Message, MessagePage, MessageStatus, MsgCancel, MsgDelete,
+    MsgEdit, MsgExport, MsgExportPage, MsgGet, MsgList, MsgOutbox, MsgReact, MsgResend, MsgSearch, MsgSend, MsgStatus,
+    MsgWait, OpenedChat, OutboxPage, OwnIdentity, PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, PresenceAnswer,
+    PresentUser, Profile, ProfileGet, ProfileSet, ResetAnswer, SearchPage, Sent, Settings, SettingsSet, Token,
+    TokenRevoke, Tokens, Unread, UserInfo, UserLookup,
 };
 use chat_protocol::rpc::{API_VERSION, ChatId, Event, Kind, Name, RpcError, Target};
 use tokio::sync::{broadcast, watch};
@@ -247,9 +247,8 @@ impl Api for Daemon {
         self.change_settings(params).await
     }
 
-    async fn contact_list(&self) -> Answer<Contacts> {
-        let contacts = self.rows(contacts::list).await?;
-        Ok(Contacts { contacts })
+    async fn contact_list(&self, params: ContactList) -> Answer<Contacts> {
+        self.read(move |rows| reads::contacts(rows, &params)).await
     }
 
     async fn contact_get(&self, params: ContactGet) -> Answer<Contact> {

@@ -3,8 +3,9 @@
 use chat_protocol::identity::code::IdentityCode;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{
-    CanSend, Chat, ChatList, ChatPage, Device, DeviceSession, DeviceState, Devices, LogHead, Message, MessagePage,
-    MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity, Profile, Recipient, SessionState,
+    CanSend, Chat, ChatList, ChatPage, ContactList, Contacts, Device, DeviceSession, DeviceState, Devices, LogHead,
+    Message, MessagePage, MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity, Profile, Recipient,
+    SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, MAX_LINE_BYTES, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -138,6 +139,14 @@ pub(super) fn can_send(rows: &dyn Rows, target: &Target) -> Answer<CanSend> {
         }
     }
     Ok(CanSend { ok: kinds.is_empty(), reasons: kinds.iter().map(Kind::to_string).collect() })
+}
+
+pub(super) fn contacts(rows: &dyn Rows, params: &ContactList) -> Answer<Contacts> {
+    let mut contacts = contacts::list(rows).map_err(failed)?;
+    contacts.retain(|contact| params.after.as_ref().is_none_or(|after| contact.user > *after));
+    let (all, kept) = (contacts.len(), fitting(contacts.iter()));
+    contacts.truncate(kept);
+    Ok(Contacts { more: contacts.len() < all, contacts })
 }
 
 pub(super) fn message(rows: &dyn Rows, id: &MessageId) -> Answer<Message> {

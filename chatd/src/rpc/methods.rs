@@ -129,7 +129,7 @@ fn people(module: &mut Module) {
     module.add(|api, params: PolicyGet| async move { api.identity_policy_get(params).await });
     module.add(|api, params: PolicySet| async move { api.identity_policy_set(params).await });
     module.add(|api, params: IdentityAccept| async move { api.identity_accept(params).await });
-    module.add(|api, ContactList {}| async move { api.contact_list().await });
+    module.add(|api, params: ContactList| async move { api.contact_list(params).await });
     module.add(|api, params: ContactGet| async move { api.contact_get(params).await });
     module.add(|api, params: ContactSet| async move { api.contact_set(params).await });
     module.add(|api, params: ContactBlock| async move { api.contact_block(params).await });

@@ -325,8 +325,14 @@ impl Api for Fake {
         Ok(settings.clone())
     }
 
-    async fn contact_list(&self) -> Answer<Contacts> {
-        Ok(Contacts { contacts: self.state().contacts.values().cloned().collect() })
+    /// A contact a page.
+    async fn contact_list(&self, params: ContactList) -> Answer<Contacts> {
+        let state = self.state();
+        let behind = |user: &Username| params.after.as_ref().is_none_or(|after| user > after);
+        let mut contacts: Vec<_> = state.contacts.values().filter(|one| behind(&one.user)).cloned().collect();
+        let more = contacts.len() > 1;
+        contacts.truncate(1);
+        Ok(Contacts { contacts, more })
     }
 
     async fn contact_get(&self, params: ContactGet) -> Answer<Contact> {

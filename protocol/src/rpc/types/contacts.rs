@@ -5,14 +5,20 @@ use crate::ids::Username;
 use crate::rpc::Name;
 
 method! {
-    /// Everybody something is noted about.
-    ContactList("contact.list", Free, [Contacts], every) -> Contacts {}
+    /// Users something is noted about, as many as fit a line.
+    ContactList("contact.list", Free, [Contacts], every) -> Contacts {
+        /// Those whose names come behind this one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub after: Option<Username>,
+    }
 }
 object! {
     /// Answers [`ContactList`].
     Contacts {
         /// In order of their names.
         pub contacts: Vec<Contact>,
+        /// Whether there are more behind them.
+        pub more: bool,
     }
 }
 object! {
