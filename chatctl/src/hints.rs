@@ -67,7 +67,7 @@ impl Case {
             Verb::Status | Verb::Who | Verb::Doctor => Self::Look,
             Verb::Send(_) | Verb::Chat(_) => Self::Send,
             Verb::Listen(_) => Self::Listen,
-            Verb::History(_) | Verb::Search(_) | Verb::Unread(_) => Self::Read,
+            Verb::History(_) | Verb::Search(_) | Verb::Unread(_) | Verb::Outbox => Self::Read,
             Verb::Export(_) => Self::Export,
             Verb::Edit(_) | Verb::Delete(_) | Verb::React(_) | Verb::Cancel(_) | Verb::Resend(_) => Self::Change,
             Verb::Contact(_) | Verb::Verify(_) | Verb::Trust(_) | Verb::Profile(_) => Self::People,
@@ -77,7 +77,7 @@ impl Case {
             Verb::Kv(_) => Self::Kv,
             Verb::Token(_) | Verb::Audit(_) => Self::Token,
             Verb::Rpc(_) => Self::Rpc,
-            Verb::Service(_) | Verb::Completions { .. } | Verb::Man { .. } => Self::Here,
+            Verb::Service(_) | Verb::Complete { .. } | Verb::Completions { .. } | Verb::Man { .. } => Self::Here,
         }
     }
 
@@ -225,7 +225,7 @@ const fn room(kind: Kind, case: Case) -> Option<&'static str> {
         (Kind::QuotaExceeded, Case::Register | Case::Login) => {
             "end devices that are gone, on another one: `chatctl device list`"
         }
-        (Kind::QuotaExceeded, Case::Send) => "wait until what is queued has left: `chatctl status` counts it",
+        (Kind::QuotaExceeded, Case::Send) => "wait until what is queued has left: `chatctl outbox` shows it",
         (Kind::QuotaExceeded, Case::Kv) => "delete what is not needed: `chatctl kv list NAME`",
         (Kind::QuotaExceeded, Case::Token) => "end those nobody uses: `chatctl token list`",
         (Kind::QuotaExceeded, Case::Consumers | Case::Listen) => "forget those nobody reads for: `chatctl consumers`",

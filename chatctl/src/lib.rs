@@ -40,7 +40,7 @@ pub fn run() -> ExitCode {
             ExitCode::from(error::USAGE)
         }
         // Help is data like any other: what cannot be written was not given.
-        Err(help) => end(help.print().map_err(Failure::from), false),
+        Err(help) => end(help.print().map_err(Failure::from), false, Case::Here),
     }
 }
 
@@ -50,7 +50,7 @@ fn misunderstood(usage: &clap::Error) {
         let text = usage.render().to_string();
         let mut why = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         why.extend(cli::hyphen_hint(usage).into_iter().flat_map(|hint| [". ", hint]));
-        return Failure::Usage(why).report(&mut std::io::stderr().lock(), true);
+        return Failure::Usage(why).report(&mut std::io::stderr().lock(), true, Case::Here);
     }
     // Nothing is left to tell a closed terminal.
     let _ = usage.print();
@@ -66,11 +66,11 @@ fn act(cli: Cli) -> ExitCode {
         .build()
         .map_err(Failure::from)
         .and_then(|runtime| runtime.block_on(commands::run(cli.verb, &mut Session::new(cli.options))));
-    end(outcome, json)
+    end(outcome, json, case)
 }
 
 /// Tells what went wrong, if anything did.
-fn end(outcome: Result<(), Failure>, json: bool) -> ExitCode {
+fn end(outcome: Result<(), Failure>, json: bool, case: Case) -> ExitCode {
     match outcome {
         Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Err(failure) => {

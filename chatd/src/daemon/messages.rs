@@ -54,8 +54,7 @@ impl Daemon {
         let lookup = Lookup { users: vec![user.clone()] };
         match tokio::time::timeout(LOOKED_UP_WITHIN, self.ask(&lookup)).await {
             Ok(Ok(found)) if found.users.iter().all(|known| known.user != *user) => {
-                let refusal = RpcError::new(Kind::NotFound, format!("there is no user {user}: nothing was sent"));
-                Err(refusal.with_hint("see who is there with `chatctl who`; names are spelled as at `register`"))
+                Err(RpcError::new(Kind::NotFound, format!("there is no user {user}: nothing was sent")))
             }
             _ => Ok(()),
         }
