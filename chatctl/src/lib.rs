@@ -15,7 +15,7 @@ mod secrets;
 
 use std::cell::OnceCell;
 use std::io::{IsTerminal, StdinLock, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use chat_protocol::rpc::client::Client;
@@ -121,6 +121,13 @@ impl Session {
         Ok(Way { token: self.token()?, ..self.way_of_owner()? })
     }
 
+    /// The same without a token.
+    pub(crate) fn way_of_owner(&self) -> Result<Way, Failure> {
+        // what is wrong with the options is said before anything else
+        self.paths()?;
+        Ok(Way { options: self.options.clone(), token: None })
+    }
+
     /// The token that is to be used.
     fn token(&self) -> Result<Option<Secret>, Failure> {
         if let Some(known) = self.token.get() {
@@ -152,13 +159,6 @@ impl Session {
             return Err(Failure::Usage(why.to_owned()));
         }
         Ok(std::io::stdin().lock())
-    }
-
-    /// The same without a token.
-    pub(crate) fn way_of_owner(&self) -> Result<Way, Failure> {
-        // what is wrong with the options is said before anything else
-        self.paths()?;
-        Ok(Way { options: self.options.clone(), token: None })
     }
 
     /// Where the token is, if one is to be used.
