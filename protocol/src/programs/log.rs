@@ -209,9 +209,12 @@ mod tests {
 
     use super::*;
 
+    /// What becomes of the first writes.
+    type Script = VecDeque<Result<usize, ErrorKind>>;
+
     /// Writes as it is told to, then everything.
     #[derive(Clone, Default)]
-    struct Disk(Arc<Mutex<(VecDeque<Result<usize, ErrorKind>>, Vec<u8>)>>);
+    struct Disk(Arc<Mutex<(Script, Vec<u8>)>>);
 
     impl Disk {
         fn that(script: impl IntoIterator<Item = Result<usize, ErrorKind>>) -> Self {
