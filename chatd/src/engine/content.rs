@@ -77,7 +77,8 @@ pub(crate) fn letter(
     // each reader's own name for the chat
     let chat = if *reader == turn.me.user { peer.clone() } else { turn.me.user.clone() };
     let mut content = content(turn, reader, chat, letter.id, letter.body.clone())?;
-    content.sender_seq = Some(SenderSeq { epoch, n });
+    let first = outbox::owed_from(turn, device, peer, epoch)?.filter(|first| *first > 1);
+    content.sender_seq = Some(SenderSeq { epoch, n, first });
     content.sent = letter.sent;
     let shown_in = if *reader == turn.me.user { siblings::chat_of(turn, peer) } else { history::private(reader) };
     let acks = acks(turn, &shown_in, device)?;
@@ -200,14 +201,14 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
         return marker(turn, received, Kind::Unsupported);
     }
     for ack in content.acks.iter().filter(|ack| ack.device == turn.me.device) {
-        receipts::heard(turn, &received.user, ack)?;
+        receipts::heard(turn, (&received.user, &received.device), ack)?;
     }
     match content.body {
         Body::Receipt(receipt) => receipt
             .read
             .iter()
             .filter(|ack| ack.device == turn.me.device)
-            .try_for_each(|ack| Ok(receipts::read(turn, &received.user, ack)?)),
+            .try_for_each(|ack| Ok(receipts::read(turn, (&received.user, &received.device), ack)?)),
         Body::Reset => outbox::was_reset(turn, &received.device),
         Body::Profile(profile) => Ok(profile::heard(turn, &received.user, profile)?),
         // control of later versions creates no duty either
@@ -254,11 +255,11 @@ pub(crate) fn come(turn: &mut Turn<'_>, received: &Received, until: Option<Times
 /// A content with a number: shown once, in order, and acknowledged.
 fn shown(turn: &mut Turn<'_>, received: &Received, content: Content, named: Named) -> Result<(), EngineError> {
     receipts::owe(turn, &received.user, &received.device)?;
-    let Some(number) = content.sender_seq.map(|seq| (seq.epoch, seq.n)) else { return Ok(()) };
+    let Some(seq) = content.sender_seq else { return Ok(()) };
     let Some(peer) = peers::known(turn, &received.user)? else { return Ok(()) };
     let whose = Whose { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
     if history::seen_before(turn, &peer.pinned.log.fingerprint(), &content.id)? {
-        return Ok(order::repeated(turn, &whose, number)?);
+        return Ok(order::repeated(turn, &whose, &seq)?);
     }
     let author = Some(peer.pinned.log.fingerprint());
     let from_bot = profile::is_bot(turn.rows, &received.user)?;
@@ -275,11 +276,11 @@ fn shown(turn: &mut Turn<'_>, received: &Received, content: Content, named: Name
         }
         body => {
             let message = incoming(turn, received, content.id, content.sent, Kind::Text, String::new());
-            let message = Message { author, number: Some(number), from_bot, ..filled(message, body) };
+            let message = Message { author, number: Some((seq.epoch, seq.n)), from_bot, ..filled(message, body) };
             Said::Message(Box::new(Message { unverified_log, unverified_device, ..message }))
         }
     };
-    Ok(order::arrived(turn, &whose, number, said)?)
+    Ok(order::arrived(turn, &whose, &seq, said)?)
 }
 
 fn changed(

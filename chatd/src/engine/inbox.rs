@@ -6,14 +6,15 @@
 //!          ├─ session of a waiting INIT ──▶ stored raw behind it
 //!          └─ anything else ──▶ undecryptable
 //! ```
-//! An INIT is acknowledged before any RSA is done, so acknowledgements tell nothing; one that does not
-//! open is dropped in silence.
+//! An INIT is acknowledged before any RSA is done, so acknowledgements tell nothing. One that does not open is told to
+//! the user alone, never to its author, and takes nothing along: what waits behind it is tried as if it had not been.
 
+mod kept;
 mod waiting;
 
 use std::time::Duration;
 
-use chat_protocol::ids::{DeviceId, SessionId, Username};
+use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::message::server::Deliver;
 use chat_protocol::session::init::{Init, Share};
@@ -23,24 +24,20 @@ use minicbor::{Decode, Encode};
 pub(crate) use self::waiting::{Waiting, look_again};
 use super::peers::Peer;
 use super::state::{Counter, decode, load, save};
-use super::turn::Turn;
-use super::{Action, EngineError, content, events, mailbox, order, peers, sessions};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use super::turn::{Subject, Turn};
+use super::{Action, EngineError, contacts, content, events, mailbox, peers, sessions};
+use crate::store::{Direction, RowsError, Table};
 
 /// New INITs of one device that may be opened at once …
 const INIT_BURST: usize = 8;
 /// … and how long each of those slots takes to come back: four a minute.
 const INIT_SLOT: Duration = Duration::from_secs(15);
-/// Most distinct INITs of one device that wait; beyond that they are dropped and counted.
-const MAX_WAITING_INITS: u64 = 64;
-/// Most bytes of one device that wait.
-const MAX_WAITING_BYTES: u64 = 8 * 1024 * 1024;
-/// Most envelopes kept of a user whose identity changed, until it is decided which one counts.
-const MAX_HELD: u64 = 1_000;
 /// How long an INIT waits for its author's device to appear in the account log.
 const ABSENT_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Most RSA shares given out to be opened; the daemon opens one at a time.
 const MAX_OPENING: usize = 8;
+/// Most envelopes of one session that are tried in one turn before others have theirs.
+const MAX_TRIED: usize = 64;
 
 /// An envelope as it was delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -59,22 +56,6 @@ pub(crate) struct Raw {
     /// The user was told that it is kept back.
     #[n(5)]
     pub(crate) told: bool,
-}
-
-fn raw_place(key: &[u8; 8]) -> Place<'_> {
-    Place::new(Table::Inbox, b"raw", key)
-}
-
-fn behind_scope(sid: &SessionId) -> Vec<u8> {
-    [b"sid:".as_slice(), sid.as_bytes()].concat()
-}
-
-fn inits_scope(device: &DeviceId) -> Vec<u8> {
-    [b"inits:".as_slice(), device.as_bytes()].concat()
-}
-
-fn from_scope(from: &Username) -> Vec<u8> {
-    [b"from:".as_slice(), from.as_str().as_bytes()].concat()
 }
 
 /// One delivery. What was stored before is not looked at again.
@@ -105,23 +86,19 @@ pub(crate) fn given_up(turn: &mut Turn<'_>, from: &Username, mailbox_seq: u64) -
 }
 
 fn take(turn: &mut Turn<'_>, raw: Raw) -> Result<(), EngineError> {
-    let sid = raw.envelope.sid;
     if raw.device == turn.me.device {
         return Ok(events::undecryptable(turn, &raw.from, "own message")?);
     }
-    if let Some(session) = sessions::find(turn.rows, &sid)? {
+    if let Some(session) = sessions::find(turn.rows, &raw.envelope.sid)? {
         return if session.device == raw.device {
             open(turn, &raw, &session)
         } else {
             Ok(events::undecryptable(turn, &raw.from, "session of another device")?)
         };
     }
-    let waits = turn.rows.last_order(Table::Inbox, &behind_scope(&sid))?.is_some();
-    if waits || (raw.envelope.init.is_some() && !sessions::is_replay(turn.rows, &raw.envelope)?) {
-        return Ok(keep(turn, raw)?);
-    }
-    if raw.envelope.init.is_some() {
-        return Ok(());
+    let begins = raw.envelope.init.is_some() && !sessions::is_replay(turn.rows, &raw.envelope)?;
+    if begins || kept::waits(turn, &raw)? {
+        return keep(turn, &raw);
     }
     if peers::get(turn.rows, &raw.from)?.is_some_and(|peer| peer.has_revoked(&raw.device)) {
         return Ok(events::held(turn, &raw.from, "device_revoked")?);
@@ -136,155 +113,142 @@ fn open(turn: &mut Turn<'_>, raw: &Raw, session: &sessions::Stored) -> Result<()
     }
 }
 
-/// Stores an envelope raw, within what one device may let wait.
-fn keep(turn: &mut Turn<'_>, raw: Raw) -> Result<(), RowsError> {
-    let sid = raw.envelope.sid;
-    let inits = inits_scope(&raw.device);
-    let bytes = waiting_bytes(turn, &raw.device)? + size(&raw);
-    let many = turn.rows.count(Table::Inbox, &inits)? >= MAX_WAITING_INITS
-        && turn.rows.get(Place::new(Table::Inbox, &inits, sid.as_bytes()))?.is_none();
-    if many || bytes > MAX_WAITING_BYTES || too_many_held(turn, &raw.from)? {
-        tracing::warn!(device = %raw.device, "too much of one device waits to be opened; dropped");
+/// Keeps what cannot be opened yet. For what finds no room, and is told of, its author is asked again later.
+fn keep(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), EngineError> {
+    if kept::keep(turn, raw)? {
         return Ok(());
     }
-    let key = raw.position.to_be_bytes();
-    if turn.rows.count(Table::Inbox, &behind_scope(&sid))? == 0 {
-        waiting::came(turn, raw.position)?;
-    }
-    set_waiting_bytes(turn, &raw.device, bytes)?;
-    turn.rows.put(Place::new(Table::Inbox, &from_scope(&raw.from), &key), raw.position, &[])?;
-    turn.rows.put(Place::new(Table::Inbox, &inits, sid.as_bytes()), raw.position, &[])?;
-    turn.rows.put(Place::new(Table::Inbox, &behind_scope(&sid), &key), raw.position, &key)?;
-    save(turn.rows, raw_place(&key), raw.position, &raw)
+    tracing::warn!(device = %raw.device, "too much of one account waits to be opened");
+    kept::refused(turn, &raw.device)?;
+    tell_lost(turn, &raw.from, "too much waits")
 }
 
-/// Whether as much waits of a user whose identity changed as may.
-fn too_many_held(turn: &Turn<'_>, from: &Username) -> Result<bool, RowsError> {
-    let changed = peers::get(turn.rows, from)?.is_some_and(|peer| peer.rival.is_some());
-    Ok(changed && turn.rows.count(Table::Inbox, &from_scope(from))? >= MAX_HELD)
+/// Something that began a session, or waited for it, will not be shown.
+fn tell_lost(turn: &mut Turn<'_>, from: &Username, why: &str) -> Result<(), EngineError> {
+    if contacts::is_blocked(turn.rows, from)? { Ok(()) } else { Ok(events::undecryptable(turn, from, why)?) }
 }
 
-fn size(raw: &Raw) -> u64 {
-    let init = raw.envelope.init.as_ref().map_or(0, |init| init.len());
-    (raw.envelope.token.len() + raw.envelope.header.len() + init) as u64
-}
-
-fn waiting_bytes(turn: &Turn<'_>, device: &DeviceId) -> Result<u64, RowsError> {
-    Ok(load(turn.rows, Place::new(Table::Inbox, b"bytes", device.as_bytes()))?.unwrap_or(0))
-}
-
-fn set_waiting_bytes(turn: &mut Turn<'_>, device: &DeviceId, bytes: u64) -> Result<(), RowsError> {
-    let place = Place::new(Table::Inbox, b"bytes", device.as_bytes());
-    if bytes == 0 {
-        return turn.rows.delete(place).map(|_| ());
-    }
-    save(turn.rows, place, 0, &bytes)
-}
-
-fn drop_raw(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
-    let key = raw.position.to_be_bytes();
-    let behind = behind_scope(&raw.envelope.sid);
-    turn.rows.delete(raw_place(&key))?;
-    turn.rows.delete(Place::new(Table::Inbox, &from_scope(&raw.from), &key))?;
-    turn.rows.delete(Place::new(Table::Inbox, &behind, &key))?;
-    if turn.rows.last_order(Table::Inbox, &behind)?.is_none() {
-        turn.rows.delete(Place::new(Table::Inbox, &inits_scope(&raw.device), raw.envelope.sid.as_bytes()))?;
-    }
-    let bytes = waiting_bytes(turn, &raw.device)?.saturating_sub(size(raw));
-    set_waiting_bytes(turn, &raw.device, bytes)
-}
-
-/// Whether anything of a device waits to be opened.
-pub(crate) fn waits(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    Ok(turn.rows.last_order(Table::Inbox, &inits_scope(device))?.is_some())
-}
-
-fn drop_all_behind(turn: &mut Turn<'_>, sid: &SessionId) -> Result<(), RowsError> {
-    let dropped = take_behind(turn, sid)?;
-    dropped.first().map_or(Ok(()), |raw| order::opened_all(turn, &raw.device))
-}
-
-/// Takes the envelopes of a session out of the store, in the order they came.
-fn take_behind(turn: &mut Turn<'_>, sid: &SessionId) -> Result<Vec<Raw>, RowsError> {
-    let taken = behind(turn.rows, sid)?;
-    taken.iter().try_for_each(|raw| drop_raw(turn, raw))?;
-    Ok(taken)
-}
-
-fn behind(rows: &dyn Rows, sid: &SessionId) -> Result<Vec<Raw>, RowsError> {
-    let mut found = Vec::new();
-    for (position, _) in rows.scan(Table::Inbox, &behind_scope(sid), 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        found.extend(load(rows, raw_place(&position.to_be_bytes()))?);
-    }
-    Ok(found)
+/// Nothing of a device waits any more: what found no room is asked for again.
+fn ask_again(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), EngineError> {
+    if kept::was_refused(turn, &raw.device)? { sessions::lost(turn, &raw.from, &raw.device) } else { Ok(()) }
 }
 
 /// Gives out the RSA shares of INITs whose author is known. Says whether any is still on its way.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
     let mut busy = false;
     for position in waiting::due(turn)? {
-        match load(turn.rows, raw_place(&position.to_be_bytes()))? {
-            Some(raw) => busy |= start(turn, raw)?,
+        match load(turn.rows, kept::place(&position.to_be_bytes()))? {
+            Some(raw) => busy |= look_at(turn, raw)?,
             None => waiting::gone(turn, position),
         }
     }
     Ok(busy)
 }
 
-/// Takes the first envelope of a new session one step further; true while an answer is awaited.
-fn start(turn: &mut Turn<'_>, raw: Raw) -> Result<bool, EngineError> {
-    if turn.live.opening.contains(&raw.position) {
-        return Ok(true);
+/// How far an envelope that begins a session came.
+enum Step {
+    /// An answer is awaited.
+    UnderWay,
+    /// Its time has not come.
+    Waits,
+    /// It will never open.
+    Hopeless(&'static str),
+}
+
+/// Takes what waits for one session a step further; true while an answer is awaited.
+fn look_at(turn: &mut Turn<'_>, mut raw: Raw) -> Result<bool, EngineError> {
+    for _ in 0..MAX_TRIED {
+        let why = match start(turn, &raw)? {
+            Step::UnderWay => return Ok(true),
+            Step::Waits => return Ok(false),
+            Step::Hopeless(why) => why,
+        };
+        lose(turn, &raw, why)?;
+        match next(turn, &raw)? {
+            Some(behind) => raw = behind,
+            None => return ask_again(turn, &raw).map(|()| false),
+        }
     }
-    if turn.now.since(raw.arrived) > ABSENT_KEPT {
-        drop_all_behind(turn, &raw.envelope.sid)?;
-        return Ok(false);
-    }
-    let Some(init) = sessions::read_init(turn, &raw)? else {
-        drop_all_behind(turn, &raw.envelope.sid)?;
-        return Ok(false);
-    };
-    let Some(peer) = peers::get(turn.rows, &raw.from)? else {
-        peers::look_up(turn, &raw.from);
-        return Ok(peers::fetching(turn, &raw.from));
-    };
-    if let Some(busy) = stopped(turn, &raw, &init, &peer)? {
-        return Ok(busy);
-    }
-    if !sessions::fits(turn, &raw, &init, &peer.pinned.log)? {
-        drop_all_behind(turn, &raw.envelope.sid)?;
-        return Ok(false);
-    }
-    if turn.live.opening.len() >= MAX_OPENING || !slot(turn, raw.device) {
-        return Ok(false);
-    }
-    turn.live.opening.insert(raw.position);
-    turn.actions.push(Action::OpenShare { job: raw.position, init: Box::new(init) });
+    turn.wake(turn.now);
     Ok(true)
 }
 
-/// An INIT of an identity or a device that is not the pinned one's goes no further now; the answer is that of
-/// [`start`]. What the user can still decide for is kept outside the chat.
-fn stopped(turn: &mut Turn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<Option<bool>, EngineError> {
+/// Drops one envelope, and nothing else.
+fn lose(turn: &mut Turn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
+    tracing::debug!(device = %raw.device, why, "an INIT did not open");
+    kept::remove(turn, raw)?;
+    tell_lost(turn, &raw.from, why)
+}
+
+/// What comes next for a session whose first envelope is gone; it is looked at from now on.
+fn next(turn: &mut Turn<'_>, raw: &Raw) -> Result<Option<Raw>, RowsError> {
+    let next = kept::with(turn.rows, raw, 1)?.pop();
+    if let Some(next) = &next {
+        waiting::came(turn, next.position)?;
+    }
+    Ok(next)
+}
+
+/// Takes the first envelope of a new session one step further.
+fn start(turn: &mut Turn<'_>, raw: &Raw) -> Result<Step, EngineError> {
+    if turn.live.opening.contains(&raw.position) {
+        return Ok(Step::UnderWay);
+    }
+    if turn.now.since(raw.arrived) > ABSENT_KEPT {
+        return Ok(Step::Hopeless("of no known device"));
+    }
+    let Some(init) = sessions::read_init(turn, raw)? else { return Ok(Step::Hopeless("does not open")) };
+    let Some(peer) = peers::get(turn.rows, &raw.from)? else {
+        peers::look_up(turn, &raw.from);
+        return Ok(awaited(turn, &raw.from));
+    };
+    if let Some(step) = stopped(turn, raw, &init, &peer)? {
+        return Ok(step);
+    }
+    if !sessions::fits(turn, raw, &init, &peer.pinned.log)? {
+        return Ok(Step::Hopeless("does not open"));
+    }
+    if turn.live.opening.len() >= MAX_OPENING || !slot(turn, raw.device) {
+        return Ok(Step::Waits);
+    }
+    turn.live.opening.insert(raw.position);
+    turn.actions.push(Action::OpenShare { job: raw.position, init: Box::new(init) });
+    Ok(Step::UnderWay)
+}
+
+fn awaited(turn: &Turn<'_>, user: &Username) -> Step {
+    if peers::fetching(turn, user) { Step::UnderWay } else { Step::Waits }
+}
+
+/// An INIT of an identity or a device that is not the pinned one's goes no further now. What the user can still decide
+/// for is kept outside the chat.
+fn stopped(turn: &mut Turn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<Option<Step>, EngineError> {
     let fingerprint = init.initiator().fingerprint;
     let log = &peer.pinned.log;
     let device = log.device(&raw.device).map(|device| device.revoked.is_some());
     let why = match device {
         _ if peer.refused(&fingerprint) => {
-            drop_all_behind(turn, &raw.envelope.sid)?;
+            kept::take_all(turn, raw)?;
             events::held(turn, &raw.from, "identity_refused")?;
-            return Ok(Some(false));
+            return Ok(Some(Step::Waits));
         }
         Some(false) if fingerprint == log.fingerprint() => return Ok(None),
         Some(true) => "device_revoked",
         _ if peer.rival.is_some() => "identity_changed",
-        _ => {
-            peers::fetch(turn, &raw.from)?;
-            return Ok(Some(peers::fetching(turn, &raw.from)));
-        }
+        _ => return unheard_of(turn, &raw.from, device.is_some()).map(Some),
     };
     hold(turn, raw, why)?;
-    Ok(Some(false))
+    Ok(Some(Step::Waits))
+}
+
+/// The log is asked for what an INIT claims. It may come to list another device; one that it lists is in no other.
+fn unheard_of(turn: &mut Turn<'_>, user: &Username, listed: bool) -> Result<Step, EngineError> {
+    let asked = turn.paused(&Subject::Peer(user.clone()));
+    peers::fetch(turn, user)?;
+    match awaited(turn, user) {
+        Step::Waits if asked && listed => Ok(Step::Hopeless("of another identity")),
+        step => Ok(step),
+    }
 }
 
 /// Tells once that an INIT is kept back, and looks at it no more until something changes.
@@ -293,7 +257,7 @@ fn hold(turn: &mut Turn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
     if !raw.told {
         events::held(turn, &raw.from, why)?;
         let told = Raw { told: true, ..raw.clone() };
-        save(turn.rows, raw_place(&raw.position.to_be_bytes()), raw.position, &told)?;
+        save(turn.rows, kept::place(&raw.position.to_be_bytes()), raw.position, &told)?;
     }
     Ok(())
 }
@@ -317,24 +281,29 @@ fn slot(turn: &mut Turn<'_>, device: DeviceId) -> bool {
     }
 }
 
-/// The RSA share of a waiting INIT, opened (or replaced, which nobody can tell) outside.
+/// The RSA share of a waiting INIT, opened (or replaced, which nobody can tell) outside. Whatever came with the same
+/// INIT has the same share: the first of it that opens begins the session.
 pub(crate) fn share_opened(turn: &mut Turn<'_>, job: u64, share: Share) -> Result<(), EngineError> {
     turn.live.opening.remove(&job);
-    let Some(raw) = load::<Raw>(turn.rows, raw_place(&job.to_be_bytes()))? else { return Ok(()) };
-    let Some(opened) = sessions::accept(turn, &raw, share)? else {
-        tracing::debug!(device = %raw.device, "an INIT did not open");
-        return Ok(drop_all_behind(turn, &raw.envelope.sid)?);
-    };
-    let sid = raw.envelope.sid;
-    // none of them waits any more: what follows shows them in their order
-    drop_raw(turn, &raw)?;
-    let rest = take_behind(turn, &sid)?;
-    content::arrived(turn, &opened)?;
-    for next in rest {
-        let Some(session) = sessions::find(turn.rows, &sid)? else { break };
-        open(turn, &next, &session)?;
+    let Some(first) = load::<Raw>(turn.rows, kept::place(&job.to_be_bytes()))? else { return Ok(()) };
+    let mut alike = kept::with(turn.rows, &first, MAX_TRIED)?;
+    alike.retain(|raw| raw.envelope.init == first.envelope.init);
+    let accepted = sessions::accept(turn, &alike, share)?;
+    let failed = accepted.as_ref().map_or(alike.len(), |(nth, _)| *nth);
+    for raw in alike.iter().take(failed) {
+        lose(turn, raw, "does not open")?;
     }
-    Ok(order::opened_all(turn, &raw.device)?)
+    match (accepted, alike.get(failed)) {
+        (Some((_, opened)), Some(raw)) => {
+            kept::remove(turn, raw)?;
+            // none of them waits any more: what follows shows them in their order
+            let rest = kept::take_all(turn, raw)?;
+            content::arrived(turn, &opened)?;
+            rest.into_iter().try_for_each(|raw| take(turn, raw))?;
+        }
+        _ => next(turn, &first).map(drop)?,
+    }
+    ask_again(turn, &first)
 }
 
 /// Drops what is kept back of an identity the user did not accept.
@@ -342,7 +311,7 @@ pub(crate) fn drop_held(turn: &mut Turn<'_>, user: &Username) -> Result<(), Engi
     for (_, bytes) in turn.rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let raw: Raw = decode(Table::Inbox, &bytes)?;
         if raw.from == *user && raw.told {
-            drop_all_behind(turn, &raw.envelope.sid)?;
+            kept::take_all(turn, &raw)?;
         }
     }
     Ok(())

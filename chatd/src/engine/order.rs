@@ -5,20 +5,19 @@
 //! n > next   waits, at most 60 s; then "n messages missing" is shown and it follows
 //! n < next   shown, marked `late` if it had been given up
 //! ```
-//! There is one line per conversation and device of its author. It begins with the lowest number that is there once
-//! nothing of the device waits to be opened: a message of one session can be opened while earlier ones, behind the
-//! INIT of another, still wait for their turn.
+//! There is one line per conversation and device of its author. It begins with the number the author names as the first
+//! one for this device, whatever arrives first: who keeps back the beginning of a talk is found out like anybody else.
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::{MAX_GIVEN_UP, ORDER_WAIT};
+use chat_protocol::session::content::SenderSeq;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 use super::changes::Said;
-use super::outbox::Number;
 use super::state::{decode, load, save};
 use super::turn::Turn;
-use super::{contacts, events, history, inbox, receipts, siblings};
+use super::{contacts, events, history, receipts, siblings};
 use crate::store::{Direction, Place, RowsError, Table};
 
 /// Where the conversation with one device of its author stands.
@@ -36,6 +35,13 @@ pub(crate) struct Line {
     pub(crate) given_up: Vec<u64>,
 }
 
+impl Line {
+    /// Nothing of its epoch has come yet.
+    fn begun(seq: &SenderSeq) -> Self {
+        Self { epoch: seq.epoch, next: seq.first(), given_up: Vec::new() }
+    }
+}
+
 /// Something that came before what its author sent earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
@@ -44,8 +50,6 @@ struct Early {
     said: Said,
     #[n(1)]
     until: Timestamp,
-    #[n(2)]
-    epoch: Option<u64>,
 }
 
 /// Names a line: the chat and the author's device.
@@ -80,71 +84,39 @@ pub(crate) fn line(turn: &Turn<'_>, chat: &str, device: &DeviceId) -> Result<Opt
 }
 
 /// Takes what was not seen before and lets everything take effect that its number allows.
-pub(crate) fn arrived(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, said: Said) -> Result<(), RowsError> {
-    let known = line(turn, &whose.chat, &whose.device)?;
-    match known {
-        Some(mut line) if line.epoch == epoch => {
-            if n > line.next {
-                return wait(turn, whose, (epoch, n), said);
-            }
-            if n < line.next {
-                let late = give_back(&mut line, n);
-                said.late(late).take_effect(turn)?;
-                return put(turn, whose, &line);
-            }
-            said.take_effect(turn)?;
-            line.next += 1;
-            follow(turn, whose, &mut line)
-        }
-        Some(line) if line.epoch > epoch => said.late(true).take_effect(turn),
-        Some(_) => anew(turn, whose, (epoch, n), said),
-        None => match first(turn, &whose.early_scope())?.map(|(_, early)| early.epoch.unwrap_or_default()) {
-            Some(held) if held < epoch => anew(turn, whose, (epoch, n), said),
-            Some(held) if held > epoch => said.late(true).take_effect(turn),
-            _ => {
-                wait(turn, whose, (epoch, n), said)?;
-                begin(turn, whose)
-            }
-        },
+pub(crate) fn arrived(turn: &mut Turn<'_>, whose: &Whose, seq: &SenderSeq, said: Said) -> Result<(), RowsError> {
+    let mut line = match line(turn, &whose.chat, &whose.device)? {
+        Some(line) if line.epoch > seq.epoch => return said.late(true).take_effect(turn),
+        Some(line) if line.epoch == seq.epoch => line,
+        Some(ended) => end(turn, whose, ended).map(|()| Line::begun(seq))?,
+        None => Line::begun(seq),
+    };
+    if seq.n > line.next {
+        put(turn, whose, &line)?;
+        return wait(turn, whose, seq.n, said);
     }
+    if seq.n < line.next {
+        let late = give_back(&mut line, seq.n);
+        said.late(late).take_effect(turn)?;
+        return put(turn, whose, &line);
+    }
+    said.take_effect(turn)?;
+    line.next += 1;
+    follow(turn, whose, &mut line)
 }
 
 /// Something came again that is known by its id: its number counts, also if it has another one since its author
 /// lost its state. What waits under that number goes on waiting.
-pub(crate) fn repeated(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number) -> Result<(), RowsError> {
-    let (scope, key) = (whose.early_scope(), n.to_be_bytes());
-    let early = load::<Early>(turn.rows, Place::new(Table::Held, &scope, &key))?;
-    let waits = early.is_some_and(|early| early.epoch.unwrap_or_default() == epoch);
-    if waits { Ok(()) } else { arrived(turn, whose, (epoch, n), Said::Unheard) }
+pub(crate) fn repeated(turn: &mut Turn<'_>, whose: &Whose, seq: &SenderSeq) -> Result<(), RowsError> {
+    let current = line(turn, &whose.chat, &whose.device)?.is_some_and(|line| line.epoch == seq.epoch);
+    let waits = turn.rows.get(Place::new(Table::Held, &whose.early_scope(), &seq.n.to_be_bytes()))?.is_some();
+    if current && waits { Ok(()) } else { arrived(turn, whose, seq, Said::Unheard) }
 }
 
 /// The author lost its state and counts from the beginning: what waited will not become complete.
-fn anew(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, said: Said) -> Result<(), RowsError> {
-    release_all(turn, whose)?;
-    said.take_effect(turn)?;
-    put(turn, whose, &Line { epoch, next: n + 1, given_up: Vec::new() })
-}
-
-/// Begins a line with the lowest number there is, unless lower ones may still be opened.
-fn begin(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
-    if inbox::waits(turn, &whose.device)? {
-        return Ok(());
-    }
-    begin_with_what_is_there(turn, whose)
-}
-
-fn begin_with_what_is_there(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
-    let Some((n, early)) = first(turn, &whose.early_scope())? else { return Ok(()) };
-    let mut line = Line { epoch: early.epoch.unwrap_or_default(), next: n, given_up: Vec::new() };
-    follow(turn, whose, &mut line)
-}
-
-/// Nothing of the device waits to be opened any more: lines that waited for that begin.
-pub(crate) fn opened_all(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    for whose in waiting(turn)?.into_iter().filter(|whose| whose.device == *device) {
-        if line(turn, &whose.chat, &whose.device)?.is_none() {
-            begin(turn, &whose)?;
-        }
+fn end(turn: &mut Turn<'_>, whose: &Whose, mut line: Line) -> Result<(), RowsError> {
+    while let Some((n, _)) = first(turn, &whose.early_scope())? {
+        give_up(turn, whose, &mut line, n)?;
     }
     Ok(())
 }
@@ -160,11 +132,15 @@ fn put(turn: &mut Turn<'_>, whose: &Whose, line: &Line) -> Result<(), RowsError>
     save(turn.rows, Place::new(Table::Held, &whose.line_scope(), whose.device.as_bytes()), 0, line)
 }
 
-fn wait(turn: &mut Turn<'_>, whose: &Whose, (epoch, n): Number, said: Said) -> Result<(), RowsError> {
+fn wait(turn: &mut Turn<'_>, whose: &Whose, n: u64, said: Said) -> Result<(), RowsError> {
     let until = turn.now + ORDER_WAIT;
-    let scope = whose.early_scope();
-    let early = Early { said, until, epoch: Some(epoch) };
-    save(turn.rows, Place::new(Table::Held, &scope, &n.to_be_bytes()), n, &early)?;
+    let (scope, key) = (whose.early_scope(), n.to_be_bytes());
+    let place = Place::new(Table::Held, &scope, &key);
+    if turn.rows.get(place)?.is_some() {
+        // its author gave the number twice: neither takes the other's place
+        return said.take_effect(turn);
+    }
+    save(turn.rows, place, n, &Early { said, until })?;
     save(turn.rows, Place::new(Table::Held, b"waiting", &scope), 0, whose)?;
     turn.wake(until);
     Ok(())
@@ -196,16 +172,6 @@ fn take(turn: &mut Turn<'_>, scope: &[u8], n: u64, said: Said) -> Result<(), Row
     said.take_effect(turn)
 }
 
-/// The author began anew: nothing that waited can become complete.
-fn release_all(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
-    let scope = whose.early_scope();
-    while let Some((n, early)) = first(turn, &scope)? {
-        take(turn, &scope, n, early.said)?;
-    }
-    turn.rows.delete(Place::new(Table::Held, b"waiting", &scope))?;
-    Ok(())
-}
-
 /// Gives up gaps that were waited for long enough.
 pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     for whose in waiting(turn)? {
@@ -227,10 +193,7 @@ fn give_up_due(turn: &mut Turn<'_>, whose: &Whose) -> Result<(), RowsError> {
             turn.wake(early.until);
             break;
         }
-        let Some(mut line) = line(turn, &whose.chat, &whose.device)? else {
-            begin_with_what_is_there(turn, whose)?;
-            continue;
-        };
+        let Some(mut line) = line(turn, &whose.chat, &whose.device)? else { break };
         give_up(turn, whose, &mut line, n)?;
         match (whose.user == turn.me.user, history::peer(&whose.chat)) {
             (false, _) => receipts::owe(turn, &whose.user, &whose.device)?,

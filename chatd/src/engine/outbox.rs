@@ -12,6 +12,7 @@
 mod again;
 mod answers;
 mod expiry;
+mod first;
 mod flights;
 mod full;
 mod lagging;
@@ -32,6 +33,7 @@ pub(crate) use self::again::{
 };
 pub(crate) use self::answers::answered;
 pub(crate) use self::expiry::sweep;
+pub(crate) use self::first::owed_from;
 pub(crate) use self::flights::{Cargo, Flight, has_room, launch, next_submit_id, recall};
 use self::lagging::Split;
 pub(crate) use self::posts::post;

@@ -3,6 +3,7 @@
 //! A debt is a row, so it survives a crash; it is paid by the next content that goes to the device
 //! anyway, or by a receipt of its own: at once, then at most every 100 ms.
 
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, MessageId, Username};
@@ -131,11 +132,11 @@ fn settle(turn: &mut Turn<'_>, debt: &Debt) -> Result<(), EngineError> {
 }
 
 /// A peer's device tells what it got of the messages this device sent to it.
-pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, ack: &Ack) -> Result<(), RowsError> {
-    let Some(below) = plausible(turn, user, ack)? else { return Ok(()) };
+pub(crate) fn heard(turn: &mut Turn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
+    let (Some(covered), (user, _)) = (covered(turn, by, ack)?, by) else { return Ok(()) };
     let scope = outbox::sent_scope(user, ack.epoch);
     let unsure_below = unsure_below(ack);
-    for (n, id) in turn.rows.scan(Table::Outbox, &scope, 0..=below, Direction::Ascending, usize::MAX)? {
+    for (n, id) in turn.rows.scan(Table::Outbox, &scope, covered, Direction::Ascending, usize::MAX)? {
         let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
         if ack.given_up.contains(&n) {
             history::advance(turn, &id, State::NotReceived)?;
@@ -155,24 +156,28 @@ pub(crate) fn unsure_below(ack: &Ack) -> u64 {
     if full { ack.given_up.iter().min().copied().unwrap_or(0) } else { 0 }
 }
 
-/// A peer's user has read what this device sent.
-pub(crate) fn read(turn: &mut Turn<'_>, user: &Username, ack: &Ack) -> Result<(), RowsError> {
-    heard(turn, user, &Ack { given_up: Vec::new(), ..ack.clone() })?;
-    let Some(below) = plausible(turn, user, ack)? else { return Ok(()) };
+/// A peer's user has read what a device of theirs got, and nothing that none got.
+pub(crate) fn read(turn: &mut Turn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
+    let (Some(covered), (user, _)) = (covered(turn, by, ack)?, by) else { return Ok(()) };
     let scope = outbox::unread_scope(user, ack.epoch);
-    for (_, id) in turn.rows.scan(Table::Outbox, &scope, 0..=below, Direction::Ascending, usize::MAX)? {
+    for (_, id) in turn.rows.scan(Table::Outbox, &scope, covered.clone(), Direction::Ascending, usize::MAX)? {
         let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
         history::advance(turn, &id, State::Read)?;
     }
-    turn.rows.delete_range(Table::Outbox, &scope, 0..=below).map(drop)
+    turn.rows.delete_range(Table::Outbox, &scope, covered).map(drop)
 }
 
-/// The highest number an acknowledgement covers, if such messages were ever sent.
-fn plausible(turn: &Turn<'_>, user: &Username, ack: &Ack) -> Result<Option<u64>, RowsError> {
+/// The numbers an acknowledgement covers, if such messages were ever sent: none from before the device was written to.
+fn covered(
+    turn: &Turn<'_>,
+    (user, device): (&Username, &DeviceId),
+    ack: &Ack,
+) -> Result<Option<RangeInclusive<u64>>, RowsError> {
     let known: Option<Number> = outbox::last_number(turn, user)?;
     if known.is_none_or(|(epoch, last)| ack.epoch != epoch || ack.below > last + 1) {
         tracing::warn!(%user, "acknowledgement of messages that were never sent");
         return Ok(None);
     }
-    Ok(ack.below.checked_sub(1))
+    let first = outbox::owed_from(turn, device, user, ack.epoch)?;
+    Ok(first.zip(ack.below.checked_sub(1)).map(|(first, last)| first..=last).filter(|covered| !covered.is_empty()))
 }

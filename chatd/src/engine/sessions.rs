@@ -19,7 +19,7 @@ pub(crate) use begin::{Readiness, bundle, readiness, ready};
 pub(crate) use duties::{Duties, reset_again};
 pub use kept::{Stored, standings};
 pub(crate) use kept::{find, wipe};
-pub(crate) use open::{Received, did_not_open, open};
+pub(crate) use open::{Received, did_not_open, lost, open};
 pub(crate) use restarts::accepted;
 pub use rollback::Marks;
 pub(crate) use rollback::{check_device, check_rollback, witnessed};

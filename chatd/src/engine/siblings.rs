@@ -94,12 +94,13 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received, said: Content) -
 /// A content with a number: shown once, in order, as an own one.
 fn shown(turn: &mut Turn<'_>, received: &Received, peer: &Username, said: Content) -> Result<(), EngineError> {
     owe(turn, &received.device, peer, None)?;
-    let Some(number) = said.sender_seq.map(|seq| (seq.epoch, seq.n)) else { return Ok(()) };
+    let Some(seq) = said.sender_seq else { return Ok(()) };
+    let number = (seq.epoch, seq.n);
     let chat = chat_of(turn, peer);
     let whose = Whose { chat: chat.clone(), user: received.user.clone(), device: received.device };
     let own = peers::own(turn)?.pinned.log.fingerprint();
     if history::seen_before(turn, &own, &said.id)? {
-        return Ok(order::repeated(turn, &whose, number)?);
+        return Ok(order::repeated(turn, &whose, &seq)?);
     }
     let kept = turn.now;
     let change = |target, what| {
@@ -119,7 +120,7 @@ fn shown(turn: &mut Turn<'_>, received: &Received, peer: &Username, said: Conten
         Body::Reaction(Reaction { target, emoji }) => change(target, What::React(emoji)),
         body => Said::Message(Box::new(content::filled(own_message(turn, received, &said, (chat, own, number)), body))),
     };
-    Ok(order::arrived(turn, &whose, number, said)?)
+    Ok(order::arrived(turn, &whose, &seq, said)?)
 }
 
 /// An own message that was written elsewhere, without what it says. The server has it; whoever it is for may have too.

@@ -46,7 +46,7 @@ pub fn forge(world: &mut World, from: usize, to: usize, change: impl FnOnce(&mut
     let mut content = Content {
         conversation: Conversation::Direct(world.name(from)),
         id: chat_protocol::ids::MessageId::from_parts(world.now, [7; 10]),
-        sender_seq: Some(SenderSeq { epoch: 9, n: 1 }),
+        sender_seq: Some(SenderSeq { epoch: 9, n: 1, first: None }),
         sent: world.now,
         heads: Heads { own: mine.head(), peer: theirs.head() },
         acks: Vec::new(),

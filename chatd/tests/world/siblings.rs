@@ -53,7 +53,7 @@ impl World {
     /// `who` seals a text for a device of somebody that names `peer`'s chat.
     fn speak_in(&mut self, who: usize, to: usize, peer: usize, text: &str) {
         let text = Text { text: text.to_owned(), mentions: Vec::new(), ttl_s: None };
-        self.forge_in(who, to, peer, Some(SenderSeq { epoch: 0, n: 9 }), Body::Text(text));
+        self.forge_in(who, to, peer, Some(SenderSeq { epoch: 0, n: 9, first: Some(9) }), Body::Text(text));
     }
 
     /// `who` seals anything for a device of somebody that names `peer`'s chat.

@@ -221,7 +221,7 @@ class Person:
                 self.acknowledged[chat, device] = ack[2]
         if kind >= 128:
             return
-        line = self.lines.setdefault((device, chat), Line(number[0], number[1]))
+        line = self.lines.setdefault((device, chat), Line(number[0], number.get(2, 1)))
         for shown in line.take(number[1], (user, chat, id, kind, decode(body))):
             self.show(*shown)
         self.receipt(user, device, chat)

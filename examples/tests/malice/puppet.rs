@@ -218,7 +218,7 @@ impl Talk {
     /// A text under any chat.
     pub fn say_in(&mut self, conversation: Conversation, text: &str) -> Envelope {
         self.n += 1;
-        let sender_seq = Some(SenderSeq { epoch: 1, n: self.n });
+        let sender_seq = Some(SenderSeq { epoch: 1, n: self.n, first: None });
         let body = Body::Text(Text { text: text.to_owned(), ..Text::default() });
         self.seal(conversation, sender_seq, body)
     }

@@ -52,9 +52,26 @@ pub struct SenderSeq {
     /// Grows when the author's state was rolled back: counting begins again.
     #[n(0)]
     pub epoch: u64,
-    /// Position; the first one seen is the base.
+    /// Position; counts up from 1.
     #[n(1)]
     pub n: u64,
+    /// The lowest position of the epoch and conversation that is for the reader's device, if that is not 1: whoever
+    /// came later is not owed what was said before. A reader's line begins there, whatever arrives first.
+    #[n(2)]
+    pub first: Option<u64>,
+}
+
+impl SenderSeq {
+    /// Where the reader's line begins.
+    #[must_use]
+    pub fn first(&self) -> u64 {
+        self.first.unwrap_or(1)
+    }
+
+    /// Whether its numbers are within the limits.
+    fn is_possible(&self) -> bool {
+        self.epoch.max(self.n).max(self.first()) <= MAX_NUMBER
+    }
 }
 
 /// Where the account logs stand for the author.
@@ -152,7 +169,7 @@ impl Content {
     /// The rules beyond shape, for writer and reader alike.
     fn check(&self) -> Result<(), ContentError> {
         let acks_fit = self.acks.len() <= MAX_ACKS && self.acks.iter().all(Ack::is_possible);
-        let numbered = self.sender_seq.is_none_or(|seq| seq.epoch.max(seq.n) <= MAX_NUMBER);
+        let numbered = self.sender_seq.as_ref().is_none_or(SenderSeq::is_possible);
         if !acks_fit || !numbered || self.sender_seq.is_some() != self.body.is_message() {
             return Err(ContentError::Malformed);
         }

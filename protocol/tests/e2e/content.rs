@@ -19,7 +19,7 @@ fn content(body: Body) -> Content {
     Content {
         conversation: Conversation::Direct("alice".parse().unwrap()),
         id: ID,
-        sender_seq: body.is_message().then_some(SenderSeq { epoch: 1_700_000_000_000, n: 70_000 }),
+        sender_seq: body.is_message().then_some(SenderSeq { epoch: 1_700_000_000_000, n: 70_000, first: Some(2) }),
         sent: AT,
         heads: Heads { own: head, peer: head },
         acks: vec![],
@@ -188,12 +188,15 @@ fn atk_53_counts_beyond_the_limits_are_malformed() {
 fn atk_53_numbers_at_the_end_of_their_range_are_malformed() {
     let numbered = |epoch, n| {
         let mut text = content(Body::text("hi".into()));
-        text.sender_seq = Some(SenderSeq { epoch, n });
+        text.sender_seq = Some(SenderSeq { epoch, n, first: None });
         text.encode().map(drop)
     };
     assert_eq!(numbered(MAX_NUMBER, MAX_NUMBER), Ok(()));
     assert_eq!(numbered(1, MAX_NUMBER + 1), Err(ContentError::Malformed));
     assert_eq!(numbered(u64::MAX, 1), Err(ContentError::Malformed));
+    let mut owed = content(Body::text("hi".into()));
+    owed.sender_seq = Some(SenderSeq { epoch: 1, n: 1, first: Some(MAX_NUMBER + 1) });
+    assert_eq!(owed.encode(), Err(ContentError::Malformed));
     for (number, outcome) in
         [(MAX_NUMBER, Ok(())), (1 << 53, Err(ContentError::Malformed)), (u64::MAX, Err(ContentError::Malformed))]
     {
@@ -228,12 +231,22 @@ fn atk_93_a_position_of_2_to_the_53_that_was_sealed_all_the_same_is_malformed() 
 }
 
 #[test]
+fn a_number_that_names_no_first_one_is_owed_from_one_on() {
+    let seq = |bytes: &[u8]| chat_protocol::cbor::decode::<SenderSeq>(bytes).unwrap();
+    let (short, long) = ([0xa2, 0, 9, 1, 0x18, 70], [0xa3, 0, 9, 1, 0x18, 70, 2, 0x18, 42]);
+    assert_eq!((seq(&short).first(), seq(&long).first()), (1, 42));
+    for bytes in [short.as_slice(), &long] {
+        assert_eq!(chat_protocol::cbor::encode(&seq(bytes)), bytes);
+    }
+}
+
+#[test]
 fn atk_53_numbered_control_and_unnumbered_messages_are_malformed() {
     let mut text = content(Body::text("hi".into()));
     text.sender_seq = None;
     assert_eq!(text.encode(), Err(ContentError::Malformed));
     let mut heartbeat = content(Body::Heartbeat);
-    heartbeat.sender_seq = Some(SenderSeq { epoch: 1, n: 1 });
+    heartbeat.sender_seq = Some(SenderSeq { epoch: 1, n: 1, first: None });
     assert_eq!(heartbeat.encode(), Err(ContentError::Malformed));
 }
 

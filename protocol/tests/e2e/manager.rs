@@ -152,6 +152,15 @@ fn atk_50_corrupted_messages_reset_once_an_hour_at_most() {
 }
 
 #[test]
+fn what_was_lost_is_asked_for_once_an_hour_and_counts_with_the_failures() {
+    let mut failures = Failures::default();
+    let at = |minute: u64| AT + Duration::from_secs(minute * 60);
+    assert!(failures.reset(at(0)) && !failures.reset(at(59)) && failures.reset(at(60)));
+    assert!((61..119).all(|minute| !failures.record(at(minute))));
+    assert!(failures.record(at(120)));
+}
+
+#[test]
 fn failures_spread_over_hours_never_reset() {
     let mut failures = Failures::default();
     assert!((0..100).all(|n| !failures.record(AT + Duration::from_secs(n * 301))));

@@ -71,7 +71,7 @@ fn frozen_contents_are_read_and_written_byte_for_byte() {
         let content = Content {
             conversation: Conversation::Direct("alice".parse().unwrap()),
             id: MessageId::new([7; 16]),
-            sender_seq: body.is_message().then_some(SenderSeq { epoch: 9, n: 70 }),
+            sender_seq: body.is_message().then_some(SenderSeq { epoch: 9, n: 70, first: None }),
             sent: AT,
             heads: Heads { own: head, peer: head },
             acks: vec![ack.clone()],

@@ -34,7 +34,7 @@ impl Waiting {
         let (mut due, mut begun) = (BTreeSet::new(), BTreeSet::new());
         for (position, bytes) in rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
             let raw: Raw = decode(Table::Inbox, &bytes)?;
-            if begun.insert(raw.envelope.sid) {
+            if begun.insert((raw.device, raw.envelope.sid)) {
                 due.insert(position);
             }
         }

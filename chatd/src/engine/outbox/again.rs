@@ -12,7 +12,7 @@ use chat_protocol::ids::{DeviceId, MessageId, Username};
 use chat_protocol::session::content::Ack;
 use chat_protocol::time::Timestamp;
 
-use super::{Item, Number, put_back};
+use super::{Item, Number, first, put_back};
 use crate::engine::history::{self, State};
 use crate::engine::state::{Counter, decode};
 use crate::engine::turn::Turn;
@@ -59,6 +59,7 @@ pub(crate) fn sealed(
     chat: &Username,
     ((epoch, n), id): (Number, &MessageId),
 ) -> Result<(), RowsError> {
+    first::owe(turn, device, chat, (epoch, n))?;
     let noted = Noted::of(device, chat, epoch);
     let scope = noted.scope();
     turn.rows.put(noted.place(), 0, &cbor::encode(&(epoch, chat.clone())))?;
@@ -95,6 +96,7 @@ pub(crate) fn acknowledged(
 
 /// Nothing goes again to a device that is no longer trusted.
 pub(crate) fn forget_device(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    first::forget(turn, device)?;
     for (epoch, chat) in conversations(turn, device)? {
         turn.rows.delete_range(Table::Outbox, &Noted::of(device, &chat, epoch).scope(), 0..=u64::MAX)?;
     }

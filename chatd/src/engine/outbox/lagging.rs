@@ -10,7 +10,7 @@ use std::time::Duration;
 use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 
-use super::{Item, full, letter, seal_for};
+use super::{Item, first, full, letter, seal_for};
 use crate::engine::peers::{self, Recipients};
 use crate::engine::sessions::{self, Readiness};
 use crate::engine::state::{decode, save};
@@ -57,6 +57,9 @@ fn lacks(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
 
 /// Keeps what a device lacks.
 pub(super) fn keep(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
+    if let Some(number) = item.number {
+        first::owe(turn, device, &item.to, number)?;
+    }
     let scope = scope(device);
     let item = Item { only: Some(*device), ..item.clone() };
     save(turn.rows, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()), item.position, &item)?;
@@ -74,7 +77,7 @@ pub(super) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
     let mut caught_up = false;
     for device in devices(turn)? {
         while outbox::has_room(turn)? {
-            let Some(item) = first(turn, &device)? else {
+            let Some(item) = next(turn, &device)? else {
                 turn.rows.delete(Place::new(Table::Outbox, DEVICES, device.as_bytes()))?;
                 caught_up = true;
                 break;
@@ -87,7 +90,7 @@ pub(super) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
     Ok(caught_up)
 }
 
-fn first(turn: &Turn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> {
+fn next(turn: &Turn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> {
     let found = turn.rows.scan(Table::Outbox, &scope(device), 0..=u64::MAX, Direction::Ascending, 1)?;
     found.first().map(|(_, bytes)| decode(Table::Outbox, bytes)).transpose()
 }

@@ -41,9 +41,14 @@ pub(crate) fn fits(turn: &mut Turn<'_>, raw: &Raw, init: &Init, log: &AccountLog
     Ok(resolved.is_ok_and(|resolved| resolved.session_id() == raw.envelope.sid))
 }
 
-/// Answers an INIT: if its first message opens, the session, the used one-time key and the replay
-/// entry are stored with it; if not, nothing is.
-pub(crate) fn accept(turn: &mut Turn<'_>, raw: &Raw, share: Share) -> Result<Option<Received>, EngineError> {
+/// Answers an INIT: with the first of the envelopes it came with that opens, the session, the used one-time key and the
+/// replay entry are stored. Says which one that was; if none opens, nothing is stored.
+pub(crate) fn accept(
+    turn: &mut Turn<'_>,
+    alike: &[Raw],
+    share: Share,
+) -> Result<Option<(usize, Received)>, EngineError> {
+    let Some(raw) = alike.first() else { return Ok(None) };
     let Some(init) = read_init(turn, raw)? else { return Ok(None) };
     let Some(peer) = peers::known(turn, &raw.from)? else { return Ok(None) };
     let Some(keys) = prekeys::named(turn.rows, &init)? else { return Ok(None) };
@@ -54,7 +59,10 @@ pub(crate) fn accept(turn: &mut Turn<'_>, raw: &Raw, share: Share) -> Result<Opt
     if session.id() != raw.envelope.sid {
         return Ok(None);
     }
-    let Ok(opened) = session.open(&raw.envelope.header, &raw.envelope.token, None, turn.rng) else { return Ok(None) };
+    let mut opened = alike.iter().enumerate().filter_map(|(nth, Raw { envelope, .. })| {
+        Some((nth, session.open(&envelope.header, &envelope.token, None, turn.rng).ok()?))
+    });
+    let Some((nth, opened)) = opened.next() else { return Ok(None) };
     let reset = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Reset);
     let stored = Stored { session, user: raw.from.clone(), device: raw.device, init: None };
     let kept = turn.now;
@@ -62,5 +70,5 @@ pub(crate) fn accept(turn: &mut Turn<'_>, raw: &Raw, share: Share) -> Result<Opt
     prekeys::used(turn, &init)?;
     let mut known = standings(turn.rows, &raw.device)?;
     known.take_in(raw.envelope.sid, reset, turn.now);
-    commit(turn, stored, opened, known, true).map(Some)
+    Ok(Some((nth, commit(turn, stored, opened, known, true)?)))
 }

@@ -5,6 +5,7 @@ use chat_protocol::message::Envelope;
 use chat_protocol::session::content::{Body, Content};
 use chat_protocol::session::manager::{Arrival, Failures, Stage, Standings};
 use chat_protocol::session::ratchet::{Header, MessageKey, Opened};
+use chat_protocol::time::Timestamp;
 use zeroize::Zeroizing;
 
 use super::kept::{Stored, keep_few, put, standings};
@@ -72,15 +73,26 @@ pub(super) fn commit(
 /// An envelope did not open: one event, and after several a new session.
 pub(crate) fn did_not_open(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), EngineError> {
     events::undecryptable(turn, user, "does not open")?;
+    reset_if(turn, user, device, Failures::record)
+}
+
+/// Messages of a device found no room here: a new session, so that it sends them again.
+pub(crate) fn lost(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), EngineError> {
+    reset_if(turn, user, device, Failures::reset)
+}
+
+fn reset_if(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    device: &DeviceId,
+    decide: impl FnOnce(&mut Failures, Timestamp) -> bool,
+) -> Result<(), EngineError> {
     if peers::device(turn, user, device)?.is_none() {
         return Ok(());
     }
     let place = Place::new(Table::Sessions, b"failures", device.as_bytes());
     let mut failures: Failures = load(turn.rows, place)?.unwrap_or_default();
-    let reset = failures.record(turn.now);
+    let reset = decide(&mut failures, turn.now);
     save(turn.rows, place, 0, &failures)?;
-    if reset {
-        duties::owe_reset(turn, user, device)?;
-    }
-    Ok(())
+    if reset { Ok(duties::owe_reset(turn, user, device)?) } else { Ok(()) }
 }

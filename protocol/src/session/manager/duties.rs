@@ -66,9 +66,17 @@ impl Failures {
         // a clock that went back must not keep old failures alive
         self.recent.retain(|at| *at <= now && now.since(*at) < FAILURE_WINDOW);
         self.recent.push(now);
-        let rested = self.last_reset.is_none_or(|at| now < at || now.since(at) >= RESET_PAUSE);
-        if self.recent.len() < FAILURES_BEFORE_RESET || !rested {
-            self.recent.drain(..self.recent.len().saturating_sub(FAILURES_BEFORE_RESET));
+        if self.recent.len() >= FAILURES_BEFORE_RESET && self.reset(now) {
+            return true;
+        }
+        self.recent.drain(..self.recent.len().saturating_sub(FAILURES_BEFORE_RESET));
+        false
+    }
+
+    /// Messages were lost: whether to begin a new session with the reset marker now. Not within an hour of the last.
+    #[must_use]
+    pub fn reset(&mut self, now: Timestamp) -> bool {
+        if self.last_reset.is_some_and(|at| at <= now && now.since(at) < RESET_PAUSE) {
             return false;
         }
         self.recent.clear();
