@@ -178,7 +178,7 @@ pub(crate) enum Verb {
     #[command(after_help = words::COMPLETIONS)]
     Completions {
         /// Which shell
-        shell: chat_documents::Shell,
+        shell: chat_programs::documents::Shell,
     },
     /// Print what the last of these words could become: names, profiles, scopes
     #[command(hide = true)]
@@ -189,7 +189,7 @@ pub(crate) enum Verb {
     },
     /// Print a manual page
     #[command(after_help = words::MAN)]
-    Man(chat_documents::Wanted),
+    Man(chat_programs::documents::Wanted),
 }
 
 #[derive(Debug, Args)]

@@ -8,7 +8,7 @@ pub(crate) mod table;
 
 use std::io::{self, IsTerminal, Write};
 
-use chat_protocol::programs::patient::Patient;
+use chat_programs::patient::Patient;
 use chat_protocol::rpc::types::{Message, MessageState};
 pub(crate) use chat_protocol::text::escape;
 use serde::Serialize;

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use chat_protocol::programs::private::{Quoted, is_own_directory};
+use chat_programs::private::{Quoted, is_own_directory};
 use chat_protocol::rpc::paths::{Given, LOCK, MAX_SIGN_BYTES, Paths, PathsError, SOCKET_SIGN, told_socket};
 
 use crate::cli::Options;

@@ -9,7 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use chat_protocol::programs::private::{Kind, NotPrivate, judge};
+use chat_programs::private::{Kind, NotPrivate, judge};
 use chat_protocol::rpc::Secret;
 use zeroize::Zeroizing;
 

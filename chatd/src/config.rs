@@ -13,7 +13,7 @@ pub mod unlock;
 
 use std::path::{Path, PathBuf};
 
-use chat_protocol::programs::private::is_own_directory;
+use chat_programs::private::is_own_directory;
 use chat_protocol::rpc::paths::{Given, Paths, PathsError};
 use clap::ArgMatches;
 use thiserror::Error;

@@ -10,13 +10,13 @@ use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chat_protocol::programs::private::{self, Kind, NotPrivate, Standing};
+use chat_programs::private::{self, Kind, NotPrivate, Standing};
 use chat_protocol::rpc::paths::{LOCK, MAX_SIGN_BYTES, SOCKET_SIGN, told_socket};
 use rustix::fs::OFlags;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-pub use chat_protocol::programs::private::Quoted;
+pub use chat_programs::private::Quoted;
 
 /// Why a directory or file is not used.
 #[derive(Debug, Error)]
@@ -329,7 +329,7 @@ mod tests {
         let (_outer, dir) = dir();
         let path = dir.file("theirs");
         write_private(&path, b"x").unwrap();
-        // only root can give files away; what is refused of whom else is told in `chat_protocol::programs::private`
+        // only root can give files away; what is refused of whom else is told in `chat_programs::private`
         if std::os::unix::fs::chown(&path, Some(12_345), None).is_ok() {
             let message = read_private(&path, 1 << 20).unwrap_err().to_string();
             assert!(message.contains("sudo chown "), "{message}");

@@ -6,7 +6,7 @@
 
 use std::io::IsTerminal;
 
-use chat_protocol::programs::log::{self, SetFilter};
+use chat_programs::log::{self, SetFilter};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 

@@ -7,8 +7,8 @@ use std::io::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
-use chat_documents::ManualError;
-use chat_protocol::programs::patient::Patient;
+use chat_programs::documents::ManualError;
+use chat_programs::patient::Patient;
 use chat_protocol::rpc::{RpcError, openrpc};
 use clap::ArgMatches;
 use thiserror::Error;

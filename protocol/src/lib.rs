@@ -1,6 +1,5 @@
 //! What both ends share: the wire between daemon and server, the end-to-end sessions between
-//! daemons, and (feature `rpc`) the types of the daemon's local socket. Feature `programs` adds what the programs
-//! have in common besides.
+//! daemons, and (feature `rpc`) the types of the daemon's local socket.
 //!
 //! With default features nothing here touches a socket, a file or a clock, and nothing panics on
 //! bytes a stranger chose: callers hand in bytes, the time and randomness, and get values back.
@@ -18,8 +17,6 @@ pub mod ids;
 pub mod invite;
 pub mod limits;
 pub mod message;
-#[cfg(feature = "programs")]
-pub mod programs;
 pub mod record;
 #[cfg(feature = "rpc")]
 pub mod rpc;

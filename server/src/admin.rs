@@ -22,7 +22,7 @@ use std::ffi::OsString;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-use chat_protocol::programs::{self, patient::Patient};
+use chat_programs::patient::Patient;
 use chat_protocol::text::escape;
 use clap::Parser;
 use clap::error::ErrorKind;
@@ -44,11 +44,11 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match perform(cli) {
         Ok(()) => {
-            programs::log::settle();
+            chat_programs::log::settle();
             ExitCode::SUCCESS
         }
         Err(failure) => {
-            programs::log::last_words(&failure.to_string());
+            chat_programs::log::last_words(&failure.to_string());
             ExitCode::from(failure.exit as u8)
         }
     }

@@ -104,10 +104,10 @@ pub enum Command {
     /// Print the completions of a shell
     Completions {
         /// Which shell
-        shell: chat_documents::Shell,
+        shell: chat_programs::documents::Shell,
     },
     /// Print a manual page
-    Man(chat_documents::Wanted),
+    Man(chat_programs::documents::Wanted),
 }
 
 /// How the server's key is changed.

@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use chat_protocol::programs::log;
+use chat_programs::log;
 use chat_server::failure::Exit;
 
 fn main() -> ExitCode {

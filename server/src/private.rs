@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use chat_protocol::programs::private::{self, Kind, NotPrivate, Standing};
+use chat_programs::private::{self, Kind, NotPrivate, Standing};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -230,7 +230,7 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("secret.key");
         create(&file, b"words").unwrap();
-        // without root nothing can be given away; the rule itself is told in `chat_protocol::programs::private`
+        // without root nothing can be given away; the rule itself is told in `chat_programs::private`
         if rustix::process::geteuid().is_root() {
             std::os::unix::fs::chown(&file, Some(65534), None).unwrap();
             let words = read(&file).unwrap_err().to_string();

@@ -11,7 +11,7 @@ mod service;
 
 use std::path::Path;
 
-use chat_protocol::programs::private::is_own_directory;
+use chat_programs::private::is_own_directory;
 use serde::Serialize;
 
 use crate::Session;

@@ -1,6 +1,6 @@
 //! `completions` and `man`: what packages and shells want.
 
-use chat_documents::{ManualError, Shell, Wanted};
+use chat_programs::documents::{ManualError, Shell, Wanted};
 use clap::CommandFactory;
 
 use super::shells;
@@ -19,7 +19,7 @@ pub(super) fn man(wanted: &Wanted, session: &mut Session) -> Result<(), Failure>
     if wanted.all.as_deref().is_some_and(is_standard) {
         return Err(Failure::Usage("every page is a file of its own: name a directory".to_owned()));
     }
-    let page = chat_documents::manual(Cli::command(), wanted).map_err(|error| match error {
+    let page = chat_programs::documents::manual(Cli::command(), wanted).map_err(|error| match error {
         ManualError::NoVerb(_) => Failure::Usage(error.to_string()),
         ManualError::Io(error) => error.into(),
     })?;

@@ -1,6 +1,6 @@
 //! The scripts of shells: what clap makes of the commands, and behind it the question that `words` answers.
 
-use chat_documents::Shell;
+use chat_programs::documents::Shell;
 use clap::CommandFactory;
 
 use crate::cli::Cli;
@@ -54,7 +54,7 @@ const ZSH_OF_CLAP: &str = "\n_chatctl() {";
 
 /// The script of a shell.
 pub(super) fn script(shell: Shell) -> String {
-    let made = chat_documents::completions(Cli::command(), shell);
+    let made = chat_programs::documents::completions(Cli::command(), shell);
     let made = String::from_utf8_lossy(&made).into_owned();
     match shell {
         Shell::Bash => made + BASH,

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use chat_protocol::programs::private::{NotPrivate, Remedy};
+use chat_programs::private::{NotPrivate, Remedy};
 use chat_protocol::rpc::paths::{Given, PathsError};
 use thiserror::Error;
 use toml::Spanned;

@@ -1,6 +1,6 @@
 //! `completions` and `man`: what packages and shells want.
 
-use chat_documents::{ManualError, Shell, Wanted};
+use chat_programs::documents::{ManualError, Shell, Wanted};
 use clap::CommandFactory;
 
 use super::{Done, print};
@@ -8,11 +8,11 @@ use crate::cli::Cli;
 use crate::failure::{Exit, Failure};
 
 pub(super) fn completions(shell: Shell) -> Done {
-    print(&chat_documents::completions(Cli::command(), shell))
+    print(&chat_programs::documents::completions(Cli::command(), shell))
 }
 
 pub(super) fn man(wanted: &Wanted) -> Done {
-    let page = chat_documents::manual(Cli::command(), wanted).map_err(|error| {
+    let page = chat_programs::documents::manual(Cli::command(), wanted).map_err(|error| {
         let words = error.to_string();
         match error {
             ManualError::NoVerb(_) => Failure::new(Exit::Usage, words),

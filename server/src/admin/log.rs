@@ -1,6 +1,6 @@
 //! The log: on standard error, with a filter that can change while the program runs.
 
-use chat_protocol::programs::log::{self, SetFilter};
+use chat_programs::log::{self, SetFilter};
 use tracing_subscriber::EnvFilter;
 
 use super::Done;

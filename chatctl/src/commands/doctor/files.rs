@@ -3,7 +3,7 @@
 use std::fs::{self, Metadata};
 use std::path::Path;
 
-use chat_protocol::programs::private::{Kind, NotPrivate, judge};
+use chat_programs::private::{Kind, NotPrivate, judge};
 
 use super::Finding;
 

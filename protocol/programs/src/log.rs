@@ -19,7 +19,7 @@ use tracing_subscriber::fmt::time::{FormatTime, SystemTime};
 use tracing_subscriber::reload;
 
 use super::patient::Patient;
-use crate::text::escape;
+use chat_protocol::text::escape;
 
 /// Most bytes that wait to be written: some thousand lines.
 const QUEUE_BYTES: usize = 1024 * 1024;

@@ -1,19 +1,11 @@
 //! A bug on whichever thread ends the whole program, with a code and, if anybody listens, with words.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, missing_docs, reason = "tests")]
 
 use std::fs::OpenOptions;
 use std::io::{Read, pipe};
 use std::process::{Command, Stdio};
 
-use chat_protocol::programs::log;
+use chat_programs::log;
 
 /// Names the test below to itself, which then is the program.
 const ROLE: &str = "CHAT_TEST_IS_THE_PROGRAM";
