@@ -94,7 +94,7 @@ settings! {
     /// The file `server.toml`.
     Config {
         /// Address to listen on; absent: this machine's own address and port if `public` names them (`localhost`,
-        /// 127.0.0.1 or [::1]), else every interface, on the port the first Python application used.
+        /// 127.0.0.1 or ::1), else every interface, on the port the first Python application used.
         #[example("0.0.0.0:8897")]
         listen: Option<SocketAddr> = None,
         /// `HOST:PORT` under which clients reach this server; goes into invites.
