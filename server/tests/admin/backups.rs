@@ -4,7 +4,14 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use chat_server::store::copy::SCHEMA;
+
 use crate::desk::{Desk, Running, mode};
+
+/// The line of the manifest that names the schema.
+fn schema(number: usize) -> String {
+    format!("\"schema\": {number}")
+}
 
 /// A desk with two adopted accounts, and its backup.
 fn backed_up() -> (Desk, PathBuf) {
@@ -41,7 +48,7 @@ fn backup_is_a_private_tar_file_that_any_tool_reads() {
     assert_eq!(members.last().map(String::as_str), Some("manifest.json"));
     assert_eq!(tar(&["-xOf", path, "rows/chat_app.ndjson"]), "[1,\"alice\",\"x\"]\n[2,\"bob\",\"x\"]\n");
     let manifest: serde_json::Value = serde_json::from_str(&tar(&["-xOf", path, "manifest.json"])).unwrap();
-    assert_eq!((&manifest["format"], &manifest["schema"]), (&1.into(), &5.into()));
+    assert_eq!((&manifest["format"], &manifest["schema"]), (&1.into(), &SCHEMA.into()));
     let again = desk.run(&["backup", path]);
     assert_eq!(again.code, 73);
     assert_eq!(
@@ -228,18 +235,17 @@ fn atk_archives_with_foreign_members_or_versions_are_refused() {
     let manifest = fs::read_to_string(unpacked.join("manifest.json")).unwrap();
     let hostile = manifest
         .replace("\"version\": \"", "\"version\": \"\\u001b]0;\u{9b}")
-        .replace("\"schema\": 5", "\"schema\": 7");
+        .replace(&schema(SCHEMA), &schema(SCHEMA + 2));
     fs::write(unpacked.join("manifest.json"), hostile).unwrap();
     let words = pack(&names).1;
     assert!(
         words.contains("chat-server \\u{1b}]0;\\u{9b}") && !words.contains(['\u{1b}', '\u{9b}']),
         "atk_61: {words}"
     );
-    fs::write(unpacked.join("manifest.json"), manifest.replace("\"schema\": 5", "\"schema\": 6")).unwrap();
+    fs::write(unpacked.join("manifest.json"), manifest.replace(&schema(SCHEMA), &schema(SCHEMA + 1))).unwrap();
     let (code, words) = pack(&names);
     assert_eq!(code, 65);
-    assert!(
-        words.contains("for schema 6; this program restores schema 5\nHint: restore it with chat-server "),
-        "{words}"
-    );
+    let told =
+        format!("for schema {}; this program restores schema {SCHEMA}\nHint: restore it with chat-server ", SCHEMA + 1);
+    assert!(words.contains(&told), "{words}");
 }
