@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::thread;
 
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -38,10 +39,7 @@ pub(super) async fn run(home: &Home, log: &Log, listen: Option<SocketAddr>) -> D
         Some(watched) => Some(bind(watched, "name another one: `--set metrics.listen=ADDR`").await?),
         None => None,
     };
-    if say_where(home.json, address, watched.as_ref().map(|(_, watched)| *watched)).is_err() {
-        // who is served does not depend on who hears of it
-        tracing::warn!(%address, "listening, which could not be said on standard output");
-    }
+    say_where(home.json, address, watched.as_ref().map(|(_, watched)| *watched));
     let clock = Clock::system(&*store).await?;
     let server = Server::new(config, store, &keys, stop.clone(), clock);
     let mut beside = JoinSet::new();
@@ -69,8 +67,21 @@ async fn bind(address: SocketAddr, hint: &str) -> Result<(TcpListener, SocketAdd
     })
 }
 
+/// Says where the server listens, in a thread of its own: who is served does not depend on who hears of it, and a reader
+/// that never reads holds up nobody, not even the end.
+fn say_where(json: bool, address: SocketAddr, watched: Option<SocketAddr>) {
+    let told = move || {
+        if where_it_is(json, address, watched).is_err() {
+            tracing::warn!(%address, "listening, which could not be said on standard output");
+        }
+    };
+    if thread::Builder::new().name("where".to_owned()).spawn(told).is_err() {
+        tracing::warn!(%address, "listening, which nobody could be told on standard output");
+    }
+}
+
 /// One line for each address, the one for clients first.
-fn say_where(json: bool, address: SocketAddr, watched: Option<SocketAddr>) -> Done {
+fn where_it_is(json: bool, address: SocketAddr, watched: Option<SocketAddr>) -> Done {
     if json {
         return object(&json!({ "listening": address, "metrics": watched }));
     }

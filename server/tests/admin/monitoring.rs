@@ -1,7 +1,10 @@
 //! Metrics of the real program, read by a parser that is not ours.
 
-use std::io::{Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixDatagram;
+use std::process::{Child, Stdio};
+use std::time::Duration;
 
 use crate::desk::{Desk, Running};
 use crate::support::python;
@@ -50,4 +53,43 @@ fn nothing_listens_for_monitoring_unless_told_to() {
     let refused = desk.run(&["run", "--listen", "127.0.0.1:0", "--set", &setting]);
     assert_eq!(refused.code, 69);
     assert!(refused.err.ends_with("Hint: name another one: `--set metrics.listen=ADDR`\n"), "{}", refused.err);
+}
+
+/// A pipe that takes nothing more, and its end for reading.
+fn full_pipe() -> (io::PipeReader, io::PipeWriter) {
+    let (reader, mut writer) = io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    (reader, writer)
+}
+
+/// A process that ends with its owner.
+struct Owned(Child);
+
+impl Drop for Owned {
+    fn drop(&mut self) {
+        let _gone = self.0.kill();
+        let _status = self.0.wait();
+    }
+}
+
+#[test]
+fn a_reader_that_reads_nothing_keeps_the_server_neither_from_serving_nor_from_its_end() {
+    let desk = Desk::set_up();
+    let (_reader, writer) = full_pipe();
+    // the service manager hears where it is; it is told after standard output
+    let manager = UnixDatagram::bind(desk.root.path().join("notify")).unwrap();
+    manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let mut command = desk.command(&["run", "--listen", "127.0.0.1:0"]);
+    command.env("NOTIFY_SOCKET", desk.root.path().join("notify"));
+    let both = (writer.try_clone().unwrap(), writer);
+    let mut server = Owned(command.stdout(both.0).stderr(Stdio::from(both.1)).spawn().unwrap());
+    let mut heard = [0; 512];
+    let heard = manager.recv(&mut heard).map(|n| String::from_utf8_lossy(&heard[..n]).into_owned()).expect("it waits");
+    let address = heard.lines().find_map(|line| line.strip_prefix("STATUS=listening on ")).expect(&heard);
+    TcpStream::connect(address).expect("nobody is served");
+    let pid = server.0.id().to_string();
+    assert!(std::process::Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    assert_eq!(server.0.wait().unwrap().code(), Some(0));
 }
