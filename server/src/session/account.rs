@@ -165,7 +165,8 @@ impl Guest {
         let pending = store.pending_reset(user).await.map_err(failed)?;
         if let Some(pending) = pending.filter(|pending| pending.genesis == genesis) {
             // not before the devices were told it would be, and not because a clock leapt
-            let until = pending.due.max(now + (pending.at + wait).since(seen));
+            let left = (pending.at + wait).since(seen);
+            let until = if pending.due > now { pending.due } else { now + left };
             return Ok((until > now).then_some(until));
         }
         // by the earlier of both: whichever is wrong, rather a reset that waits than one that does not
