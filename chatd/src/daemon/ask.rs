@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 
 use chat_protocol::cbor;
+use chat_protocol::limits::MAX_NUMBER;
 use chat_protocol::message::Call;
 use chat_protocol::message::server::Refusal;
 use chat_protocol::rpc::{Kind, RpcError};
@@ -14,8 +15,8 @@ use super::{Daemon, Order, ended, errors};
 use crate::api::Answer;
 use crate::link::LinkHandle;
 
-/// Ids of the engine's requests begin at 1; those of questions far above them.
-const FIRST_ID: u64 = 1 << 62;
+/// Ids of the engine's requests begin at 1; those of questions in the upper half of the numbers a frame may have.
+const FIRST_ID: u64 = MAX_NUMBER / 2 + 1;
 /// Most questions that wait at once; the next is told so.
 const MAX_WAITING: usize = 64;
 
