@@ -16,6 +16,7 @@ use crate::Session;
 use crate::cli::devices::Device;
 use crate::error::Failure;
 use crate::output::progress::during;
+use crate::output::reader::heard;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::{time, word};
@@ -260,7 +261,7 @@ pub(super) async fn wait(session: &mut Session) -> Result<(), Failure> {
     session.out.talk(
         "Now `chatctl device approve` on a device of the account. This one waits a day, whether you stay or not.",
     );
-    let answer = during("Waiting to be let in", false, let_in(&client)).await?;
+    let answer = during("Waiting to be let in", false, heard(let_in(&client))).await?;
     session
         .out
         .answer(&answer, |_| vec!["this device belongs to the account; it begins with an empty history".to_owned()])

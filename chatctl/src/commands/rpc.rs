@@ -1,6 +1,7 @@
 //! `rpc`: any call, for what has no verb yet.
 
-use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, RpcError};
+use chat_protocol::rpc::types::{EventsPull, MsgWait};
+use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Method, RpcError};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
@@ -8,14 +9,21 @@ use crate::Session;
 use crate::cli::Rpc;
 use crate::error::Failure;
 use crate::input::{self, TextError};
+use crate::output::reader::heard;
 
 /// Keys whose values must not be arguments.
 const SECRET_KEYS: [&str; 4] = ["password", "invite", "old", "new"];
 
+/// Methods that wait for what may not happen for long, and change nothing.
+const WAITING: [&str; 2] = [MsgWait::NAME, EventsPull::NAME];
+
 /// `chatctl rpc METHOD '{json}'`
 pub(super) async fn run(rpc: &Rpc, session: &mut Session) -> Result<(), Failure> {
     let params = params(rpc, session)?;
-    let result = session.client().await?.call_raw(&rpc.method, params).await?;
+    let client = session.client().await?;
+    let call = async { Ok(client.call_raw(&rpc.method, params).await?) };
+    // What changes something is not left alone before its answer.
+    let result = if WAITING.contains(&rpc.method.as_str()) { heard(call).await? } else { call.await? };
     session.out.object(&result)
 }
 

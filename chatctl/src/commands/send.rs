@@ -15,6 +15,7 @@ use crate::Session;
 use crate::cli::{Send, Wait};
 use crate::error::Failure;
 use crate::input::{self, TextError};
+use crate::output::reader::heard;
 use crate::output::{escape, word};
 use crate::secrets::is_standard;
 
@@ -45,9 +46,8 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
     };
     let mut sent = client.call(&params).await?;
     if let (Some(wait), Some(events)) = (send.wait, events) {
-        sent.state = tokio::time::timeout(send.timeout, arrival(&client, events, sent.id, wait))
-            .await
-            .unwrap_or_else(|_| Err(too_late(wait)))?;
+        let arrival = tokio::time::timeout(send.timeout, arrival(&client, events, sent.id, wait));
+        sent.state = heard(async { arrival.await.unwrap_or_else(|_| Err(too_late(wait))) }).await?;
     }
     session.out.answer(&sent, |sent| {
         vec![format!("{} to {}: {}", word(&sent.state), escape(sent.chat.as_str()), sent.id.to_uuid())]

@@ -3,11 +3,14 @@
 //! A pipe says so only to those who write to it, or who ask. What waits for the next event writes nothing, perhaps for
 //! days: it asks. The answer comes to a thread of its own, which the end of the process ends.
 
+use std::io;
 use std::thread;
 
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 use tokio::sync::oneshot;
+
+use crate::error::Failure;
 
 /// Waits until nobody can read standard output any more: the other end of the pipe was closed, or the terminal is gone.
 /// A file has no other end, and is waited for in vain.
@@ -30,6 +33,19 @@ impl Reader {
     pub(crate) async fn gone(&mut self) {
         if (&mut self.0).await.is_err() {
             std::future::pending().await
+        }
+    }
+}
+
+/// Waits for `work` as long as somebody is there to hear how it ends. Without them nobody knows: that is no success.
+/// As cancel-safe as `work` is.
+pub(crate) async fn heard<T>(work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    let mut reader = Reader::of_stdout();
+    tokio::select! {
+        outcome = work => outcome,
+        () = reader.gone() => {
+            let why = "nobody reads the output any more; what was waited for goes on";
+            Err(Failure::Io(io::Error::new(io::ErrorKind::BrokenPipe, why)))
         }
     }
 }

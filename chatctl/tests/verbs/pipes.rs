@@ -35,6 +35,30 @@ async fn listening_ends_with_its_reader_though_nothing_happens() {
     assert_eq!(ended.code(), Some(0));
 }
 
+/// A verb whose reader goes at once, while there is nothing to read; its exit code and what it said.
+async fn unheard(served: &Served, args: &[&str]) -> (i32, String) {
+    let mut verb = tokio::process::Command::new(env!("CARGO_BIN_EXE_chatctl"));
+    verb.args(args).env_clear().env("CHATD_SOCKET", &served.path).stdin(Stdio::null()).kill_on_drop(true);
+    let mut verb = verb.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    drop(verb.stdout.take());
+    let ended = tokio::time::timeout(PATIENCE, verb.wait_with_output()).await;
+    let output = ended.unwrap_or_else(|_| panic!("{args:?} is still there")).unwrap();
+    (output.status.code().unwrap(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_ends_with_its_reader_and_claims_no_success() {
+    let served = serve();
+    let (code, told) = unheard(&served, &["send", "@bob", "hi", "--wait", "delivered", "--timeout", "10m"]).await;
+    assert!(code == 74 && told.contains("nobody reads the output any more"), "{told}");
+    let sent =
+        served.fake.state().messages.iter().map(|message| (message.id, message.text.clone())).collect::<Vec<_>>();
+    let [(id, text)] = sent.as_slice() else { panic!("{sent:?}") };
+    assert_eq!(text, "hi", "who goes early takes nothing back");
+    let wait = json!({ "id": id, "state": "read", "timeout_ms": 600_000 }).to_string();
+    assert_eq!(unheard(&served, &["rpc", "msg.wait", &wait]).await.0, 74);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn limits_are_met_however_long_the_messages_are() {
     let served = serve();

@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
@@ -262,6 +263,7 @@ impl Api for Fake {
         if state == params.state {
             return Ok(MessageStatus { id: params.id, state, recipients: Vec::new() });
         }
+        tokio::time::sleep(Duration::from_millis(params.timeout_ms.unwrap_or(0))).await;
         Err(Kind::Timeout.into())
     }
 
