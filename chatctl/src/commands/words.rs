@@ -18,6 +18,7 @@ use clap::{Arg, Command, CommandFactory};
 use crate::Session;
 use crate::cli::Cli;
 use crate::error::Failure;
+use crate::secrets::is_standard;
 
 /// Longest that somebody waits who has pressed the key.
 const WITHIN: Duration = Duration::from_millis(500);
@@ -149,10 +150,22 @@ fn is_plain(word: &str) -> bool {
 /// Everybody this daemon has to do with, and who is online.
 async fn names(session: &Session) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    let Ok(client) = session.client().await else { return found };
+    if !session.token_file().is_none_or(can_be_read_again) {
+        return found;
+    }
+    let asking = async {
+        if let Ok(client) = session.client().await {
+            gather(&client, &mut found).await;
+        }
+    };
     // Cancel-safe: what came in time is kept.
-    let _ = tokio::time::timeout(WITHIN, gather(&client, &mut found)).await;
+    let _ = tokio::time::timeout(WITHIN, asking).await;
     found
+}
+
+/// Whether nothing is taken from anybody by reading it, and nothing waited for: standard input is the shell's own here.
+fn can_be_read_again(file: &Path) -> bool {
+    !is_standard(file) && std::fs::metadata(file).is_ok_and(|meta| meta.is_file())
 }
 
 async fn gather(client: &Client, found: &mut BTreeSet<String>) {

@@ -1,5 +1,11 @@
 //! Names, profiles and scopes are completed by asking chatctl, and nothing of it is obeyed.
 
+use std::io::Write;
+use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::net::UnixListener;
+use std::process::Stdio;
+use std::time::Duration;
+
 use super::*;
 
 /// What bash offers for a line of words, of which it replaces the last part.
@@ -58,4 +64,42 @@ async fn a_word_is_completed_for_the_daemon_that_it_names_and_in_silence() {
     assert_eq!(complete(&["--profile", "w"]), "work\n");
     assert_eq!(complete(&["--profile", ""]), "default\nwork\n");
     assert_eq!(complete(&["send", "@bob", "te"]), "");
+}
+
+/// What is offered at this socket with this token and standard input; nothing if it hangs.
+async fn completed(socket: &std::path::Path, token: &str, stdin: impl Into<Stdio>) -> Option<String> {
+    let mut command = tokio::process::Command::new(env!("CARGO_BIN_EXE_chatctl"));
+    command.args(["complete", "--", "chatctl", "send", ""]).env_clear().kill_on_drop(true).stdin(stdin);
+    command.env("CHATD_SOCKET", socket).env("CHATD_TOKEN_FILE", token);
+    let output = tokio::time::timeout(Duration::from_secs(20), command.output()).await.ok()?.unwrap();
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+#[tokio::test]
+async fn a_daemon_that_does_not_answer_holds_up_no_shell() {
+    let room = tempfile::tempdir().unwrap();
+    let (socket, token) = (room.path().join("socket"), room.path().join("token"));
+    let _silent = UnixListener::bind(&socket).unwrap();
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create_new(true).mode(0o600).open(&token).unwrap().write_all(b"a token\n").unwrap();
+    // connected is it by the kernel; nobody takes the token
+    let offered = completed(&socket, token.to_str().unwrap(), Stdio::null()).await.expect("the shell hangs");
+    assert!(offered.contains("room:public"), "{offered}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn completing_takes_nothing_from_the_input_of_the_shell() {
+    let served = serve();
+    served.fake.state().online.insert("bob".to_owned());
+    for token in ["-", "/dev/stdin"] {
+        let (reader, mut writer) = std::io::pipe().unwrap();
+        writer.write_all(b"what is typed next\n").unwrap();
+        drop(writer);
+        let offered = completed(&served.path, token, reader.try_clone().unwrap()).await.expect("it waits for a line");
+        assert!(!offered.contains("bob"), "with whose rights? {offered}");
+        let mut left = String::new();
+        std::io::Read::read_to_string(&mut { reader }, &mut left).unwrap();
+        assert_eq!(left, "what is typed next\n", "{token}");
+    }
 }
