@@ -174,11 +174,7 @@ def second_device(invite, laptop, bob):
     laptop.until("a device to wait", lambda: phone.device.id in laptop.waiting)
     assert (head, fingerprint) == (laptop.log.head, laptop.log.fingerprint)
     acceptance = phone.device.acceptance(fingerprint)
-    try:
-        phone.login(acceptance)
-        raise AssertionError("it was let in unasked")
-    except Refused as refused:
-        assert refused.code == "approval_required"
+    assert phone.accept(acceptance) == "approval_required"
     waiting, = laptop.waiting[:1]
     assert approval_digits(laptop.log.fingerprint, waiting) == approval_digits(fingerprint, phone.device.id)
     laptop.approve(waiting)
@@ -203,9 +199,9 @@ def among_others(invite, password, alice, bob):
     shown = bob.event("device.waiting")["data"]
     assert shown["digits"] == approval_digits(fingerprint, tablet.device.id)
     bob.call("device.approve", device_id=shown["device_id"], digits=shown["digits"])
-    acceptance = tablet.device.acceptance(fingerprint)
-    tablet.let_in(acceptance)
+    assert tablet.accept(tablet.device.acceptance(fingerprint)) == "approval_required"
     bob.event("device.added", device_id=tablet.device.id.hex())
+    tablet.login()
     tablet.publish()
     bob.send("@alice", "to alice, and for my tablet to know")
     tablet.hears(BOB, "to alice, and for my tablet to know", chat=alice.user)

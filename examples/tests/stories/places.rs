@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use chat_stories::{Outcome, Process, Stage, binaries};
+use rustix::fs::{CWD, RenameFlags};
 
 /// Somebody who names no place, as most do.
 struct User {
@@ -116,9 +117,11 @@ fn a_daemon_outlives_the_runtime_directory_it_was_started_in() {
     let stage = Stage::dark();
     let user = User::new(&stage);
     let daemon = user.daemon();
-    fs::remove_dir_all(&user.run).unwrap();
-    // as in /run/user, nobody but the system can make it again
-    fs::write(&user.run, "").unwrap();
+    // as in /run/user, nobody but the system can make it again: something else is in its place at once
+    let other = user.run.with_extension("other");
+    fs::write(&other, "").unwrap();
+    rustix::fs::renameat_with(CWD, &user.run, CWD, &other, RenameFlags::EXCHANGE).unwrap();
+    fs::remove_dir_all(&other).unwrap();
     daemon.line("that the socket is elsewhere", |line| {
         line.contains("the socket was gone, and is here now").then_some(())
     });
