@@ -2,6 +2,8 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::fixtures::{FirstDevice, device_keys, first_device};
@@ -14,8 +16,8 @@ use chat_protocol::message::client::{
 };
 use chat_protocol::message::server::{Accepted, Code, Enrolled, LoggedIn, Push, Refusal};
 use chat_protocol::message::{Blob, Envelope};
-use chat_protocol::time::Timestamp;
-use chat_server::clock::Clock;
+use chat_protocol::time::{Reading, Timestamp};
+use chat_server::clock::{self, Clock, Look};
 use chat_server::config::Config;
 use chat_server::counters::Counters;
 use chat_server::router::Router;
@@ -31,6 +33,21 @@ use tokio_util::sync::CancellationToken;
 use crate::client::Client;
 
 pub const PASSWORD: &str = "correct horse";
+
+/// How much more time has gone by, in milliseconds.
+#[derive(Clone, Default)]
+pub struct Later(Arc<AtomicU64>);
+
+impl Later {
+    pub fn pass(&self, time: Duration) {
+        self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
+    fn read(&self) -> Reading {
+        let (now, later) = (clock::read(), Duration::from_millis(self.0.load(Ordering::Relaxed)));
+        Reading { wall: now.wall + later, ran: now.ran + later }
+    }
+}
 
 /// A running server; dropped, it is killed.
 pub struct World {
@@ -72,20 +89,28 @@ impl World {
 
     pub async fn start(dir: Arc<TempDir>, config: Config, server_key: ServerKey) -> Self {
         let store: SharedStore = Arc::new(SqliteStore::open(&dir.path().join("chat.db")).unwrap().0);
-        Self::run(store, dir, config, server_key).await
+        Self::run(store, dir, config, server_key, Box::new(clock::read)).await
     }
 
     /// A server over another store.
     pub async fn over(store: SharedStore, config: Config) -> Self {
-        Self::run(store, Arc::new(tempfile::tempdir().unwrap()), config, ServerKey::from_bytes([7; 32])).await
+        let (dir, key) = (Arc::new(tempfile::tempdir().unwrap()), ServerKey::from_bytes([7; 32]));
+        Self::run(store, dir, config, key, Box::new(clock::read)).await
     }
 
-    async fn run(store: SharedStore, dir: Arc<TempDir>, config: Config, server_key: ServerKey) -> Self {
+    /// A server for which more time goes by than here.
+    pub async fn in_later_times(config: Config, later: Later) -> Self {
+        let dir = Arc::new(tempfile::tempdir().unwrap());
+        let store: SharedStore = Arc::new(SqliteStore::open(&dir.path().join("chat.db")).unwrap().0);
+        Self::run(store, dir, config, ServerKey::from_bytes([7; 32]), Box::new(move || later.read())).await
+    }
+
+    async fn run(store: SharedStore, dir: Arc<TempDir>, config: Config, server_key: ServerKey, look: Look) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let secret = FernetKey::from_bytes([8; 32]);
         let keys = Keys { server: server_key.clone(), next: None, secret: secret.clone() };
-        let clock = Clock::system(&*store).await.unwrap();
+        let clock = Clock::begin(&*store, look).await.unwrap();
         let server = Server::new(config, Arc::clone(&store), &keys, stop.clone(), clock);
         let (counters, router, status, reload) = (server.counters(), server.router(), server.status(), server.reload());
         let running = tokio::spawn(server.serve(listener));
