@@ -3,11 +3,11 @@
 //! ```text
 //! deliver ─┬─ session known ──▶ opened ──▶ content
 //!          ├─ INIT ──▶ stored raw, acknowledged ──▶ peer's log ──▶ RSA ──▶ opened ──▶ content
-//!          ├─ session of a waiting INIT ──▶ stored raw behind it
+//!          ├─ without INIT, session of a waiting one ──▶ stored raw behind it
 //!          └─ anything else ──▶ undecryptable
 //! ```
 //! An INIT is acknowledged before any RSA is done, so acknowledgements tell nothing. One that does not open is told to
-//! the user alone, never to its author, and takes nothing along: what waits behind it is tried as if it had not been.
+//! the user alone, never to its author, and takes nothing along: what waits beside it is tried as if it had not been.
 
 mod kept;
 mod waiting;
@@ -36,7 +36,7 @@ const INIT_SLOT: Duration = Duration::from_secs(15);
 const ABSENT_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Most RSA shares given out to be opened; the daemon opens one at a time.
 const MAX_OPENING: usize = 8;
-/// Most envelopes of one session that are tried in one turn before others have theirs.
+/// Most envelopes of one INIT that are tried in one turn before others have theirs.
 const MAX_TRIED: usize = 64;
 
 /// An envelope as it was delivered.
@@ -153,20 +153,27 @@ enum Step {
     Waits,
     /// It will never open.
     Hopeless(&'static str),
+    /// Its identity was refused, and with it all that came with this INIT.
+    Refused,
 }
 
-/// Takes what waits for one session a step further; true while an answer is awaited.
+/// Takes what waits with one INIT a step further; true while an answer is awaited.
 fn look_at(turn: &mut Turn<'_>, mut raw: Raw) -> Result<bool, EngineError> {
     for _ in 0..MAX_TRIED {
         let why = match start(turn, &raw)? {
             Step::UnderWay => return Ok(true),
             Step::Waits => return Ok(false),
             Step::Hopeless(why) => why,
+            Step::Refused => {
+                kept::take_alike(turn, &raw)?;
+                events::held(turn, &raw.from, "identity_refused")?;
+                return ended(turn, &raw).map(|()| false);
+            }
         };
         lose(turn, &raw, why)?;
         match next(turn, &raw)? {
             Some(behind) => raw = behind,
-            None => return ask_again(turn, &raw).map(|()| false),
+            None => return ended(turn, &raw).map(|()| false),
         }
     }
     turn.wake(turn.now);
@@ -180,16 +187,24 @@ fn lose(turn: &mut Turn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
     tell_lost(turn, &raw.from, why)
 }
 
-/// What comes next for a session whose first envelope is gone; it is looked at from now on.
+/// An INIT is through. What came without one has lost its session once no other INIT claims to begin it.
+fn ended(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), EngineError> {
+    if !kept::init_waits(turn, raw)? {
+        kept::take_all(turn, raw)?.iter().try_for_each(|raw| tell_lost(turn, &raw.from, "does not open"))?;
+    }
+    ask_again(turn, raw)
+}
+
+/// What comes next with an INIT whose first envelope is gone; it is looked at from now on.
 fn next(turn: &mut Turn<'_>, raw: &Raw) -> Result<Option<Raw>, RowsError> {
-    let next = kept::with(turn.rows, raw, 1)?.pop();
+    let next = kept::alike(turn.rows, raw, 1)?.pop();
     if let Some(next) = &next {
         waiting::came(turn, next.position)?;
     }
     Ok(next)
 }
 
-/// Takes the first envelope of a new session one step further.
+/// Takes the first envelope of an INIT one step further.
 fn start(turn: &mut Turn<'_>, raw: &Raw) -> Result<Step, EngineError> {
     if turn.live.opening.contains(&raw.position) {
         return Ok(Step::UnderWay);
@@ -227,11 +242,7 @@ fn stopped(turn: &mut Turn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<O
     let log = &peer.pinned.log;
     let device = log.device(&raw.device).map(|device| device.revoked.is_some());
     let why = match device {
-        _ if peer.refused(&fingerprint) => {
-            kept::take_all(turn, raw)?;
-            events::held(turn, &raw.from, "identity_refused")?;
-            return Ok(Some(Step::Waits));
-        }
+        _ if peer.refused(&fingerprint) => return Ok(Some(Step::Refused)),
         Some(false) if fingerprint == log.fingerprint() => return Ok(None),
         Some(true) => "device_revoked",
         _ if peer.rival.is_some() => "identity_changed",
@@ -286,8 +297,7 @@ fn slot(turn: &mut Turn<'_>, device: DeviceId) -> bool {
 pub(crate) fn share_opened(turn: &mut Turn<'_>, job: u64, share: Share) -> Result<(), EngineError> {
     turn.live.opening.remove(&job);
     let Some(first) = load::<Raw>(turn.rows, kept::place(&job.to_be_bytes()))? else { return Ok(()) };
-    let mut alike = kept::with(turn.rows, &first, MAX_TRIED)?;
-    alike.retain(|raw| raw.envelope.init == first.envelope.init);
+    let alike = kept::alike(turn.rows, &first, MAX_TRIED)?;
     let accepted = sessions::accept(turn, &alike, share)?;
     let failed = accepted.as_ref().map_or(alike.len(), |(nth, _)| *nth);
     for raw in alike.iter().take(failed) {
@@ -300,10 +310,13 @@ pub(crate) fn share_opened(turn: &mut Turn<'_>, job: u64, share: Share) -> Resul
             let rest = kept::take_all(turn, raw)?;
             content::arrived(turn, &opened)?;
             rest.into_iter().try_for_each(|raw| take(turn, raw))?;
+            ask_again(turn, &first)
         }
-        _ => next(turn, &first).map(drop)?,
+        _ => match next(turn, &first)? {
+            Some(_) => Ok(()),
+            None => ended(turn, &first),
+        },
     }
-    ask_again(turn, &first)
 }
 
 /// Drops what is kept back of an identity the user did not accept.
@@ -311,7 +324,8 @@ pub(crate) fn drop_held(turn: &mut Turn<'_>, user: &Username) -> Result<(), Engi
     for (_, bytes) in turn.rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let raw: Raw = decode(Table::Inbox, &bytes)?;
         if raw.from == *user && raw.told {
-            kept::take_all(turn, &raw)?;
+            kept::take_alike(turn, &raw)?;
+            ended(turn, &raw)?;
         }
     }
     Ok(())

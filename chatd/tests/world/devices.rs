@@ -116,7 +116,7 @@ fn atk_71_the_old_device_is_shown_a_fabricated_request() {
     // the server shows a device of its own in the place of the phone
     let (user, keys) = (world.name(alice), device_keys(5));
     let cert = keys.certify(&user, world.now).unwrap();
-    let acceptance = keys.accept(&world.log_of(alice).fingerprint(), &cert, &mut rand::rng());
+    let acceptance = keys.accept(&world.log_of(alice).fingerprint(), &cert, &mut world.chance);
     let fabricated = WaitingDevice { cert: Blob(cert.bytes().to_vec()), acceptance: Some(Blob(acceptance)) };
     world.server.waiting.push((user, fabricated));
     let (device, own) = (cert.id(), world.nodes[alice].device);

@@ -12,8 +12,11 @@ use chat_protocol::rpc::types::MessageState;
 use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq};
 use chat_protocol::session::init::{self, Initiated, Own};
+use chatd::engine::commands::To;
 use chatd::store::{Place, Rows, Table};
+use rand::RngExt;
 
+use crate::identities::{accept, acquainted, show};
 use crate::server::spoil;
 use crate::world::World;
 
@@ -121,20 +124,20 @@ fn a_session_id_is_its_senders_word_and_takes_nothing_of_another_sender_along() 
 }
 
 /// Begins a session with a device, under a log of one's choice.
-fn begin(world: &World, from: usize, to: usize, mine: &AccountLog) -> Initiated {
-    let (local, device, theirs) = (&world.nodes[from].local, world.nodes[to].device, world.log_of(to));
+fn begin(world: &mut World, from: usize, to: usize, mine: &AccountLog) -> Initiated {
+    let (local, device, theirs) = (world.nodes[from].local.clone(), world.nodes[to].device, world.log_of(to));
     let bundle = world.server.bundle(device);
     let verified = VerifiedBundle::verify(&bundle, theirs.active(&device).unwrap()).unwrap();
     let own = Own { keys: &local.keys, cert: &local.cert, log: mine };
-    init::initiate(own, &theirs, &verified.with_one_time(None).unwrap(), world.now, &mut rand::rng()).unwrap()
+    init::initiate(own, &theirs, &verified.with_one_time(None).unwrap(), world.now, &mut world.chance).unwrap()
 }
 
 /// Seals a text as the next message of a session.
-fn say(world: &World, from: usize, begun: &mut Initiated, n: u64) -> Envelope {
+fn say(world: &mut World, from: usize, begun: &mut Initiated, n: u64) -> Envelope {
     let head = world.log_of(from).head();
     let content = Content {
         conversation: Conversation::Direct(world.name(from)),
-        id: MessageId::from_parts(world.now, rand::random()),
+        id: MessageId::from_parts(world.now, world.chance.random()),
         sender_seq: Some(SenderSeq { epoch: 0, n, first: None }),
         sent: world.now,
         heads: Heads { own: head, peer: head },
@@ -146,14 +149,110 @@ fn say(world: &World, from: usize, begun: &mut Initiated, n: u64) -> Envelope {
     Envelope { sid: begun.session.id(), header: sealed.header.into(), token: sealed.token.into(), init }
 }
 
+/// Another log that the device of `who` could have begun.
+fn another_log(world: &mut World, who: usize) -> AccountLog {
+    let local = world.nodes[who].local.clone();
+    let author = Author { key: &local.keys.signing, cert: &local.cert, at: world.now };
+    AccountLog::genesis(author, None, &mut world.chance).unwrap()
+}
+
+/// Alice knows bob, to whom the server gives another identity. Of bob's device there is an INIT under that one, and one
+/// under the true one; the server writes the id of the same session over both.
+fn two_of_one_session() -> (World, usize, usize, [Envelope; 2]) {
+    let (mut world, alice, bob) = acquainted();
+    let (known, other) = (world.log_of(bob), another_log(&mut world, bob));
+    show(&mut world, &other);
+    drop(world.try_send(alice, To::User(world.name(bob)), "are you there?", None));
+    world.advance(MINUTES);
+    world.go_offline(bob);
+    let [mut foreign, good] = [&other, &known].map(|log| {
+        let mut begun = begin(&mut world, bob, alice, log);
+        say(&mut world, bob, &mut begun, 2)
+    });
+    foreign.sid = good.sid;
+    (world, alice, bob, [foreign, good])
+}
+
+fn held(world: &World, who: usize, why: &str) -> usize {
+    world.count_events(who, |body| matches!(body, EventBody::MessageHeld(held) if held.why == why))
+}
+
+#[test]
+fn atk_97_an_init_of_a_refused_identity_takes_no_other_of_its_session_along() {
+    for order in [[0, 1], [1, 0]] {
+        let (mut world, alice, bob, envelopes) = two_of_one_session();
+        let known = world.log_of(bob);
+        accept(&mut world, alice, &known).unwrap();
+        world.nodes[alice].slow = true;
+        order.iter().for_each(|nth| world.deliver(bob, alice, envelopes[*nth].clone()));
+        world.settle();
+        world.nodes[alice].slow = false;
+        world.settle();
+        assert_eq!(world.inbox(alice), ["bob: hi", "bob: 2"], "{order:?}");
+        assert_eq!((held(&world, alice, "identity_refused"), waiting(&world, alice)), (1, 0));
+    }
+}
+
+#[test]
+fn atk_97_an_init_that_is_held_back_holds_back_no_other_of_its_session() {
+    for crash in [false, true] {
+        let (mut world, alice, bob, [foreign, good]) = two_of_one_session();
+        world.nodes[alice].slow = true;
+        for envelope in [&foreign, &foreign, &good] {
+            world.deliver(bob, alice, envelope.clone());
+            world.settle();
+        }
+        assert_eq!((held(&world, alice, "identity_changed"), waiting(&world, alice)), (1, 3));
+        if crash {
+            world.crash(alice);
+        }
+        world.nodes[alice].slow = false;
+        world.settle();
+        assert_eq!((world.inbox(alice), waiting(&world, alice)), (vec!["bob: hi".to_owned(), "bob: 2".to_owned()], 0));
+    }
+}
+
+#[test]
+fn atk_97_what_is_dropped_with_a_decision_takes_no_other_of_its_session_along() {
+    let (mut world, alice, bob, [foreign, good]) = two_of_one_session();
+    let known = world.log_of(bob);
+    world.nodes[alice].slow = true;
+    for envelope in [&foreign, &good] {
+        world.deliver(bob, alice, envelope.clone());
+        world.settle();
+    }
+    accept(&mut world, alice, &known).unwrap();
+    assert_eq!(waiting(&world, alice), 1);
+    world.nodes[alice].slow = false;
+    world.settle();
+    assert_eq!((world.inbox(alice), waiting(&world, alice)), (vec!["bob: hi".to_owned(), "bob: 2".to_owned()], 0));
+}
+
+#[test]
+fn a_message_without_init_waits_for_one_of_its_session_and_is_told_when_none_is_left() {
+    for good in [true, false] {
+        let (mut world, alice, bob, _, held) = first_contact(&["one", "two"]);
+        world.nodes[bob].slow = true;
+        world.come_online(bob);
+        let first = if good { held[0].clone() } else { garbled(&held[0]) };
+        world.deliver(alice, bob, first);
+        world.deliver(alice, bob, Envelope { init: None, ..held[1].clone() });
+        world.settle();
+        assert_eq!((waiting(&world, bob), undecryptable(&world, bob)), (2, 0));
+        world.nodes[bob].slow = false;
+        world.settle();
+        let shown = if good { vec!["alice: one", "alice: two"] } else { Vec::new() };
+        assert_eq!(world.inbox(bob), shown);
+        assert_eq!((waiting(&world, bob), undecryptable(&world, bob)), (0, if good { 0 } else { 2 }));
+    }
+}
+
 #[test]
 fn an_init_of_another_identity_neither_delays_nor_hides_what_comes_behind_it() {
     let (mut world, alice, bob, sent, held) = first_contact(&["one"]);
-    let local = world.nodes[alice].local.clone();
-    let author = Author { key: &local.keys.signing, cert: &local.cert, at: world.now };
-    let other = AccountLog::genesis(author, None, &mut rand::rng()).unwrap();
-    let mut begun = begin(&world, alice, bob, &other);
-    let foreign = say(&world, alice, &mut begun, 1);
+    let other = another_log(&mut world, alice);
+    let mut begun = begin(&mut world, alice, bob, &other);
+    let foreign = say(&mut world, alice, &mut begun, 1);
     world.deliver(alice, bob, foreign);
     world.deliver(alice, bob, held[0].clone());
     world.come_online(bob);
@@ -172,8 +271,8 @@ fn sessions_begun_faster_than_they_are_opened_are_all_opened() {
     let (mut world, alice, bob, _, _) = first_contact(&[]);
     let log = world.log_of(alice);
     for n in 1..=20 {
-        let mut begun = begin(&world, alice, bob, &log);
-        let envelope = say(&world, alice, &mut begun, n);
+        let mut begun = begin(&mut world, alice, bob, &log);
+        let envelope = say(&mut world, alice, &mut begun, n);
         world.deliver(alice, bob, envelope);
     }
     world.come_online(bob);
@@ -209,8 +308,8 @@ fn of_the_sessions_of_one_device_some_wait_and_the_others_are_told_of() {
     world.nodes[bob].slow = true;
     world.come_online(bob);
     for n in 2..70 {
-        let mut begun = begin(&world, alice, bob, &log);
-        let envelope = say(&world, alice, &mut begun, n);
+        let mut begun = begin(&mut world, alice, bob, &log);
+        let envelope = say(&mut world, alice, &mut begun, n);
         world.deliver(alice, bob, envelope);
     }
     world.deliver(alice, bob, held[0].clone());
@@ -224,19 +323,19 @@ fn of_the_sessions_of_one_device_some_wait_and_the_others_are_told_of() {
 fn a_message_on_a_session_that_is_gone_is_told() {
     let (mut world, alice, bob, _, _) = first_contact(&[]);
     let log = world.log_of(alice);
-    let mut gone = begin(&world, alice, bob, &log);
-    let first = say(&world, alice, &mut gone, 1);
+    let mut gone = begin(&mut world, alice, bob, &log);
+    let first = say(&mut world, alice, &mut gone, 1);
     world.deliver(alice, bob, first);
     world.come_online(bob);
     world.settle();
     for n in 2..9 {
-        let mut begun = begin(&world, alice, bob, &log);
-        let envelope = say(&world, alice, &mut begun, n);
+        let mut begun = begin(&mut world, alice, bob, &log);
+        let envelope = say(&mut world, alice, &mut begun, n);
         world.deliver(alice, bob, envelope);
         world.settle();
     }
     assert_eq!(world.inbox(bob).len(), 8);
-    let late = say(&world, alice, &mut gone, 9);
+    let late = say(&mut world, alice, &mut gone, 9);
     world.deliver(alice, bob, late);
     world.settle();
     assert_eq!((world.inbox(bob).len(), undecryptable(&world, bob)), (8, 1));
@@ -255,8 +354,9 @@ fn strangers_have_a_part_of_the_room_alone() {
     world.nodes[bob].rows.put(ALL, 0, &cbor::encode(&(64_u64 * 1024 * 1024))).unwrap();
     world.nodes[bob].slow = true;
     for who in [alice, carol] {
-        let mut begun = begin(&world, who, bob, &world.log_of(who));
-        let envelope = say(&world, who, &mut begun, 2);
+        let log = world.log_of(who);
+        let mut begun = begin(&mut world, who, bob, &log);
+        let envelope = say(&mut world, who, &mut begun, 2);
         world.deliver(who, bob, envelope);
     }
     world.settle();

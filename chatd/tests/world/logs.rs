@@ -42,7 +42,7 @@ pub fn forge(world: &mut World, from: usize, to: usize, change: impl FnOnce(&mut
     let verified =
         VerifiedBundle::verify(&bundle, theirs.active(&device).unwrap()).unwrap().with_one_time(None).unwrap();
     let own = Own { keys: &local.keys, cert: &local.cert, log: &mine };
-    let mut begun = init::initiate(own, &theirs, &verified, world.now, &mut rand::rng()).unwrap();
+    let mut begun = init::initiate(own, &theirs, &verified, world.now, &mut world.chance).unwrap();
     let mut content = Content {
         conversation: Conversation::Direct(world.name(from)),
         id: chat_protocol::ids::MessageId::from_parts(world.now, [7; 10]),
@@ -274,7 +274,7 @@ fn atk_72_a_fork_signed_by_a_revoked_device_is_evidence_once_and_blocks_nobody()
         let thief = world.nodes[tablet].local.clone();
         let author = Author { key: &thief.keys.signing, cert: &thief.cert, at: world.now };
         let revoked = vec![world.nodes[victim].device];
-        let entry = old.revoke_devices(author, revoked, &mut rand::rng()).unwrap();
+        let entry = old.revoke_devices(author, revoked, &mut world.chance).unwrap();
         let mut fork = old.clone();
         fork.extend(&[entry]).unwrap();
         show(&mut world, &fork);

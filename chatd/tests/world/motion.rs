@@ -114,7 +114,7 @@ fn a_server_that_names_keys_of_its_own_as_left_gets_none_of_them_signed() {
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     world.settle();
     let device = world.nodes[bob].device;
-    let own = chat_protocol::session::bundle::OneTimePrekey::generate(&mut rand::rng()).public_key();
+    let own = chat_protocol::session::bundle::OneTimePrekey::generate(&mut world.chance).public_key();
     world.server.plant(device, &own);
     world.crash(bob);
     world.settle();

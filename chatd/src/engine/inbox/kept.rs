@@ -1,8 +1,12 @@
 //! Envelopes kept raw until their session can be begun, in the order they came, within what their senders may let wait.
 //!
 //! What is kept was acknowledged, so whoever is refused room here is told of. Everything has an owner: a device may
-//! begin so many sessions, an account may let so many bytes wait, and strangers share a part of what all may.
+//! show so many INITs, an account may let so many bytes wait, and strangers share a part of what all may.
+//!
+//! The id of a session is whatever the server writes. So it is envelopes with the same INIT that stand or fall together,
+//! and those without one that wait for any INIT of their session.
 
+use chat_protocol::crypto::kdf;
 use chat_protocol::ids::{DeviceId, SessionId, Username};
 
 use super::{Raw, waiting};
@@ -11,7 +15,7 @@ use crate::engine::state::{load, save};
 use crate::engine::turn::Turn;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
-/// Most sessions of one device that wait to be begun.
+/// Most INITs of one device that wait to be opened.
 const MAX_INITS: u64 = 64;
 /// Most bytes of one account that wait: 200 of the longest messages, or 5,000 short ones.
 const MAX_BYTES_OF_ONE: u64 = 16 * 1024 * 1024;
@@ -35,6 +39,17 @@ fn scope(raw: &Raw) -> Vec<u8> {
     session_scope(&raw.device, &raw.envelope.sid)
 }
 
+/// Names an INIT under the id of its session; the hash is of nothing for what came without one.
+fn init_key(raw: &Raw) -> Vec<u8> {
+    let init = raw.envelope.init.as_deref().unwrap_or_default();
+    [raw.envelope.sid.as_bytes().as_slice(), &kdf::sha256(init)].concat()
+}
+
+/// What came with the same INIT.
+pub(super) fn alike_scope(raw: &Raw) -> Vec<u8> {
+    [b"alike:".as_slice(), raw.device.as_bytes(), &init_key(raw)].concat()
+}
+
 fn inits_scope(device: &DeviceId) -> Vec<u8> {
     [b"inits:".as_slice(), device.as_bytes()].concat()
 }
@@ -48,25 +63,25 @@ pub(super) fn keep(turn: &mut Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     if !has_room(turn, raw)? {
         return Ok(false);
     }
-    if !waits(turn, raw)? {
+    if raw.envelope.init.is_some() && !any_alike(turn, raw)? {
         waiting::came(turn, raw.position)?;
+        let (scope, sid) = (inits_scope(&raw.device), raw.envelope.sid);
+        turn.rows.put(Place::new(Table::Inbox, &scope, &init_key(raw)), raw.position, sid.as_bytes())?;
     }
     let key = raw.position.to_be_bytes();
     add_bytes(turn, raw)?;
     turn.rows.put(Place::new(Table::Inbox, &from_scope(&raw.from), &key), raw.position, &[])?;
-    turn.rows.put(
-        Place::new(Table::Inbox, &inits_scope(&raw.device), raw.envelope.sid.as_bytes()),
-        raw.position,
-        &[],
-    )?;
-    turn.rows.put(Place::new(Table::Inbox, &scope(raw), &key), raw.position, &key)?;
+    for scope in [scope(raw), alike_scope(raw)] {
+        turn.rows.put(Place::new(Table::Inbox, &scope, &key), raw.position, &[])?;
+    }
     save(turn.rows, place(&key), raw.position, raw)?;
     Ok(true)
 }
 
 fn has_room(turn: &Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     let inits = inits_scope(&raw.device);
-    let begins = turn.rows.get(Place::new(Table::Inbox, &inits, raw.envelope.sid.as_bytes()))?.is_none();
+    let begins =
+        raw.envelope.init.is_some() && turn.rows.get(Place::new(Table::Inbox, &inits, &init_key(raw)))?.is_none();
     if begins && turn.rows.count(Table::Inbox, &inits)? >= MAX_INITS {
         return Ok(false);
     }
@@ -121,7 +136,14 @@ pub(super) fn waits(turn: &Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     Ok(turn.rows.last_order(Table::Inbox, &scope(raw))?.is_some())
 }
 
-/// Whether any session of a device waits to be begun.
+/// Whether an INIT waits under the session id of an envelope.
+pub(super) fn init_waits(turn: &Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
+    let inits = inits_scope(&raw.device);
+    let found = turn.rows.scan(Table::Inbox, &inits, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    Ok(found.iter().any(|(_, sid)| sid == raw.envelope.sid.as_bytes()))
+}
+
+/// Whether any INIT of a device waits to be opened.
 pub(super) fn any_of(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
     Ok(turn.rows.last_order(Table::Inbox, &inits_scope(device))?.is_some())
 }
@@ -131,26 +153,45 @@ pub(super) fn remove(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
     let key = raw.position.to_be_bytes();
     turn.rows.delete(place(&key))?;
     turn.rows.delete(Place::new(Table::Inbox, &from_scope(&raw.from), &key))?;
-    turn.rows.delete(Place::new(Table::Inbox, &scope(raw), &key))?;
+    for scope in [scope(raw), alike_scope(raw)] {
+        turn.rows.delete(Place::new(Table::Inbox, &scope, &key))?;
+    }
     waiting::gone(turn, raw.position);
-    if !waits(turn, raw)? {
-        turn.rows.delete(Place::new(Table::Inbox, &inits_scope(&raw.device), raw.envelope.sid.as_bytes()))?;
+    if !any_alike(turn, raw)? {
+        turn.rows.delete(Place::new(Table::Inbox, &inits_scope(&raw.device), &init_key(raw)))?;
     }
     take_bytes(turn, raw)
 }
 
-/// What waits for the session of an envelope, in the order it came; at most `most`.
-pub(super) fn with(rows: &dyn Rows, raw: &Raw, most: usize) -> Result<Vec<Raw>, RowsError> {
+fn find(rows: &dyn Rows, scope: &[u8], most: usize) -> Result<Vec<Raw>, RowsError> {
     let mut found = Vec::new();
-    for (position, _) in rows.scan(Table::Inbox, &scope(raw), 0..=u64::MAX, Direction::Ascending, most)? {
+    for (position, _) in rows.scan(Table::Inbox, scope, 0..=u64::MAX, Direction::Ascending, most)? {
         found.extend(load(rows, place(&position.to_be_bytes()))?);
     }
     Ok(found)
 }
 
-/// Takes out all that waits for the session of an envelope.
+/// What waits with the INIT of an envelope, in the order it came; at most `most`.
+pub(super) fn alike(rows: &dyn Rows, raw: &Raw, most: usize) -> Result<Vec<Raw>, RowsError> {
+    find(rows, &alike_scope(raw), most)
+}
+
+fn any_alike(turn: &Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
+    Ok(turn.rows.last_order(Table::Inbox, &alike_scope(raw))?.is_some())
+}
+
+/// Takes out all that waits with the INIT of an envelope.
+pub(super) fn take_alike(turn: &mut Turn<'_>, raw: &Raw) -> Result<Vec<Raw>, RowsError> {
+    take(turn, &alike_scope(raw))
+}
+
+/// Takes out all that waits for the session of an envelope, in the order it came.
 pub(super) fn take_all(turn: &mut Turn<'_>, raw: &Raw) -> Result<Vec<Raw>, RowsError> {
-    let taken = with(turn.rows, raw, usize::MAX)?;
+    take(turn, &scope(raw))
+}
+
+fn take(turn: &mut Turn<'_>, scope: &[u8]) -> Result<Vec<Raw>, RowsError> {
+    let taken = find(turn.rows, scope, usize::MAX)?;
     taken.iter().try_for_each(|raw| remove(turn, raw))?;
     Ok(taken)
 }

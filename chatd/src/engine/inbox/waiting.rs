@@ -11,7 +11,7 @@ use std::time::Duration;
 use chat_protocol::ids::Username;
 use chat_protocol::time::Timestamp;
 
-use super::Raw;
+use super::{Raw, kept};
 use crate::engine::state::decode;
 use crate::engine::turn::Turn;
 use crate::store::{Direction, Rows, RowsError, Table};
@@ -19,7 +19,7 @@ use crate::store::{Direction, Rows, RowsError, Table};
 /// How often all that is held is looked at, for what is too old.
 const AGAIN: Duration = Duration::from_secs(60 * 60);
 
-/// Positions of the first envelope of each session that waits.
+/// Positions of the first envelope of each INIT that waits.
 #[derive(Debug)]
 pub(crate) struct Waiting {
     due: BTreeSet<u64>,
@@ -34,7 +34,7 @@ impl Waiting {
         let (mut due, mut begun) = (BTreeSet::new(), BTreeSet::new());
         for (position, bytes) in rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
             let raw: Raw = decode(Table::Inbox, &bytes)?;
-            if begun.insert((raw.device, raw.envelope.sid)) {
+            if raw.envelope.init.is_some() && begun.insert(kept::alike_scope(&raw)) {
                 due.insert(position);
             }
         }
@@ -63,7 +63,7 @@ pub(super) fn due(turn: &mut Turn<'_>) -> Result<Vec<u64>, RowsError> {
     Ok(waiting.due.iter().copied().collect())
 }
 
-/// The first envelope of a session is about to be stored.
+/// The first envelope of an INIT is about to be stored, or those before it are gone.
 pub(super) fn came(turn: &mut Turn<'_>, position: u64) -> Result<(), RowsError> {
     loaded(turn)?.due.insert(position);
     Ok(())
