@@ -49,7 +49,7 @@ use std::time::Duration;
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::ids::{DeviceId, Username};
-use chat_protocol::message::server::{LoggedIn, Push, Refusal};
+use chat_protocol::message::server::{Deliver, LoggedIn, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::session::init::{Init, Share};
 use chat_protocol::time::{Reading, SeenTime};
@@ -282,12 +282,11 @@ impl Engine {
     pub fn give_up(
         &mut self,
         rows: &mut dyn Rows,
-        from: &Username,
-        mailbox_seq: u64,
+        deliver: &Deliver,
         at: Reading,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<Action>, EngineError> {
-        self.turn(rows, at, rng, |turn| inbox::given_up(turn, from, mailbox_seq)).map(|((), actions)| actions)
+        self.turn(rows, at, rng, |turn| inbox::given_up(turn, deliver)).map(|((), actions)| actions)
     }
 
     /// Handles one input. An error means that the rows it changed must not be committed.

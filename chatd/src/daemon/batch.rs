@@ -187,7 +187,7 @@ fn one(
     let outcome = match event {
         Event::Input(input) => {
             let delivered = match &input {
-                Input::Push(Push::Deliver(deliver)) => Some((deliver.from.clone(), deliver.mailbox_seq)),
+                Input::Push(Push::Deliver(deliver)) => Some(deliver.clone()),
                 _ => None,
             };
             let outcome = rows.attempt(|rows| engine.handle(rows, input, at, rng));
@@ -195,8 +195,8 @@ fn one(
                 tracing::error!(%error, "an input had no effect");
             }
             match (outcome, delivered) {
-                (Err(error), Some((from, seq))) if !matches!(error, EngineError::Rows(_)) => {
-                    rows.attempt(|rows| engine.give_up(rows, &from, seq, at, rng))
+                (Err(error), Some(deliver)) if !matches!(error, EngineError::Rows(_)) => {
+                    rows.attempt(|rows| engine.give_up(rows, &deliver, at, rng))
                 }
                 (outcome, _) => outcome,
             }

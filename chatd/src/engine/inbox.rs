@@ -23,7 +23,7 @@ use minicbor::{Decode, Encode};
 
 pub(crate) use self::waiting::{Waiting, look_again};
 use super::peers::Peer;
-use super::state::{Counter, decode, load, save};
+use super::state::{decode, load, save};
 use super::turn::{Subject, Turn};
 use super::{Action, EngineError, contacts, content, events, mailbox, peers, sessions};
 use crate::store::{Direction, RowsError, Table};
@@ -60,14 +60,11 @@ pub(crate) struct Raw {
 
 /// One delivery. What was stored before is not looked at again.
 pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), EngineError> {
-    if mailbox::knows(turn, deliver.mailbox_seq)? {
-        return Ok(());
-    }
-    mailbox::stored(turn, deliver.mailbox_seq)?;
+    // numbers of the mailbox are the server's word, and may come again
+    let Some(position) = mailbox::take(turn, &deliver)? else { return Ok(()) };
     peers::hurry(turn, &deliver.from);
     let raw = Raw {
-        // numbers of the mailbox are the server's word, and may come again
-        position: Counter::Taken.next(turn.rows)?,
+        position,
         from: deliver.from,
         device: deliver.from_device,
         envelope: deliver.envelope,
@@ -78,11 +75,9 @@ pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), Eng
 }
 
 /// A delivery that could not be handled for a reason of this side.
-pub(crate) fn given_up(turn: &mut Turn<'_>, from: &Username, mailbox_seq: u64) -> Result<(), EngineError> {
-    if !mailbox::knows(turn, mailbox_seq)? {
-        mailbox::stored(turn, mailbox_seq)?;
-    }
-    Ok(events::undecryptable(turn, from, "could not be handled")?)
+pub(crate) fn given_up(turn: &mut Turn<'_>, deliver: &Deliver) -> Result<(), EngineError> {
+    mailbox::take(turn, deliver)?;
+    Ok(events::undecryptable(turn, &deliver.from, "could not be handled")?)
 }
 
 fn take(turn: &mut Turn<'_>, raw: Raw) -> Result<(), EngineError> {

@@ -1,65 +1,72 @@
-//! Up to where the mailbox is stored here, and what the server may forget of it.
+//! What the mailbox delivered, and what the server may forget of it.
 //!
 //! Its numbers are the server's word: they ascend, mostly by one, and leap when it was put back from a backup. So one
-//! far ahead cannot be told from a lie. What is stored under it counts for as long as the server stands by it; once it
-//! says otherwise the cursor goes back, since whatever it has not seen acknowledged it delivers again. What was opened
-//! already does not open twice.
+//! far ahead cannot be told from a lie, and what was stored before is known by what came under its number, never by the
+//! number alone. A connection acknowledges only what it delivered itself: a server that is honest begins behind what it
+//! saw acknowledged, and delivers all of it.
 
+use chat_protocol::cbor;
+use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::message::client::MailboxAck;
-use chat_protocol::message::server::LoggedIn;
+use chat_protocol::message::server::Deliver;
 
 use super::state::Counter;
 use super::turn::{Asked, Turn};
-use crate::store::RowsError;
+use crate::store::{Place, RowsError, Table};
 
-/// A login says where the mailbox stands. One that never came as far as the cursor has numbered anew, or this server,
-/// or one in its place, has lied before.
-pub(crate) fn online(turn: &mut Turn<'_>, server: &LoggedIn) -> Result<(), RowsError> {
-    if server.mailbox_last < Counter::Mailbox.get(turn.rows)? {
-        tracing::warn!("the server's mailbox never came as far as what it delivered");
-        Counter::Mailbox.set(turn.rows, server.mailbox_acked.min(server.mailbox_last))?;
-    }
-    let stored = Counter::Mailbox.get(turn.rows)?;
+/// So many deliveries at least are remembered, and at most twice as many: several times what a server has under way
+/// unacknowledged, for one that was put back from a backup.
+const REMEMBERED: u64 = 10_000;
+/// Where: as soon as the one is full the other is emptied, and then filled.
+const EVEN: &[u8] = b"delivered:even";
+const ODD: &[u8] = b"delivered:odd";
+
+/// Notes what is stored with this turn. Its position among all that were ever taken; `None` if it was stored before:
+/// then it is acknowledged again, and not looked at.
+pub(crate) fn take(turn: &mut Turn<'_>, deliver: &Deliver) -> Result<Option<u64>, RowsError> {
+    let (seq, hash) = (deliver.mailbox_seq, sha256(&cbor::encode(deliver)));
+    let repeated = is_known(turn, seq, &hash)?;
     if let Some(link) = &mut turn.live.link {
-        link.acked = server.mailbox_acked.min(stored);
+        link.delivered = seq;
+        link.replayed += u64::from(!repeated);
     }
-    Ok(())
+    if repeated { Ok(None) } else { remember(turn, seq, &hash).map(Some) }
 }
 
-/// Whether a delivery was stored before; then it is acknowledged again, and not looked at.
-pub(crate) fn knows(turn: &mut Turn<'_>, seq: u64) -> Result<bool, RowsError> {
-    if seq > Counter::Mailbox.get(turn.rows)? {
-        return Ok(false);
+fn is_known(turn: &Turn<'_>, seq: u64, hash: &[u8]) -> Result<bool, RowsError> {
+    let key = seq.to_be_bytes();
+    for half in [EVEN, ODD] {
+        if turn.rows.get(Place::new(Table::Inbox, half, &key))?.is_some_and(|known| known == hash) {
+            return Ok(true);
+        }
     }
-    let Some(link) = &mut turn.live.link else { return Ok(true) };
-    link.acked = link.acked.min(seq.saturating_sub(1));
-    // within a connection they ascend: a higher one that came before was no number of this mailbox
-    if link.delivered <= seq {
-        return Ok(true);
-    }
-    link.delivered = 0;
-    Counter::Mailbox.set(turn.rows, seq.saturating_sub(1))?;
     Ok(false)
 }
 
-/// Everything up to `seq` is stored with this turn.
-pub(crate) fn stored(turn: &mut Turn<'_>, seq: u64) -> Result<(), RowsError> {
-    if let Some(link) = &mut turn.live.link {
-        link.replayed += 1;
-        link.delivered = seq;
+fn remember(turn: &mut Turn<'_>, seq: u64, hash: &[u8]) -> Result<u64, RowsError> {
+    if seq <= Counter::Mailbox.get(turn.rows)? {
+        // they ascend: what came under higher numbers was out of turn, and is looked at again when its turn comes
+        for half in [EVEN, ODD] {
+            turn.rows.delete_range(Table::Inbox, half, seq..=u64::MAX)?;
+        }
     }
-    Counter::Mailbox.set(turn.rows, seq)
+    Counter::Mailbox.set(turn.rows, seq)?;
+    let position = Counter::Taken.next(turn.rows)?;
+    let half = if (position / REMEMBERED).is_multiple_of(2) { EVEN } else { ODD };
+    if position.is_multiple_of(REMEMBERED) {
+        turn.rows.delete_range(Table::Inbox, half, 0..=u64::MAX)?;
+    }
+    turn.rows.put(Place::new(Table::Inbox, half, &seq.to_be_bytes()), seq, hash)?;
+    Ok(position)
 }
 
 /// Everything delivered is in this transaction; the server may forget it after the commit.
-pub(crate) fn acknowledge(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let seq = Counter::Mailbox.get(turn.rows)?;
-    let behind = turn.live.link.as_ref().is_some_and(|link| link.acked < seq);
-    if behind
-        && turn.ask(Asked::Ack, &MailboxAck { seq })
+pub(crate) fn acknowledge(turn: &mut Turn<'_>) {
+    let behind = turn.live.link.as_ref().filter(|link| link.acked != link.delivered);
+    let Some(seq) = behind.map(|link| link.delivered) else { return };
+    if turn.ask(Asked::Ack, &MailboxAck { seq })
         && let Some(link) = &mut turn.live.link
     {
         link.acked = seq;
     }
-    Ok(())
 }

@@ -44,7 +44,7 @@ pub(crate) enum Counter {
     Message,
     /// Position of the latest activity of any chat.
     Activity,
-    /// Mailbox sequence up to which everything is stored, as the server numbers it.
+    /// Mailbox sequence of the newest delivery that was taken, as the server numbers it.
     Mailbox,
     /// Deliveries that were ever taken, as they are counted here.
     Taken,

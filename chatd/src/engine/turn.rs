@@ -104,7 +104,7 @@ pub(crate) struct Link {
     pub(crate) flights: Option<Timestamp>,
     /// When those for full mailboxes are to be looked through; `None` while there are none.
     pub(crate) parked: Option<Timestamp>,
-    /// Mailbox sequence acknowledged on this connection.
+    /// Mailbox sequence acknowledged last on this connection; 0 before the first.
     pub(crate) acked: u64,
     /// Mailbox sequence delivered last on this connection; 0 before the first.
     pub(crate) delivered: u64,

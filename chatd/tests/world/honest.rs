@@ -34,7 +34,7 @@ type Lie = (&'static str, fn(&mut World, [usize; 2], u64));
 const NUMBERS: [u64; 2] = [MAX_NUMBER, 1_000];
 
 /// One login at which alice is told this.
-fn logs_in_to(world: &mut World, alice: usize, claim: impl Fn(LoggedIn) -> LoggedIn + Send + 'static) {
+pub fn logs_in_to(world: &mut World, alice: usize, claim: impl Fn(LoggedIn) -> LoggedIn + Send + 'static) {
     world.server.claims.insert(world.nodes[alice].device, Box::new(claim));
     world.cut(alice);
     world.settle();
@@ -48,7 +48,7 @@ fn answers<T: Call>(world: &mut World, alice: usize, answer: Answer) {
     world.settle();
 }
 
-fn pushes(world: &mut World, alice: usize, push: Push) {
+pub fn pushes(world: &mut World, alice: usize, push: Push) {
     let device = world.nodes[alice].device;
     world.push(&device, push);
     world.settle();
@@ -63,13 +63,13 @@ fn post(world: &World, bob: usize, room_seq: u64, at: Timestamp) -> Post {
     Post { room_seq, user, at, text: LIE.into(), submit_id: SubmitId::new(room_seq, [room_seq as u8; 8]), device }
 }
 
-fn garbage(world: &World, bob: usize, mailbox_seq: u64) -> Push {
+pub fn garbage(world: &World, bob: usize, mailbox_seq: u64) -> Push {
     let (header, token) = (Blob(vec![0; 40]), Blob(vec![0; 73]));
     let envelope = Envelope { sid: SessionId::new([9; 16]), header, token, init: None };
     Push::Deliver(Deliver { mailbox_seq, from: world.name(bob), from_device: world.nodes[bob].device, envelope })
 }
 
-fn room_is(world: &mut World, [alice, bob]: [usize; 2], shown: Vec<u64>, last: u64) {
+pub fn room_is(world: &mut World, [alice, bob]: [usize; 2], shown: Vec<u64>, last: u64) {
     let posts = shown.into_iter().map(|seq| post(world, bob, seq, world.now)).collect();
     let page = cbor::encode(&RoomPage { posts, last, oldest: 1 });
     world.server.says.insert((world.nodes[alice].device, RoomSince::TYPE), Ok(page));
@@ -198,7 +198,7 @@ impl Said {
     }
 }
 
-fn acquainted() -> (World, [usize; 2]) {
+pub fn acquainted() -> (World, [usize; 2]) {
     let mut world = World::new();
     let both = [world.user("alice"), world.user("bob")];
     world.settle();

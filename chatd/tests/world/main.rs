@@ -13,6 +13,7 @@
 
 mod accounts;
 mod again;
+mod ahead;
 mod attacks;
 mod changes;
 mod chaos;
