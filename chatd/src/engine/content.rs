@@ -77,7 +77,8 @@ pub(crate) fn letter(
     // each reader's own name for the chat
     let chat = if *reader == turn.me.user { peer.clone() } else { turn.me.user.clone() };
     let mut content = content(turn, reader, chat, letter.id, letter.body.clone())?;
-    let first = outbox::owed_from(turn, device, peer, epoch)?.filter(|first| *first > 1);
+    // what was overtaken on its way to this device names itself
+    let first = outbox::owed_from(turn, device, peer, epoch)?.map(|first| first.min(n)).filter(|first| *first > 1);
     content.sender_seq = Some(SenderSeq { epoch, n, first });
     content.sent = letter.sent;
     let shown_in = if *reader == turn.me.user { siblings::chat_of(turn, peer) } else { history::private(reader) };

@@ -3,11 +3,13 @@
 
 use std::time::Duration;
 
+use chat_protocol::cbor;
 use chat_protocol::ids::MessageId;
 use chat_protocol::message::server::Deliver;
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::MessageState;
 use chatd::engine::commands;
+use chatd::store::{Place, Rows, Table};
 
 use crate::world::World;
 
@@ -203,4 +205,23 @@ fn what_is_sent_again_under_its_numbers_fills_the_place_it_had() {
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: one", "alice: two", "alice: three"]);
     assert_eq!((missing(&world, bob), states(&world, alice, &sent)), (0, vec![MessageState::Delivered; 3]));
+}
+
+#[test]
+fn what_is_sealed_for_a_device_after_later_numbers_names_itself_as_the_first() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "one");
+    world.settle();
+    // as if the fifth had been the first that left for bob's device
+    let (mine, theirs) = (world.nodes[alice].device, world.nodes[bob].device);
+    let scope = [b"first:".as_slice(), theirs.as_bytes()].concat();
+    let key = [mine.as_bytes().as_slice(), &[0; 8], b"bob"].concat();
+    let place = Place::new(Table::Outbox, &scope, &key);
+    assert_eq!(world.nodes[alice].rows.get(place).unwrap(), Some(cbor::encode(&1_u64)));
+    world.nodes[alice].rows.put(place, 0, &cbor::encode(&5_u64)).unwrap();
+    world.send(alice, bob, "two");
+    world.settle();
+    assert_eq!((world.inbox(bob), missing(&world, bob)), (vec!["alice: one".to_owned(), "alice: two".to_owned()], 0));
 }

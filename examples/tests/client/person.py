@@ -218,7 +218,9 @@ class Person:
                 self.acknowledged[chat, device] = ack[2]
         if kind >= 128:
             return
-        line = self.lines.setdefault((device, chat), Line(number[0], number.get(2, 1)))
+        first = number.get(2, 1)
+        assert 1 <= first <= number[1], f"malformed: {number}"
+        line = self.lines.setdefault((device, chat), Line(number[0], first))
         for shown in line.take(number[1], (user, chat, id, kind, decode(body))):
             self.show(*shown)
         self.receipt(user, device, chat)

@@ -68,9 +68,10 @@ impl SenderSeq {
         self.first.unwrap_or(1)
     }
 
-    /// Whether its numbers are within the limits.
+    /// Whether its numbers are within the limits; none is given before the first.
     fn is_possible(&self) -> bool {
-        self.epoch.max(self.n).max(self.first()) <= MAX_NUMBER
+        let first = self.first();
+        self.epoch.max(self.n) <= MAX_NUMBER && 1 <= first && first <= self.n
     }
 }
 

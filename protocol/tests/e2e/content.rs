@@ -195,7 +195,7 @@ fn atk_53_numbers_at_the_end_of_their_range_are_malformed() {
     assert_eq!(numbered(1, MAX_NUMBER + 1), Err(ContentError::Malformed));
     assert_eq!(numbered(u64::MAX, 1), Err(ContentError::Malformed));
     let mut owed = content(Body::text("hi".into()));
-    owed.sender_seq = Some(SenderSeq { epoch: 1, n: 1, first: Some(MAX_NUMBER + 1) });
+    owed.sender_seq = Some(SenderSeq { epoch: 1, n: MAX_NUMBER + 1, first: Some(MAX_NUMBER + 1) });
     assert_eq!(owed.encode(), Err(ContentError::Malformed));
     for (number, outcome) in
         [(MAX_NUMBER, Ok(())), (1 << 53, Err(ContentError::Malformed)), (u64::MAX, Err(ContentError::Malformed))]
@@ -237,6 +237,30 @@ fn a_number_that_names_no_first_one_is_owed_from_one_on() {
     assert_eq!((seq(&short).first(), seq(&long).first()), (1, 42));
     for bytes in [short.as_slice(), &long] {
         assert_eq!(chat_protocol::cbor::encode(&seq(bytes)), bytes);
+    }
+}
+
+#[test]
+fn atk_53_a_first_number_of_0_or_above_the_messages_own_is_malformed() {
+    let numbered = |n, first| {
+        let mut text = content(Body::text("hi".into()));
+        text.sender_seq = Some(SenderSeq { epoch: 9, n, first });
+        text.encode().map(drop)
+    };
+    for (n, first) in [(1, None), (1, Some(1)), (70, Some(69)), (70, Some(70)), (MAX_NUMBER, Some(MAX_NUMBER))] {
+        assert_eq!(numbered(n, first), Ok(()), "{n} {first:?}");
+    }
+    for (n, first) in [(0, None), (0, Some(0)), (1, Some(0)), (70, Some(71)), (1, Some(MAX_NUMBER))] {
+        assert_eq!(numbered(n, first), Err(ContentError::Malformed), "{n} {first:?}");
+    }
+    // sealed by a program that does not look
+    let (mut text, wanted) = (content(Body::text("hi".into())), [0xa3, 0, 9, 1, 2, 2]);
+    text.sender_seq = Some(SenderSeq { epoch: 9, n: 2, first: Some(2) });
+    let mut padded = text.encode().unwrap();
+    let first = padded.windows(6).position(|window| window == wanted).unwrap() + wanted.len();
+    for (number, outcome) in [(0, Err(ContentError::Malformed)), (1, Ok(())), (3, Err(ContentError::Malformed))] {
+        padded[first] = number;
+        assert_eq!(Content::decode(&padded).map(drop), outcome, "{number}");
     }
 }
 

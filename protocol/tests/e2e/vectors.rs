@@ -65,13 +65,15 @@ fn frozen_contents_are_read_and_written_byte_for_byte() {
             Body::Reply(Reply { text: "yes @bob".into(), to: target, mentions: names(&["bob"]), ttl_s: Some(5) }),
         ),
         ("unsupported", Body::Unsupported(Unsupported { kind: 40, body: vec![0xa1, 0, 1] })),
+        ("owed_from", Body::text("hello".into())),
     ];
     assert_eq!(vector.as_object().unwrap().len(), bodies.len() + 1, "and one of a later version");
     for (name, body) in bodies {
+        let first = (name == "owed_from").then_some(42);
         let content = Content {
             conversation: Conversation::Direct("alice".parse().unwrap()),
             id: MessageId::new([7; 16]),
-            sender_seq: body.is_message().then_some(SenderSeq { epoch: 9, n: 70, first: None }),
+            sender_seq: body.is_message().then_some(SenderSeq { epoch: 9, n: 70, first }),
             sent: AT,
             heads: Heads { own: head, peer: head },
             acks: vec![ack.clone()],

@@ -387,6 +387,7 @@ def content_vector():
         vectors[name] = padded(fields)
     later = fields | {0: 2, 1: 1, 4: {0: 9, 1: 70}, 8: cbor2.dumps({0: "hello", 9: "of a later version"}), 9: "new"}
     vectors["later_version"] = padded(dict(sorted(later.items())))
+    vectors["owed_from"] = padded(fields | {1: 1, 4: {0: 9, 1: 70, 2: 42}, 8: cbor2.dumps({0: "hello"})})
     return vectors
 
 
