@@ -9,10 +9,16 @@ use crate::cli::Cli;
 /// part: so the line is read anew, and what stands before that part is taken off again.
 const BASH: &str = r#"
 _chatctl_words() {
-    local line="${COMP_LINE:0:COMP_POINT}" word="" found="" words=()
+    local line="${COMP_LINE-}" word="" found="" words=()
+    line="${line:0:${COMP_POINT-0}}"
     _chatctl "$@"
-    read -r -a words <<<"$line"
-    [[ $line == *[[:space:]] ]] && words+=("")
+    if [[ -n $line ]]; then
+        read -r -a words <<<"$line"
+        [[ $line == *[[:space:]] ]] && words+=("")
+    else
+        # called by another completer, which has the words alone
+        words=("${COMP_WORDS[@]:0:COMP_CWORD+1}")
+    fi
     word="${words[${#words[@]}-1]}"
     found="$(command chatctl complete -- "${words[@]}" 2>/dev/null)"
     [[ -n $found ]] || return 0

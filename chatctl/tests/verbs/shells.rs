@@ -10,12 +10,17 @@ use super::*;
 
 /// What bash offers for a line of words, of which it replaces the last part.
 fn in_bash(served: &Served, line: &str, part: &str) -> Vec<String> {
+    in_bash_after("", served, line, part)
+}
+
+/// The same, when the shell has done something first.
+fn in_bash_after(before: &str, served: &Served, line: &str, part: &str) -> Vec<String> {
     let script = String::from_utf8(at(served, &["completions", "bash"]).output().unwrap().stdout).unwrap();
     let file = served.path.with_file_name("completions.bash");
     std::fs::write(&file, script).unwrap();
     let ask = format!(
-        "source '{}'; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; read -r -a COMP_WORDS <<<\"$COMP_LINE\"; \
-         COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); _chatctl_words chatctl '{part}' ''; \
+        "set -u; source '{}'; COMP_LINE='{line}'; COMP_POINT=${{#COMP_LINE}}; read -r -a COMP_WORDS <<<\"$COMP_LINE\"; \
+         COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); {before} _chatctl_words chatctl '{part}' ''; \
          printf '%s\\n' \"${{COMPREPLY[@]}}\"",
         file.display()
     );
@@ -40,6 +45,9 @@ async fn bash_completes_names_scopes_and_options() {
     assert_eq!(in_bash(&served, "chatctl search x --chat=@bo", "@bo"), ["@bob"]);
     assert_eq!(in_bash(&served, "chatctl token create x --scope send,rea", "send,rea").len(), 3);
     assert_eq!(in_bash(&served, "chatctl send --reply", "--reply"), ["--reply-to"], "what clap knows is still there");
+    let without_a_line = "unset COMP_LINE COMP_POINT;";
+    assert_eq!(in_bash_after(without_a_line, &served, "chatctl send --reply", "--reply"), ["--reply-to"]);
+    assert_eq!(in_bash_after(without_a_line, &served, "chatctl send @ber", "@ber"), ["@bert"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

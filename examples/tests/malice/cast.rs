@@ -80,7 +80,8 @@ pub fn get_on(alice: &mut Person, bob: &mut Person) {
     tell(bob, alice);
 }
 
-fn tell(from: &mut Person, to: &mut Person) {
+/// One says something that the other hears.
+pub fn tell(from: &mut Person, to: &mut Person) {
     static WORDS: AtomicU32 = AtomicU32::new(0);
     let word = format!("word {}", WORDS.fetch_add(1, Ordering::Relaxed));
     let id = from.send(&to.at(), &word);

@@ -1,5 +1,7 @@
 //! A device whose keys the test has. Nothing binds it to the rules its daemon would keep.
 
+use std::collections::HashMap;
+
 use chat_protocol::cbor;
 use chat_protocol::crypto::rsa::Context;
 use chat_protocol::crypto::secret::SecretBytes;
@@ -181,7 +183,7 @@ impl Puppet {
         let bundle = bundle.with_one_time(taken.one_time.as_ref().map(<[u8; 32]>::as_slice)).unwrap();
         let begun = initiate(self.own(), peer, &bundle, now(), &mut rand::rng()).unwrap();
         let heads = Heads { own: self.log.head(), peer: peer.head() };
-        Talk { session: begun.session, init: Some(begun.init), user: self.user.clone(), heads, n: 0 }
+        Talk { session: begun.session, init: Some(begun.init), user: self.user.clone(), heads, said: HashMap::new() }
     }
 
     /// Reads what came under an INIT for this device.
@@ -194,7 +196,7 @@ impl Puppet {
         let share = open_share(&init, &self.keys.decryption, &SecretBytes::new([9; 32]), &mut rand::rng());
         let session = resolve(&init, self.own(), prekeys, author).ok()?.session(share).ok()?;
         let heads = Heads { own: self.log.head(), peer: author.head() };
-        let mut talk = Talk { session, init: None, user: self.user.clone(), heads, n: 0 };
+        let mut talk = Talk { session, init: None, user: self.user.clone(), heads, said: HashMap::new() };
         let content = talk.open(envelope)?;
         Some((talk, content))
     }
@@ -206,7 +208,8 @@ pub struct Talk {
     init: Option<Vec<u8>>,
     user: Username,
     pub heads: Heads,
-    n: u64,
+    /// How much was said in each chat: every one is numbered for itself.
+    said: HashMap<Conversation, u64>,
 }
 
 impl Talk {
@@ -217,8 +220,9 @@ impl Talk {
 
     /// A text under any chat.
     pub fn say_in(&mut self, conversation: Conversation, text: &str) -> Envelope {
-        self.n += 1;
-        let sender_seq = Some(SenderSeq { epoch: 1, n: self.n, first: None });
+        let n = self.said.entry(conversation.clone()).or_default();
+        *n += 1;
+        let sender_seq = Some(SenderSeq { epoch: 1, n: *n, first: None });
         let body = Body::Text(Text { text: text.to_owned(), ..Text::default() });
         self.seal(conversation, sender_seq, body)
     }

@@ -7,7 +7,7 @@ use chat_protocol::message::Envelope;
 use chat_protocol::message::server::LoggedIn;
 use chat_stories::Person;
 
-use crate::cast::{acquainted, copy, count, get_on, is};
+use crate::cast::{acquainted, copy, count, get_on, is, tell};
 use crate::operator::Operator;
 
 fn last(operator: &Operator, to: DeviceId) -> Envelope {
@@ -29,8 +29,9 @@ fn atk_51_yesterdays_state_is_noticed_and_its_sessions_are_renewed_in_one_round_
     copy(&alice.data(), &yesterday.data());
     alice.start();
     alice.turns("online");
+    // bob says nothing meanwhile: what came to the later state is missing in yesterday's, and waited for like any gap
     for _ in 0..3 {
-        get_on(&mut alice, &mut bob);
+        tell(&mut alice, &mut bob);
     }
     let to = operator.device("bob");
     let old = last(&operator, to).sid;
