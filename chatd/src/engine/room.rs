@@ -1,11 +1,13 @@
 //! The public room: read by cursor, so that nothing is missed or shown twice.
 //!
-//! The server can read the room and says who wrote what; nothing here is end-to-end. Its numbers are its word too: once
-//! it shows that it never came as far as the cursor, everything is read again from where reading began, and what is
-//! here already is passed over.
+//! The server can read the room and says who wrote what; nothing here is end-to-end. Its numbers are its word too. So
+//! what one connection showed is read once more on the next. Where that shows something else, or never came as far as
+//! the cursor, everything is read again from where reading began. What was shown already is passed over: it is known by
+//! what it says, not by its number, also when the history has let it go.
 
 use std::time::Duration;
 
+use chat_protocol::cbor;
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::MAX_ROOM_PAGE;
@@ -20,6 +22,8 @@ use crate::store::{Place, RowsError, Table};
 
 /// How far back a new cursor begins.
 const FIRST_PAGE: u64 = 100;
+/// Posts at least that are read again at each login.
+const OVERLAP: u64 = 16;
 /// Pause after the server would not show the room, or contradicted itself; doubled with each time in a row.
 const PAUSE: Duration = Duration::from_secs(10);
 /// Where the cursor began; absent until then.
@@ -29,18 +33,26 @@ fn begun(turn: &Turn<'_>) -> Result<Option<u64>, RowsError> {
     load(turn.rows, BEGUN)
 }
 
-/// A login says how far the room has come.
+/// A login says how far the room has come. Reading goes on where the connection before began.
 pub(crate) fn online(turn: &mut Turn<'_>, last: u64) -> Result<(), RowsError> {
-    if last < Counter::Room.get(turn.rows)? { go_back(turn, last) } else { Ok(()) }
+    let cursor = Counter::Room.get(turn.rows)?;
+    if last < cursor {
+        return go_back(turn, last);
+    }
+    let again = Counter::RoomBefore.get(turn.rows)?.min(cursor.saturating_sub(OVERLAP));
+    Counter::RoomBefore.set(turn.rows, cursor)?;
+    let beginning = begun(turn)?.unwrap_or(0);
+    Counter::Room.set(turn.rows, again.max(beginning))
 }
 
-/// The room never came as far as the cursor: some of what was read was not there.
+/// The room is another than the one that was read: some of that was not there.
 fn go_back(turn: &mut Turn<'_>, last: u64) -> Result<(), RowsError> {
-    tracing::warn!("the server's room never came as far as what it showed");
+    tracing::warn!("the server's room is not what it showed before");
     let beginning = begun(turn)?.filter(|beginning| *beginning <= last);
     if beginning.is_none() {
         turn.rows.delete(BEGUN)?;
     }
+    Counter::RoomBefore.set(turn.rows, 0)?;
     Counter::Room.set(turn.rows, beginning.unwrap_or(0))
 }
 
@@ -87,7 +99,14 @@ pub(crate) fn page(turn: &mut Turn<'_>, answer: Result<RoomPage, Refusal>) -> Re
         save(turn.rows, BEGUN, 0, &first)?;
     }
     let before = Counter::Room.get(turn.rows)?;
+    if asked > before {
+        // reading went back meanwhile
+        return Ok(());
+    }
     for post in page.posts {
+        if is_another(turn, &post)? {
+            return Ok(go_back(turn, page.last)?);
+        }
         take(turn, post)?;
     }
     let cursor = Counter::Room.get(turn.rows)?;
@@ -110,8 +129,8 @@ pub(crate) fn pushed(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError>
     if post.room_seq > cursor {
         return take(turn, post);
     }
-    // a repeated one, unless the cursor is where the room never came: the next page tells
-    if is_known(turn, &post)? { Ok(()) } else { Ok(catch_up(turn)?) }
+    // a repeated one, unless something else was shown under the numbers up to the cursor
+    if is_known(turn, &post)? { Ok(()) } else { Ok(go_back(turn, post.room_seq.saturating_sub(1))?) }
 }
 
 fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
@@ -119,12 +138,16 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
         return Ok(());
     }
     Counter::Room.set(turn.rows, post.room_seq)?;
+    if is_known(turn, &post)? {
+        return Ok(());
+    }
+    turn.rows.put(shown(&id(&post)), turn.now.as_millis(), &[])?;
     if post.device == turn.me.device
         && let Some(id) = own(turn, &post)?
     {
         return Ok(history::advance(turn, &id, State::Accepted)?);
     }
-    if contacts::is_blocked(turn.rows, &post.user)? || is_known(turn, &post)? {
+    if contacts::is_blocked(turn.rows, &post.user)? {
         return Ok(());
     }
     let own = post.device == turn.me.device;
@@ -140,9 +163,19 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
     Ok(history::append(turn, message)?)
 }
 
-/// Whether a post is in the history.
+/// Where it is kept that a post was taken.
+fn shown(id: &MessageId) -> Place<'_> {
+    Place::new(Table::Room, b"shown", id.as_bytes())
+}
+
+/// Whether a post was taken before, under whatever number.
 fn is_known(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
-    Ok(history::get(turn.rows, &id(post))?.is_some() || own(turn, post)?.is_some())
+    Ok(turn.rows.get(shown(&id(post)))?.is_some())
+}
+
+/// Whether a post is not what a connection before showed up to its number.
+fn is_another(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
+    Ok(post.room_seq <= Counter::RoomBefore.get(turn.rows)? && !is_known(turn, post)?)
 }
 
 /// The message a post of this device was sent as.
@@ -153,7 +186,7 @@ fn own(turn: &Turn<'_>, post: &Post) -> Result<Option<MessageId>, RowsError> {
 
 /// Room posts carry no message id: it follows from who posted what under which submit id.
 fn id(post: &Post) -> MessageId {
-    let hash = sha256(&[post.device.as_bytes().as_slice(), post.submit_id.as_bytes()].concat());
+    let hash = sha256(&cbor::encode(&(&post.user, post.device, post.submit_id, &post.text)));
     let mut random = [0; 10];
     random.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
     MessageId::from_parts(post.at, random)

@@ -50,6 +50,8 @@ pub(crate) enum Counter {
     Taken,
     /// Sequence up to which the public room is stored, as the server numbers it.
     Room,
+    /// Where that stood when the connection was begun.
+    RoomBefore,
     /// Epoch of the own sender sequences.
     Epoch,
     /// Sequence of the newest own bundle.
@@ -75,6 +77,7 @@ impl Counter {
             Self::Mailbox => b"mailbox",
             Self::Taken => b"taken",
             Self::Room => b"room",
+            Self::RoomBefore => b"room-before",
             Self::Epoch => b"epoch",
             Self::Bundle => b"bundle",
             Self::Audit => b"audit",

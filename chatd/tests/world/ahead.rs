@@ -3,11 +3,17 @@
 
 use std::time::Duration;
 
+use chat_protocol::cbor;
+use chat_protocol::message::Call;
+use chat_protocol::message::client::RoomSince;
 use chat_protocol::message::server::{LoggedIn, Push};
 use chat_protocol::rpc::EventBody;
-use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::types::{MessageState, SettingsSet};
+use chat_server::store::Store as _;
+use chatd::engine::settings;
 
-use crate::honest::{acquainted, garbage, logs_in_to, pushes};
+use crate::honest::{acquainted, garbage, logs_in_to, pushes, room_is};
+use crate::server::now;
 use crate::world::World;
 
 /// Bob says this many things while alice is away, in private and in the room; once she is back all is shown, once.
@@ -44,6 +50,102 @@ fn atk_94_what_was_delivered_under_a_later_number_is_not_taken_for_what_comes_un
         delivers_ahead(&mut world, both, ahead);
         said_meanwhile(&mut world, both, many);
     }
+}
+
+/// Alice is shown posts that nobody wrote, under the next so many numbers.
+fn posts_ahead(world: &mut World, both: [usize; 2], ahead: u64) {
+    let last = world.server.state(world.nodes[both[0]].device).room_last;
+    room_is(world, both, (last + 1..=last + ahead).collect(), last + ahead);
+    world.server.says.clear();
+}
+
+#[test]
+fn atk_94_what_was_shown_under_later_numbers_of_the_room_hides_no_post() {
+    for (ahead, many) in AHEAD {
+        let (mut world, both) = acquainted();
+        begin_to_read(&mut world, both);
+        posts_ahead(&mut world, both, ahead);
+        said_meanwhile(&mut world, both, many);
+    }
+}
+
+#[test]
+fn atk_94_posts_of_several_such_connections_hide_none_either() {
+    for honest in [false, true] {
+        let (mut world, both) = acquainted();
+        begin_to_read(&mut world, both);
+        for ahead in [3, 1, 5] {
+            posts_ahead(&mut world, both, ahead);
+            world.crash(both[0]);
+            // another login, at which it does not take its lies back
+            room_is(&mut world, both, vec![], 6);
+            world.server.says.clear();
+        }
+        if honest {
+            world.cut(both[0]);
+            world.settle();
+        }
+        said_meanwhile(&mut world, both, 8);
+    }
+}
+
+#[test]
+fn atk_94_a_post_under_a_number_that_was_shown_otherwise_is_shown_when_it_is_pushed() {
+    let (mut world, both) = acquainted();
+    begin_to_read(&mut world, both);
+    posts_ahead(&mut world, both, 3);
+    world.say(both[1], "the truth");
+    world.settle();
+    assert!(world.room(both[0]).contains(&"bob: the truth".to_owned()));
+}
+
+#[test]
+fn what_a_post_says_is_part_of_what_it_is() {
+    let (mut world, both) = acquainted();
+    begin_to_read(&mut world, both);
+    world.go_offline(both[0]);
+    world.say(both[1], "the truth");
+    world.settle();
+    let mut page = now(world.server.disk.tables().room_since(Some(1), 1));
+    page.posts[0].text = "a lie".into();
+    let page = cbor::encode(&page);
+    world.server.says.insert((world.nodes[both[0]].device, RoomSince::TYPE), Ok(page));
+    world.come_online(both[0]);
+    world.settle();
+    world.server.says.clear();
+    world.cut(both[0]);
+    world.settle();
+    assert!(world.room(both[0]).contains(&"bob: the truth".to_owned()));
+}
+
+#[test]
+fn what_the_history_let_go_is_not_new_when_the_room_is_read_again() {
+    let (mut world, both) = acquainted();
+    let [alice, _] = both;
+    let wanted = SettingsSet { history_days: Some(1), ..SettingsSet::default() };
+    world.command(alice, |turn| Ok(settings::set(turn, &wanted)?)).unwrap();
+    begin_to_read(&mut world, both);
+    world.advance(Duration::from_secs(3 * 24 * 60 * 60));
+    assert!(world.room(alice).is_empty());
+    let told = new_messages(&world, alice);
+    posts_ahead(&mut world, both, 2);
+    assert_eq!(new_messages(&world, alice), told + 2, "the lies");
+    world.cut(alice);
+    world.settle();
+    logs_in_to(&mut world, alice, |truth| LoggedIn { room_last: 0, ..truth });
+    world.cut(alice);
+    world.settle();
+    assert_eq!(new_messages(&world, alice), told + 2);
+}
+
+fn new_messages(world: &World, who: usize) -> usize {
+    world.count_events(who, |body| matches!(body, EventBody::MessageNew(_)))
+}
+
+/// Both read the room from before its first post on.
+fn begin_to_read(world: &mut World, [_, bob]: [usize; 2]) {
+    world.say(bob, "before");
+    world.settle();
 }
 
 #[test]

@@ -295,8 +295,15 @@ fn atk_95_whatever_a_server_answers_for_ever_it_is_asked_less_and_less() {
     let [alice, bob] = both;
     let mut said = Said::default();
     said.on(&mut world, both, "the truth");
-    let asked =
-        [Submit::TYPE, RoomSince::TYPE, BundlePublish::TYPE, OneTimeStatus::TYPE, LogFetch::TYPE, MailboxAck::TYPE];
+    let asked = [
+        Submit::TYPE,
+        RoomSince::TYPE,
+        BundlePublish::TYPE,
+        OneTimeStatus::TYPE,
+        LogFetch::TYPE,
+        MailboxAck::TYPE,
+        Lookup::TYPE,
+    ];
     for number in asked {
         for answer in for_ever(&world, bob) {
             let what = format!("{number} {:?} {:?}", answer.code, answer.retry_after_ms);

@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+use chat_protocol::message::Call;
+use chat_protocol::message::client::Lookup;
+use chat_protocol::message::server::{Code, Refusal};
 use chat_protocol::rpc::types::MessageState;
 use chatd::engine::commands::To;
 use chatd::engine::history::State;
@@ -71,4 +74,21 @@ fn a_name_that_is_written_to_without_end_is_asked_for_once_a_second() {
         world.advance(SECOND / 10);
     }
     assert!((8..=12).contains(&world.server.lookups), "{}", world.server.lookups);
+}
+
+#[test]
+fn a_server_that_says_ask_again_in_a_year_is_asked_for_a_name_within_ten_minutes() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    let year = 365 * 24 * 60 * 60 * 1_000;
+    let refusal = Refusal { retry_after_ms: Some(year), ..Code::RateLimited.into() };
+    world.server.says.insert((world.nodes[alice].device, Lookup::TYPE), Err(refusal));
+    world.settle();
+    world.send(alice, bob, "hello");
+    world.settle();
+    world.server.says.clear();
+    world.advance(SECOND * 500);
+    assert!(world.inbox(bob).is_empty(), "it is waited for a while");
+    world.advance(SECOND * 110);
+    assert_eq!(world.inbox(bob), ["alice: hello"]);
 }

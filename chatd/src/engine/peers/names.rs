@@ -15,7 +15,7 @@ use chat_protocol::message::server::{LookedUp, Refusal};
 use chat_protocol::time::Timestamp;
 
 use super::fetch::{self, fetching, pinned_at};
-use crate::engine::turn::{Asked, Subject, Turn};
+use crate::engine::turn::{Asked, LONGEST_PAUSE, Subject, Turn};
 use crate::engine::{EngineError, outbox};
 
 /// A missing name is asked for again by itself within this.
@@ -105,13 +105,14 @@ pub(super) fn not_there(turn: &mut Turn<'_>, user: &Username) -> Result<(), Engi
     Ok(outbox::fail_all(turn, user, "not_found")?)
 }
 
-/// Has a name asked for again with all others that are missing, not before `least` is over.
+/// Has a name asked for again with all others that are missing, not before `least` is over, which is at most
+/// [`LONGEST_PAUSE`].
 fn miss(turn: &mut Turn<'_>, user: &Username, least: Option<Duration>) {
     let now = turn.now;
     turn.live.missing.retain(|_, missing| missing.again > now);
     let rounds = turn.live.missing.len() / NAMES_AT_ONCE + 1;
     let span = AGAIN * u32::try_from(rounds).unwrap_or(u32::MAX);
-    let again = next_moment(turn, span).max(now + least.unwrap_or_default());
+    let again = next_moment(turn, span).max(now + least.unwrap_or_default().min(LONGEST_PAUSE));
     turn.live.missing.insert(user.clone(), Missing { told: now, again });
     turn.wake(again);
 }
