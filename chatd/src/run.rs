@@ -107,7 +107,10 @@ const fn store_exit(error: &StoreError) -> Exit {
         StoreError::Unlock(crate::store::UnlockError::Damaged(_)) => Exit::Damaged,
         StoreError::Unlock(_) => Exit::Locked,
         StoreError::Rows(RowsError::Full | RowsError::Unavailable(_) | RowsError::ReadOnly) => Exit::Io,
-        StoreError::Rows(RowsError::Corrupt(_)) | StoreError::Half { .. } | StoreError::Newer { .. } => Exit::Damaged,
+        StoreError::Rows(RowsError::Corrupt(_))
+        | StoreError::Half { .. }
+        | StoreError::Newer { .. }
+        | StoreError::Older { .. } => Exit::Damaged,
     }
 }
 

@@ -72,6 +72,17 @@ pub enum StoreError {
         /// The newest version known here.
         known: i64,
     },
+    /// A program from before the first version that is still read wrote it.
+    #[error(
+        "the database has version {found}, this program reads from {oldest} on: export what you need with the chatd \
+         that wrote it, move its data directory away, then run `chatctl login`"
+    )]
+    Older {
+        /// Its version.
+        found: i64,
+        /// The oldest version read here.
+        oldest: i64,
+    },
 }
 
 /// The sealed rows of one account on disk.

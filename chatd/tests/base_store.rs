@@ -266,7 +266,22 @@ fn a_store_of_a_newer_program_is_left_alone() {
     conn.execute_batch("PRAGMA user_version = 99").unwrap();
     drop(conn);
     let message = home.open().unwrap_err().to_string();
-    assert_eq!(message, "the database has version 99, this program knows 1: use a newer chatd");
+    assert_eq!(message, "the database has version 99, this program knows 2: use a newer chatd");
+}
+
+#[test]
+fn a_store_of_a_program_before_the_first_release_is_refused_with_what_helps_and_left_alone() {
+    let home = Home::new();
+    drop(home.open().unwrap());
+    let conn = Connection::open(home.dir.file("store.db")).unwrap();
+    for version in [0, 1] {
+        conn.pragma_update(None, "user_version", version).unwrap();
+        let message = home.open().unwrap_err().to_string();
+        let begins = format!("the database has version {version}, this program reads from 2 on: export what you need");
+        assert!(message.starts_with(&begins) && message.ends_with("run `chatctl login`"), "{message}");
+        let left: i64 = conn.pragma_query_value(None, "user_version", |row| row.get(0)).unwrap();
+        assert_eq!(left, version);
+    }
 }
 
 #[test]

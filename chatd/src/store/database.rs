@@ -1,7 +1,7 @@
 //! Opens the database file and brings it to the newest form; the one list of migrations.
 //!
 //! A new database is built under another name and renamed, so that a file by the right name is always
-//! whole. One that is damaged, empty or newer than this program is refused and left as it is.
+//! whole. One that is damaged, empty, too old or newer than this program is refused and left as it is.
 
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
@@ -17,7 +17,9 @@ use crate::dirs::DirError;
 const APPLICATION_ID: i32 = 0x6368_6174;
 /// How long one connection waits for another, in milliseconds. Only the truncation of the log ever makes one wait.
 const BUSY_MS: u64 = 5_000;
-/// Append-only: the n-th brings version n-1 to version n.
+/// The version the first migration makes. What was written before has other rows and was never released.
+const OLDEST: i64 = 2;
+/// Append-only: each brings the version of the one before to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../sql/chatd/0001_rows.sql")];
 
 /// Makes a new database with no rows in it.
@@ -42,11 +44,15 @@ pub(super) fn open(at: &Path) -> Result<Connection, StoreError> {
     let mut conn = connect(at, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     look_over(&conn)?;
     let found: i64 = query(&conn, "user_version")?;
-    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let known = version(MIGRATIONS.len());
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    migrate(&mut conn, usize::try_from(found).unwrap_or(0))?;
+    let done = usize::try_from(found - OLDEST + 1).unwrap_or(0);
+    if done == 0 {
+        return Err(StoreError::Older { found, oldest: OLDEST });
+    }
+    migrate(&mut conn, done)?;
     pragma(&conn, "synchronous", "FULL")?;
     pragma(&conn, "secure_delete", "ON")?;
     Ok(conn)
@@ -114,11 +120,16 @@ fn look_over(conn: &Connection) -> Result<(), RowsError> {
     if verdict == "ok" { Ok(()) } else { Err(RowsError::Corrupt(verdict)) }
 }
 
+/// The version after so many migrations.
+fn version(done: usize) -> i64 {
+    i64::try_from(done).unwrap_or(i64::MAX).saturating_add(OLDEST - 1)
+}
+
 fn migrate(conn: &mut Connection, done: usize) -> Result<(), RowsError> {
-    for (version, sql) in MIGRATIONS.iter().enumerate().skip(done) {
+    for (nth, sql) in MIGRATIONS.iter().enumerate().skip(done) {
         let tx = conn.transaction().map_err(classify)?;
         tx.execute_batch(sql).map_err(classify)?;
-        pragma(&tx, "user_version", i64::try_from(version + 1).unwrap_or(i64::MAX))?;
+        pragma(&tx, "user_version", version(nth + 1))?;
         tx.commit().map_err(classify)?;
     }
     Ok(())
