@@ -1,39 +1,7 @@
-//! The one place of the daemon that reads the clocks of the system.
+//! The clocks of the system, and how far another one is from them.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-
+pub use chat_programs::clock::{now, read, running};
 use chat_protocol::time::{Reading, Timestamp};
-use rustix::time::{ClockId, clock_gettime};
-
-/// Goes on while the machine sleeps, and cannot be set.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const RUNNING: ClockId = ClockId::Boottime;
-/// As the other, where it has this name.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const RUNNING: ClockId = ClockId::Monotonic;
-
-/// The time now, by the machine's clock; the epoch itself if that runs before it.
-#[must_use]
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// Both clocks.
-#[must_use]
-pub fn read() -> Reading {
-    Reading { wall: now(), ran: ran() }
-}
-
-/// A clock that nobody sets, in place of the wall clock where only spans matter: the age of a key, say.
-#[must_use]
-pub fn running() -> Timestamp {
-    Timestamp::ZERO + ran()
-}
-
-fn ran() -> Duration {
-    clock_gettime(RUNNING).try_into().unwrap_or_default()
-}
 
 /// How far another clock was ahead of this one.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +28,8 @@ impl Offset {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]

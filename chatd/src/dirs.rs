@@ -4,15 +4,14 @@
 //! modes open to group or others. Each refusal carries the command that mends it. Files are written whole
 //! or not at all: a temporary file, synced, renamed, and the directory synced.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chat_programs::private::{self, Kind, NotPrivate, Standing};
+use chat_programs::private::{self, FileError, Kind, NotPrivate};
 use chat_protocol::rpc::paths::{LOCK, MAX_SIGN_BYTES, SOCKET_SIGN, told_socket};
-use rustix::fs::OFlags;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
@@ -54,6 +53,16 @@ pub enum DirError {
     },
 }
 
+impl From<FileError> for DirError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::NotPrivate(error) => Self::NotPrivate(error),
+            FileError::TooLarge { path, limit } => Self::TooLarge { path, limit },
+            FileError::Io { doing, path, source } => Self::Io { doing, path: path.as_path().into(), source },
+        }
+    }
+}
+
 impl DirError {
     /// Whether the file is simply not there.
     #[must_use]
@@ -88,7 +97,7 @@ impl DataDir {
         let failed = |source| DirError::Io { doing: "look at", path: path.into(), source };
         let path = private::resolved(path).map_err(failed)?;
         let meta = fs::symlink_metadata(&path).map_err(failed)?;
-        check(&path, &meta, Kind::Directory)?;
+        private::check(&path, &meta, Kind::Directory)?;
         Ok(Self { path })
     }
 
@@ -112,7 +121,7 @@ impl DataDir {
         let path = self.file(LOCK);
         let mut options = OpenOptions::new();
         options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = open_checked(&path, &mut options)?;
+        let mut file = private::open(&path, &mut options)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(self.in_use(file)),
@@ -151,8 +160,7 @@ pub struct Lock {
 /// # Errors
 /// As [`read_private`], of what the link points to.
 pub fn read_named(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, DirError> {
-    let real = path.canonicalize().map_err(|source| DirError::Io { doing: "open", path: path.into(), source })?;
-    read_private(&real, limit)
+    Ok(private::read_named(path, limit)?)
 }
 
 /// Reads a private file, at most `limit` bytes.
@@ -160,15 +168,7 @@ pub fn read_named(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, DirErro
 /// # Errors
 /// [`DirError`] for a link, a foreign owner, an open mode or a larger file.
 pub fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, DirError> {
-    let file = open_checked(path, OpenOptions::new().read(true))?;
-    // room for all of it at once: growing would leave copies behind
-    let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(limit).unwrap_or(0).saturating_add(1)));
-    file.take(limit + 1).read_to_end(&mut bytes).map_err(|source| DirError::Io {
-        doing: "read",
-        path: path.into(),
-        source,
-    })?;
-    if bytes.len() as u64 > limit { Err(DirError::TooLarge { path: path.into(), limit }) } else { Ok(bytes) }
+    Ok(private::read(path, limit)?)
 }
 
 /// Writes a file of mode 0600, whole or not at all, and durable once this returns.
@@ -205,7 +205,7 @@ pub fn remove(path: &Path) -> Result<(), DirError> {
 /// # Errors
 /// [`DirError`] as [`read_private`].
 pub fn private_exists(path: &Path) -> Result<bool, DirError> {
-    match open_checked(path, OpenOptions::new().read(true)) {
+    match private::open(path, OpenOptions::new().read(true)).map_err(DirError::from) {
         Ok(_) => Ok(true),
         Err(error) if error.is_missing() => Ok(false),
         Err(error) => Err(error),
@@ -238,30 +238,6 @@ fn sync_parent(path: &Path) -> io::Result<()> {
 fn create_dir(path: &Path) -> Result<(), DirError> {
     let made = DirBuilder::new().recursive(true).mode(0o700).create(path).and_then(|()| sync_parent(path));
     made.map_err(|source| DirError::Io { doing: "create", path: path.into(), source })
-}
-
-/// Opens without following a link, then looks at what was opened: there is no moment in between.
-fn open_checked(path: &Path, options: &mut OpenOptions) -> Result<File, DirError> {
-    let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
-    let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let file = options.custom_flags(flags).open(path).map_err(|source| {
-        if source.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
-            NotPrivate::Symlink { path: path.into() }.into()
-        } else {
-            DirError::Io { doing: "open", path: path.into(), source }
-        }
-    })?;
-    let meta = file.metadata().map_err(|source| DirError::Io { doing: "look at", path: path.into(), source })?;
-    check(path, &meta, Kind::File)?;
-    Ok(file)
-}
-
-/// What others may look at is used only where that is not ours to change; it is said all the same.
-fn check(path: &Path, meta: &Metadata, kind: Kind) -> Result<(), DirError> {
-    if private::judge(path, meta, kind)? == Standing::Shown {
-        tracing::warn!(path = %path.display(), "other users of this machine may look into this, and only root can change that");
-    }
-    Ok(())
 }
 
 #[cfg(test)]

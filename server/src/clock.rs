@@ -1,23 +1,17 @@
-//! The one place of the running server that reads the clocks, and the owner of the time that was seen to pass.
+//! The clocks of the system, and the owner of the time that was seen to pass.
 //!
 //! What the server destroys after a span, and what it lets happen after one, goes by the time that was seen to pass:
 //! mail, posts, the memory of submits, devices that wait, resets. The wall clock is for what people read, and for what
 //! they set by it: the end of an invite.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+pub use chat_programs::clock::{now, read, running};
 use chat_protocol::time::{Reading, SeenTime, Timestamp};
-use rustix::time::{ClockId, clock_gettime};
 
 use crate::store::{self, Store};
 
-/// Goes on while the machine sleeps, and cannot be set.
-#[cfg(any(target_os = "linux", target_os = "android"))]
-const RUNNING: ClockId = ClockId::Boottime;
-/// As the other, where it has this name.
-#[cfg(not(any(target_os = "linux", target_os = "android")))]
-const RUNNING: ClockId = ClockId::Monotonic;
 /// What is kept of the time is at most this old.
 const KEPT_EVERY: Duration = Duration::from_secs(60 * 60);
 
@@ -87,29 +81,6 @@ impl Clock {
     fn lock(&self) -> MutexGuard<'_, SeenTime> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The wall clock; the epoch itself on a machine that believes to live before it.
-#[must_use]
-pub fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
-}
-
-/// Both clocks of the machine.
-#[must_use]
-pub fn read() -> Reading {
-    Reading { wall: now(), ran: ran() }
-}
-
-/// A clock that nobody sets, in place of the wall clock where only spans matter: the age of a key, say.
-#[must_use]
-pub fn running() -> Timestamp {
-    Timestamp::ZERO + ran()
-}
-
-fn ran() -> Duration {
-    clock_gettime(RUNNING).try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

@@ -83,7 +83,7 @@ impl fmt::Display for Failure {
 impl From<PrivateError> for Failure {
     fn from(error: PrivateError) -> Self {
         let exit = match &error {
-            PrivateError::Missing(_) => Exit::Config,
+            PrivateError::Missing(_) | PrivateError::TooLarge(..) => Exit::Config,
             PrivateError::Exists(_) | PrivateError::Io { .. } => Exit::CannotCreate,
             PrivateError::NotPrivate(_) => Exit::NotPrivate,
         };

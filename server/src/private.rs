@@ -1,12 +1,12 @@
 //! Files that are ours alone. What is a link, belongs to somebody else or is open to others is
 //! refused with the command that mends it: whoever could replace `secret.key` could replace the server.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use chat_programs::private::{self, Kind, NotPrivate, Standing};
+use chat_programs::private::{self, FileError, Kind, NotPrivate, Quoted};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -23,6 +23,9 @@ pub enum PrivateError {
     /// It is not ours alone.
     #[error(transparent)]
     NotPrivate(#[from] NotPrivate),
+    /// Far larger than what belongs there.
+    #[error("{0} is larger than the {1} bytes such a file can have")]
+    TooLarge(Quoted, u64),
     /// It is there already and would be lost.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
@@ -35,6 +38,16 @@ pub enum PrivateError {
         #[source]
         source: io::Error,
     },
+}
+
+impl From<FileError> for PrivateError {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::NotPrivate(error) => Self::NotPrivate(error),
+            FileError::TooLarge { path, limit } => Self::TooLarge(path, limit),
+            FileError::Io { path, source, .. } => told(&path, source),
+        }
+    }
 }
 
 /// Makes the directory, mode 0700, or checks the one that is there.
@@ -54,7 +67,7 @@ pub fn directory(path: &Path) -> Result<(), PrivateError> {
 /// [`PrivateError`].
 pub fn check_directory(path: &Path) -> Result<(), PrivateError> {
     let meta = fs::symlink_metadata(path).map_err(|error| told(path, error))?;
-    check(path, &meta, Kind::Directory)
+    Ok(private::check(path, &meta, Kind::Directory)?)
 }
 
 /// Checks that a file, if it is there, is ours alone.
@@ -65,7 +78,7 @@ pub fn check_file(path: &Path) -> Result<(), PrivateError> {
     match fs::symlink_metadata(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         Err(error) => Err(told(path, error)),
-        Ok(meta) => check(path, &meta, Kind::File),
+        Ok(meta) => Ok(private::check(path, &meta, Kind::File)?),
     }
 }
 
@@ -74,7 +87,7 @@ pub fn check_file(path: &Path) -> Result<(), PrivateError> {
 /// # Errors
 /// [`PrivateError`], of what the link points to.
 pub fn read_named(path: &Path) -> Result<Zeroizing<String>, PrivateError> {
-    read(&path.canonicalize().map_err(|error| told(path, error))?)
+    text(path, &private::read_named(path, MAX_BYTES)?)
 }
 
 /// Reads a private file.
@@ -82,14 +95,12 @@ pub fn read_named(path: &Path) -> Result<Zeroizing<String>, PrivateError> {
 /// # Errors
 /// [`PrivateError`].
 pub fn read(path: &Path) -> Result<Zeroizing<String>, PrivateError> {
-    check_file(path)?;
-    let open = OpenOptions::new().read(true).custom_flags(no_follow()).open(path);
-    let file = open.map_err(|error| told(path, error))?;
-    // the file that was opened is judged, not the one that had the name before
-    let meta = file.metadata().map_err(|error| told(path, error))?;
-    check(path, &meta, Kind::File)?;
-    let mut text = Zeroizing::new(String::new());
-    file.take(MAX_BYTES).read_to_string(&mut text).map_err(|error| told(path, error))?;
+    text(path, &private::read(path, MAX_BYTES)?)
+}
+
+fn text(path: &Path, mut bytes: &[u8]) -> Result<Zeroizing<String>, PrivateError> {
+    let mut text = Zeroizing::new(String::with_capacity(bytes.len()));
+    bytes.read_to_string(&mut text).map_err(|error| told(path, error))?;
     Ok(text)
 }
 
@@ -143,14 +154,6 @@ pub(crate) fn directory_of(path: &Path) -> &Path {
 
 fn no_follow() -> i32 {
     i32::try_from(rustix::fs::OFlags::NOFOLLOW.bits()).unwrap_or(0)
-}
-
-/// What others may look at is used only where that is not ours to change; it is said all the same.
-fn check(path: &Path, meta: &Metadata, kind: Kind) -> Result<(), PrivateError> {
-    if private::judge(path, meta, kind)? == Standing::Shown {
-        tracing::warn!(path = %path.display(), "other users of this machine may look into this, and only root can change that");
-    }
-    Ok(())
 }
 
 fn told(path: &Path, source: io::Error) -> PrivateError {

@@ -1,7 +1,6 @@
 //! What the daemon keeps besides messages.
 
-use std::time::{SystemTime, UNIX_EPOCH};
-
+use chat_programs::clock;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{
     self, ChatSet, ChatUnread, ContactBlock, ContactGet, ContactList, ContactSet, ContactUnblock, Contacts,
@@ -86,11 +85,10 @@ fn line(contact: &types::Contact) -> String {
 
 /// `chatctl mute TARGET TIME`
 pub(super) async fn mute(mute: Mute, session: &mut Session) -> Result<(), Failure> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let until = match mute.how_long {
         Quiet::Off => 0,
         Quiet::Forever => u64::MAX,
-        Quiet::For(time) => u64::try_from(now.saturating_add(time).as_millis()).unwrap_or(u64::MAX),
+        Quiet::For(time) => (clock::now() + time).as_millis(),
     };
     let params = ChatSet { to: mute.to, muted_until_ms: Some(until), ttl_s: None, archived: None };
     let human = |chat: &types::Chat| {

@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
+use chat_programs::clock;
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::MAX_TEXT_BYTES;
 use chat_protocol::rpc::client::{Client, Events};
@@ -34,7 +35,7 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
         reply_to: send.reply_to,
         mentions: (!send.mentions.is_empty()).then_some(send.mentions),
         ttl_s: send.ttl.map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)),
-        at_ms: send.delay.map(|delay| millis(since_epoch().saturating_add(delay))),
+        at_ms: send.delay.map(|delay| (clock::now() + delay).as_millis()),
         notify_undelivered_after_ms: send.overdue_after.map(millis),
         ..MsgSend::text(send.to, text)
     };
@@ -52,10 +53,6 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
     session.out.answer(&sent, |sent| {
         vec![format!("{} to {}: {}", word(&sent.state), escape(sent.chat.as_str()), sent.id.to_uuid())]
     })
-}
-
-fn since_epoch() -> Duration {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
 }
 
 fn millis(time: Duration) -> u64 {

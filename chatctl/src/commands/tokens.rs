@@ -4,8 +4,8 @@ use std::fs::OpenOptions;
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
-use std::time::{SystemTime, UNIX_EPOCH};
 
+use chat_programs::clock;
 use chat_protocol::rpc::types::{self, AuditList, TokenCreate, TokenList, TokenMade, TokenRevoke};
 use chat_protocol::rpc::{ChatId, Secret};
 
@@ -33,10 +33,7 @@ async fn create(create: Create, session: &mut Session) -> Result<(), Failure> {
         chats: some(create.chats),
         allow_to: if create.allow_to_nobody { Some(Vec::new()) } else { some(create.allow_to) },
         rate: create.rate,
-        expires_ms: create.expires.map(|time| {
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            u64::try_from(now.saturating_add(time).as_millis()).unwrap_or(u64::MAX)
-        }),
+        expires_ms: create.expires.map(|time| (clock::now() + time).as_millis()),
     };
     let client = session.client().await?;
     // Before the token is made: afterwards nobody could read it again.

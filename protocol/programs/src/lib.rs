@@ -1,8 +1,9 @@
-//! What the programs have in common besides the protocol: how they log, whose files they use, and the completions and
+//! What the programs have in common besides the protocol: how they log, whose files they use, how they tell the time, and the completions and
 //! manual pages that are made from their command lines.
 //!
 //! Other than the protocol this touches the machine, which is why it is a crate of its own.
 
+pub mod clock;
 pub mod documents;
 pub mod log;
 pub mod patient;

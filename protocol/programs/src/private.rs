@@ -4,6 +4,8 @@
 //! very case. In a container neither mode nor owner can be changed by who needs it: a volume's own directory of mode 0755
 //! and a secret of mode 0444 on a read-only mount are used, since only root could change what is in them.
 
+mod files;
+
 use std::fmt;
 use std::fs::Metadata;
 use std::io;
@@ -12,6 +14,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 use thiserror::Error;
+
+pub use files::{FileError, check, open, read, read_named};
 
 const ROOT: u32 = 0;
 /// Bits that let others write.
