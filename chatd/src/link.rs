@@ -14,6 +14,7 @@
 mod backoff;
 mod connection;
 mod converse;
+mod event;
 mod heard;
 mod wake;
 
@@ -25,10 +26,9 @@ use chat_protocol::handshake::ServerPublicKey;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::MAX_RECORD_BYTES;
 use chat_protocol::message::client::Login;
-use chat_protocol::message::server::{Code, LoggedIn, Push, Refusal, Welcome};
+use chat_protocol::message::server::{Code, Refusal};
 use chat_protocol::record::max_body;
 use chat_protocol::rpc::types::ConnectionTrouble;
-use chat_protocol::time::Timestamp;
 use futures_util::FutureExt;
 use rand::RngExt;
 use thiserror::Error;
@@ -40,6 +40,7 @@ pub use self::backoff::Timing;
 use self::backoff::{Backoff, jittered};
 pub use self::connection::{CallError, ConnectError, Connection, Lost, Server};
 use self::converse::{Around, Ended};
+pub use self::event::{AuthFailure, LinkEvent};
 pub use self::heard::Heard;
 use crate::clock;
 use crate::report::Chain;
@@ -81,67 +82,6 @@ impl std::fmt::Debug for LinkSetup {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "LinkSetup({} as {} at {})", self.user, self.device, self.server)
     }
-}
-
-/// What the daemon hears of its connection.
-#[derive(Debug)]
-pub enum LinkEvent {
-    /// An attempt begins.
-    Connecting,
-    /// Logged in: from here on requests are sent.
-    Online {
-        /// The server's greeting.
-        welcome: Welcome,
-        /// Where the server stands with this device.
-        logged_in: LoggedIn,
-        /// The server's clock less ours, in milliseconds.
-        server_offset_ms: i64,
-        /// How long the login took to be answered.
-        round_trip: Duration,
-    },
-    /// The server answered a ping.
-    RoundTrip(Duration),
-    /// No connection. Whatever was not answered will not be.
-    Offline {
-        /// Why, for the user.
-        reason: String,
-        /// What kind of trouble that is.
-        trouble: ConnectionTrouble,
-        /// When the next attempt begins.
-        retry_at: Timestamp,
-    },
-    /// The server does not let this device in.
-    AuthFailed {
-        /// What it said.
-        reason: AuthFailure,
-    },
-    /// A request was answered.
-    Answer {
-        /// As given to [`LinkHandle::request`].
-        id: u64,
-        /// The answer's payload, or the refusal.
-        result: Result<Vec<u8>, Refusal>,
-    },
-    /// The server said something unasked.
-    Push(Push),
-}
-
-/// Why the server does not let a device in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-pub enum AuthFailure {
-    /// It does not know the device.
-    #[error("the server does not accept this device: it does not know it")]
-    Denied,
-    /// Its account ended it, or was reset: that is the server's word, which nothing proves here.
-    #[error(
-        "the server says that this device was revoked, or its account was reset. If `chatctl device list` on another one \
-         shows it as active, that is not so: keep its keys, and `chatctl login` tries again. To be a new device: \
-         `chatctl logout --forget-keys`, then `chatctl login`"
-    )]
-    Revoked,
-    /// Another device of the account has to approve it first.
-    #[error("this device waits to be approved by another device of the account")]
-    ApprovalRequired,
 }
 
 /// Why a request was not taken.

@@ -267,7 +267,7 @@ store! {
         room_post(post: NewPost) -> Posted;
         room_since(seq: Option<u64>, limit: u32) -> RoomPage;
         seen_time() -> Option<SeenMark>;
-    keep_seen_time(mark: SeenMark) -> ();
-    sweep(now: Timestamp, ended: Timestamp, retention: Retention) -> Swept;
+        keep_seen_time(mark: SeenMark) -> ();
+        sweep(now: Timestamp, ended: Timestamp, retention: Retention) -> Swept;
     }
 }

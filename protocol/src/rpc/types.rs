@@ -8,10 +8,12 @@ mod contacts;
 mod daemon;
 mod devices;
 mod events;
+mod exports;
 mod identity;
 mod messages;
 mod people;
 mod profiles;
+mod search;
 mod tokens;
 
 pub use account::*;
@@ -20,10 +22,12 @@ pub use contacts::*;
 pub use daemon::*;
 pub use devices::*;
 pub use events::*;
+pub use exports::*;
 pub use identity::*;
 pub use messages::*;
 pub use people::*;
 pub use profiles::*;
+pub use search::*;
 pub use tokens::*;
 
 use schemars::JsonSchema;

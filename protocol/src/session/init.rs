@@ -11,21 +11,21 @@
 //! never answered.
 
 mod schedule;
+mod share;
 
 use minicbor::{CborLen, Decode, Encode};
 use rand::CryptoRng;
 use thiserror::Error;
 
 use self::schedule::{Agreed, Publics, Secrets, parties, session_id};
+use self::share::seal_share;
+pub use self::share::{Share, open_share};
 use super::bundle::{KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle, one_time_hash};
 use super::content;
 use super::ratchet::Session;
 use crate::cbor;
 use crate::crypto::agreement::{PublicKey, SecretKey};
-use crate::crypto::fernet::FernetKey;
-use crate::crypto::kdf::{self, sha256};
-use crate::crypto::rsa::DecryptionKey;
-use crate::crypto::secret::SecretBytes;
+use crate::crypto::kdf::sha256;
 use crate::crypto::{kem, rsa};
 use crate::identity::account_log::AccountLog;
 use crate::identity::device::{DeviceCert, DeviceKeys};
@@ -289,13 +289,6 @@ fn agree_as_initiator(own: Own<'_>, cert: &DeviceCert, bundle: &VerifiedBundle, 
     ]
 }
 
-/// A fresh Fernet key: (its bytes, its 44 characters under the device's `DEK`).
-fn seal_share<R: CryptoRng + ?Sized>(cert: &DeviceCert, rng: &mut R) -> Result<(SecretBytes<32>, Vec<u8>), InitError> {
-    let key = FernetKey::generate(rng);
-    let ciphertext = cert.encryption().encrypt(key.to_base64().as_bytes(), rng).map_err(|_| InitError::Key)?;
-    Ok((key.bytes().clone(), ciphertext))
-}
-
 /// The private halves an INIT names.
 #[derive(Clone, Copy, Debug)]
 pub struct Prekeys<'a> {
@@ -379,27 +372,4 @@ impl Resolved<'_> {
         let root = Secrets::gather(share.0, agreed, kem)?.root(transcript);
         Ok(Session::responder(self.session_id(), parties(init), root, signed.clone()))
     }
-}
-
-/// What the RSA ciphertext of an INIT carried, or what stands in for it.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(transparent)]
-pub struct Share(#[n(0)] SecretBytes<32>);
-
-/// Opens the RSA share of an INIT: milliseconds, so off the loop.
-///
-/// Never fails: where the ciphertext does not open, or holds anything but a Fernet key in canonical
-/// base64url, the share is `HMAC(rejection key, ciphertext)`, and the session opens nothing. So
-/// nobody learns how it failed.
-#[must_use]
-pub fn open_share<R: CryptoRng + ?Sized>(
-    init: &Init,
-    key: &DecryptionKey,
-    rejection_key: &SecretBytes<32>,
-    rng: &mut R,
-) -> Share {
-    let rejected = SecretBytes::new(kdf::hmac(rejection_key.expose(), &init.body.rsa_ciphertext));
-    let opened = key.decrypt(&init.body.rsa_ciphertext, rng).ok();
-    let share = opened.and_then(|text| FernetKey::from_base64(&text).ok()).map(|key| key.bytes().clone());
-    Share(share.unwrap_or(rejected))
 }

@@ -1,0 +1,69 @@
+//! How the daemon stands with its account and its server, and what others see of it.
+
+use chat_protocol::rpc::types::{AccountLogout, ConnectionState, ConnectionTrouble, MsgSend, SettingsSet};
+use chat_protocol::rpc::{EventBody, Kind, Target};
+use chatd::api::Api;
+
+use crate::house::{Home, House};
+
+#[tokio::test]
+async fn a_daemon_without_account_says_so() {
+    let home = Home::new();
+    let params = MsgSend::text(Target::Room, "hello");
+    assert_eq!(home.daemon.msg_send(params).await.unwrap_err().kind, Kind::Unauthenticated);
+    assert_eq!(home.daemon.daemon_health().await.unwrap().connection.state, ConnectionState::Idle);
+}
+
+#[tokio::test]
+async fn who_is_logged_out_hears_that_and_never_that_there_is_no_account() {
+    let house = House::open().await;
+    let mut home = Home::registered(&house, "alice").await;
+    home.daemon.account_logout(AccountLogout { forget_keys: None }).await.unwrap();
+    for _ in 0..2 {
+        let refusal = home.daemon.msg_send(MsgSend::text(Target::Room, "hello")).await.unwrap_err();
+        assert_eq!(refusal.kind, Kind::Unauthenticated);
+        assert_eq!(refusal.message, "alice is logged out on this device");
+        assert_eq!(refusal.hint.as_deref(), Some("log in again with `chatctl login alice`"));
+        let health = home.daemon.daemon_health().await.unwrap();
+        assert_eq!(health.reason, Some(refusal.message));
+        home.restart().await;
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_the_server_away_is_told_by_its_kind() {
+    let mut house = House::open().await;
+    let home = Home::registered(&house, "alice").await;
+    assert_eq!(home.daemon.daemon_health().await.unwrap().connection.trouble, None);
+    house.stop().await;
+    let offline =
+        |event: &EventBody| matches!(event, EventBody::Connection(change) if change.state == ConnectionState::Offline);
+    home.until(offline).await;
+    home.daemon.net_kick().await.unwrap();
+    home.until(offline).await;
+    let connection = home.daemon.daemon_health().await.unwrap().connection;
+    assert_eq!(connection.trouble, Some(ConnectionTrouble::Unreachable), "{connection:?}");
+    house.key = 3;
+    house.start().await;
+    loop {
+        home.daemon.net_kick().await.unwrap();
+        home.until(offline).await;
+        let connection = home.daemon.daemon_health().await.unwrap().connection;
+        if connection.trouble == Some(ConnectionTrouble::Keys) {
+            break;
+        }
+    }
+}
+
+#[tokio::test]
+async fn who_does_not_want_to_be_seen_is_not() {
+    let house = House::open().await;
+    let (alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    let hide = SettingsSet { presence: Some(false), ..SettingsSet::default() };
+    alice.daemon.account_settings_set(hide.clone()).await.unwrap();
+    let seen = bob.daemon.presence_list().await.unwrap().users;
+    assert_eq!(seen.iter().map(|present| present.user.as_str()).collect::<Vec<_>>(), ["bob"]);
+    let bad = SettingsSet { event_days: Some(0), ..hide };
+    let refused = alice.daemon.account_settings_set(bad).await.unwrap_err();
+    assert_eq!(refused.path.as_deref(), Some("event_days"));
+}

@@ -1,0 +1,42 @@
+//! Searching what was said.
+
+use super::{Message, method, object};
+use crate::ids::Username;
+use crate::rpc::target::Target;
+
+method! {
+    /// Messages that contain all words of a query, newest first.
+    MsgSearch("msg.search", Free, [ReadHistory], maybe_to(to)) -> SearchPage {
+        /// Words, at most 4 KiB, with or without their accents; a word ending in `*` matches what begins with it. In
+        /// scripts that write no spaces whatever stands together is found.
+        pub query: String,
+        /// Only in this chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub to: Option<Target>,
+        /// Only by this author.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub from: Option<Username>,
+        /// Only those stored at this time or later.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub since_ms: Option<u64>,
+        /// Only those stored before this time.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub until_ms: Option<u64>,
+        /// At most so many; 50 when absent, 500 at most.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub limit: Option<u32>,
+        /// `cursor` of the page before.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
+    }
+}
+object! {
+    /// Answers [`MsgSearch`].
+    SearchPage {
+        /// What was found, newest first.
+        pub messages: Vec<Message>,
+        /// Asks for the next page; absent on the last.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cursor: Option<String>,
+    }
+}
