@@ -99,7 +99,9 @@ fn commands_change_what_stands_on_the_screen() {
     terminal.shows("that it is no command", |screen| {
         screen.contains(&"* there is no /etc/passwd: see /help, or write //etc/passwd to send".to_owned())
     });
-    says("//etc/passwd");
+    assert_eq!(typed(&terminal.shows("it still", |_| true)), "@bob> /etc/passwd", "it stays to be mended");
+    terminal.presses(&["Home"]);
+    says("/");
     bob.hears("@alice", "alice", "/etc/passwd");
 }
 
