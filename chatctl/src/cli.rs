@@ -20,7 +20,7 @@ use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use values::hyphen_hint;
-use values::{duration, message_id, policy, since, user, yes};
+use values::{duration, event_types, message_id, policy, since, user, yes};
 
 /// Send, receive and open private chats from a terminal or a script
 #[derive(Debug, Parser)]
@@ -260,7 +260,7 @@ pub(crate) struct Listen {
     #[arg(long = "chat", value_name = "TARGET")]
     pub(crate) chats: Vec<Target>,
     /// Only this type of event; may be repeated
-    #[arg(long = "type", value_name = "TYPE")]
+    #[arg(long = "type", value_name = "TYPE", value_parser = event_types(), hide_possible_values = true)]
     pub(crate) types: Vec<String>,
     /// End after so many lines on stdout
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

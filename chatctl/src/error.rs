@@ -9,7 +9,7 @@ use chat_protocol::rpc::errors::ErrorData;
 use chat_protocol::rpc::{Kind, RpcError};
 use serde_json::json;
 
-use crate::hints::{self, Case};
+use crate::hints::{self, Doing};
 use crate::output::{escape, time};
 
 /// `doctor` found something.
@@ -134,14 +134,14 @@ impl Failure {
     }
 
     /// Tells it, as prose or as one JSON object, with what helps in this case.
-    pub(crate) fn report(&self, to: &mut impl Write, json: bool, case: Case) {
-        let text = if json { self.to_json(case) } else { self.prose(case).to_string() };
+    pub(crate) fn report(&self, to: &mut impl Write, json: bool, doing: &Doing) {
+        let text = if json { self.to_json(doing) } else { self.prose(doing).to_string() };
         // There is nowhere left to say that this failed.
         let _ = writeln!(to, "{text}");
     }
 
-    fn to_json(&self, case: Case) -> String {
-        let Prose { error, cause, hint } = self.prose(case);
+    fn to_json(&self, doing: &Doing) -> String {
+        let Prose { error, cause, hint } = self.prose(doing);
         let data = match self {
             Self::Refused(refusal) => json!(ErrorData { hint, ..refusal.data() }),
             _ => json!({ "kind": self.local_kind(), "retryable": false, "cause": cause, "hint": hint }),
@@ -167,7 +167,7 @@ impl Failure {
         }
     }
 
-    fn prose(&self, case: Case) -> Prose {
+    fn prose(&self, doing: &Doing) -> Prose {
         let prose = |error: &str, cause: Option<String>, hint: Option<&str>| Prose {
             error: error.to_owned(),
             cause,
@@ -177,7 +177,7 @@ impl Failure {
             Self::NotRunning { path, source, hint } => {
                 prose("chatd is not running", Some(format!("{}: {}", path.display(), words(source))), Some(hint))
             }
-            Self::Refused(refusal) => refused(refusal, case),
+            Self::Refused(refusal) => refused(refusal, doing),
             Self::Lost => {
                 prose("chatd closed the connection", None, Some("see whether it still runs: `chatctl status`"))
             }
@@ -186,7 +186,8 @@ impl Failure {
                 Some(why.clone()),
                 Some("install the same version of both, and restart chatd"),
             ),
-            Self::Usage(why) => prose(why, None, Some("`chatctl help` shows what can be said")),
+            // what is to be said instead stands in the words themselves
+            Self::Usage(why) => prose(why, None, None),
             Self::Input { what, why, hint } => prose(&format!("cannot use {what}"), Some(why.clone()), Some(hint)),
             Self::Io(error) => prose("input or output failed", Some(words(error)), None),
             Self::Command { command, status } => prose(
@@ -213,18 +214,18 @@ impl Failure {
     }
 }
 
-fn refused(refusal: &RpcError, case: Case) -> Prose {
+fn refused(refusal: &RpcError, doing: &Doing) -> Prose {
     let place = refusal.path.as_ref().map(|path| format!("parameter `{path}`"));
     let candidates = (!refusal.candidates.is_empty()).then(|| format!("it could be {}", refusal.candidates.join(", ")));
-    let hint = refusal.hint.clone().or_else(|| hint(refusal, case));
+    let hint = refusal.hint.clone().or_else(|| hint(refusal, doing));
     Prose { error: refusal.message.clone(), cause: place.or(candidates), hint }
 }
 
 /// What helps in this case when the daemon gave no advice of its own.
-fn hint(refusal: &RpcError, case: Case) -> Option<String> {
+fn hint(refusal: &RpcError, doing: &Doing) -> Option<String> {
     match refusal.retry_after_ms {
         Some(millis) => Some(format!("try again in {} s", millis.div_ceil(1000))),
-        None => hints::hint(refusal.kind, case).map(str::to_owned),
+        None => hints::of(refusal, doing),
     }
 }
 
@@ -257,10 +258,11 @@ fn words(error: &io::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::hints::Case;
 
     fn told(failure: &Failure) -> String {
         let mut text = Vec::new();
-        failure.report(&mut text, false, Case::Send);
+        failure.report(&mut text, false, &Doing::new(Case::Send, "send"));
         String::from_utf8(text).unwrap()
     }
 
@@ -271,7 +273,7 @@ mod tests {
         let refusal = RpcError::invalid("to", "not a target");
         assert_eq!(
             told(&Failure::Refused(refusal)),
-            "Error: not a target\nCaused by: parameter `to`\nHint: `chatctl help VERB` shows what can be said\n"
+            "Error: not a target\nCaused by: parameter `to`\nHint: `chatctl help send` shows what can be said\n"
         );
     }
 

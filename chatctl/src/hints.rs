@@ -3,7 +3,7 @@
 //! The daemon's own advice goes first, since it knows names and numbers. What is here is for the rest: it depends on the
 //! kind of failure and on what was being done, and names a command wherever one helps. A snapshot shows all of it.
 
-use chat_protocol::rpc::Kind;
+use chat_protocol::rpc::{Kind, RpcError};
 
 use crate::cli::Verb;
 
@@ -87,6 +87,45 @@ impl Case {
     }
 }
 
+/// What was being done, and by which words.
+pub(crate) struct Doing {
+    case: Case,
+    /// As they are said: `device approve`.
+    verb: String,
+}
+
+impl Doing {
+    pub(crate) fn new(case: Case, verb: &str) -> Self {
+        Self { case, verb: verb.to_owned() }
+    }
+
+    /// The command line itself was not understood.
+    pub(crate) fn nothing() -> Self {
+        Self::new(Case::Here, "")
+    }
+}
+
+/// What helps against a refusal without advice of its own.
+pub(crate) fn of(refusal: &RpcError, doing: &Doing) -> Option<String> {
+    let parameter = refusal.path.as_deref().filter(|_| refusal.kind == Kind::InvalidParams);
+    let said = parameter.and_then(|path| about(path, doing.case)).or_else(|| hint(refusal.kind, doing.case))?;
+    Some(said.replace("VERB", &doing.verb))
+}
+
+/// What helps against a parameter that is refused: of several, only one is wrong.
+const PARAMETERS: &[(&str, &str)] = &[
+    ("password", "choose another password, and say the same again with it"),
+    ("password_file", "write another password into the first line of the file"),
+    ("new", "choose another password as the new one"),
+    ("old", "type the password of the account as it is now"),
+    ("confirm", "say the name of the account once more: --confirm NAME"),
+];
+
+fn about(path: &str, case: Case) -> Option<&'static str> {
+    let known = PARAMETERS.iter().filter(|_| case.is_entrance());
+    known.into_iter().find_map(|(name, hint)| (*name == path).then_some(*hint))
+}
+
 const SAME_VERSION: &str = "install the same version of chatd and chatctl, and start chatd again";
 const DOCTOR: &str = "`chatctl doctor` names the usual causes";
 
@@ -98,7 +137,6 @@ pub(crate) const fn hint(kind: Kind, case: Case) -> Option<&'static str> {
         }
         Kind::InvalidParams if matches!(case, Case::Rpc) => "`chatctl rpc rpc.discover` describes its parameters",
         Kind::InvalidParams if matches!(case, Case::Export) => "name a file in a directory that chatd may write to",
-        Kind::InvalidParams if matches!(case, Case::Passwd) => "choose another password",
         Kind::InvalidParams if case.is_entrance() => {
             "check the name, the password and the invite; `chat-server invite`, on the server, prints it"
         }

@@ -22,26 +22,37 @@ use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::Paths;
 use chat_protocol::rpc::types::Hello;
 use chat_protocol::rpc::{Method, Secret};
-use clap::Parser;
+use clap::{CommandFactory, FromArgMatches};
 
 use cli::{Cli, Options};
 use error::Failure;
-use hints::Case;
+use hints::{Case, Doing};
 use output::Output;
 use secrets::StdinLines;
 
 /// Reads the arguments, does what they say, and tells how it went.
 #[must_use]
 pub fn run() -> ExitCode {
-    match Cli::try_parse() {
-        Ok(cli) => act(cli),
+    match understood() {
+        Ok((cli, verb)) => act(cli, &verb),
         Err(usage) if usage.use_stderr() => {
             misunderstood(&usage);
             ExitCode::from(error::USAGE)
         }
         // Help is data like any other: what cannot be written was not given.
-        Err(help) => end(help.print().map_err(Failure::from), false, Case::Here),
+        Err(help) => end(help.print().map_err(Failure::from), false, &Doing::nothing()),
     }
+}
+
+/// The command line, and the words of its verb: `device approve`.
+fn understood() -> Result<(Cli, String), clap::Error> {
+    let matches = Cli::command().try_get_matches()?;
+    let (mut words, mut at) = (Vec::new(), &matches);
+    while let Some((word, below)) = at.subcommand() {
+        words.push(word);
+        at = below;
+    }
+    Ok((Cli::from_arg_matches(&matches)?, words.join(" ")))
 }
 
 /// Says what is wrong with the command line, in the form that it asks for as far as it could be read.
@@ -50,7 +61,7 @@ fn misunderstood(usage: &clap::Error) {
         let text = usage.render().to_string();
         let mut why = text.lines().next().unwrap_or_default().trim_start_matches("error: ").to_owned();
         why.extend(cli::hyphen_hint(usage).into_iter().flat_map(|hint| [". ", hint]));
-        return Failure::Usage(why).report(&mut std::io::stderr().lock(), true, Case::Here);
+        return Failure::Usage(why).report(&mut std::io::stderr().lock(), true, &Doing::nothing());
     }
     // Nothing is left to tell a closed terminal.
     let _ = usage.print();
@@ -59,22 +70,22 @@ fn misunderstood(usage: &clap::Error) {
     }
 }
 
-fn act(cli: Cli) -> ExitCode {
-    let (json, case) = (cli.options.json, Case::of(&cli.verb));
+fn act(cli: Cli, verb: &str) -> ExitCode {
+    let (json, doing) = (cli.options.json, Doing::new(Case::of(&cli.verb), verb));
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(Failure::from)
         .and_then(|runtime| runtime.block_on(commands::run(cli.verb, &mut Session::new(cli.options))));
-    end(outcome, json, case)
+    end(outcome, json, &doing)
 }
 
 /// Tells what went wrong, if anything did.
-fn end(outcome: Result<(), Failure>, json: bool, case: Case) -> ExitCode {
+fn end(outcome: Result<(), Failure>, json: bool, doing: &Doing) -> ExitCode {
     match outcome {
         Ok(()) | Err(Failure::ClosedPipe) => ExitCode::SUCCESS,
         Err(failure) => {
-            failure.report(&mut std::io::stderr().lock(), json, case);
+            failure.report(&mut std::io::stderr().lock(), json, doing);
             ExitCode::from(failure.exit_code())
         }
     }

@@ -10,7 +10,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use chat_programs::private::{Kind, NotPrivate, judge};
-use chat_protocol::rpc::Secret;
+use chat_protocol::message::client::Password;
+use chat_protocol::rpc::{RpcError, Secret};
 use zeroize::Zeroizing;
 
 use crate::Session;
@@ -32,11 +33,8 @@ impl StdinLines {
             Some(lines) => lines,
             None => known.insert(read_lines(io::stdin().lock(), "stdin")?.into_iter()),
         };
-        lines.next().map(Secret::from).ok_or_else(|| Failure::Input {
-            what: "stdin".to_owned(),
-            why: format!("it has no line with the {what}"),
-            hint: format!("send the {what} on a line of its own"),
-        })
+        let missing = || Failure::Usage(format!("stdin has no line with the {what}: send it on a line of its own"));
+        lines.next().map(Secret::from).ok_or_else(missing)
     }
 }
 
@@ -78,9 +76,11 @@ pub(crate) fn ask(what: &str, flag: &str) -> Result<Secret, Failure> {
     Ok(Secret::new(rpassword::prompt_password(format!("{}: ", capital(what)))?))
 }
 
-/// Asks a person twice for something new.
-pub(crate) fn ask_new(what: &str, flag: &str) -> Result<Secret, Failure> {
+/// Asks a person twice for a new password. One that would be refused is not worth typing again.
+pub(crate) fn ask_password(what: &str, flag: &str) -> Result<Secret, Failure> {
     let first = ask(what, flag)?;
+    let checked = Password::new(first.expose().to_owned()).and_then(|password| password.check_new());
+    checked.map_err(|error| RpcError::invalid("password", error.to_string()))?;
     if ask(&format!("{what} again"), flag)? == first {
         Ok(first)
     } else {

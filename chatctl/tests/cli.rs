@@ -128,7 +128,6 @@ fn a_wrong_command_line_exits_with_64() {
         &["listen", "--count", "0"],
         &["register", "a/b"],
         &["login", "alice", "--password", "hunter2"],
-        &["logout", "--forget-keys"],
         &["status", "--profile", "../etc"],
     ] {
         let output = chatctl(args).env("HOME", "/nonexistent").output().unwrap();

@@ -177,9 +177,12 @@ fn accounts_are_listed_renamed_and_given_passwords() {
         desk.sqlite().query_row("SELECT password FROM chat_app WHERE id = 1", [], |row| row.get(0)).unwrap();
     assert!(bcrypt::verify("correct horse", &hash).unwrap());
     let long = passwd(&"x".repeat(72));
-    assert_eq!((long.code, long.err.as_str()), (65, "Error: the password has 72 bytes, at most 71 are possible\n"));
+    assert_eq!(
+        (long.code, long.err.as_str()),
+        (65, "Error: the password is too long: at most 71 bytes are possible, this one is 72 long\n")
+    );
     let short = passwd("1234567\n");
-    let words = "Error: the password has 7 bytes, a new one needs at least 8\n";
+    let words = "Error: the password is too short: a new one needs at least 8 bytes, this one is 7 long\n";
     assert_eq!((short.code, short.err.as_str()), (65, words));
 }
 

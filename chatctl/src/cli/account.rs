@@ -53,9 +53,9 @@ pub(crate) struct PasswordFlags {
 #[derive(Debug, Args)]
 pub(crate) struct Logout {
     /// Also delete the keys: messages they protect are lost
-    #[arg(long, requires = "yes")]
+    #[arg(long)]
     pub(crate) forget_keys: bool,
-    /// Do not ask
+    /// Do not ask whether the keys are to be deleted
     #[arg(long)]
     pub(crate) yes: bool,
 }

@@ -3,17 +3,29 @@
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{Since, SinceWord, TrustPolicy};
+use clap::builder::PossibleValuesParser;
 use clap::error::{ContextKind, ErrorKind};
 
-/// What to do with a text that begins like an option, if that is what was not understood.
+/// What to do with a text that begins like an option, or goes on behind its first word, if that is what was not understood.
 ///
 /// Taken as text, a mistyped option would be sent to somebody, in place of what stdin holds.
 pub(crate) fn hyphen_hint(error: &clap::Error) -> Option<&'static str> {
+    let word = error.get(ContextKind::InvalidArg)?.to_string();
     let usage = error.get(ContextKind::Usage)?.to_string();
     let takes_text = usage.contains("[TEXT]") || usage.contains("<TEXT>");
-    (error.kind() == ErrorKind::UnknownArgument && takes_text)
-        .then_some("A text that begins with `-` stands behind `--`, or comes from stdin, which `-` alone stands for.")
+    let hint = if word.starts_with('-') {
+        "A text that begins with `-` stands behind `--`, or comes from stdin, which `-` alone stands for."
+    } else {
+        "A text of several words stands in quotes: 'see you at nine'."
+    };
+    (error.kind() == ErrorKind::UnknownArgument && takes_text).then_some(hint)
+}
+
+/// The types of events there are: a mistyped one is answered with them, and with the nearest.
+pub(super) fn event_types() -> PossibleValuesParser {
+    PossibleValuesParser::new(EventBody::TYPES)
 }
 
 /// Accepts `bob` and `@bob`.

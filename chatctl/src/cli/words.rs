@@ -7,7 +7,7 @@ Exit codes:
    1  doctor found something wrong
   64  the command or its parameters are wrong
   65  in conflict with what happened meanwhile
-  66  no such user, chat, message or file
+  66  no such user, chat, message, consumer or file
   69  chatd is not running, or the server cannot be reached; there is no systemd
   70  a failure of chatd itself, of systemctl, or of the command given to --exec
   74  input, output or the event log failed

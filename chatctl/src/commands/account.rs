@@ -9,6 +9,7 @@ use chat_protocol::rpc::types::{
 use chat_protocol::rpc::{Kind, RpcError, Secret};
 
 use super::devices;
+use super::verify::asked;
 use crate::Session;
 use crate::cli::account::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
 use crate::error::Failure;
@@ -17,6 +18,9 @@ use crate::secrets;
 
 const INVITE_FLAGS: &str = "--invite-file or --invite-stdin";
 const PASSWORD_FLAGS: &str = "--password-file or --password-stdin";
+
+const NO_TERMINAL_FOR_BOTH: &str = "there is no terminal to ask for the passwords: use --password-file with \
+                                    --new-password-file, or --password-stdin for two lines of stdin";
 
 /// Whether a password is being chosen: then it is asked for twice.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -86,8 +90,24 @@ fn entered(done: &str, answer: &Entered) -> Vec<String> {
 
 /// `chatctl logout`
 pub(super) async fn logout(logout: &Logout, session: &mut Session) -> Result<(), Failure> {
-    let params = AccountLogout { forget_keys: logout.forget_keys.then_some(true) };
-    session.simple(&params, |_| vec!["logged out".to_owned()]).await
+    let client = session.client().await?;
+    if logout.forget_keys && !logout.yes && !agreed_to_forget()? {
+        return Err(Failure::Usage("nothing was deleted, and this device is still logged in".to_owned()));
+    }
+    let answer = client.call(&AccountLogout { forget_keys: logout.forget_keys.then_some(true) }).await?;
+    session.out.answer(&answer, |_| vec!["logged out".to_owned()])
+}
+
+/// Whether a person says that the keys are to be gone.
+fn agreed_to_forget() -> Result<bool, Failure> {
+    if !Session::has_terminal() {
+        let why = "messages that the keys protect are lost with them: say that you mean it with \
+                   `chatctl logout --forget-keys --yes`";
+        return Err(Failure::Usage(why.to_owned()));
+    }
+    let question = "The keys of this device will be gone, and with them the messages that they protect.\n\
+                    Type yes to delete them: ";
+    Ok(asked(question)? == "yes")
 }
 
 /// `chatctl passwd`
@@ -98,13 +118,18 @@ pub(super) async fn passwd(passwd: &Passwd, session: &mut Session) -> Result<(),
         None if passwd.password_stdin => session.line(what).map(Some),
         None => Ok(None),
     };
+    // both are named at once, before anything is asked
+    let lacks = |file: &Option<std::path::PathBuf>| file.is_none() && !passwd.password_stdin;
+    if (lacks(&passwd.password_file) || lacks(&passwd.new_password_file)) && !Session::has_terminal() {
+        return Err(Failure::Usage(NO_TERMINAL_FOR_BOTH.to_owned()));
+    }
     let old = match pick(passwd.password_file.as_ref(), "old password")? {
         Some(old) => old,
         None => secrets::ask("old password", "--password-file or --password-stdin")?,
     };
     let new = match pick(passwd.new_password_file.as_ref(), "new password")? {
         Some(new) => new,
-        None => secrets::ask_new("new password", "--new-password-file or --password-stdin")?,
+        None => secrets::ask_password("new password", "--new-password-file or --password-stdin")?,
     };
     let answer = client.call(&AccountPassword { old, new }).await?;
     session.out.answer(&answer, |_| vec!["password changed".to_owned()])
@@ -183,7 +208,7 @@ fn password(flags: &PasswordFlags, kind: Password, session: &Session) -> Result<
     match &flags.password_file {
         Some(file) => session.secret(file, "password"),
         None if flags.password_stdin => session.line("password"),
-        None if kind == Password::New => secrets::ask_new("password", PASSWORD_FLAGS),
+        None if kind == Password::New => secrets::ask_password("password", PASSWORD_FLAGS),
         None => secrets::ask("password", PASSWORD_FLAGS),
     }
 }

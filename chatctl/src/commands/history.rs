@@ -1,6 +1,7 @@
 //! `history`: the messages of a chat, oldest first.
 
 use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{Chat, ChatGet, IdentityState, Message, MessagePage, MsgList};
 
@@ -37,7 +38,8 @@ async fn wanted(client: &Client, history: &History) -> Result<MessagePage, Failu
     let mut messages = Vec::new();
     loop {
         let left = history.limit.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
-        let page = client.call(&MsgList { to: history.to.clone(), before, after, limit: Some(left) }).await?;
+        let page = client.call(&MsgList { to: history.to.clone(), before, after, limit: Some(left) }).await;
+        let page = page.map_err(|error| of_edge(error.into(), history))?;
         let more = page.more && !page.messages.is_empty();
         let edge = |message: Option<&Message>| message.map(|message| message.id);
         match after {
@@ -48,6 +50,19 @@ async fn wanted(client: &Client, history: &History) -> Result<MessagePage, Failu
         if !more || messages.len() >= history.limit as usize {
             return Ok(MessagePage { messages, more });
         }
+    }
+}
+
+/// A message that is to be an edge is looked for among those of the chat.
+fn of_edge(failure: Failure, history: &History) -> Failure {
+    match failure {
+        Failure::Refused(refusal)
+            if refusal.kind == Kind::NotFound && (history.before.is_some() || history.after.is_some()) =>
+        {
+            let hint = format!("`chatctl history {} --ids` shows the ids of its messages", history.to);
+            Failure::Refused(refusal.with_hint(hint))
+        }
+        other => other,
     }
 }
 

@@ -1,6 +1,11 @@
 //! `outbox`: what waits to be sent, and what did not arrive.
 
-use chat_protocol::rpc::types::{Message, MessageState, MsgOutbox};
+use std::collections::BTreeSet;
+
+use chat_protocol::ids::Username;
+use chat_protocol::rpc::client::Client;
+use chat_protocol::rpc::types::{ChatCanSend, Message, MessageState, MsgOutbox};
+use chat_protocol::rpc::{ChatId, Kind, Target};
 
 use crate::Session;
 use crate::error::Failure;
@@ -16,23 +21,59 @@ const PAGE: u32 = 500;
 /// `chatctl outbox`
 pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
+    let messages = all(&client).await?;
+    if session.out.is_json() {
+        return messages.iter().try_for_each(|message| session.out.object(message));
+    }
+    session.out.table(&messages, |all| all.iter().map(line).collect(), |all| table(all))?;
+    advice(&messages).into_iter().for_each(|line| session.out.talk(&line));
+    for user in held(&client, &messages).await? {
+        session.out.talk(&format!("what waits for @{user} does not leave: {}", why_held(&user)));
+    }
+    Ok(())
+}
+
+/// Every page of it.
+async fn all(client: &Client) -> Result<Vec<Message>, Failure> {
     let (mut messages, mut cursor) = (Vec::new(), None);
     loop {
         let page = client.call(&MsgOutbox { limit: Some(PAGE), cursor }).await?;
         messages.extend(page.messages);
         cursor = page.cursor;
         if cursor.is_none() {
-            break;
+            return Ok(messages);
         }
     }
-    if session.out.is_json() {
-        return messages.iter().try_for_each(|message| session.out.object(message));
+}
+
+/// Those for whom something waits that leaves only once somebody decided about their changed identity.
+pub(super) async fn held_now(client: &Client) -> Result<Vec<Username>, Failure> {
+    held(client, &all(client).await?).await
+}
+
+async fn held(client: &Client, messages: &[Message]) -> Result<Vec<Username>, Failure> {
+    let waiting = messages.iter().filter(|message| message.state == Some(MessageState::Queued));
+    let peers: BTreeSet<Username> = waiting.filter_map(|message| peer(&message.chat)).collect();
+    let mut held = Vec::new();
+    for user in peers {
+        let may = client.call(&ChatCanSend { to: Target::User(user.clone()) }).await?;
+        if may.reasons.iter().any(|reason| reason == Kind::IdentityChanged.as_str()) {
+            held.push(user);
+        }
     }
-    session.out.table(&messages, |all| all.iter().map(line).collect(), |all| table(all))?;
-    if let Some(advice) = advice(&messages) {
-        session.out.talk(&advice);
+    Ok(held)
+}
+
+fn peer(chat: &ChatId) -> Option<Username> {
+    match chat.as_str().parse() {
+        Ok(Target::User(user)) => Some(user),
+        _ => None,
     }
-    Ok(())
+}
+
+/// Why, and what helps.
+pub(super) fn why_held(user: &Username) -> String {
+    format!("the identity of @{user} has changed; see `chatctl trust show @{user}`")
 }
 
 fn line(message: &Message) -> String {

@@ -50,7 +50,7 @@ fn unusable(error: TextError) -> Failure {
             let words = format!("the parameters have {bytes} bytes, and at most {MAX_LINE_BYTES} fit into a call");
             RpcError::new(Kind::FrameTooLarge, words).into()
         }
-        TextError::NotUtf8 => Failure::Usage("the parameters are not UTF-8".to_owned()),
+        TextError::NotUtf8 => Failure::Usage("the parameters are not UTF-8, as all JSON is".to_owned()),
         TextError::Io(error) => error.into(),
     }
 }

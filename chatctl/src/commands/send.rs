@@ -10,7 +10,7 @@ use chat_protocol::ids::MessageId;
 use chat_protocol::limits::MAX_TEXT_BYTES;
 use chat_protocol::rpc::client::{Client, Events};
 use chat_protocol::rpc::types::{EventsSubscribe, MessageState, MsgSend, MsgStatus, Since, SinceWord};
-use chat_protocol::rpc::{EventBody, Kind, RpcError};
+use chat_protocol::rpc::{EventBody, Kind, RpcError, Target};
 
 use crate::Session;
 use crate::cli::{Send, Wait};
@@ -22,6 +22,7 @@ use crate::secrets::is_standard;
 
 /// `chatctl send TARGET TEXT`
 pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure> {
+    refuse_what_cannot_be(&send)?;
     let text = match &send.file {
         Some(path) if !is_standard(path) => file_text(path)?,
         Some(_) => text(None, session)?,
@@ -39,6 +40,7 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
         notify_undelivered_after_ms: send.overdue_after.map(millis),
         ..MsgSend::text(send.to, text)
     };
+    let keyed = params.client_id.is_some();
     let client = session.client().await?;
     // Before the message is sent, so that nothing that happens to it is missed.
     let events = match send.wait {
@@ -48,11 +50,21 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
     let mut sent = client.call(&params).await?;
     if let (Some(wait), Some(events)) = (send.wait, events) {
         let arrival = tokio::time::timeout(send.timeout, arrival(&client, events, sent.id, wait));
-        sent.state = heard(async { arrival.await.unwrap_or_else(|_| Err(too_late(wait))) }).await?;
+        sent.state = heard(async { arrival.await.unwrap_or_else(|_| Err(too_late(wait, keyed))) }).await?;
     }
     session.out.answer(&sent, |sent| {
         vec![format!("{} to {}: {}", word(&sent.state), escape(sent.chat.as_str()), sent.id.to_uuid())]
     })
+}
+
+/// A post is everybody's and nobody's: the server has it, and nobody tells of having got or read it.
+fn refuse_what_cannot_be(send: &Send) -> Result<(), Failure> {
+    match (&send.to, send.wait) {
+        (Target::Room, Some(Wait::Delivered | Wait::Read)) => {
+            Err(Failure::Usage("a post in the room is accepted and nothing more: say --wait accepted".to_owned()))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn millis(time: Duration) -> u64 {
@@ -84,7 +96,7 @@ fn read_text(input: impl Read) -> Result<String, Failure> {
     let mut bytes = Vec::new();
     let text = input::text(input, MAX_TEXT_BYTES + 1, &mut bytes).map_err(|error| match error {
         TextError::TooLong(bytes) => too_long(bytes),
-        TextError::NotUtf8 => Failure::Usage("the text is not UTF-8".to_owned()),
+        TextError::NotUtf8 => Failure::Usage("the text is not UTF-8: `iconv -t UTF-8` makes it that".to_owned()),
         TextError::Io(error) => error.into(),
     })?;
     let text = text.strip_suffix('\n').unwrap_or(text);
@@ -143,8 +155,12 @@ fn given_up(state: MessageState, why: Option<&str>) -> RpcError {
     RpcError::new(kind, message)
 }
 
-fn too_late(wait: Wait) -> Failure {
+fn too_late(wait: Wait, keyed: bool) -> Failure {
     let wanted = format!("{wait:?}").to_lowercase();
     let refusal = RpcError::new(Kind::Timeout, format!("the message was not {wanted} in time; it is still on its way"));
-    Failure::Refused(refusal.with_hint("see `chatctl history`; sending it again with the same --id is safe"))
+    Failure::Refused(refusal.with_hint(if keyed {
+        "`chatctl outbox` shows whether it still waits; sending it again with the same --id is safe"
+    } else {
+        "`chatctl outbox` shows whether it still waits; do not send it again, which would be another message"
+    }))
 }

@@ -5,6 +5,7 @@ use chat_protocol::rpc::types::{
 };
 use serde::Serialize;
 
+use super::outbox;
 use crate::Session;
 use crate::error::Failure;
 use crate::output::style::Look;
@@ -24,6 +25,12 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
     let status =
         Status { account: client.call(&AccountStatus {}).await?, health: client.call(&DaemonHealth {}).await? };
     session.out.table(&status, lines, table)?;
+    if status.health.outbox.queued > 0 && status.account.user.is_some() {
+        // a token may show how chatd is, and not what is written
+        for user in outbox::held_now(&client).await.unwrap_or_default() {
+            session.out.talk(&format!("messages to @{user} are held: {}", outbox::why_held(&user)));
+        }
+    }
     next(&status.account).into_iter().for_each(|line| session.out.talk(&line));
     Ok(())
 }
@@ -48,7 +55,7 @@ fn next(account: &AccountStatusAnswer) -> Option<String> {
              left, `chatctl reset {user}` begins it anew"
         ),
         AccountState::Revoked => {
-            format!("to be a new device: `chatctl logout --forget-keys`, then `chatctl login {user}`")
+            format!("to be a new device: `chatctl logout --forget-keys --yes`, then `chatctl login {user}`")
         }
     };
     Some(said)
@@ -80,14 +87,14 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
     let mut rows = vec![("account", who(account))];
     rows.extend(account.fingerprint.map(|fingerprint| ("fingerprint", fingerprint.to_string())));
     rows.push(("connection", connection(&health.connection)));
-    rows.push(("outbox", outbox(&health.outbox)));
+    rows.push(("outbox", queue(&health.outbox)));
     rows.extend(account.reset_at_ms.map(|at| ("reset", format!("at {}; `chatctl reset --cancel` stops it", time(at)))));
     rows.extend(account.own_reset_at_ms.map(|at| ("own reset", format!("asked for here, waits until {}", time(at)))));
     rows
 }
 
 /// What waits and what failed, and where to see it.
-fn outbox(outbox: &OutboxHealth) -> String {
+fn queue(outbox: &OutboxHealth) -> String {
     match outbox {
         OutboxHealth { queued: 0, failed: 0 } => "nothing waits".to_owned(),
         OutboxHealth { queued, failed: 0 } => format!("{queued} waiting: see `chatctl outbox`"),

@@ -126,7 +126,11 @@ async fn a_text_that_is_too_long_says_how_long_it_is_and_what_fits() {
         "{err}"
     );
     let output = at(&served, &["send", "@bob", "-"]).write_stdin(vec![0xff]).output().unwrap();
-    assert!(String::from_utf8(output.stderr).unwrap().starts_with("Error: the text is not UTF-8\n"));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .starts_with("Error: the text is not UTF-8: `iconv -t UTF-8` makes it that\n")
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -168,4 +172,82 @@ async fn doctor_names_what_keeps_the_server_away_and_what_mends_that() {
     served.fake.state().health.store.failure = Some("no space left for the database".to_owned());
     let said = wrong(&served);
     assert!(said.contains("no space left for the database") && said.contains("make room there"), "{said}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_are_deleted_only_for_who_says_so_twice() {
+    let served = serve();
+    let (code, out, err) = run(&served, &["logout", "--forget-keys"]);
+    assert_eq!((code, out.as_str()), (64, ""));
+    assert!(err.contains("`chatctl logout --forget-keys --yes`"), "{err}");
+    let asked = terminal::typed(&served, &["logout", "--forget-keys"], "no\n");
+    assert!(asked.contains("Type yes to delete them") && asked.contains("nothing was deleted"), "{asked}");
+    assert!(served.fake.state().logged_in);
+    let asked = terminal::typed(&served, &["logout", "--forget-keys"], "yes\n");
+    assert!(asked.ends_with("logged out\n") && !served.fake.state().logged_in, "{asked}");
+    assert_eq!(says(&served, &["logout", "--forget-keys", "--yes"]), "logged out\n");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_way_back_of_a_revoked_device_works_as_it_is_written() {
+    let served = serve();
+    served.fake.state().account = Some(account(AccountState::Revoked));
+    for verb in ["status", "doctor"] {
+        let (_, out, err) = run(&served, &[verb]);
+        let said = out + &err;
+        assert!(said.contains("chatctl logout --forget-keys --yes") && said.contains("chatctl login alice"), "{said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passwords_that_are_missing_are_asked_for_at_once_or_named_at_once() {
+    let served = serve();
+    let output = at(&served, &["passwd", "--password-stdin"]).write_stdin("only one line\n").output().unwrap();
+    let err = String::from_utf8(output.stderr).unwrap();
+    assert_eq!((output.status.code(), err.contains("no line with the new password")), (Some(64), true), "{err}");
+    let old = password(&served);
+    for args in [&["passwd"][..], &["passwd", "--password-file", &old]] {
+        let (code, _, err) = run(&served, args);
+        assert_eq!(code, 64);
+        let flags = ["--password-file", "--new-password-file", "--password-stdin"];
+        assert!(flags.iter().all(|flag| err.contains(flag)), "{err}");
+    }
+    assert!(served.fake.state().secrets.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_password_that_would_be_refused_is_not_to_be_typed_twice() {
+    let served = serve();
+    let invite = password(&served);
+    let shown = terminal::typed(&served, &["register", "alice", "--invite-file", &invite], "short\n");
+    assert!(shown.contains("at least 8 bytes, this one is 5 long") && !shown.contains("Password again"), "{shown}");
+    assert!(!shown.contains("the invite"), "the invite is not what is wrong: {shown}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_with_an_entrance_is_the_parameter_that_is_named() {
+    let served = serve();
+    let password = password(&served);
+    for (path, word) in
+        [("password", "another password"), ("confirm", "--confirm NAME"), ("invite", "chat-server invite")]
+    {
+        served.fake.state().entrance = Some(RpcError::invalid(path, "not so"));
+        let (code, _, err) = run(&served, &["login", "alice", "--password-file", &password]);
+        assert!(code == 64 && err.contains(word), "{path}: {err}");
+        assert_eq!(err.contains("chat-server invite"), path == "invite", "{path}: {err}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refused_parameter_names_the_verb_that_was_said() {
+    let served = serve();
+    served.fake.state().refuses.insert("bob".to_owned(), RpcError::invalid("ttl_s", "not here"));
+    let (code, _, err) = run(&served, &["send", "@bob", "hi"]);
+    assert!(code == 64 && err.ends_with("Hint: `chatctl help send` shows what can be said\n"), "{err}");
+    let (code, _, err) = run(&served, &["token", "create", "ci", "--rate", "0"]);
+    assert!(code == 64 && !err.contains("VERB"), "{err}");
+    let (code, _, err) = run(&served, &["passwd"]);
+    assert!(code == 64 && !err.contains("`chatctl help`"), "{err}");
+    let (code, _, err) = run(&served, &["listen", "--type", "message.nwe"]);
+    assert!(code == 64 && err.contains("message.new") && err.contains("presence"), "{err}");
 }

@@ -1,5 +1,6 @@
 //! What waits and what failed is listed, and what was mistyped is sent to nobody.
 
+use chat_protocol::rpc::Target;
 use chat_protocol::rpc::types::{MessageState, OutboxHealth};
 
 use super::*;
@@ -83,4 +84,59 @@ async fn what_begins_with_a_hyphen_stands_behind_two_or_comes_from_stdin() {
     assert_eq!(texts()[0], "- better");
     assert_eq!(says(&served, &["kv", "set", "bot", "degrees", "-5"]), "version 1\n", "a number is a value");
     assert_eq!(run(&served, &["kv", "set", "bot", "degrees", "--if-versoin"]).0, 64);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_held_by_a_changed_identity_are_named_wherever_one_looks() {
+    let served = serve();
+    says(&served, &["send", "@bob", "one"]);
+    served.fake.state().health.outbox = OutboxHealth { queued: 1, failed: 0 };
+    for verb in ["outbox", "status", "doctor"] {
+        let (_, out, err) = run(&served, &[verb]);
+        assert!(!(out + &err).contains("identity"), "{verb} of one that leaves");
+    }
+    served.fake.state().messages[0].chat = (&Target::User(fake::user("changed"))).into();
+    for verb in ["outbox", "status", "doctor"] {
+        let (_, out, err) = run(&served, &[verb]);
+        let said = out + &err;
+        assert!(said.contains("identity of @changed has changed"), "{verb}: {said}");
+        assert!(said.contains("chatctl trust show @changed"), "{verb}: {said}");
+    }
+    assert_eq!(run(&served, &["doctor"]).0, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_not_there_in_time_is_sent_again_only_under_its_own_key() {
+    let served = serve();
+    let wait = ["send", "@bob", "hi", "--wait", "accepted", "--timeout", "1ms"];
+    let (code, _, err) = run(&served, &wait);
+    assert!(code == 69 && err.contains("`chatctl outbox`") && !err.contains("--id"), "{err}");
+    let (_, _, err) = run(&served, &[&wait[..], &["--id", "k"]].concat());
+    assert!(err.contains("with the same --id is safe"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_post_is_not_waited_for_further_than_it_can_come() {
+    let served = serve();
+    for state in ["delivered", "read"] {
+        let (code, out, err) = run(&served, &["send", "room:public", "hi", "--wait", state]);
+        assert_eq!((code, out.as_str(), err.contains("--wait accepted")), (64, "", true), "{err}");
+    }
+    assert!(served.fake.state().messages.is_empty(), "nothing was sent");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_of_several_words_is_to_be_quoted_and_an_edge_is_looked_for_in_its_chat() {
+    let served = serve();
+    let (code, _, err) = run(&served, &["send", "@bob", "hi", "there"]);
+    assert!(code == 64 && err.contains("in quotes") && !err.contains("begins with"), "{err}");
+    served.fake.receive("bob", "hello");
+    let none = "00000000-0000-7000-8000-000000000000";
+    for edge in ["--before", "--after"] {
+        let (code, _, err) = run(&served, &["history", "@bob", edge, none]);
+        assert!(
+            code == 66 && err.ends_with("Hint: `chatctl history @bob --ids` shows the ids of its messages\n"),
+            "{err}"
+        );
+    }
 }

@@ -13,6 +13,17 @@ fn on_a_terminal(served: &Served, args: &[&str], variables: &[(&str, &str)]) -> 
     String::from_utf8(command.output().unwrap().stdout).unwrap().replace('\r', "")
 }
 
+/// The same, and what is typed there once a question stands: what is shown of it is no echo of ours.
+pub(crate) fn typed(served: &Served, args: &[&str], keys: &str) -> String {
+    let words: Vec<_> = args.iter().map(|word| format!("'{word}'")).collect();
+    let line = format!("'{}' {}", env!("CARGO_BIN_EXE_chatctl"), words.join(" "));
+    let mut command = Command::new("script");
+    command.args(["-qec", &line, "/dev/null"]).write_stdin(keys);
+    command.env_clear().env("PATH", std::env::var("PATH").unwrap()).env("TERM", "xterm");
+    command.env("CHATD_SOCKET", &served.path);
+    String::from_utf8(command.output().unwrap().stdout).unwrap().replace('\r', "")
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn people_see_columns_and_scripts_the_lines_they_know() {
     let served = serve();

@@ -245,6 +245,9 @@ impl Api for Fake {
         let (chat, state) = (ChatId::from(&params.to), self.state());
         let all: Vec<_> = state.messages.iter().filter(|message| message.chat == chat).collect();
         let place = |id: MessageId| all.iter().position(|message| message.id == id);
+        if params.before.or(params.after).is_some_and(|id| place(id).is_none()) {
+            return Err(RpcError::new(Kind::NotFound, "no such message in this chat"));
+        }
         let low = params.after.and_then(place).map_or(0, |place| place + 1);
         let near = &all[low..params.before.and_then(place).unwrap_or(all.len())];
         let limit = near.len().min(params.limit.unwrap_or(50) as usize);

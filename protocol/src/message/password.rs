@@ -17,10 +17,10 @@ pub enum PasswordError {
     #[error("the password is empty")]
     Empty,
     /// Too easily guessed for a new one.
-    #[error("the password has {0} bytes, a new one needs at least {min}", min = crate::limits::MIN_NEW_PASSWORD_BYTES)]
+    #[error("the password is too short: a new one needs at least {min} bytes, this one is {0} long", min = crate::limits::MIN_NEW_PASSWORD_BYTES)]
     TooShort(usize),
     /// Longer than bcrypt reads; never truncated.
-    #[error("the password has {0} bytes, at most {max} are possible", max = crate::limits::MAX_PASSWORD_BYTES)]
+    #[error("the password is too long: at most {max} bytes are possible, this one is {0} long", max = crate::limits::MAX_PASSWORD_BYTES)]
     TooLong(usize),
     /// bcrypt would stop reading at it.
     #[error("the password contains a NUL byte")]

@@ -14,7 +14,7 @@ use chat_protocol::rpc::{Kind, Method};
 use super::said::{COMMANDS, Said};
 use super::talk::{Need, Talk};
 use crate::error::Failure;
-use crate::hints::Case;
+use crate::hints::{Case, Doing};
 use crate::output::page::size;
 use crate::output::style::Look;
 
@@ -309,7 +309,7 @@ impl Chatter {
 
     fn fail(&mut self, failure: Failure, more: &str) {
         let mut told = Vec::new();
-        failure.report(&mut told, false, Case::Send);
+        failure.report(&mut told, false, &Doing::new(Case::Send, "chat"));
         told.extend_from_slice(more.as_bytes());
         self.talk.say(Look::Bad, &String::from_utf8_lossy(&told));
     }

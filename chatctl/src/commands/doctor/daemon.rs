@@ -11,6 +11,7 @@ use chat_protocol::rpc::types::{
 };
 
 use super::{Finding, clock};
+use crate::commands::outbox::held_now;
 use crate::error::Failure;
 use crate::output::{self, word};
 
@@ -52,6 +53,7 @@ pub(super) async fn examine(
         Finding::bad(what, "chatctl reset --cancel")
     }));
     findings.push(outbox(&health));
+    findings.extend(held(client, &account, &health).await);
     findings.extend(health.consumers.iter().filter(|consumer| consumer.lag > LAGGING).map(|consumer| {
         let what = format!("the consumer {} is {} events behind, which are kept for it", consumer.name, consumer.lag);
         Finding::bad(what, format!("start its bot again, or: chatctl consumers forget {}", consumer.name))
@@ -114,7 +116,7 @@ fn standing(user: &Username, account: &AccountStatusAnswer) -> Option<Finding> {
         }
         AccountState::Revoked => (
             format!("the server says that this device of {user} was revoked"),
-            format!("chatctl logout --forget-keys, then: chatctl login {user}; {anew}"),
+            format!("chatctl logout --forget-keys --yes, then: chatctl login {user}; {anew}"),
         ),
     };
     Some(Finding::bad(what, fix))
@@ -165,6 +167,20 @@ fn mend(trouble: Option<ConnectionTrouble>, server: &str, user: &Username) -> St
         Some(ConnectionTrouble::Busy) => "look into the server's log; chatd tries again by itself".to_owned(),
         Some(ConnectionTrouble::Lost) | None => "chatctl rpc net.kick, which tries again at once".to_owned(),
     }
+}
+
+/// Messages that leave only once somebody decided about a changed identity.
+async fn held(client: &Client, account: &AccountStatusAnswer, health: &Health) -> Vec<Finding> {
+    if health.outbox.queued == 0 || account.user.is_none() {
+        return Vec::new();
+    }
+    // a token may show how chatd is, and not what is written
+    let users = held_now(client).await.unwrap_or_default();
+    let finding = |user: Username| {
+        let what = format!("messages to @{user} are held, because the identity of @{user} has changed");
+        Finding::bad(what, format!("chatctl trust show @{user}"))
+    };
+    users.into_iter().map(finding).collect()
 }
 
 fn outbox(health: &Health) -> Finding {
