@@ -51,8 +51,7 @@ pub enum AccountError {
     /// This device was ended by its account, the server says.
     #[error(
         "the server says that this device was revoked, or its account was reset. If `chatctl device list` on another one \
-         shows it as active, that is not so: keep its keys, and log in again later. To be a new device: \
-         `chatctl logout --forget-keys`, then `chatctl login`"
+         shows it as active, that is not so: keep its keys, and log in again later"
     )]
     Revoked,
     /// The digits are others.
@@ -120,9 +119,9 @@ impl AccountError {
         match self {
             Self::NameTaken { .. } => Kind::AlreadyExists,
             Self::Another { .. } | Self::Already { .. } | Self::Digits => Kind::Conflict,
-            Self::NoAccount => Kind::Unauthenticated,
+            Self::NoAccount | Self::Revoked => Kind::Unauthenticated,
             Self::NothingToReset | Self::NotWaiting => Kind::NotFound,
-            Self::Revoked | Self::AnotherLog => Kind::ServerRejected,
+            Self::AnotherLog => Kind::ServerRejected,
             Self::BadCredentials => Kind::BadCredentials,
             Self::InviteRefused => Kind::ServerRejected,
             Self::Refused(refusal) => refused_kind(refusal.code),
@@ -160,7 +159,8 @@ const fn refused_kind(code: Code) -> Kind {
         Code::TooLarge => Kind::QuotaExceeded,
         Code::Exists => Kind::AlreadyExists,
         Code::Denied => Kind::BadCredentials,
-        Code::BadRequest | Code::MailboxFull | Code::NotFound | Code::Internal | Code::Revoked => Kind::ServerRejected,
+        Code::Revoked => Kind::Unauthenticated,
+        Code::BadRequest | Code::MailboxFull | Code::NotFound | Code::Internal => Kind::ServerRejected,
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use chat_protocol::crypto::rsa::DecryptionKey;
 use chat_protocol::crypto::secret::SecretBytes;
 use chat_protocol::identity::device::DeviceKeys;
-use chat_protocol::message::client::{ChangePassword, Password};
+use chat_protocol::message::client::{ChangePassword, Password, ResetCancel};
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountState, AccountStatusAnswer,
     ConnectionState, Done, Door, Entered, EnteredState, PasswordFrom, ResetAnswer, ResetProgress,
@@ -124,7 +124,9 @@ impl Daemon {
     pub(super) async fn login(&self, params: AccountLogin) -> Answer<Entered> {
         let _entering = self.entering.lock().await;
         let (access, password) = (access(params.door()?)?, password(&params.password()?)?);
-        let came = account::login(&self.desk(), access, params.user, password).await?;
+        let user = params.user.clone();
+        let came = account::login(&self.desk(), access, params.user, password).await;
+        let came = came.map_err(|error| errors::entering(error, &user))?;
         self.entered(came).await
     }
 
@@ -141,6 +143,22 @@ impl Daemon {
                 Ok(ResetAnswer { state: ResetProgress::Done, at_ms: None })
             }
             ResetOutcome::Waiting(at) => Ok(ResetAnswer { state: ResetProgress::Waiting, at_ms: Some(at.as_millis()) }),
+        }
+    }
+
+    /// Calls a reset off, which takes a device that is in the account.
+    pub(super) async fn cancel_reset(&self) -> Answer<Done> {
+        let (account, asked) = self
+            .rows(|rows| Ok((Account::load(rows)?, Reset::load(rows)?.map(|reset| reset.account().user.clone()))))
+            .await?;
+        match (account, asked) {
+            (Some(account), _) if account.standing == Standing::Active => {
+                self.ask(&ResetCancel {}).await.map(|_| Done {})
+            }
+            (Some(Account { user, standing: Standing::Waiting | Standing::Lapsed, .. }), _) | (_, Some(user)) => {
+                Err(errors::cannot_cancel(&user))
+            }
+            (account, None) => Err(errors::idle(account.as_ref())),
         }
     }
 

@@ -12,6 +12,7 @@ use chat_protocol::rpc::{Kind, RpcError};
 use tokio::sync::oneshot;
 
 use super::{Daemon, Order, ended, errors};
+use crate::account::Standing;
 use crate::api::Answer;
 use crate::link::LinkHandle;
 
@@ -93,9 +94,18 @@ impl Daemon {
         match answer.await.map_err(|_| ended())? {
             Ok(payload) => cbor::decode(&payload)
                 .map_err(|_| RpcError::new(Kind::ServerRejected, "the server's answer makes no sense")),
-            Err(Failed::Offline) => Err(RpcError::new(Kind::Offline, "there is no connection to the server")),
+            Err(Failed::Offline) => Err(self.offline()),
             Err(Failed::Busy) => Err(RpcError::new(Kind::RateLimited, "too many questions wait for the server")),
             Err(Failed::Refused(refusal)) => Err(errors::refusal(&refusal)),
+        }
+    }
+    /// Why the server cannot be asked: nobody is logged in here, or there is no connection just now.
+    pub(super) fn offline(&self) -> RpcError {
+        match self.desk().account() {
+            Ok(Some(account)) if account.standing == Standing::Active => {
+                RpcError::new(Kind::Offline, "there is no connection to the server")
+            }
+            _ => self.nobody(),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use async_trait::async_trait;
 use chat_protocol::ids::Username;
-use chat_protocol::message::client::{Lookup, PresenceWatch, ResetCancel};
+use chat_protocol::message::client::{Lookup, PresenceWatch};
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountStatusAnswer, Acked, Approved,
     AuditList, AuditPage, CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet,
@@ -82,8 +82,7 @@ impl Api for Daemon {
     }
 
     async fn account_reset_cancel(&self) -> Answer<Done> {
-        self.ask(&ResetCancel {}).await?;
-        Ok(Done {})
+        self.cancel_reset().await
     }
 
     async fn presence_list(&self) -> Answer<PresenceAnswer> {
@@ -314,7 +313,8 @@ impl Api for Daemon {
 
     async fn kv_delete(&self, params: KvDelete) -> Answer<Done> {
         let KvDelete { scope, key, if_version } = params;
-        self.command(move |turn| kv::delete(turn, (&scope, &key), if_version)).await.map(|()| Done {})
+        let gone = self.command(move |turn| kv::delete(turn, (&scope, &key), if_version)).await;
+        gone.map_err(|error| errors::none_of(error, "such value")).map(|()| Done {})
     }
 
     async fn kv_list(&self, params: KvList) -> Answer<KvPage> {
@@ -335,7 +335,9 @@ impl Api for Daemon {
     }
 
     async fn token_revoke(&self, params: TokenRevoke) -> Answer<Done> {
-        self.command(move |turn| tokens::revoke(turn, &params.name)).await.map(|()| Done {})
+        let name = params.name.clone();
+        let gone = self.command(move |turn| tokens::revoke(turn, &params.name)).await;
+        gone.map_err(|error| errors::none_of(error, &format!("token {name}"))).map(|()| Done {})
     }
 
     async fn token_used(&self, used: Use) -> Answer<()> {

@@ -59,7 +59,7 @@ pub(super) fn idle(account: Option<&Account>) -> RpcError {
         Standing::Waiting => waits(user),
         Standing::Lapsed => lapsed(user),
         Standing::LoggedOut => logged_out(user),
-        Standing::Revoked => AccountError::Revoked.into(),
+        Standing::Revoked => revoked(user),
         // the loop is about to hear of it
         Standing::Active => RpcError::new(Kind::Internal, "the account is only just being entered; call again"),
     }
@@ -69,6 +69,31 @@ pub(super) fn idle(account: Option<&Account>) -> RpcError {
 fn logged_out(user: &Username) -> RpcError {
     RpcError::new(Kind::Unauthenticated, format!("{user} is logged out on this device"))
         .with_hint(format!("log in again with `chatctl login {user}`"))
+}
+
+/// The server says that the account ended this device.
+pub(super) fn revoked(user: &Username) -> RpcError {
+    RpcError::from(AccountError::Revoked).with_hint(format!(
+        "to be a new device: `chatctl logout --forget-keys --yes`, then `chatctl login {user}`; {}",
+        if_none_is_left(user)
+    ))
+}
+
+/// What failed on the way into the account of this user.
+pub(super) fn entering(error: AccountError, user: &Username) -> RpcError {
+    match error {
+        AccountError::Revoked => revoked(user),
+        other => other.into(),
+    }
+}
+
+/// A reset is called off by a device that is in the account, which this one is not.
+pub(super) fn cannot_cancel(user: &Username) -> RpcError {
+    let why = format!("only a device that {user} is logged in on can cancel a reset of {user}, and this one is none");
+    RpcError::new(Kind::Unauthenticated, why).with_hint(format!(
+        "say `chatctl reset --cancel` on a device of {user} that `chatctl status` shows as ready; what was asked for here \
+         is done by saying `chatctl reset {user}` again, and by nothing else"
+    ))
 }
 
 /// This device is not let in yet.
@@ -90,6 +115,14 @@ fn let_in(user: &Username) -> String {
 
 fn if_none_is_left(user: &Username) -> String {
     format!("if no other device of the account is left, `chatctl reset {user}` begins it anew, with a new identity")
+}
+
+/// What was not found, by its own name: the engine's words are about messages.
+pub(super) fn none_of(error: RpcError, what: &str) -> RpcError {
+    match error.kind {
+        Kind::NotFound => RpcError { message: format!("there is no {what}"), ..error },
+        _ => error,
+    }
 }
 
 /// A command of the engine failed.
@@ -137,7 +170,8 @@ pub(super) fn refusal(refusal: &Refusal) -> RpcError {
         Code::TooLarge => Kind::TooLarge,
         Code::Exists => Kind::AlreadyExists,
         Code::NotFound => Kind::NotFound,
-        Code::Internal | Code::Revoked => Kind::ServerRejected,
+        Code::Revoked => Kind::Unauthenticated,
+        Code::Internal => Kind::ServerRejected,
     };
     let error = RpcError::new(kind, format!("the server refused: {}", words(refusal.code)));
     match refusal.retry_after_ms {
@@ -161,5 +195,24 @@ const fn words(code: Code) -> &'static str {
         Code::NotFound => "no such account or device",
         Code::Internal => "it failed and stored nothing",
         Code::Revoked => "the account ended this device",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_revoked_device_hears_everywhere_that_it_is_and_what_brings_it_back() {
+        let alice: Username = "alice".parse().unwrap();
+        let refused = AccountError::Refused(Refusal::new(Code::Revoked));
+        assert_eq!((refused.kind().exit_code(), refusal(&Refusal::new(Code::Revoked)).kind.exit_code()), (77, 77));
+        for error in [revoked(&alice), entering(AccountError::Revoked, &alice)] {
+            assert_eq!(error.kind.exit_code(), 77);
+            assert!(error.message.contains("this device was revoked"), "{error:?}");
+            let hint = error.hint.unwrap();
+            assert!(hint.contains("`chatctl logout --forget-keys --yes`, then `chatctl login alice`"), "{hint}");
+            assert!(hint.contains("`chatctl reset alice`"), "{hint}");
+        }
     }
 }

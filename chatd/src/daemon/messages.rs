@@ -26,7 +26,7 @@ impl Daemon {
         let to = reads::named(&params.to);
         let online = self.connection().state == ConnectionState::Online;
         if params.require_online == Some(true) && !online && reads::to(&params.to, &self.me().await?) != To::Myself {
-            return Err(RpcError::new(Kind::Offline, "there is no connection to the server"));
+            return Err(self.offline());
         }
         if let (Some(true), Target::User(user)) = (params.require_user, &params.to) {
             self.require_user(user).await?;

@@ -238,7 +238,12 @@ pub(super) fn profile(rows: &dyn Rows, user: Option<&Username>) -> Answer<Profil
     let me = account(rows)?.user;
     match user.filter(|user| **user != me) {
         None => profile::own(rows, &me).map_err(failed),
-        Some(user) => profile::of(rows, user).map_err(failed)?.ok_or_else(|| not_found("profile: they told none yet")),
+        Some(user) => profile::of(rows, user).map_err(failed)?.ok_or_else(|| {
+            RpcError::new(Kind::NotFound, format!("no profile of {user} came here yet")).with_hint(format!(
+                "{user} tells one with `chatctl profile set`, and it comes with what {user} writes; `chatctl contact \
+                 show @{user}` shows what you noted"
+            ))
+        }),
     }
 }
 

@@ -60,7 +60,7 @@ pub enum AuthFailure {
     #[error(
         "the server says that this device was revoked, or its account was reset. If `chatctl device list` on another one \
          shows it as active, that is not so: keep its keys, and `chatctl login` tries again. To be a new device: \
-         `chatctl logout --forget-keys`, then `chatctl login`"
+         `chatctl logout --forget-keys --yes`, then `chatctl login`"
     )]
     Revoked,
     /// Another device of the account has to approve it first.

@@ -38,7 +38,8 @@ impl Filter {
     ) -> Answer<Self> {
         let unknown = |name: &String| !EventBody::TYPES.contains(&name.as_str());
         if let Some(index) = types.iter().flatten().position(unknown) {
-            return Err(RpcError::invalid(format!("types[{index}]"), "there is no such type of event"));
+            return Err(RpcError::invalid(format!("types[{index}]"), "there is no such type of event")
+                .with_hint(format!("there are {}", EventBody::TYPES.join(", "))));
         }
         let confined = access.chats().map(<[ChatId]>::to_vec);
         Ok(Self { types, chats, include_self: include_self.unwrap_or(true), confined })

@@ -1,6 +1,9 @@
 //! How the daemon stands with its account and its server, and what others see of it.
 
-use chat_protocol::rpc::types::{AccountLogout, ConnectionState, ConnectionTrouble, MsgSend, SettingsSet};
+use chat_protocol::rpc::types::{
+    AccountLogout, AccountReset, ConnectionState, ConnectionTrouble, KvDelete, MsgSend, ResetProgress, SettingsSet,
+    TokenRevoke, UserLookup,
+};
 use chat_protocol::rpc::{EventBody, Kind, Target};
 use chatd::api::Api;
 
@@ -28,6 +31,58 @@ async fn who_is_logged_out_hears_that_and_never_that_there_is_no_account() {
         assert_eq!(health.reason, Some(refusal.message));
         home.restart().await;
     }
+}
+
+#[tokio::test]
+async fn what_is_asked_of_the_server_while_logged_out_is_no_matter_of_the_connection() {
+    let house = House::open().await;
+    let home = Home::registered(&house, "alice").await;
+    home.daemon.account_logout(AccountLogout { forget_keys: None }).await.unwrap();
+    let online = MsgSend { require_online: Some(true), ..MsgSend::text(Target::Room, "hello") };
+    for refusal in [
+        home.daemon.presence_list().await.unwrap_err(),
+        home.daemon.user_lookup(UserLookup { users: vec!["bob".parse().unwrap()] }).await.unwrap_err(),
+        home.daemon.account_reset_cancel().await.unwrap_err(),
+        home.daemon.msg_send(online).await.unwrap_err(),
+    ] {
+        assert_eq!(refusal.kind, Kind::Unauthenticated, "{refusal:?}");
+        assert_eq!(refusal.message, "alice is logged out on this device");
+    }
+}
+
+#[tokio::test]
+async fn who_asked_for_a_reset_reads_who_can_cancel_it_and_where() {
+    let house = House::open().await;
+    let _first = Home::registered(&house, "alice").await;
+    let other = Home::new();
+    let nobody = other.daemon.account_reset_cancel().await.unwrap_err();
+    assert_eq!(nobody.message, "this daemon has no account yet");
+    let params = AccountReset {
+        invite: Some(house.invite()),
+        server: None,
+        server_key: None,
+        secret_key_file: None,
+        user: "alice".parse().unwrap(),
+        password: Some(serde_json::from_str("\"correct horse\"").unwrap()),
+        password_file: None,
+        confirm: "alice".to_owned(),
+    };
+    assert_eq!(other.daemon.account_reset(params).await.unwrap().state, ResetProgress::Waiting);
+    let refusal = other.daemon.account_reset_cancel().await.unwrap_err();
+    assert_eq!(refusal.kind.exit_code(), 77, "{refusal:?}");
+    assert!(refusal.message.contains("only a device that alice is logged in on"), "{refusal:?}");
+    assert!(refusal.hint.unwrap().contains("`chatctl reset --cancel` on a device of alice"));
+}
+
+#[tokio::test]
+async fn a_value_and_a_token_that_are_not_there_are_called_by_their_names() {
+    let house = House::open().await;
+    let home = Home::registered(&house, "alice").await;
+    let (scope, key) = ("bot".parse().unwrap(), "state".to_owned());
+    let value = home.daemon.kv_delete(KvDelete { scope, key, if_version: None }).await.unwrap_err();
+    assert_eq!((value.kind, value.message.as_str()), (Kind::NotFound, "there is no such value"));
+    let token = home.daemon.token_revoke(TokenRevoke { name: "ci".parse().unwrap() }).await.unwrap_err();
+    assert_eq!((token.kind, token.message.as_str()), (Kind::NotFound, "there is no token ci"));
 }
 
 #[tokio::test]

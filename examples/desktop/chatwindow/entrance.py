@@ -13,7 +13,7 @@ STATES = {
     "is left, `chatctl reset` begins the account anew.",
     "refused": "The server refuses this device. Log in again; if no other device is left, `chatctl reset` begins the "
     "account anew.",
-    "revoked": "The server says that this device was revoked. To be a new one: `chatctl logout --forget-keys` first.",
+    "revoked": "The server says that this device was revoked. To be a new one: `chatctl logout --forget-keys --yes` first.",
     "logged_out": "You are logged out. Your keys and your history are still here.",
 }
 

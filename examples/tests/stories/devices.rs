@@ -81,6 +81,9 @@ fn alice_enters_a_second_machine_and_ends_it_again() {
     assert_eq!(status(&mut laptop)["state"], "revoked", "also after a restart");
     let refused = laptop.call("msg.send", json!({"to": "@bob", "text": "still me"})).expect_err("no longer");
     assert!(refused.message.contains("revoked"), "{}", refused.message);
+    let sent = laptop.ctl(&["send", "@bob", "still me"]);
+    assert_eq!(sent.code, Some(77), "{}", sent.stderr);
+    assert!(sent.stderr.contains("`chatctl logout --forget-keys --yes`"), "{}", sent.stderr);
     bob.send("@alice", "to one of you");
     alice.hears("@bob", "bob", "to one of you");
     assert_eq!(laptop.history("@bob").len(), 2);

@@ -119,7 +119,7 @@ kinds! {
     /// The history asked for is gone.
     CursorTrimmed = "cursor_trimmed", 1060, false, 74;
     /// No consumer of that name.
-    UnknownConsumer = "unknown_consumer", 1061, false, 74;
+    UnknownConsumer = "unknown_consumer", 1061, false, 66;
     /// Too many subscriptions on this connection.
     TooManySubscriptions = "too_many_subscriptions", 1062, false, 74;
 }
