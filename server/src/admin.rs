@@ -56,10 +56,14 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 /// Help and version are data; everything else is wrong usage.
 fn explain(error: &clap::Error) -> ExitCode {
-    // a closed pipe is silent
-    let _ = error.print();
-    match error.kind() {
-        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => ExitCode::SUCCESS,
+    let printed = error.print();
+    match (error.kind(), printed) {
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, Err(error))
+            if error.kind() != io::ErrorKind::BrokenPipe =>
+        {
+            ExitCode::from(Exit::Io as u8)
+        }
+        (ErrorKind::DisplayHelp | ErrorKind::DisplayVersion, _) => ExitCode::SUCCESS,
         _ => ExitCode::from(Exit::Usage as u8),
     }
 }
@@ -113,9 +117,10 @@ fn object(value: &serde_json::Value) -> Done {
 
 /// Prints data as it is. Who no longer listens needs no error.
 fn print(data: &[u8]) -> Done {
-    match Patient(io::stdout().lock()).write_all(data) {
+    let mut stdout = Patient(io::stdout().lock());
+    match stdout.write_all(data).and_then(|()| stdout.flush()) {
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Internal, "cannot write to standard output").because(error))
+            Err(Failure::new(Exit::Io, "cannot write to standard output").because(error))
         }
         _ => Ok(()),
     }

@@ -8,8 +8,8 @@ use clap::{Args, Parser, Subcommand};
 const AFTER_HELP: &str = "\
 Exit codes:
   0 done   64 wrong usage   65 damaged data   69 database or address not available   70 internal failure
-  73 refuses to overwrite   75 another server runs on this data   77 a file or directory is not private
-  78 settings wrong, or not set up yet
+  73 refuses to overwrite   74 reading or writing failed, or the disk is full   75 another server runs on this data
+  77 a file or directory is not private   78 settings wrong, or not set up yet
 
 Settings are taken from the command line (--set rates.submits_burst=5000), the environment
 (CHAT_SERVER_RATES__SUBMITS_BURST=5000), server.toml in the data directory, in that order.";

@@ -22,6 +22,8 @@ pub enum Exit {
     Internal = 70,
     /// Something would be overwritten, or cannot be made.
     CannotCreate = 73,
+    /// Reading or writing failed: a full disk, an output that nobody reads.
+    Io = 74,
     /// Another server runs on this data.
     InUse = 75,
     /// A file or directory is not private.

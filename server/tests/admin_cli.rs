@@ -274,6 +274,18 @@ fn lines_of_the_first_applications_file_that_are_not_ours_stop_nothing() {
 }
 
 #[test]
+fn half_of_the_first_applications_database_is_not_taken_for_an_own_one() {
+    let desk = Desk::set_up();
+    fs::write(desk.root.path().join(".env"), "DB_HOST=127.0.0.1\n").unwrap();
+    for command in [&["run", "--listen", "127.0.0.1:0"][..], &["user", "list"], &["migrate"]] {
+        let refused = desk.run(command);
+        assert_eq!(refused.code, 78, "{command:?}: {}", refused.err);
+        assert!(refused.err.starts_with("Error: DB_HOST is set, but not DB_USER and DB_NAME\n"), "{}", refused.err);
+    }
+    assert!(!desk.data().join("chat.db").exists());
+}
+
+#[test]
 fn server_for_this_machine_alone_is_heard_on_it_alone() {
     let desk = Desk::new();
     let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
@@ -364,4 +376,16 @@ fn completions_and_the_manual_need_no_server() {
     assert!(pages.join("chat-server-user-passwd.1").exists());
     assert_eq!(desk.run(&["man", "user", "nothing"]).code, 64);
     assert!(!desk.data().exists(), "nothing is set up for that");
+}
+
+#[test]
+fn output_that_cannot_be_written_is_a_failure_of_input_or_output() {
+    let desk = Desk::set_up();
+    let words: [&[&str]; 6] =
+        [&["config"], &["config", "--defaults"], &["invite"], &["backup", "-"], &["man"], &["--help"]];
+    for command in words {
+        let mut full = desk.command(command);
+        full.stdout(fs::File::options().write(true).open("/dev/full").unwrap());
+        assert_eq!(full.status().unwrap().code(), Some(74), "{command:?}");
+    }
 }

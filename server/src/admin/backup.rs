@@ -65,8 +65,19 @@ fn progress() -> impl FnMut(&Table, u64) + Send + 'static {
 }
 
 fn unwritten(place: &Path) -> Failure {
-    Failure::new(Exit::CannotCreate, format!("cannot write {}", place.display()))
+    Failure::new(Exit::Io, format!("cannot write {}", place.display()))
         .hint("is the disk full, or the reader gone? A backup needs room for itself and, meanwhile, its largest table")
+}
+
+/// What cannot be opened or made is one thing, what fails on the way another.
+fn exit(error: &io::Error) -> Exit {
+    use io::ErrorKind::{AlreadyExists, IsADirectory, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem};
+    match error.kind() {
+        AlreadyExists | IsADirectory | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem => {
+            Exit::CannotCreate
+        }
+        _ => Exit::Io,
+    }
 }
 
 impl From<ArchiveError> for Failure {
@@ -76,7 +87,7 @@ impl From<ArchiveError> for Failure {
             ArchiveError::Exists(_) => {
                 Self::new(Exit::CannotCreate, words).hint("name another file: a backup never replaces one")
             }
-            ArchiveError::Io { source, .. } => Self::new(Exit::CannotCreate, words).because(source),
+            ArchiveError::Io { source, .. } => Self::new(exit(&source), words).because(source),
             ArchiveError::Packed { path, packing } => {
                 let from =
                     if path == Path::new(STANDARD_INPUT) { String::new() } else { format!(" {}", path.display()) };

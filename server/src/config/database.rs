@@ -29,8 +29,8 @@ pub enum DatabaseUrlError {
     /// No database in it.
     #[error("the mysql URL names no database: end it with `/NAME`; {ESCAPES}")]
     NoName,
-    /// Some of the first application's variables are missing.
-    #[error("{0} is set but {1} is not")]
+    /// Some of the first application's variables are missing: one that is set, and those that are not.
+    #[error("{0} is set, but not {1}")]
     Partial(&'static str, &'static str),
     /// `DB_HOST` is nothing to connect to.
     #[error("DB_HOST is not HOST, HOST:PORT, [IPV6]:PORT or the path of a socket")]
@@ -86,14 +86,16 @@ impl DatabaseUrl {
         }
     }
 
-    /// What the variables of the first Python application say, see [`SEED`]; `None` when neither user nor name is set.
+    /// What the variables of the first Python application say, see [`SEED`]; `None` when none of them is set.
     ///
     /// # Errors
-    /// [`DatabaseUrlError::Partial`] when only one of user and name is set; `Host` and `Port` for one that cannot be used.
+    /// [`DatabaseUrlError::Partial`] when one is set, but not user and name; `Host` and `Port` for one that cannot be used.
     pub fn from_seed(get: impl Fn(&str) -> Option<String>) -> Result<Option<Self>, DatabaseUrlError> {
         let set = |name: &str| get(name).filter(|value| !value.is_empty());
+        let Some(one) = SEED.into_iter().find(|name| set(name).is_some()) else { return Ok(None) };
         let (user, name) = match (set("DB_USER"), set("DB_NAME")) {
-            (None, None) => return Ok(None),
+            // whoever names a host or a password means a database, and not a new and empty one
+            (None, None) => return Err(DatabaseUrlError::Partial(one, "DB_USER and DB_NAME")),
             (Some(_), None) => return Err(DatabaseUrlError::Partial("DB_USER", "DB_NAME")),
             (None, Some(_)) => return Err(DatabaseUrlError::Partial("DB_NAME", "DB_USER")),
             (Some(user), Some(name)) => (user, name),
@@ -214,9 +216,19 @@ mod tests {
         assert_eq!(url.unwrap().unwrap().to_string(), "mysql://u@db:3307/n");
         let url = seed(&[("DB_HOST", "/run/m.sock"), ("DB_USER", "u"), ("DB_PASSWORD", "p"), ("DB_NAME", "n")]);
         assert_eq!(url.unwrap().unwrap().to_string(), "mysql://u@/run/m.sock/n");
-        assert_eq!(seed(&[("DB_HOST", "elsewhere")]), Ok(None));
         assert_eq!(seed(&[("DB_HOST", "db:x"), ("DB_USER", "u"), ("DB_NAME", "n")]), Err(DatabaseUrlError::Host));
+    }
+
+    #[test]
+    fn any_variable_of_the_first_application_without_user_and_name_is_refused() {
+        assert_eq!(seed(&[]), Ok(None));
+        assert_eq!(seed(&[("DB_HOST", ""), ("DB_PASSWORD", "")]), Ok(None), "nothing is said by them");
         assert_eq!(seed(&[("DB_USER", "u")]), Err(DatabaseUrlError::Partial("DB_USER", "DB_NAME")));
+        assert_eq!(seed(&[("DB_NAME", "n")]), Err(DatabaseUrlError::Partial("DB_NAME", "DB_USER")));
+        for alone in ["DB_HOST", "DB_PORT", "DB_PASSWORD", "DB_PASS"] {
+            let refused = seed(&[(alone, "1")]).unwrap_err();
+            assert_eq!(refused.to_string(), format!("{alone} is set, but not DB_USER and DB_NAME"));
+        }
     }
 
     #[test]

@@ -152,7 +152,7 @@ fn backup_whose_reader_goes_away_fails() {
     let mut command = desk.command(&["backup", "-"]);
     let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
     drop(child.stdout.take());
-    assert_eq!(child.wait().unwrap().code(), Some(73));
+    assert_eq!(child.wait().unwrap().code(), Some(74));
 }
 
 #[test]
