@@ -7,6 +7,7 @@ mod doctor;
 mod documents;
 mod history;
 mod keep;
+mod known;
 mod listen;
 mod messages;
 mod outbox;

@@ -57,10 +57,16 @@ impl Output {
         if self.terminal && !ids {
             return self.lines(&Page::here(self.paint).messages(messages));
         }
-        // nothing is left of a deleted one that a line could say; JSON has it, for whoever counts
-        let mut messages = messages.iter().filter(|of| !of.deleted);
+        let messages = messages.iter().filter(|of| self.shows(of, ids));
         let id = |of: &Message| if ids { format!("{}  ", of.id.to_uuid()) } else { String::new() };
-        messages.try_for_each(|of| self.line(&format!("{}{}", id(of), message(of))))
+        let lines: Vec<_> = messages.map(|of| format!("{}{}", id(of), message(of))).collect();
+        self.lines(&lines)
+    }
+
+    /// Whether anything of a message is printed: nothing is left of a deleted one that a line could say. JSON has it, for
+    /// whoever counts.
+    pub(crate) const fn shows(&self, message: &Message, ids: bool) -> bool {
+        self.json || (self.terminal && !ids) || !message.deleted
     }
 
     fn lines(&mut self, lines: &[String]) -> Result<(), Failure> {

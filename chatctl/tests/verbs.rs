@@ -228,6 +228,42 @@ async fn what_was_deleted_is_no_line_of_text_and_stays_in_json() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn limit_of_history_counts_what_is_shown() {
+    let served = serve();
+    let ids = ["one", "two", "three", "four"].map(|text| served.fake.receive("bob", text).to_uuid());
+    says(&served, &["delete", &ids[2]]);
+    let lines = |more: &[&str]| says(&served, &[&["history", "@bob"], more].concat()).lines().count();
+    assert_eq!((lines(&["--limit", "3"]), lines(&["--limit", "3", "--json"])), (3, 3));
+    assert_eq!((lines(&["--limit", "2", "--after", &ids[0]]), lines(&["--limit", "9"])), (2, 3));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn names_of_nobody_are_refused_by_every_verb_that_takes_one() {
+    let served = serve();
+    let verbs: [&[&str]; 11] = [
+        &["contact", "block", "@nobody"],
+        &["contact", "set", "@nobody", "--alias", "x"],
+        &["contact", "show", "@nobody"],
+        &["mute", "@nobody", "8h"],
+        &["archive", "@nobody"],
+        &["history", "@nobody"],
+        &["search", "word", "--chat", "@nobody"],
+        &["search", "word", "--from", "@nobody"],
+        &["listen", "--chat", "@nobody", "--count", "1"],
+        &["token", "create", "bot", "--scope", "send", "--allow-to", "@nobody"],
+        &["token", "create", "bot", "--scope", "send", "--chat", "self,@nobody"],
+    ];
+    for verb in verbs {
+        let (code, out, err) = run(&served, verb);
+        assert_eq!((code, out.as_str()), (66, ""), "{verb:?}: {err}");
+        assert!(err.starts_with("Error: there is no user nobody\nHint: check the name"), "{verb:?}: {err}");
+    }
+    assert_eq!(says(&served, &["token", "list"]), "", "nothing was made");
+    says(&served, &["contact", "block", "@bob"]);
+    says(&served, &["history", "@bob"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn history_prints_the_ids_that_other_verbs_want() {
     let served = serve();
     let id = served.fake.receive("bob", "hello").to_uuid();

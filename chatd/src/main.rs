@@ -27,6 +27,11 @@ fn main() -> ExitCode {
 
 /// Help and version are no failure.
 fn usage(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    ExitCode::from(if error.use_stderr() { Exit::Usage } else { Exit::Done } as u8)
+    let printed = error.print();
+    let exit = match printed {
+        _ if error.use_stderr() => Exit::Usage,
+        Err(unwritten) if unwritten.kind() != std::io::ErrorKind::BrokenPipe => Exit::Io,
+        _ => Exit::Done,
+    };
+    ExitCode::from(exit as u8)
 }

@@ -53,6 +53,9 @@ pub enum RunError {
     /// There is no such page, or it cannot be written.
     #[error(transparent)]
     Manual(#[from] ManualError),
+    /// Standard output cannot be written.
+    #[error("cannot write to standard output")]
+    Output(#[source] std::io::Error),
     /// The system refused something every process may do.
     #[error("cannot {doing}")]
     System {
@@ -74,7 +77,8 @@ impl RunError {
             Self::Socket(SocketError::Answered(_)) => Exit::InUse,
             Self::Socket(_) => Exit::Refused,
             Self::Manual(ManualError::NoVerb(_)) => Exit::Usage,
-            Self::Daemon(_) | Self::Manual(_) | Self::System { .. } => Exit::Internal,
+            Self::Manual(ManualError::Io(_)) | Self::Output(_) => Exit::Io,
+            Self::Daemon(_) | Self::System { .. } => Exit::Internal,
         }
     }
 }
@@ -147,10 +151,11 @@ fn show_config(sources: &Sources, wanted: &ShowConfig) -> Result<(), RunError> {
 
 /// Standard output is data here: whoever reads it is a program, or asked for it.
 fn print(text: &(impl AsRef<[u8]> + ?Sized)) -> Result<(), RunError> {
-    match Patient(std::io::stdout().lock()).write_all(text.as_ref()) {
+    let mut stdout = Patient(std::io::stdout().lock());
+    match stdout.write_all(text.as_ref()).and_then(|()| stdout.flush()) {
         // a reader that has seen enough is no failure
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        written => written.map_err(|source| RunError::System { doing: "write to standard output", source }),
+        written => written.map_err(RunError::Output),
     }
 }
 

@@ -5,14 +5,19 @@ use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{Chat, ChatGet, IdentityState, Message, MessagePage, MsgList};
 
+use super::known;
 use crate::Session;
 use crate::cli::History;
 use crate::error::Failure;
+use crate::output::Output;
 
 /// `chatctl history TARGET`
 pub(super) async fn run(history: History, session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
-    let page = wanted(&client, &history).await?;
+    let page = wanted(&client, &history, &session.out).await?;
+    if page.messages.is_empty() {
+        known::require(&client, std::slice::from_ref(&history.to), &mut session.out).await?;
+    }
     if let Ok(Chat { identity: Some(IdentityState::Changed), peer: Some(user), .. }) =
         client.call(&ChatGet { to: history.to }).await
     {
@@ -31,9 +36,9 @@ pub(super) async fn run(history: History, session: &mut Session) -> Result<(), F
     Ok(())
 }
 
-/// As many messages as are wanted, if there are so many. Long ones do not fit one answer of chatd: then it is asked
-/// again, for those next to what it gave.
-async fn wanted(client: &Client, history: &History) -> Result<MessagePage, Failure> {
+/// As many messages that are shown as are wanted, if there are so many. Long ones do not fit one answer of chatd: then it
+/// is asked again, for those next to what it gave.
+async fn wanted(client: &Client, history: &History, out: &Output) -> Result<MessagePage, Failure> {
     let (mut before, mut after) = (history.before, history.after);
     let mut messages = Vec::new();
     loop {
@@ -46,7 +51,8 @@ async fn wanted(client: &Client, history: &History) -> Result<MessagePage, Failu
             Some(_) => after = edge(page.messages.last()).or(after),
             None => before = edge(page.messages.first()).or(before),
         }
-        join(&mut messages, page.messages, after);
+        let shown = page.messages.into_iter().filter(|message| out.shows(message, history.ids)).collect();
+        join(&mut messages, shown, after);
         if !more || messages.len() >= history.limit as usize {
             return Ok(MessagePage { messages, more });
         }

@@ -1,12 +1,15 @@
 //! What the daemon keeps besides messages.
 
 use chat_programs::clock;
+use chat_protocol::ids::Username;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{
     self, ChatSet, ChatUnread, ContactBlock, ContactGet, ContactList, ContactSet, ContactUnblock, Contacts,
     EventsConsumers, EventsForget, KvDelete, KvEntry, KvGet, KvList, KvSet, SettingsGet, SettingsSet,
 };
+use chat_protocol::rpc::{Method, Target};
 
+use super::known;
 use super::profile::claims;
 use crate::Session;
 use crate::cli::keep::{Archive, Consumers, ConsumersVerb, Contact, Kv, Mute, Quiet, Settings, Unread};
@@ -30,14 +33,39 @@ pub(super) async fn contact(contact: Contact, session: &mut Session) -> Result<(
     let one = |contact: &types::Contact| vec![line(contact)];
     match contact {
         Contact::List => contacts(session).await,
-        Contact::Show(who) => session.simple(&ContactGet { user: who.user }, one).await,
+        Contact::Show(who) => about(who.user.clone(), &ContactGet { user: who.user }, one, session).await,
         Contact::Set { alias: None, note: None, .. } => {
             Err(Failure::Usage("say what to note: --alias NAME, --note TEXT".to_owned()))
         }
-        Contact::Set { who, alias, note } => session.simple(&ContactSet { user: who.user, alias, note }, one).await,
-        Contact::Block(who) => session.simple(&ContactBlock { user: who.user }, one).await,
+        Contact::Set { who, alias, note } => {
+            about(who.user.clone(), &ContactSet { user: who.user, alias, note }, one, session).await
+        }
+        Contact::Block(who) => about(who.user.clone(), &ContactBlock { user: who.user }, one, session).await,
         Contact::Unblock(who) => session.simple(&ContactUnblock { user: who.user }, one).await,
     }
+}
+
+/// A call about somebody who exists.
+async fn about<M: Method>(
+    user: Username,
+    params: &M,
+    human: impl FnOnce(&M::Answer) -> Vec<String>,
+    session: &mut Session,
+) -> Result<(), Failure> {
+    in_chat(&Target::User(user), params, human, session).await
+}
+
+/// A call about a chat, with somebody who exists if it is one with somebody.
+async fn in_chat<M: Method>(
+    to: &Target,
+    params: &M,
+    human: impl FnOnce(&M::Answer) -> Vec<String>,
+    session: &mut Session,
+) -> Result<(), Failure> {
+    let client = session.client().await?;
+    known::require(&client, std::slice::from_ref(to), &mut session.out).await?;
+    let answer = client.call(params).await?;
+    session.out.answer(&answer, human)
 }
 
 async fn contacts(session: &mut Session) -> Result<(), Failure> {
@@ -98,7 +126,7 @@ pub(super) async fn mute(mute: Mute, session: &mut Session) -> Result<(), Failur
             Some(until) => format!("{} is quiet until {}", escape(chat.id.as_str()), output::time(until)),
         }]
     };
-    session.simple(&params, human).await
+    in_chat(&params.to, &params, human, session).await
 }
 
 /// `chatctl archive TARGET`
@@ -108,7 +136,7 @@ pub(super) async fn archive(archive: Archive, session: &mut Session) -> Result<(
         let what = if chat.archived { "put away until somebody writes" } else { "back" };
         vec![format!("{} is {what}", escape(chat.id.as_str()))]
     };
-    session.simple(&params, human).await
+    in_chat(&params.to, &params, human, session).await
 }
 
 /// `chatctl settings`

@@ -10,6 +10,7 @@ use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
+use super::known;
 use crate::Session;
 use crate::cli::Listen;
 use crate::error::Failure;
@@ -49,7 +50,9 @@ pub(super) async fn run(listen: Listen, session: &mut Session) -> Result<(), Fai
 
 /// Handles one event after the other.
 async fn follow(wanted: EventsSubscribe, listen: &Listen, session: &mut Session) -> Result<(), Failure> {
-    let mut events = session.client().await?.events(wanted.clone()).await?;
+    let client = session.client().await?;
+    known::require(&client, &listen.chats, &mut session.out).await?;
+    let mut events = client.events(wanted.clone()).await?;
     session.out.talk(HEADER);
     let mut left = listen.count;
     while left != Some(0) {

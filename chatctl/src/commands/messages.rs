@@ -7,6 +7,7 @@ use chat_protocol::rpc::types::{
     MsgSearch,
 };
 
+use super::known;
 use super::send::text;
 use crate::Session;
 use crate::cli::messages::{Delete, Edit, Export, Format, OneMessage, React, Search};
@@ -50,7 +51,11 @@ pub(super) async fn resend(message: &OneMessage, session: &mut Session) -> Resul
 /// `chatctl search WORDS…`
 pub(super) async fn search(search: Search, session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
+    let named: Vec<_> = search.chat.iter().cloned().chain(search.from.iter().cloned().map(Target::User)).collect();
     let (messages, more) = during("Searching", session.out.is_json(), found(&client, search)).await?;
+    if messages.is_empty() {
+        known::require(&client, &named, &mut session.out).await?;
+    }
     session.out.messages(&messages, false)?;
     if more {
         session.out.talk("there are more: name more words, or raise --limit");

@@ -9,6 +9,7 @@ use chat_programs::clock;
 use chat_protocol::rpc::types::{self, AuditList, TokenCreate, TokenList, TokenMade, TokenRevoke};
 use chat_protocol::rpc::{ChatId, Secret};
 
+use super::known;
 use crate::Session;
 use crate::cli::tokens::{Audit, Create, Token};
 use crate::error::Failure;
@@ -27,6 +28,8 @@ pub(super) async fn token(token: Token, session: &mut Session) -> Result<(), Fai
 }
 
 async fn create(create: Create, session: &mut Session) -> Result<(), Failure> {
+    let client = session.client().await?;
+    known::require(&client, &[create.chats.as_slice(), &create.allow_to].concat(), &mut session.out).await?;
     let params = TokenCreate {
         name: create.name,
         scopes: create.scopes,
@@ -35,7 +38,6 @@ async fn create(create: Create, session: &mut Session) -> Result<(), Failure> {
         rate: create.rate,
         expires_ms: create.expires.map(|time| (clock::now() + time).as_millis()),
     };
-    let client = session.client().await?;
     // Before the token is made: afterwards nobody could read it again.
     let out = create.out.filter(|out| !is_standard(out));
     let file = out.as_deref().map(new_file).transpose()?;

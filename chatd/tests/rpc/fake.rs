@@ -114,7 +114,7 @@ impl Api for Fake {
 
     async fn user_lookup(&self, params: UserLookup) -> Answer<LookupAnswer> {
         let info = |user: Username| UserInfo {
-            exists: matches!(user.as_str(), "bob" | "changed"),
+            exists: !matches!(user.as_str(), "nobody" | "unknown"),
             user,
             online: false,
             fingerprint: None,
