@@ -6,7 +6,7 @@ use std::fmt;
 use chat_protocol::text::escape;
 
 use crate::private::PrivateError;
-use crate::store::StoreError;
+use crate::store::{Mend, StoreError};
 
 /// What the process exits with, after sysexits.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,7 +108,10 @@ impl From<StoreError> for Failure {
         match error {
             StoreError::Unavailable(cause) | StoreError::Internal(cause) => Self::new(exit, words).because(cause),
             StoreError::Corrupt(_) => Self::new(exit, words),
-            StoreError::Unsuitable { mend, .. } => Self::new(exit, words).hint(format!("mend it with `{mend}`")),
+            StoreError::Unsuitable { mend: Mend::Statement(sql), .. } => {
+                Self::new(exit, words).hint(format!("mend it with `{sql}`"))
+            }
+            StoreError::Unsuitable { mend: Mend::Words(what), .. } => Self::new(exit, words).hint(what),
         }
     }
 }

@@ -50,12 +50,21 @@ pub enum StoreError {
     Unsuitable {
         /// What is in the way.
         why: String,
-        /// The statements that mend it.
-        mend: String,
+        /// What mends it.
+        mend: Mend,
     },
     /// The database refused a statement: a defect here or a foreign hand in the schema.
     #[error("the database failed")]
     Internal(#[source] Cause),
+}
+
+/// What makes a table of the first application one that accounts can be kept in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Mend {
+    /// A statement that does it.
+    Statement(String),
+    /// What to do, where no one statement does it.
+    Words(String),
 }
 
 /// A store that is ready, and what was done to make it so.

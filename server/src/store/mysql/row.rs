@@ -6,14 +6,14 @@ use chat_protocol::time::Timestamp;
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Params, Row, Value};
 
-use super::super::{Cause, DeviceState, StoreError};
+use super::super::{Cause, DeviceState, Mend, StoreError};
 
 /// What can go wrong inside a transaction.
 #[derive(Debug)]
 pub(super) enum Fault {
     Driver(mysql_async::Error),
     Odd(&'static str),
-    Unsuitable { why: String, mend: String },
+    Unsuitable { why: String, mend: Mend },
     Late,
 }
 
