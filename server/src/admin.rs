@@ -73,6 +73,9 @@ fn perform(cli: Cli) -> Done {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = runtime.map_err(|error| Failure::new(Exit::Internal, "cannot start the runtime").because(error))?;
     let home = Home::new(cli.place)?;
+    if is_of_a_server(&cli.command) {
+        home.server()?;
+    }
     runtime.block_on(async {
         match cli.command {
             Command::Init { listen, public } => init::init(&home, listen, public),
@@ -89,6 +92,21 @@ fn perform(cli: Cli) -> Done {
             Command::Man(wanted) => documents::man(&wanted),
         }
     })
+}
+
+/// Whether a command needs the server that `init` or `restore` made.
+const fn is_of_a_server(command: &Command) -> bool {
+    match command {
+        Command::Init { .. } | Command::Restore { .. } | Command::Completions { .. } | Command::Man(_) => false,
+        Command::Config { defaults } => !*defaults,
+        Command::Run { .. }
+        | Command::Invite { .. }
+        | Command::Key(_)
+        | Command::User(_)
+        | Command::Mailbox(_)
+        | Command::Migrate
+        | Command::Backup { .. } => true,
+    }
 }
 
 /// A server tells what it does; a command that ends tells only what is wrong.

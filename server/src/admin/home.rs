@@ -93,14 +93,20 @@ impl Home {
         layers::layered(&file, &path.display().to_string(), env, &sets).map_err(wrong)
     }
 
-    /// Fails with what to do when `init` was not run here.
-    pub(super) fn keys(&self) -> Result<Keys, Failure> {
-        let init = || format!("set a server up first: `chat-server init --data {}`", self.dir.display());
-        if !self.path(SERVER_KEY).exists() || !self.path(SECRET_KEY).exists() {
-            return Err(
-                Failure::new(Exit::Config, format!("there is no server in {}", self.dir.display())).hint(init())
-            );
+    /// Fails with what to do when `init` was not run here: nothing is made of a name that was mistyped.
+    pub(super) fn server(&self) -> Done {
+        let missing = [SERVER_KEY, SECRET_KEY].iter().any(|name| !self.path(name).exists());
+        if missing {
+            let words = format!("there is no server in {}", self.dir.display());
+            let hint = format!("set a server up first: `chat-server init --data {}`", self.dir.display());
+            return Err(Failure::new(Exit::Config, words).hint(hint));
         }
+        Ok(())
+    }
+
+    /// The keys of the server that is here.
+    pub(super) fn keys(&self) -> Result<Keys, Failure> {
+        self.server()?;
         private::check_directory(&self.dir)?;
         let next = self.path(NEXT_KEY);
         let next = if next.exists() { Some(read_server_key(&next)?) } else { None };
