@@ -9,7 +9,7 @@ use super::reads;
 use crate::api::Answer;
 use crate::engine::history::{self, Kind, Message};
 use crate::engine::{events, view};
-use crate::store::search::{Entry, SearchIndex, Wanted};
+use crate::store::search::{Entry, SearchIndex, Wanted, has_words};
 use crate::store::{Direction, Rows, RowsError};
 
 /// Messages read at once while the index is built.
@@ -34,6 +34,9 @@ fn failed(error: RowsError) -> RpcError {
 pub(super) fn run(search: &mut Option<Search>, rows: &dyn Rows, asked: &MsgSearch) -> Answer<SearchPage> {
     if asked.query.len() > MAX_QUERY_BYTES {
         return Err(RpcError::invalid("query", "must be at most 4096 bytes"));
+    }
+    if !has_words(&asked.query) {
+        return Err(RpcError::invalid("query", "has nothing that can be searched for: letters, digits or symbols"));
     }
     let search = match search.take() {
         Some(known) => search.insert(known.caught_up(rows).map_err(failed)?),

@@ -108,7 +108,7 @@ impl SearchIndex {
         self.conn.prepare_cached(DELETE).and_then(|mut delete| delete.execute([number])).map(drop).map_err(classify)
     }
 
-    /// Messages that fit, newest first, each with its number; nothing fits words without a letter or digit.
+    /// Messages that fit, newest first, each with its number; nothing fits what [`has_words`] refuses.
     ///
     /// # Errors
     /// [`RowsError`].
@@ -141,8 +141,14 @@ impl std::fmt::Debug for SearchIndex {
     }
 }
 
+/// Whether there is anything to be looked for: punctuation and blanks are in no index.
+#[must_use]
+pub fn has_words(text: &str) -> bool {
+    query(text).is_some()
+}
+
 /// What is looked for in FTS5's own language: a phrase for each part between spaces, in quotes, so that nothing in it
-/// means anything there. Nothing but letters, digits and their marks is left in [`words`].
+/// means anything there. Nothing but letters, digits, their marks and symbols is left in [`words`].
 fn query(wanted: &str) -> Option<String> {
     let phrase = |part: &str| {
         let (part, more) = part.strip_suffix('*').map_or((part, ""), |start| (start, "*"));
@@ -179,6 +185,18 @@ mod tests {
         assert_eq!(found(&index, "fox red"), [0]);
         assert_eq!(found(&index, "fuch*"), [2]);
         assert_eq!(found(&index, "fo"), [] as [u8; 0]);
+    }
+
+    #[test]
+    fn symbols_are_found_and_punctuation_is_nothing_to_look_for() {
+        let index = index(&["a 🦊 came", "the fox🦊!", "\u{fdfd}", "no animal"]);
+        assert_eq!(found(&index, "🦊"), [1, 0]);
+        assert_eq!(found(&index, "fox🦊"), [1]);
+        assert_eq!(found(&index, "\u{fdfd}"), [2]);
+        for nothing in ["", " ", "!!!", "* \u{200b}", "\"-\""] {
+            assert!(!has_words(nothing), "{nothing:?}");
+        }
+        assert!(has_words("🦊") && has_words("a"));
     }
 
     #[test]

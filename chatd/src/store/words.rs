@@ -25,8 +25,8 @@ pub(super) fn words(text: &str) -> String {
     let mut words = String::with_capacity(text.len() + 1);
     let mut inside = false;
     for character in ComposingNormalizerBorrowed::new_nfc().normalize_iter(folded) {
-        let alone = is_unspaced(character);
-        if !is_of_a_word(character) {
+        let alone = is_unspaced(character) || is_symbol(character);
+        if !alone && !is_of_a_word(character) {
             inside = false;
             continue;
         }
@@ -90,6 +90,11 @@ fn is_of_a_word(character: char) -> bool {
     character.is_alphanumeric() || class(character) != 0
 }
 
+/// What stands for a word: currencies, arrows, mathematics, pictures. U+FDFD is a whole sentence.
+const fn is_symbol(character: char) -> bool {
+    matches!(character, '\u{20a0}'..='\u{20cf}' | '\u{2190}'..='\u{2bff}' | '\u{fdfd}' | '\u{1f000}'..='\u{1fbff}')
+}
+
 /// Thai, Lao, Myanmar, Khmer; kana, ideographs, Hangul, whose words take their particles without a space.
 const fn is_unspaced(character: char) -> bool {
     matches!(character,
@@ -150,7 +155,8 @@ mod tests {
         assert_eq!(words("The red, RED fox's den… 7½"), " the red red fox s den 71 2");
         assert_eq!(words("हिन्दी में"), " हिन्दी में", "marks part no word");
         assert_eq!(words("東京 tower"), " 東 京 tower");
-        assert_eq!(words("👍 – \u{200b}\0"), "");
+        assert_eq!(words("– \u{200b}\0 !?"), "");
+        assert_eq!(words("👍done🦊🦊 €5 ❤\u{fe0f}"), " 👍 done 🦊 🦊 € 5 ❤", "a symbol is a word of its own");
     }
 
     #[test]

@@ -34,6 +34,12 @@ async fn search_finds_what_is_there_now() {
         (vec!["red again".into()], vec!["the red fox".into()], None)
     );
 
+    for nothing in ["", "!!!"] {
+        let query = nothing.to_owned();
+        let asked = MsgSearch { query, to: None, from: None, since_ms: None, until_ms: None, limit: None, cursor: None };
+        assert_eq!(alice.daemon.msg_search(asked).await.unwrap_err().kind, Kind::InvalidParams, "{nothing:?}");
+    }
+
     alice.daemon.msg_delete(MsgDelete { id: car.id, scope: DeleteScope::All }).await.unwrap();
     assert_eq!(texts(&search(&alice, "blue", None, None).await), [] as [String; 0]);
 }
