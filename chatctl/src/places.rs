@@ -64,6 +64,13 @@ pub(crate) fn help(paths: &Paths) -> Option<String> {
         _ => {}
     }
     if let Some(process) = running(&paths.data_dir) {
+        // a socket that was named is not the only one there may be
+        if let Some(socket) = told(&paths.data_dir).filter(|socket| *socket != paths.socket) {
+            return Some(format!(
+                "chatd runs as process {process} and answers elsewhere: `chatctl --socket {} status`",
+                Quoted::from(socket.as_path())
+            ));
+        }
         return Some(format!(
             "chatd runs as process {process}, but not with a socket there; it makes a new one within seconds, and else: \
              `kill {process}`, then start it again"

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::Output;
 
 use assert_cmd::Command;
+use chat_protocol::rpc::paths::{LOCK, SOCKET_SIGN};
 use chat_protocol::rpc::types::MessageState;
 use clap::CommandFactory;
 use fake::{PASSWORD, Served, serve};
@@ -117,6 +118,25 @@ fn without_a_daemon_the_error_says_how_to_start_it() {
     let (_, _, err) = run(&["who", "--json", "--socket", "/nonexistent/x.sock"]);
     let told: Value = serde_json::from_str(&err).unwrap();
     assert_eq!((&told["error"]["exit_code"], &told["error"]["data"]["kind"]), (&json!(69), &json!("not_running")));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_names_a_wrong_socket_is_told_the_right_one_of_a_daemon_that_runs() {
+    let (dir, served) = (tempfile::tempdir().unwrap(), serve());
+    // as a daemon leaves them: its process, and where it answers; this one only has its name
+    let mut daemon = std::process::Command::new("bash");
+    let mut daemon = daemon.args(["-c", "echo -n chatd > /proc/$$/comm; echo; read"]);
+    daemon.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut daemon = daemon.spawn().unwrap();
+    daemon.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    private(dir.path(), LOCK, &format!("{}\n", daemon.id()));
+    private(dir.path(), SOCKET_SIGN, &format!("{}\n", served.path.display()));
+    let data = dir.path().to_str().unwrap();
+    let output = chatctl(&["status", "--data-dir", data, "--socket", "/nonexistent/x.sock"]).output().unwrap();
+    let hint = format!("answers elsewhere: `chatctl --socket {} status`\n", served.path.display());
+    assert!(stderr(&output).ends_with(&hint) && !stderr(&output).contains("kill"), "{}", stderr(&output));
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use chat_protocol::text::escape;
+
 /// An error with its causes on one line: `cannot open /x: permission denied`.
 pub struct Chain<'e>(pub &'e (dyn Error + 'static));
 
@@ -18,8 +20,9 @@ pub struct Lines<'e>(pub &'e (dyn Error + 'static));
 
 impl fmt::Display for Lines<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "Error: {}", self.0)?;
-        causes(self.0).try_for_each(|cause| writeln!(f, "Caused by: {cause}"))
+        // any of it may be words of a file or its name
+        writeln!(f, "Error: {}", escape(&self.0.to_string()))?;
+        causes(self.0).try_for_each(|cause| writeln!(f, "Caused by: {}", escape(&cause.to_string())))
     }
 }
 
@@ -40,5 +43,11 @@ mod tests {
         let error = Outer(std::io::Error::other("it is locked"));
         assert_eq!(Chain(&error).to_string(), "cannot open the door: it is locked");
         assert_eq!(Lines(&error).to_string(), "Error: cannot open the door\nCaused by: it is locked\n");
+    }
+
+    #[test]
+    fn atk_61_words_of_others_are_escaped_in_every_line_of_an_error() {
+        let told = Lines(&Outer(std::io::Error::other("no \u{1b}[31mfile\nError: all is well"))).to_string();
+        assert_eq!(told, "Error: cannot open the door\nCaused by: no \\u{1b}[31mfile\\nError: all is well\n");
     }
 }
