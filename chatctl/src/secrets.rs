@@ -9,6 +9,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+pub(crate) use chat_programs::named::is_standard;
 use chat_programs::private::{Kind, NotPrivate, judge};
 use chat_protocol::message::client::Password;
 use chat_protocol::rpc::{RpcError, Secret};
@@ -36,11 +37,6 @@ impl StdinLines {
         let missing = || Failure::Usage(format!("stdin has no line with the {what}: send it on a line of its own"));
         lines.next().map(Secret::from).ok_or_else(missing)
     }
-}
-
-/// Whether a file that was named is standard input, or standard output.
-pub(crate) fn is_standard(path: &Path) -> bool {
-    path.as_os_str() == "-"
 }
 
 /// First line of a file.

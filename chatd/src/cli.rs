@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chat_programs::named::named;
 use clap::{ArgMatches, Args, CommandFactory, FromArgMatches, Parser, Subcommand};
 
 /// What the process exits with, after sysexits.h.
@@ -81,26 +82,26 @@ pub struct Options {
     #[arg(long, env = "CHATD_PROFILE", value_name = "NAME", global = true)]
     pub profile: Option<String>,
     /// Read FILE instead of the profile's own [default: ~/.config/chatd/NAME.toml, if it is there]
-    #[arg(long, env = "CHATD_CONFIG", value_name = "FILE", global = true)]
+    #[arg(long, env = "CHATD_CONFIG", value_name = "FILE", global = true, value_parser = named())]
     pub config: Option<PathBuf>,
     /// Keep everything of the profile in DIR
-    #[arg(long, env = "CHATD_DATA_DIR", value_name = "DIR", global = true)]
+    #[arg(long, env = "CHATD_DATA_DIR", value_name = "DIR", global = true, value_parser = named())]
     pub data_dir: Option<PathBuf>,
     /// Listen on PATH
-    #[arg(long, env = "CHATD_SOCKET", value_name = "PATH", global = true)]
+    #[arg(long, env = "CHATD_SOCKET", value_name = "PATH", global = true, value_parser = named())]
     pub socket: Option<PathBuf>,
     /// Open the store with this file, made if missing [default: `key` in the data directory]
-    #[arg(long, env = "CHATD_KEY_FILE", value_name = "FILE", global = true,
+    #[arg(long, env = "CHATD_KEY_FILE", value_name = "FILE", global = true, value_parser = named(),
           conflicts_with_all = ["passphrase", "passphrase_file"])]
     pub key_file: Option<PathBuf>,
     /// Ask for the passphrase that opens the store
     #[arg(long, global = true, conflicts_with = "passphrase_file")]
     pub passphrase: bool,
-    /// Read the passphrase from the first line of FILE
+    /// Read the passphrase from the first line of FILE, or, if that is `-`, of standard input
     #[arg(long, env = "CHATD_PASSPHRASE_FILE", value_name = "FILE", global = true)]
     pub passphrase_file: Option<PathBuf>,
     /// Take over a private key of the first application, a plain PEM, when the account is entered
-    #[arg(long, env = "CHATD_IMPORT_KEY", value_name = "FILE", global = true)]
+    #[arg(long, env = "CHATD_IMPORT_KEY", value_name = "FILE", global = true, value_parser = named())]
     pub import_key: Option<PathBuf>,
     /// What to log: error, warn, info, debug, trace, or filters by module [default: info]
     #[arg(long, env = "CHATD_LOG", value_name = "LEVEL", global = true)]
@@ -149,12 +150,12 @@ pub struct ShowConfig {
 #[group(required = true, multiple = false)]
 pub struct ChangeKey {
     /// By this file, made if missing
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", value_parser = named())]
     pub new_key_file: Option<PathBuf>,
     /// By a passphrase that is asked for twice
     #[arg(long)]
     pub new_passphrase: bool,
-    /// By the passphrase in the first line of FILE
+    /// By the passphrase in the first line of FILE, or, if that is `-`, the next one of standard input
     #[arg(long, value_name = "FILE")]
     pub new_passphrase_file: Option<PathBuf>,
 }
@@ -177,6 +178,19 @@ mod tests {
         }
         assert!(Cli::try_parse_from(["chatd", "change-key"]).is_err());
         assert!(Cli::try_parse_from(["chatd", "change-key", "--new-passphrase"]).is_ok());
+    }
+
+    #[test]
+    fn a_dash_is_no_file_where_standard_input_cannot_be_meant() {
+        let options = ["config", "data-dir", "socket", "key-file", "import-key"].map(|option| format!("--{option}=-"));
+        let verbs = ["change-key --new-key-file -", "man --all -"].map(str::to_owned);
+        for line in options.into_iter().chain(verbs) {
+            let error = Cli::try_parse_from(format!("chatd {line}").split(' ')).unwrap_err().to_string();
+            assert!(error.contains("a file of that name is ./-"), "{line}: {error}");
+        }
+        for line in ["--key-file=./-", "--passphrase-file=-", "change-key --new-passphrase-file -"] {
+            assert!(Cli::try_parse_from(format!("chatd {line}").split(' ')).is_ok(), "{line}");
+        }
     }
 
     #[test]

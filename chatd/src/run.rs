@@ -93,7 +93,8 @@ const fn config_exit(error: &ConfigError) -> Exit {
             dir_exit(error)
         }
         ConfigError::File(FileError::Writable { .. }) => Exit::Refused,
-        ConfigError::Passphrase(PassphraseError::NotText) => Exit::Usage,
+        ConfigError::Passphrase(PassphraseError::NotText | PassphraseError::NoLine) => Exit::Usage,
+        ConfigError::Passphrase(PassphraseError::Input(_)) => Exit::Io,
         ConfigError::Value { .. } | ConfigError::File(_) | ConfigError::Missing(_) => Exit::Config,
     }
 }

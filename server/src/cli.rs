@@ -3,12 +3,13 @@
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use chat_programs::named::named;
 use clap::{Args, Parser, Subcommand};
 
 const AFTER_HELP: &str = "\
 Exit codes:
   0 done   64 wrong usage   65 damaged data   69 database or address not available   70 internal failure
-  73 refuses to overwrite   74 reading or writing failed, or the disk is full   75 another server runs on this data
+  73 refuses to overwrite, or cannot make one   74 reading or writing failed, or the disk is full   75 another server runs on this data
   77 a file or directory is not private   78 settings wrong, or not set up yet
 
 Settings are taken from the command line (--set rates.submits_burst=5000), the environment
@@ -31,7 +32,7 @@ pub struct Cli {
 pub struct Place {
     /// Directory with keys, settings and, unless told otherwise, the database
     /// [default: `chat-server` in the user's data directory]
-    #[arg(long, env = "CHAT_SERVER_DATA", value_name = "DIR", global = true)]
+    #[arg(long, env = "CHAT_SERVER_DATA", value_name = "DIR", global = true, value_parser = named())]
     pub data: Option<PathBuf>,
     /// Database: `sqlite:FILE` or `mysql://USER@HOST/NAME`; a password is better given in server.toml
     #[arg(long, value_name = "URL", global = true)]

@@ -127,6 +127,62 @@ fn what_is_wrong_is_said_with_what_to_do() {
 }
 
 #[test]
+fn a_directory_without_a_server_is_refused_and_not_made() {
+    let verbs = [
+        "run",
+        "invite",
+        "key rotate",
+        "key finish",
+        "user list",
+        "user passwd bob",
+        "user rename bob alice",
+        "mailbox peek --user bob",
+        "config",
+        "migrate",
+        "backup all.tar",
+    ];
+    for there in [false, true] {
+        let desk = Desk::new();
+        if there {
+            fs::create_dir(desk.data()).unwrap();
+        }
+        for verb in verbs {
+            let refused = desk.run(&verb.split(' ').collect::<Vec<_>>());
+            assert_eq!((refused.code, refused.out.as_str()), (78, ""), "{verb}");
+            let words = "Error: there is no server in ROOT/data\n\
+                         Hint: set a server up first: `chat-server init --data ROOT/data`\n";
+            assert_eq!(refused.err, words, "{verb}");
+        }
+        assert_eq!(desk.data().exists(), there);
+        assert!(!there || fs::read_dir(desk.data()).unwrap().next().is_none(), "nothing is made in it");
+    }
+}
+
+#[test]
+fn what_cannot_be_read_is_no_backup_and_nothing_is_made() {
+    let desk = Desk::new();
+    for file in ["nothere", "."] {
+        let refused = desk.run(&["restore", file]);
+        assert_eq!(refused.code, 65, "{file}: {}", refused.err);
+        assert!(refused.err.contains("Hint: nothing was changed; "), "{file}: {}", refused.err);
+        assert!(!desk.data().exists(), "{file}");
+    }
+}
+
+#[test]
+fn a_dash_is_no_directory() {
+    let desk = Desk::new();
+    for words in [&["man", "--all", "-"][..], &["init", "--data", "-"]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
+        command.env_clear().env("HOME", desk.root.path()).current_dir(desk.root.path()).args(words);
+        let refused = desk.finish(command, "");
+        assert_eq!(refused.code, 64, "{words:?}: {}", refused.err);
+        assert!(refused.err.contains("a file of that name is ./-"), "{words:?}: {}", refused.err);
+    }
+    assert!(fs::read_dir(desk.root.path()).unwrap().next().is_none(), "nothing is made");
+}
+
+#[test]
 fn atk_63_links_and_open_modes_are_refused_with_the_fix() {
     let desk = Desk::set_up();
     fs::set_permissions(desk.data(), fs::Permissions::from_mode(0o755)).unwrap();

@@ -27,9 +27,9 @@ pub(crate) enum Contact {
         #[command(flatten)]
         who: Who,
         /// What you call them
-        #[arg(long, value_name = "NAME")]
+        #[arg(long, value_name = "NAME", value_parser = super::no_input)]
         alias: Option<String>,
-        /// A note
+        /// A note; `-` is read from stdin
         #[arg(long, value_name = "TEXT")]
         note: Option<String>,
     },
@@ -67,7 +67,7 @@ fn quiet(text: &str) -> Result<Quiet, String> {
     match text {
         "off" => Ok(Quiet::Off),
         "forever" => Ok(Quiet::Forever),
-        time => duration(time).map(Quiet::For),
+        time => duration(time).map(Quiet::For).map_err(|why| format!("{why}, `forever`, or `off`")),
     }
 }
 
@@ -129,7 +129,7 @@ pub(crate) enum Kv {
     Set {
         #[command(flatten)]
         place: KvPlace,
-        /// Any JSON; what is none is kept as text
+        /// Any JSON, `-` reads it from stdin; what is none is kept as text
         #[arg(allow_negative_numbers = true)]
         value: String,
         /// Only if this is its version; 0 if there must be none yet

@@ -24,9 +24,9 @@ pub(crate) enum ProfileVerb {
 #[group(required = true, multiple = true)]
 pub(crate) struct ProfileSet {
     /// What you would like to be called
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", value_parser = super::no_input)]
     pub(crate) name: Option<String>,
-    /// A line about yourself
+    /// A line about yourself; `-` is read from stdin
     #[arg(long, value_name = "TEXT")]
     pub(crate) about: Option<String>,
     /// Whether a program writes here: `yes` or `no`

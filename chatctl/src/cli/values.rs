@@ -78,6 +78,11 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     }
 }
 
+/// A name: standard input is not read for it.
+pub(super) fn no_input(text: &str) -> Result<String, String> {
+    if text == "-" { Err("a name is not read from standard input".to_owned()) } else { Ok(text.to_owned()) }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -7,7 +7,6 @@ use super::shells;
 use crate::Session;
 use crate::cli::Cli;
 use crate::error::Failure;
-use crate::secrets::is_standard;
 
 /// `chatctl completions SHELL`
 pub(super) fn completions(shell: Shell, session: &mut Session) -> Result<(), Failure> {
@@ -16,9 +15,6 @@ pub(super) fn completions(shell: Shell, session: &mut Session) -> Result<(), Fai
 
 /// `chatctl man [VERB…]`, `chatctl man --all DIR`
 pub(super) fn man(wanted: &Wanted, session: &mut Session) -> Result<(), Failure> {
-    if wanted.all.as_deref().is_some_and(is_standard) {
-        return Err(Failure::Usage("every page is a file of its own: name a directory".to_owned()));
-    }
     let page = chat_programs::documents::manual(Cli::command(), wanted).map_err(|error| match error {
         ManualError::NoVerb(_) => Failure::Usage(error.to_string()),
         ManualError::Io(error) => error.into(),

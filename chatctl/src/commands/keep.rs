@@ -11,6 +11,7 @@ use chat_protocol::rpc::{Method, Target};
 
 use super::known;
 use super::profile::claims;
+use super::send::text;
 use crate::Session;
 use crate::cli::keep::{Archive, Consumers, ConsumersVerb, Contact, Kv, Mute, Quiet, Settings, Unread};
 use crate::error::Failure;
@@ -38,6 +39,7 @@ pub(super) async fn contact(contact: Contact, session: &mut Session) -> Result<(
             Err(Failure::Usage("say what to note: --alias NAME, --note TEXT".to_owned()))
         }
         Contact::Set { who, alias, note } => {
+            let note = note.map(|note| text(Some(note), session)).transpose()?;
             about(who.user.clone(), &ContactSet { user: who.user, alias, note }, one, session).await
         }
         Contact::Block(who) => about(who.user.clone(), &ContactBlock { user: who.user }, one, session).await,
@@ -195,6 +197,7 @@ pub(super) async fn kv(kv: Kv, session: &mut Session) -> Result<(), Failure> {
             session.simple(&params, |entry| vec![escape(&entry.value.to_string())]).await
         }
         Kv::Set { place, value, if_version } => {
+            let value = text(Some(value), session)?;
             let value = serde_json::from_str(&value).unwrap_or(serde_json::Value::String(value));
             let params = KvSet { scope: place.scope, key: place.key, value, if_version };
             session.simple(&params, |entry| vec![format!("version {}", entry.version)]).await

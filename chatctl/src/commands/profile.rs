@@ -2,6 +2,7 @@
 
 use chat_protocol::rpc::types::{self, ProfileGet, ProfileSet};
 
+use super::send::text;
 use crate::Session;
 use crate::cli::profile::{Profile, ProfileVerb};
 use crate::error::Failure;
@@ -12,7 +13,8 @@ pub(super) async fn run(profile: Profile, session: &mut Session) -> Result<(), F
     match profile.what {
         None => session.simple(&ProfileGet { user: None }, own).await,
         Some(ProfileVerb::Set(said)) => {
-            let params = ProfileSet { display_name: said.name, about: said.about, bot: said.bot };
+            let about = said.about.map(|about| text(Some(about), session)).transpose()?;
+            let params = ProfileSet { display_name: said.name, about, bot: said.bot };
             session.simple(&params, own).await
         }
         Some(ProfileVerb::Show(who)) => {

@@ -137,3 +137,19 @@ fn help_that_cannot_be_written_was_not_given() {
     let output = command.arg("help").stdout(full).output().unwrap();
     assert_eq!(output.status.code(), Some(74));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_value_a_note_and_a_line_about_oneself_are_read_from_standard_input_and_names_are_not() {
+    let served = serve();
+    assert_eq!(with_input(&served, &["kv", "set", "bot", "state", "-"], "{\"step\":2}\n").0, 0);
+    assert_eq!(says(&served, &["kv", "get", "bot", "state"]), "{\"step\":2}\n");
+    let about = with_input(&served, &["profile", "set", "--about", "-"], "tells what broke\n");
+    assert_eq!(about, (0, "about: \"tells what broke\"\n".to_owned()));
+    let note = with_input(&served, &["contact", "set", "@bob", "--note", "-"], "likes tea\n");
+    assert_eq!(note, (0, "@bob  note: likes tea\n".to_owned()));
+    for name in [&["profile", "set", "--name", "-"][..], &["contact", "set", "@bob", "--alias", "-"]] {
+        assert_eq!(with_input(&served, name, "x\n"), (64, String::new()), "{name:?}");
+    }
+    let (code, _, err) = run(&served, &["mute", "@bob", "always"]);
+    assert!(code == 64 && err.contains("2h or 7d, `forever`, or `off`"), "{err}");
+}

@@ -36,7 +36,8 @@ async fn search_finds_what_is_there_now() {
 
     for nothing in ["", "!!!"] {
         let query = nothing.to_owned();
-        let asked = MsgSearch { query, to: None, from: None, since_ms: None, until_ms: None, limit: None, cursor: None };
+        let asked =
+            MsgSearch { query, to: None, from: None, since_ms: None, until_ms: None, limit: None, cursor: None };
         assert_eq!(alice.daemon.msg_search(asked).await.unwrap_err().kind, Kind::InvalidParams, "{nothing:?}");
     }
 

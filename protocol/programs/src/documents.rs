@@ -35,7 +35,7 @@ pub struct Wanted {
     #[arg(conflicts_with = "all")]
     pub verb: Vec<String>,
     /// Write every page into this directory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_parser = crate::named::named())]
     pub all: Option<PathBuf>,
 }
 

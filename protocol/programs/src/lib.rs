@@ -6,5 +6,6 @@
 pub mod clock;
 pub mod documents;
 pub mod log;
+pub mod named;
 pub mod patient;
 pub mod private;

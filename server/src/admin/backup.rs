@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use chat_programs::named::{STANDARD, is_standard};
 use serde_json::json;
 
 use super::home::Home;
@@ -16,13 +17,10 @@ use crate::failure::{Exit, Failure};
 use crate::store::copy::{self, CopyError, Table};
 use crate::{clock, private};
 
-/// What stands for standard output, and for standard input when a backup is restored.
-pub(super) const STANDARD: &str = "-";
-
 pub(super) async fn backup(home: &Home, place: &Path) -> Done {
     home.keys()?;
     let config = home.config(&[])?;
-    let standard = place == Path::new(STANDARD);
+    let standard = is_standard(place);
     if standard && io::stdout().is_terminal() {
         return Err(Failure::new(Exit::Usage, "a backup is nothing to look at, and holds the keys of the server")
             .hint("send it on: `chat-server backup - | age -p >FILE`"));

@@ -7,12 +7,12 @@ use std::io::{self, IsTerminal};
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
+use chat_programs::named::is_standard;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::backup::STANDARD;
 use super::home::{self, Home, SECRET_KEY, SERVER_KEY, SETTINGS};
 use super::progress::Progress;
 use super::{Done, object, talk};
@@ -23,7 +23,7 @@ use crate::store::copy::{Filling, floor_at};
 use crate::{clock, private};
 
 pub(super) async fn restore(home: &Home, place: &Path, force: bool) -> Done {
-    let archive = if place == Path::new(STANDARD) { from_input()? } else { Reader::open(place)? };
+    let archive = if is_standard(place) { from_input()? } else { Reader::open(place).map_err(unread)? };
     check_keys(&archive)?;
     private::directory(&home.dir)?;
     let _lock = home::lock(&home.dir)?;
@@ -31,6 +31,17 @@ pub(super) async fn restore(home: &Home, place: &Path, force: bool) -> Done {
     fill(home, &archive, force).await?;
     files.write()?;
     tell(home, &archive)
+}
+
+/// A file that cannot be read is no backup; nothing was to be made of it.
+fn unread(error: ArchiveError) -> Failure {
+    let words = error.to_string();
+    match error {
+        ArchiveError::Io { source, .. } => Failure::new(Exit::Data, words)
+            .because(source)
+            .hint("nothing was changed; name a file that `chat-server backup` made"),
+        other => other.into(),
+    }
 }
 
 fn from_input() -> Result<Reader, Failure> {
