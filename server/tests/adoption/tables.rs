@@ -82,7 +82,9 @@ async fn tables_that_cannot_hold_accounts_are_named_at_the_start_with_what_mends
             "ADD id INT AUTO_INCREMENT UNIQUE",
         ),
         (
-            format!("id TINYINT AUTO_INCREMENT PRIMARY KEY, {NAME}, {HASH}) AUTO_INCREMENT = 127"),
+            format!(
+                "id TINYINT AUTO_INCREMENT PRIMARY KEY, {NAME}, {HASH}); INSERT INTO chat_app VALUES (127, 'bob', 'x')"
+            ),
             "its ids are used up",
             "MODIFY id BIGINT AUTO_INCREMENT",
         ),
@@ -125,7 +127,8 @@ async fn what_no_statement_makes_a_table_of_is_copied_as_the_words_say() {
         let statements = mend.split('`').nth(1).unwrap();
         assert!(database.execute(&format!("USE seed; {statements}")), "{mend}");
         register(&database, "chat").await;
-        assert_eq!(database.query("SELECT username FROM chat.chat_app ORDER BY id").unwrap(), "bob\nalice\n");
+        let names = database.query("SELECT username FROM chat.chat_app ORDER BY id").unwrap();
+        assert!(names.starts_with("bob\nalice"), "{names}");
         assert_eq!(database.query("SELECT username, password FROM seed.chat_app").unwrap(), "bob\tx\n", "untouched");
     }
 }
