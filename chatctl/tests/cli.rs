@@ -125,7 +125,7 @@ async fn who_names_a_wrong_socket_is_told_the_right_one_of_a_daemon_that_runs() 
     let (dir, served) = (tempfile::tempdir().unwrap(), serve());
     // as a daemon leaves them: its process, and where it answers; this one only has its name
     let mut daemon = std::process::Command::new("bash");
-    let mut daemon = daemon.args(["-c", "echo -n chatd > /proc/$$/comm; echo; read"]);
+    let daemon = daemon.args(["-c", "echo -n chatd > /proc/$$/comm; echo; read"]);
     daemon.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
     let mut daemon = daemon.spawn().unwrap();
     daemon.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
