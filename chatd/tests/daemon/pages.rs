@@ -120,7 +120,7 @@ async fn an_export_has_every_message_and_overwrites_nothing() {
     assert_eq!(mode & 0o777, 0o600);
     assert_eq!(export(ExportFormat::Md, out("all.md")).await.unwrap_err().kind, Kind::AlreadyExists);
     // long enough for several pieces
-    for number in 0..4 {
+    for number in 0..6 {
         alice.send("self", &format!("{number} {}", "\u{1}".repeat(50_000)), None).await;
     }
     for (format, name) in [(ExportFormat::Ndjson, "again.ndjson"), (ExportFormat::Md, "again.md")] {
