@@ -193,7 +193,7 @@ impl fmt::Debug for DatabaseUrl {
 mod tests {
     use super::*;
 
-    fn seed(pairs: &'static [(&str, &str)]) -> Result<Option<DatabaseUrl>, DatabaseUrlError> {
+    fn seed(pairs: &[(&str, &str)]) -> Result<Option<DatabaseUrl>, DatabaseUrlError> {
         DatabaseUrl::from_seed(|name| pairs.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned()))
     }
 
