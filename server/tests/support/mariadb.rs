@@ -95,6 +95,10 @@ impl MariaDb {
         let parent = self.server.as_ref().expect("it runs").id().to_string();
         let signal = if frozen { "-STOP" } else { "-CONT" };
         assert!(Command::new("kill").args([signal, parent.as_str(), pid.trim()]).status().expect("kill").success());
+        // a signal is sent, not delivered: some thread may go on for a moment
+        while frozen && !is_stopped(pid.trim()) {
+            std::thread::yield_now();
+        }
     }
 
     /// Runs statements as its administrator; tells whether they succeeded.
@@ -150,4 +154,13 @@ fn unprivileged(program: &str) -> Command {
     let mut command = Command::new("runuser");
     command.args(["-u", NOBODY, "--", program]);
     command
+}
+
+/// Whether every thread of a process is stopped.
+fn is_stopped(pid: &str) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    threads.flatten().all(|thread| {
+        let stat = std::fs::read_to_string(thread.path().join("stat")).unwrap_or_default();
+        stat.rsplit_once(") ").is_some_and(|(_, state)| state.starts_with('T'))
+    })
 }
