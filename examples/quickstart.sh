@@ -47,6 +47,8 @@ await() { # file words: until the words stand in the file
 }
 
 start_daemon() { # name
+  # emptied here, not by the process that begins: else `ready` of the time before is found
+  : >"$place/$1.log"
   chatd --data-dir "$place/$1" 2>"$place/$1.log" </dev/null &
   started=$!
   running="$running $started"
