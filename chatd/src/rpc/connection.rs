@@ -11,7 +11,7 @@
 
 use std::sync::Arc;
 
-use chat_protocol::rpc::{Kind, Order};
+use chat_protocol::rpc::{Concurrency, Kind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
@@ -153,15 +153,15 @@ async fn read(
             Line::TooLong => Work::Refused(Reply::refused(&Id::null(), &Kind::FrameTooLarge.into())),
             Line::Text(line) => parse(&line),
         };
-        let order = work.order(&offer.orders);
+        let concurrency = work.concurrency(&offer.orders);
         let greets = work.greets();
         let job = Job { work, _place: place };
-        match order {
+        match concurrency {
             // what was written behind a token has that token's rights
             _ if greets => job.run(service.clone(), queue.clone()).await,
-            Order::Free => calls.spawn(job.run(service.clone(), queue.clone())),
-            Order::InTurn if turns.send(job).await.is_ok() => {}
-            Order::InTurn => return,
+            Concurrency::Parallel => calls.spawn(job.run(service.clone(), queue.clone())),
+            Concurrency::Serial if turns.send(job).await.is_ok() => {}
+            Concurrency::Serial => return,
         }
     }
 }

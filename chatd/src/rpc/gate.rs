@@ -7,7 +7,7 @@
 use std::borrow::Cow;
 
 use chat_protocol::rpc::types::{Hello, MsgGet};
-use chat_protocol::rpc::{ChatId, Kind, Method, Order, RpcError, Scope, Subject, Target};
+use chat_protocol::rpc::{ChatId, Concurrency, Kind, Method, RpcError, Scope, Subject, Target};
 
 use super::access::{Access, Bearer};
 use crate::api::{Answer, Api, Use};
@@ -62,7 +62,7 @@ async fn note<M: Method>(
 /// Whether an allowed call belongs in the journal: it changes more than the caller's own place in the log, or values.
 fn is_noted<M: Method>(call: &M) -> bool {
     let own = matches!(call.subject(), Subject::Own(_)) || M::SCOPES == [Scope::ReadEvents];
-    M::ORDER == Order::InTurn && !own
+    M::CONCURRENCY == Concurrency::Serial && !own
 }
 
 /// The chat a call is about, as far as that matters for this token.

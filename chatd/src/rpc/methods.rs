@@ -17,7 +17,7 @@ use chat_protocol::rpc::types::{
     MsgStatus, MsgWait, NetKick, PolicyGet, PolicySet, PresenceList, ProfileGet, ProfileSet, SettingsGet, SettingsSet,
     TokenCreate, TokenList, TokenRevoke, UserLookup,
 };
-use chat_protocol::rpc::{API_VERSION, Kind, MAX_LINE_BYTES, Method, Order, RpcError, openrpc};
+use chat_protocol::rpc::{API_VERSION, Concurrency, Kind, MAX_LINE_BYTES, Method, RpcError, openrpc};
 use futures_util::future::BoxFuture;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
@@ -33,7 +33,7 @@ use crate::metrics::CONTENT_TYPE;
 const FRAME_BYTES: usize = 1024 + MAX_ID_BYTES;
 
 /// When the calls of each name run.
-pub(super) type Orders = HashMap<&'static str, Order>;
+pub(super) type Orders = HashMap<&'static str, Concurrency>;
 
 /// What answers calls of one name: from who calls and the parameters as they were written, to the result.
 pub(super) type Handler =
@@ -43,7 +43,7 @@ pub(super) type Handler =
 pub(super) struct Offer {
     /// By the method's name.
     pub(super) handlers: HashMap<&'static str, Handler>,
-    /// See [`Order`]; what is not here runs at once.
+    /// See [`Concurrency`]; what is not here runs at once.
     pub(super) orders: Orders,
     /// Whom they ask.
     pub(super) api: Arc<dyn Api>,
@@ -86,7 +86,7 @@ impl Offer {
 
 fn daemon(module: &mut Module) {
     // this one is answered where the connection is known
-    module.orders.insert(Hello::NAME, Hello::ORDER);
+    module.orders.insert(Hello::NAME, Hello::CONCURRENCY);
     module.add(|_, Discover {}| async move { Ok(openrpc::document()) });
     module.add(|api, DaemonInfo {}| async move { api.daemon_info().await });
     let readers = Arc::clone(&module.readers);
@@ -203,8 +203,8 @@ fn tokens(module: &mut Module) {
 
 fn events(module: &mut Module) {
     // these two are answered where the connection is known
-    module.orders.insert(EventsSubscribe::NAME, EventsSubscribe::ORDER);
-    module.orders.insert(EventsUnsubscribe::NAME, EventsUnsubscribe::ORDER);
+    module.orders.insert(EventsSubscribe::NAME, EventsSubscribe::CONCURRENCY);
+    module.orders.insert(EventsUnsubscribe::NAME, EventsUnsubscribe::CONCURRENCY);
     let readers = Arc::clone(&module.readers);
     module.add(move |api, params: EventsAck| {
         let readers = Arc::clone(&readers);
@@ -305,7 +305,7 @@ impl Module {
             })
         };
         self.handlers.insert(M::NAME, Box::new(call));
-        self.orders.insert(M::NAME, M::ORDER);
+        self.orders.insert(M::NAME, M::CONCURRENCY);
     }
 }
 

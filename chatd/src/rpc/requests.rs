@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use chat_protocol::rpc::types::Hello;
-use chat_protocol::rpc::{Kind, MAX_BATCH, Method, Order, RpcError};
+use chat_protocol::rpc::{Concurrency, Kind, MAX_BATCH, Method, RpcError};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
@@ -37,9 +37,9 @@ pub(super) enum Work {
 
 impl Work {
     /// When it runs: a batch keeps its place if one of its calls does.
-    pub(super) fn order(&self, orders: &Orders) -> Order {
-        let in_turn = |call: &Call| orders.get(call.method.as_str()) == Some(&Order::InTurn);
-        if self.calls().any(in_turn) { Order::InTurn } else { Order::Free }
+    pub(super) fn concurrency(&self, known: &Orders) -> Concurrency {
+        let serial = |call: &Call| known.get(call.method.as_str()) == Some(&Concurrency::Serial);
+        if self.calls().any(serial) { Concurrency::Serial } else { Concurrency::Parallel }
     }
 
     /// Whether it can change whose calls the next ones are.

@@ -124,6 +124,48 @@ kinds! {
     TooManySubscriptions = "too_many_subscriptions", 1062, false, 74;
 }
 
+/// Can happen to every call; a device that waits to be let in, and one that was revoked, answer so whatever they are asked.
+pub(crate) const ALWAYS: &[Kind] = &[
+    Kind::InvalidRequest,
+    Kind::InvalidParams,
+    Kind::Internal,
+    Kind::Unauthenticated,
+    Kind::ApprovalRequired,
+    Kind::ServerRejected,
+    Kind::ForbiddenScope,
+    Kind::TokenExpired,
+    Kind::Locked,
+    Kind::RateLimited,
+    Kind::QuotaExceeded,
+    Kind::TooLarge,
+];
+/// What can happen to every call that needs the network.
+pub(crate) const NETWORK: &[Kind] = &[
+    Kind::NotFound,
+    Kind::AlreadyExists,
+    Kind::Offline,
+    Kind::Timeout,
+    Kind::ServerUnreachable,
+    Kind::VersionMismatch,
+    Kind::MailboxFull,
+    Kind::BadCredentials,
+    Kind::Conflict,
+];
+/// What writing to somebody adds.
+pub(crate) const WRITING: &[Kind] = &[
+    Kind::NotFound,
+    Kind::AmbiguousTarget,
+    Kind::NotMember,
+    Kind::NoPermission,
+    Kind::Blocked,
+    Kind::Offline,
+    Kind::IdentityChanged,
+    Kind::IdentityUnverified,
+    Kind::NoKeys,
+    Kind::Conflict,
+    Kind::IdempotencyMismatch,
+];
+
 impl Kind {
     /// The kind with this wire name.
     #[must_use]

@@ -1,14 +1,16 @@
 //! The API's own description: an OpenRPC document made from the types that serve the calls.
 //!
 //! The list below names every method; a test of the daemon holds it to the handlers there are, in both directions.
-//! Beyond OpenRPC it says `x-order` (see [`Order`]), `x-scopes` (see [`Method::SCOPES`]), and under `components` the types of events (`x-events`).
+//! Beyond OpenRPC it says of each method `x-concurrency` (see [`Concurrency`](super::Concurrency)), `x-scopes` (see
+//! [`Method::SCOPES`]) and `x-network` (see [`Method::NEEDS_NETWORK`]), and under `components` the types of events
+//! (`x-events`).
 
 use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use super::types::*;
-use super::{API_VERSION, EVENT_NOTIFICATION, EventBody, Kind, MAX_BATCH, MAX_LINE_BYTES, Method, Notified, Order};
+use super::{API_VERSION, EVENT_NOTIFICATION, EventBody, Kind, MAX_BATCH, MAX_LINE_BYTES, Method, Notified};
 
 /// Version of the OpenRPC specification the document follows.
 const OPENRPC: &str = "1.3.2";
@@ -22,7 +24,17 @@ macro_rules! every_method {
 #[must_use]
 pub fn document() -> Value {
     let mut writer = Writer::new();
-    every_method! { writer:
+    every_method(&mut writer);
+    writer.finish()
+}
+
+/// Something that is done for each method.
+trait Visitor {
+    fn method<M: Method>(&mut self);
+}
+
+fn every_method(visitor: &mut impl Visitor) {
+    every_method! { visitor:
         Hello Discover DaemonInfo DaemonHealth DaemonMetrics DaemonShutdown NetKick
         AccountRegister AccountLogin AccountStatus AccountLogout AccountPassword AccountReset AccountResetCancel
         SettingsGet SettingsSet
@@ -37,7 +49,6 @@ pub fn document() -> Value {
         KvGet KvSet KvDelete KvList
         TokenCreate TokenList TokenRevoke AuditList
     }
-    writer.finish()
 }
 
 /// What has been written so far.
@@ -54,13 +65,15 @@ impl Writer {
         });
         Self { schemas: settings.into_generator(), methods: Vec::new() }
     }
+}
 
+impl Visitor for Writer {
     fn method<M: Method>(&mut self) {
         let asked = M::json_schema(&mut self.schemas).to_value();
         let answer = self.schemas.subschema_for::<M::Answer>();
         let said = asked.get("description").and_then(Value::as_str).unwrap_or_default();
         let (summary, more) = said.split_once("\n\n").unwrap_or((said, ""));
-        let errors = kinds(M::NAME).into_iter().map(|kind| json!({ "$ref": format!("#/components/errors/{kind}") }));
+        let errors = M::kinds().into_iter().map(|kind| json!({ "$ref": format!("#/components/errors/{kind}") }));
         let mut method = json!({
             "name": M::NAME,
             "summary": one_line(summary),
@@ -68,15 +81,19 @@ impl Writer {
             "params": params(&asked),
             "result": { "name": "result", "schema": answer },
             "errors": errors.collect::<Vec<_>>(),
-            "x-order": order(M::ORDER),
+            "examples": [example::<M>()],
+            "x-concurrency": M::CONCURRENCY.as_str(),
             "x-scopes": M::SCOPES,
+            "x-network": M::NEEDS_NETWORK,
         });
         if let Some(method) = method.as_object_mut().filter(|_| !more.is_empty()) {
             method.insert("description".to_owned(), one_line(more).into());
         }
         self.methods.push(method);
     }
+}
 
+impl Writer {
     fn finish(mut self) -> Value {
         let notified = self.schemas.subschema_for::<Notified>();
         let events = events(&EventBody::json_schema(&mut self.schemas).to_value());
@@ -132,75 +149,17 @@ fn errors() -> Map<String, Value> {
     Kind::ALL.iter().map(error).collect()
 }
 
-const fn order(order: Order) -> &'static str {
-    match order {
-        Order::Free => "free",
-        Order::InTurn => "in_turn",
-    }
-}
-
-/// Can happen to every call; a device that waits to be let in, and one that was revoked, answer so whatever they are asked.
-const ALWAYS: &[Kind] = &[
-    Kind::InvalidRequest,
-    Kind::InvalidParams,
-    Kind::Internal,
-    Kind::Unauthenticated,
-    Kind::ApprovalRequired,
-    Kind::ServerRejected,
-    Kind::ForbiddenScope,
-    Kind::TokenExpired,
-    Kind::Locked,
-    Kind::RateLimited,
-    Kind::QuotaExceeded,
-    Kind::TooLarge,
-];
-/// What the server, or the way to it, adds.
-const SERVER: &[Kind] = &[
-    Kind::NotFound,
-    Kind::AlreadyExists,
-    Kind::Offline,
-    Kind::Timeout,
-    Kind::ServerUnreachable,
-    Kind::VersionMismatch,
-    Kind::MailboxFull,
-    Kind::BadCredentials,
-    Kind::Conflict,
-];
-/// What writing to somebody adds.
-const WRITING: &[Kind] = &[
-    Kind::NotFound,
-    Kind::AmbiguousTarget,
-    Kind::NotMember,
-    Kind::NoPermission,
-    Kind::Blocked,
-    Kind::Offline,
-    Kind::IdentityChanged,
-    Kind::IdentityUnverified,
-    Kind::NoKeys,
-    Kind::Conflict,
-    Kind::IdempotencyMismatch,
-];
-
-/// The kinds of error a call of `method` can have, in the order of their codes.
-fn kinds(method: &str) -> Vec<Kind> {
-    let more: &[Kind] = match method {
-        "hello" => &[Kind::VersionMismatch],
-        "rpc.discover" | "daemon.info" | "daemon.health" | "daemon.metrics" | "daemon.shutdown" | "net.kick" => &[],
-        "events.subscribe" | "events.unsubscribe" | "events.ack" | "events.pull" | "events.consumers"
-        | "events.forget" => {
-            &[Kind::NotFound, Kind::Conflict, Kind::CursorTrimmed, Kind::UnknownConsumer, Kind::TooManySubscriptions]
-        }
-        "msg.send" | "msg.edit" | "msg.delete" | "msg.react" | "msg.cancel" | "msg.resend" | "chat.open"
-        | "chat.can_send" => WRITING,
-        "device.approve" | "device.revoke" => &[Kind::NotFound, Kind::Conflict],
-        "identity.verify" => &[Kind::NotFound, Kind::IdentityUnverified],
-        "token.create" => &[Kind::AlreadyExists],
-        "msg.wait" => &[Kind::NotFound, Kind::Timeout],
-        "msg.export" => &[Kind::NotFound, Kind::AmbiguousTarget, Kind::AlreadyExists],
-        name if name.starts_with("account.") || matches!(name, "presence.list" | "user.lookup") => SERVER,
-        _ => &[Kind::NotFound, Kind::AmbiguousTarget, Kind::Conflict],
-    };
-    Kind::ALL.iter().copied().filter(|kind| ALWAYS.contains(kind) || more.contains(kind)).collect()
+/// A call and its answer, each value by its name.
+fn example<M: Method>() -> Value {
+    // a test holds every example to its types
+    let read = |json: &str| serde_json::from_str::<Value>(json).unwrap_or_default();
+    let params = read(M::EXAMPLE.params);
+    let each = params.as_object().into_iter().flatten().map(|(name, value)| json!({ "name": name, "value": value }));
+    json!({
+        "name": "example",
+        "params": each.collect::<Vec<_>>(),
+        "result": { "name": "result", "value": read(M::EXAMPLE.result) },
+    })
 }
 
 fn one_line(text: &str) -> String {
@@ -227,7 +186,24 @@ fn tidy(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Example;
     use super::*;
+
+    /// Holds examples to their types.
+    struct Examples;
+
+    impl Visitor for Examples {
+        fn method<M: Method>(&mut self) {
+            let Example { params, result } = M::EXAMPLE;
+            let call = serde_json::from_str::<M>(params);
+            let call = call.unwrap_or_else(|error| panic!("{}: {error}: {params}", M::NAME));
+            let said = |json: &str| serde_json::from_str::<Value>(json).unwrap();
+            assert_eq!(serde_json::to_value(call).unwrap(), said(params), "{}", M::NAME);
+            let answer = serde_json::from_str::<M::Answer>(result);
+            let answer = answer.unwrap_or_else(|error| panic!("{}: {error}: {result}", M::NAME));
+            assert_eq!(serde_json::to_value(answer).unwrap(), said(result), "{}", M::NAME);
+        }
+    }
 
     /// Every `$ref` of the document.
     fn references(value: &Value, found: &mut Vec<String>) {
@@ -263,6 +239,11 @@ mod tests {
                 assert!(schema["description"].is_string() || schema["allOf"].is_array(), "{name}: {param}");
             }
         }
+    }
+
+    #[test]
+    fn every_example_is_a_call_and_an_answer_of_its_method() {
+        every_method(&mut Examples);
     }
 
     #[test]

@@ -3,6 +3,7 @@
 //! Times are milliseconds since the Unix epoch (`_ms`). Keys an answer does not need are left out.
 
 mod account;
+mod amends;
 mod chats;
 mod contacts;
 mod daemon;
@@ -17,6 +18,7 @@ mod search;
 mod tokens;
 
 pub use account::*;
+pub use amends::*;
 pub use chats::*;
 pub use contacts::*;
 pub use daemon::*;
@@ -33,12 +35,24 @@ pub use tokens::*;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Defines the parameters of a method: its name, its order, the scopes that open it, what it is about if a token can be
-/// confined to that (a parameter and how it names it), and what it answers.
+/// Defines a method, which is all there is to say of it:
+///
+/// ```text
+/// /// What it is for.
+/// Type("name", Serial | Parallel, [scopes that open it], what it is about) -> Answer { parameters }
+/// errors [kinds beyond those every call can have], or the name of several in `errors.rs`
+/// needs network                                    if it fails without a connection to the server
+/// example {parameters} => {answer}                 both as JSON
+/// ```
+/// What it is about is a parameter and how it names it (see [`Subject`](crate::rpc::Subject)), for tokens that are
+/// confined; it is left out if there is nothing to be confined to.
 macro_rules! method {
     (
-        $(#[$doc:meta])* $name:ident($wire:literal, $order:ident, [$($scope:ident),*] $(, $about:ident $(($($field:ident),+))?)?)
+        $(#[$doc:meta])* $name:ident($wire:literal, $concurrency:ident, [$($scope:ident),*] $(, $about:ident $(($($field:ident),+))?)?)
         -> $answer:ty { $($fields:tt)* }
+        errors $errors:tt
+        $(needs $network:ident)?
+        example $params:tt => $result:tt
     ) => {
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
@@ -47,14 +61,34 @@ macro_rules! method {
 
         impl $crate::rpc::Method for $name {
             const NAME: &'static str = $wire;
-            const ORDER: $crate::rpc::Order = $crate::rpc::Order::$order;
+            const CONCURRENCY: $crate::rpc::Concurrency = $crate::rpc::Concurrency::$concurrency;
             const SCOPES: &'static [$crate::rpc::Scope] = &[$($crate::rpc::Scope::$scope),*];
+            const ERRORS: &'static [$crate::rpc::Kind] = $crate::rpc::types::errors!($errors);
+            const NEEDS_NETWORK: bool = $crate::rpc::types::flag!($($network)?);
+            const EXAMPLE: $crate::rpc::Example =
+                $crate::rpc::Example { params: stringify!($params), result: stringify!($result) };
             type Answer = $answer;
 
             $(fn subject(&self) -> $crate::rpc::Subject<'_> {
                 $crate::rpc::Subject::$about($($(&self.$field),+)?)
             })?
         }
+    };
+}
+
+/// Kinds of errors: a list, or one that has a name.
+macro_rules! errors {
+    ([$($kind:ident),*]) => { &[$($crate::rpc::Kind::$kind),*] };
+    ($several:ident) => { $crate::rpc::errors::$several };
+}
+
+/// Whether the word is there.
+macro_rules! flag {
+    () => {
+        false
+    };
+    (network) => {
+        true
     };
 }
 
@@ -77,7 +111,7 @@ macro_rules! word {
     };
 }
 
-pub(crate) use {method, object, word};
+pub(crate) use {errors, flag, method, object, word};
 
 /// A success that says nothing more: `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -7,10 +7,13 @@ use crate::rpc::secret::Secret;
 
 /// Declares the parameters that lead to an account: which server, who, and the password.
 macro_rules! entrance {
-    ($(#[$doc:meta])* $name:ident($wire:literal) -> $answer:ty { $($more:tt)* }) => {
+    (
+        $(#[$doc:meta])* $name:ident($wire:literal) -> $answer:ty { $($more:tt)* }
+        example $params:tt => $result:tt
+    ) => {
         method! {
             $(#[$doc])*
-            $name($wire, InTurn, [Account], files(secret_key_file, password_file)) -> $answer {
+            $name($wire, Serial, [Account], files(secret_key_file, password_file)) -> $answer {
                 /// The invite, which names the server; instead of the three that follow.
                 #[serde(default, skip_serializing_if = "Option::is_none")]
                 pub invite: Option<Secret>,
@@ -33,6 +36,9 @@ macro_rules! entrance {
                 pub password_file: Option<String>,
                 $($more)*
             }
+            errors []
+            needs network
+            example $params => $result
         }
 
         impl $name {
@@ -58,16 +64,27 @@ macro_rules! entrance {
 entrance! {
     /// Makes an account on the server and this daemon its first device.
     AccountRegister("account.register") -> Entered {}
+    example {"invite": "chat1-EXAMPLE", "user": "alice", "password": "correct horse battery"} => {
+        "state": "ready", "user": "alice", "device_id": "6f1d9c2b7a4e4d0f8b3c5e7a91d2f604",
+        "fingerprint": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
+    }
 }
 entrance! {
     /// Makes this daemon a device of an existing account.
     AccountLogin("account.login") -> Entered {}
+    example {"user": "alice", "password": "correct horse battery"} => {
+        "state": "ready", "user": "alice", "device_id": "6f1d9c2b7a4e4d0f8b3c5e7a91d2f604",
+        "fingerprint": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
+    }
 }
 entrance! {
     /// Starts the account's identity anew, for someone whose devices are lost. Peers will see that it changed.
     AccountReset("account.reset") -> ResetAnswer {
         /// The account's name once more: old devices and unread messages will be gone.
         pub confirm: String,
+    }
+    example {"user": "alice", "confirm": "alice", "password": "correct horse battery"} => {
+        "state": "waiting", "at_ms": 1764428400000
     }
 }
 
@@ -169,28 +186,42 @@ object! {
 }
 method! {
     /// Stops a reset of this account that somebody started.
-    AccountResetCancel("account.reset.cancel", InTurn, [Account]) -> Done {}
+    AccountResetCancel("account.reset.cancel", Serial, [Account]) -> Done {}
+    errors []
+    needs network
+    example {} => {}
 }
 method! {
     /// Disconnects, and forgets the login.
-    AccountLogout("account.logout", InTurn, [Account]) -> Done {
+    AccountLogout("account.logout", Serial, [Account]) -> Done {
         /// Also deletes the keys: what they protect is lost.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub forget_keys: Option<bool>,
     }
+    errors []
+    example {"forget_keys": false} => {}
 }
 method! {
     /// Changes the password.
-    AccountPassword("account.password", InTurn, [Account]) -> Done {
+    AccountPassword("account.password", Serial, [Account]) -> Done {
         /// The present one.
         pub old: Secret,
         /// The next one.
         pub new: Secret,
     }
+    errors []
+    needs network
+    example {"old": "correct horse battery", "new": "staple battery horse"} => {}
 }
 method! {
     /// Which account this daemon serves, and how it stands.
-    AccountStatus("account.status", Free, []) -> AccountStatusAnswer {}
+    AccountStatus("account.status", Parallel, []) -> AccountStatusAnswer {}
+    errors []
+    example {} => {
+        "state": "ready", "user": "alice", "server": "chat.example:8897",
+        "device_id": "6f1d9c2b7a4e4d0f8b3c5e7a91d2f604",
+        "fingerprint": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
+    }
 }
 word! {
     /// How the account stands.

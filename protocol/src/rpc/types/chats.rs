@@ -54,9 +54,14 @@ object! {
 
 method! {
     /// Starts the private sessions with a peer's devices now.
-    ChatOpen("chat.open", InTurn, [Send], to(to)) -> OpenedChat {
+    ChatOpen("chat.open", Serial, [Send], to(to)) -> OpenedChat {
         /// Peer.
         pub to: Target,
+    }
+    errors WRITING
+    example {"to": "@bob"} => {
+        "chat": "@bob", "devices": [{"device": "41e07a9fd3b84c6692f5a0d81b7e3c25", "session": "confirmed"}],
+        "identity": "tofu"
     }
 }
 object! {
@@ -93,7 +98,7 @@ word! {
 
 method! {
     /// Chats, the one with the newest message first.
-    ChatList("chat.list", Free, [ReadHistory]) -> ChatPage {
+    ChatList("chat.list", Parallel, [ReadHistory]) -> ChatPage {
         /// Only those with unread messages.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub unread: Option<bool>,
@@ -106,6 +111,19 @@ method! {
         /// `cursor` of the page before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<String>,
+    }
+    errors []
+    example {"limit": 20} => {
+        "chats": [
+            {
+                "id": "@bob", "kind": "direct", "title": "@bob", "end_to_end": true, "unread": 0,
+                "last": {
+                    "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
+                    "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+                },
+                "peer": "bob", "identity": "tofu"
+            }
+        ]
     }
 }
 object! {
@@ -120,20 +138,31 @@ object! {
 }
 method! {
     /// One chat.
-    ChatGet("chat.get", Free, [ReadHistory], to(to)) -> Chat {
+    ChatGet("chat.get", Parallel, [ReadHistory], to(to)) -> Chat {
         /// Which.
         pub to: Target,
+    }
+    errors [NotFound]
+    example {"to": "@bob"} => {
+        "id": "@bob", "kind": "direct", "title": "@bob", "end_to_end": true, "unread": 0,
+        "last": {
+            "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
+            "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+        },
+        "peer": "bob", "identity": "tofu"
     }
 }
 method! {
     /// Marks the messages of a chat as read.
-    ChatMarkRead("chat.mark_read", InTurn, [React], to(to)) -> MarkedRead {
+    ChatMarkRead("chat.mark_read", Serial, [React], to(to)) -> MarkedRead {
         /// Chat.
         pub to: Target,
         /// The last one that was read; the newest when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub up_to: Option<MessageId>,
     }
+    errors [NotFound]
+    example {"to": "@bob"} => {"chat": "@bob", "unread": 0}
 }
 object! {
     /// Answers [`ChatMarkRead`].
@@ -149,7 +178,7 @@ method! {
     /// Changes how a chat is kept. What is absent stays.
     ///
     /// The answer has the newest message only for those who may read it.
-    ChatSet("chat.set", InTurn, [Send], to(to)) -> Chat {
+    ChatSet("chat.set", Serial, [Send], to(to)) -> Chat {
         /// Chat.
         pub to: Target,
         /// No notice is wanted until then; 0 ends it.
@@ -162,13 +191,24 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub archived: Option<bool>,
     }
+    errors [NotFound]
+    example {"to": "@bob", "ttl_s": 86400} => {
+        "id": "@bob", "kind": "direct", "title": "@bob", "end_to_end": true, "unread": 0,
+        "last": {
+            "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
+            "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+        },
+        "peer": "bob", "identity": "tofu", "ttl_s": 86400
+    }
 }
 method! {
     /// Whether a message could be sent there, and why not.
-    ChatCanSend("chat.can_send", Free, [ReadHistory, Send], to(to)) -> CanSend {
+    ChatCanSend("chat.can_send", Parallel, [ReadHistory, Send], to(to)) -> CanSend {
         /// Chat.
         pub to: Target,
     }
+    errors WRITING
+    example {"to": "@bob"} => {"ok": true, "reasons": []}
 }
 object! {
     /// Answers [`ChatCanSend`].
@@ -181,7 +221,9 @@ object! {
 }
 method! {
     /// What is unread, in all chats that are not muted.
-    ChatUnread("chat.unread", Free, [ReadHistory], every) -> Unread {}
+    ChatUnread("chat.unread", Parallel, [ReadHistory], every) -> Unread {}
+    errors []
+    example {} => {"messages": 2, "chats": 1, "mentions": 0}
 }
 object! {
     /// Answers [`ChatUnread`].

@@ -6,10 +6,14 @@ use crate::rpc::Name;
 
 method! {
     /// Users something is noted about, as many as fit a line.
-    ContactList("contact.list", Free, [Contacts], every) -> Contacts {
+    ContactList("contact.list", Parallel, [Contacts], every) -> Contacts {
         /// Those whose names come behind this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<Username>,
+    }
+    errors []
+    example {} => {
+        "contacts": [{"user": "bob", "alias": "Bobby", "note": "met in Rome", "blocked": false}], "more": false
     }
 }
 object! {
@@ -41,14 +45,16 @@ object! {
 }
 method! {
     /// What is noted about one user.
-    ContactGet("contact.get", Free, [Contacts], user(user)) -> Contact {
+    ContactGet("contact.get", Parallel, [Contacts], user(user)) -> Contact {
         /// Who.
         pub user: Username,
     }
+    errors []
+    example {"user": "bob"} => {"user": "bob", "alias": "Bobby", "note": "met in Rome", "blocked": false}
 }
 method! {
     /// Notes something about a user. What is absent stays; an empty text is taken away.
-    ContactSet("contact.set", InTurn, [Contacts], user(user)) -> Contact {
+    ContactSet("contact.set", Serial, [Contacts], user(user)) -> Contact {
         /// Who.
         pub user: Username,
         /// What this account calls them: at most 150 bytes, no control characters.
@@ -58,27 +64,40 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub note: Option<String>,
     }
+    errors []
+    example {"user": "bob", "alias": "Bobby", "note": "met in Rome"} => {
+        "user": "bob", "alias": "Bobby", "note": "met in Rome", "blocked": false
+    }
 }
 method! {
     /// Drops a user's messages and posts from now on, and sends them nothing.
     ///
     /// They are not told: their messages look delivered to them, and never read.
-    ContactBlock("contact.block", InTurn, [Contacts], user(user)) -> Contact {
+    ContactBlock("contact.block", Serial, [Contacts], user(user)) -> Contact {
         /// Who.
         pub user: Username,
     }
+    errors []
+    example {"user": "bob"} => {"user": "bob", "alias": "Bobby", "note": "met in Rome", "blocked": true}
 }
 method! {
     /// Ends a block.
-    ContactUnblock("contact.unblock", InTurn, [Contacts], user(user)) -> Contact {
+    ContactUnblock("contact.unblock", Serial, [Contacts], user(user)) -> Contact {
         /// Who.
         pub user: Username,
     }
+    errors []
+    example {"user": "bob"} => {"user": "bob", "alias": "Bobby", "note": "met in Rome", "blocked": false}
 }
 
 method! {
     /// The account's settings.
-    SettingsGet("account.settings.get", Free, [Account]) -> Settings {}
+    SettingsGet("account.settings.get", Parallel, [Account]) -> Settings {}
+    errors []
+    example {} => {
+        "read_receipts": true, "presence": true, "history_days": 0, "event_days": 30, "max_events": 1000000,
+        "trust_policy": "tofu", "outbox_days": 30
+    }
 }
 object! {
     /// Answers [`SettingsGet`] and [`SettingsSet`].
@@ -102,7 +121,7 @@ object! {
 method! {
     /// Changes settings. What is absent stays.
     #[derive(Default)]
-    SettingsSet("account.settings.set", InTurn, [Account]) -> Settings {
+    SettingsSet("account.settings.set", Serial, [Account]) -> Settings {
         /// Whether authors are told what was read.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub read_receipts: Option<bool>,
@@ -125,16 +144,23 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub outbox_days: Option<u32>,
     }
+    errors []
+    example {"history_days": 90} => {
+        "read_receipts": true, "presence": true, "history_days": 90, "event_days": 30, "max_events": 1000000,
+        "trust_policy": "tofu", "outbox_days": 30
+    }
 }
 
 method! {
     /// A value a bot keeps in the daemon.
-    KvGet("kv.get", Free, [], own(scope)) -> KvEntry {
+    KvGet("kv.get", Parallel, [], own(scope)) -> KvEntry {
         /// The bot's own drawer.
         pub scope: Name,
         /// Which: 1 to 200 bytes.
         pub key: String,
     }
+    errors [NotFound]
+    example {"scope": "mailbot", "key": "last"} => {"key": "last", "value": {"seen": 7}, "version": 1}
 }
 object! {
     /// A value and its version.
@@ -149,7 +175,7 @@ object! {
 }
 method! {
     /// Keeps a value.
-    KvSet("kv.set", InTurn, [], own(scope)) -> KvEntry {
+    KvSet("kv.set", Serial, [], own(scope)) -> KvEntry {
         /// The bot's own drawer.
         pub scope: Name,
         /// At most 200 bytes.
@@ -160,10 +186,14 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub if_version: Option<u64>,
     }
+    errors [Conflict]
+    example {"scope": "mailbot", "key": "last", "value": {"seen": 7}} => {
+        "key": "last", "value": {"seen": 7}, "version": 1
+    }
 }
 method! {
     /// Forgets a value.
-    KvDelete("kv.delete", InTurn, [], own(scope)) -> Done {
+    KvDelete("kv.delete", Serial, [], own(scope)) -> Done {
         /// The bot's own drawer.
         pub scope: Name,
         /// Key.
@@ -172,10 +202,12 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub if_version: Option<u64>,
     }
+    errors [NotFound, Conflict]
+    example {"scope": "mailbot", "key": "last"} => {}
 }
 method! {
     /// Everything in a drawer, in order of the keys.
-    KvList("kv.list", Free, [], own(scope)) -> KvPage {
+    KvList("kv.list", Parallel, [], own(scope)) -> KvPage {
         /// The bot's own drawer.
         pub scope: Name,
         /// Only keys that begin so.
@@ -188,6 +220,8 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<String>,
     }
+    errors []
+    example {"scope": "mailbot"} => {"entries": [{"key": "last", "value": {"seen": 7}, "version": 1}], "more": false}
 }
 object! {
     /// Answers [`KvList`].

@@ -5,7 +5,7 @@ use crate::rpc::Secret;
 
 method! {
     /// Says who calls and for which API version. Optional on the Unix socket.
-    Hello("hello", Free, []) -> HelloAnswer {
+    Hello("hello", Parallel, []) -> HelloAnswer {
         /// Major version of the API the caller was written for.
         pub api: String,
         /// `name/version` of the caller, for the daemon's log.
@@ -15,6 +15,8 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub token: Option<Secret>,
     }
+    errors [VersionMismatch]
+    example {"api": "1", "client": "mailbot/0.1"} => {"api": "1", "daemon": "chatd/0.1.0", "features": []}
 }
 object! {
     /// Answers [`Hello`].
@@ -30,7 +32,14 @@ object! {
 
 method! {
     /// What runs here, and where.
-    DaemonInfo("daemon.info", Free, []) -> DaemonInfoAnswer {}
+    DaemonInfo("daemon.info", Parallel, []) -> DaemonInfoAnswer {}
+    errors []
+    example {} => {
+        "version": "0.1.0", "api": "1", "profile": "default", "data_dir": "/home/alice/.local/share/chatd",
+        "socket": "/run/user/1000/chatd/default.sock", "pid": 4242, "uptime_ms": 60000,
+        "limits": {"line_bytes": 1048576, "batch": 100, "text_bytes": 61440, "room_text_bytes": 8192},
+        "features": []
+    }
 }
 object! {
     /// Answers [`DaemonInfo`].
@@ -83,7 +92,15 @@ impl DaemonLimits {
 
 method! {
     /// How the daemon is doing.
-    DaemonHealth("daemon.health", Free, []) -> Health {}
+    DaemonHealth("daemon.health", Parallel, []) -> Health {}
+    errors []
+    example {} => {
+        "live": true, "ready": true,
+        "connection": {
+            "state": "online", "since_ms": 1764428400000, "server": "chat.example:8897", "last_rx_ms": 1764428400000
+        },
+        "outbox": {"queued": 0, "failed": 0}, "consumers": [], "store": {"bytes": 4096, "locked": false}
+    }
 }
 object! {
     /// Answers [`DaemonHealth`].
@@ -191,7 +208,9 @@ object! {
 
 method! {
     /// What the daemon has counted since it began, for Prometheus. A token sees the lag of its own consumers.
-    DaemonMetrics("daemon.metrics", Free, []) -> MetricsText {}
+    DaemonMetrics("daemon.metrics", Parallel, []) -> MetricsText {}
+    errors []
+    example {} => {"content_type": "text/plain; version=0.0.4", "text": "# TYPE chatd_up gauge\nchatd_up 1\n"}
 }
 object! {
     /// Answers [`DaemonMetrics`].
@@ -205,14 +224,20 @@ object! {
 
 method! {
     /// Ends the daemon: calls in flight finish, what is queued is kept.
-    DaemonShutdown("daemon.shutdown", InTurn, [Admin]) -> Done {}
+    DaemonShutdown("daemon.shutdown", Serial, [Admin]) -> Done {}
+    errors []
+    example {} => {}
 }
 method! {
     /// Tries the connection again now.
-    NetKick("net.kick", Free, [Admin]) -> Done {}
+    NetKick("net.kick", Parallel, [Admin]) -> Done {}
+    errors []
+    example {} => {}
 }
 
 method! {
     /// This API as an OpenRPC document.
-    Discover("rpc.discover", Free, []) -> serde_json::Value {}
+    Discover("rpc.discover", Parallel, []) -> serde_json::Value {}
+    errors []
+    example {} => {"openrpc": "1.3.2", "info": {"title": "chatd", "version": "1"}}
 }

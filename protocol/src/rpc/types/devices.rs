@@ -5,7 +5,16 @@ use crate::ids::DeviceId;
 
 method! {
     /// The devices of this account, and those that ask to become one.
-    DeviceList("device.list", Free, [Identity, Account]) -> Devices {}
+    DeviceList("device.list", Parallel, [Identity, Account]) -> Devices {}
+    errors []
+    example {} => {
+        "devices": [
+            {
+                "device_id": "6f1d9c2b7a4e4d0f8b3c5e7a91d2f604", "state": "active", "this": true,
+                "created_ms": 1764428400000
+            }
+        ]
+    }
 }
 object! {
     /// Answers [`DeviceList`].
@@ -63,13 +72,15 @@ method! {
     /// waits to trust the account.
     ///
     /// The order does not matter; the device is added once both have said it.
-    DeviceApprove("device.approve", InTurn, [Owner]) -> Approved {
+    DeviceApprove("device.approve", Serial, [Owner]) -> Approved {
         /// The device that waits; on that one its own id.
         pub device_id: DeviceId,
         /// The digits as the other screen shows them; spaces are ignored. Others than this side's are a `conflict`, and
         /// nothing happens.
         pub digits: String,
     }
+    errors [NotFound, Conflict]
+    example {"device_id": "c2a94b1e05d347f6a8e0b7d3196c5f28", "digits": "405 817 263 940"} => {"state": "added"}
 }
 word! {
     /// What became of an approval.
@@ -93,8 +104,10 @@ method! {
     ///
     /// Survives a crash once it returns; `device.revoked` tells when the account's log says so. It may name this
     /// device too.
-    DeviceRevoke("device.revoke", InTurn, [Owner]) -> Done {
+    DeviceRevoke("device.revoke", Serial, [Owner]) -> Done {
         /// Active devices.
         pub device_ids: Vec<DeviceId>,
     }
+    errors [NotFound, Conflict]
+    example {"device_ids": ["c2a94b1e05d347f6a8e0b7d3196c5f28"]} => {}
 }

@@ -12,7 +12,7 @@ method! {
     /// Asks for events as they happen, from a place in the durable log onwards.
     ///
     /// Notifications `event` follow, their `params` being [`crate::rpc::Notified`].
-    EventsSubscribe("events.subscribe", InTurn, [ReadEvents], maybe_own(consumer)) -> Subscribed {
+    EventsSubscribe("events.subscribe", Serial, [ReadEvents], maybe_own(consumer)) -> Subscribed {
         /// A name for the place in the log, which survives restarts of both sides. A second subscription under
         /// the name ends the first.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -36,6 +36,10 @@ method! {
         /// Manual acks: at most so many events that are sent and not acknowledged; 100 when absent, 10,000 at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub max_inflight: Option<u32>,
+    }
+    errors [CursorTrimmed, TooManySubscriptions]
+    example {"consumer": "mailbot", "from": "start"} => {
+        "subscription": "0198f3a25c417d3e9b624f8a1c7e2d90", "next_seq": 1, "oldest_seq": 1
     }
 }
 impl EventsSubscribe {
@@ -67,10 +71,12 @@ object! {
 
 method! {
     /// Ends a subscription: after the answer nothing more comes of it.
-    EventsUnsubscribe("events.unsubscribe", InTurn, [ReadEvents]) -> Done {
+    EventsUnsubscribe("events.unsubscribe", Serial, [ReadEvents]) -> Done {
         /// Which, as [`Subscribed`] named it.
         pub subscription: String,
     }
+    errors [NotFound]
+    example {"subscription": "0198f3a25c417d3e9b624f8a1c7e2d90"} => {}
 }
 
 /// A place in the event log.
@@ -107,12 +113,14 @@ method! {
     /// Moves a consumer's place: everything up to `seq` was handled. Never moves it back.
     ///
     /// Any event's `seq` will do, that of a `heartbeat` too, or `next_seq - 1` of `events.pull`.
-    EventsAck("events.ack", InTurn, [ReadEvents], own(consumer)) -> Acked {
+    EventsAck("events.ack", Serial, [ReadEvents], own(consumer)) -> Acked {
         /// Which consumer.
         pub consumer: Name,
         /// The last event that was handled.
         pub seq: u64,
     }
+    errors [UnknownConsumer]
+    example {"consumer": "mailbot", "seq": 7} => {"acked_seq": 7}
 }
 object! {
     /// Answers [`EventsAck`].
@@ -125,7 +133,7 @@ method! {
     /// The next events of a consumer, for callers that come and go: cron, PHP.
     ///
     /// A new consumer begins at `now`. Does not move its place: `events.ack` does.
-    EventsPull("events.pull", Free, [ReadEvents], own(consumer)) -> EventBatch {
+    EventsPull("events.pull", Parallel, [ReadEvents], own(consumer)) -> EventBatch {
         /// Which consumer; made if there is none.
         pub consumer: Name,
         /// At most so many; 100 when absent, 1,000 at most.
@@ -144,6 +152,19 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub include_self: Option<bool>,
     }
+    errors []
+    example {"consumer": "mailbot", "max": 1, "types": ["message.new"]} => {
+        "events": [
+            {
+                "seq": 7, "time_ms": 1764428400000, "type": "message.new", "chat": "@bob", "replayed": true,
+                "data": {
+                    "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
+                    "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+                }
+            }
+        ],
+        "next_seq": 8
+    }
 }
 object! {
     /// Answers [`EventsPull`].
@@ -156,7 +177,11 @@ object! {
 }
 method! {
     /// The named readers of the log.
-    EventsConsumers("events.consumers", Free, [ReadEvents]) -> Consumers {}
+    EventsConsumers("events.consumers", Parallel, [ReadEvents]) -> Consumers {}
+    errors []
+    example {} => {
+        "consumers": [{"name": "mailbot", "acked_seq": 7, "lag": 0, "connected": false, "seen_ms": 1764428400000}]
+    }
 }
 object! {
     /// Answers [`EventsConsumers`].
@@ -182,8 +207,10 @@ object! {
 }
 method! {
     /// Forgets a consumer: nothing is kept for it any more.
-    EventsForget("events.forget", InTurn, [ReadEvents], own(consumer)) -> Done {
+    EventsForget("events.forget", Serial, [ReadEvents], own(consumer)) -> Done {
         /// Which.
         pub consumer: Name,
     }
+    errors [UnknownConsumer]
+    example {"consumer": "mailbot"} => {}
 }

@@ -14,7 +14,7 @@ word! {
 }
 method! {
     /// Writes the history to a new file of the daemon's user, mode 0600.
-    MsgExport("msg.export", Free, [Owner], maybe_to(to)) -> Exported {
+    MsgExport("msg.export", Parallel, [Owner], maybe_to(to)) -> Exported {
         /// Only this chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub to: Option<Target>,
@@ -25,6 +25,10 @@ method! {
         pub format: ExportFormat,
         /// An absolute path where nothing is yet.
         pub out: String,
+    }
+    errors [AlreadyExists]
+    example {"format": "ndjson", "out": "/home/alice/history.ndjson"} => {
+        "out": "/home/alice/history.ndjson", "messages": 2
     }
 }
 object! {
@@ -41,7 +45,7 @@ method! {
     /// The history as [`MsgExport`] would write it, piece by piece, for callers that write it themselves.
     ///
     /// What is said meanwhile in a chat that was read already is not in it.
-    MsgExportPage("msg.export.page", Free, [ReadHistory], maybe_to(to)) -> ExportPage {
+    MsgExportPage("msg.export.page", Parallel, [ReadHistory], maybe_to(to)) -> ExportPage {
         /// Only this chat.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub to: Option<Target>,
@@ -53,6 +57,10 @@ method! {
         /// `cursor` of the piece before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<String>,
+    }
+    errors []
+    example {"format": "md", "to": "@bob"} => {
+        "text": "# @bob\n\n**alice**, 2025-11-29T15:00:00Z:\n\n> hi\n\n", "messages": 1
     }
 }
 object! {

@@ -29,7 +29,14 @@ impl From<&LogHead> for crate::ids::Head {
 
 method! {
     /// The own identity.
-    IdentitySelf("identity.self", Free, [Identity]) -> OwnIdentity {}
+    IdentitySelf("identity.self", Parallel, [Identity]) -> OwnIdentity {}
+    errors []
+    example {} => {
+        "user": "alice", "fingerprint": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90",
+        "head": {"seq": 0, "hash": "f43e2c402c2921460219268d9d1ef5eda766c8ed2b1f95b63282904225e729a4"},
+        "device_id": "6f1d9c2b7a4e4d0f8b3c5e7a91d2f604",
+        "qr": "chat-id:1:K9gGyX8OAK8aH8Myj6djqSaXI8jbj6xPk69x2xhtbpAAAAAAAAAAAPQ-LEAsKSFGAhkmjZ0e9e2nZsjtKx-VtjKCkEIl5ymkYWxpY2U"
+    }
 }
 object! {
     /// Answers [`IdentitySelf`].
@@ -50,9 +57,29 @@ object! {
 method! {
     /// Who a peer is, and who it was. The server is asked first whether that changed, if there is a connection; somebody
     /// nothing was known of is pinned by it.
-    IdentityGet("identity.get", Free, [Identity], user(user)) -> PeerIdentity {
+    IdentityGet("identity.get", Parallel, [Identity], user(user)) -> PeerIdentity {
         /// Peer.
         pub user: Username,
+    }
+    errors [NotFound]
+    example {"user": "bob"} => {
+        "user": "bob", "state": "tofu",
+        "safety_number": "305716840293175064829317506482931750648293175064829317506482",
+        "seen": [
+            {
+                "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
+                "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
+                "first_seen_ms": 1764428400000, "state": "tofu",
+                "safety_number": "305716840293175064829317506482931750648293175064829317506482"
+            }
+        ],
+        "devices": [
+            {
+                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1764428400000, "unverified": false,
+                "left_out": false
+            }
+        ],
+        "policy": "tofu", "refreshed": true
     }
 }
 word! {
@@ -156,7 +183,7 @@ method! {
     /// is not that of the peer, whom the server is asked for first.
     ///
     /// While a change is undecided this decides it, for the identity that fits.
-    IdentityVerify("identity.verify", InTurn, [Identity], user(user)) -> PeerIdentity {
+    IdentityVerify("identity.verify", Serial, [Identity], user(user)) -> PeerIdentity {
         /// Peer.
         pub user: Username,
         /// Their fingerprint.
@@ -168,6 +195,26 @@ method! {
         /// What their QR code says: `qr` of their `identity.self`.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub qr: Option<IdentityCode>,
+    }
+    errors [NotFound, IdentityUnverified]
+    example {"user": "bob", "safety_number": "305716840293175064829317506482931750648293175064829317506482"} => {
+        "user": "bob", "state": "verified",
+        "safety_number": "305716840293175064829317506482931750648293175064829317506482",
+        "seen": [
+            {
+                "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
+                "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
+                "first_seen_ms": 1764428400000, "state": "verified",
+                "safety_number": "305716840293175064829317506482931750648293175064829317506482"
+            }
+        ],
+        "devices": [
+            {
+                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1764428400000, "unverified": false,
+                "left_out": false
+            }
+        ],
+        "policy": "tofu", "refreshed": true
     }
 }
 /// With what an identity was compared.
@@ -198,14 +245,34 @@ impl IdentityVerify {
 
 method! {
     /// Takes back that a peer's identity was compared.
-    IdentityUnverify("identity.unverify", InTurn, [Identity], user(user)) -> PeerIdentity {
+    IdentityUnverify("identity.unverify", Serial, [Identity], user(user)) -> PeerIdentity {
         /// Peer.
         pub user: Username,
+    }
+    errors [NotFound]
+    example {"user": "bob"} => {
+        "user": "bob", "state": "tofu",
+        "safety_number": "305716840293175064829317506482931750648293175064829317506482",
+        "seen": [
+            {
+                "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
+                "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
+                "first_seen_ms": 1764428400000, "state": "tofu",
+                "safety_number": "305716840293175064829317506482931750648293175064829317506482"
+            }
+        ],
+        "devices": [
+            {
+                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1764428400000, "unverified": false,
+                "left_out": false
+            }
+        ],
+        "policy": "tofu", "refreshed": true
     }
 }
 method! {
     /// Accepts an identity of a peer, also one that was refused before: exactly the one that was shown, or `conflict`.
-    IdentityAccept("identity.accept", InTurn, [Identity], user(user)) -> PeerIdentity {
+    IdentityAccept("identity.accept", Serial, [Identity], user(user)) -> PeerIdentity {
         /// Peer.
         pub user: Username,
         /// The identity that was shown.
@@ -213,18 +280,43 @@ method! {
         /// The head that was shown.
         pub head: LogHead,
     }
+    errors [NotFound, Conflict]
+    example {
+        "user": "bob", "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
+        "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"}
+    } => {
+        "user": "bob", "state": "tofu",
+        "safety_number": "305716840293175064829317506482931750648293175064829317506482",
+        "seen": [
+            {
+                "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
+                "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
+                "first_seen_ms": 1764428400000, "state": "tofu",
+                "safety_number": "305716840293175064829317506482931750648293175064829317506482"
+            }
+        ],
+        "devices": [
+            {
+                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1764428400000, "unverified": false,
+                "left_out": false
+            }
+        ],
+        "policy": "tofu", "refreshed": true
+    }
 }
 method! {
     /// What happens when peers get new devices.
-    PolicyGet("identity.policy.get", Free, [Identity], maybe_to(chat)) -> PolicyAnswer {
+    PolicyGet("identity.policy.get", Parallel, [Identity], maybe_to(chat)) -> PolicyAnswer {
         /// In this private chat; by default when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub chat: Option<Target>,
     }
+    errors []
+    example {"chat": "@bob"} => {"chat": "@bob", "policy": "tofu", "default": "tofu"}
 }
 method! {
     /// Decides what happens when peers get new devices. The default is also `trust_policy` of the settings.
-    PolicySet("identity.policy.set", InTurn, [Identity], maybe_to(chat)) -> PolicyAnswer {
+    PolicySet("identity.policy.set", Serial, [Identity], maybe_to(chat)) -> PolicyAnswer {
         /// In this private chat; by default when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub chat: Option<Target>,
@@ -232,6 +324,8 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub policy: Option<TrustPolicy>,
     }
+    errors [NotFound]
+    example {"chat": "@bob", "policy": "strict"} => {"chat": "@bob", "policy": "strict", "default": "tofu"}
 }
 object! {
     /// Answers [`PolicyGet`] and [`PolicySet`].

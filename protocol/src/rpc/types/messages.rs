@@ -1,6 +1,6 @@
 //! Messages: sending, reading back, and what became of them.
 
-use super::{Done, method, object, word};
+use super::{method, object, word};
 use crate::ids::{DeviceId, MessageId, Username};
 use crate::rpc::target::{ChatId, Target};
 
@@ -110,7 +110,7 @@ method! {
     ///
     /// To a name that the server does not know it fails later, with `not_found`: see `message.status` and
     /// `msg.outbox`.
-    MsgSend("msg.send", InTurn, [Send], to(to)) -> Sent {
+    MsgSend("msg.send", Serial, [Send], to(to)) -> Sent {
         /// For whom.
         pub to: Target,
         /// What to say: 1 byte to 60 KiB, less the mentions; 8 KiB in the public room, where it is all there is.
@@ -148,6 +148,10 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub notify_undelivered_after_ms: Option<u64>,
     }
+    errors WRITING
+    example {"to": "@bob", "text": "hi"} => {
+        "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "state": "queued", "duplicate": false
+    }
 }
 impl MsgSend {
     /// A plain text.
@@ -184,14 +188,19 @@ object! {
 
 method! {
     /// One message.
-    MsgGet("msg.get", Free, [ReadHistory], message(id)) -> Message {
+    MsgGet("msg.get", Parallel, [ReadHistory], message(id)) -> Message {
         /// Which.
         pub id: MessageId,
+    }
+    errors [NotFound]
+    example {"id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90"} => {
+        "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
+        "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
     }
 }
 method! {
     /// A chat's messages, oldest first: the newest page, or the one next to a message.
-    MsgList("msg.list", Free, [ReadHistory], to(to)) -> MessagePage {
+    MsgList("msg.list", Parallel, [ReadHistory], to(to)) -> MessagePage {
         /// Chat.
         pub to: Target,
         /// Those just before this one.
@@ -203,6 +212,16 @@ method! {
         /// At most so many; 50 when absent, 500 at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub limit: Option<u32>,
+    }
+    errors [NotFound]
+    example {"to": "@bob", "limit": 20} => {
+        "messages": [
+            {
+                "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
+                "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+            }
+        ],
+        "more": false
     }
 }
 object! {
@@ -219,13 +238,22 @@ method! {
     /// Own messages that wait to be sent, and those that did not arrive, oldest first.
     ///
     /// One that failed or was not received stays here until it is sent again, or deleted.
-    MsgOutbox("msg.outbox", Free, [ReadHistory], every) -> OutboxPage {
+    MsgOutbox("msg.outbox", Parallel, [ReadHistory], every) -> OutboxPage {
         /// At most so many; 50 when absent, 500 at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub limit: Option<u32>,
         /// `cursor` of the page before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<String>,
+    }
+    errors []
+    example {} => {
+        "messages": [
+            {
+                "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
+                "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "queued"
+            }
+        ]
     }
 }
 object! {
@@ -241,9 +269,13 @@ object! {
 
 method! {
     /// What became of a sent message, for each recipient.
-    MsgStatus("msg.status", Free, [ReadHistory, Send], message(id)) -> MessageStatus {
+    MsgStatus("msg.status", Parallel, [ReadHistory, Send], message(id)) -> MessageStatus {
         /// Which.
         pub id: MessageId,
+    }
+    errors [NotFound]
+    example {"id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90"} => {
+        "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "state": "delivered", "recipients": [{"user": "bob"}]
     }
 }
 object! {
@@ -286,7 +318,7 @@ method! {
     /// Answers at once when it is. `failed`, `cancelled` and `not_received` end the wait too: see `state`. It takes
     /// one of the connection's places for calls, and ends with the connection. Only for own messages; in the public
     /// room only for `accepted`.
-    MsgWait("msg.wait", Free, [ReadHistory, Send], message(id)) -> MessageStatus {
+    MsgWait("msg.wait", Parallel, [ReadHistory, Send], message(id)) -> MessageStatus {
         /// Which.
         pub id: MessageId,
         /// `accepted`, `delivered` or `read`.
@@ -295,68 +327,8 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub timeout_ms: Option<u64>,
     }
-}
-method! {
-    /// Takes a message back that has not left: `conflict` once it is under way, and for a post once it was said.
-    ///
-    /// Cancelling it twice is no error.
-    MsgCancel("msg.cancel", InTurn, [Send], message(id)) -> MessageStatus {
-        /// Which.
-        pub id: MessageId,
-    }
-}
-method! {
-    /// Sends a message that is `failed`, `cancelled` or `not_received` again, as a new one with the same text,
-    /// `reply_to`, `mentions` and `ttl_s`; `conflict` in any other state, or when its text is gone.
-    MsgResend("msg.resend", InTurn, [Send], message(id)) -> Sent {
-        /// Which.
-        pub id: MessageId,
-    }
-}
-method! {
-    /// Changes the text of an own message, for everybody; at most 99 times.
-    ///
-    /// One that has not left is changed where it lies, and the peer never hears of its former text. `no_permission`
-    /// for somebody else's message and for posts in the public room, `conflict` for one that was deleted or not sent.
-    MsgEdit("msg.edit", InTurn, [Send], message(id)) -> Message {
-        /// Which.
-        pub id: MessageId,
-        /// What it says from now on.
-        pub text: String,
-    }
-}
-word! {
-    /// For whom a message is deleted.
-    DeleteScope {
-        /// From this account's history only.
-        #[serde(rename = "self")]
-        Myself,
-        /// For everybody who has it; only own messages.
-        All,
-    }
-}
-method! {
-    /// Deletes a message: its text goes from the history, and from the events that carry it.
-    ///
-    /// With `all`, one that has not left is cancelled. With `self` that is a `conflict`: cancel it first.
-    MsgDelete("msg.delete", InTurn, [Send], message(id)) -> Done {
-        /// Which.
-        pub id: MessageId,
-        /// For whom.
-        pub scope: DeleteScope,
-    }
-}
-method! {
-    /// Reacts to a message with one emoji, in place of the one given before; not in the public room.
-    ///
-    /// The answer has the text only for those who may read it.
-    MsgReact("msg.react", InTurn, [React], message(id)) -> Message {
-        /// Which.
-        pub id: MessageId,
-        /// One emoji: at most 64 bytes, no white space.
-        pub emoji: String,
-        /// Takes it back, if it was given.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub remove: Option<bool>,
+    errors [NotFound, Timeout]
+    example {"id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "state": "delivered", "timeout_ms": 10000} => {
+        "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "state": "delivered", "recipients": [{"user": "bob"}]
     }
 }

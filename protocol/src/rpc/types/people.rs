@@ -5,7 +5,10 @@ use crate::ids::{Fingerprint, Username};
 
 method! {
     /// Who is online now. Needs the server.
-    PresenceList("presence.list", Free, [Contacts], every) -> PresenceAnswer {}
+    PresenceList("presence.list", Parallel, [Contacts], every) -> PresenceAnswer {}
+    errors []
+    needs network
+    example {} => {"users": [{"user": "alice", "me": true}, {"user": "bob", "me": false}]}
 }
 object! {
     /// Answers [`PresenceList`].
@@ -26,9 +29,19 @@ object! {
 
 method! {
     /// Which of these names exist. Needs the server.
-    UserLookup("user.lookup", Free, [Contacts], every) -> LookupAnswer {
+    UserLookup("user.lookup", Parallel, [Contacts], every) -> LookupAnswer {
         /// At most 100 names.
         pub users: Vec<Username>,
+    }
+    errors []
+    needs network
+    example {"users": ["bob"]} => {
+        "users": [
+            {
+                "user": "bob", "exists": true, "online": true,
+                "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9"
+            }
+        ]
     }
 }
 object! {

@@ -5,11 +5,13 @@ use crate::ids::Username;
 
 method! {
     /// What an account says of itself. Of others it is known once they wrote to this account.
-    ProfileGet("profile.get", Free, [Contacts], maybe_user(user)) -> Profile {
+    ProfileGet("profile.get", Parallel, [Contacts], maybe_user(user)) -> Profile {
         /// Whose; the own one when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub user: Option<Username>,
     }
+    errors [NotFound]
+    example {} => {"display_name": "Alice", "about": "at the sea", "bot": false}
 }
 object! {
     /// What an account says of itself. It proves nothing: never show the name in the place of the user name.
@@ -28,7 +30,7 @@ method! {
     /// Changes what this account says of itself. What is absent stays; an empty text is taken away.
     ///
     /// It goes, end-to-end encrypted, to those this account has written to, and to others with the first message.
-    ProfileSet("profile.set", InTurn, [Account]) -> Profile {
+    ProfileSet("profile.set", Serial, [Account]) -> Profile {
         /// At most 80 bytes, no control or invisible characters.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub display_name: Option<String>,
@@ -38,5 +40,9 @@ method! {
         /// Whether a program writes here.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub bot: Option<bool>,
+    }
+    errors []
+    example {"display_name": "Alice", "about": "at the sea"} => {
+        "display_name": "Alice", "about": "at the sea", "bot": false
     }
 }

@@ -6,7 +6,7 @@ use crate::rpc::target::Target;
 
 method! {
     /// Messages that contain all words of a query, newest first.
-    MsgSearch("msg.search", Free, [ReadHistory], maybe_to(to)) -> SearchPage {
+    MsgSearch("msg.search", Parallel, [ReadHistory], maybe_to(to)) -> SearchPage {
         /// Words, at most 4 KiB, with or without their accents; a word ending in `*` matches what begins with it. In
         /// scripts that write no spaces whatever stands together is found.
         pub query: String,
@@ -28,6 +28,15 @@ method! {
         /// `cursor` of the page before.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<String>,
+    }
+    errors []
+    example {"query": "hi", "to": "@bob"} => {
+        "messages": [
+            {
+                "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
+                "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+            }
+        ]
     }
 }
 object! {

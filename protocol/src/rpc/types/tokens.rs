@@ -9,7 +9,7 @@ method! {
     ///
     /// Only the owner makes tokens: a call with a token cannot. A token's own consumers and drawers of values are
     /// those named like it, or beginning with its name and a dot.
-    TokenCreate("token.create", InTurn, [Owner]) -> TokenMade {
+    TokenCreate("token.create", Serial, [Owner]) -> TokenMade {
         /// What it is called; without dots. A token of this name must not be there.
         pub name: Name,
         /// What it opens.
@@ -26,6 +26,11 @@ method! {
         /// When it ends; never when absent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub expires_ms: Option<u64>,
+    }
+    errors [AlreadyExists]
+    example {"name": "deploy", "scopes": ["send"], "allow_to": ["@bob"]} => {
+        "token": "chatd_EXAMPLE",
+        "info": {"name": "deploy", "scopes": ["send"], "allow_to": ["@bob"], "created_ms": 1764428400000}
     }
 }
 object! {
@@ -62,7 +67,11 @@ object! {
 }
 method! {
     /// The tokens there are.
-    TokenList("token.list", Free, [Tokens]) -> Tokens {}
+    TokenList("token.list", Parallel, [Tokens]) -> Tokens {}
+    errors []
+    example {} => {
+        "tokens": [{"name": "deploy", "scopes": ["send"], "allow_to": ["@bob"], "created_ms": 1764428400000}]
+    }
 }
 object! {
     /// Answers [`TokenList`].
@@ -73,17 +82,19 @@ object! {
 }
 method! {
     /// Ends a token at once: its connections are closed.
-    TokenRevoke("token.revoke", InTurn, [Tokens]) -> Done {
+    TokenRevoke("token.revoke", Serial, [Tokens]) -> Done {
         /// Which.
         pub name: Name,
     }
+    errors [NotFound]
+    example {"name": "deploy"} => {}
 }
 method! {
     /// What tokens were used for: calls that change more than values and places of their own, and all that were refused;
     /// the newest first.
     ///
     /// An entry is stored before the call it is about is carried out. The last 10,000 of either kind are kept.
-    AuditList("audit.list", Free, [Tokens]) -> AuditPage {
+    AuditList("audit.list", Parallel, [Tokens]) -> AuditPage {
         /// Only of this token.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub token: Option<Name>,
@@ -93,6 +104,11 @@ method! {
         /// At most so many; 100 when absent, 500 at most.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub limit: Option<u32>,
+    }
+    errors []
+    example {"token": "deploy", "limit": 10} => {
+        "entries": [{"seq": 1, "time_ms": 1764428400000, "token": "deploy", "method": "msg.send", "chat": "@bob"}],
+        "more": false
     }
 }
 object! {
