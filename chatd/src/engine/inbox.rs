@@ -10,6 +10,7 @@
 //! the user alone, never to its author, and takes nothing along: what waits beside it is tried as if it had not been.
 
 mod kept;
+mod refused;
 mod waiting;
 
 use std::time::Duration;
@@ -114,7 +115,7 @@ fn keep(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), EngineError> {
         return Ok(());
     }
     tracing::warn!(device = %raw.device, "too much of one account waits to be opened");
-    kept::refused(turn, &raw.device)?;
+    refused::note(turn, raw)?;
     tell_lost(turn, &raw.from, "too much waits")
 }
 
@@ -123,12 +124,7 @@ fn tell_lost(turn: &mut Turn<'_>, from: &Username, why: &str) -> Result<(), Engi
     if contacts::is_blocked(turn.rows, from)? { Ok(()) } else { Ok(events::undecryptable(turn, from, why)?) }
 }
 
-/// Nothing of a device waits any more: what found no room is asked for again.
-fn ask_again(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), EngineError> {
-    if kept::was_refused(turn, &raw.device)? { sessions::lost(turn, &raw.from, &raw.device) } else { Ok(()) }
-}
-
-/// Gives out the RSA shares of INITs whose author is known. Says whether any is still on its way.
+/// Gives out the RSA shares of INITs whose author is known, and asks for what found no room. Says whether any is still on its way.
 pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
     let mut busy = false;
     for position in waiting::due(turn)? {
@@ -137,6 +133,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
             None => waiting::gone(turn, position),
         }
     }
+    refused::pump(turn)?;
     Ok(busy)
 }
 
@@ -187,7 +184,7 @@ fn ended(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), EngineError> {
     if !kept::init_waits(turn, raw)? {
         kept::take_all(turn, raw)?.iter().try_for_each(|raw| tell_lost(turn, &raw.from, "does not open"))?;
     }
-    ask_again(turn, raw)
+    Ok(refused::hurry(turn, &raw.device)?)
 }
 
 /// What comes next with an INIT whose first envelope is gone; it is looked at from now on.
@@ -305,7 +302,7 @@ pub(crate) fn share_opened(turn: &mut Turn<'_>, job: u64, share: Share) -> Resul
             let rest = kept::take_all(turn, raw)?;
             content::arrived(turn, &opened)?;
             rest.into_iter().try_for_each(|raw| take(turn, raw))?;
-            ask_again(turn, &first)
+            Ok(refused::hurry(turn, &first.device)?)
         }
         _ => match next(turn, &first)? {
             Some(_) => Ok(()),

@@ -1,9 +1,7 @@
-//! Messages that begin a session: what fails among them takes nothing along, and what finds no room is told and sent
-//! again.
+//! Messages that begin a session: what fails among them takes nothing along.
 
 use std::time::Duration;
 
-use chat_protocol::cbor;
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::ids::MessageId;
 use chat_protocol::message::Envelope;
@@ -13,25 +11,25 @@ use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq};
 use chat_protocol::session::init::{self, Initiated, Own};
 use chatd::engine::commands::To;
-use chatd::store::{Place, Rows, Table};
+use chatd::store::{Rows, Table};
 use rand::RngExt;
 
 use crate::identities::{accept, acquainted, show};
 use crate::server::spoil;
 use crate::world::World;
 
-const MINUTES: Duration = Duration::from_secs(120);
+pub const MINUTES: Duration = Duration::from_secs(120);
 
-fn undecryptable(world: &World, who: usize) -> usize {
+pub fn undecryptable(world: &World, who: usize) -> usize {
     world.count_events(who, |body| matches!(body, EventBody::MessageUndecryptable(_)))
 }
 
-fn waiting(world: &World, who: usize) -> u64 {
+pub fn waiting(world: &World, who: usize) -> u64 {
     world.nodes[who].rows.count(Table::Inbox, b"raw").unwrap()
 }
 
 /// Nobody knows anybody; what alice writes to bob is in the server's hand.
-fn first_contact(texts: &[&str]) -> (World, usize, usize, Vec<MessageId>, Vec<Envelope>) {
+pub fn first_contact(texts: &[&str]) -> (World, usize, usize, Vec<MessageId>, Vec<Envelope>) {
     let mut world = World::new();
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     world.settle();
@@ -124,7 +122,7 @@ fn a_session_id_is_its_senders_word_and_takes_nothing_of_another_sender_along() 
 }
 
 /// Begins a session with a device, under a log of one's choice.
-fn begin(world: &mut World, from: usize, to: usize, mine: &AccountLog) -> Initiated {
+pub fn begin(world: &mut World, from: usize, to: usize, mine: &AccountLog) -> Initiated {
     let (local, device, theirs) = (world.nodes[from].local.clone(), world.nodes[to].device, world.log_of(to));
     let bundle = world.server.bundle(device);
     let verified = VerifiedBundle::verify(&bundle, theirs.active(&device).unwrap()).unwrap();
@@ -133,7 +131,7 @@ fn begin(world: &mut World, from: usize, to: usize, mine: &AccountLog) -> Initia
 }
 
 /// Seals a text as the next message of a session.
-fn say(world: &mut World, from: usize, begun: &mut Initiated, n: u64) -> Envelope {
+pub fn say(world: &mut World, from: usize, begun: &mut Initiated, n: u64) -> Envelope {
     let head = world.log_of(from).head();
     let content = Content {
         conversation: Conversation::Direct(world.name(from)),
@@ -284,42 +282,6 @@ fn sessions_begun_faster_than_they_are_opened_are_all_opened() {
 }
 
 #[test]
-fn what_finds_no_room_to_wait_is_told_and_sent_again() {
-    let (mut world, alice, bob, _, _) = first_contact(&[]);
-    let long = "x".repeat(60 * 1024);
-    let sent: Vec<_> = (0..260).map(|_| world.send(alice, bob, &long)).collect();
-    world.settle();
-    world.nodes[bob].slow = true;
-    world.come_online(bob);
-    world.settle();
-    let (kept, refused) = (waiting(&world, bob), undecryptable(&world, bob));
-    assert_eq!(kept + refused as u64, 260);
-    assert!(refused > 0, "{kept} wait");
-    world.nodes[bob].slow = false;
-    world.advance(MINUTES);
-    assert_eq!((world.inbox(bob).len(), waiting(&world, bob)), (260, 0));
-    assert!(sent.iter().all(|id| world.state(alice, *id) == MessageState::Delivered));
-}
-
-#[test]
-fn of_the_sessions_of_one_device_some_wait_and_the_others_are_told_of() {
-    let (mut world, alice, bob, _, held) = first_contact(&["real"]);
-    let log = world.log_of(alice);
-    world.nodes[bob].slow = true;
-    world.come_online(bob);
-    for n in 2..70 {
-        let mut begun = begin(&mut world, alice, bob, &log);
-        let envelope = say(&mut world, alice, &mut begun, n);
-        world.deliver(alice, bob, envelope);
-    }
-    world.deliver(alice, bob, held[0].clone());
-    world.settle();
-    assert_eq!((waiting(&world, bob), undecryptable(&world, bob)), (64, 5));
-    let mailbox = world.server.mailbox(world.nodes[bob].device);
-    assert_eq!(mailbox.acked, mailbox.last, "none of them blocks the mailbox");
-}
-
-#[test]
 fn a_message_on_a_session_that_is_gone_is_told() {
     let (mut world, alice, bob, _, _) = first_contact(&[]);
     let log = world.log_of(alice);
@@ -339,29 +301,4 @@ fn a_message_on_a_session_that_is_gone_is_told() {
     world.deliver(alice, bob, late);
     world.settle();
     assert_eq!((world.inbox(bob).len(), undecryptable(&world, bob)), (8, 1));
-}
-
-#[test]
-fn strangers_have_a_part_of_the_room_alone() {
-    const ALL: Place<'static> = Place::new(Table::Inbox, b"bytes", b"");
-    let (mut world, alice, bob, _, _) = first_contact(&[]);
-    let carol = world.user("carol");
-    world.come_online(bob);
-    world.settle();
-    world.send(carol, bob, "hello");
-    world.settle();
-    // others let as much wait as all strangers may
-    world.nodes[bob].rows.put(ALL, 0, &cbor::encode(&(64_u64 * 1024 * 1024))).unwrap();
-    world.nodes[bob].slow = true;
-    for who in [alice, carol] {
-        let log = world.log_of(who);
-        let mut begun = begin(&mut world, who, bob, &log);
-        let envelope = say(&mut world, who, &mut begun, 2);
-        world.deliver(who, bob, envelope);
-    }
-    world.settle();
-    assert_eq!((waiting(&world, bob), undecryptable(&world, bob)), (1, 1));
-    world.nodes[bob].slow = false;
-    world.settle();
-    assert_eq!(world.inbox(bob), ["carol: hello", "carol: 2"]);
 }

@@ -44,6 +44,7 @@ mod prekeys;
 mod profiles;
 mod promises;
 mod queues;
+mod refused;
 mod rollback;
 mod room;
 mod schedule;

@@ -195,17 +195,3 @@ fn take(turn: &mut Turn<'_>, scope: &[u8]) -> Result<Vec<Raw>, RowsError> {
     taken.iter().try_for_each(|raw| remove(turn, raw))?;
     Ok(taken)
 }
-
-fn refused_place(device: &DeviceId) -> Place<'_> {
-    Place::new(Table::Inbox, b"refused", device.as_bytes())
-}
-
-/// Remembers, as long as anything of the device waits, that something else of it found no room.
-pub(super) fn refused(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    if any_of(turn, device)? { turn.rows.put(refused_place(device), 0, &[]) } else { Ok(()) }
-}
-
-/// Whether something of a device found no room, now that nothing of it waits; asked once.
-pub(super) fn was_refused(turn: &mut Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    if any_of(turn, device)? { Ok(false) } else { turn.rows.delete(refused_place(device)) }
-}

@@ -73,11 +73,11 @@ pub(super) fn commit(
 /// An envelope did not open: one event, and after several a new session.
 pub(crate) fn did_not_open(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), EngineError> {
     events::undecryptable(turn, user, "does not open")?;
-    reset_if(turn, user, device, Failures::record)
+    reset_if(turn, user, device, Failures::record).map(drop)
 }
 
-/// Messages of a device found no room here: a new session, so that it sends them again.
-pub(crate) fn lost(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), EngineError> {
+/// Messages of a device found no room here: a new session, so that it sends them again. False if that has to wait.
+pub(crate) fn lost(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<bool, EngineError> {
     reset_if(turn, user, device, Failures::reset)
 }
 
@@ -86,13 +86,16 @@ fn reset_if(
     user: &Username,
     device: &DeviceId,
     decide: impl FnOnce(&mut Failures, Timestamp) -> bool,
-) -> Result<(), EngineError> {
+) -> Result<bool, EngineError> {
     if peers::device(turn, user, device)?.is_none() {
-        return Ok(());
+        return Ok(false);
     }
     let place = Place::new(Table::Sessions, b"failures", device.as_bytes());
     let mut failures: Failures = load(turn.rows, place)?.unwrap_or_default();
     let reset = decide(&mut failures, turn.now);
     save(turn.rows, place, 0, &failures)?;
-    if reset { Ok(duties::owe_reset(turn, user, device)?) } else { Ok(()) }
+    if reset {
+        duties::owe_reset(turn, user, device)?;
+    }
+    Ok(reset)
 }
