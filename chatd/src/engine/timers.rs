@@ -4,6 +4,8 @@
 //! Setting one anew replaces it. A message is sent when the clock says so; a span is over when so much time was seen
 //! to pass.
 
+use std::time::Duration;
+
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
@@ -18,6 +20,8 @@ use crate::store::{Direction, Place, RowsError, Table};
 const TIMES: &[u8] = b"timers";
 /// By the time that was seen to pass.
 const SPANS: &[u8] = b"spans";
+/// As long as anything goes by the clock it is looked at this often: nobody says when it is set.
+const CLOCK_LOOKED_AT: Duration = Duration::from_secs(60);
 /// Most timers of one transaction; the rest follow in the next.
 const MOST: usize = 256;
 
@@ -69,7 +73,8 @@ fn time(turn: &Turn<'_>, scope: &[u8]) -> Timestamp {
 }
 
 fn wake(turn: &mut Turn<'_>, scope: &[u8], at: Timestamp) {
-    turn.wake(turn.now + at.since(time(turn, scope)));
+    let left = at.since(time(turn, scope));
+    turn.wake(turn.now + if scope == TIMES { left.min(CLOCK_LOOKED_AT) } else { left });
 }
 
 /// Takes it back, if there is one.

@@ -237,3 +237,15 @@ fn a_message_for_later_goes_when_the_clock_says_so_and_lives_from_then_on() {
     world.advance(MINUTE * 11);
     assert!(row(&world, alice, id).deleted);
 }
+
+#[test]
+fn an_idle_daemon_notices_within_a_minute_that_its_clock_was_set_past_the_time_of_a_message() {
+    let (mut world, alice, bob) = two();
+    world.advance(DAY);
+    let at = Some(world.now + DAY * 2);
+    world.submit(alice, Send { at, ..Send::text(To::User("bob".parse().unwrap()), "later".to_owned()) }).unwrap();
+    world.advance(HOUR);
+    world.nodes[alice].ahead_ms = FORTY_DAYS_MS;
+    world.advance(MINUTE + Duration::from_secs(1));
+    assert_eq!(world.inbox(bob), ["alice: hello", "alice: later"]);
+}
