@@ -10,6 +10,7 @@ mod init;
 mod key;
 mod log;
 mod mailboxes;
+mod output;
 mod progress;
 mod reload;
 mod restore;
@@ -19,11 +20,9 @@ mod settings;
 mod users;
 
 use std::ffi::OsString;
-use std::io::{self, Write};
+use std::io;
 use std::process::ExitCode;
 
-use chat_programs::patient::Patient;
-use chat_protocol::text::escape;
 use clap::Parser;
 use clap::error::ErrorKind;
 
@@ -31,9 +30,7 @@ use crate::cli::{Cli, Command};
 use crate::failure::{Exit, Failure};
 use home::Home;
 use log::Log;
-
-/// Result of a command.
-type Done = Result<(), Failure>;
+use output::Done;
 
 /// Runs the command line and returns the exit code.
 #[must_use]
@@ -115,36 +112,4 @@ const fn usual_log(command: &Command) -> &'static str {
         Command::Run { .. } => log::OF_A_SERVER,
         _ => "warn",
     }
-}
-
-/// Prints a line of data; what could fool a terminal is escaped.
-fn say(line: &str) -> Done {
-    columns(&[line])
-}
-
-/// Prints a line of data whose parts are set apart by tabs.
-fn columns(parts: &[&str]) -> Done {
-    let parts: Vec<_> = parts.iter().map(|part| escape(part)).collect();
-    print(format!("{}\n", parts.join("\t")).as_bytes())
-}
-
-/// Prints data for programs.
-fn object(value: &serde_json::Value) -> Done {
-    print(format!("{value}\n").as_bytes())
-}
-
-/// Prints data as it is. Who no longer listens needs no error.
-fn print(data: &[u8]) -> Done {
-    let mut stdout = Patient(io::stdout().lock());
-    match stdout.write_all(data).and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() != io::ErrorKind::BrokenPipe => {
-            Err(Failure::new(Exit::Io, "cannot write to standard output").because(error))
-        }
-        _ => Ok(()),
-    }
-}
-
-/// Prints a line of talk.
-fn talk(line: &str) {
-    let _ = writeln!(io::stderr().lock(), "{}", escape(line));
 }

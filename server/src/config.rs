@@ -4,7 +4,6 @@
 //! here and nowhere else. [`layers`] puts the values together: command line, environment, file,
 //! default, in that order; a key nobody knows is an error. [`table`] lists them with what is said here.
 
-pub mod database;
 pub mod dotenv;
 pub mod layers;
 pub mod live;
@@ -17,10 +16,9 @@ use std::time::Duration;
 use chat_protocol::limits;
 use serde::{Deserialize, Serialize};
 
-use crate::mailbox::rules::Quota;
-use crate::store::Retention;
+use crate::rules::Quota;
+use crate::store::{DatabaseUrl, Retention};
 
-pub use database::DatabaseUrl;
 pub use live::{Change, Live};
 use table::{At, Entry, Listed};
 

@@ -7,9 +7,6 @@
 //! nothing was stored, the client tries again with the same bytes. The task ends when every [`Mailbox`] is dropped, after
 //! everything queued was committed.
 
-pub mod rules;
-pub mod window;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;

@@ -1,4 +1,4 @@
-//! The running server: everything its tasks share, and its beginning and end.
+//! The running server: its beginning and end. What its tasks share is in [`crate::shared`].
 //!
 //! Tasks: one accept loop, one reader and one writer per connection, one delivery task per login
 //! (they end with their connection), one commit loop (ends when nobody can submit any more), and one
@@ -8,12 +8,6 @@ use std::io;
 use std::sync::{Arc, Weak};
 use std::time::Instant;
 
-use chat_protocol::crypto::fernet::FernetKey;
-use chat_protocol::handshake::ServerKey;
-use chat_protocol::handshake::server::Listening;
-use chat_protocol::message::Blob;
-use chat_protocol::message::server::{ServerLimits, Welcome};
-use chat_protocol::{limits, time::Timestamp};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -22,34 +16,21 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::clock::Clock;
-use crate::config::{Change, Config, Live, Registration};
+use crate::config::{Change, Config};
 use crate::counters::{Closed, Counters};
-use crate::limits::Limits;
-use crate::mailbox::{self, Mailbox};
+use crate::mailbox;
 use crate::router::Router;
-use crate::session::{Acceptances, seen};
+use crate::session::seen;
+pub use crate::shared::Keys;
+use crate::shared::Shared;
 use crate::status::Status;
-use crate::store::{Counted, SharedStore, StoreError};
-use crate::transport::{self, Gate, Replays};
-use crate::work::Desk;
+use crate::store::{SharedStore, StoreError};
+use crate::transport;
 
-/// Signatures that may wait for a core; more are answered `busy`. A thousand take a third of a second.
-const WAITING_SIGNATURES: usize = 1_000;
 /// How often limits forget who has not been seen.
 const FORGET_EVERY: std::time::Duration = std::time::Duration::from_secs(60);
 /// Time for connections to notice that they were severed.
 const SEVER_WAIT: std::time::Duration = std::time::Duration::from_secs(1);
-
-/// The keys a server answers with.
-#[derive(Clone, Debug)]
-pub struct Keys {
-    /// The key clients pin.
-    pub server: ServerKey,
-    /// The key that will replace it, while clients move over.
-    pub next: Option<ServerKey>,
-    /// `secret.key`: known to every member, keeps strangers out.
-    pub secret: FernetKey,
-}
 
 /// Why the server ended otherwise than by being asked to.
 #[derive(Debug, Error)]
@@ -65,85 +46,6 @@ pub enum ServeError {
     Commits,
 }
 
-/// What the tasks of a server share.
-pub(crate) struct Shared {
-    /// Settings, as they are now.
-    settings: Arc<Live<Config>>,
-    /// Everything durable.
-    pub store: SharedStore,
-    /// Who is online.
-    pub router: Arc<Router>,
-    /// What happened so far.
-    pub counters: Arc<Counters>,
-    /// How often who may do what, as it is now.
-    limits: Live<Limits>,
-    /// Who may connect.
-    pub gate: Arc<Gate>,
-    /// Where password hashes are computed.
-    pub passwords: Arc<Desk>,
-    /// Where signatures are verified.
-    pub signatures: Desk,
-    /// Handshakes seen.
-    pub replays: Replays,
-    /// Handshake keys.
-    pub listening: Listening,
-    /// What devices that wait have signed.
-    pub acceptances: Acceptances,
-    /// The way into mailboxes and the room.
-    pub mailbox: Mailbox,
-    /// Cancelled when the server is to stop.
-    pub stopping: CancellationToken,
-    /// Announced key, while the server key changes.
-    next_key: Option<Blob>,
-    clock: Clock,
-}
-
-impl Shared {
-    /// The settings as they are now.
-    #[must_use]
-    pub(crate) fn config(&self) -> Arc<Config> {
-        self.settings.now()
-    }
-
-    /// The limits as they are now.
-    #[must_use]
-    pub(crate) fn limits(&self) -> Arc<Limits> {
-        self.limits.now()
-    }
-
-    /// The time by the clock, for what people read and set.
-    #[must_use]
-    pub(crate) fn now(&self) -> Timestamp {
-        self.clock.wall()
-    }
-
-    /// The time that was seen to pass: what spans are measured by, in the store too.
-    #[must_use]
-    pub(crate) fn seen(&self) -> Timestamp {
-        self.clock.seen()
-    }
-
-    /// What every client is told at the end of its handshake.
-    #[must_use]
-    pub(crate) fn welcome(&self, version: Option<u8>, now: Timestamp) -> Welcome {
-        let config = self.config();
-        Welcome {
-            version,
-            lowest: limits::PROTOCOL_VERSION,
-            highest: limits::PROTOCOL_VERSION,
-            server_time: now,
-            limits: ServerLimits {
-                delivery_window: config.mailbox.delivery_window,
-                mailbox_days: u64::from(config.mailbox.days),
-                room_days: u64::from(config.room.days),
-                invite_only: config.registration == Registration::Invite,
-            },
-            features: Vec::new(),
-            next_key: self.next_key.clone(),
-        }
-    }
-}
-
 /// A server that is set up and not yet listening.
 pub struct Server {
     pub(crate) shared: Arc<Shared>,
@@ -154,35 +56,7 @@ impl Server {
     /// Sets up a server; the commit loop starts at once, so a runtime must be there. `shutdown` stops it.
     #[must_use]
     pub fn new(config: Config, store: SharedStore, keys: &Keys, shutdown: CancellationToken, clock: Clock) -> Self {
-        let (router, counters) = (Arc::new(Router::default()), Arc::new(Counters::default()));
-        let store: SharedStore = Arc::new(Counted { store, counters: Arc::clone(&counters) });
-        let settings = Arc::new(Live::new(config));
-        let config = settings.now();
-        let (mailbox, jobs) = mailbox::queue(config.mailbox.queue);
-        let commits = mailbox::Commits {
-            store: Arc::clone(&store),
-            router: Arc::clone(&router),
-            counters: Arc::clone(&counters),
-            settings: Arc::clone(&settings),
-        };
-        let listening = Listening::new(&keys.server, &keys.secret);
-        let shared = Shared {
-            limits: Live::new(Limits::new(&config)),
-            gate: Arc::new(Gate::new(&config.connections)),
-            passwords: Arc::new(Desk::new(config.passwords.at_once, config.passwords.queue)),
-            signatures: Desk::new(cores(), WAITING_SIGNATURES),
-            replays: Replays::new(config.connections.remembered_handshakes),
-            listening: keys.next.as_ref().map_or(listening.clone(), |next| listening.and_next(next)),
-            next_key: keys.next.as_ref().map(|next| Blob(next.public().as_bytes().to_vec())),
-            stopping: shutdown,
-            settings,
-            store,
-            router,
-            counters,
-            mailbox,
-            acceptances: Acceptances::default(),
-            clock,
-        };
+        let (shared, commits, jobs) = Shared::new(config, store, keys, shutdown, clock);
         Self { shared: Arc::new(shared), commits: tokio::spawn(mailbox::commit_loop(commits, jobs)) }
     }
 
@@ -228,7 +102,7 @@ impl Server {
             let _late = timeout(SEVER_WAIT, connections.wait()).await;
         }
         let _gone = housekeeper.await;
-        keep_time(&self.shared, true).await;
+        self.shared.keep_time(true).await;
         drop(self.shared);
         let committed = timeout(SEVER_WAIT * 10, self.commits).await;
         accepted.map_err(ServeError::Listener)?;
@@ -246,13 +120,7 @@ impl Reload {
     /// Limits that change begin to count anew, wrong passwords excepted.
     #[must_use]
     pub fn apply(&self, wanted: Config) -> Option<Change> {
-        let shared = self.0.upgrade()?;
-        let change = shared.config().changed_to(wanted);
-        if change.applied.iter().any(|key| Limits::depend_on(key)) {
-            shared.limits.replace(shared.limits().renewed(&change.config));
-        }
-        shared.settings.replace(change.config.clone());
-        Some(change)
+        Some(self.0.upgrade()?.apply(wanted))
     }
 }
 
@@ -285,7 +153,7 @@ async fn keep_house(shared: Arc<Shared>) {
             _ = presence.tick() => shared.router.tell_presence(),
             _ = forget.tick() => {
                 shared.limits().forget_old(Instant::now());
-                keep_time(&shared, false).await;
+                shared.keep_time(false).await;
             }
             _ = sweep.tick() => sweep_once(&shared).await,
             _ = note.tick() => seen::note_connected(&shared).await,
@@ -310,15 +178,4 @@ pub(crate) async fn sweep_once(shared: &Shared) {
         Ok(swept) => tracing::debug!(?swept, "swept"),
         Err(error) => tracing::warn!(%error, "sweeping failed, trying again later"),
     }
-}
-
-/// Keeps how far the time has come, so that the next process goes on from it.
-async fn keep_time(shared: &Shared, always: bool) {
-    if let Err(error) = shared.clock.keep(&*shared.store, always).await {
-        tracing::warn!(%error, "the time could not be kept, trying again later");
-    }
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }

@@ -31,9 +31,8 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::metrics::{self, Moment};
 use crate::router::Router;
-use crate::serve::Shared;
+use crate::shared::{Gate, Shared};
 use crate::store::SharedStore;
-use crate::transport::Gate;
 use crate::work::Desk;
 
 /// Connections at once: a scraper, a load balancer and somebody who looks. More are closed unread.

@@ -6,82 +6,24 @@
 
 mod connection;
 mod reader;
-mod replays;
 mod writer;
 
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::task::TaskTracker;
 
-pub(crate) use replays::Replays;
-
-use crate::config::Connections;
 use crate::counters::Closed;
 use crate::limits::Source;
-use crate::serve::Shared;
+use crate::shared::Shared;
 
 /// Wait after `accept` failed for want of file descriptors or memory: time for others to leave.
 const ACCEPT_BACK_OFF: Duration = Duration::from_millis(100);
 /// Failures in a row after which the socket itself is taken for broken: a minute of trying.
 const MAX_ACCEPT_FAILURES: u32 = 600;
-
-/// What a connection holds while it lives.
-pub(crate) struct Permits {
-    /// One of all connections.
-    _connection: OwnedSemaphorePermit,
-    /// One of those that have not logged in; given back at login.
-    pub(crate) guest: Option<OwnedSemaphorePermit>,
-}
-
-/// The bounds of the accept loop.
-pub(crate) struct Gate {
-    connections: Arc<Semaphore>,
-    guests: Arc<Semaphore>,
-    most: usize,
-    most_guests: usize,
-    accepting: AtomicBool,
-}
-
-impl Gate {
-    /// The bounds the settings name; closed until the accept loop begins.
-    pub(crate) fn new(settings: &Connections) -> Self {
-        let (most, most_guests) =
-            (settings.most.min(Semaphore::MAX_PERMITS), settings.most_guests.min(Semaphore::MAX_PERMITS));
-        let permits = |most| Arc::new(Semaphore::new(most));
-        let (connections, guests) = (permits(most), permits(most_guests));
-        Self { connections, guests, most, most_guests, accepting: AtomicBool::new(false) }
-    }
-
-    /// Open connections, and how many of them have not logged in.
-    pub(crate) fn open(&self) -> (usize, usize) {
-        let used = |most: usize, free: &Semaphore| most.saturating_sub(free.available_permits());
-        (used(self.most, &self.connections), used(self.most_guests, &self.guests))
-    }
-
-    /// Whether the next connection would be admitted, as far as it is not its address's fault.
-    pub(crate) fn is_open(&self) -> bool {
-        let (connections, guests) = self.open();
-        self.accepting.load(Ordering::Relaxed) && connections < self.most && guests < self.most_guests
-    }
-
-    fn is_accepting(&self, accepting: bool) {
-        self.accepting.store(accepting, Ordering::Relaxed);
-    }
-
-    fn admit(&self, shared: &Shared, source: Source) -> Option<Permits> {
-        shared.limits().connections.check(&source).ok()?;
-        Some(Permits {
-            _connection: Arc::clone(&self.connections).try_acquire_owned().ok()?,
-            guest: Some(Arc::clone(&self.guests).try_acquire_owned().ok()?),
-        })
-    }
-}
 
 /// Accepts until the server is to stop. Whoever is not admitted is closed without a byte.
 ///
@@ -128,7 +70,8 @@ fn out_of_files(error: &io::Error) -> bool {
 
 fn admit(shared: &Arc<Shared>, connections: &TaskTracker, stream: TcpStream, from: SocketAddr) {
     let source = Source::from(from.ip());
-    match shared.gate.admit(shared, source) {
+    let admitted = shared.limits().connections.check(&source).ok().and_then(|()| shared.gate.admit());
+    match admitted {
         Some(permits) => {
             shared.counters.opened.one();
             connections.spawn(connection::run(Arc::clone(shared), stream, source, permits));

@@ -22,9 +22,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chat_protocol::message::client::Password;
-use chat_server::config::DatabaseUrl;
-use chat_server::mailbox::rules::Quota;
 use chat_server::password::{self, Verdict};
+use chat_server::rules::Quota;
+use chat_server::store::DatabaseUrl;
 use chat_server::store::{self, StoreError, SubmitOutcome};
 
 use contract::{name, person, submit};

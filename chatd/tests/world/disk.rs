@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
-use chat_server::mailbox::rules::{Ack, Quota};
+use chat_server::rules::{Ack, Quota};
 use chat_server::store::sqlite::SqliteStore;
 use chat_server::store::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,

@@ -20,7 +20,7 @@ use chat_protocol::time::{Reading, Timestamp};
 use chat_server::config::Config;
 use chat_server::counters::Closed;
 use chat_server::fixtures::Line;
-use chat_server::mailbox::rules::Quota;
+use chat_server::rules::Quota;
 use chat_server::serve;
 use chat_server::store::{
     AppendEntry, Creation, DeviceState, KnownHead, LogWrite, Mail, MailboxState, NewAccount, NewDevice, NewLog,

@@ -10,7 +10,7 @@ use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
-use chat_server::mailbox::rules::{Ack, Quota};
+use chat_server::rules::{Ack, Quota};
 use chat_server::store::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
     NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,

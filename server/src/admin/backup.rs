@@ -8,8 +8,8 @@ use chat_programs::named::{STANDARD, is_standard};
 use serde_json::json;
 
 use super::home::Home;
+use super::output::{Done, object, talk};
 use super::progress::Progress;
-use super::{Done, object, talk};
 use crate::archive::reader::STANDARD_INPUT;
 use crate::archive::writer::Writer;
 use crate::archive::{ArchiveError, FILES};

@@ -3,7 +3,7 @@
 use chat_programs::documents::{ManualError, Shell, Wanted};
 use clap::CommandFactory;
 
-use super::{Done, print};
+use super::output::{Done, print};
 use crate::cli::Cli;
 use crate::failure::{Exit, Failure};
 

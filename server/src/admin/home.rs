@@ -7,15 +7,15 @@ use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use zeroize::Zeroizing;
 
-use super::{Done, seed, talk};
+use super::output::{Done, talk};
+use super::seed;
 use crate::cli::Place;
-use crate::config::database::ESCAPES;
+use crate::config::Config;
 use crate::config::layers::{self, Layered};
-use crate::config::{Config, DatabaseUrl};
 use crate::failure::{Exit, Failure};
 use crate::private;
 use crate::serve::Keys;
-use crate::store::{self, Opened, StoreError};
+use crate::store::{self, DatabaseUrl, ESCAPES, Opened, StoreError};
 
 /// Key that clients pin; one line of base64url.
 pub(super) const SERVER_KEY: &str = "server.key";

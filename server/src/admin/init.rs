@@ -11,7 +11,7 @@ use rand::Rng;
 use serde_json::json;
 
 use super::home::{self, Home, SECRET_KEY, SERVER_KEY, SETTINGS};
-use super::{Done, object, say, talk};
+use super::output::{Done, object, say, talk};
 use crate::config::{Config, Registration, public};
 use crate::failure::{Exit, Failure};
 use crate::serve::Keys;

@@ -10,7 +10,8 @@ use chat_protocol::handshake::ServerKey;
 use serde_json::json;
 
 use super::home::{Home, NEXT_KEY, SERVER_KEY};
-use super::{Done, init, object, say, talk};
+use super::init;
+use super::output::{Done, object, say, talk};
 use crate::cli::Key;
 use crate::failure::{Exit, Failure};
 use crate::private;

@@ -3,7 +3,7 @@
 use chat_programs::log::{self, SetFilter};
 use tracing_subscriber::EnvFilter;
 
-use super::Done;
+use super::output::Done;
 use crate::config::Config;
 use crate::failure::{Exit, Failure};
 

@@ -10,7 +10,8 @@ use chat_protocol::message::Envelope;
 use serde_json::{Value, json};
 
 use super::home::Home;
-use super::{Done, object, say, talk, users};
+use super::output::{Done, object, say, talk};
+use super::users;
 use crate::cli::Mailbox;
 use crate::failure::Failure;
 use crate::store::{DeviceState, Mail, SharedStore, StoreError};

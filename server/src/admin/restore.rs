@@ -14,8 +14,8 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::home::{self, Home, SECRET_KEY, SERVER_KEY, SETTINGS};
+use super::output::{Done, object, talk};
 use super::progress::Progress;
-use super::{Done, object, talk};
 use crate::archive::reader::{Reader, STANDARD_INPUT};
 use crate::archive::{ArchiveError, FILES};
 use crate::failure::{Exit, Failure};

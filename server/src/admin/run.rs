@@ -10,7 +10,8 @@ use tokio::task::JoinSet;
 
 use super::home::{self, Home};
 use super::log::Log;
-use super::{Done, object, reload, say, talk};
+use super::output::{Done, object, say, talk};
+use super::reload;
 use crate::clock::Clock;
 use crate::config::MIN_BCRYPT_COST;
 use crate::failure::{Exit, Failure};

@@ -4,9 +4,9 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
-use crate::config::database::SEED;
 use crate::config::dotenv::Dotenv;
 use crate::failure::{Exit, Failure};
+use crate::store::SEED;
 
 /// More than any such file has.
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -5,12 +5,12 @@ use serde_json::json;
 use toml::Value;
 
 use super::home::Home;
-use super::{Done, object, print, say};
-use crate::config::DatabaseUrl;
+use super::output::{Done, object, print, say};
 use crate::config::layers::Layered;
 use crate::config::public::EVERYWHERE;
 use crate::config::table::{self, Entry, Origin};
 use crate::failure::Failure;
+use crate::store::DatabaseUrl;
 
 /// Column of the origins, where the line is short enough.
 const COLUMN: usize = 48;

@@ -9,7 +9,7 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::home::Home;
-use super::{Done, columns, object, talk};
+use super::output::{Done, columns, object, talk};
 use crate::cli::User;
 use crate::failure::{Exit, Failure};
 use crate::password;

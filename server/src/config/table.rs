@@ -8,7 +8,8 @@ use std::time::Duration;
 use serde::Serialize;
 use toml::Value;
 
-use super::{Config, DatabaseUrl, Registration};
+use super::{Config, Registration};
+use crate::store::DatabaseUrl;
 
 /// One setting.
 #[derive(Clone, Debug, PartialEq)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chat_protocol::ids::{DeviceId, Username};
 
-use super::Online;
+use super::online::Online;
 
 /// Who is online. Every method is a few map operations.
 #[derive(Debug, Default)]

@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use super::outbox::Outbox;
 use super::pushes::{deliver_frame, drained_frame};
 use crate::counters::Closed;
-use crate::mailbox::window::Window;
+use crate::rules::window::Window;
 use crate::store::Mail;
 
 /// Frames kept for a peer whose login is being answered; more means that it is not going to be.

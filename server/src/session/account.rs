@@ -14,14 +14,17 @@ use chat_protocol::message::server::{Code, LogGrew, Push, Refusal, ResetNotice};
 use chat_protocol::message::{Blob, Done};
 use chat_protocol::time::Timestamp;
 
+use super::asked::{Asked, bad_request};
+use super::guest::Guest;
 use super::proof::{self, Growth, Newcomer};
-use super::{Asked, Guest, Ready, bad_request, seen, waiting};
+use super::ready::Ready;
+use super::{seen, waiting};
 use crate::config::Registration;
 use crate::counters::Closed;
 use crate::limits::Source;
 use crate::mailbox::{busy, store_failed};
 use crate::password;
-use crate::serve::Shared;
+use crate::shared::Shared;
 use crate::store::{
     Account, Creation, DeviceState, LogWrite, NewAccount, NewDevice, PasswordHash, PendingReset, StoreError,
     StoredDevice, Waiting,

@@ -12,11 +12,11 @@ use chat_protocol::message::server::{Code, Refusal};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::time::sleep;
 
-use super::Asked;
-use crate::mailbox::rules::Ack;
+use super::asked::Asked;
 use crate::mailbox::store_failed;
 use crate::router::{Due, Online};
-use crate::serve::Shared;
+use crate::rules::Ack;
+use crate::shared::Shared;
 
 /// Rows read from the store at once.
 const MAX_ROWS: u64 = 256;

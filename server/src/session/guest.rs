@@ -8,12 +8,14 @@ use chat_protocol::message::client::Request;
 use chat_protocol::message::server::{Code, Enrolled, LoggedIn, Refusal, ResetState};
 use minicbor::Encode;
 
+use super::Peer;
 use super::account::{Enrolment, ResetOutcome};
-use super::{Asked, Door, Peer, Ready};
+use super::asked::Asked;
+use super::ready::{Door, Ready};
 use crate::counters::Closed;
 use crate::limits::Source;
 use crate::router::outbox::Outbox;
-use crate::serve::Shared;
+use crate::shared::Shared;
 
 /// Refusals after which a guest is sent away: enough for a person at a prompt, few for a program.
 const MAX_REFUSALS: u32 = 16;

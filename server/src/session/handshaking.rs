@@ -7,12 +7,12 @@ use chat_protocol::handshake::server::wanted;
 use chat_protocol::identity::login::Binding;
 use chat_protocol::record::{Opener, Sealer};
 
-use super::Guest;
+use super::guest::Guest;
 use crate::clock;
 use crate::counters::HandshakeFailure;
 use crate::limits::Source;
 use crate::router::outbox::Outbox;
-use crate::serve::Shared;
+use crate::shared::Shared;
 
 /// Waits for the client's first words.
 pub(crate) struct Handshaking<'a> {

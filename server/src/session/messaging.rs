@@ -10,8 +10,10 @@ use chat_protocol::message::client::{BundleFetch, BundlePublish, MailboxAck, Sub
 use chat_protocol::message::server::{Bundle, Code, OneTimeLeft, Refusal};
 use chat_protocol::message::{Blob, Done, Envelope};
 
+use super::asked::{Asked, bad_request};
 use super::delivery::Acknowledged;
-use super::{Asked, Ready, bad_request, proof};
+use super::proof;
+use super::ready::Ready;
 use crate::mailbox::{Job, busy, store_failed};
 use crate::store::{DeviceState, Publication, SubmitRow};
 

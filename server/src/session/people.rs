@@ -9,7 +9,8 @@ use chat_protocol::message::Blob;
 use chat_protocol::message::client::{LogFetch, Lookup, PresenceWatch};
 use chat_protocol::message::server::{Code, KnownUser, LogPage, LookedUp, PresenceChange, PresenceList, Push, Refusal};
 
-use super::{Asked, Ready};
+use super::asked::Asked;
+use super::ready::Ready;
 use crate::mailbox::store_failed;
 use crate::router::encode;
 

@@ -17,7 +17,7 @@ use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::time::Timestamp;
 use minicbor::Encode;
 
-use super::bad_request;
+use super::asked::bad_request;
 use crate::store::{AppendEntry, NewBundle, NewLog, StoredDevice};
 
 /// A device that has shown that it holds its keys, on this connection.

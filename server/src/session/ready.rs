@@ -9,13 +9,14 @@ use chat_protocol::message::server::{Code, LoggedIn, Refusal};
 use minicbor::Encode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
+use super::asked::{Asked, bad_request};
 use super::delivery::{self, Acknowledged};
-use super::{Asked, Peer, seen};
+use super::{Peer, seen};
 use crate::limits::Source;
 use crate::mailbox::store_failed;
 use crate::router::outbox::Outbox;
 use crate::router::{Online, Opening};
-use crate::serve::Shared;
+use crate::shared::Shared;
 use crate::store::DeviceState;
 
 /// A logged-in connection.
@@ -92,7 +93,7 @@ impl Ready {
             Ok(Request::RoomPost(ask)) => self.room_post(asked, ask).await,
             Ok(Request::RoomSince(ask)) => self.answer(asked, self.room_since(&ask).await),
             Ok(Request::Register(_) | Request::Enrol(_) | Request::Login(_) | Request::Reset(_)) => {
-                self.refuse(asked, super::bad_request());
+                self.refuse(asked, bad_request());
             }
             Err(refusal) => self.refuse(asked, refusal),
         }

@@ -6,7 +6,8 @@ use chat_protocol::limits::{MAX_ROOM_PAGE, MAX_ROOM_TEXT_BYTES};
 use chat_protocol::message::client::{RoomPost, RoomSince};
 use chat_protocol::message::server::{Code, Post, Refusal, RoomPage};
 
-use super::{Asked, Ready, bad_request};
+use super::asked::{Asked, bad_request};
+use super::ready::Ready;
 use crate::mailbox::{Job, store_failed};
 use crate::store::NewPost;
 

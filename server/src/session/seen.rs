@@ -8,7 +8,7 @@ use chat_protocol::ids::DeviceId;
 use chat_protocol::time::Timestamp;
 
 use crate::config::Config;
-use crate::serve::Shared;
+use crate::shared::Shared;
 use crate::store::{Result, StoredDevice};
 
 /// Notes of one device are no closer than this: they matter to the day, and a whole town that reconnects should not

@@ -3,47 +3,17 @@
 //! That a device waits is a row. Its acceptance is kept in memory only: the device sends it with every login, which
 //! it repeats until it is answered, so that after a restart it is here again within a minute.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
-
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::Blob;
 use chat_protocol::message::server::{DeviceWaits, Push, Refusal, WaitingDevice, WaitingDevices};
-use chat_protocol::time::Timestamp;
 
-use super::Ready;
+use super::ready::Ready;
 use crate::mailbox::store_failed;
-use crate::serve::Shared;
+use crate::shared::Shared;
 use crate::store::{DeviceState, StoredDevice};
 
 /// Longest acceptance: a signature of a 4096-bit key.
 const MAX_ACCEPTANCE_BYTES: usize = 512;
-
-/// Acceptances of devices that wait.
-#[derive(Debug, Default)]
-pub(crate) struct Acceptances(Mutex<HashMap<DeviceId, (Timestamp, Blob)>>);
-
-impl Acceptances {
-    /// Keeps what a device that proved itself has signed, and says whether that is news. What is older than a
-    /// device may wait goes.
-    fn keep(&self, device: DeviceId, acceptance: Blob, now: Timestamp, wait: Duration) -> bool {
-        let mut kept = self.lock();
-        kept.retain(|_, (at, _)| now.since(*at) < wait);
-        match kept.insert(device, (now, acceptance.clone())) {
-            Some((_, before)) => before != acceptance,
-            None => true,
-        }
-    }
-
-    fn of(&self, device: &DeviceId) -> Option<Blob> {
-        self.lock().get(device).map(|(_, acceptance)| acceptance.clone())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, (Timestamp, Blob)>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A device that waits has logged in: what it signed is kept, and the account's devices hear of it once.
 pub(super) fn accepted(shared: &Shared, device: &StoredDevice, acceptance: Option<Blob>) {

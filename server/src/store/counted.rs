@@ -7,14 +7,14 @@ use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
 
-use super::{
+use super::contract::{Result, SharedStore, Store, StoreError};
+use super::types::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
     NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Result, Retention, SharedStore, Store, StoreError, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle,
-    Waiting,
+    Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
 };
 use crate::counters::{Counters, DatabaseFailure};
-use crate::mailbox::rules::{Ack, Quota};
+use crate::rules::{Ack, Quota};
 
 /// A store, and where its failures are counted.
 pub(crate) struct Counted {

@@ -30,12 +30,14 @@ use chat_protocol::time::{SeenMark, Timestamp};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, Transaction, TxOpts};
 
-use super::{
+use super::contract::{Result, Store, StoreError};
+use super::schema;
+use super::types::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
     NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Result, Retention, Store, StoreError, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting, schema,
+    Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
 };
-use crate::mailbox::rules::{Ack, Quota};
+use crate::rules::{Ack, Quota};
 use accounts::Names;
 use row::{Fault, Sql, int, millis};
 

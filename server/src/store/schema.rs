@@ -2,7 +2,7 @@
 
 use refinery::{Migration, Runner};
 
-use super::{Cause, Result, StoreError};
+use super::contract::{Cause, Result, StoreError};
 
 /// Declares a list of migrations from files of the top-level `sql` folder.
 macro_rules! migrations {

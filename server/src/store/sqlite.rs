@@ -28,12 +28,13 @@ use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
 
-use super::{
+use super::contract::{Result, Store};
+use super::types::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
     NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Result, Retention, Store, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
+    Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
 };
-use crate::mailbox::rules::{Ack, Quota};
+use crate::rules::{Ack, Quota};
 use readers::Readers;
 use writer::Writer;
 

@@ -10,14 +10,13 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
 
-use super::Permits;
 use super::reader::Reader;
 use super::writer::Writer;
 use crate::counters::{Closed, HandshakeFailure};
 use crate::limits::Source;
 use crate::router::outbox::{Outbox, OutboxLimits};
-use crate::serve::Shared;
 use crate::session::{Handshaking, Peer, Welcomed};
+use crate::shared::{Permits, Shared};
 
 /// Serves one connection until it ends, and counts why it did.
 pub(super) async fn run(shared: Arc<Shared>, mut stream: TcpStream, source: Source, permits: Permits) {

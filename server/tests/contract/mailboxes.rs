@@ -1,7 +1,7 @@
 //! Mailboxes: order, deduplication, quotas, retention.
 
 use chat_protocol::ids::{DeviceId, SubmitId};
-use chat_server::mailbox::rules::{Ack, Quota};
+use chat_server::rules::{Ack, Quota};
 use chat_server::store::{MailboxState, SubmitOutcome, SubmitRow};
 
 use super::{DAY, KEPT, Person, ROOMY, Shared, at, bytes, fresh, person, submit};

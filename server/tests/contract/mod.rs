@@ -14,7 +14,7 @@ use std::time::Duration;
 use chat_protocol::ids::{DeviceId, Head, HeadHash, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
-use chat_server::mailbox::rules::Quota;
+use chat_server::rules::Quota;
 use chat_server::store::{Creation, LogWrite, NewAccount, NewLog, PasswordHash, Retention, Store, SubmitRow};
 
 pub type Shared = Arc<dyn Store>;

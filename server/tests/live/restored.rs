@@ -5,7 +5,8 @@ use std::sync::Arc;
 
 use chat_protocol::message::client::{MailboxAck, OneTimeStatus, RoomSince, Submit};
 use chat_protocol::message::server::Push;
-use chat_server::config::{Config, DatabaseUrl};
+use chat_server::config::Config;
+use chat_server::store::DatabaseUrl;
 use chat_server::store::copy::{self, Cell, Filling, Sink, Table};
 use tempfile::TempDir;
 

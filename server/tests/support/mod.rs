@@ -5,8 +5,8 @@ pub mod mariadb;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use chat_server::config::DatabaseUrl;
 use chat_server::store;
+use chat_server::store::DatabaseUrl;
 
 use crate::contract::{Shared, fresh};
 use mariadb::MariaDb;

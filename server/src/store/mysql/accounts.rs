@@ -4,7 +4,7 @@ use chat_protocol::ids::Username;
 use mysql_async::prelude::Queryable;
 use mysql_async::{Row, Value};
 
-use super::super::{Account, AccountSummary, Creation, Invite, NewAccount, PasswordHash, Renaming};
+use super::super::types::{Account, AccountSummary, Creation, Invite, NewAccount, PasswordHash, Renaming};
 use super::row::{Sql, int, many, millis, one, run, signed, some_time, text, uint};
 
 /// How to find a name, which depends on how the adopted column compares text.

@@ -7,7 +7,7 @@ mod trial;
 use mysql_async::Conn;
 use mysql_async::prelude::Queryable;
 
-use super::super::Mend;
+use super::super::contract::Mend;
 use super::row::{Fault, Sql, many, one, signed, text};
 
 /// Characters of the longest name.

@@ -4,7 +4,7 @@ use chat_protocol::ids::{DeviceId, KeyHash};
 use chat_protocol::message::server::OneTimeLeft;
 use mysql_async::prelude::Queryable;
 
-use super::super::{NewBundle, Publication, TakenBundle};
+use super::super::types::{NewBundle, Publication, TakenBundle};
 use super::devices;
 use super::row::{Sql, blob, id, int, many, one, run, uint};
 

@@ -3,8 +3,8 @@
 use mysql_async::prelude::Queryable;
 use mysql_async::{IsolationLevel, Opts, Pool, Row, Transaction, TxOpts, Value};
 
-use super::super::copy::{Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
-use super::super::{Result, StoreError};
+use super::super::contract::{Result, StoreError};
+use super::super::copy::tables::{Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
 use super::row::{Fault, Sql, blob, int, many, one, run, signed, text};
 use super::submits::insert_all;
 use super::{connect, in_time, migrate};

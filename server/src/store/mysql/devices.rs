@@ -6,7 +6,7 @@ use chat_protocol::time::Timestamp;
 use mysql_async::Row;
 use mysql_async::prelude::Queryable;
 
-use super::super::{DeviceState, NewDevice, StoredDevice, Waiting};
+use super::super::types::{DeviceState, NewDevice, StoredDevice, Waiting};
 use super::accounts::Names;
 use super::row::{
     Sql, blob, id, many, marks, millis, one, padded, run, signed, some_time, state, time, uint, uint_or_zero, user,

@@ -6,7 +6,7 @@ use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
 use mysql_async::Value;
 use mysql_async::prelude::Queryable;
 
-use super::super::{DeviceState, SubmitRow};
+use super::super::types::{DeviceState, SubmitRow};
 use super::accounts::Names;
 use super::row::{Sql, blob, id, many, marks, padded, signed, uint, user, value};
 use super::{devices, logs};

@@ -4,7 +4,7 @@ use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
 use mysql_async::Row;
 use mysql_async::prelude::Queryable;
 
-use super::super::{AppendEntry, DeviceState, KnownHead, LogPage, LogWrite, NewLog, PendingReset};
+use super::super::types::{AppendEntry, DeviceState, KnownHead, LogPage, LogWrite, NewLog, PendingReset};
 use super::accounts::Names;
 use super::devices;
 use super::row::{Sql, blob, id, int, many, millis, one, run, signed, time, uint};

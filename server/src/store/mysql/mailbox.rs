@@ -3,10 +3,10 @@
 use chat_protocol::ids::DeviceId;
 use mysql_async::prelude::Queryable;
 
-use super::super::{Mail, MailboxState};
+use super::super::types::{Mail, MailboxState};
 use super::devices;
 use super::row::{Sql, blob, id, int, many, one, run, signed, uint, user};
-use crate::mailbox::rules::{Ack, judge_ack};
+use crate::rules::{Ack, judge_ack};
 
 /// Rows read in one query, so that the byte limit is not overshot by much.
 const READ_AT_ONCE: u32 = 32;

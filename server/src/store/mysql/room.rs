@@ -6,10 +6,10 @@ use chat_protocol::time::Timestamp;
 use mysql_async::Row;
 use mysql_async::prelude::Queryable;
 
-use super::super::{NewPost, Posted};
+use super::super::types::{NewPost, Posted};
 use super::devices;
 use super::row::{Sql, id, int, many, millis, one, run, text, time, uint, uint_or_zero, user};
-use crate::mailbox::rules::next_seq;
+use crate::rules::next_seq;
 
 pub(super) async fn post<C: Queryable>(db: &mut C, new: &NewPost) -> Sql<Posted> {
     let active = devices::lock_active(db, new.device).await?;

@@ -6,7 +6,8 @@ use chat_protocol::time::Timestamp;
 use mysql_async::prelude::{FromValue, Queryable};
 use mysql_async::{Params, Row, Value};
 
-use super::super::{Cause, DeviceState, Mend, StoreError};
+use super::super::contract::{Cause, Mend, StoreError};
+use super::super::types::DeviceState;
 
 /// What can go wrong inside a transaction.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
 
-use super::super::{DeviceState, SubmitOutcome, SubmitRow};
+use super::super::types::{DeviceState, SubmitOutcome, SubmitRow};
 use super::ground::Ground;
-use crate::mailbox::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
+use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
 
 /// A message to be inserted.
 pub(super) struct NewMail<'a> {

@@ -4,12 +4,12 @@ use chat_protocol::ids::DeviceId;
 use mysql_async::Value;
 use mysql_async::prelude::Queryable;
 
-use super::super::{SubmitOutcome, SubmitRow};
+use super::super::types::{SubmitOutcome, SubmitRow};
 use super::accounts::Names;
 use super::ground::{Counters, Ground};
 use super::row::{Sql, int, marks, millis, run, value};
 use super::settle::{Changes, NewMail, settle};
-use crate::mailbox::rules::Quota;
+use crate::rules::Quota;
 
 /// Rows in one statement …
 const ROWS: usize = 256;

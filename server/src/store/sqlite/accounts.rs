@@ -3,7 +3,7 @@
 use chat_protocol::ids::Username;
 use rusqlite::Connection;
 
-use super::super::{Account, AccountSummary, Creation, Invite, NewAccount, PasswordHash, Renaming};
+use super::super::types::{Account, AccountSummary, Creation, Invite, NewAccount, PasswordHash, Renaming};
 use super::row::{Sql, int, many, millis, one, run, some_time, text, uint};
 
 const SAME_NAME: &str = "SELECT id, username, password FROM chat_app WHERE username = ?1 COLLATE NOCASE LIMIT 2";

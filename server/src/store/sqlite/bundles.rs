@@ -4,7 +4,7 @@ use chat_protocol::ids::{DeviceId, KeyHash};
 use chat_protocol::message::server::OneTimeLeft;
 use rusqlite::Connection;
 
-use super::super::{NewBundle, Publication, TakenBundle};
+use super::super::types::{NewBundle, Publication, TakenBundle};
 use super::row::{Sql, id, int, many, one, run, uint};
 
 pub(super) fn publish(db: &Connection, new: &NewBundle) -> Sql<Publication> {

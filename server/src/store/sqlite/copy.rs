@@ -5,8 +5,8 @@ use std::path::Path;
 use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params_from_iter};
 
-use super::super::copy::{Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
-use super::super::{Result, StoreError};
+use super::super::contract::{Result, StoreError};
+use super::super::copy::tables::{Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
 use super::open;
 use super::row::{Sql, int, run, text};
 

@@ -5,7 +5,7 @@ use chat_protocol::message::server::LoggedIn;
 use chat_protocol::time::Timestamp;
 use rusqlite::{Connection, Row};
 
-use super::super::{DeviceState, NewDevice, StoredDevice, Waiting};
+use super::super::types::{DeviceState, NewDevice, StoredDevice, Waiting};
 use super::accounts;
 use super::row::{Sql, id, many, millis, one, run, some_time, state, time, uint, uint_or_zero, user};
 

@@ -3,7 +3,7 @@
 use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
 use rusqlite::Connection;
 
-use super::super::{AppendEntry, DeviceState, KnownHead, LogPage, LogWrite, NewLog, PendingReset};
+use super::super::types::{AppendEntry, DeviceState, KnownHead, LogPage, LogWrite, NewLog, PendingReset};
 use super::row::{Sql, id, int, many, millis, one, run, time, uint};
 use super::{accounts, devices};
 

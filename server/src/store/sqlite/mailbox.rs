@@ -3,9 +3,9 @@
 use chat_protocol::ids::DeviceId;
 use rusqlite::Connection;
 
-use super::super::{Mail, MailboxState};
+use super::super::types::{Mail, MailboxState};
 use super::row::{Sql, id, int, many, one, run, uint, user};
-use crate::mailbox::rules::{Ack, judge_ack};
+use crate::rules::{Ack, judge_ack};
 
 pub(super) fn state(db: &Connection, device: DeviceId) -> Sql<MailboxState> {
     let sql = "SELECT acked_seq, last_seq, messages, bytes FROM mailbox WHERE device = ?1";

@@ -7,14 +7,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, MAIN_DB};
 
-use super::super::Result;
+use super::super::contract::Result;
 use super::{Readers, SqliteStore, Writer, open};
 
 impl SqliteStore {
     /// An empty database with our tables.
     ///
     /// # Errors
-    /// [`super::super::StoreError`] when SQLite fails.
+    /// [`super::super::contract::StoreError`] when SQLite fails.
     pub fn in_memory() -> Result<Self> {
         Ok(Self::of(open::in_memory()?))
     }
@@ -22,7 +22,7 @@ impl SqliteStore {
     /// A database that continues from an [`Self::image`].
     ///
     /// # Errors
-    /// [`super::super::StoreError`] when it is none.
+    /// [`super::super::contract::StoreError`] when it is none.
     pub fn from_image(image: &[u8]) -> Result<Self> {
         let mut db = open::empty()?;
         db.deserialize_read_exact(MAIN_DB, Cursor::new(image), image.len(), false)?;
@@ -32,7 +32,7 @@ impl SqliteStore {
     /// Everything committed, for [`Self::from_image`]; `None` unless it lives in memory.
     ///
     /// # Errors
-    /// [`super::super::StoreError`] when SQLite fails.
+    /// [`super::super::contract::StoreError`] when SQLite fails.
     pub fn image(&self) -> Result<Option<Vec<u8>>> {
         let Writer::Caller(db) = &self.writer else { return Ok(None) };
         let mut db = db.lock().unwrap_or_else(PoisonError::into_inner);
@@ -42,7 +42,7 @@ impl SqliteStore {
     /// Runs SQL that no server would; nothing unless it lives in memory.
     ///
     /// # Errors
-    /// [`super::super::StoreError`] when SQLite refuses it.
+    /// [`super::super::contract::StoreError`] when SQLite refuses it.
     pub fn meddle(&self, sql: &str) -> Result<()> {
         let Writer::Caller(db) = &self.writer else { return Ok(()) };
         Ok(db.lock().unwrap_or_else(PoisonError::into_inner).execute_batch(sql)?)

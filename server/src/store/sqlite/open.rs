@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
-use super::super::{Cause, Result, StoreError, schema};
+use super::super::contract::{Cause, Result, StoreError};
+use super::super::schema;
 
 /// How long to wait for another process, `chat-server user` say, to finish its write.
 const BUSY: Duration = Duration::from_secs(5);

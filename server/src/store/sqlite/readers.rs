@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
-use super::super::{Cause, Result, StoreError};
+use super::super::contract::{Cause, Result, StoreError};
 use super::open;
 use super::row::Sql;
 

@@ -5,10 +5,10 @@ use chat_protocol::message::server::{Post, RoomPage};
 use chat_protocol::time::Timestamp;
 use rusqlite::{Connection, Row};
 
-use super::super::{NewPost, Posted};
+use super::super::types::{NewPost, Posted};
 use super::row::{Sql, id, int, many, millis, one, run, text, time, uint, uint_or_zero, user};
 use super::submits;
-use crate::mailbox::rules::next_seq;
+use crate::rules::next_seq;
 
 pub(super) fn post(db: &Connection, new: &NewPost) -> Sql<Posted> {
     if let Some(earlier) = submits::recall(db, new.device, new.submit_id)? {

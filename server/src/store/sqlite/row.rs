@@ -5,7 +5,8 @@ use chat_protocol::time::Timestamp;
 use rusqlite::types::{Type, ValueRef};
 use rusqlite::{Connection, OptionalExtension, Params, Row};
 
-use super::super::{Cause, DeviceState, StoreError};
+use super::super::contract::{Cause, StoreError};
+use super::super::types::DeviceState;
 
 pub(super) type Sql<T> = rusqlite::Result<T>;
 

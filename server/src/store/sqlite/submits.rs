@@ -5,12 +5,12 @@ use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
 use rusqlite::Connection;
 
-use super::super::{SubmitOutcome, SubmitRow};
+use super::super::types::DeviceState;
+use super::super::types::{SubmitOutcome, SubmitRow};
 use super::logs;
 use super::row::{Sql, id, int, millis, one, run, state, uint, uint_or_zero, user};
 use super::writer::apart;
-use crate::mailbox::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
-use crate::store::DeviceState;
+use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
 
 pub(super) fn commit(db: &Connection, rows: &[SubmitRow], quota: &Quota) -> Sql<Vec<SubmitOutcome>> {
     Ok(rows.iter().map(|row| settle(db, row, quota)).collect())

@@ -4,7 +4,8 @@ use chat_protocol::ids::DeviceId;
 use chat_protocol::time::Timestamp;
 use rusqlite::Connection;
 
-use super::super::{Result, Retention, Swept};
+use super::super::contract::Result;
+use super::super::types::{Retention, Swept};
 use super::mailbox;
 use super::readers::Readers;
 use super::row::{Sql, id, int, many, millis, one, run, uint, uint_or_zero};

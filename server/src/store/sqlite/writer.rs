@@ -11,7 +11,7 @@ use std::thread;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
-use super::super::{Cause, Result, StoreError};
+use super::super::contract::{Cause, Result, StoreError};
 use super::row::Sql;
 
 /// Jobs that may wait; senders beyond that wait themselves.

@@ -2,8 +2,10 @@
 //! gets, how far a device may run ahead of its acknowledgements.
 //!
 //! Pure: no clock, no store, no socket. The stores call [`judge`] inside their transaction, the
-//! live server keeps a [`super::window::Window`] per connection, and a simulated world can use both as they are.
+//! live server keeps a [`window::Window`] per connection, and a simulated world can use both as they are.
 //! Nothing here stores anything: a verdict other than [`Verdict::Store`] means that nothing may be.
+
+pub mod window;
 
 use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::client::UserHead;

@@ -1,8 +1,8 @@
 //! How far one connection has pushed its mailbox, and how far it may.
 //!
-//! Pure, like [`super::rules`].
+//! Pure, like the rest of [`super`].
 
-use super::rules::next_seq;
+use super::next_seq;
 
 /// How far one connection has pushed its mailbox, and how far it may.
 ///
