@@ -78,7 +78,7 @@ pub struct Limits {
     pub registrations: Rate<Source>,
     /// Wrong passwords per account and address.
     pub passwords: Attempts<(Username, Source)>,
-    /// Wrong login signatures per device, as claimed, and address.
+    /// Wrong signatures at logins, enrolments and resets, per device, as claimed, and address.
     pub signatures: Attempts<(DeviceId, Source)>,
     /// Bundle fetches per requesting device and target device.
     pub bundles: Rate<(DeviceId, DeviceId)>,

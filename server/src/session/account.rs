@@ -16,7 +16,7 @@ use chat_protocol::time::Timestamp;
 
 use super::asked::{Asked, bad_request};
 use super::guest::Guest;
-use super::proof::{self, Growth, Newcomer};
+use super::proof::{self, Flaw, Growth, Newcomer};
 use super::ready::Ready;
 use super::{seen, waiting};
 use crate::config::Registration;
@@ -83,10 +83,7 @@ impl Guest {
             Some(stored) => self.proven(stored, ask.signature.clone()).await?,
             None => None,
         };
-        let Some(stored) = proven else {
-            let counted = self.shared.limits().signatures.fail(&(ask.device, self.source), Instant::now());
-            return Err(counted.inspect_err(|_| self.dismiss()).err().map_or(Code::Denied.into(), Refusal::from));
-        };
+        let Some(stored) = proven else { return Err(self.not_proven(ask.device)) };
         match stored.state {
             DeviceState::Active => Ok(()),
             DeviceState::Waiting => {
@@ -97,6 +94,12 @@ impl Guest {
         }
     }
 
+    /// A signature was not the device's: counted, and refused.
+    fn not_proven(&mut self, device: DeviceId) -> Refusal {
+        let counted = self.shared.limits().signatures.fail(&(device, self.source), Instant::now());
+        counted.inspect_err(|_| self.dismiss()).err().map_or(Code::Denied.into(), Refusal::from)
+    }
+
     /// The device if the signature is its own.
     async fn proven(&self, device: StoredDevice, signature: Blob) -> Result<Option<StoredDevice>, Refusal> {
         let binding = self.binding;
@@ -105,11 +108,9 @@ impl Guest {
     }
 
     /// Makes a device known: active when its genesis is the first one, else waiting for approval.
-    pub(super) async fn enrol(&self, ask: Enrol) -> Result<Enrolment, Refusal> {
+    pub(super) async fn enrol(&mut self, ask: Enrol) -> Result<Enrolment, Refusal> {
         check_password(&self.shared, self.source, &ask.user, ask.password).await?;
-        let (binding, user) = (self.binding, ask.user);
-        let job = move || proof::newcomer(&binding, user, ask.cert, &ask.signature, ask.genesis);
-        let newcomer = self.shared.signatures.run(job).await.map_err(|_| busy())??;
+        let newcomer = self.newcomer((ask.user, ask.cert), ask.signature, ask.genesis).await?;
         match newcomer.clone().into_log(self.shared.seen()) {
             Some(log) => match self.shared.store.begin_log(log).await.map_err(failed)? {
                 LogWrite::Written => Ok(Enrolment::Active(newcomer.user, newcomer.device)),
@@ -118,6 +119,22 @@ impl Guest {
             },
             None => self.wait_for_approval(newcomer).await,
         }
+    }
+
+    /// What a device brings that nobody knows yet. A signature that is not its own counts like one at a login.
+    async fn newcomer(
+        &mut self,
+        (user, cert): (Username, Blob),
+        signature: Blob,
+        genesis: Option<Blob>,
+    ) -> Result<Newcomer, Refusal> {
+        let binding = self.binding;
+        let job = move || proof::newcomer(&binding, user, cert, &signature, genesis);
+        let proven = self.shared.signatures.run(job).await.map_err(|_| busy())?;
+        proven.map_err(|flaw| match flaw {
+            Flaw::Signature(device) => self.not_proven(device),
+            Flaw::Other(refusal) => refusal,
+        })
     }
 
     async fn wait_for_approval(&self, newcomer: Newcomer) -> Result<Enrolment, Refusal> {
@@ -138,15 +155,13 @@ impl Guest {
     }
 
     /// Starts an account again whose devices are lost, after a time in which any of them can object.
-    pub(super) async fn reset(&self, ask: Reset) -> Result<ResetOutcome, Refusal> {
+    pub(super) async fn reset(&mut self, ask: Reset) -> Result<ResetOutcome, Refusal> {
         check_password(&self.shared, self.source, &ask.user, ask.password).await?;
         let head = head_of(&self.shared, &ask.user).await?.ok_or(Code::NotFound)?;
-        let (binding, user) = (self.binding, ask.user);
         if ask.genesis.is_none() {
-            return Err(stale(user, head));
+            return Err(stale(ask.user, head));
         }
-        let job = move || proof::newcomer(&binding, user, ask.cert, &ask.signature, ask.genesis);
-        let newcomer = self.shared.signatures.run(job).await.map_err(|_| busy())??;
+        let newcomer = self.newcomer((ask.user, ask.cert), ask.signature, ask.genesis).await?;
         let Some(genesis) = newcomer.genesis.clone() else { return Err(bad_request()) };
         if genesis.hash == head.hash {
             // it happened already, and the answer was lost

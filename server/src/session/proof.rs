@@ -46,6 +46,20 @@ impl Newcomer {
     }
 }
 
+/// Why a newcomer is not let in.
+pub(super) enum Flaw {
+    /// This device did not sign.
+    Signature(DeviceId),
+    /// Something else is wrong.
+    Other(Refusal),
+}
+
+impl From<Refusal> for Flaw {
+    fn from(refusal: Refusal) -> Self {
+        Self::Other(refusal)
+    }
+}
+
 /// Verifies an enrolment: certificate, possession of its key, and the genesis entry if there is one.
 pub(super) fn newcomer(
     binding: &Binding,
@@ -53,12 +67,12 @@ pub(super) fn newcomer(
     cert: Blob,
     signature: &Blob,
     genesis: Option<Blob>,
-) -> Result<Newcomer, Refusal> {
+) -> Result<Newcomer, Flaw> {
     let cert = DeviceCert::decode(&cert).map_err(|_| bad_request())?;
     if cert.user() != &user {
-        return Err(bad_request());
+        return Err(bad_request().into());
     }
-    binding.verify_enrol(&cert, signature).map_err(|_| Code::Denied)?;
+    binding.verify_enrol(&cert, signature).map_err(|_| Flaw::Signature(cert.id()))?;
     let genesis = genesis.map(|entry| read_genesis(&cert, entry)).transpose()?;
     Ok(Newcomer { user, device: cert.id(), cert: cert.bytes().to_vec(), genesis })
 }

@@ -105,6 +105,32 @@ async fn logins_of_unknown_devices_are_limited_like_those_with_wrong_signatures(
 }
 
 #[tokio::test]
+async fn wrong_signatures_at_enrolments_and_resets_are_limited_like_those_at_logins() {
+    let world = World::new().await;
+    let user = "alice".parse().unwrap();
+    let device = first_device(&user, 0, AT);
+    let mut guest = world.guest().await;
+    guest.call(&register("alice")).await.unwrap();
+    let elsewhere = world.guest().await;
+    let bad = enrol(&elsewhere, &device, true);
+    for _ in 0..5 {
+        assert_eq!(guest.refused(&bad).await, Code::Denied);
+    }
+    assert_eq!(guest.refused(&bad).await, Code::RateLimited);
+    assert_eq!(guest.end().await, End::Goodbye);
+    let mut again = world.guest().await;
+    let good = enrol(&again, &device, true);
+    assert!(matches!(again.call(&good).await.unwrap(), Enrolled::Ready(_)), "a right one is always let in");
+    let other = replacing(&user, 1, device.log.head());
+    let mut guest = world.guest().await;
+    let bad = reset(&elsewhere, &other, true);
+    for _ in 0..5 {
+        assert_eq!(guest.refused(&bad).await, Code::Denied);
+    }
+    assert_eq!(guest.refused(&bad).await, Code::RateLimited);
+}
+
+#[tokio::test]
 async fn of_two_first_enrolments_one_wins_and_the_other_waits_for_approval() {
     let world = World::new().await;
     let user = "alice".parse().unwrap();
