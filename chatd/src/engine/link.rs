@@ -171,6 +171,7 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     commands::tidy(turn)?;
     events::trim(turn)?;
     retention::sweep(turn)?;
+    room::sweep(turn)?;
     outbox::sweep(turn)?;
     order::sweep(turn)?;
     sessions::sweep(turn)?;

@@ -5,6 +5,8 @@
 //! the cursor, everything is read again from where reading began. What was shown already is passed over: it is known by
 //! what it says, not by its number, also when the history has let it go.
 
+mod shown;
+
 use std::time::Duration;
 
 use chat_protocol::cbor;
@@ -18,7 +20,7 @@ use super::history::{self, Message, ROOM, State};
 use super::state::{Counter, load, save};
 use super::turn::{Asked, Subject, Turn};
 use super::{EngineError, contacts, outbox, profile};
-use crate::store::{Place, RowsError, Table};
+use crate::store::{Place, Rows, RowsError, Table};
 
 /// How far back a new cursor begins.
 const FIRST_PAGE: u64 = 100;
@@ -26,6 +28,8 @@ const FIRST_PAGE: u64 = 100;
 const OVERLAP: u64 = 16;
 /// Pause after the server would not show the room, or contradicted itself; doubled with each time in a row.
 const PAUSE: Duration = Duration::from_secs(10);
+/// How often posts are looked for that no server shows any more.
+const SWEPT_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Where the cursor began; absent until then.
 const BEGUN: Place<'static> = Place::new(Table::Room, b"", b"begun");
 
@@ -141,9 +145,9 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
     if is_known(turn, &post)? {
         return Ok(());
     }
-    turn.rows.put(shown(&id(&post)), turn.now.as_millis(), &[])?;
+    shown::note(turn.rows, &id(&post), turn.now)?;
     if post.device == turn.me.device
-        && let Some(id) = own(turn, &post)?
+        && let Some(id) = shown::sent_as(turn.rows, &post.submit_id)?
     {
         return Ok(history::advance(turn, &id, State::Accepted)?);
     }
@@ -163,25 +167,14 @@ fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
     Ok(history::append(turn, message)?)
 }
 
-/// Where it is kept that a post was taken.
-fn shown(id: &MessageId) -> Place<'_> {
-    Place::new(Table::Room, b"shown", id.as_bytes())
-}
-
 /// Whether a post was taken before, under whatever number.
 fn is_known(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
-    Ok(turn.rows.get(shown(&id(post)))?.is_some())
+    shown::is_known(turn.rows, &id(post))
 }
 
 /// Whether a post is not what a connection before showed up to its number.
 fn is_another(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
     Ok(post.room_seq <= Counter::RoomBefore.get(turn.rows)? && !is_known(turn, post)?)
-}
-
-/// The message a post of this device was sent as.
-fn own(turn: &Turn<'_>, post: &Post) -> Result<Option<MessageId>, RowsError> {
-    let found = turn.rows.get(Place::new(Table::Room, b"posts", post.submit_id.as_bytes()))?;
-    Ok(found.and_then(|id| MessageId::try_from(id.as_slice()).ok()))
 }
 
 /// Room posts carry no message id: it follows from who posted what under which submit id.
@@ -196,11 +189,28 @@ fn id(post: &Post) -> MessageId {
 pub(crate) fn say(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> {
     outbox::admit(turn)?;
     let submit_id = outbox::post(turn, message.id, &message.text)?;
-    let place = Place::new(Table::Room, b"posts", submit_id.as_bytes());
-    Ok(turn.rows.put(place, turn.now.as_millis(), message.id.as_bytes())?)
+    Ok(shown::sent(turn.rows, &submit_id, &message.id, turn.now)?)
 }
 
 /// The server has stored an own post.
 pub(crate) fn posted(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), RowsError> {
     history::advance(turn, id, State::Accepted)
+}
+
+/// Lets go of what is known of posts that no server shows any more.
+pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    if turn.live.room_swept.is_some_and(|last| turn.now.since(last) < SWEPT_EVERY) {
+        return Ok(());
+    }
+    let more = shown::forget(turn.rows, turn.now, is_queued)?;
+    turn.live.room_swept = (!more).then_some(turn.now);
+    if more {
+        turn.wake(turn.now + Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn is_queued(rows: &dyn Rows, id: &[u8]) -> Result<bool, RowsError> {
+    let Ok(id) = MessageId::try_from(id) else { return Ok(false) };
+    Ok(history::get(rows, &id)?.is_some_and(|(_, message)| message.state == State::Queued))
 }

@@ -1,8 +1,13 @@
 //! The public room: everything once, in the server's order, whatever happens to the connection.
 
+use std::time::Duration;
+
 use chat_protocol::rpc::types::MessageState;
+use chatd::store::{Rows, Table};
 
 use crate::world::World;
+
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
 #[test]
 fn a_post_reaches_everybody_and_its_author_once() {
@@ -68,4 +73,39 @@ fn posts_written_offline_leave_in_order_before_what_is_written_then() {
     world.say(alice, "100");
     world.advance(std::time::Duration::from_secs(15 * 60));
     assert_eq!(world.room(bob), (0..=100).map(|i| format!("alice: {i}")).collect::<Vec<_>>());
+}
+
+/// How many posts are known, as shown and as own ones.
+fn known(world: &World, who: usize) -> [u64; 2] {
+    [b"shown".as_slice(), b"posts"].map(|scope| world.nodes[who].rows.count(Table::Room, scope).unwrap())
+}
+
+#[test]
+fn what_no_server_shows_any_more_is_known_no_longer_but_for_the_newest_posts() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    for nth in 0..1_300 {
+        world.say(alice, &nth.to_string());
+        if nth % 50 == 0 {
+            world.settle();
+        }
+    }
+    world.settle();
+    assert_eq!((known(&world, alice), known(&world, bob)), ([1_300, 1_300], [1_300, 0]));
+    world.advance(DAY * 59);
+    world.server.sweep();
+    assert_eq!(known(&world, bob), [1_300, 0]);
+    world.go_offline(alice);
+    let waits = world.say(alice, "waits");
+    world.advance(DAY * 2);
+    // those of one moment go together
+    let kept = 950..=1_000;
+    assert!(kept.contains(&known(&world, alice)[0]) && kept.contains(&known(&world, bob)[0]));
+    world.come_online(alice);
+    world.settle();
+    assert_eq!(world.state(alice, waits), MessageState::Accepted);
+    world.cut(bob);
+    world.settle();
+    assert_eq!(world.room(bob).len(), 1_301, "nothing is shown twice");
 }
