@@ -2,14 +2,17 @@
 //!
 //! A change travels like a message: it is numbered, acknowledged and takes effect in the order of its
 //! author, but it is no message of the history and is never unread. Only the author, under the same
-//! identity, edits or deletes. A deletion that comes before its message keeps that from being shown; an
-//! edit or a sign whose message is not there is ignored. Nothing has an effect after the deletion.
+//! identity, edits or deletes. What comes before its message waits for it: a deletion keeps it from being
+//! shown, an edit or a sign follows it. Nothing has an effect after the deletion.
 
-use chat_protocol::ids::{Fingerprint, MessageId, Username};
-use chat_protocol::session::content::{self as wire, Body};
-use chat_protocol::time::Timestamp;
+mod change;
+mod early;
+
+use chat_protocol::ids::{MessageId, Username};
 use minicbor::{Decode, Encode};
 
+pub(crate) use self::change::{Change, What};
+pub(crate) use self::early::sweep;
 use super::history::{self, Kind, Message, Reaction, State};
 use super::outbox::{self, Withdrawn};
 use super::state::{load, save};
@@ -20,46 +23,6 @@ use crate::store::{Place, RowsError, Table};
 
 /// Most texts one message may have had: whoever wants more writes a new one.
 pub(crate) const MAX_TEXTS: usize = 100;
-
-/// A change of a message.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Change {
-    /// The chat of the message.
-    #[n(0)]
-    pub(crate) chat: String,
-    /// Who changes it.
-    #[n(1)]
-    pub(crate) by: Username,
-    /// The identity of somebody else who does.
-    #[n(2)]
-    pub(crate) author: Option<Fingerprint>,
-    /// The message.
-    #[n(3)]
-    pub(crate) target: MessageId,
-    /// The clock of who changes it.
-    #[n(4)]
-    pub(crate) at: Timestamp,
-    #[n(5)]
-    pub(crate) what: What,
-    /// When it came to be here, in time that was seen to pass.
-    #[n(6)]
-    pub(crate) kept: Timestamp,
-}
-
-/// What is changed.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) enum What {
-    /// Another text.
-    #[n(0)]
-    Edit(#[n(0)] String),
-    /// It is taken back.
-    #[n(1)]
-    Delete,
-    /// A sign; empty takes it back.
-    #[n(2)]
-    React(#[n(0)] String),
-}
 
 /// Something an author said, in the order of the author.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -94,14 +57,11 @@ impl Said {
     }
 }
 
-fn gone_scope(author: &Fingerprint) -> Vec<u8> {
-    [b"gone:".as_slice(), author.as_bytes()].concat()
-}
-
 /// Shows a message that was written elsewhere, unless its author took it back before.
 fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
-    if let Some(author) = &message.author
-        && turn.rows.delete(Place::new(Table::Messages, &gone_scope(author), message.id.as_bytes()))?
+    let early = early::of(turn.rows, &message.chat, &message.id)?;
+    if message.author.is_some()
+        && early.iter().any(|change| change.what == What::Delete && change.author == message.author)
     {
         return Ok(());
     }
@@ -113,13 +73,18 @@ fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
         message.text.clear();
     }
     history::append(turn, message.clone())?;
-    siblings::stored(turn, &message)
+    siblings::stored(turn, &message)?;
+    for change in early.iter().filter(|_| message.kind == Kind::Text) {
+        early::forget(turn.rows, change)?;
+        apply(turn, change)?;
+    }
+    Ok(())
 }
 
 /// A change that was made elsewhere takes its effect, if it may have one.
 fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
     let found = history::get(turn.rows, &change.target)?.filter(|(_, message)| message.chat == change.chat);
-    let Some((position, mut message)) = found else { return unknown(turn, change) };
+    let Some((position, mut message)) = found else { return early::keep(turn.rows, change) };
     let by_author = match message.mine {
         true => change.by == turn.me.user,
         false => message.author.is_some() && message.author == change.author,
@@ -137,17 +102,6 @@ fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
             tracing::warn!(user = %change.by, "a change of a message that is not theirs to change");
             Ok(())
         }
-    }
-}
-
-/// The message is not here: it may be late, or was never sent.
-fn unknown(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
-    match (&change.what, &change.author) {
-        (What::Delete, Some(author)) => {
-            let scope = gone_scope(author);
-            turn.rows.put(Place::new(Table::Messages, &scope, change.target.as_bytes()), turn.now.as_millis(), &[])
-        }
-        _ => Ok(()),
     }
 }
 
@@ -257,16 +211,4 @@ pub(crate) fn failed(turn: &mut Turn<'_>, id: &MessageId, error: &str) -> Result
         events::change_failed(turn, &message, error)?;
     }
     Ok(true)
-}
-
-impl Change {
-    /// As it is written for the peer.
-    pub(crate) fn body(&self) -> Body {
-        let target = self.target;
-        match &self.what {
-            What::Edit(text) => Body::Edit(wire::Edit { target, text: text.clone() }),
-            What::Delete => Body::Delete(wire::Delete { target }),
-            What::React(emoji) => Body::Reaction(wire::Reaction { target, emoji: emoji.clone() }),
-        }
-    }
 }

@@ -18,7 +18,7 @@ use super::siblings::{self, Read};
 use super::state::{load, save};
 use super::timers::{self, Due};
 use super::turn::Turn;
-use super::{EngineError, contacts, outbox, peers, receipts, room};
+use super::{EngineError, changes, contacts, outbox, peers, receipts, room};
 use crate::store::{Place, RowsError, Table};
 
 /// Furthest a message may be put off, and longest wait for its delivery.
@@ -379,7 +379,8 @@ pub(crate) fn tidy(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     }
     turn.live.tidied = Some(turn.now);
     let old = turn.now - CLIENT_IDS_KEPT;
-    turn.rows.delete_range(Table::Clients, b"client_id", 0..=old.as_millis()).map(drop)
+    turn.rows.delete_range(Table::Clients, b"client_id", 0..=old.as_millis())?;
+    changes::sweep(turn.rows, turn.now)
 }
 
 /// Tells consumers that the daemon ends.

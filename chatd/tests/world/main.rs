@@ -29,6 +29,7 @@ mod held;
 mod honest;
 mod identities;
 mod inits;
+mod late;
 mod lies;
 mod log;
 mod logs;
