@@ -13,14 +13,12 @@
 
 mod accounts;
 mod ask;
+mod backend;
 mod batch;
-mod calls;
 mod errors;
 mod export;
-mod extras;
 mod health;
-mod identity;
-mod messages;
+mod methods;
 mod reads;
 mod run;
 mod search;
@@ -30,6 +28,7 @@ mod witness;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::{Connection, ConnectionState};
 use chat_protocol::rpc::{Event, Kind, RpcError};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
@@ -232,6 +231,20 @@ impl Daemon {
         }
     }
 
+    /// Reads rows where nothing but the rows can fail.
+    async fn rows<T, F>(&self, read: F) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&dyn Rows) -> Result<T, RowsError> + Send + 'static,
+    {
+        self.read(move |rows| read(rows).map_err(|error| errors::rows(&error))).await
+    }
+
+    /// The account's name.
+    async fn me(&self) -> Answer<Username> {
+        self.read(|rows| Ok(reads::account(rows)?.user)).await
+    }
+
     fn unstored(&self) -> Option<String> {
         self.unstored.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -256,6 +269,11 @@ fn idle() -> Connection {
         trouble: None,
         next_retry_ms: None,
     }
+}
+
+/// Does off the runtime what takes a while.
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Answer<T> + Send + 'static) -> Answer<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|_| Err(ended()))
 }
 
 fn ended() -> RpcError {

@@ -56,7 +56,7 @@ impl Doors {
     ///
     /// # Errors
     /// [`SocketError`] if one cannot be opened; then none is.
-    pub(crate) fn open(api: Arc<dyn Api>, plan: &Plan, lock: &Lock) -> Result<Self, SocketError> {
+    pub(crate) fn open<A: Api>(api: Arc<A>, plan: &Plan, lock: &Lock) -> Result<Self, SocketError> {
         let inherited = service::inherited().map_err(SocketError::HandedOver)?;
         let opened = match inherited {
             Some(listener) => (listener, None),

@@ -2,22 +2,23 @@
 //!
 //! On the socket the first byte decides: a capital letter begins a request of HTTP, whatever else a line of JSON.
 //! [`Server`] answers them all from one [`Api`]. Parsing, limits, rights, order and subscriptions live here; what a
-//! call means lives behind the trait. A caller that is slow, silent or hostile costs only its own connection.
+//! call means lives in the daemon's `Handle` for its method. A caller that is slow, silent or hostile costs only its own connection.
 //!
 //! Tasks: one per connection, which stops its own writer; one per call in flight; one per
 //! subscription. All end when the connection does, and every connection when `shutdown` is cancelled.
 
 mod access;
 mod acks;
+mod active_consumers;
+mod authorize;
 mod connection;
 mod filter;
-mod gate;
 mod http;
 mod lines;
 mod methods;
-mod outlet;
+mod outbound;
+mod own;
 mod pull;
-mod readers;
 mod reply;
 mod requests;
 mod seats;
@@ -59,15 +60,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Answers callers until it is told to end.
 #[derive(Clone)]
 pub struct Server {
-    offer: Arc<methods::Offer>,
+    table: Arc<methods::MethodTable>,
     shutdown: CancellationToken,
 }
 
 impl Server {
     /// Answers from `api`, until `shutdown` is cancelled.
     #[must_use]
-    pub fn new(api: Arc<dyn Api>, shutdown: CancellationToken) -> Self {
-        Self { offer: Arc::new(methods::Offer::new(api)), shutdown }
+    pub fn new<A: Api>(api: Arc<A>, shutdown: CancellationToken) -> Self {
+        Self { table: Arc::new(methods::MethodTable::new(api)), shutdown }
     }
 
     /// Serves the Unix socket until shutdown, and until every connection has ended.
@@ -136,18 +137,12 @@ impl Server {
 
     /// A new connection of the owner.
     fn connection(&self) -> Connection {
-        Connection::new(Arc::clone(&self.offer), Access::Owner, self.shutdown.child_token())
+        Connection::new(Arc::clone(&self.table), Access::Owner, self.shutdown.child_token())
     }
 
     fn web(&self, door: Door) -> Web {
-        Web::new(Arc::clone(&self.offer), door, self.shutdown.clone())
+        Web::new(Arc::clone(&self.table), door, self.shutdown.clone())
     }
-}
-
-/// Names of all methods, in no order: what the document has to describe.
-#[must_use]
-pub fn method_names(api: Arc<dyn Api>) -> Vec<&'static str> {
-    methods::Offer::new(api).orders.into_keys().collect()
 }
 
 /// Serves a caller for as long as the seat allows.

@@ -9,6 +9,7 @@ pub mod access;
 pub mod client;
 pub mod errors;
 pub mod events;
+pub mod methods;
 pub mod name;
 pub mod openrpc;
 pub mod paths;
@@ -20,6 +21,7 @@ mod values;
 pub use access::{Scope, Subject};
 pub use errors::{Kind, RpcError};
 pub use events::{Event, EventBody, Notified};
+pub use methods::{Handle, Methods};
 pub use name::Name;
 pub use secret::Secret;
 pub use target::{ChatId, Target};
@@ -66,7 +68,7 @@ pub struct Example {
 }
 
 /// The parameters of a call.
-pub trait Method: Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
+pub trait Method: methods::Listed + Serialize + DeserializeOwned + JsonSchema + Send + Sync + 'static {
     /// Name on the wire.
     const NAME: &'static str;
     /// See [`Concurrency`].

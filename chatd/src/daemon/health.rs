@@ -4,11 +4,12 @@ use chat_protocol::rpc::types::{Connection, ConnectionState, Health, OutboxHealt
 
 use super::{Daemon, errors};
 use crate::account::Account;
-use crate::api::{Answer, Api};
-use crate::engine::history;
+use crate::api::Answer;
+use crate::engine::{consumers, history};
 
 impl Daemon {
-    pub(super) async fn health(&self) -> Answer<Health> {
+    /// How it is doing.
+    pub(super) async fn examine_health(&self) -> Answer<Health> {
         let connection = self.connection();
         let (outbox, idle) = self
             .read(|rows| {
@@ -27,7 +28,7 @@ impl Daemon {
             reason,
             connection,
             outbox,
-            consumers: self.events_consumers().await?.consumers,
+            consumers: self.rows(consumers::list).await?,
             store: StoreHealth { bytes: self.store.bytes(), locked: false, failure },
         })
     }

@@ -7,12 +7,12 @@ use chat_protocol::rpc::types::{
     Message, MessagePage, MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity, Profile, Recipient,
     SessionState,
 };
-use chat_protocol::rpc::{ChatId, Kind, MAX_LINE_BYTES, RpcError, Target};
+use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
 use chat_protocol::session::manager::Stage;
 
 use super::errors;
 use crate::account::Account;
-use crate::api::{Answer, EventPage};
+use crate::api::{Answer, EventPage, MAX_ANSWER_BYTES};
 use crate::engine::commands::To;
 use crate::engine::{contacts, devices, events, history, outbox, peers, profile, sessions, view};
 use crate::store::{Direction, Rows, RowsError};
@@ -21,8 +21,8 @@ use crate::store::{Direction, Rows, RowsError};
 const CHATS: u32 = 100;
 /// Messages of one page when the caller says nothing.
 const MESSAGES: u32 = 50;
-/// What a line holds besides the objects of a page.
-const FRAME_BYTES: usize = 2 * 1024;
+/// What an answer holds besides the objects of a page.
+const FRAME_BYTES: usize = 1024;
 /// Most of either.
 const MOST: u32 = 500;
 
@@ -78,9 +78,9 @@ pub(super) fn chat(rows: &dyn Rows, id: &str) -> Answer<Chat> {
     view::chat(rows, id, known.as_ref()).map_err(failed)?.ok_or_else(|| not_found("chat"))
 }
 
-/// How many of a page's objects fit one line, the first in any case: the cursor leads on behind them.
+/// How many of a page's objects fit one line, the first in any case.
 fn fitting<'o>(page: impl Iterator<Item = &'o (impl serde::Serialize + 'o)>) -> usize {
-    let mut room = MAX_LINE_BYTES - FRAME_BYTES;
+    let mut room = MAX_ANSWER_BYTES - FRAME_BYTES;
     let fits = |object: &_| {
         let bytes = serde_json::to_string(object).map_or(usize::MAX, |text| text.len().saturating_add(1));
         let left = room.checked_sub(bytes);
@@ -173,10 +173,14 @@ pub(super) fn messages(rows: &dyn Rows, params: &MsgList) -> Answer<MessagePage>
     };
     let more = found.len() > limit;
     found.truncate(limit);
+    // the nearest come first, so that those are kept which fit
+    let mut messages: Vec<_> = found.iter().filter_map(|(_, message)| view::message(message)).collect();
+    let (all, kept) = (messages.len(), fitting(messages.iter()));
+    messages.truncate(kept);
     if direction == Direction::Descending {
-        found.reverse();
+        messages.reverse();
     }
-    Ok(MessagePage { messages: found.iter().filter_map(|(_, message)| view::message(message)).collect(), more })
+    Ok(MessagePage { messages, more: more || kept < all })
 }
 
 /// The cursor is the position of the last message of the page before.
@@ -266,4 +270,18 @@ pub(super) fn opened(rows: &dyn Rows, user: &Username, chat: ChatId) -> Answer<O
 pub(super) fn events_after(rows: &dyn Rows, seq: u64, max: usize) -> Answer<EventPage> {
     let events = events::after(rows, seq, max).map_err(failed)?;
     Ok(EventPage { events, oldest_seq: events::oldest(rows).map_err(failed)? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_page_is_an_answer_that_fits_its_line() {
+        let page: Vec<_> = (0..1000).map(|place: u32| (place.to_string(), "x".repeat(2_000))).collect();
+        let (messages, cursor) = cut(page, 1000);
+        assert_eq!(cursor, Some((messages.len() - 1).to_string()));
+        let answer = serde_json::json!({ "messages": messages, "cursor": cursor }).to_string();
+        assert!(answer.len() <= MAX_ANSWER_BYTES && answer.len() > MAX_ANSWER_BYTES - 4 * 1024, "{}", answer.len());
+    }
 }

@@ -8,15 +8,14 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use chat_protocol::rpc::RpcError;
-use chat_protocol::rpc::types::{Approval, Approved, Connection, ConnectionState, DeviceApprove};
+use chat_protocol::rpc::types::{Connection, ConnectionState};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use super::{Daemon, errors, idle};
+use super::{Daemon, idle};
+use crate::account::Standing;
 use crate::account::waiting::{self, Looked};
-use crate::account::{AccountError, Standing};
-use crate::api::Answer;
-use crate::engine::{devices, own_log};
+use crate::engine::own_log;
 use crate::link::AuthFailure;
 use crate::report::Chain;
 
@@ -63,24 +62,6 @@ impl Daemon {
                 () = stop.cancelled() => {}
             }
         });
-    }
-
-    /// On the device that waits its user speaks for it; on one of the account for the other.
-    pub(super) async fn approve(&self, params: DeviceApprove) -> Answer<Approved> {
-        let DeviceApprove { device_id, digits } = params;
-        let desk = self.desk();
-        let account = desk.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
-        if account.standing != Standing::Waiting {
-            let state = self.command(move |turn| devices::approve(turn, &device_id, &digits)).await?;
-            return Ok(Approved { state });
-        }
-        if device_id != account.device() {
-            return Err(AccountError::NotWaiting.into());
-        }
-        let _entering = self.entering.lock().await;
-        waiting::confirm(&desk, &digits).await?;
-        self.waiting.kick();
-        Ok(Approved { state: Approval::Approved })
     }
 
     /// One look at the server; true when there is nothing more to wait for.

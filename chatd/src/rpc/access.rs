@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 use super::subscribe::now_ms;
-use crate::api::{Answer, Api};
+use crate::api::{Answer, Backend};
 
 /// How a token's text begins, so that tools which look for leaked secrets know it.
 const PREFIX: &str = "chatd_";
@@ -168,25 +168,25 @@ impl Bearer {
 
 /// The tokens that were presented since the daemon began.
 #[derive(Debug, Default)]
-pub(super) struct Keyring {
+pub(super) struct ActiveTokens {
     live: Mutex<HashMap<Name, Arc<Bearer>>>,
 }
 
-impl Keyring {
+impl ActiveTokens {
     /// Whose token this is.
     ///
     /// # Errors
     /// `unauthenticated` for one that nobody has, `token_expired`.
-    pub(super) async fn present(&self, api: &dyn Api, text: &Secret) -> Answer<Access> {
+    pub(super) async fn present(&self, backend: &dyn Backend, text: &Secret) -> Answer<Access> {
         if text.expose().len() > MAX_TEXT_BYTES {
             return Err(unknown());
         }
         let hash = kdf::sha256(text.expose().as_bytes());
-        let token = api.token_find(hash).await?.ok_or_else(unknown)?;
+        let token = backend.token_find(hash).await?.ok_or_else(unknown)?;
         let name = token.name.clone();
         let bearer = Arc::clone(self.lock().entry(name.clone()).or_insert_with(|| Arc::new(Bearer::new(token))));
         // it may have been revoked between the look and the entry
-        if api.token_find(hash).await?.is_none_or(|now| now != bearer.token) {
+        if backend.token_find(hash).await?.is_none_or(|now| now != bearer.token) {
             self.revoked(&name);
             return Err(unknown());
         }
@@ -210,7 +210,7 @@ impl Keyring {
 ///
 /// # Errors
 /// `invalid_params` for what makes no sense, and what the store says.
-pub(super) async fn create(api: &dyn Api, asked: TokenCreate) -> Answer<TokenMade> {
+pub(super) async fn create(backend: &dyn Backend, asked: TokenCreate) -> Answer<TokenMade> {
     check(&asked)?;
     let TokenCreate { name, mut scopes, chats, allow_to, rate, expires_ms } = asked;
     scopes.sort_unstable();
@@ -220,7 +220,7 @@ pub(super) async fn create(api: &dyn Api, asked: TokenCreate) -> Answer<TokenMad
     let info = Token { name, scopes, chats, allow_to, rate, created_ms: now_ms(), expires_ms };
     let bytes = Zeroizing::new(rand::rng().random::<[u8; 32]>());
     let text = Zeroizing::new(format!("{PREFIX}{}", URL_SAFE_NO_PAD.encode(*bytes)));
-    api.token_create(info.clone(), kdf::sha256(text.as_bytes())).await?;
+    backend.token_create(info.clone(), kdf::sha256(text.as_bytes())).await?;
     Ok(TokenMade { token: Secret::from(text), info })
 }
 

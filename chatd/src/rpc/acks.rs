@@ -4,12 +4,11 @@
 use std::collections::VecDeque;
 
 use chat_protocol::rpc::RpcError;
-use chat_protocol::rpc::types::EventsAck;
 use tokio::sync::watch;
 
-use super::outlet::{Outlet, Written};
-use super::readers::Attached;
-use crate::api::{Answer, Api};
+use super::active_consumers::Attached;
+use super::outbound::{Outbound, Written};
+use crate::api::{Answer, Backend};
 
 /// Events that may be sent and not acknowledged: usually, and at most.
 const INFLIGHT: u32 = 100;
@@ -113,21 +112,21 @@ impl Acks {
     }
 
     /// Moves the place as far as is known to be handled; `cursor` is where the reader is.
-    pub(super) async fn settle(&mut self, api: &dyn Api, cursor: u64) {
+    pub(super) async fn settle(&mut self, backend: &dyn Backend, cursor: u64) {
         match self {
             Self::Nobody => {}
             Self::WhenWritten { attached, taken, sent, stored, .. } => {
                 let taken = *taken.borrow_and_update();
                 // what was left out behind the last one sent is as good as handled
                 let handled = if taken >= *sent { cursor.max(taken) } else { taken };
-                if handled > *stored && ack(api, attached, handled).await {
+                if handled > *stored && ack(backend, attached, handled).await {
                     *stored = handled;
                 }
             }
             Self::WhenTold { attached, inflight, .. } => {
                 let acked = *attached.acked.borrow();
                 let handled = inflight.back().is_none_or(|last| *last <= acked);
-                if handled && cursor > acked && ack(api, attached, cursor).await {
+                if handled && cursor > acked && ack(backend, attached, cursor).await {
                     attached.note(cursor);
                 }
             }
@@ -135,31 +134,31 @@ impl Acks {
     }
 
     /// As [`Self::settle`], for a place that moves by itself and is far behind.
-    pub(super) async fn keep_up(&mut self, api: &dyn Api, cursor: u64) {
+    pub(super) async fn keep_up(&mut self, backend: &dyn Backend, cursor: u64) {
         if let Self::WhenWritten { stored, .. } = self
             && cursor.saturating_sub(*stored) >= STEP
         {
-            self.settle(api, cursor).await;
+            self.settle(backend, cursor).await;
         }
     }
 
     /// The connection ends: waits for the last event to be written, and moves the place behind it.
-    pub(super) async fn last(&mut self, api: &dyn Api, cursor: u64, outlet: &Outlet) {
+    pub(super) async fn last(&mut self, backend: &dyn Backend, cursor: u64, outbound: &Outbound) {
         let Self::WhenWritten { taken, sent, .. } = self else { return };
         let last = *sent;
         let written = tokio::select! {
             written = taken.wait_for(|taken| *taken >= last) => written.is_ok(),
-            () = outlet.closed() => false,
+            () = outbound.closed() => false,
         };
         if written {
-            self.settle(api, cursor).await;
+            self.settle(backend, cursor).await;
         }
     }
 }
 
 /// Stores the place; one that could not be stored is stored with the next, or read again.
-async fn ack(api: &dyn Api, attached: &Attached, seq: u64) -> bool {
-    let stored = api.events_ack(EventsAck { consumer: attached.name.clone(), seq }).await;
+async fn ack(backend: &dyn Backend, attached: &Attached, seq: u64) -> bool {
+    let stored = backend.consumer_ack(&attached.name, seq).await;
     if let Err(error) = &stored {
         tracing::debug!(%error, "a consumer's place was not stored");
     }

@@ -1,9 +1,9 @@
 //! One caller: reads messages, runs calls, writes answers and events through one bounded queue.
 //!
 //! ```text
-//! input ─ parse ┬─ free calls: a task each ─┐
-//!               └─ calls in turn: one task ─┼─ queue ─ writer
-//!                       subscriptions ──────┘
+//! input ─ parse ┬─ parallel calls: a task each ─┐
+//!               └─ serial calls: one task ──────┼─ queue ─ writer
+//!                       subscriptions ──────────┘
 //! ```
 //! A caller that does not read fills its queue; then its calls wait, then its lines are not read. At
 //! the end of input (or at shutdown) calls in flight finish, subscriptions send what the log has, the queue is
@@ -21,8 +21,8 @@ use tracing::debug;
 use super::FINISH_WITHIN;
 use super::access::Access;
 use super::lines::Line;
-use super::methods::Offer;
-use super::outlet::{Outgoing, Outlet, QUEUE};
+use super::methods::MethodTable;
+use super::outbound::{Outbound, Outgoing, QUEUE};
 use super::reply::{Id, Reply};
 use super::requests::{Work, parse};
 use super::service::{Caller, Service, Stream};
@@ -33,11 +33,11 @@ const MAX_CALLS: usize = 32;
 
 /// A caller and what it has going.
 pub(super) struct Connection {
-    offer: Arc<Offer>,
+    table: Arc<MethodTable>,
     service: Service,
     caller: Arc<Caller>,
-    queue: Outlet,
-    outbound: mpsc::Receiver<Outgoing>,
+    queue: Outbound,
+    queued: mpsc::Receiver<Outgoing>,
     calls: Calls,
     stream: Arc<Stream>,
     stop: CancellationToken,
@@ -59,28 +59,28 @@ struct Job {
 
 impl Connection {
     /// A connection; `stop` ends it as the end of input would.
-    pub(super) fn new(offer: Arc<Offer>, access: Access, stop: CancellationToken) -> Self {
-        let (queue, outbound) = mpsc::channel(QUEUE);
+    pub(super) fn new(table: Arc<MethodTable>, access: Access, stop: CancellationToken) -> Self {
+        let (queue, queued) = mpsc::channel(QUEUE);
         let stream = Arc::new(Stream::new(queue.clone()));
         let caller = Caller::new(access);
-        let service = Service::new(Arc::clone(&offer), Arc::clone(&caller), Some(Arc::clone(&stream)));
+        let service = Service::new(Arc::clone(&table), Arc::clone(&caller), Some(Arc::clone(&stream)));
         let calls = Calls {
             tracker: TaskTracker::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
             abandoned: CancellationToken::new(),
         };
-        Self { offer, service, caller, queue, outbound, calls, stream, stop }
+        Self { table, service, caller, queue, queued, calls, stream, stop }
     }
 
     /// Serves until the caller is gone, or has said all and was answered.
     pub(super) async fn run(self, input: impl Source, output: impl Sink) {
-        let Self { offer, service, caller, queue, outbound, calls, stream, stop } = self;
+        let Self { table, service, caller, queue, queued, calls, stream, stop } = self;
         let flush = CancellationToken::new();
-        let mut writer = tokio::spawn(write(output, outbound, flush.clone()));
+        let mut writer = tokio::spawn(write(output, queued, flush.clone()));
 
-        let (turns, waiting) = mpsc::channel(MAX_CALLS);
-        calls.spawn(take_turns(service.clone(), waiting, queue.clone()));
-        let reading = read(input, &offer, &service, &queue, &calls, turns);
+        let (serial, waiting) = mpsc::channel(MAX_CALLS);
+        calls.spawn(run_serial(service.clone(), waiting, queue.clone()));
+        let reading = read(input, &table, &service, &queue, &calls, serial);
         // Lines half-read at shutdown are of no more interest.
         tokio::select! {
             () = reading => {}
@@ -141,11 +141,11 @@ async fn within(end: impl Future<Output = ()>) -> bool {
 /// Starts what each line asks for, until the input ends.
 async fn read(
     mut input: impl Source,
-    offer: &Offer,
+    table: &MethodTable,
     service: &Service,
-    queue: &Outlet,
+    queue: &Outbound,
     calls: &Calls,
-    turns: mpsc::Sender<Job>,
+    serial: mpsc::Sender<Job>,
 ) {
     while let Some(line) = input.next().await {
         let Some(place) = calls.place().await else { return };
@@ -153,28 +153,28 @@ async fn read(
             Line::TooLong => Work::Refused(Reply::refused(&Id::null(), &Kind::FrameTooLarge.into())),
             Line::Text(line) => parse(&line),
         };
-        let concurrency = work.concurrency(&offer.orders);
+        let concurrency = work.concurrency(table);
         let greets = work.greets();
         let job = Job { work, _place: place };
         match concurrency {
             // what was written behind a token has that token's rights
             _ if greets => job.run(service.clone(), queue.clone()).await,
             Concurrency::Parallel => calls.spawn(job.run(service.clone(), queue.clone())),
-            Concurrency::Serial if turns.send(job).await.is_ok() => {}
+            Concurrency::Serial if serial.send(job).await.is_ok() => {}
             Concurrency::Serial => return,
         }
     }
 }
 
 /// Runs the calls that keep their order, one after the other.
-async fn take_turns(service: Service, mut waiting: mpsc::Receiver<Job>, queue: Outlet) {
+async fn run_serial(service: Service, mut waiting: mpsc::Receiver<Job>, queue: Outbound) {
     while let Some(job) = waiting.recv().await {
         job.run(service.clone(), queue.clone()).await;
     }
 }
 
 impl Job {
-    async fn run(self, service: Service, queue: Outlet) {
+    async fn run(self, service: Service, queue: Outbound) {
         if let Some(reply) = self.work.run(&service).await {
             // Nobody is left to read it when this fails.
             let _ = queue.send(Outgoing::Answer(reply)).await;
@@ -183,15 +183,15 @@ impl Job {
 }
 
 /// Writes what is queued; after `flush`, what is left, and then it closes.
-async fn write(mut output: impl Sink, mut outbound: mpsc::Receiver<Outgoing>, flush: CancellationToken) {
+async fn write(mut output: impl Sink, mut queued: mpsc::Receiver<Outgoing>, flush: CancellationToken) {
     let mut gathered = Vec::new();
     loop {
         let first = tokio::select! {
             biased;
-            first = outbound.recv() => first,
+            first = queued.recv() => first,
             // Nothing is taken from the queue when this branch wins.
-            () = flush.cancelled(), if !outbound.is_closed() => {
-                outbound.close();
+            () = flush.cancelled(), if !queued.is_closed() => {
+                queued.close();
                 continue;
             }
         };
@@ -199,7 +199,7 @@ async fn write(mut output: impl Sink, mut outbound: mpsc::Receiver<Outgoing>, fl
         let mut bytes = output.add(&first);
         gathered.push(first);
         while bytes < WRITE_BYTES
-            && let Ok(more) = outbound.try_recv()
+            && let Ok(more) = queued.try_recv()
         {
             bytes = output.add(&more);
             gathered.push(more);

@@ -39,7 +39,7 @@ use tracing::debug;
 
 use super::FINISH_WITHIN;
 use super::access::Access;
-use super::methods::Offer;
+use super::methods::MethodTable;
 use super::service::Caller;
 use taken::{Taken, Tapped};
 
@@ -69,7 +69,7 @@ pub(super) enum Door {
 /// What the handlers of one connection share.
 #[derive(Clone)]
 pub(super) struct Web {
-    offer: Arc<Offer>,
+    table: Arc<MethodTable>,
     door: Arc<Door>,
     /// Cancelled when the daemon ends.
     shutdown: CancellationToken,
@@ -92,9 +92,9 @@ impl Door {
 }
 
 impl Web {
-    pub(super) fn new(offer: Arc<Offer>, door: Door, shutdown: CancellationToken) -> Self {
+    pub(super) fn new(table: Arc<MethodTable>, door: Door, shutdown: CancellationToken) -> Self {
         let caller = Caller::new(door.stranger());
-        Self { offer, door: Arc::new(door), shutdown, lasting: TaskTracker::new(), caller, taken: Arc::default() }
+        Self { table, door: Arc::new(door), shutdown, lasting: TaskTracker::new(), caller, taken: Arc::default() }
     }
 
     /// Speaks HTTP with one caller until it leaves, has no rights any more, or the daemon ends.

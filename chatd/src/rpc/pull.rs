@@ -4,13 +4,13 @@ use std::time::Duration;
 
 use chat_protocol::rpc::events::Range;
 use chat_protocol::rpc::types::{EventBatch, EventsPull};
-use chat_protocol::rpc::{Event, EventBody, MAX_LINE_BYTES, RpcError};
+use chat_protocol::rpc::{Event, EventBody, RpcError};
 use tokio::time::{Instant, timeout_at};
 
 use super::access::Access;
 use super::filter::Filter;
 use super::subscribe::now_ms;
-use crate::api::{Answer, Api};
+use crate::api::{Answer, Backend, MAX_ANSWER_BYTES};
 
 /// Events when nothing else is asked for, and at most.
 const USUAL: u32 = 100;
@@ -20,7 +20,7 @@ const LONGEST_WAIT_MS: u64 = 60_000;
 /// Events read from the log at once.
 const PAGE: usize = 64;
 /// Bytes of the answer that are not events.
-const FRAME_BYTES: usize = 2_048;
+const FRAME_BYTES: usize = 1024;
 
 /// A batch in the making.
 struct Batch {
@@ -34,7 +34,7 @@ struct Batch {
 ///
 /// # Errors
 /// [`RpcError`] for limits out of range, unknown types, and what the log says.
-pub(super) async fn pull(api: &dyn Api, access: &Access, asked: EventsPull) -> Answer<EventBatch> {
+pub(super) async fn pull(backend: &dyn Backend, access: &Access, asked: EventsPull) -> Answer<EventBatch> {
     let most = match asked.max.unwrap_or(USUAL) {
         0 => return Err(RpcError::invalid("max", "must be at least 1")),
         max => usize::try_from(max.min(MOST)).unwrap_or(usize::MAX),
@@ -42,14 +42,14 @@ pub(super) async fn pull(api: &dyn Api, access: &Access, asked: EventsPull) -> A
     let filter = Filter::of_pull(&asked, access)?;
     let wait = Duration::from_millis(asked.wait_ms.unwrap_or(0).min(LONGEST_WAIT_MS));
     let until = Instant::now() + wait;
-    let mut newest = api.newest_event();
+    let mut newest = backend.newest_event();
     newest.mark_unchanged();
-    let cursor = api.consumer_open(asked.consumer, None).await?;
-    let mut batch = Batch { events: Vec::new(), cursor, most, room: MAX_LINE_BYTES - FRAME_BYTES };
+    let cursor = backend.consumer_open(asked.consumer, None).await?;
+    let mut batch = Batch { events: Vec::new(), cursor, most, room: MAX_ANSWER_BYTES - FRAME_BYTES };
     loop {
         // it may have waited longer than its token was good
         access.check()?;
-        batch.fill(api, &filter).await?;
+        batch.fill(backend, &filter).await?;
         let grown = batch.events.is_empty() && matches!(timeout_at(until, newest.changed()).await, Ok(Ok(())));
         if !grown {
             return Ok(EventBatch { events: batch.events, next_seq: batch.cursor.saturating_add(1) });
@@ -59,9 +59,9 @@ pub(super) async fn pull(api: &dyn Api, access: &Access, asked: EventsPull) -> A
 
 impl Batch {
     /// Takes what the log has, until it ends or the batch is full.
-    async fn fill(&mut self, api: &dyn Api, filter: &Filter) -> Answer<()> {
+    async fn fill(&mut self, backend: &dyn Backend, filter: &Filter) -> Answer<()> {
         loop {
-            let page = api.events_after(self.cursor, PAGE).await?;
+            let page = backend.events_after(self.cursor, PAGE).await?;
             if page.oldest_seq > self.cursor.saturating_add(1) {
                 let last = page.oldest_seq - 1;
                 let gap = EventBody::Gap(Range { from: self.cursor + 1, to: last });

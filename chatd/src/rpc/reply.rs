@@ -8,8 +8,8 @@ use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, RpcError};
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
 
-/// Longest id: it stands in every answer, errors too. UUIDs and sentences are far below.
-pub(super) const MAX_ID_BYTES: usize = 4096;
+use crate::api::MAX_ID_BYTES;
+
 /// Most bytes of one batch's answer: each of its calls is bounded by a line, all together by this.
 const MAX_BATCH_ANSWER_BYTES: usize = 4 * MAX_LINE_BYTES;
 /// Instead of an answer that could not be written.

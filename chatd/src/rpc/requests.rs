@@ -7,7 +7,7 @@ use chat_protocol::rpc::{Concurrency, Kind, MAX_BATCH, Method, RpcError};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-use super::methods::Orders;
+use super::methods::MethodTable;
 use super::reply::{Id, Reply};
 use super::service::Service;
 
@@ -37,8 +37,8 @@ pub(super) enum Work {
 
 impl Work {
     /// When it runs: a batch keeps its place if one of its calls does.
-    pub(super) fn concurrency(&self, known: &Orders) -> Concurrency {
-        let serial = |call: &Call| known.get(call.method.as_str()) == Some(&Concurrency::Serial);
+    pub(super) fn concurrency(&self, table: &MethodTable) -> Concurrency {
+        let serial = |call: &Call| table.is_serial(&call.method);
         if self.calls().any(serial) { Concurrency::Serial } else { Concurrency::Parallel }
     }
 

@@ -14,9 +14,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use super::access::Access;
-use super::gate;
-use super::methods::{self, Offer, read};
-use super::outlet::{Outgoing, Outlet};
+use super::authorize;
+use super::methods::{MethodTable, read};
+use super::outbound::{Outbound, Outgoing};
+use super::own;
 use super::reply::{Gathered, Id, Reply, written};
 use super::requests::{Call, Entry};
 use super::subscribe::{self, Place};
@@ -30,7 +31,7 @@ const SHOWN_CHARS: usize = 64;
 /// Answers the calls of one connection.
 #[derive(Clone)]
 pub(super) struct Service {
-    offer: Arc<Offer>,
+    table: Arc<MethodTable>,
     caller: Arc<Caller>,
     stream: Option<Arc<Stream>>,
 }
@@ -74,7 +75,7 @@ impl Caller {
 
 /// A connection that can carry events.
 pub(super) struct Stream {
-    outlet: Outlet,
+    outbound: Outbound,
     running: Mutex<HashMap<String, CancellationToken>>,
     /// Cancelled when the connection takes no more calls.
     pub(super) ending: CancellationToken,
@@ -83,9 +84,9 @@ pub(super) struct Stream {
 }
 
 impl Stream {
-    /// A connection whose events go to `outlet`.
-    pub(super) fn new(outlet: Outlet) -> Self {
-        Self { outlet, running: Mutex::default(), ending: CancellationToken::new(), senders: TaskTracker::new() }
+    /// A connection whose events go to `outbound`.
+    pub(super) fn new(outbound: Outbound) -> Self {
+        Self { outbound, running: Mutex::default(), ending: CancellationToken::new(), senders: TaskTracker::new() }
     }
 
     fn running(&self) -> MutexGuard<'_, HashMap<String, CancellationToken>> {
@@ -107,8 +108,8 @@ impl Stream {
         }
         running.insert(id.clone(), unsubscribed.clone());
         drop(running);
-        let (outlet, ending) = (self.outlet.clone(), self.ending.clone());
-        Ok(Place { id, access, outlet, unsubscribed, ending, running: self.senders.token() })
+        let (outbound, ending) = (self.outbound.clone(), self.ending.clone());
+        Ok(Place { id, access, outbound, unsubscribed, ending, running: self.senders.token() })
     }
 
     /// Ends a subscription, or forgets one that has ended; says whether there was one.
@@ -123,8 +124,8 @@ impl Stream {
 
 impl Service {
     /// Calls of a connection; events go to `stream`, if it can carry any.
-    pub(super) const fn new(offer: Arc<Offer>, caller: Arc<Caller>, stream: Option<Arc<Stream>>) -> Self {
-        Self { offer, caller, stream }
+    pub(super) const fn new(table: Arc<MethodTable>, caller: Arc<Caller>, stream: Option<Arc<Stream>>) -> Self {
+        Self { table, caller, stream }
     }
 
     /// Answers a call. `None` if its answer has left already, ahead of its events.
@@ -135,7 +136,7 @@ impl Service {
             Hello::NAME => self.hello(params).await,
             EventsSubscribe::NAME => match self.subscribe(&id, params).await {
                 Ok(()) => {
-                    self.offer.count(&method, None);
+                    self.table.count(&method, None);
                     return None;
                 }
                 Err(refused) => Err(refused),
@@ -143,7 +144,7 @@ impl Service {
             EventsUnsubscribe::NAME => self.unsubscribe(params).await,
             _ => self.dispatch(&method, params).await,
         };
-        self.offer.count(&method, outcome.as_ref().err().map(|error| error.kind));
+        self.table.count(&method, outcome.as_ref().err().map(|error| error.kind));
         Some(Reply::to(&id, &outcome))
     }
 
@@ -166,7 +167,7 @@ impl Service {
     }
 
     async fn dispatch(&self, method: &str, params: Option<&RawValue>) -> Answer<Box<RawValue>> {
-        match self.offer.handlers.get(method) {
+        match self.table.handler(method) {
             Some(handle) => handle(self.caller.access(), params.map(ToOwned::to_owned)).await,
             None => {
                 let named: String = method.chars().take(SHOWN_CHARS).collect();
@@ -181,12 +182,12 @@ impl Service {
         if let Some(token) = &asked.token {
             self.present(token).await?;
         }
-        written(&methods::hello(&asked)?)
+        written(&own::hello(&asked)?)
     }
 
     /// Has no rights but those of the token; none if it is none. What was begun with others ends.
     async fn present(&self, token: &Secret) -> Answer<()> {
-        let known = self.offer.keyring.present(self.offer.api.as_ref(), token).await;
+        let known = self.table.shared.tokens.present(self.table.shared.backend.as_ref(), token).await;
         let changed = self.caller.take(known.clone().unwrap_or(Access::Nobody));
         if let Some(stream) = self.stream.as_ref().filter(|_| changed) {
             stream.cut();
@@ -196,24 +197,25 @@ impl Service {
 
     /// Answers through the connection's queue, so that the answer is there before the first event.
     async fn subscribe(&self, id: &Id, params: Option<&RawValue>) -> Answer<()> {
-        let (access, api) = (self.caller.access(), self.offer.api.as_ref());
-        gate::open::<EventsSubscribe>(&access, api).await?;
+        let (access, backend) = (self.caller.access(), self.table.shared.backend.as_ref());
+        authorize::open::<EventsSubscribe>(&access, backend).await?;
         let stream = self.stream.as_ref().ok_or_else(no_events)?;
         let asked = read::<EventsSubscribe>(params)?;
-        gate::admit(&access, api, &asked).await?;
+        authorize::admit(&access, backend, &asked).await?;
         let place = stream.place(access.clone())?;
         let name = place.id.clone();
         // a token that was shown meanwhile cut what had a place, and not this
         if !self.caller.access().is(&access) {
             stream.end(&name);
-            return Err(gate::nobody());
+            return Err(authorize::nobody());
         }
-        let begun = subscribe::begin(Arc::clone(&self.offer.api), &self.offer.readers, asked, place).await;
+        let begun =
+            subscribe::begin(Arc::clone(&self.table.shared.backend), &self.table.shared.consumers, asked, place).await;
         let begun = begun.and_then(|(subscription, answer)| Ok((subscription, written(&answer)?)));
         let (subscription, answer) = begun.inspect_err(|_| {
             stream.end(&name);
         })?;
-        if stream.outlet.send(Outgoing::Answer(Reply::success(id, &answer))).await.is_ok() {
+        if stream.outbound.send(Outgoing::Answer(Reply::success(id, &answer))).await.is_ok() {
             let stream = Arc::clone(stream);
             tokio::spawn(async move {
                 subscription.run().await;
@@ -224,7 +226,7 @@ impl Service {
     }
 
     async fn unsubscribe(&self, params: Option<&RawValue>) -> Answer<Box<RawValue>> {
-        gate::open::<EventsUnsubscribe>(&self.caller.access(), self.offer.api.as_ref()).await?;
+        authorize::open::<EventsUnsubscribe>(&self.caller.access(), self.table.shared.backend.as_ref()).await?;
         let asked = read::<EventsUnsubscribe>(params)?;
         if self.stream.as_ref().is_some_and(|stream| stream.end(&asked.subscription)) {
             written(&Done {})

@@ -19,10 +19,10 @@ use tokio_util::task::task_tracker::TaskTrackerToken;
 
 use super::access::Access;
 use super::acks::Acks;
+use super::active_consumers::ActiveConsumers;
 use super::filter::Filter;
-use super::outlet::{Outgoing, Outlet};
-use super::readers::Readers;
-use crate::api::{Answer, Api};
+use super::outbound::{Outbound, Outgoing};
+use crate::api::{Answer, Backend};
 use crate::metrics::Open;
 
 /// Silence after which a heartbeat is sent.
@@ -37,7 +37,7 @@ pub(super) struct Place {
     /// Who asked for it.
     pub(super) access: Access,
     /// Where its events go.
-    pub(super) outlet: Outlet,
+    pub(super) outbound: Outbound,
     /// Cancelled when nothing more is to come of it.
     pub(super) unsubscribed: CancellationToken,
     /// Cancelled when the connection takes no more calls.
@@ -60,32 +60,37 @@ pub(super) struct Subscription {
 /// # Errors
 /// [`RpcError`] for types there are not, a place behind the log's end, and what the log says.
 pub(super) async fn begin(
-    api: Arc<dyn Api>,
-    readers: &Arc<Readers>,
+    backend: Arc<dyn Backend>,
+    consumers: &Arc<ActiveConsumers>,
     asked: EventsSubscribe,
     place: Place,
 ) -> Answer<(Subscription, Subscribed)> {
     let filter = Filter::of(&asked, &place.access)?;
-    let wakers = Wakers { newest: api.newest_event(), volatile: api.volatile(), ending: place.ending, idle: None };
-    let (cursor, acks) = position(api.as_ref(), readers, &asked).await?;
+    let wakers =
+        Wakers { newest: backend.newest_event(), volatile: backend.volatile(), ending: place.ending, idle: None };
+    let (cursor, acks) = position(backend.as_ref(), consumers, &asked).await?;
     let replay_until = *wakers.newest.borrow();
-    let oldest_seq = api.events_after(u64::MAX, 1).await?.oldest_seq;
+    let oldest_seq = backend.events_after(u64::MAX, 1).await?.oldest_seq;
     let answer = Subscribed { subscription: place.id.clone(), next_seq: cursor.saturating_add(1), oldest_seq };
-    let open = api.metrics().subscription();
-    let reader = Reader { api, outlet: place.outlet, id: place.id, cursor, filter, replay_until, acks };
+    let open = backend.metrics().subscription();
+    let reader = Reader { backend, outbound: place.outbound, id: place.id, cursor, filter, replay_until, acks };
     let subscription =
         Subscription { reader, wakers, unsubscribed: place.unsubscribed, _running: place.running, _open: open };
     Ok((subscription, answer))
 }
 
 /// Where it begins, and who acknowledges.
-async fn position(api: &dyn Api, readers: &Arc<Readers>, asked: &EventsSubscribe) -> Answer<(u64, Acks)> {
+async fn position(
+    backend: &dyn Backend,
+    consumers: &Arc<ActiveConsumers>,
+    asked: &EventsSubscribe,
+) -> Answer<(u64, Acks)> {
     let usual = if asked.consumer.is_some() { SinceWord::Acked } else { SinceWord::Now };
     let since = asked.from.unwrap_or(Since::Word(usual));
-    let newest = *api.newest_event().borrow();
+    let newest = *backend.newest_event().borrow();
     let named = match since {
         Since::Word(SinceWord::Now | SinceWord::Acked) => None,
-        Since::Word(SinceWord::Start) => Some(api.events_after(0, 1).await?.oldest_seq.saturating_sub(1)),
+        Since::Word(SinceWord::Start) => Some(backend.events_after(0, 1).await?.oldest_seq.saturating_sub(1)),
         Since::After(seq) if seq <= newest => Some(seq),
         Since::After(_) => {
             let refusal = RpcError::new(Kind::CursorTrimmed, format!("the log ends at {newest}"));
@@ -98,12 +103,12 @@ async fn position(api: &dyn Api, readers: &Arc<Readers>, asked: &EventsSubscribe
             _ => Ok((named.unwrap_or(newest), Acks::Nobody)),
         };
     };
-    let acked = api.consumer_open(consumer.clone(), named).await?;
+    let acked = backend.consumer_open(consumer.clone(), named).await?;
     let cursor = match since {
         Since::Word(SinceWord::Acked) => acked,
         _ => named.unwrap_or(newest),
     };
-    let attached = readers.attach(consumer.clone(), acked);
+    let attached = consumers.attach(consumer.clone(), acked);
     let acks = match asked.ack.unwrap_or(AckMode::Manual) {
         AckMode::Auto => Acks::when_written(attached),
         AckMode::Manual => Acks::when_told(attached, asked.max_inflight)?,
@@ -115,11 +120,11 @@ impl Subscription {
     /// Sends until something ends it.
     pub(super) async fn run(self) {
         let Self { reader, wakers, unsubscribed, _running, _open } = self;
-        let (outlet, id, dismissed) = (reader.outlet.clone(), reader.id.clone(), reader.acks.dismissed());
+        let (outbound, id, dismissed) = (reader.outbound.clone(), reader.id.clone(), reader.acks.dismissed());
         // What is dropped half-way was not sent, and is not acknowledged.
         let reason = tokio::select! {
             () = unsubscribed.cancelled() => return,
-            () = outlet.closed() => return,
+            () = outbound.closed() => return,
             reason = dismissed => reason.to_owned(),
             end = reader.run(wakers) => match end {
                 End::Gone => return,
@@ -130,7 +135,7 @@ impl Subscription {
         tokio::select! {
             () = unsubscribed.cancelled() => {}
             // The connection is gone if this fails.
-            _ = outlet.send(Outgoing::event(&id, ended, None)) => {}
+            _ = outbound.send(Outgoing::event(&id, ended, None)) => {}
         }
     }
 }
@@ -183,8 +188,8 @@ impl Wakers {
 
 /// A subscription at work.
 struct Reader {
-    api: Arc<dyn Api>,
-    outlet: Outlet,
+    backend: Arc<dyn Backend>,
+    outbound: Outbound,
     id: String,
     cursor: u64,
     filter: Filter,
@@ -201,18 +206,18 @@ impl Reader {
                 Err(end) => return end,
             }
             if wakers.ending.is_cancelled() {
-                self.acks.last(self.api.as_ref(), self.cursor, &self.outlet).await;
+                self.acks.last(self.backend.as_ref(), self.cursor, &self.outbound).await;
                 return End::Gone;
             }
             match wakers.sleep(&mut self.acks).await {
                 Woken::Gone => return End::Gone,
                 Woken::Ending | Woken::Grown => {}
-                Woken::Acks => self.acks.settle(self.api.as_ref(), self.cursor).await,
+                Woken::Acks => self.acks.settle(self.backend.as_ref(), self.cursor).await,
                 Woken::Volatile(event) if self.filter.wants(&event) => self.offer(event),
                 Woken::Volatile(_) => {}
-                Woken::Missed(events) => self.api.metrics().dropped(events),
+                Woken::Missed(events) => self.backend.metrics().dropped(events),
                 Woken::Idle => {
-                    self.acks.settle(self.api.as_ref(), self.cursor).await;
+                    self.acks.settle(self.backend.as_ref(), self.cursor).await;
                     self.offer(Event::volatile(now_ms(), None, &EventBody::Heartbeat(Beat { seq: self.cursor })));
                     wakers.idle = None;
                 }
@@ -224,7 +229,7 @@ impl Reader {
     async fn catch_up(&mut self, ending: &CancellationToken) -> Result<bool, End> {
         let mut sent = false;
         loop {
-            let page = self.api.events_after(self.cursor, PAGE).await.map_err(End::Broken)?;
+            let page = self.backend.events_after(self.cursor, PAGE).await.map_err(End::Broken)?;
             if page.oldest_seq > self.cursor.saturating_add(1) {
                 self.skip_to(page.oldest_seq - 1, ending).await?;
             }
@@ -240,7 +245,7 @@ impl Reader {
                 }
                 self.cursor = seq;
             }
-            self.acks.keep_up(self.api.as_ref(), self.cursor).await;
+            self.acks.keep_up(self.backend.as_ref(), self.cursor).await;
         }
     }
 
@@ -262,14 +267,14 @@ impl Reader {
         }
         let written = self.acks.sending(event.seq);
         let note = Outgoing::event(&self.id, event, written);
-        self.outlet.send(note).await.map_err(|_| End::Gone)
+        self.outbound.send(note).await.map_err(|_| End::Gone)
     }
 
     /// Sends only if there is room now.
     fn offer(&self, event: Event) {
         // Volatile events are the first to be dropped.
-        if self.outlet.try_send(Outgoing::event(&self.id, event, None)).is_err() {
-            self.api.metrics().dropped(1);
+        if self.outbound.try_send(Outgoing::event(&self.id, event, None)).is_err() {
+            self.backend.metrics().dropped(1);
         }
     }
 }

@@ -7,7 +7,7 @@ use std::io;
 use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt};
 
 use super::lines::{Line, Lines};
-use super::outlet::Outgoing;
+use super::outbound::Outgoing;
 
 /// The writer gathers what waits up to this much before it writes.
 pub(super) const WRITE_BYTES: usize = 64 * 1024;

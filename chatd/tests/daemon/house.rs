@@ -9,11 +9,11 @@ use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use chat_protocol::invite::Invite;
 use chat_protocol::rpc::types::{AccountRegister, MessageState, MsgList, MsgSend, Sent};
-use chat_protocol::rpc::{Event, EventBody, Secret, Target};
+use chat_protocol::rpc::{Event, EventBody, Handle, Secret, Target};
 use chat_server::config::Config;
 use chat_server::serve::{self, Keys};
 use chat_server::store::sqlite::SqliteStore;
-use chatd::api::Api;
+use chatd::api::Backend;
 use chatd::daemon::{Daemon, Setup};
 use chatd::dirs::DataDir;
 use chatd::link::Timing;
@@ -94,7 +94,7 @@ impl Home {
             password: Some(serde_json::from_str("\"correct horse\"").unwrap()),
             password_file: None,
         };
-        home.daemon.account_register(params).await.unwrap();
+        home.daemon.handle(params).await.unwrap();
         home.until(|event| matches!(event, EventBody::SyncDone(_))).await;
         home
     }
@@ -112,7 +112,7 @@ impl Home {
             client_id: client_id.map(str::to_owned),
             ..MsgSend::text(Target::Room, "")
         };
-        self.daemon.msg_send(params).await.unwrap()
+        self.daemon.handle(params).await.unwrap()
     }
 
     /// Reads the event log from its beginning until something has happened.
@@ -146,7 +146,7 @@ impl Home {
     pub async fn texts(&self, chat: &str) -> Vec<String> {
         let to = chat.parse().unwrap();
         let params = MsgList { to, before: None, after: None, limit: None };
-        let page = self.daemon.msg_list(params).await.unwrap();
+        let page = self.daemon.handle(params).await.unwrap();
         page.messages.into_iter().map(|message| format!("{}: {}", message.from, message.text)).collect()
     }
 }

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::types::{ChatMarkRead, ConnectionState, MessageState, MsgSend, MsgStatus, MsgWait};
-use chatd::api::Api;
+use chat_protocol::rpc::{Handle, Kind};
+use chatd::api::Backend;
 
 use crate::house::{Home, House};
 
@@ -20,13 +20,13 @@ async fn private_and_public_messages_end_to_end() {
     alice.until_state(&hello, MessageState::Delivered).await;
     bob.send("@alice", "hi", None).await;
     alice.until_text("hi").await;
-    bob.daemon.chat_mark_read(ChatMarkRead { to: "@alice".parse().unwrap(), up_to: None }).await.unwrap();
+    bob.daemon.handle(ChatMarkRead { to: "@alice".parse().unwrap(), up_to: None }).await.unwrap();
     alice.until_state(&hello, MessageState::Read).await;
 
     alice.send("room:public", "hello everybody", None).await;
     bob.until_text("hello everybody").await;
     assert_eq!(alice.texts("@bob").await, ["alice: hello", "bob: hi"]);
-    let status = alice.daemon.msg_status(MsgStatus { id: hello.id }).await.unwrap();
+    let status = alice.daemon.handle(MsgStatus { id: hello.id }).await.unwrap();
     assert_eq!(status.state, MessageState::Read);
     let times = [status.recipients[0].sent_ms, status.recipients[0].delivered_ms, status.recipients[0].read_ms];
     assert!(times.is_sorted() && times[0].is_some(), "{times:?}");
@@ -57,7 +57,7 @@ async fn a_message_to_nobody_fails_and_the_daemon_says_why() {
     let alice = Home::registered(&house, "alice").await;
     let sent = alice.send("@nobody", "hello?", None).await;
     alice.until_state(&sent, MessageState::Failed).await;
-    let status = alice.daemon.msg_status(MsgStatus { id: sent.id }).await.unwrap();
+    let status = alice.daemon.handle(MsgStatus { id: sent.id }).await.unwrap();
     assert_eq!(status.recipients[0].error.as_deref(), Some("not_found"));
 }
 
@@ -68,7 +68,7 @@ async fn who_requires_a_user_sends_nothing_to_a_name_that_is_not_there() {
     let bob = Home::registered(&house, "bob").await;
     let send = async |to: &str| {
         let message = MsgSend { require_user: Some(true), ..MsgSend::text(to.parse().unwrap(), "hi") };
-        alice.daemon.msg_send(message).await
+        alice.daemon.handle(message).await
     };
     for _ in 0..2 {
         assert_eq!(send("@nobody").await.unwrap_err().kind, Kind::NotFound);
@@ -77,7 +77,7 @@ async fn who_requires_a_user_sends_nothing_to_a_name_that_is_not_there() {
     send("@bob").await.unwrap();
     bob.until_text("hi").await;
     house.stop().await;
-    while alice.daemon.daemon_health().await.unwrap().connection.state == ConnectionState::Online {
+    while alice.daemon.health().await.unwrap().connection.state == ConnectionState::Online {
         tokio::task::yield_now().await;
     }
     assert_eq!(send("@nobody").await.unwrap().state, MessageState::Queued, "nobody there can say that it is wrong");
@@ -88,7 +88,7 @@ async fn what_comes_together_shares_a_commit_and_what_comes_alone_has_its_own() 
     let house = House::open().await;
     let alice = Home::registered(&house, "alice").await;
     let commits = async || {
-        let health = alice.daemon.daemon_health().await.unwrap();
+        let health = alice.daemon.health().await.unwrap();
         let text = alice.daemon.metrics().text(&health, 0).unwrap();
         let count = text.lines().find_map(|line| line.strip_prefix("chatd_commit_duration_seconds_count "));
         count.unwrap().parse::<u64>().unwrap()
@@ -117,21 +117,18 @@ async fn waiting_for_a_message_ends_when_it_is_there_or_can_never_be() {
     let wait = |id, state| MsgWait { id, state, timeout_ms: Some(60_000) };
 
     let hello = alice.send("@bob", "hello", None).await;
-    let status = alice.daemon.msg_wait(wait(hello.id, MessageState::Delivered)).await.unwrap();
+    let status = alice.daemon.handle(wait(hello.id, MessageState::Delivered)).await.unwrap();
     assert_eq!(status.state, MessageState::Delivered);
-    assert_eq!(alice.daemon.msg_wait(wait(hello.id, MessageState::Accepted)).await.unwrap().state, status.state);
+    assert_eq!(alice.daemon.handle(wait(hello.id, MessageState::Accepted)).await.unwrap().state, status.state);
     let soon = MsgWait { timeout_ms: Some(1), ..wait(hello.id, MessageState::Read) };
-    assert_eq!(alice.daemon.msg_wait(soon).await.unwrap_err().kind, Kind::Timeout);
+    assert_eq!(alice.daemon.handle(soon).await.unwrap_err().kind, Kind::Timeout);
 
     let nobody = alice.send("@nobody", "hello?", None).await;
-    let status = alice.daemon.msg_wait(wait(nobody.id, MessageState::Read)).await.unwrap();
+    let status = alice.daemon.handle(wait(nobody.id, MessageState::Read)).await.unwrap();
     assert_eq!(status.state, MessageState::Failed);
 
     let post = alice.send("room:public", "hello all", None).await;
-    assert_eq!(
-        alice.daemon.msg_wait(wait(post.id, MessageState::Accepted)).await.unwrap().state,
-        MessageState::Accepted
-    );
+    assert_eq!(alice.daemon.handle(wait(post.id, MessageState::Accepted)).await.unwrap().state, MessageState::Accepted);
     let refusals = [
         (wait(post.id, MessageState::Delivered), Kind::InvalidParams),
         (wait(hello.id, MessageState::Queued), Kind::InvalidParams),
@@ -139,13 +136,13 @@ async fn waiting_for_a_message_ends_when_it_is_there_or_can_never_be() {
         (wait(MessageId::new([1; 16]), MessageState::Read), Kind::NotFound),
     ];
     for (params, kind) in refusals {
-        assert_eq!(alice.daemon.msg_wait(params).await.unwrap_err().kind, kind);
+        assert_eq!(alice.daemon.handle(params).await.unwrap_err().kind, kind);
     }
-    let theirs = bob.daemon.msg_wait(wait(hello.id, MessageState::Read)).await.unwrap_err();
+    let theirs = bob.daemon.handle(wait(hello.id, MessageState::Read)).await.unwrap_err();
     assert_eq!((theirs.kind, theirs.path.as_deref()), (Kind::InvalidParams, Some("id")));
 
     let daemon = Arc::clone(&alice.daemon);
-    let waiting = tokio::spawn(async move { daemon.msg_wait(wait(hello.id, MessageState::Read)).await });
+    let waiting = tokio::spawn(async move { daemon.handle(wait(hello.id, MessageState::Read)).await });
     alice.daemon.close();
     assert_eq!(waiting.await.unwrap().unwrap_err().kind, Kind::Internal);
 }
@@ -156,7 +153,7 @@ async fn a_message_for_later_leaves_by_itself_after_a_restart() {
     let (mut alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
     let soon = chatd::clock::now().as_millis() + 300;
     let params = MsgSend { at_ms: Some(soon), ..MsgSend::text("@bob".parse().unwrap(), "good morning") };
-    let sent = alice.daemon.msg_send(params).await.unwrap();
+    let sent = alice.daemon.handle(params).await.unwrap();
     assert_eq!(sent.state, MessageState::Queued);
     alice.restart().await;
     bob.until_text("good morning").await;

@@ -1,18 +1,18 @@
 //! What is found, listed and written to files, page by page.
 
-use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::types::{
-    ContactList, ContactSet, DeleteScope, ExportFormat, Message, MsgDelete, MsgEdit, MsgExport, MsgExportPage,
+    ContactList, ContactSet, DeleteScope, ExportFormat, Message, MsgDelete, MsgEdit, MsgExport, MsgExportPage, MsgList,
     MsgSearch, SearchPage,
 };
-use chatd::api::Api;
+use chat_protocol::rpc::{Handle, Kind, Target};
+use chatd::api::MAX_ANSWER_BYTES;
 
 use crate::house::{Home, House};
 
 async fn search(home: &Home, query: &str, limit: Option<u32>, cursor: Option<String>) -> SearchPage {
     let query = query.to_owned();
     let asked = MsgSearch { query, to: None, from: None, since_ms: None, until_ms: None, limit, cursor };
-    home.daemon.msg_search(asked).await.unwrap()
+    home.daemon.handle(asked).await.unwrap()
 }
 
 #[tokio::test]
@@ -25,7 +25,7 @@ async fn search_finds_what_is_there_now() {
     assert_eq!(texts(&search(&alice, "RED", None, None).await), ["a red car", "the red fox"]);
 
     alice.send("self", "red again", None).await;
-    alice.daemon.msg_edit(MsgEdit { id: car.id, text: "a blue car".into() }).await.unwrap();
+    alice.daemon.handle(MsgEdit { id: car.id, text: "a blue car".into() }).await.unwrap();
     assert_eq!(texts(&search(&alice, "red", None, None).await), ["red again", "the red fox"]);
     let first = search(&alice, "red", Some(1), None).await;
     let second = search(&alice, "red", Some(1), first.cursor.clone()).await;
@@ -38,10 +38,10 @@ async fn search_finds_what_is_there_now() {
         let query = nothing.to_owned();
         let asked =
             MsgSearch { query, to: None, from: None, since_ms: None, until_ms: None, limit: None, cursor: None };
-        assert_eq!(alice.daemon.msg_search(asked).await.unwrap_err().kind, Kind::InvalidParams, "{nothing:?}");
+        assert_eq!(alice.daemon.handle(asked).await.unwrap_err().kind, Kind::InvalidParams, "{nothing:?}");
     }
 
-    alice.daemon.msg_delete(MsgDelete { id: car.id, scope: DeleteScope::All }).await.unwrap();
+    alice.daemon.handle(MsgDelete { id: car.id, scope: DeleteScope::All }).await.unwrap();
     assert_eq!(texts(&search(&alice, "blue", None, None).await), [] as [String; 0]);
 }
 
@@ -55,8 +55,20 @@ async fn pages_of_long_messages_fit_a_line_and_lead_on() {
     }
     let first = search(&alice, "word", None, None).await;
     let second = search(&alice, "word", None, first.cursor.clone()).await;
-    assert!(serde_json::to_string(&first).unwrap().len() < chat_protocol::rpc::MAX_LINE_BYTES);
+    assert!(serde_json::to_string(&first).unwrap().len() <= MAX_ANSWER_BYTES);
     assert_eq!((first.messages.len() + second.messages.len(), second.cursor), (20, None));
+
+    let list = |before, after| MsgList { to: Target::Myself, before, after, limit: None };
+    let newest = alice.daemon.handle(list(None, None)).await.unwrap();
+    let oldest = alice.daemon.handle(list(newest.messages.first().map(|message| message.id), None)).await.unwrap();
+    assert!(newest.more && !oldest.more && newest.messages.len() > 10);
+    assert_eq!(newest.messages.len() + oldest.messages.len(), 20);
+    let first = alice.daemon.handle(list(None, oldest.messages.first().map(|message| message.id))).await.unwrap();
+    assert!(first.more && first.messages.len() > 10);
+    assert_eq!(first.messages.first().map(|message| message.id), oldest.messages.get(1).map(|message| message.id));
+    for page in [newest, first] {
+        assert!(serde_json::to_string(&page).unwrap().len() <= MAX_ANSWER_BYTES);
+    }
 }
 
 /// An export, put together from its pieces, each of which fits a line.
@@ -64,7 +76,7 @@ async fn pieces(home: &Home, format: ExportFormat) -> String {
     let (mut text, mut cursor, mut count) = (String::new(), None, 0);
     loop {
         let asked = MsgExportPage { to: None, since_ms: None, format, cursor };
-        let piece = home.daemon.msg_export_page(asked).await.unwrap();
+        let piece = home.daemon.handle(asked).await.unwrap();
         assert!(serde_json::to_string(&piece).unwrap().len() < chat_protocol::rpc::MAX_LINE_BYTES);
         text.push_str(&piece.text);
         (cursor, count) = (piece.cursor, count + 1);
@@ -81,11 +93,11 @@ async fn contacts_that_do_not_fit_a_line_come_page_by_page() {
     // as JSON each takes six times as much
     for number in 0..60 {
         let (user, note) = (format!("user{number:03}").parse().unwrap(), Some("\u{1}".repeat(4096)));
-        alice.daemon.contact_set(ContactSet { user, alias: None, note }).await.unwrap();
+        alice.daemon.handle(ContactSet { user, alias: None, note }).await.unwrap();
     }
     let (mut names, mut after) = (Vec::new(), None);
     loop {
-        let page = alice.daemon.contact_list(ContactList { after }).await.unwrap();
+        let page = alice.daemon.handle(ContactList { after }).await.unwrap();
         assert!(serde_json::to_string(&page).unwrap().len() < chat_protocol::rpc::MAX_LINE_BYTES);
         names.extend(page.contacts.iter().map(|contact| contact.user.to_string()));
         after = page.contacts.last().map(|contact| contact.user.clone());
@@ -105,7 +117,7 @@ async fn an_export_has_every_message_and_overwrites_nothing() {
     }
     alice.send("self", "# no heading\n\u{1b}[2J\u{202e}\n![](http://who.reads/this) <b> *", None).await;
     let out = |name: &str| alice.outer.path().join(name).display().to_string();
-    let export = |format, out: String| alice.daemon.msg_export(MsgExport { to: None, since_ms: None, format, out });
+    let export = |format, out: String| alice.daemon.handle(MsgExport { to: None, since_ms: None, format, out });
     let done = export(ExportFormat::Ndjson, out("all.ndjson")).await.unwrap();
     assert_eq!(done.messages, 601);
     let lines = std::fs::read_to_string(out("all.ndjson")).unwrap();

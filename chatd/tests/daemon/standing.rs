@@ -1,11 +1,11 @@
 //! How the daemon stands with its account and its server, and what others see of it.
 
 use chat_protocol::rpc::types::{
-    AccountLogout, AccountReset, ConnectionState, ConnectionTrouble, KvDelete, MsgSend, ResetProgress, SettingsSet,
-    TokenRevoke, UserLookup,
+    AccountLogout, AccountReset, AccountResetCancel, ConnectionState, ConnectionTrouble, KvDelete, MsgSend, NetKick,
+    PresenceList, ResetProgress, SettingsSet, UserLookup,
 };
-use chat_protocol::rpc::{EventBody, Kind, Target};
-use chatd::api::Api;
+use chat_protocol::rpc::{EventBody, Handle, Kind, Target};
+use chatd::api::Backend;
 
 use crate::house::{Home, House};
 
@@ -13,21 +13,21 @@ use crate::house::{Home, House};
 async fn a_daemon_without_account_says_so() {
     let home = Home::new();
     let params = MsgSend::text(Target::Room, "hello");
-    assert_eq!(home.daemon.msg_send(params).await.unwrap_err().kind, Kind::Unauthenticated);
-    assert_eq!(home.daemon.daemon_health().await.unwrap().connection.state, ConnectionState::Idle);
+    assert_eq!(home.daemon.handle(params).await.unwrap_err().kind, Kind::Unauthenticated);
+    assert_eq!(home.daemon.health().await.unwrap().connection.state, ConnectionState::Idle);
 }
 
 #[tokio::test]
 async fn who_is_logged_out_hears_that_and_never_that_there_is_no_account() {
     let house = House::open().await;
     let mut home = Home::registered(&house, "alice").await;
-    home.daemon.account_logout(AccountLogout { forget_keys: None }).await.unwrap();
+    home.daemon.handle(AccountLogout { forget_keys: None }).await.unwrap();
     for _ in 0..2 {
-        let refusal = home.daemon.msg_send(MsgSend::text(Target::Room, "hello")).await.unwrap_err();
+        let refusal = home.daemon.handle(MsgSend::text(Target::Room, "hello")).await.unwrap_err();
         assert_eq!(refusal.kind, Kind::Unauthenticated);
         assert_eq!(refusal.message, "alice is logged out on this device");
         assert_eq!(refusal.hint.as_deref(), Some("log in again with `chatctl login alice`"));
-        let health = home.daemon.daemon_health().await.unwrap();
+        let health = home.daemon.health().await.unwrap();
         assert_eq!(health.reason, Some(refusal.message));
         home.restart().await;
     }
@@ -37,13 +37,13 @@ async fn who_is_logged_out_hears_that_and_never_that_there_is_no_account() {
 async fn what_is_asked_of_the_server_while_logged_out_is_no_matter_of_the_connection() {
     let house = House::open().await;
     let home = Home::registered(&house, "alice").await;
-    home.daemon.account_logout(AccountLogout { forget_keys: None }).await.unwrap();
+    home.daemon.handle(AccountLogout { forget_keys: None }).await.unwrap();
     let online = MsgSend { require_online: Some(true), ..MsgSend::text(Target::Room, "hello") };
     for refusal in [
-        home.daemon.presence_list().await.unwrap_err(),
-        home.daemon.user_lookup(UserLookup { users: vec!["bob".parse().unwrap()] }).await.unwrap_err(),
-        home.daemon.account_reset_cancel().await.unwrap_err(),
-        home.daemon.msg_send(online).await.unwrap_err(),
+        home.daemon.handle(PresenceList {}).await.unwrap_err(),
+        home.daemon.handle(UserLookup { users: vec!["bob".parse().unwrap()] }).await.unwrap_err(),
+        home.daemon.handle(AccountResetCancel {}).await.unwrap_err(),
+        home.daemon.handle(online).await.unwrap_err(),
     ] {
         assert_eq!(refusal.kind, Kind::Unauthenticated, "{refusal:?}");
         assert_eq!(refusal.message, "alice is logged out on this device");
@@ -55,7 +55,7 @@ async fn who_asked_for_a_reset_reads_who_can_cancel_it_and_where() {
     let house = House::open().await;
     let _first = Home::registered(&house, "alice").await;
     let other = Home::new();
-    let nobody = other.daemon.account_reset_cancel().await.unwrap_err();
+    let nobody = other.daemon.handle(AccountResetCancel {}).await.unwrap_err();
     assert_eq!(nobody.message, "this daemon has no account yet");
     let params = AccountReset {
         invite: Some(house.invite()),
@@ -67,8 +67,8 @@ async fn who_asked_for_a_reset_reads_who_can_cancel_it_and_where() {
         password_file: None,
         confirm: "alice".to_owned(),
     };
-    assert_eq!(other.daemon.account_reset(params).await.unwrap().state, ResetProgress::Waiting);
-    let refusal = other.daemon.account_reset_cancel().await.unwrap_err();
+    assert_eq!(other.daemon.handle(params).await.unwrap().state, ResetProgress::Waiting);
+    let refusal = other.daemon.handle(AccountResetCancel {}).await.unwrap_err();
     assert_eq!(refusal.kind.exit_code(), 77, "{refusal:?}");
     assert!(refusal.message.contains("only a device that alice is logged in on"), "{refusal:?}");
     assert!(refusal.hint.unwrap().contains("`chatctl reset --cancel` on a device of alice"));
@@ -79,9 +79,9 @@ async fn a_value_and_a_token_that_are_not_there_are_called_by_their_names() {
     let house = House::open().await;
     let home = Home::registered(&house, "alice").await;
     let (scope, key) = ("bot".parse().unwrap(), "state".to_owned());
-    let value = home.daemon.kv_delete(KvDelete { scope, key, if_version: None }).await.unwrap_err();
+    let value = home.daemon.handle(KvDelete { scope, key, if_version: None }).await.unwrap_err();
     assert_eq!((value.kind, value.message.as_str()), (Kind::NotFound, "there is no such value"));
-    let token = home.daemon.token_revoke(TokenRevoke { name: "ci".parse().unwrap() }).await.unwrap_err();
+    let token = home.daemon.token_revoke(&"ci".parse().unwrap()).await.unwrap_err();
     assert_eq!((token.kind, token.message.as_str()), (Kind::NotFound, "there is no token ci"));
 }
 
@@ -89,21 +89,21 @@ async fn a_value_and_a_token_that_are_not_there_are_called_by_their_names() {
 async fn what_keeps_the_server_away_is_told_by_its_kind() {
     let mut house = House::open().await;
     let home = Home::registered(&house, "alice").await;
-    assert_eq!(home.daemon.daemon_health().await.unwrap().connection.trouble, None);
+    assert_eq!(home.daemon.health().await.unwrap().connection.trouble, None);
     house.stop().await;
     let offline =
         |event: &EventBody| matches!(event, EventBody::Connection(change) if change.state == ConnectionState::Offline);
     home.until(offline).await;
-    home.daemon.net_kick().await.unwrap();
+    home.daemon.handle(NetKick {}).await.unwrap();
     home.until(offline).await;
-    let connection = home.daemon.daemon_health().await.unwrap().connection;
+    let connection = home.daemon.health().await.unwrap().connection;
     assert_eq!(connection.trouble, Some(ConnectionTrouble::Unreachable), "{connection:?}");
     house.key = 3;
     house.start().await;
     loop {
-        home.daemon.net_kick().await.unwrap();
+        home.daemon.handle(NetKick {}).await.unwrap();
         home.until(offline).await;
-        let connection = home.daemon.daemon_health().await.unwrap().connection;
+        let connection = home.daemon.health().await.unwrap().connection;
         if connection.trouble == Some(ConnectionTrouble::Keys) {
             break;
         }
@@ -115,10 +115,10 @@ async fn who_does_not_want_to_be_seen_is_not() {
     let house = House::open().await;
     let (alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
     let hide = SettingsSet { presence: Some(false), ..SettingsSet::default() };
-    alice.daemon.account_settings_set(hide.clone()).await.unwrap();
-    let seen = bob.daemon.presence_list().await.unwrap().users;
+    alice.daemon.handle(hide.clone()).await.unwrap();
+    let seen = bob.daemon.handle(PresenceList {}).await.unwrap().users;
     assert_eq!(seen.iter().map(|present| present.user.as_str()).collect::<Vec<_>>(), ["bob"]);
     let bad = SettingsSet { event_days: Some(0), ..hide };
-    let refused = alice.daemon.account_settings_set(bad).await.unwrap_err();
+    let refused = alice.daemon.handle(bad).await.unwrap_err();
     assert_eq!(refused.path.as_deref(), Some("event_days"));
 }

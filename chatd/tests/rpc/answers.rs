@@ -276,3 +276,16 @@ async fn a_body_may_go_by_every_name_json_rpc_has_over_http() {
         assert_eq!(exchange(stream, &request("POST /rpc", &head, &info("1"))).await.status, status, "{name}");
     }
 }
+
+#[tokio::test]
+async fn a_pull_of_many_short_events_is_an_answer_that_fits_its_line() {
+    let served = serve();
+    for number in 0..600 {
+        served.fake.receive("bob", &format!("{number} {}", "z".repeat(2_000)));
+    }
+    let mut script = Script::connect(&served).await;
+    served.fake.state().consumers.insert("bot".parse().unwrap(), 0);
+    let pulled = script.call("events.pull", json!({"consumer": "bot", "max": 1000})).await;
+    let events = pulled["result"]["events"].as_array().map_or(0, Vec::len);
+    assert!(events > 300 && events < 600, "{events}: {}", pulled["error"]);
+}

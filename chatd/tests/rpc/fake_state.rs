@@ -42,6 +42,8 @@ pub struct Fake {
     /// `presence.list` waits for a permit and gives it back.
     pub gate: Semaphore,
     pub stop: CancellationToken,
+    /// By method: a `Reply` each.
+    pub(super) replies: HashMap<&'static str, Box<dyn Any + Send + Sync>>,
 }
 
 pub fn user(name: &str) -> Username {
@@ -83,14 +85,20 @@ impl Fake {
             tokens: BTreeMap::new(),
             journal: Vec::new(),
         };
-        Arc::new(Self {
+        let mut fake = Self {
             state: Mutex::new(state),
             newest: watch::Sender::new(0),
             metrics: Metrics::new().unwrap(),
             volatile: broadcast::Sender::new(16),
             gate: Semaphore::new(1),
             stop: CancellationToken::new(),
-        })
+            replies: HashMap::new(),
+        };
+        account::add(&mut fake);
+        people::add(&mut fake);
+        messages::add(&mut fake);
+        values::add(&mut fake);
+        Arc::new(fake)
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {

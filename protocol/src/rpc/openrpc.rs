@@ -1,6 +1,6 @@
 //! The API's own description: an OpenRPC document made from the types that serve the calls.
 //!
-//! The list below names every method; a test of the daemon holds it to the handlers there are, in both directions.
+//! The methods are those of the list ([`methods`](super::methods)).
 //! Beyond OpenRPC it says of each method `x-concurrency` (see [`Concurrency`](super::Concurrency)), `x-scopes` (see
 //! [`Method::SCOPES`]) and `x-network` (see [`Method::NEEDS_NETWORK`]), and under `components` the types of events
 //! (`x-events`).
@@ -9,16 +9,11 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::types::*;
+use super::methods::{Visitor, every_method};
 use super::{API_VERSION, EVENT_NOTIFICATION, EventBody, Kind, MAX_BATCH, MAX_LINE_BYTES, Method, Notified};
 
 /// Version of the OpenRPC specification the document follows.
 const OPENRPC: &str = "1.3.2";
-
-/// Calls `$each!(Type)` for every method of the API.
-macro_rules! every_method {
-    ($add:ident: $($name:ident)*) => { $($add.method::<$name>();)* };
-}
 
 /// The document; always the same text for the same version.
 #[must_use]
@@ -26,29 +21,6 @@ pub fn document() -> Value {
     let mut writer = Writer::new();
     every_method(&mut writer);
     writer.finish()
-}
-
-/// Something that is done for each method.
-trait Visitor {
-    fn method<M: Method>(&mut self);
-}
-
-fn every_method(visitor: &mut impl Visitor) {
-    every_method! { visitor:
-        Hello Discover DaemonInfo DaemonHealth DaemonMetrics DaemonShutdown NetKick
-        AccountRegister AccountLogin AccountStatus AccountLogout AccountPassword AccountReset AccountResetCancel
-        SettingsGet SettingsSet
-        PresenceList UserLookup ContactList ContactGet ContactSet ContactBlock ContactUnblock
-        ProfileGet ProfileSet
-        DeviceList DeviceApprove DeviceRevoke
-        IdentitySelf IdentityGet IdentityVerify IdentityUnverify IdentityAccept PolicyGet PolicySet
-        ChatList ChatGet ChatOpen ChatSet ChatMarkRead ChatCanSend ChatUnread
-        MsgSend MsgEdit MsgDelete MsgReact MsgCancel MsgResend MsgGet MsgStatus MsgWait MsgOutbox MsgList MsgSearch
-        MsgExport MsgExportPage
-        EventsSubscribe EventsUnsubscribe EventsAck EventsPull EventsConsumers EventsForget
-        KvGet KvSet KvDelete KvList
-        TokenCreate TokenList TokenRevoke AuditList
-    }
 }
 
 /// What has been written so far.

@@ -2,20 +2,22 @@
 //!
 //! Times are milliseconds since the Unix epoch (`_ms`). Keys an answer does not need are left out.
 
-mod account;
-mod amends;
-mod chats;
-mod contacts;
-mod daemon;
-mod devices;
-mod events;
-mod exports;
-mod identity;
-mod messages;
-mod people;
-mod profiles;
-mod search;
-mod tokens;
+pub(super) mod account;
+pub(super) mod amends;
+pub(super) mod chats;
+pub(super) mod contacts;
+pub(super) mod daemon;
+pub(super) mod devices;
+pub(super) mod events;
+pub(super) mod exports;
+pub(super) mod identity;
+pub(super) mod kv;
+pub(super) mod messages;
+pub(super) mod people;
+pub(super) mod profiles;
+pub(super) mod search;
+pub(super) mod settings;
+pub(super) mod tokens;
 
 pub use account::*;
 pub use amends::*;
@@ -26,16 +28,18 @@ pub use devices::*;
 pub use events::*;
 pub use exports::*;
 pub use identity::*;
+pub use kv::*;
 pub use messages::*;
 pub use people::*;
 pub use profiles::*;
 pub use search::*;
+pub use settings::*;
 pub use tokens::*;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// Defines a method, which is all there is to say of it:
+/// Defines a method, which is all there is to say of it but its place in the list of its noun ([`methods!`]):
 ///
 /// ```text
 /// /// What it is for.
@@ -76,6 +80,32 @@ macro_rules! method {
     };
 }
 
+/// Lists the methods of a noun: those that the daemon answers, and those that its socket side answers by itself,
+/// which knows the connection, the readers of the log and the tokens in use.
+///
+/// A method that is in no list does not compile. What answers the first kind implements the trait named here; see
+/// [`Handle`](crate::rpc::Handle).
+macro_rules! methods {
+    ($noun:ident { $($method:ident)* } $(socket { $($own:ident)* })?) => {
+        #[doc = concat!("Answers ", $("[`", stringify!($method), "`] ",)* "and nothing else.")]
+        pub trait $noun: Send + Sync + 'static $(+ $crate::rpc::Handle<$method>)* {}
+        impl<H: Send + Sync + 'static $(+ $crate::rpc::Handle<$method>)*> $noun for H {}
+
+        $(impl $crate::rpc::methods::Listed for $method {})*
+        $($(impl $crate::rpc::methods::Listed for $own {})*)?
+
+        pub(in crate::rpc) fn each(visitor: &mut impl $crate::rpc::methods::Visitor) {
+            $(visitor.method::<$method>();)*
+            $($(visitor.method::<$own>();)*)?
+        }
+
+        pub(in crate::rpc) fn each_handled<H: $noun>(registrar: &mut impl $crate::rpc::methods::Registrar<H>) {
+            $(registrar.method::<$method>();)*
+            let _ = registrar;
+        }
+    };
+}
+
 /// Kinds of errors: a list, or one that has a name.
 macro_rules! errors {
     ([$($kind:ident),*]) => { &[$($crate::rpc::Kind::$kind),*] };
@@ -111,7 +141,7 @@ macro_rules! word {
     };
 }
 
-pub(crate) use {errors, flag, method, object, word};
+pub(crate) use {errors, flag, method, methods, object, word};
 
 /// A success that says nothing more: `{}`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

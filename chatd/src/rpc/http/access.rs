@@ -9,7 +9,7 @@ use chat_protocol::rpc::{Kind, RpcError, Secret};
 use super::refusal::Refusal;
 use super::{Door, Policy, Web};
 use crate::rpc::access::Access;
-use crate::rpc::gate;
+use crate::rpc::authorize;
 
 /// Names every machine has for itself.
 const OWN_HOSTS: &[&str] = &["localhost", "127.0.0.1", "[::1]"];
@@ -38,7 +38,7 @@ impl FromRequestParts<Web> for Guest {
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
         check_place(&web.door, parts)?;
         let access = match bearer(&parts.headers)? {
-            Some(token) => web.offer.keyring.present(web.offer.api.as_ref(), &token).await?,
+            Some(token) => web.table.shared.tokens.present(web.table.shared.backend.as_ref(), &token).await?,
             None => web.door.stranger(),
         };
         // somebody without a token, on a connection that showed one, keeps it no longer than that one does
@@ -54,7 +54,7 @@ impl FromRequestParts<Web> for Known {
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
         match Guest::from_request_parts(parts, web).await?.0 {
-            Access::Nobody => Err(gate::nobody().into()),
+            Access::Nobody => Err(authorize::nobody().into()),
             access => Ok(Self(access)),
         }
     }

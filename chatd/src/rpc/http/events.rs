@@ -27,10 +27,10 @@ use super::access::Known;
 use super::refusal::Refusal;
 use super::taken::Taken;
 use super::{LAST_EVENT_ID, Web};
-use crate::rpc::outlet::{Outgoing, QUEUE};
+use crate::rpc::outbound::{Outgoing, QUEUE};
 use crate::rpc::service::Caller;
 use crate::rpc::subscribe::{self, Place};
-use crate::rpc::{access::Access, gate};
+use crate::rpc::{access::Access, authorize};
 
 /// How long a reader waits before it comes back.
 const RETRY: Duration = Duration::from_secs(2);
@@ -55,28 +55,29 @@ pub(super) async fn stream(
     headers: HeaderMap,
     query: Result<Query<Asked>, QueryRejection>,
 ) -> Result<Response, Refusal> {
-    gate::open::<EventsSubscribe>(&access, web.offer.api.as_ref()).await?;
+    authorize::open::<EventsSubscribe>(&access, web.table.shared.backend.as_ref()).await?;
     let Query(asked) = query.map_err(|error| RpcError::invalid("query", error.body_text()))?;
     let asked = asked.read(headers.get(LAST_EVENT_ID))?;
-    gate::admit(&access, web.offer.api.as_ref(), &asked).await?;
-    let outbound = begin(&web, access, asked).await?;
-    let mut response = Sse::new(sent(outbound, Arc::clone(&web.taken))).into_response();
+    authorize::admit(&access, web.table.shared.backend.as_ref(), &asked).await?;
+    let queued = begin(&web, access, asked).await?;
+    let mut response = Sse::new(sent(queued, Arc::clone(&web.taken))).into_response();
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }
 
 /// Starts the subscription; it ends with its reader, its token, or the daemon.
 async fn begin(web: &Web, access: Access, asked: EventsSubscribe) -> Result<mpsc::Receiver<Outgoing>, RpcError> {
-    let (outlet, outbound) = mpsc::channel(QUEUE);
+    let (outbound, queued) = mpsc::channel(QUEUE);
     let place = Place {
         id: uuid::Uuid::now_v7().simple().to_string(),
         access: access.clone(),
-        outlet,
+        outbound,
         unsubscribed: web.shutdown.child_token(),
         ending: web.shutdown.child_token(),
         running: web.lasting.token(),
     };
-    let (subscription, _) = subscribe::begin(Arc::clone(&web.offer.api), &web.offer.readers, asked, place).await?;
+    let (subscription, _) =
+        subscribe::begin(Arc::clone(&web.table.shared.backend), &web.table.shared.consumers, asked, place).await?;
     tokio::spawn(async move {
         let caller = Caller::new(access);
         tokio::select! {
@@ -84,17 +85,17 @@ async fn begin(web: &Web, access: Access, asked: EventsSubscribe) -> Result<mpsc
             () = caller.ended() => {}
         }
     });
-    Ok(outbound)
+    Ok(queued)
 }
 
 /// Each event as it leaves; `taken` says when it was written.
-fn sent(outbound: mpsc::Receiver<Outgoing>, taken: Arc<Taken>) -> impl Stream<Item = Result<Sent, Infallible>> {
-    unfold((outbound, taken, true), |(mut outbound, taken, first)| async move {
-        let next = outbound.recv().await?;
+fn sent(queued: mpsc::Receiver<Outgoing>, taken: Arc<Taken>) -> impl Stream<Item = Result<Sent, Infallible>> {
+    unfold((queued, taken, true), |(mut queued, taken, first)| async move {
+        let next = queued.recv().await?;
         let event = event(&next)?;
         taken.hand(next);
         let event = if first { event.retry(RETRY) } else { event };
-        Some((Ok(event), (outbound, taken, false)))
+        Some((Ok(event), (queued, taken, false)))
     })
 }
 
@@ -164,7 +165,7 @@ mod tests {
 
     use super::super::taken::Tapped;
     use super::*;
-    use crate::rpc::outlet::Written;
+    use crate::rpc::outbound::Written;
     use crate::rpc::subscribe::now_ms;
 
     const EVENTS: u64 = 8;
@@ -173,14 +174,14 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_is_written_when_the_reader_can_have_it_and_not_when_it_is_only_buffered() {
-        let (outlet, outbound) = mpsc::channel(QUEUE);
+        let (outbound, queued) = mpsc::channel(QUEUE);
         let (written, known) = Written::new();
         for seq in 1..=EVENTS {
             let event = Event::durable(seq, now_ms(), None, &EventBody::SyncDone(Synced { replayed: seq }));
-            outlet.send(Outgoing::event("a", event, Some(written.clone()))).await.unwrap();
+            outbound.send(Outgoing::event("a", event, Some(written.clone()))).await.unwrap();
         }
         let taken = Arc::<Taken>::default();
-        let response = Mutex::new(Some(Sse::new(sent(outbound, Arc::clone(&taken))).into_response()));
+        let response = Mutex::new(Some(Sse::new(sent(queued, Arc::clone(&taken))).into_response()));
         let (mut reader, ours) = tokio::io::duplex(PIPE);
         tokio::spawn(async move {
             let answer = service_fn(|_| std::future::ready(response.lock().unwrap().take().ok_or(std::fmt::Error)));

@@ -11,13 +11,13 @@ use super::refusal;
 
 /// Whether the daemon's loop runs.
 pub(super) async fn live(State(web): State<Web>, _: Local) -> Response {
-    let live = web.offer.api.daemon_health().await.is_ok_and(|health| health.live);
+    let live = web.table.shared.backend.health().await.is_ok_and(|health| health.live);
     said(live, &json!({ "live": live }))
 }
 
 /// Whether messages are received.
 pub(super) async fn ready(State(web): State<Web>, _: Local) -> Response {
-    match web.offer.api.daemon_health().await {
+    match web.table.shared.backend.health().await {
         Ok(health) => said(
             health.ready,
             &json!({ "ready": health.ready, "connection": health.connection.state, "reason": health.reason }),

@@ -8,12 +8,12 @@ use chat_protocol::rpc::types::DaemonMetrics;
 use super::Web;
 use super::access::Known;
 use super::refusal::Refusal;
-use crate::rpc::{gate, methods};
+use crate::rpc::{authorize, own};
 
 /// The text, for whoever may ask for it on the socket.
 pub(super) async fn text(State(web): State<Web>, Known(access): Known) -> Result<Response, Refusal> {
-    gate::open::<DaemonMetrics>(&access, web.offer.api.as_ref()).await?;
-    let answer = methods::metrics(web.offer.api.as_ref(), &access).await?;
+    authorize::open::<DaemonMetrics>(&access, web.table.shared.backend.as_ref()).await?;
+    let answer = own::metrics(&web.table.shared, &access).await?;
     let headers = [(header::CONTENT_TYPE, answer.content_type), (header::CACHE_CONTROL, "no-store".to_owned())];
     Ok((headers, answer.text).into_response())
 }

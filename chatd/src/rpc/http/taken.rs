@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::rpc::outlet::Outgoing;
+use crate::rpc::outbound::Outgoing;
 
 /// What hyper was handed and may not have written yet.
 #[derive(Default)]

@@ -18,7 +18,7 @@ use super::Web;
 use super::access::Guest;
 use crate::rpc::connection::Connection;
 use crate::rpc::lines::Line;
-use crate::rpc::outlet::Outgoing;
+use crate::rpc::outbound::Outgoing;
 use crate::rpc::transport::{Sink, Source};
 
 /// Longest message that is read at all, to be refused in words.
@@ -29,7 +29,7 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 /// Goes on as a WebSocket.
 pub(super) async fn upgrade(State(web): State<Web>, Guest(access): Guest, upgrade: WebSocketUpgrade) -> Response {
     let lasting = web.lasting.token();
-    let connection = Connection::new(web.offer.clone(), access, web.shutdown.child_token());
+    let connection = Connection::new(web.table.clone(), access, web.shutdown.child_token());
     upgrade.max_message_size(MAX_READ_BYTES).max_frame_size(MAX_READ_BYTES).on_upgrade(async move |socket| {
         let (output, input) = socket.split();
         connection.run(Messages(input), MessageSink { output, waiting: Vec::new(), bytes: 0 }).await;

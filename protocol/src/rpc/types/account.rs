@@ -1,9 +1,15 @@
 //! The account this daemon serves: registering, logging in, leaving.
 
-use super::{Done, method, object, word};
+use super::{Done, method, methods, object, word};
 use crate::ids::{DeviceId, Fingerprint, Username};
 use crate::rpc::errors::RpcError;
 use crate::rpc::secret::Secret;
+
+methods! {
+    AccountMethods {
+        AccountRegister AccountLogin AccountStatus AccountLogout AccountPassword AccountReset AccountResetCancel
+    }
+}
 
 /// Declares the parameters that lead to an account: which server, who, and the password.
 macro_rules! entrance {
@@ -84,7 +90,7 @@ entrance! {
         pub confirm: String,
     }
     example {"user": "alice", "confirm": "alice", "password": "correct horse battery"} => {
-        "state": "waiting", "at_ms": 1764428400000
+        "state": "waiting", "at_ms": 1700000000000
     }
 }
 

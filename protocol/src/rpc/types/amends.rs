@@ -1,7 +1,11 @@
 //! What is done about a message that was sent: taking it back, sending it again, changing, deleting, reacting.
 
-use super::{Done, Message, MessageStatus, Sent, method, word};
+use super::{Done, Message, MessageStatus, Sent, method, methods, word};
 use crate::ids::MessageId;
+
+methods! {
+    AmendMethods { MsgEdit MsgDelete MsgReact MsgCancel MsgResend }
+}
 
 method! {
     /// Takes a message back that has not left: `conflict` once it is under way, and for a post once it was said.
@@ -42,8 +46,8 @@ method! {
     errors WRITING
     example {"id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "text": "hi there"} => {
         "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-        "text": "hi there", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered",
-        "edited_ms": 1764428400000
+        "text": "hi there", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered",
+        "edited_ms": 1700000000000
     }
 }
 word! {
@@ -85,7 +89,7 @@ method! {
     errors WRITING
     example {"id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "emoji": "👍"} => {
         "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-        "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered",
+        "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered",
         "reactions": [{"emoji": "👍", "users": ["alice"]}]
     }
 }

@@ -1,8 +1,12 @@
 //! Chats: the private ones, the public room, the notes to oneself.
 
-use super::{IdentityState, Message, method, object, word};
+use super::{IdentityState, Message, method, methods, object, word};
 use crate::ids::{DeviceId, MessageId, Username};
 use crate::rpc::target::{ChatId, Target};
+
+methods! {
+    ChatMethods { ChatList ChatGet ChatOpen ChatSet ChatMarkRead ChatCanSend ChatUnread }
+}
 
 word! {
     /// What a chat is.
@@ -119,7 +123,7 @@ method! {
                 "id": "@bob", "kind": "direct", "title": "@bob", "end_to_end": true, "unread": 0,
                 "last": {
                     "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-                    "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+                    "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered"
                 },
                 "peer": "bob", "identity": "tofu"
             }
@@ -147,7 +151,7 @@ method! {
         "id": "@bob", "kind": "direct", "title": "@bob", "end_to_end": true, "unread": 0,
         "last": {
             "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-            "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+            "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered"
         },
         "peer": "bob", "identity": "tofu"
     }
@@ -196,7 +200,7 @@ method! {
         "id": "@bob", "kind": "direct", "title": "@bob", "end_to_end": true, "unread": 0,
         "last": {
             "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-            "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+            "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered"
         },
         "peer": "bob", "identity": "tofu", "ttl_s": 86400
     }

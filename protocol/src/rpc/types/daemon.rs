@@ -1,7 +1,12 @@
 //! The daemon itself.
 
-use super::{Consumer, Done, method, object, word};
+use super::{Consumer, Done, method, methods, object, word};
 use crate::rpc::Secret;
+
+methods! {
+    DaemonMethods { DaemonInfo DaemonShutdown NetKick }
+    socket { Hello Discover DaemonHealth DaemonMetrics }
+}
 
 method! {
     /// Says who calls and for which API version. Optional on the Unix socket.
@@ -97,7 +102,7 @@ method! {
     example {} => {
         "live": true, "ready": true,
         "connection": {
-            "state": "online", "since_ms": 1764428400000, "server": "chat.example:8897", "last_rx_ms": 1764428400000
+            "state": "online", "since_ms": 1700000000000, "server": "chat.example:8897", "last_rx_ms": 1700000000000
         },
         "outbox": {"queued": 0, "failed": 0}, "consumers": [], "store": {"bytes": 4096, "locked": false}
     }

@@ -1,7 +1,11 @@
 //! The devices of this account: which there are, who let them in, and how one comes and goes.
 
-use super::{Done, method, object, word};
+use super::{Done, method, methods, object, word};
 use crate::ids::DeviceId;
+
+methods! {
+    DeviceMethods { DeviceList DeviceApprove DeviceRevoke }
+}
 
 method! {
     /// The devices of this account, and those that ask to become one.
@@ -11,7 +15,7 @@ method! {
         "devices": [
             {
                 "device_id": "6f1d9c2b7a4e4d0f8b3c5e7a91d2f604", "state": "active", "this": true,
-                "created_ms": 1764428400000
+                "created_ms": 1700000000000
             }
         ]
     }

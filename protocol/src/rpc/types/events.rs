@@ -3,10 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Done, method, object, word};
+use super::{Done, method, methods, object, word};
 use crate::rpc::Name;
 use crate::rpc::events::Event;
 use crate::rpc::target::ChatId;
+
+methods! {
+    EventMethods {}
+    socket { EventsSubscribe EventsUnsubscribe EventsAck EventsPull EventsConsumers EventsForget }
+}
 
 method! {
     /// Asks for events as they happen, from a place in the durable log onwards.
@@ -156,10 +161,10 @@ method! {
     example {"consumer": "mailbot", "max": 1, "types": ["message.new"]} => {
         "events": [
             {
-                "seq": 7, "time_ms": 1764428400000, "type": "message.new", "chat": "@bob", "replayed": true,
+                "seq": 7, "time_ms": 1700000000000, "type": "message.new", "chat": "@bob", "replayed": true,
                 "data": {
                     "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-                    "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+                    "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered"
                 }
             }
         ],
@@ -180,7 +185,7 @@ method! {
     EventsConsumers("events.consumers", Parallel, [ReadEvents]) -> Consumers {}
     errors []
     example {} => {
-        "consumers": [{"name": "mailbot", "acked_seq": 7, "lag": 0, "connected": false, "seen_ms": 1764428400000}]
+        "consumers": [{"name": "mailbot", "acked_seq": 7, "lag": 0, "connected": false, "seen_ms": 1700000000000}]
     }
 }
 object! {

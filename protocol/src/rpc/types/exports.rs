@@ -1,7 +1,11 @@
 //! Taking the history out: into a file, or piece by piece.
 
-use super::{method, object, word};
+use super::{method, methods, object, word};
 use crate::rpc::target::Target;
+
+methods! {
+    ExportMethods { MsgExport MsgExportPage }
+}
 
 word! {
     /// How an export is written.
@@ -60,7 +64,7 @@ method! {
     }
     errors []
     example {"format": "md", "to": "@bob"} => {
-        "text": "# @bob\n\n**alice**, 2025-11-29T15:00:00Z:\n\n> hi\n\n", "messages": 1
+        "text": "# @bob\n\n**alice**, 2023-11-14T22:13:20Z:\n\n> hi\n\n", "messages": 1
     }
 }
 object! {

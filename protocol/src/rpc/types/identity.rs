@@ -1,11 +1,17 @@
 //! Identities: the own one, those of others, and how far they are trusted.
 
-use super::{method, object, word};
+use super::{method, methods, object, word};
 use crate::identity::code::IdentityCode;
 use crate::identity::safety_number::SafetyNumber;
 use crate::ids::{DeviceId, Fingerprint, HeadHash, Username};
 use crate::rpc::errors::RpcError;
 use crate::rpc::target::{ChatId, Target};
+
+methods! {
+    IdentityMethods {
+        IdentitySelf IdentityGet IdentityVerify IdentityUnverify IdentityAccept PolicyGet PolicySet
+    }
+}
 
 object! {
     /// Where an account's log stands.
@@ -69,13 +75,13 @@ method! {
             {
                 "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
                 "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
-                "first_seen_ms": 1764428400000, "state": "tofu",
+                "first_seen_ms": 1700000000000, "state": "tofu",
                 "safety_number": "305716840293175064829317506482931750648293175064829317506482"
             }
         ],
         "devices": [
             {
-                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1764428400000, "unverified": false,
+                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1700000000000, "unverified": false,
                 "left_out": false
             }
         ],
@@ -204,13 +210,13 @@ method! {
             {
                 "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
                 "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
-                "first_seen_ms": 1764428400000, "state": "verified",
+                "first_seen_ms": 1700000000000, "state": "verified",
                 "safety_number": "305716840293175064829317506482931750648293175064829317506482"
             }
         ],
         "devices": [
             {
-                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1764428400000, "unverified": false,
+                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1700000000000, "unverified": false,
                 "left_out": false
             }
         ],
@@ -257,13 +263,13 @@ method! {
             {
                 "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
                 "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
-                "first_seen_ms": 1764428400000, "state": "tofu",
+                "first_seen_ms": 1700000000000, "state": "tofu",
                 "safety_number": "305716840293175064829317506482931750648293175064829317506482"
             }
         ],
         "devices": [
             {
-                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1764428400000, "unverified": false,
+                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1700000000000, "unverified": false,
                 "left_out": false
             }
         ],
@@ -291,13 +297,13 @@ method! {
             {
                 "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
                 "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
-                "first_seen_ms": 1764428400000, "state": "tofu",
+                "first_seen_ms": 1700000000000, "state": "tofu",
                 "safety_number": "305716840293175064829317506482931750648293175064829317506482"
             }
         ],
         "devices": [
             {
-                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1764428400000, "unverified": false,
+                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1700000000000, "unverified": false,
                 "left_out": false
             }
         ],

@@ -1,8 +1,12 @@
 //! Messages: sending, reading back, and what became of them.
 
-use super::{method, object, word};
+use super::{method, methods, object, word};
 use crate::ids::{DeviceId, MessageId, Username};
 use crate::rpc::target::{ChatId, Target};
+
+methods! {
+    MessageMethods { MsgSend MsgGet MsgStatus MsgWait MsgOutbox MsgList }
+}
 
 word! {
     /// What became of a sent message. Only ever moves forward.
@@ -195,7 +199,7 @@ method! {
     errors [NotFound]
     example {"id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90"} => {
         "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-        "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+        "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered"
     }
 }
 method! {
@@ -218,7 +222,7 @@ method! {
         "messages": [
             {
                 "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-                "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+                "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered"
             }
         ],
         "more": false
@@ -251,7 +255,7 @@ method! {
         "messages": [
             {
                 "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-                "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "queued"
+                "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "queued"
             }
         ]
     }

@@ -1,7 +1,11 @@
 //! Others: who is there.
 
-use super::{Profile, method, object};
+use super::{Profile, method, methods, object};
 use crate::ids::{Fingerprint, Username};
+
+methods! {
+    PeopleMethods { PresenceList UserLookup }
+}
 
 method! {
     /// Who is online now. Needs the server.

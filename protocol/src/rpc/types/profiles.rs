@@ -1,7 +1,11 @@
 //! What accounts say of themselves.
 
-use super::{method, object};
+use super::{method, methods, object};
 use crate::ids::Username;
+
+methods! {
+    ProfileMethods { ProfileGet ProfileSet }
+}
 
 method! {
     /// What an account says of itself. Of others it is known once they wrote to this account.

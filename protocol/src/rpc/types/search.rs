@@ -1,8 +1,12 @@
 //! Searching what was said.
 
-use super::{Message, method, object};
+use super::{Message, method, methods, object};
 use crate::ids::Username;
 use crate::rpc::target::Target;
+
+methods! {
+    SearchMethods { MsgSearch }
+}
 
 method! {
     /// Messages that contain all words of a query, newest first.
@@ -34,7 +38,7 @@ method! {
         "messages": [
             {
                 "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "chat": "@bob", "from": "alice", "outgoing": true,
-                "text": "hi", "sent_ms": 1764428400000, "stored_ms": 1764428400000, "state": "delivered"
+                "text": "hi", "sent_ms": 1700000000000, "stored_ms": 1700000000000, "state": "delivered"
             }
         ]
     }

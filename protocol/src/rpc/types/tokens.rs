@@ -1,8 +1,13 @@
 //! Tokens: rights for programs that are not the owner, and what they were used for.
 
-use super::{Done, method, object};
+use super::{Done, method, methods, object};
 use crate::rpc::target::ChatId;
 use crate::rpc::{Name, Scope, Secret, Target};
+
+methods! {
+    TokenMethods { TokenList AuditList }
+    socket { TokenCreate TokenRevoke }
+}
 
 method! {
     /// Makes a token for a program. Its text is in this answer and nowhere else; the daemon keeps only a hash.
@@ -30,7 +35,7 @@ method! {
     errors [AlreadyExists]
     example {"name": "deploy", "scopes": ["send"], "allow_to": ["@bob"]} => {
         "token": "chatd_EXAMPLE",
-        "info": {"name": "deploy", "scopes": ["send"], "allow_to": ["@bob"], "created_ms": 1764428400000}
+        "info": {"name": "deploy", "scopes": ["send"], "allow_to": ["@bob"], "created_ms": 1700000000000}
     }
 }
 object! {
@@ -70,7 +75,7 @@ method! {
     TokenList("token.list", Parallel, [Tokens]) -> Tokens {}
     errors []
     example {} => {
-        "tokens": [{"name": "deploy", "scopes": ["send"], "allow_to": ["@bob"], "created_ms": 1764428400000}]
+        "tokens": [{"name": "deploy", "scopes": ["send"], "allow_to": ["@bob"], "created_ms": 1700000000000}]
     }
 }
 object! {
@@ -107,7 +112,7 @@ method! {
     }
     errors []
     example {"token": "deploy", "limit": 10} => {
-        "entries": [{"seq": 1, "time_ms": 1764428400000, "token": "deploy", "method": "msg.send", "chat": "@bob"}],
+        "entries": [{"seq": 1, "time_ms": 1700000000000, "token": "deploy", "method": "msg.send", "chat": "@bob"}],
         "more": false
     }
 }

@@ -1,17 +1,20 @@
-//! Sending, and waiting for what becomes of it.
+//! Messages: sending, reading back, and waiting for what becomes of them.
 
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::message::client::Lookup;
-use chat_protocol::rpc::types::{ConnectionState, MessageState, MessageStatus, MsgResend, MsgSend, MsgWait, Sent};
-use chat_protocol::rpc::{Kind, RpcError, Target};
+use chat_protocol::rpc::types::{
+    ConnectionState, Message, MessagePage, MessageState, MessageStatus, MsgGet, MsgList, MsgOutbox, MsgSend, MsgStatus,
+    MsgWait, OutboxPage, Sent,
+};
+use chat_protocol::rpc::{Handle, Kind, RpcError, Target};
 use chat_protocol::time::Timestamp;
 
-use super::{Daemon, ended, errors, reads};
 use crate::api::Answer;
+use crate::daemon::{Daemon, ended, errors, reads};
 use crate::engine::commands::{self, Send, To};
-use crate::engine::{amend, history, peers, view};
+use crate::engine::{history, peers, view};
 use crate::store::Rows;
 
 /// A server that takes longer to say whether a name exists is not waited for.
@@ -21,8 +24,8 @@ const WAIT_MS: u64 = 30_000;
 /// Longest wait: whoever wants to know later asks again, or reads the events.
 const LONGEST_WAIT_MS: u64 = 600_000;
 
-impl Daemon {
-    pub(super) async fn send(&self, params: MsgSend) -> Answer<Sent> {
+impl Handle<MsgSend> for Daemon {
+    async fn handle(&self, params: MsgSend) -> Answer<Sent> {
         let to = reads::named(&params.to);
         let online = self.connection().state == ConnectionState::Online;
         if params.require_online == Some(true) && !online && reads::to(&params.to, &self.me().await?) != To::Myself {
@@ -41,9 +44,11 @@ impl Daemon {
             notify_after: params.notify_undelivered_after_ms.map(Duration::from_millis),
             ..Send::text(to, params.text)
         };
-        shown(&self.command(move |turn| commands::send(turn, send)).await?)
+        sent(&self.command(move |turn| commands::send(turn, send)).await?)
     }
+}
 
+impl Daemon {
     /// Fails if the server says that there is no such user. One that is known here, or a server that does not answer,
     /// is no reason not to write.
     async fn require_user(&self, user: &Username) -> Answer<()> {
@@ -59,13 +64,35 @@ impl Daemon {
             _ => Ok(()),
         }
     }
+}
 
-    pub(super) async fn resend(&self, params: MsgResend) -> Answer<Sent> {
-        shown(&self.command(move |turn| amend::resend(turn, &params.id)).await?)
+impl Handle<MsgGet> for Daemon {
+    async fn handle(&self, params: MsgGet) -> Answer<Message> {
+        self.read(move |rows| reads::message(rows, &params.id)).await
     }
+}
 
-    /// Waits beside the loop: looks again whenever something was stored. A caller that hangs up leaves nothing.
-    pub(super) async fn wait(&self, params: &MsgWait) -> Answer<MessageStatus> {
+impl Handle<MsgStatus> for Daemon {
+    async fn handle(&self, params: MsgStatus) -> Answer<MessageStatus> {
+        self.read(move |rows| reads::message_status(rows, &params.id)).await
+    }
+}
+
+impl Handle<MsgList> for Daemon {
+    async fn handle(&self, params: MsgList) -> Answer<MessagePage> {
+        self.read(move |rows| reads::messages(rows, &params)).await
+    }
+}
+
+impl Handle<MsgOutbox> for Daemon {
+    async fn handle(&self, params: MsgOutbox) -> Answer<OutboxPage> {
+        self.read(move |rows| reads::outbox(rows, &params)).await
+    }
+}
+
+/// Waits beside the loop: looks again whenever something was stored. A caller that hangs up leaves nothing.
+impl Handle<MsgWait> for Daemon {
+    async fn handle(&self, params: MsgWait) -> Answer<MessageStatus> {
         let wanted = rank(params.state)
             .filter(|rank| *rank > 0)
             .ok_or_else(|| RpcError::invalid("state", "must be accepted, delivered or read"))?;
@@ -97,7 +124,8 @@ impl Daemon {
     }
 }
 
-fn shown(sent: &commands::Sent) -> Answer<Sent> {
+/// A message as it was sent.
+pub(super) fn sent(sent: &commands::Sent) -> Answer<Sent> {
     Ok(Sent {
         id: sent.id,
         chat: view::chat_id(&sent.chat).ok_or_else(|| RpcError::from(Kind::NotFound))?,

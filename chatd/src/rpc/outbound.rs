@@ -14,7 +14,7 @@ use super::reply::Reply;
 pub(super) const QUEUE: usize = 32;
 
 /// The way out of one connection.
-pub(super) type Outlet = mpsc::Sender<Outgoing>;
+pub(super) type Outbound = mpsc::Sender<Outgoing>;
 
 /// Something to be written.
 pub(super) enum Outgoing {

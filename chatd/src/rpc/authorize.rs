@@ -6,17 +6,17 @@
 
 use std::borrow::Cow;
 
-use chat_protocol::rpc::types::{Hello, MsgGet};
+use chat_protocol::rpc::types::Hello;
 use chat_protocol::rpc::{ChatId, Concurrency, Kind, Method, RpcError, Scope, Subject, Target};
 
 use super::access::{Access, Bearer};
-use crate::api::{Answer, Api, Use};
+use crate::api::{Answer, Backend, Use};
 
 /// Whether the caller may make this call at all, whatever its parameters are.
 ///
 /// # Errors
 /// `unauthenticated`, `token_expired`, `forbidden_scope`; what the store says when the journal cannot be kept.
-pub(super) async fn open<M: Method>(access: &Access, api: &dyn Api) -> Answer<()> {
+pub(super) async fn open<M: Method>(access: &Access, backend: &dyn Backend) -> Answer<()> {
     let bearer = match access {
         Access::Owner => return Ok(()),
         Access::Nobody if M::NAME == Hello::NAME => return Ok(()),
@@ -28,7 +28,7 @@ pub(super) async fn open<M: Method>(access: &Access, api: &dyn Api) -> Answer<()
         return Ok(());
     }
     let refusal = no_scope(M::SCOPES);
-    note::<M>(bearer, api, None, Some(&refusal)).await?;
+    note::<M>(bearer, backend, None, Some(&refusal)).await?;
     Err(refusal)
 }
 
@@ -36,27 +36,27 @@ pub(super) async fn open<M: Method>(access: &Access, api: &dyn Api) -> Answer<()
 ///
 /// # Errors
 /// `forbidden_scope`, `rate_limited`; what the store says when the journal cannot be kept.
-pub(super) async fn admit<M: Method>(access: &Access, api: &dyn Api, call: &M) -> Answer<()> {
+pub(super) async fn admit<M: Method>(access: &Access, backend: &dyn Backend, call: &M) -> Answer<()> {
     let Access::Bearer(bearer) = access else { return Ok(()) };
-    let chat = subject(bearer, api, call).await;
+    let chat = subject(bearer, backend, call).await;
     let verdict = match &chat {
         Ok(chat) => judge::<M>(bearer, chat.as_ref()),
         Err(refusal) => Err(refusal.clone()),
     };
     if verdict.is_err() || is_noted(call) {
-        note::<M>(bearer, api, chat.ok().flatten(), verdict.as_ref().err()).await?;
+        note::<M>(bearer, backend, chat.ok().flatten(), verdict.as_ref().err()).await?;
     }
     verdict
 }
 
 async fn note<M: Method>(
     bearer: &Bearer,
-    api: &dyn Api,
+    backend: &dyn Backend,
     chat: Option<ChatId>,
     refusal: Option<&RpcError>,
 ) -> Answer<()> {
     let (token, refused) = (bearer.token.name.clone(), refusal.map(|refusal| refusal.kind.as_str()));
-    api.token_used(Use { token, method: M::NAME, chat, refused }).await
+    backend.token_used(Use { token, method: M::NAME, chat, refused }).await
 }
 
 /// Whether an allowed call belongs in the journal: it changes more than the caller's own place in the log, or values.
@@ -66,10 +66,10 @@ fn is_noted<M: Method>(call: &M) -> bool {
 }
 
 /// The chat a call is about, as far as that matters for this token.
-async fn subject<M: Method>(bearer: &Bearer, api: &dyn Api, call: &M) -> Answer<Option<ChatId>> {
+async fn subject<M: Method>(bearer: &Bearer, backend: &dyn Backend, call: &M) -> Answer<Option<ChatId>> {
     match call.subject() {
         Subject::Chat(target) => Ok(Some(ChatId::from(target))),
-        Subject::Message(id) if is_confined(bearer) => Ok(Some(api.msg_get(MsgGet { id: *id }).await?.chat)),
+        Subject::Message(id) if is_confined(bearer) => Ok(Some(backend.chat_of(id).await?)),
         Subject::User(user) => Ok(Some(ChatId::from(&Target::User(user.clone())))),
         Subject::EveryChat if bearer.token.chats.is_some() => Err(name_one()),
         Subject::File => Err(no_files()),

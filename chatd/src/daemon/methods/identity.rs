@@ -7,26 +7,36 @@ use chat_protocol::limits::MAX_LOG_ENTRIES;
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::LogFetch;
 use chat_protocol::rpc::types::{
-    IdentityAccept, IdentityState, IdentityVerify, PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, SeenIdentity,
+    IdentityAccept, IdentityGet, IdentitySelf, IdentityState, IdentityUnverify, IdentityVerify, OwnIdentity,
+    PeerIdentity, PolicyAnswer, PolicyGet, PolicySet, SeenIdentity,
 };
-use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
+use chat_protocol::rpc::{ChatId, Handle, Kind, RpcError, Target};
 
-use super::reads::{account, failed, not_found};
-use super::{Daemon, errors};
 use crate::api::Answer;
+use crate::daemon::reads::{self, account, failed, not_found};
+use crate::daemon::{Daemon, errors};
 use crate::engine::peers::{self, Peer};
 use crate::engine::settings::Settings;
 use crate::engine::view;
 use crate::store::Rows;
 
-impl Daemon {
-    pub(super) async fn identity(&self, user: Username) -> Answer<PeerIdentity> {
+impl Handle<IdentitySelf> for Daemon {
+    async fn handle(&self, IdentitySelf {}: IdentitySelf) -> Answer<OwnIdentity> {
+        self.read(reads::own_identity).await
+    }
+}
+
+impl Handle<IdentityGet> for Daemon {
+    async fn handle(&self, params: IdentityGet) -> Answer<PeerIdentity> {
+        let IdentityGet { user } = params;
         let refreshed = self.refresh(&user).await?;
         let identity = self.read(move |rows| identity(rows, &user)).await?;
         Ok(PeerIdentity { refreshed, ..identity })
     }
+}
 
-    pub(super) async fn verify(&self, params: IdentityVerify) -> Answer<PeerIdentity> {
+impl Handle<IdentityVerify> for Daemon {
+    async fn handle(&self, params: IdentityVerify) -> Answer<PeerIdentity> {
         let compared = params.compared()?;
         let refreshed = self.refresh(&params.user).await?;
         let user = params.user.clone();
@@ -34,31 +44,42 @@ impl Daemon {
         let identity = self.read(move |rows| identity(rows, &params.user)).await?;
         Ok(PeerIdentity { refreshed, ..identity })
     }
+}
 
-    pub(super) async fn unverify(&self, user: Username) -> Answer<PeerIdentity> {
+impl Handle<IdentityUnverify> for Daemon {
+    async fn handle(&self, params: IdentityUnverify) -> Answer<PeerIdentity> {
+        let IdentityUnverify { user } = params;
         let named = user.clone();
         self.command(move |turn| peers::unverify(turn, &named)).await?;
         self.read(move |rows| identity(rows, &user)).await
     }
+}
 
-    pub(super) async fn accept(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
+impl Handle<IdentityAccept> for Daemon {
+    async fn handle(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
         let IdentityAccept { user, fingerprint, head } = params;
         let (named, head) = (user.clone(), (&head).into());
         self.command(move |turn| peers::accept(turn, &named, &fingerprint, &head)).await?;
         self.read(move |rows| identity(rows, &user)).await
     }
+}
 
-    pub(super) async fn policy(&self, params: PolicyGet) -> Answer<PolicyAnswer> {
+impl Handle<PolicyGet> for Daemon {
+    async fn handle(&self, params: PolicyGet) -> Answer<PolicyAnswer> {
         self.read(move |rows| policy(rows, params.chat.as_ref())).await
     }
+}
 
-    pub(super) async fn set_policy(&self, params: PolicySet) -> Answer<PolicyAnswer> {
+impl Handle<PolicySet> for Daemon {
+    async fn handle(&self, params: PolicySet) -> Answer<PolicyAnswer> {
         let PolicySet { chat, policy: wanted } = params;
         let user = peer(chat.as_ref())?.cloned();
         self.command(move |turn| peers::set_policy(turn, user.as_ref(), wanted.map(Into::into))).await?;
         self.read(move |rows| policy(rows, chat.as_ref())).await
     }
+}
 
+impl Daemon {
     /// Asks the server how the logs of `user` and of this account stand; false if it does not say.
     async fn refresh(&self, user: &Username) -> Answer<bool> {
         let me = self.me().await?;

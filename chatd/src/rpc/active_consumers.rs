@@ -9,7 +9,7 @@ use tokio::sync::watch;
 
 /// The live subscriptions with a consumer.
 #[derive(Default)]
-pub(super) struct Readers {
+pub(super) struct ActiveConsumers {
     live: Mutex<HashMap<Name, Live>>,
 }
 
@@ -21,7 +21,7 @@ struct Live {
 
 /// The subscription that reads for a consumer, until it is dropped.
 pub(super) struct Attached {
-    readers: Arc<Readers>,
+    consumers: Arc<ActiveConsumers>,
     number: u64,
     pub(super) name: Name,
     /// How far the consumer has acknowledged.
@@ -30,7 +30,7 @@ pub(super) struct Attached {
     pub(super) dismissed: watch::Receiver<Option<&'static str>>,
 }
 
-impl Readers {
+impl ActiveConsumers {
     /// Makes a new subscription the reader of `name`, whose place is `acked`; the one before is dismissed.
     pub(super) fn attach(self: &Arc<Self>, name: Name, acked: u64) -> Attached {
         let (acked, acked_receiver) = watch::channel(acked);
@@ -43,8 +43,8 @@ impl Readers {
         }
         live.insert(name.clone(), Live { number, acked, dismissed });
         drop(live);
-        let readers = Arc::clone(self);
-        Attached { readers, number, name, acked: acked_receiver, dismissed: dismissed_receiver }
+        let consumers = Arc::clone(self);
+        Attached { consumers, number, name, acked: acked_receiver, dismissed: dismissed_receiver }
     }
 
     /// The consumer has acknowledged up to `seq`.
@@ -77,13 +77,13 @@ impl Readers {
 impl Attached {
     /// The place was moved on the consumer's behalf.
     pub(super) fn note(&self, seq: u64) {
-        self.readers.acked(&self.name, seq);
+        self.consumers.acked(&self.name, seq);
     }
 }
 
 impl Drop for Attached {
     fn drop(&mut self) {
-        let mut live = self.readers.lock();
+        let mut live = self.consumers.lock();
         if live.get(&self.name).is_some_and(|known| known.number == self.number) {
             live.remove(&self.name);
         }

@@ -1,0 +1,55 @@
+//! What is done about a message that was sent.
+
+use chat_protocol::rpc::types::{
+    DeleteScope, Done, Message, MessageStatus, MsgCancel, MsgDelete, MsgEdit, MsgReact, MsgResend, Sent,
+};
+use chat_protocol::rpc::{Handle, Kind, RpcError};
+
+use super::messages::sent;
+use crate::api::Answer;
+use crate::daemon::{Daemon, reads};
+use crate::engine::{amend, history, view};
+
+impl Handle<MsgEdit> for Daemon {
+    async fn handle(&self, params: MsgEdit) -> Answer<Message> {
+        let MsgEdit { id, text } = params;
+        shown(&self.command(move |turn| amend::edit(turn, &id, text)).await?)
+    }
+}
+
+impl Handle<MsgDelete> for Daemon {
+    async fn handle(&self, params: MsgDelete) -> Answer<Done> {
+        let MsgDelete { id, scope } = params;
+        self.command(move |turn| match scope {
+            DeleteScope::Myself => amend::delete_here(turn, &id),
+            DeleteScope::All => amend::delete_everywhere(turn, &id),
+        })
+        .await?;
+        Ok(Done {})
+    }
+}
+
+impl Handle<MsgReact> for Daemon {
+    async fn handle(&self, params: MsgReact) -> Answer<Message> {
+        let MsgReact { id, emoji, remove } = params;
+        shown(&self.command(move |turn| amend::react(turn, &id, &emoji, remove.unwrap_or(false))).await?)
+    }
+}
+
+impl Handle<MsgCancel> for Daemon {
+    async fn handle(&self, params: MsgCancel) -> Answer<MessageStatus> {
+        let id = params.id;
+        self.command(move |turn| amend::cancel(turn, &id)).await?;
+        self.read(move |rows| reads::message_status(rows, &id)).await
+    }
+}
+
+impl Handle<MsgResend> for Daemon {
+    async fn handle(&self, params: MsgResend) -> Answer<Sent> {
+        sent(&self.command(move |turn| amend::resend(turn, &params.id)).await?)
+    }
+}
+
+fn shown(message: &history::Message) -> Answer<Message> {
+    view::message(message).ok_or_else(|| RpcError::from(Kind::NotFound))
+}

@@ -1,0 +1,68 @@
+//! Settings of the account.
+
+use super::{TrustPolicy, method, methods, object};
+
+methods! {
+    SettingsMethods { SettingsGet SettingsSet }
+}
+
+method! {
+    /// The account's settings.
+    SettingsGet("account.settings.get", Parallel, [Account]) -> Settings {}
+    errors []
+    example {} => {
+        "read_receipts": true, "presence": true, "history_days": 0, "event_days": 30, "max_events": 1000000,
+        "trust_policy": "tofu", "outbox_days": 30
+    }
+}
+object! {
+    /// Answers [`SettingsGet`] and [`SettingsSet`].
+    Settings {
+        /// Whether authors are told what was read.
+        pub read_receipts: bool,
+        /// Whether others see that the account is online.
+        pub presence: bool,
+        /// Messages older than this go from the history; 0 keeps them.
+        pub history_days: u32,
+        /// Events older than this go from the log once every consumer has acknowledged them.
+        pub event_days: u32,
+        /// At most so many events are kept, acknowledged or not.
+        pub max_events: u64,
+        /// What happens when peers get new devices, where no chat says otherwise.
+        pub trust_policy: TrustPolicy,
+        /// What waited longer than this to be sent fails as `expired`; 0 lets it wait.
+        pub outbox_days: u32,
+    }
+}
+method! {
+    /// Changes settings. What is absent stays.
+    #[derive(Default)]
+    SettingsSet("account.settings.set", Serial, [Account]) -> Settings {
+        /// Whether authors are told what was read.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub read_receipts: Option<bool>,
+        /// Whether others see that the account is online.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub presence: Option<bool>,
+        /// 0 to 36,500.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub history_days: Option<u32>,
+        /// 1 to 36,500.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub event_days: Option<u32>,
+        /// 1,000 to 10,000,000.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub max_events: Option<u64>,
+        /// As `identity.policy.set` without a chat.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub trust_policy: Option<TrustPolicy>,
+        /// 0 to 36,500.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub outbox_days: Option<u32>,
+    }
+    errors []
+    example {"history_days": 90} => {
+        "read_receipts": true, "presence": true, "history_days": 90, "event_days": 30, "max_events": 1000000,
+        "trust_policy": "tofu", "outbox_days": 30
+    }
+}
