@@ -10,6 +10,10 @@
     reason = "tests"
 )]
 
+#[path = "rpc/contract.rs"]
+mod contract;
+#[path = "daemon/examples.rs"]
+mod examples;
 #[path = "daemon/house.rs"]
 mod house;
 #[path = "daemon/messages.rs"]
