@@ -121,3 +121,8 @@ pub const SUBMIT_MEMORY: Duration = Duration::from_secs(31 * DAY);
 pub const MAX_ROOM_PAGE: u64 = 500;
 
 const DAY: u64 = 24 * 60 * 60;
+
+/// Longest line either side sends on the daemon's socket, newline not counted: 1 MiB. One message text is at most 60 KiB.
+pub const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Most calls in one batch on the daemon's socket.
+pub const MAX_BATCH: usize = 100;

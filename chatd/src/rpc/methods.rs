@@ -7,7 +7,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use chat_protocol::rpc::methods::{Registrar, Visitor, every_handled, every_method};
+use chat_protocol::rpc::method::{Registrar, Visitor};
+use chat_protocol::rpc::methods::{every_handled, every_method};
 use chat_protocol::rpc::types::{ChatList, ChatSet, MsgReact};
 use chat_protocol::rpc::{Concurrency, Handle, Kind, Method, RpcError};
 use futures_util::future::BoxFuture;

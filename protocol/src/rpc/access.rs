@@ -4,9 +4,9 @@
 //! means that every token may) and what it touches ([`Subject`]), so that a token confined to some chats is held to
 //! them by one rule, not by each handler.
 
-use super::Name;
+use super::define::word;
+use super::name::Name;
 use super::target::Target;
-use super::types::word;
 use crate::ids::{MessageId, Username};
 
 word! {

@@ -8,7 +8,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::target::ChatId;
-use super::types::{Chat, ConnectionState, Contact, LogHead, Message, MessageState, Profile};
+use super::types::chats::Chat;
+use super::types::contacts::Contact;
+use super::types::daemon::ConnectionState;
+use super::types::identity::LogHead;
+use super::types::messages::{Message, MessageState};
+use super::types::profiles::Profile;
 use crate::ids::{DeviceId, Fingerprint, MessageId, Username};
 
 /// One event: `{seq?, time_ms, type, chat?, replayed, data}`.

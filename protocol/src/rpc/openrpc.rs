@@ -9,7 +9,8 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::methods::{Visitor, every_method};
+use super::method::Visitor;
+use super::methods::every_method;
 use super::{API_VERSION, EVENT_NOTIFICATION, EventBody, Kind, MAX_BATCH, MAX_LINE_BYTES, Method, Notified};
 
 /// Version of the OpenRPC specification the document follows.

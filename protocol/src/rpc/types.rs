@@ -8,6 +8,7 @@ pub(super) mod chats;
 pub(super) mod contacts;
 pub(super) mod daemon;
 pub(super) mod devices;
+pub(super) mod done;
 pub(super) mod events;
 pub(super) mod exports;
 pub(super) mod identity;
@@ -25,6 +26,7 @@ pub use chats::*;
 pub use contacts::*;
 pub use daemon::*;
 pub use devices::*;
+pub use done::*;
 pub use events::*;
 pub use exports::*;
 pub use identity::*;
@@ -35,114 +37,3 @@ pub use profiles::*;
 pub use search::*;
 pub use settings::*;
 pub use tokens::*;
-
-use schemars::JsonSchema;
-use serde::{Deserialize, Serialize};
-
-/// Defines a method, which is all there is to say of it but its place in the list of its noun ([`methods!`]):
-///
-/// ```text
-/// /// What it is for.
-/// Type("name", Serial | Parallel, [scopes that open it], what it is about) -> Answer { parameters }
-/// errors [kinds beyond those every call can have], or the name of several in `errors.rs`
-/// needs network                                    if it fails without a connection to the server
-/// example {parameters} => {answer}                 both as JSON
-/// ```
-/// What it is about is a parameter and how it names it (see [`Subject`](crate::rpc::Subject)), for tokens that are
-/// confined; it is left out if there is nothing to be confined to.
-macro_rules! method {
-    (
-        $(#[$doc:meta])* $name:ident($wire:literal, $concurrency:ident, [$($scope:ident),*] $(, $about:ident $(($($field:ident),+))?)?)
-        -> $answer:ty { $($fields:tt)* }
-        errors $errors:tt
-        $(needs $network:ident)?
-        example $params:tt => $result:tt
-    ) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        #[serde(deny_unknown_fields)]
-        pub struct $name { $($fields)* }
-
-        impl $crate::rpc::Method for $name {
-            const NAME: &'static str = $wire;
-            const CONCURRENCY: $crate::rpc::Concurrency = $crate::rpc::Concurrency::$concurrency;
-            const SCOPES: &'static [$crate::rpc::Scope] = &[$($crate::rpc::Scope::$scope),*];
-            const ERRORS: &'static [$crate::rpc::Kind] = $crate::rpc::types::errors!($errors);
-            const NEEDS_NETWORK: bool = $crate::rpc::types::flag!($($network)?);
-            const EXAMPLE: $crate::rpc::Example =
-                $crate::rpc::Example { params: stringify!($params), result: stringify!($result) };
-            type Answer = $answer;
-
-            $(fn subject(&self) -> $crate::rpc::Subject<'_> {
-                $crate::rpc::Subject::$about($($(&self.$field),+)?)
-            })?
-        }
-    };
-}
-
-/// Lists the methods of a noun: those that the daemon answers, and those that its socket side answers by itself,
-/// which knows the connection, the readers of the log and the tokens in use.
-///
-/// A method that is in no list does not compile. What answers the first kind implements the trait named here; see
-/// [`Handle`](crate::rpc::Handle).
-macro_rules! methods {
-    ($noun:ident { $($method:ident)* } $(socket { $($own:ident)* })?) => {
-        #[doc = concat!("Answers ", $("[`", stringify!($method), "`] ",)* "and nothing else.")]
-        pub trait $noun: Send + Sync + 'static $(+ $crate::rpc::Handle<$method>)* {}
-        impl<H: Send + Sync + 'static $(+ $crate::rpc::Handle<$method>)*> $noun for H {}
-
-        $(impl $crate::rpc::methods::Listed for $method {})*
-        $($(impl $crate::rpc::methods::Listed for $own {})*)?
-
-        pub(in crate::rpc) fn each(visitor: &mut impl $crate::rpc::methods::Visitor) {
-            $(visitor.method::<$method>();)*
-            $($(visitor.method::<$own>();)*)?
-        }
-
-        pub(in crate::rpc) fn each_handled<H: $noun>(registrar: &mut impl $crate::rpc::methods::Registrar<H>) {
-            $(registrar.method::<$method>();)*
-            let _ = registrar;
-        }
-    };
-}
-
-/// Kinds of errors: a list, or one that has a name.
-macro_rules! errors {
-    ([$($kind:ident),*]) => { &[$($crate::rpc::Kind::$kind),*] };
-    ($several:ident) => { $crate::rpc::errors::$several };
-}
-
-/// Whether the word is there.
-macro_rules! flag {
-    () => {
-        false
-    };
-    (network) => {
-        true
-    };
-}
-
-/// Defines an object of answers and events; it may grow.
-macro_rules! object {
-    ($(#[$doc:meta])* $name:ident { $($fields:tt)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        pub struct $name { $($fields)* }
-    };
-}
-
-/// Defines a word out of a few.
-macro_rules! word {
-    ($(#[$doc:meta])* $name:ident { $($variants:tt)* }) => {
-        $(#[$doc])*
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
-        #[serde(rename_all = "snake_case")]
-        pub enum $name { $($variants)* }
-    };
-}
-
-pub(crate) use {errors, flag, method, methods, object, word};
-
-/// A success that says nothing more: `{}`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct Done {}

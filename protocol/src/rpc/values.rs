@@ -6,7 +6,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::de::{Deserialize, Deserializer, Error};
 use serde::ser::{Serialize, Serializer};
 
-use super::Name;
+use super::name::Name;
 use crate::identity::code::IdentityCode;
 use crate::identity::safety_number::SafetyNumber;
 use crate::ids::{DeviceId, Fingerprint, HeadHash, MessageId, Username};

@@ -1,7 +1,8 @@
 //! The account this daemon serves: registering, logging in, leaving.
 
-use super::{Done, method, methods, object, word};
+use super::done::Done;
 use crate::ids::{DeviceId, Fingerprint, Username};
+use crate::rpc::define::{method, methods, object, word};
 use crate::rpc::errors::RpcError;
 use crate::rpc::secret::Secret;
 

@@ -1,7 +1,9 @@
 //! What is done about a message that was sent: taking it back, sending it again, changing, deleting, reacting.
 
-use super::{Done, Message, MessageStatus, Sent, method, methods, word};
+use super::done::Done;
+use super::messages::{Message, MessageStatus, Sent};
 use crate::ids::MessageId;
+use crate::rpc::define::{method, methods, word};
 
 methods! {
     AmendMethods { MsgEdit MsgDelete MsgReact MsgCancel MsgResend }

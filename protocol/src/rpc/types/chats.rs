@@ -1,7 +1,9 @@
 //! Chats: the private ones, the public room, the notes to oneself.
 
-use super::{IdentityState, Message, method, methods, object, word};
+use super::identity::IdentityState;
+use super::messages::Message;
 use crate::ids::{DeviceId, MessageId, Username};
+use crate::rpc::define::{method, methods, object, word};
 use crate::rpc::target::{ChatId, Target};
 
 methods! {

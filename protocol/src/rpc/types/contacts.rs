@@ -1,7 +1,8 @@
 //! What is noted about others, and who is blocked.
 
-use super::{Profile, method, methods, object};
+use super::profiles::Profile;
 use crate::ids::Username;
+use crate::rpc::define::{method, methods, object};
 
 methods! {
     ContactMethods { ContactList ContactGet ContactSet ContactBlock ContactUnblock }

@@ -1,7 +1,9 @@
 //! The daemon itself.
 
-use super::{Consumer, Done, method, methods, object, word};
-use crate::rpc::Secret;
+use super::done::Done;
+use super::events::Consumer;
+use crate::rpc::define::{method, methods, object, word};
+use crate::rpc::secret::Secret;
 
 methods! {
     DaemonMethods { DaemonInfo DaemonShutdown NetKick }
@@ -87,8 +89,8 @@ impl DaemonLimits {
     #[must_use]
     pub const fn current() -> Self {
         Self {
-            line_bytes: crate::rpc::MAX_LINE_BYTES as u64,
-            batch: crate::rpc::MAX_BATCH as u64,
+            line_bytes: crate::limits::MAX_LINE_BYTES as u64,
+            batch: crate::limits::MAX_BATCH as u64,
             text_bytes: crate::limits::MAX_TEXT_BYTES as u64,
             room_text_bytes: crate::limits::MAX_ROOM_TEXT_BYTES as u64,
         }

@@ -1,7 +1,8 @@
 //! The devices of this account: which there are, who let them in, and how one comes and goes.
 
-use super::{Done, method, methods, object, word};
+use super::done::Done;
 use crate::ids::DeviceId;
+use crate::rpc::define::{method, methods, object, word};
 
 methods! {
     DeviceMethods { DeviceList DeviceApprove DeviceRevoke }

@@ -3,9 +3,10 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Done, method, methods, object, word};
-use crate::rpc::Name;
+use super::done::Done;
+use crate::rpc::define::{method, methods, object, word};
 use crate::rpc::events::Event;
+use crate::rpc::name::Name;
 use crate::rpc::target::ChatId;
 
 methods! {

@@ -1,6 +1,6 @@
 //! Taking the history out: into a file, or piece by piece.
 
-use super::{method, methods, object, word};
+use crate::rpc::define::{method, methods, object, word};
 use crate::rpc::target::Target;
 
 methods! {

@@ -1,9 +1,9 @@
 //! Identities: the own one, those of others, and how far they are trusted.
 
-use super::{method, methods, object, word};
 use crate::identity::code::IdentityCode;
 use crate::identity::safety_number::SafetyNumber;
 use crate::ids::{DeviceId, Fingerprint, HeadHash, Username};
+use crate::rpc::define::{method, methods, object, word};
 use crate::rpc::errors::RpcError;
 use crate::rpc::target::{ChatId, Target};
 

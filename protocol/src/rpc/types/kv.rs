@@ -1,7 +1,8 @@
 //! Values that bots keep.
 
-use super::{Done, method, methods, object};
-use crate::rpc::Name;
+use super::done::Done;
+use crate::rpc::define::{method, methods, object};
+use crate::rpc::name::Name;
 
 methods! {
     KvMethods { KvGet KvSet KvDelete KvList }

@@ -1,7 +1,7 @@
 //! Messages: sending, reading back, and what became of them.
 
-use super::{method, methods, object, word};
 use crate::ids::{DeviceId, MessageId, Username};
+use crate::rpc::define::{method, methods, object, word};
 use crate::rpc::target::{ChatId, Target};
 
 methods! {

@@ -1,7 +1,8 @@
 //! Others: who is there.
 
-use super::{Profile, method, methods, object};
+use super::profiles::Profile;
 use crate::ids::{Fingerprint, Username};
+use crate::rpc::define::{method, methods, object};
 
 methods! {
     PeopleMethods { PresenceList UserLookup }

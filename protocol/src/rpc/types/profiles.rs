@@ -1,7 +1,7 @@
 //! What accounts say of themselves.
 
-use super::{method, methods, object};
 use crate::ids::Username;
+use crate::rpc::define::{method, methods, object};
 
 methods! {
     ProfileMethods { ProfileGet ProfileSet }

@@ -1,7 +1,8 @@
 //! Searching what was said.
 
-use super::{Message, method, methods, object};
+use super::messages::Message;
 use crate::ids::Username;
+use crate::rpc::define::{method, methods, object};
 use crate::rpc::target::Target;
 
 methods! {

@@ -1,6 +1,7 @@
 //! Settings of the account.
 
-use super::{TrustPolicy, method, methods, object};
+use super::identity::TrustPolicy;
+use crate::rpc::define::{method, methods, object};
 
 methods! {
     SettingsMethods { SettingsGet SettingsSet }

@@ -1,8 +1,11 @@
 //! Tokens: rights for programs that are not the owner, and what they were used for.
 
-use super::{Done, method, methods, object};
-use crate::rpc::target::ChatId;
-use crate::rpc::{Name, Scope, Secret, Target};
+use super::done::Done;
+use crate::rpc::access::Scope;
+use crate::rpc::define::{method, methods, object};
+use crate::rpc::name::Name;
+use crate::rpc::secret::Secret;
+use crate::rpc::target::{ChatId, Target};
 
 methods! {
     TokenMethods { TokenList AuditList }
