@@ -153,9 +153,8 @@ pub(crate) fn word(value: &impl Serialize) -> String {
 /// `2026-11-22 23:25:04Z`; peers may name times that no calendar has.
 pub(crate) fn time(millis: u64) -> String {
     let seconds = i64::try_from(millis / 1000).unwrap_or(i64::MAX);
-    let Ok(at) = time::OffsetDateTime::from_unix_timestamp(seconds) else { return "(no known time)".to_owned() };
-    let (year, month, day) = (at.year(), u8::from(at.month()), at.day());
-    format!("{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}Z", at.hour(), at.minute(), at.second())
+    let Ok(at) = jiff::Timestamp::from_second(seconds) else { return "(no known time)".to_owned() };
+    at.strftime("%Y-%m-%d %H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]

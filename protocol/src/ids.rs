@@ -241,7 +241,7 @@ impl fmt::Debug for Username {
 }
 
 fn write_hex(bytes: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    f.write_str(&hex::encode(bytes))
 }
 
 fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], &'static str> {
@@ -249,10 +249,7 @@ fn parse_hex<const N: usize>(text: &str) -> Result<[u8; N], &'static str> {
         return Err("wrong length");
     }
     let mut bytes = [0; N];
-    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
-        let pair = std::str::from_utf8(pair).map_err(|_| "not hexadecimal")?;
-        *byte = u8::from_str_radix(pair, 16).map_err(|_| "not hexadecimal")?;
-    }
+    hex::decode_to_slice(text, &mut bytes).map_err(|_| "not hexadecimal")?;
     Ok(bytes)
 }
 
@@ -293,7 +290,9 @@ mod tests {
     fn hexadecimal_text_round_trips() {
         let id = DeviceId::new([0xab; 16]);
         assert_eq!(id.to_string().parse::<DeviceId>(), Ok(id));
-        assert!("zz".repeat(16).parse::<DeviceId>().is_err());
+        for wrong in ["zz", "+a"] {
+            assert!(wrong.repeat(16).parse::<DeviceId>().is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -65,17 +65,9 @@ pub(super) fn since(text: &str) -> Result<Since, String> {
 
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
     let refuse = || "write a time such as 500ms, 30s, 5m, 2h or 7d".to_owned();
-    let end = text.find(|c: char| !c.is_ascii_digit()).ok_or_else(refuse)?;
-    let (number, unit) = text.split_at(end);
-    let number: u64 = number.parse().map_err(|_| refuse())?;
-    match unit {
-        "ms" => Ok(Duration::from_millis(number)),
-        "s" => Ok(Duration::from_secs(number)),
-        "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        "h" => Ok(Duration::from_secs(number.saturating_mul(60 * 60))),
-        "d" => Ok(Duration::from_secs(number.saturating_mul(24 * 60 * 60))),
-        _ => Err(refuse()),
-    }
+    let span: jiff::Span = text.parse().map_err(|_| refuse())?;
+    let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| refuse())?;
+    Duration::try_from(span).map_err(|_| refuse())
 }
 
 /// A name: standard input is not read for it.
@@ -91,7 +83,9 @@ mod tests {
     fn times_have_units() {
         assert_eq!(duration("500ms"), Ok(Duration::from_millis(500)));
         assert_eq!(duration("5m"), Ok(Duration::from_secs(300)));
-        for wrong in ["", "5", "s", "-1s", "1w", "99999999999999999999s"] {
+        assert_eq!(duration("7d"), Ok(Duration::from_secs(7 * 24 * 60 * 60)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_secs(90 * 60)));
+        for wrong in ["", "5", "s", "-1s", "1mo", "99999999999999999999s"] {
             assert!(duration(wrong).is_err(), "{wrong:?} was accepted");
         }
     }

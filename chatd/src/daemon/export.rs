@@ -10,7 +10,6 @@ use chat_protocol::rpc::types::{ExportFormat, ExportPage, Exported, Message, Msg
 use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, RpcError, Target};
 
 use super::{errors, reads};
-use time::format_description::well_known::Rfc3339;
 
 use crate::api::Answer;
 use crate::engine::{history, view};
@@ -174,8 +173,7 @@ fn quoted(text: &str) -> String {
 /// As RFC 3339 says it; peers may name times that no calendar has.
 fn time(millis: u64) -> String {
     let seconds = i64::try_from(millis / 1000).unwrap_or(i64::MAX);
-    let time = time::OffsetDateTime::from_unix_timestamp(seconds).ok();
-    time.and_then(|time| time.format(&Rfc3339).ok()).unwrap_or_else(|| "at no known time".to_owned())
+    jiff::Timestamp::from_second(seconds).map_or_else(|_| "at no known time".to_owned(), |time| time.to_string())
 }
 
 fn line(text: &str) -> String {
