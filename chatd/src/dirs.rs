@@ -4,13 +4,13 @@
 //! modes open to group or others. Each refusal carries the command that mends it. Files are written whole
 //! or not at all: a temporary file, synced, renamed, and the directory synced.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chat_programs::private::{self, FileError, Kind, NotPrivate};
+use chat_programs::private::{self, FileError, Kind};
 use chat_protocol::rpc::paths::{LOCK, MAX_SIGN_BYTES, SOCKET_SIGN, told_socket};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -20,17 +20,9 @@ pub use chat_programs::private::Quoted;
 /// Why a directory or file is not used.
 #[derive(Debug, Error)]
 pub enum DirError {
-    /// It is not ours alone.
+    /// A file or directory that is not ours alone, too large, or refused by the system.
     #[error(transparent)]
-    NotPrivate(#[from] NotPrivate),
-    /// Far larger than what belongs there.
-    #[error("{path} is larger than the {limit} bytes such a file can have")]
-    TooLarge {
-        /// What is there.
-        path: Quoted,
-        /// Most bytes.
-        limit: u64,
-    },
+    File(#[from] FileError),
     /// Another daemon works on this data.
     #[error("another chatd{} uses {path}{}; stop it first, or name another --profile", holder(*.pid), answers(.socket))]
     InUse {
@@ -41,33 +33,13 @@ pub enum DirError {
         /// Where it says that it answers.
         socket: Option<Quoted>,
     },
-    /// The system refused.
-    #[error("cannot {doing} {path}")]
-    Io {
-        /// What was tried.
-        doing: &'static str,
-        /// On what.
-        path: Quoted,
-        /// Why not.
-        source: io::Error,
-    },
-}
-
-impl From<FileError> for DirError {
-    fn from(error: FileError) -> Self {
-        match error {
-            FileError::NotPrivate(error) => Self::NotPrivate(error),
-            FileError::TooLarge { path, limit } => Self::TooLarge { path, limit },
-            FileError::Io { doing, path, source } => Self::Io { doing, path: path.as_path().into(), source },
-        }
-    }
 }
 
 impl DirError {
     /// Whether the file is simply not there.
     #[must_use]
     pub fn is_missing(&self) -> bool {
-        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
+        matches!(self, Self::File(error) if error.is_missing())
     }
 }
 
@@ -91,13 +63,10 @@ impl DataDir {
     /// # Errors
     /// [`DirError`] for a link in its place, a foreign owner or an open mode, with the command that mends it.
     pub fn open(path: &Path) -> Result<Self, DirError> {
-        if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-            create_dir(path)?;
-        }
-        let failed = |source| DirError::Io { doing: "look at", path: path.into(), source };
-        let path = private::resolved(path).map_err(failed)?;
-        let meta = fs::symlink_metadata(&path).map_err(failed)?;
-        private::check(&path, &meta, Kind::Directory)?;
+        private::make_directory(path).map_err(FileError::io("create", path))?;
+        let path = private::resolved(path).map_err(FileError::io("look at", path))?;
+        let meta = fs::symlink_metadata(&path).map_err(FileError::io("look at", &path))?;
+        private::check(&path, &meta, Kind::Directory).map_err(FileError::from)?;
         Ok(Self { path })
     }
 
@@ -125,12 +94,10 @@ impl DataDir {
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(self.in_use(file)),
-            Err(fs::TryLockError::Error(source)) => {
-                return Err(DirError::Io { doing: "lock", path: path.as_path().into(), source });
-            }
+            Err(fs::TryLockError::Error(error)) => return Err(FileError::io("lock", &path)(error).into()),
         }
         let written = file.set_len(0).and_then(|()| writeln!(file, "{}", std::process::id()));
-        written.map_err(|source| DirError::Io { doing: "write", path: path.as_path().into(), source })?;
+        written.map_err(FileError::io("write", &path))?;
         Ok(Lock { _file: Arc::new(file) })
     }
 
@@ -174,28 +141,25 @@ pub fn read_private(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, DirEr
 /// Writes a file of mode 0600, whole or not at all, and durable once this returns.
 ///
 /// # Errors
-/// [`DirError::Io`]; what was there before is then still there.
+/// [`DirError::File`]; what was there before is then still there.
 pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), DirError> {
-    let fail = |doing, source| DirError::Io { doing, path: path.into(), source };
     let temporary = temporary_name(path);
     let written = write_new(&temporary, bytes).and_then(|()| fs::rename(&temporary, path));
     if let Err(source) = written {
         // what could not be finished is not left lying about; the first error is the one to tell
         let _ = fs::remove_file(&temporary);
-        return Err(fail("write", source));
+        return Err(FileError::io("write", path)(source).into());
     }
-    sync_parent(path).map_err(|source| fail("sync the directory of", source))
+    Ok(private::sync_directory_of(path).map_err(FileError::io("sync the directory of", path))?)
 }
 
 /// Deletes a file, and is content when there is none.
 ///
 /// # Errors
-/// [`DirError::Io`].
+/// [`DirError::File`].
 pub fn remove(path: &Path) -> Result<(), DirError> {
     match fs::remove_file(path) {
-        Err(source) if source.kind() != io::ErrorKind::NotFound => {
-            Err(DirError::Io { doing: "remove", path: path.into(), source })
-        }
+        Err(source) if source.kind() != io::ErrorKind::NotFound => Err(FileError::io("remove", path)(source).into()),
         _ => Ok(()),
     }
 }
@@ -205,10 +169,10 @@ pub fn remove(path: &Path) -> Result<(), DirError> {
 /// # Errors
 /// [`DirError`] as [`read_private`].
 pub fn private_exists(path: &Path) -> Result<bool, DirError> {
-    match private::open(path, OpenOptions::new().read(true)).map_err(DirError::from) {
+    match private::open(path, OpenOptions::new().read(true)) {
         Ok(_) => Ok(true),
         Err(error) if error.is_missing() => Ok(false),
-        Err(error) => Err(error),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -229,20 +193,11 @@ fn temporary_name(path: &Path) -> PathBuf {
     name.into()
 }
 
-/// Makes renames and new files of `path`'s directory durable.
-fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(parent)?.sync_all()
-}
-
-fn create_dir(path: &Path) -> Result<(), DirError> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(path).and_then(|()| sync_parent(path));
-    made.map_err(|source| DirError::Io { doing: "create", path: path.into(), source })
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+    use chat_programs::private::NotPrivate;
 
     use super::*;
 
@@ -278,7 +233,7 @@ mod tests {
         let (outer, dir) = dir();
         let link = outer.path().join("link");
         symlink(dir.path(), &link).unwrap();
-        assert!(matches!(DataDir::open(&link), Err(DirError::NotPrivate(NotPrivate::Symlink { .. }))));
+        assert!(matches!(DataDir::open(&link), Err(DirError::File(FileError::NotPrivate(NotPrivate::Symlink { .. })))));
     }
 
     #[test]
@@ -287,7 +242,7 @@ mod tests {
         let path = dir.file("key");
         write_private(&path, b"secret").unwrap();
         assert_eq!(&**read_private(&path, 6).unwrap(), b"secret");
-        assert!(matches!(read_private(&path, 5), Err(DirError::TooLarge { .. })));
+        assert!(matches!(read_private(&path, 5), Err(DirError::File(FileError::TooLarge(_)))));
 
         set_mode(&path, 0o640);
         let message = read_private(&path, 6).unwrap_err().to_string();
@@ -295,9 +250,15 @@ mod tests {
         set_mode(&path, 0o600);
 
         symlink(&path, dir.file("link")).unwrap();
-        assert!(matches!(read_private(&dir.file("link"), 6), Err(DirError::NotPrivate(NotPrivate::Symlink { .. }))));
+        assert!(matches!(
+            read_private(&dir.file("link"), 6),
+            Err(DirError::File(FileError::NotPrivate(NotPrivate::Symlink { .. })))
+        ));
         fs::create_dir(dir.file("sub")).unwrap();
-        assert!(matches!(read_private(&dir.file("sub"), 6), Err(DirError::NotPrivate(NotPrivate::WrongKind { .. }))));
+        assert!(matches!(
+            read_private(&dir.file("sub"), 6),
+            Err(DirError::File(FileError::NotPrivate(NotPrivate::WrongKind { .. })))
+        ));
     }
 
     #[test]
@@ -331,7 +292,10 @@ mod tests {
         symlink("..data", dir.file("secret")).unwrap();
         assert_eq!(&**read_named(&dir.file("secret"), 6).unwrap(), b"secret");
         set_mode(&dir.file("..data"), 0o644);
-        assert!(matches!(read_named(&dir.file("secret"), 6), Err(DirError::NotPrivate(NotPrivate::Open { .. }))));
+        assert!(matches!(
+            read_named(&dir.file("secret"), 6),
+            Err(DirError::File(FileError::NotPrivate(NotPrivate::Open { .. })))
+        ));
     }
 
     #[test]

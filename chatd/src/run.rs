@@ -89,10 +89,8 @@ const fn config_exit(error: &ConfigError) -> Exit {
             Exit::Usage
         }
         ConfigError::Value { origin: Origin::CommandLine(_), .. } => Exit::Usage,
-        ConfigError::Passphrase(PassphraseError::Dir(error)) | ConfigError::File(FileError::Dir(error)) => {
-            dir_exit(error)
-        }
-        ConfigError::File(FileError::Writable { .. }) => Exit::Refused,
+        ConfigError::Passphrase(PassphraseError::Dir(error)) => dir_exit(error),
+        ConfigError::File(FileError::File(_) | FileError::Writable { .. }) => Exit::Refused,
         ConfigError::Passphrase(PassphraseError::NotText | PassphraseError::NoLine) => Exit::Usage,
         ConfigError::Passphrase(PassphraseError::Input(_)) => Exit::Io,
         ConfigError::Value { .. } | ConfigError::File(_) | ConfigError::Missing(_) => Exit::Config,

@@ -85,7 +85,7 @@ impl fmt::Display for Failure {
 impl From<PrivateError> for Failure {
     fn from(error: PrivateError) -> Self {
         let exit = match &error {
-            PrivateError::Missing(_) | PrivateError::TooLarge(..) => Exit::Config,
+            PrivateError::Missing(_) | PrivateError::TooLarge(_) => Exit::Config,
             PrivateError::Exists(_) | PrivateError::Io { .. } => Exit::CannotCreate,
             PrivateError::NotPrivate(_) => Exit::NotPrivate,
         };

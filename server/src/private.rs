@@ -1,12 +1,12 @@
 //! Files that are ours alone. What is a link, belongs to somebody else or is open to others is
 //! refused with the command that mends it: whoever could replace `secret.key` could replace the server.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use chat_programs::private::{self, FileError, Kind, NotPrivate, Quoted};
+use chat_programs::private::{self, FileError, Kind, NotPrivate, TooLarge, directory_of, sync_directory_of};
 use tempfile::NamedTempFile;
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -24,8 +24,8 @@ pub enum PrivateError {
     #[error(transparent)]
     NotPrivate(#[from] NotPrivate),
     /// Far larger than what belongs there.
-    #[error("{0} is larger than the {1} bytes such a file can have")]
-    TooLarge(Quoted, u64),
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// It is there already and would be lost.
     #[error("{} exists already", .0.display())]
     Exists(PathBuf),
@@ -44,7 +44,7 @@ impl From<FileError> for PrivateError {
     fn from(error: FileError) -> Self {
         match error {
             FileError::NotPrivate(error) => Self::NotPrivate(error),
-            FileError::TooLarge { path, limit } => Self::TooLarge(path, limit),
+            FileError::TooLarge(error) => Self::TooLarge(error),
             FileError::Io { path, source, .. } => told(&path, source),
         }
     }
@@ -55,9 +55,7 @@ impl From<FileError> for PrivateError {
 /// # Errors
 /// [`PrivateError`].
 pub fn directory(path: &Path) -> Result<(), PrivateError> {
-    if fs::symlink_metadata(path).is_err_and(|error| error.kind() == io::ErrorKind::NotFound) {
-        DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(|error| told(path, error))?;
-    }
+    private::make_directory(path).map_err(|error| told(path, error))?;
     check_directory(path)
 }
 
@@ -129,7 +127,7 @@ pub fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateError> {
         file.write_all(contents)?;
         file.as_file().sync_all()?;
         file.persist_noclobber(path)?;
-        sync_directory(path)
+        sync_directory_of(path)
     });
     written.map_err(|error| told(path, error))
 }
@@ -139,17 +137,7 @@ pub fn create(path: &Path, contents: &[u8]) -> Result<(), PrivateError> {
 /// # Errors
 /// What the system says.
 pub fn replace(from: &Path, to: &Path) -> Result<(), PrivateError> {
-    fs::rename(from, to).and_then(|()| sync_directory(to)).map_err(|error| told(to, error))
-}
-
-/// Makes what happened in the directory of `path` durable.
-pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
-    File::open(directory_of(path))?.sync_all()
-}
-
-/// The directory that holds `path`.
-pub(crate) fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+    fs::rename(from, to).and_then(|()| sync_directory_of(to)).map_err(|error| told(to, error))
 }
 
 fn no_follow() -> i32 {

@@ -8,7 +8,7 @@ use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use chat_programs::private::{NotPrivate, Remedy};
+use chat_programs::private::{self, NotPrivate, Quoted, Remedy, TooLarge};
 use chat_protocol::rpc::paths::{Given, PathsError};
 use thiserror::Error;
 use toml::Spanned;
@@ -16,7 +16,6 @@ use toml::de::{DeTable, DeValue};
 
 use super::keys::{KEY_FILE, Key, Kind, PASSPHRASE_FILE};
 use super::layers::{Layer, Origin, Value};
-use crate::dirs::{DirError, Quoted};
 
 /// Longest configuration file: far longer than one with every key and its comments.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -26,7 +25,7 @@ const MAX_BYTES: u64 = 64 * 1024;
 pub enum FileError {
     /// It, or what it is in, cannot be used.
     #[error(transparent)]
-    Dir(#[from] DirError),
+    File(#[from] private::FileError),
     /// Whoever may write it decides what the daemon does.
     #[error("{path} can be changed by others (mode {mode:04o}); fix it with `chmod go-w {path}`")]
     Writable {
@@ -122,7 +121,7 @@ impl Source {
     /// # Errors
     /// [`FileError`].
     pub fn read(path: &Path, whose: Whose) -> Result<Option<Self>, FileError> {
-        let fail = |doing| move |source| DirError::Io { doing, path: path.into(), source };
+        let fail = |doing| private::FileError::io(doing, path);
         let file = match File::open(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             opened => opened.map_err(fail("open"))?,
@@ -131,7 +130,7 @@ impl Source {
         let mut bytes = Vec::new();
         file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(fail("read"))?;
         if bytes.len() as u64 > MAX_BYTES {
-            return Err(DirError::TooLarge { path: path.into(), limit: MAX_BYTES }.into());
+            return Err(private::FileError::from(TooLarge { path: path.into(), limit: MAX_BYTES }).into());
         }
         let text = String::from_utf8(bytes).map_err(|_| FileError::NotText { path: path.into() })?;
         Ok(Some(Self { path: path.to_owned(), text, whose }))
@@ -212,12 +211,12 @@ fn is_table(name: &str) -> bool {
 fn check(path: &Path, meta: &std::fs::Metadata) -> Result<(), FileError> {
     let path = || Quoted::from(path);
     if !meta.is_file() {
-        return Err(DirError::from(NotPrivate::WrongKind { path: path(), wanted: "file" }).into());
+        return Err(private::FileError::from(NotPrivate::WrongKind { path: path(), wanted: "file" }).into());
     }
     let me = rustix::process::geteuid().as_raw();
     if meta.uid() != me && meta.uid() != 0 {
         let remedy = Remedy::Chown(me, path());
-        return Err(DirError::from(NotPrivate::Foreign { path: path(), owner: meta.uid(), remedy }).into());
+        return Err(private::FileError::from(NotPrivate::Foreign { path: path(), owner: meta.uid(), remedy }).into());
     }
     if meta.mode() & 0o022 != 0 {
         return Err(FileError::Writable { path: path(), mode: meta.mode() & 0o7777 });

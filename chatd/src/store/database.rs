@@ -11,6 +11,8 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StoreError;
 use super::rows::RowsError;
+use chat_programs::private::FileError;
+
 use crate::dirs::DirError;
 
 /// "chat", so that `file` and SQLite's tools know whose it is.
@@ -29,13 +31,13 @@ pub(super) fn create(at: &Path) -> Result<(), StoreError> {
         crate::dirs::remove(&at.with_extension(name))?;
     }
     let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
-    made.map_err(|source| DirError::Io { doing: "create", path: unfinished.as_path().into(), source })?;
+    made.map_err(FileError::io("create", &unfinished)).map_err(DirError::from)?;
     let mut conn = connect(&unfinished, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     pragma(&conn, "journal_mode", "WAL")?;
     pragma(&conn, "application_id", APPLICATION_ID)?;
     migrate(&mut conn, 0)?;
     conn.close().map_err(|(_, error)| classify(error))?;
-    fs::rename(&unfinished, at).map_err(|source| DirError::Io { doing: "create", path: at.into(), source })?;
+    fs::rename(&unfinished, at).map_err(FileError::io("create", at)).map_err(DirError::from)?;
     Ok(())
 }
 

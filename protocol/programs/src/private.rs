@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 use thiserror::Error;
 
-pub use files::{FileError, check, open, read, read_named};
+pub use files::{FileError, TooLarge, check, directory_of, make_directory, open, read, read_named, sync_directory_of};
 
 const ROOT: u32 = 0;
 /// Bits that let others write.
@@ -244,9 +244,8 @@ pub fn is_own_directory(path: &Path) -> bool {
 /// # Errors
 /// What the system says about the directory that `path` is in.
 pub fn resolved(path: &Path) -> io::Result<PathBuf> {
-    let above = path.parent().filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new("."));
     match path.file_name() {
-        Some(name) => Ok(above.canonicalize()?.join(name)),
+        Some(name) => Ok(directory_of(path).canonicalize()?.join(name)),
         None => path.canonicalize(),
     }
 }
@@ -264,12 +263,8 @@ impl From<&Path> for Quoted {
 impl fmt::Display for Quoted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let text = self.0.to_string_lossy();
-        let plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@:,=".contains(c);
-        if !text.is_empty() && text.chars().all(plain) {
-            f.write_str(&text)
-        } else {
-            write!(f, "'{}'", text.replace('\'', r"'\''"))
-        }
+        // refused is only a NUL, which no path holds
+        f.write_str(&shlex::try_quote(&text).unwrap_or_default())
     }
 }
 
@@ -364,6 +359,10 @@ mod tests {
     #[test]
     fn paths_in_messages_can_be_pasted() {
         assert_eq!(Quoted::from(Path::new("/a/b-c")).to_string(), "/a/b-c");
-        assert_eq!(Quoted::from(Path::new("/it's here")).to_string(), r"'/it'\''s here'");
+        assert_eq!(Quoted::from(Path::new("/not here")).to_string(), "'/not here'");
+        for path in ["/it's here", "/a\"b`c$d", "/-e;f", "/g\\h"] {
+            let pasted = Quoted::from(Path::new(path)).to_string();
+            assert_eq!(shlex::split(&format!("chmod 600 {pasted}")).unwrap(), ["chmod", "600", path]);
+        }
     }
 }

@@ -11,7 +11,6 @@ use tokio::sync::mpsc;
 use zeroize::Zeroizing;
 
 use super::packing::Packing;
-use super::writer::hex;
 use super::{ArchiveError, FILES, FORMAT, MANIFEST, MAX_FILE_BYTES, MAX_LINE_BYTES, Manifest, Member, row, table_of};
 use crate::store::copy::{Cell, SCHEMA, TABLES, Table};
 
@@ -136,7 +135,7 @@ impl FirstReading {
             self.doubt.get_or_insert(doubt);
         }
         io::copy(&mut hashed, &mut io::sink()).map_err(torn)?;
-        let (bytes, sha256) = (hashed.bytes, hex(hashed.hash.finalize()));
+        let (bytes, sha256) = (hashed.bytes, hex::encode(hashed.hash.finalize()));
         self.seen.push(Member { name: name.to_owned(), bytes, sha256 });
         Ok(())
     }

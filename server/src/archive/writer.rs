@@ -5,11 +5,11 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use chat_programs::private;
 use sha2::{Digest, Sha256};
 use tempfile::NamedTempFile;
 
 use super::{ArchiveError, FORMAT, MANIFEST, Manifest, Member, line, member_of};
-use crate::private;
 use crate::store::copy::{Cell, SCHEMA, Sink, Table};
 
 /// Mode of the archive and of what is in it.
@@ -61,7 +61,7 @@ impl Target {
             Self::Named(file) => {
                 file.as_file().sync_all()?;
                 file.persist_noclobber(place).map_err(|error| error.error)?;
-                private::sync_directory(place)
+                private::sync_directory_of(place)
             }
             Self::Stream(file) if file.metadata()?.is_file() => file.sync_all(),
             Self::Stream(_) => Ok(()),
@@ -144,8 +144,11 @@ impl Writer {
     }
 
     fn append_bytes(&mut self, name: &str, contents: &[u8]) -> io::Result<()> {
-        let member =
-            Member { name: name.to_owned(), bytes: contents.len() as u64, sha256: hex(Sha256::digest(contents)) };
+        let member = Member {
+            name: name.to_owned(),
+            bytes: contents.len() as u64,
+            sha256: hex::encode(Sha256::digest(contents)),
+        };
         self.append(member, contents)
     }
 
@@ -164,7 +167,7 @@ impl Writer {
         let mut file = spool.file.into_inner().map_err(io::Error::from)?;
         file.rewind()?;
         let name = member_of(spool.table);
-        self.append(Member { name, bytes: spool.bytes, sha256: hex(spool.hash.finalize()) }, file)
+        self.append(Member { name, bytes: spool.bytes, sha256: hex::encode(spool.hash.finalize()) }, file)
     }
 }
 
@@ -186,10 +189,6 @@ impl Sink for Writer {
         (self.progress)(spool.table, spool.rows);
         Ok(())
     }
-}
-
-pub(super) fn hex(hash: impl AsRef<[u8]>) -> String {
-    hash.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn told(place: &Path) -> impl Fn(io::Error) -> ArchiveError + use<> {

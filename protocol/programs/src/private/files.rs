@@ -1,8 +1,8 @@
 //! Opening and reading what was judged, with no moment in between.
 
-use std::fs::{self, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
 use std::io::{self, Read};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
@@ -11,20 +11,25 @@ use zeroize::Zeroizing;
 
 use super::{Kind, NotPrivate, Quoted, Standing, judge};
 
-/// Why a file is not opened or read.
+/// A file that is far larger than what belongs there.
+#[derive(Clone, Debug, Error, PartialEq, Eq)]
+#[error("{path} is larger than the {limit} bytes such a file can have")]
+pub struct TooLarge {
+    /// What is there.
+    pub path: Quoted,
+    /// Most bytes.
+    pub limit: u64,
+}
+
+/// Why a file is not opened, read or written.
 #[derive(Debug, Error)]
 pub enum FileError {
     /// It is not ours alone.
     #[error(transparent)]
     NotPrivate(#[from] NotPrivate),
     /// Far larger than what belongs there.
-    #[error("{path} is larger than the {limit} bytes such a file can have")]
-    TooLarge {
-        /// What is there.
-        path: Quoted,
-        /// Most bytes.
-        limit: u64,
-    },
+    #[error(transparent)]
+    TooLarge(#[from] TooLarge),
     /// The system refused.
     #[error("cannot {doing} {}", Quoted::from(path.as_path()))]
     Io {
@@ -38,8 +43,15 @@ pub enum FileError {
 }
 
 impl FileError {
-    fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
+    /// What the system said when that was tried: `doing` stands between "cannot" and the path.
+    pub fn io(doing: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| Self::Io { doing, path: path.to_owned(), source }
+    }
+
+    /// Whether the file is simply not there.
+    #[must_use]
+    pub fn is_missing(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
 }
 
@@ -71,7 +83,35 @@ pub fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // room for all of it at once: growing would leave copies behind
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(limit).unwrap_or(0).saturating_add(1)));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
-    if bytes.len() as u64 > limit { Err(FileError::TooLarge { path: path.into(), limit }) } else { Ok(bytes) }
+    if bytes.len() as u64 > limit { Err(TooLarge { path: path.into(), limit }.into()) } else { Ok(bytes) }
+}
+
+/// Makes a directory for us alone, with those above it, unless something is there already.
+///
+/// # Errors
+/// What the system says.
+pub fn make_directory(path: &Path) -> io::Result<()> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            DirBuilder::new().recursive(true).mode(0o700).create(path)?;
+            sync_directory_of(path)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The directory that holds `path`.
+#[must_use]
+pub fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+/// Makes what was made, renamed or removed beside `path` durable.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_directory_of(path: &Path) -> io::Result<()> {
+    File::open(directory_of(path))?.sync_all()
 }
 
 /// Opens a file without following a link, and judges the one that was opened.
