@@ -67,6 +67,8 @@ pub const PREKEY_RENEWAL: Duration = Duration::from_secs(7 * DAY);
 /// Private halves stay this long after the last bundle naming them was signed.
 pub const PREKEY_RETENTION: Duration = Duration::from_secs(61 * DAY);
 
+/// Longest INIT: an RSA-4096 and an ML-KEM-768 ciphertext, two names, keys and hashes take 2.4 kB at most.
+pub const MAX_INIT_BYTES: usize = 4 * 1024;
 /// Most message keys one ratchet step may skip.
 pub const MAX_SKIP: u32 = 1_000;
 /// Most skipped message keys one session keeps.

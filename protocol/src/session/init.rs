@@ -30,6 +30,7 @@ use crate::crypto::{kem, rsa};
 use crate::identity::account_log::AccountLog;
 use crate::identity::device::{DeviceCert, DeviceKeys};
 use crate::ids::{DeviceId, Fingerprint, Head, KeyHash, SessionId, Username};
+use crate::limits::MAX_INIT_BYTES;
 use crate::message::Blob;
 use crate::time::Timestamp;
 
@@ -37,8 +38,6 @@ use crate::time::Timestamp;
 const VERSION: u8 = 1;
 /// The one suite there is: RSA-OAEP-SHA256 + X25519 + ML-KEM-768, ratchet with Fernet.
 pub const SUITE: u16 = 1;
-/// Longest INIT read: names, ids and two ciphertexts take 2.4 kB at most.
-const MAX_INIT_BYTES: usize = 4 * 1024;
 
 /// Why a session does not start. For the log and the tests; a peer is told nothing.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

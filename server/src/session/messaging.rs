@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use chat_protocol::cbor;
 use chat_protocol::crypto::fernet::raw_token_len;
-use chat_protocol::limits::{MAX_CONTENT_BYTES, MAX_ONE_TIME_KEYS, MAX_SUBMIT_DEVICES};
+use chat_protocol::limits::{MAX_CONTENT_BYTES, MAX_INIT_BYTES, MAX_ONE_TIME_KEYS, MAX_SUBMIT_DEVICES};
 use chat_protocol::message::client::{BundleFetch, BundlePublish, MailboxAck, Submit};
 use chat_protocol::message::server::{Bundle, Code, OneTimeLeft, Refusal};
 use chat_protocol::message::{Blob, Done, Envelope};
@@ -19,8 +19,6 @@ use crate::store::{DeviceState, Publication, SubmitRow};
 
 /// Ratchet key, pn and n.
 const HEADER_BYTES: usize = 40;
-/// Longest INIT: an RSA-4096 and an ML-KEM-768 ciphertext, two names, keys and hashes fit twice.
-const MAX_INIT_BYTES: usize = 6 * 1024;
 
 impl Ready {
     /// The signature is checked although every fetcher checks it too: a device that publishes nonsense
