@@ -31,6 +31,7 @@ documents! {
     }
     read {
         "CHANGELOG.md"
+        "SECURITY.md"
         "chatctl/README.md"
         "protocol/PROTOCOL.md"
         "protocol/tests/fixtures/README.md"
