@@ -110,6 +110,10 @@ class Declared:
             self._guard.answered(event.chat, event.time_ms)
 
 
+#: What ends by what a person does elsewhere: another device lets this one in, the passphrase is typed.
+PASSING = frozenset({"approval_required", "locked"})
+
+
 class Backoff:
     """Pauses before the next connection: they double up to half a minute, and begin anew after a good one."""
 
@@ -131,8 +135,7 @@ class Backoff:
         if time.monotonic() - self._since > GOOD_S:
             self.progressed()
         if not self._told:
-            hint = getattr(why, "hint", None)
-            log.warning("%s%s; trying again until it is back", why, f" ({hint})" if hint else "")
+            log.warning("%s; trying again until that is over", why)
             self._told = True
         pause, self._pause = self._pause, min(self._pause * 2, LAST_PAUSE_S)
         # several bots that lost the same daemon do not all come at once
@@ -143,7 +146,7 @@ def final(end: Exception) -> bool:
     """Whether trying again is of no use."""
     if isinstance(end, SubscriptionEnded):
         return end.reason in ("replaced", "forgotten")
-    return isinstance(end, Refused) and not end.retryable
+    return isinstance(end, Refused) and not end.retryable and end.kind not in PASSING
 
 
 def speak() -> None:

@@ -14,8 +14,12 @@ class ChatdError(Exception):
 
     #: Whether the same call may succeed later with nothing else changed.
     retryable: bool = False
-    #: What to do about it, for people.
+    #: What to do about it, for people; part of ``str(error)`` too.
     hint: str | None = None
+
+    def __str__(self) -> str:
+        text = super().__str__()
+        return f"{text} ({self.hint})" if self.hint else text
 
 
 class NoSocket(ChatdError):

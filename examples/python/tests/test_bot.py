@@ -293,6 +293,18 @@ class BotTests:
         self.run_bot(self.echo())
         self.assertIsInstance(self.ended(), Refused)
 
+    def test_a_device_that_waits_for_approval_or_a_passphrase_is_waited_for(self: Any) -> None:
+        hint = "compare the digits with `chatctl device approve`"
+        for kind in ("approval_required", "locked"):
+            self.daemon.fault("events.subscribe", refuse(1005, kind, "not let in yet", hint=hint))
+        with self.assertLogs("chatd_bot", "WARNING") as logged:
+            self.run_bot(self.echo())
+            self.daemon.listening()
+        self.assertEqual(logged.output[0].count(f"not let in yet ({hint})"), 1, logged.output)
+        self.daemon.hear("x")
+        self.daemon.handled(1)
+        self.assertEqual(self.daemon.texts(), ["x"])
+
     def test_the_start_hook_runs_once_and_may_call(self: Any) -> None:
         bot = self.echo()
         bot.on_start(lambda bot: bot.send("@ops", f"{bot.me} is here", client_id="here"))

@@ -140,7 +140,7 @@ class ErrorTest(unittest.TestCase):
         data = {"kind": "not_found", "retryable": False, "path": "to", "hint": "say @bob", "candidates": ["@bob"]}
         error = refused("msg.send", {"code": 1010, "message": "no such user", "data": data})
         self.assertIsInstance(error, NotFound)
-        self.assertEqual(str(error), "msg.send: no such user")
+        self.assertEqual(str(error), "msg.send: no such user (say @bob)", "who prints it reads what helps")
         self.assertEqual((error.code, error.kind, error.retryable), (1010, "not_found", False))
         self.assertEqual((error.path, error.hint, error.candidates), ("to", "say @bob", ["@bob"]))
         self.assertIsNone(error.retry_after_ms)
