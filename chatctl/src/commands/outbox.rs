@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use chat_protocol::ids::Username;
+use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::client::Client;
-use chat_protocol::rpc::types::{ChatCanSend, Message, MessageState, MsgOutbox};
-use chat_protocol::rpc::{ChatId, Kind, Target};
+use chat_protocol::rpc::types::{Message, MessageState, MsgOutbox};
+use serde::Serialize;
 
 use crate::Session;
 use crate::error::Failure;
@@ -18,17 +18,59 @@ const SHOWN: usize = 40;
 /// Messages of one answer.
 const PAGE: u32 = 500;
 
+/// Why the messages to a chat do not leave, and what decides it.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Held {
+    chat: String,
+    kind: String,
+}
+
+impl Held {
+    fn of(message: &Message) -> Option<Self> {
+        Some(Self { chat: message.chat.as_str().to_owned(), kind: message.held.clone()? })
+    }
+
+    /// `messages to @bob are held: the identity of @bob has changed`
+    pub(super) fn what(&self) -> String {
+        let Self { chat, kind } = self;
+        let why = match Kind::from_wire(kind) {
+            Some(Kind::IdentityChanged) => format!("the identity of {chat} has changed"),
+            Some(Kind::IdentityUnverified) => {
+                format!("{chat} has devices that nobody compared, and the policy is strict")
+            }
+            _ => in_words(kind),
+        };
+        format!("messages to {chat} are held: {why}")
+    }
+
+    /// The command that decides, or shows what there is to decide.
+    pub(super) fn fix(&self) -> String {
+        let verb = if Kind::from_wire(&self.kind) == Some(Kind::IdentityUnverified) { "verify" } else { "trust show" };
+        format!("chatctl {verb} {}", self.chat)
+    }
+}
+
+/// A message with the command that helps it on, as `--json` prints it.
+#[derive(Serialize)]
+struct Helped<'a> {
+    #[serde(flatten)]
+    message: &'a Message,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<String>,
+}
+
 /// `chatctl outbox`
 pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
     let messages = all(&client).await?;
     if session.out.is_json() {
-        return messages.iter().try_for_each(|message| session.out.object(message));
+        let helped = |message| Helped { message, hint: Held::of(message).map(|held| held.fix()) };
+        return messages.iter().try_for_each(|message| session.out.object(&helped(message)));
     }
     session.out.table(&messages, |all| all.iter().map(line).collect(), |all| table(all))?;
     advice(&messages).into_iter().for_each(|line| session.out.talk(&line));
-    for user in held(&client, &messages).await? {
-        session.out.talk(&format!("what waits for @{user} does not leave: {}", why_held(&user)));
+    for held in held(&messages) {
+        session.out.talk(&format!("{}; see `{}`", held.what(), held.fix()));
     }
     Ok(())
 }
@@ -46,34 +88,17 @@ async fn all(client: &Client) -> Result<Vec<Message>, Failure> {
     }
 }
 
-/// Those for whom something waits that leaves only once somebody decided about their changed identity.
-pub(super) async fn held_now(client: &Client) -> Result<Vec<Username>, Failure> {
-    held(client, &all(client).await?).await
+/// What waits until somebody decides, a chat at a time.
+pub(super) async fn held_now(client: &Client) -> Result<BTreeSet<Held>, Failure> {
+    Ok(held(&all(client).await?))
 }
 
-async fn held(client: &Client, messages: &[Message]) -> Result<Vec<Username>, Failure> {
-    let waiting = messages.iter().filter(|message| message.state == Some(MessageState::Queued));
-    let peers: BTreeSet<Username> = waiting.filter_map(|message| peer(&message.chat)).collect();
-    let mut held = Vec::new();
-    for user in peers {
-        let may = client.call(&ChatCanSend { to: Target::User(user.clone()) }).await?;
-        if may.reasons.iter().any(|reason| reason == Kind::IdentityChanged.as_str()) {
-            held.push(user);
-        }
-    }
-    Ok(held)
+fn held(messages: &[Message]) -> BTreeSet<Held> {
+    messages.iter().filter_map(Held::of).collect()
 }
 
-fn peer(chat: &ChatId) -> Option<Username> {
-    match chat.as_str().parse() {
-        Ok(Target::User(user)) => Some(user),
-        _ => None,
-    }
-}
-
-/// Why, and what helps.
-pub(super) fn why_held(user: &Username) -> String {
-    format!("the identity of @{user} has changed; see `chatctl trust show @{user}`")
+fn in_words(kind: &str) -> String {
+    escape(&kind.replace('_', " "))
 }
 
 fn line(message: &Message) -> String {
@@ -83,7 +108,8 @@ fn line(message: &Message) -> String {
 
 fn table(messages: &[Message]) -> Table {
     Table::new(&["ID", "WHEN", "TO", "STATE", "TEXT"]).rows(messages, |message| {
-        let look = if message.state == Some(MessageState::Queued) { Look::Faint } else { Look::Bad };
+        let waits = message.state == Some(MessageState::Queued) && message.held.is_none();
+        let look = if waits { Look::Faint } else { Look::Bad };
         vec![
             message.id.to_uuid().into(),
             Cell::new(Look::Faint, time(since(message))),
@@ -100,8 +126,9 @@ fn since(message: &Message) -> u64 {
 }
 
 fn state(message: &Message) -> String {
-    match message.at_ms {
-        Some(_) if message.state == Some(MessageState::Queued) => "put off".to_owned(),
+    match (&message.held, message.at_ms) {
+        (Some(why), _) => format!("held: {}", in_words(why)),
+        (None, Some(_)) if message.state == Some(MessageState::Queued) => "put off".to_owned(),
         _ => message.state.map(|state| state_in_words(state, message.error.as_deref())).unwrap_or_default(),
     }
 }

@@ -27,8 +27,8 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
     session.out.table(&status, lines, table)?;
     if status.health.outbox.queued > 0 && status.account.user.is_some() {
         // a token may show how chatd is, and not what is written
-        for user in outbox::held_now(&client).await.unwrap_or_default() {
-            session.out.talk(&format!("messages to @{user} are held: {}", outbox::why_held(&user)));
+        for held in outbox::held_now(&client).await.unwrap_or_default() {
+            session.out.talk(&format!("{}; see `{}`", held.what(), held.fix()));
         }
     }
     next(&status.account).into_iter().for_each(|line| session.out.talk(&line));

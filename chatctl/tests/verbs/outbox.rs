@@ -103,6 +103,27 @@ async fn messages_held_by_a_changed_identity_are_named_wherever_one_looks() {
         assert!(said.contains("chatctl trust show @changed"), "{verb}: {said}");
     }
     assert_eq!(run(&served, &["doctor"]).0, 1);
+    let (_, out, _) = run(&served, &["outbox"]);
+    assert!(
+        out.ends_with("  @changed  held: identity changed  one\n"),
+        "it is not in the line of those that leave: {out}"
+    );
+    let one: Value = serde_json::from_str(&says(&served, &["outbox", "--json"])).unwrap();
+    assert_eq!(
+        (&one["state"], &one["held"], &one["hint"]),
+        (&json!("queued"), &json!("identity_changed"), &json!("chatctl trust show @changed"))
+    );
+    served.fake.state().messages[0].at_ms = Some(1_800_000_000_000);
+    assert!(run(&served, &["outbox"]).1.contains("held: identity changed"), "also what is put off");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_failed_are_named_by_doctor_as_by_status() {
+    let served = serve();
+    served.fake.state().health.outbox = OutboxHealth { queued: 2, failed: 3 };
+    let (code, out, _) = run(&served, &["doctor"]);
+    assert!(out.contains("WRONG  3 messages did not arrive\n       mend it: chatctl outbox, which says why;"), "{out}");
+    assert!(code == 1 && out.contains("ok     2 messages wait to be sent\n"), "{out}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,11 +1,14 @@
 //! Answers read from the rows as they were last committed; nothing here changes anything.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
 use chat_protocol::identity::code::IdentityCode;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{
     CanSend, Chat, ChatList, ChatPage, ContactList, Contacts, Device, DeviceSession, DeviceState, Devices, LogHead,
-    Message, MessagePage, MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity, Profile, Recipient,
-    SessionState,
+    Message, MessagePage, MessageState, MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity,
+    Profile, Recipient, SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -128,17 +131,22 @@ pub(super) fn can_send(rows: &dyn Rows, target: &Target) -> Answer<CanSend> {
         if contacts::is_blocked(rows, &user).map_err(failed)? {
             kinds.push(Kind::Blocked);
         }
-        let policy = peers::policy(rows, &user).map_err(failed)?;
-        match peers::get(rows, &user).map_err(failed)? {
-            Some(peer) if peer.rival.is_some() => kinds.push(Kind::IdentityChanged),
-            Some(peer) if policy.leaves_all_out(&peer) => kinds.push(Kind::IdentityUnverified),
-            _ => {}
-        }
+        kinds.extend(doubt(rows, &user)?);
         if outbox::queued(rows).map_err(failed)? >= outbox::MAX_QUEUED {
             kinds.push(Kind::QuotaExceeded);
         }
     }
     Ok(CanSend { ok: kinds.is_empty(), reasons: kinds.iter().map(Kind::to_string).collect() })
+}
+
+/// What about somebody's identity has to be decided before anything leaves for them.
+fn doubt(rows: &dyn Rows, user: &Username) -> Answer<Option<Kind>> {
+    let policy = peers::policy(rows, user).map_err(failed)?;
+    Ok(match peers::get(rows, user).map_err(failed)? {
+        Some(peer) if peer.rival.is_some() => Some(Kind::IdentityChanged),
+        Some(peer) if policy.leaves_all_out(&peer) => Some(Kind::IdentityUnverified),
+        _ => None,
+    })
 }
 
 pub(super) fn contacts(rows: &dyn Rows, params: &ContactList) -> Answer<Contacts> {
@@ -192,8 +200,26 @@ pub(super) fn outbox(rows: &dyn Rows, params: &MsgOutbox) -> Answer<OutboxPage> 
     };
     let found = history::unsent::list(rows, behind, limit.saturating_add(1)).map_err(failed)?;
     let shown = |(position, message): &(u64, _)| Some((position.to_string(), view::message(message)?));
-    let (messages, cursor) = cut(found.iter().filter_map(shown).collect(), limit);
+    let (mut messages, cursor) = cut(found.iter().filter_map(shown).collect(), limit);
+    hold(rows, &mut messages)?;
     Ok(OutboxPage { messages, cursor })
+}
+
+/// Adds why those that wait do not leave by themselves. Each peer is read once.
+fn hold(rows: &dyn Rows, messages: &mut [Message]) -> Answer<()> {
+    let mut known: BTreeMap<Username, Option<Kind>> = BTreeMap::new();
+    for message in messages.iter_mut().filter(|message| message.state == Some(MessageState::Queued)) {
+        let Some(user) = history::peer(message.chat.as_str()) else { continue };
+        let doubt = match known.entry(user) {
+            Entry::Occupied(known) => *known.get(),
+            Entry::Vacant(new) => {
+                let doubt = doubt(rows, new.key())?;
+                *new.insert(doubt)
+            }
+        };
+        message.held = doubt.map(|kind| kind.to_string());
+    }
+    Ok(())
 }
 
 pub(super) fn message_status(rows: &dyn Rows, id: &MessageId) -> Answer<MessageStatus> {

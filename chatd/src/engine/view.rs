@@ -38,6 +38,7 @@ pub fn message(message: &Message) -> Option<types::Message> {
         stored_ms: message.stored.as_millis(),
         state: state(message.state),
         error: message.error.clone(),
+        held: None,
         late: message.late,
         client_id: message.client_id.clone(),
         reply_to: message.reply_to,

@@ -144,6 +144,9 @@ pub(super) fn add(fake: &mut Fake) {
         let mut messages: Vec<_> = state.messages.iter().filter(unsent).skip(place).cloned().collect();
         let cursor = (messages.len() > 1).then(|| (place + 1).to_string());
         messages.truncate(1);
+        for message in messages.iter_mut().filter(|message| message.state == Some(MessageState::Queued)) {
+            message.held = (message.chat.as_str() == "@changed").then(|| "identity_changed".to_owned());
+        }
         Ok(OutboxPage { messages, cursor })
     });
 }

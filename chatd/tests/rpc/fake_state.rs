@@ -188,6 +188,7 @@ impl Fake {
             late: false,
             client_id: None,
         };
+            held: None,
         self.state().messages.push(message.clone());
         self.append(Some(chat), &EventBody::MessageNew(message));
         MessageId::new(id)

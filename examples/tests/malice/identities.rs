@@ -47,6 +47,8 @@ fn atk_26_another_key_for_a_verified_or_pinned_peer_is_an_alarm_and_nothing_leav
     assert_eq!(alice.call("msg.send", json!({"to": "@bob", "text": "more"})).unwrap_err().kind, "identity_changed");
     assert_eq!(alice.history("@bob"), ["alice: hello", "alice: for bob alone", "bob: this is the old bob"]);
     assert_eq!(alice.call("msg.get", json!({"id": waiting})).unwrap()["state"], "queued");
+    let outbox = alice.call("msg.outbox", json!({})).unwrap()["messages"][0].clone();
+    assert_eq!((&outbox["id"], &outbox["held"]), (&json!(waiting), &json!("identity_changed")));
     assert_eq!(count(&alice, "identity.changed"), 1);
     assert!(operator.seen().envelopes(rival.device()).is_empty(), "nothing was sealed for the other one");
 

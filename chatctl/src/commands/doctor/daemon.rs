@@ -7,7 +7,7 @@ use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::Paths;
 use chat_protocol::rpc::types::{
     AccountState, AccountStatus, AccountStatusAnswer, ConnectionState, ConnectionTrouble, DaemonHealth, DaemonInfo,
-    DaemonInfoAnswer, Health,
+    DaemonInfoAnswer, Health, OutboxHealth,
 };
 
 use super::{Finding, clock};
@@ -52,7 +52,7 @@ pub(super) async fn examine(
         let what = format!("somebody asked to reset this account, which happens at {}", output::time(at));
         Finding::bad(what, "chatctl reset --cancel")
     }));
-    findings.push(outbox(&health));
+    findings.extend(outbox(&health));
     findings.extend(held(client, &account, &health).await);
     findings.extend(health.consumers.iter().filter(|consumer| consumer.lag > LAGGING).map(|consumer| {
         let what = format!("the consumer {} is {} events behind, which are kept for it", consumer.name, consumer.lag);
@@ -169,24 +169,24 @@ fn mend(trouble: Option<ConnectionTrouble>, server: &str, user: &Username) -> St
     }
 }
 
-/// Messages that leave only once somebody decided about a changed identity.
+/// Messages that leave only once somebody decided about an identity.
 async fn held(client: &Client, account: &AccountStatusAnswer, health: &Health) -> Vec<Finding> {
     if health.outbox.queued == 0 || account.user.is_none() {
         return Vec::new();
     }
     // a token may show how chatd is, and not what is written
-    let users = held_now(client).await.unwrap_or_default();
-    let finding = |user: Username| {
-        let what = format!("messages to @{user} are held, because the identity of @{user} has changed");
-        Finding::bad(what, format!("chatctl trust show @{user}"))
-    };
-    users.into_iter().map(finding).collect()
+    let held = held_now(client).await.unwrap_or_default();
+    held.iter().map(|held| Finding::bad(held.what(), held.fix())).collect()
 }
 
-fn outbox(health: &Health) -> Finding {
-    let queued = health.outbox.queued;
-    if queued > STUCK && health.connection.state == ConnectionState::Online {
-        return Finding::bad(format!("{queued} messages wait to be sent"), "chatctl rpc chat.list");
-    }
-    Finding::good(format!("{queued} messages wait to be sent"))
+fn outbox(health: &Health) -> Vec<Finding> {
+    let OutboxHealth { queued, failed } = health.outbox;
+    let what = format!("{queued} messages wait to be sent");
+    let stuck = queued > STUCK && health.connection.state == ConnectionState::Online;
+    let waiting = if stuck { Finding::bad(what, "chatctl outbox") } else { Finding::good(what) };
+    let lost = (failed > 0).then(|| {
+        let what = format!("{failed} messages did not arrive");
+        Finding::bad(what, "chatctl outbox, which says why; then: chatctl resend ID, or chatctl delete ID")
+    });
+    [Some(waiting), lost].into_iter().flatten().collect()
 }

@@ -50,6 +50,9 @@ object! {
         /// Why it did not arrive: a kind of error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub error: Option<String>,
+        /// In the answer of [`MsgOutbox`]: it waits until somebody decides, and for what: a kind of error.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub held: Option<String>,
         /// It came after messages that were sent after it.
         #[serde(default, skip_serializing_if = "is_false")]
         pub late: bool,
@@ -263,7 +266,7 @@ method! {
 object! {
     /// Answers [`MsgOutbox`].
     OutboxPage {
-        /// Messages, each with its `state` and, if it did not arrive, the `error`.
+        /// Messages, each with its `state` and, if it did not arrive, the `error`, or, if it does not leave, `held`.
         pub messages: Vec<Message>,
         /// Asks for the next page; absent on the last.
         #[serde(default, skip_serializing_if = "Option::is_none")]
