@@ -155,6 +155,12 @@ impl Home {
 fn unopened(url: &DatabaseUrl, error: StoreError) -> Failure {
     let hint = match &error {
         StoreError::Unsuitable { .. } => return error.into(),
+        error if store::mysql::is_nowhere(error) => {
+            let name = url.name().unwrap_or_default().replace('`', "``");
+            format!(
+                "make it with `CREATE DATABASE `{name}` CHARACTER SET utf8mb4;`, or see that {url} names the right one"
+            )
+        }
         error if store::mysql::is_shut(error) => {
             format!("the database is {url}: see that its user, password and rights are right; in a URL, {ESCAPES}")
         }

@@ -189,6 +189,12 @@ pub fn is_shut(error: &StoreError) -> bool {
     row::is_shut(error)
 }
 
+/// Whether the database server lets us in, but has no database of that name.
+#[must_use]
+pub fn is_nowhere(error: &StoreError) -> bool {
+    row::is_nowhere(error)
+}
+
 /// One server at a time migrates; the others find it done.
 async fn migrate(pool: &Pool) -> Result<Vec<String>> {
     let mut guard = in_time(async { Ok(pool.get_conn().await?) }).await?;

@@ -60,6 +60,15 @@ impl DatabaseUrl {
         self.shown(if self.has_password() { ":***" } else { "" })
     }
 
+    /// The name of the database on its server; a file has none.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match self {
+            Self::Sqlite(_) => None,
+            Self::Mysql(opts) => opts.db_name(),
+        }
+    }
+
     fn shown(&self, password: &str) -> String {
         match self {
             Self::Sqlite(file) => format!("sqlite:{}", file.display()),

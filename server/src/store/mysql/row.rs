@@ -26,6 +26,8 @@ const COLLISIONS: [u16; 2] = [1205, 1213];
 const PASSING: [u16; 10] = [1021, 1040, 1053, 1077, 1114, 1203, 1226, 1836, 1927, 3169];
 /// The server does not let us in, or to these tables, or lets nobody write: no row is to blame.
 const SHUT: [u16; 14] = [1044, 1045, 1049, 1129, 1130, 1142, 1143, 1227, 1290, 1698, 1820, 1862, 3118, 4151];
+/// There is no database of that name.
+const NOWHERE: u16 = 1049;
 /// A second row with a unique value.
 const DUPLICATE: u16 = 1062;
 
@@ -78,6 +80,11 @@ pub(super) fn wrapped(error: impl std::error::Error + Send + Sync + 'static) -> 
 /// Whether the server does not let us in.
 pub(super) fn is_shut(error: &(dyn std::error::Error + 'static)) -> bool {
     matches!(driver(error), Some(mysql_async::Error::Server(server)) if SHUT.contains(&server.code))
+}
+
+/// Whether the server has no database of that name.
+pub(super) fn is_nowhere(error: &(dyn std::error::Error + 'static)) -> bool {
+    matches!(driver(error), Some(mysql_async::Error::Server(server)) if server.code == NOWHERE)
 }
 
 impl From<mysql_async::Error> for Fault {
