@@ -36,12 +36,14 @@ pub enum Failure {
         path: PathBuf,
         /// What the system said.
         source: io::Error,
-        /// The command that starts it.
+        /// The command that starts it, or leads to it.
         hint: String,
     },
     /// The daemon said no.
     Refused(RpcError),
     /// The daemon went away in the middle.
+        /// Whether it does not run at all, as far as is known.
+        gone: bool,
     Lost,
     /// The daemon's answer makes no sense to this version.
     Malformed(String),
@@ -174,8 +176,9 @@ impl Failure {
             hint: hint.map(str::to_owned),
         };
         match self {
-            Self::NotRunning { path, source, hint } => {
-                prose("chatd is not running", Some(format!("{}: {}", path.display(), words(source))), Some(hint))
+            Self::NotRunning { path, source, hint, gone } => {
+                let what = if *gone { "chatd is not running" } else { "chatd does not answer there" };
+                prose(what, Some(format!("{}: {}", path.display(), words(source))), Some(hint))
             }
             Self::Refused(refusal) => refused(refusal, doing),
             Self::Lost => {

@@ -182,6 +182,11 @@ impl Session {
         self.options.data_dir.is_some() || self.options.socket.is_some() || self.options.config.is_some()
     }
 
+    /// Whether the options say with which data the daemon runs: another one beside it is meant to be there.
+    pub(crate) const fn names_data(&self) -> bool {
+        self.options.data_dir.is_some() || self.options.config.is_some()
+    }
+
     /// Connects, makes one call, and prints its answer as JSON or as `human` has it.
     pub(crate) async fn simple<M: Method>(
         &mut self,
@@ -221,10 +226,11 @@ impl Way {
     /// Connects to the daemon.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
         let paths = places::find(&self.options)?;
-        let client = Client::connect(&paths.socket).await.map_err(|error| Failure::NotRunning {
-            path: error.path,
-            source: error.source,
-            hint: places::help(&paths).unwrap_or_else(|| starts_it(&self.options)),
+        let client = Client::connect(&paths.socket).await.map_err(|error| {
+            let help = places::help(&paths, self.options.socket.is_some());
+            let gone = help.is_none();
+            let hint = help.unwrap_or_else(|| starts_it(&self.options));
+            Failure::NotRunning { path: error.path, source: error.source, hint, gone }
         })?;
         if let Some(token) = &self.token {
             let client_name = concat!("chatctl/", env!("CARGO_PKG_VERSION")).to_owned();

@@ -48,8 +48,9 @@ fn told(data: &Path) -> Option<PathBuf> {
         .filter(|socket| fs::symlink_metadata(socket).is_ok_and(|meta| meta.file_type().is_socket()))
 }
 
-/// Why nobody answers, and what helps, if it is not that the daemon has to be started.
-pub(crate) fn help(paths: &Paths) -> Option<String> {
+/// Why nobody answers, and what helps, if it is not that the daemon has to be started. A daemon that is looked for by a
+/// socket has no namesake.
+pub(crate) fn help(paths: &Paths, by_socket: bool) -> Option<String> {
     let data = Quoted::from(paths.data_dir.as_path());
     match fs::metadata(&paths.data_dir) {
         Ok(meta) if meta.uid() != me() => {
@@ -76,6 +77,13 @@ pub(crate) fn help(paths: &Paths) -> Option<String> {
              `kill {process}`, then start it again"
         ));
     }
+    if let Some((process, data)) = namesake(paths).filter(|_| !by_socket) {
+        let data = Quoted::from(data.as_path());
+        return Some(format!(
+            "chatd of this profile runs as process {process} with other data, as after another XDG_DATA_HOME: \
+             `chatctl --data-dir {data} status`"
+        ));
+    }
     let usual = PathBuf::from(format!("/run/user/{}/chatd/{}.sock", me(), paths.profile));
     if usual != paths.socket && usual.exists() {
         return Some(format!(
@@ -90,8 +98,32 @@ pub(crate) fn help(paths: &Paths) -> Option<String> {
 /// The process that the lock names, if it is one of chatd.
 fn running(data: &Path) -> Option<u32> {
     let process: u32 = own_text(&data.join(LOCK))?.trim().parse().ok()?;
-    let name = fs::read_to_string(format!("/proc/{process}/comm")).ok()?;
-    (name.trim() == "chatd").then_some(process)
+    is_chatd(process).then_some(process)
+}
+
+/// Whether a process of chatd has that number, and lives: one that nobody waited for has ended, and still has its name.
+fn is_chatd(process: u32) -> bool {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let name = stat.split_once('(').and_then(|(_, rest)| rest.rsplit_once(')'));
+    name.is_some_and(|(name, rest)| name == "chatd" && !rest.trim_start().starts_with(['Z', 'X']))
+}
+
+/// A chatd of this user and profile whose data are elsewhere: it holds the lock there. Where the data were named, that is
+/// another matter. What another user's processes hold open is not shown to us.
+fn namesake(paths: &Paths) -> Option<(u32, PathBuf)> {
+    let usual = Path::new("chatd").join(&paths.profile);
+    if !paths.data_dir.ends_with(&usual) {
+        return None;
+    }
+    let all = fs::read_dir("/proc").ok()?.flatten();
+    let chatds = all.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter(|process| is_chatd(*process));
+    chatds.filter_map(|process| Some((process, data_of(process)?))).find(|(_, data)| data.ends_with(&usual))
+}
+
+fn data_of(process: u32) -> Option<PathBuf> {
+    let open = fs::read_dir(format!("/proc/{process}/fd")).ok()?.flatten();
+    let mut locks = open.filter_map(|file| fs::read_link(file.path()).ok()).filter(|path| path.ends_with(LOCK));
+    locks.find_map(|lock| lock.parent().filter(|data| running(data) == Some(process)).map(PathBuf::from))
 }
 
 /// A short file that nobody but this user may change.

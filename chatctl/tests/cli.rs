@@ -123,18 +123,64 @@ fn without_a_daemon_the_error_says_how_to_start_it() {
 #[tokio::test(flavor = "multi_thread")]
 async fn who_names_a_wrong_socket_is_told_the_right_one_of_a_daemon_that_runs() {
     let (dir, served) = (tempfile::tempdir().unwrap(), serve());
-    // as a daemon leaves them: its process, and where it answers; this one only has its name
-    let mut daemon = std::process::Command::new("bash");
-    let daemon = daemon.args(["-c", "echo -n chatd > /proc/$$/comm; echo; read"]);
-    daemon.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
-    let mut daemon = daemon.spawn().unwrap();
-    daemon.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
-    private(dir.path(), LOCK, &format!("{}\n", daemon.id()));
+    // as a daemon leaves them: its process, and where it answers
+    let mut daemon = named_chatd(dir.path());
     private(dir.path(), SOCKET_SIGN, &format!("{}\n", served.path.display()));
     let data = dir.path().to_str().unwrap();
     let output = chatctl(&["status", "--data-dir", data, "--socket", "/nonexistent/x.sock"]).output().unwrap();
     let hint = format!("answers elsewhere: `chatctl --socket {} status`\n", served.path.display());
     assert!(stderr(&output).ends_with(&hint) && !stderr(&output).contains("kill"), "{}", stderr(&output));
+    daemon.kill().unwrap();
+    daemon.wait().unwrap();
+}
+
+/// A process that has the name of the daemon and its lock, and nothing else of it.
+fn named_chatd(data: &Path) -> std::process::Child {
+    let lock = private(data, LOCK, "");
+    let mut daemon = std::process::Command::new("bash");
+    daemon.args(["-c", "echo -n chatd > /proc/$$/comm; exec 9< \"$0\"; echo; read", &lock]);
+    daemon.stdin(std::process::Stdio::piped()).stdout(std::process::Stdio::piped());
+    let mut daemon = daemon.spawn().unwrap();
+    daemon.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+    std::fs::write(lock, format!("{}\n", daemon.id())).unwrap();
+    daemon
+}
+
+#[test]
+fn a_daemon_that_ended_is_not_called_running_and_one_that_runs_is_not_called_ended() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut daemon = named_chatd(dir.path());
+    let status = || stderr(&chatctl(&["status", "--data-dir", dir.path().to_str().unwrap()]).output().unwrap());
+    // its socket went with the runtime directory, and the new one is not there yet
+    let told = status();
+    assert!(told.starts_with("Error: chatd does not answer there\n"), "{told}");
+    assert!(told.contains(&format!("Hint: chatd runs as process {}, ", daemon.id())), "{told}");
+    daemon.kill().unwrap();
+    // it ends, and nobody has waited for it
+    let process = rustix::process::Pid::from_child(&daemon);
+    let ended = rustix::process::WaitIdOptions::EXITED | rustix::process::WaitIdOptions::NOWAIT;
+    rustix::process::waitid(rustix::process::WaitId::Pid(process), ended).unwrap();
+    let told = status();
+    assert!(told.starts_with("Error: chatd is not running\n") && !told.contains("kill"), "{told}");
+    daemon.wait().unwrap();
+}
+
+#[test]
+fn a_daemon_started_with_another_data_home_is_named() {
+    let home = tempfile::tempdir().unwrap();
+    let data = home.path().join("elsewhere/chatd/namesake");
+    std::fs::create_dir_all(&data).unwrap();
+    let mut daemon = named_chatd(&data);
+    let looks = |args: &[&str]| stderr(&chatctl(args).env("HOME", home.path()).output().unwrap());
+    let told = looks(&["status", "--profile", "namesake"]);
+    let hint = format!("process {} with other data", daemon.id());
+    assert!(
+        told.contains(&hint) && told.contains(&format!("`chatctl --data-dir {} status`", data.display())),
+        "{told}"
+    );
+    for other in [&["status", "--profile", "another"][..], &["status", "--profile", "namesake", "--data-dir", "/x"]] {
+        assert!(!looks(other).contains("other data"), "{other:?}");
+    }
     daemon.kill().unwrap();
     daemon.wait().unwrap();
 }

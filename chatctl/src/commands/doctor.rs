@@ -77,8 +77,10 @@ async fn examine(session: &Session) -> Result<Vec<Finding>, Failure> {
     let pid = answering.as_ref().map(|info| info.pid);
     let data = answering.map_or_else(|| paths.data_dir.clone(), |info| info.data_dir.into());
     findings.extend(files::examine(&paths.socket, &data));
-    findings.extend(others::examine(&paths, pid).await);
-    findings.extend(service::examine(&paths.profile, pid));
+    findings.extend(others::examine(&paths, pid, session.names_data()).await);
+    if !session.names_data() {
+        findings.extend(service::examine(&paths.profile, pid));
+    }
     Ok(findings)
 }
 

@@ -120,8 +120,12 @@ async fn a_clock_that_is_wrong_is_found_until_it_was_mended() {
         let change = ConnectionChanged { state: ConnectionState::Online, reason: None, next_retry_ms: None };
         served.fake.append(None, &EventBody::Connection(change));
         let (what, fix) = wrong(&served, &home);
-        assert_eq!(what, "this clock and the server's differ by 34560000 s");
+        assert_eq!(what, "this machine's clock is 400 days ahead of the server's");
         assert!(fix.starts_with("timedatectl set-ntp true"), "{fix}");
+    }
+    for (offset_ms, said) in [(7_200_000, "2 hours behind"), (-5_400_000, "90 minutes ahead of")] {
+        served.fake.state().health.connection.clock_offset_ms = Some(offset_ms);
+        assert_eq!(wrong(&served, &home).0, format!("this machine's clock is {said} the server's"));
     }
     served.fake.state().health.connection.clock_offset_ms = Some(3_000_000);
     assert!(examine(&served, &home).iter().all(|(ok, ..)| *ok));
@@ -159,11 +163,33 @@ async fn a_second_daemon_of_the_profile_is_found() {
     let two = look(&served.path);
     assert_eq!(two.len(), 1, "{two:#?}");
     assert!(two[0].1.starts_with("another chatd of profile default runs: process 4242"), "{two:#?}");
-    assert!(two[0].2.starts_with("kill 4242, or use it: chatctl --socket "), "{two:#?}");
+    assert!(two[0].2.starts_with("chatctl --socket ") && two[0].2.ends_with("not wanted: kill 4242"), "{two:#?}");
     let lost = look(&home.path("nowhere.sock"));
     assert!(lost.iter().any(|(_, what, _)| what.starts_with("chatd of profile default listens on ")), "{lost:#?}");
     second.fake.state().info.profile = "work".to_owned();
     assert!(look(&served.path).is_empty(), "another profile is another matter");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_healthy_daemon_beside_the_one_whose_data_were_named_is_left_alone() {
+    let (own, home) = healthy();
+    let normal = serve();
+    normal.fake.state().info.pid = 4242;
+    home.file(".config/systemd/user/chatd.service", "");
+    home.file("linger", "Linger=yes\n");
+    let place = home.path("run/chatd");
+    std::fs::create_dir_all(&place).unwrap();
+    std::os::unix::fs::symlink(&normal.path, place.join("default.sock")).unwrap();
+    let data = own.path.parent().unwrap().to_owned();
+    let look = || {
+        let mut command = home.command(&["doctor", "--data-dir", data.to_str().unwrap()]);
+        command.env("XDG_RUNTIME_DIR", home.path("run"));
+        findings(command).into_iter().filter(|(ok, ..)| !ok).collect::<Vec<_>>()
+    };
+    assert_eq!(look(), []);
+    std::fs::remove_file(&own.path).unwrap();
+    let lost = look();
+    assert!(!lost.is_empty() && lost.iter().all(|(.., fix)| !fix.contains("4242")), "{lost:#?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,12 +12,14 @@ use super::Finding;
 /// A daemon that does not answer sooner is not counted.
 const WITHIN: Duration = Duration::from_secs(2);
 
-/// Daemons of the profile besides the one with this process id, or any if there is none.
-pub(super) async fn examine(paths: &Paths, answering: Option<u32>) -> Vec<Finding> {
+/// Daemons of the profile besides the one with this process id, or any if there is none. Where the data were named, one
+/// with other data is another matter.
+pub(super) async fn examine(paths: &Paths, answering: Option<u32>, data_named: bool) -> Vec<Finding> {
     let mut findings = Vec::new();
     for socket in candidates(paths) {
         let Some(info) = ask(&socket).await else { continue };
-        if info.profile != paths.profile || answering == Some(info.pid) {
+        let apart = data_named && !is_same(Path::new(&info.data_dir), &paths.data_dir);
+        if info.profile != paths.profile || answering == Some(info.pid) || apart {
             continue;
         }
         findings.push(if answering.is_some() {
@@ -25,7 +27,7 @@ pub(super) async fn examine(paths: &Paths, answering: Option<u32>) -> Vec<Findin
                 "another chatd of profile {} runs: process {}, data in {}",
                 info.profile, info.pid, info.data_dir
             );
-            Finding::bad(what, format!("kill {}, or use it: chatctl --socket {} status", info.pid, socket.display()))
+            Finding::bad(what, use_or_end(&socket, info.pid))
         } else {
             let what = format!(
                 "chatd of profile {} listens on {}, not on {}",
@@ -33,10 +35,19 @@ pub(super) async fn examine(paths: &Paths, answering: Option<u32>) -> Vec<Findin
                 socket.display(),
                 paths.socket.display()
             );
-            Finding::bad(what, format!("chatctl --socket {} status, or end it: kill {}", socket.display(), info.pid))
+            Finding::bad(what, use_or_end(&socket, info.pid))
         });
     }
     findings
+}
+
+/// Which of two is the wanted one, only their user knows.
+fn use_or_end(socket: &Path, pid: u32) -> String {
+    format!("chatctl --socket {} status, or, if that one is not wanted: kill {pid}", socket.display())
+}
+
+fn is_same(one: &Path, other: &Path) -> bool {
+    one == other || one.canonicalize().is_ok_and(|one| other.canonicalize().is_ok_and(|other| one == other))
 }
 
 async fn ask(socket: &Path) -> Option<DaemonInfoAnswer> {
