@@ -145,3 +145,30 @@ fn shells_and_manuals_are_printed_without_a_daemon() {
         assert!(home.prints(&["completions", shell]).contains("chatd"), "{shell}");
     }
 }
+
+#[test]
+fn bash_completes_profiles_by_asking_chatctl_and_a_level_as_no_file() {
+    let home = Home::new();
+    let script = home.prints(&["completions", "bash"]);
+    let programs = tempfile::tempdir().unwrap();
+    let chatctl = programs.path().join("chatctl");
+    std::fs::write(
+        &chatctl,
+        "#!/bin/sh\n[ \"$*\" = 'complete -- chatctl --profile ' ] && printf 'default\\nwork\\n'\n",
+    )
+    .unwrap();
+    std::fs::set_permissions(&chatctl, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let completed = |words: &str| {
+        let ask = format!(
+            "{script}\nCOMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1))\n\
+             _chatd chatd \"${{COMP_WORDS[-1]}}\" \"${{COMP_WORDS[-2]}}\"; echo \"${{COMPREPLY[@]}}\""
+        );
+        let path = format!("{}:{}", programs.path().display(), std::env::var("PATH").unwrap());
+        let answer = std::process::Command::new("bash").args(["-c", &ask]).env("PATH", path).output().unwrap();
+        String::from_utf8(answer.stdout).unwrap().trim().to_owned()
+    };
+    assert_eq!(completed("chatd --profile w"), "work");
+    assert_eq!(completed("chatd config --profile d"), "default");
+    assert_eq!(completed("chatd --log /et"), "/et");
+    assert_eq!(completed("chatd --config /et"), "/etc");
+}

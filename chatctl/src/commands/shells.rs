@@ -55,6 +55,9 @@ end
 complete -c chatctl -a '(__chatctl_words)'
 "#;
 
+/// How clap ends what it says of an option that takes a value and names no file: fish asks nobody else then.
+const VALUE_IN_FISH: [&str; 2] = [" -r -f\n", " -r -f -a '(__chatctl_words)'\n"];
+
 /// The function of clap that zsh would call.
 const ZSH_OF_CLAP: &str = "\n_chatctl() {";
 
@@ -64,7 +67,10 @@ pub(super) fn script(shell: Shell) -> String {
     let made = String::from_utf8_lossy(&made).into_owned();
     match shell {
         Shell::Bash => made + BASH,
-        Shell::Fish => made + FISH,
+        Shell::Fish => {
+            let [told, asked] = VALUE_IN_FISH;
+            made.replace(told, asked) + FISH
+        }
         Shell::Zsh => in_zsh(&made),
         _ => made,
     }

@@ -11,8 +11,8 @@ use std::time::Duration;
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::DEFAULT_PROFILE;
-use chat_protocol::rpc::types::{ChatList, ContactList, PresenceList};
-use chat_protocol::rpc::{Scope, Target};
+use chat_protocol::rpc::types::{Chat, ChatList, ContactList, IdentityState, PresenceList};
+use chat_protocol::rpc::{Kind, Scope, Target};
 use clap::{Arg, Command, CommandFactory};
 
 use crate::Session;
@@ -43,12 +43,14 @@ pub(super) async fn run(words: &[String], session: &mut Session) -> Result<(), F
 }
 
 /// What can be asked for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 enum What {
     Targets,
     Users,
     Profiles,
     Scopes,
+    /// One of those that the command line knows by itself, where the script does not: behind `=`.
+    Values(Vec<String>),
 }
 
 /// A word that is unfinished.
@@ -119,12 +121,16 @@ fn kind(command: &Command, arg: &Arg) -> Option<What> {
         () if is(TypeId::of::<Username>()) && !OWN_NAME.contains(&command.get_name()) => Some(What::Users),
         () if is(TypeId::of::<Scope>()) => Some(What::Scopes),
         () if arg.get_id() == "profile" => Some(What::Profiles),
-        () => None,
+        () => Some(arg.get_possible_values().iter().map(|value| value.get_name().to_owned()).collect())
+            .filter(|values: &Vec<_>| !values.is_empty())
+            .map(What::Values),
     }
 }
 
 async fn candidates(what: What, begun: &str, session: &Session) -> Vec<String> {
+    let with_room = what == What::Targets;
     let mut found: BTreeSet<String> = match what {
+        What::Values(values) => values.into_iter().collect(),
         What::Scopes => Scope::ALL.iter().map(|scope| scope.as_str().to_owned()).collect(),
         What::Profiles => profiles(),
         // Those who leave the sign out want it left out.
@@ -132,7 +138,7 @@ async fn candidates(what: What, begun: &str, session: &Session) -> Vec<String> {
         What::Users => marked(names(session).await),
         What::Targets => marked(names(session).await),
     };
-    if what == What::Targets {
+    if with_room {
         found.extend([Target::Room, Target::Myself].map(|target| target.to_string()));
     }
     found.into_iter().filter(|word| word.starts_with(begun) && is_plain(word)).collect()
@@ -172,7 +178,8 @@ async fn gather(client: &Client, found: &mut BTreeSet<String>) {
     if let Ok(page) =
         client.call(&ChatList { unread: None, archived: Some(true), limit: Some(CHATS), cursor: None }).await
     {
-        found.extend(page.chats.iter().filter_map(|chat| chat.peer.as_ref()).map(ToString::to_string));
+        let chats = page.chats.iter().filter(|chat| !is_with_nobody(chat));
+        found.extend(chats.filter_map(|chat| chat.peer.as_ref()).map(ToString::to_string));
     }
     if let Ok(known) = client.call(&ContactList { after: None }).await {
         found.extend(known.contacts.iter().map(|contact| contact.user.to_string()));
@@ -180,6 +187,12 @@ async fn gather(client: &Client, found: &mut BTreeSet<String>) {
     if let Ok(online) = client.call(&PresenceList {}).await {
         found.extend(online.users.iter().filter(|present| !present.me).map(|present| present.user.to_string()));
     }
+}
+
+/// Whether all there is of a chat is a message to a name that the server did not know.
+fn is_with_nobody(chat: &Chat) -> bool {
+    let unmet = chat.identity.is_none_or(|state| state == IdentityState::New);
+    unmet && chat.last.as_ref().is_some_and(|last| last.error.as_deref() == Some(Kind::NotFound.as_str()))
 }
 
 /// Profiles that have a configuration file, or data.
@@ -224,6 +237,12 @@ mod tests {
         }
         for line in ["chatctl --profile ", "chatctl send @bob --profile w"] {
             assert_eq!(wants(line), Some(What::Profiles), "{line}");
+        }
+        for line in ["chatctl listen --type=mess", "chatctl listen --type mess"] {
+            assert!(
+                matches!(wants(line), Some(What::Values(types)) if types.contains(&"message.new".to_owned())),
+                "{line}"
+            );
         }
         for line in ["chatctl ", "chatctl se", "chatctl send @bob ", "chatctl send --i", "chatctl register a"] {
             assert_eq!(wants(line), None, "{line}");

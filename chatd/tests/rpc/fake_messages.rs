@@ -4,7 +4,7 @@ use super::*;
 
 /// Adds them.
 pub(super) fn add(fake: &mut Fake) {
-    fake.on(|_, _: ChatList| Ok(ChatPage { chats: Vec::new(), cursor: None }));
+    fake.on(|fake, _: ChatList| Ok(ChatPage { chats: fake.state().chats.clone(), cursor: None }));
     fake.on(|fake, params: ChatGet| {
         let Target::User(peer) = &params.to else { return Err(Kind::NotFound.into()) };
         let identity = fake.state().trust.get(peer).copied().ok_or(Kind::NotFound)?;

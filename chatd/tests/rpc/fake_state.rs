@@ -8,6 +8,8 @@ pub struct State {
     pub log: Vec<Event>,
     pub oldest: u64,
     pub messages: Vec<Message>,
+    /// What `chat.list` answers.
+    pub chats: Vec<Chat>,
     pub(super) keys: HashMap<String, Sent>,
     pub online: HashSet<String>,
     /// Every secret that arrived.
@@ -58,6 +60,7 @@ impl Fake {
             log: Vec::new(),
             oldest: 1,
             messages: Vec::new(),
+            chats: Vec::new(),
             keys: HashMap::new(),
             online: HashSet::new(),
             secrets: Vec::new(),
@@ -185,10 +188,10 @@ impl Fake {
             stored_ms: NOW,
             state,
             error: None,
+            held: None,
             late: false,
             client_id: None,
         };
-            held: None,
         self.state().messages.push(message.clone());
         self.append(Some(chat), &EventBody::MessageNew(message));
         MessageId::new(id)

@@ -3,19 +3,34 @@
 //! One place for all programs: what the generators do wrong is mended here once. No page refers to one that
 //! [`manual`] does not make.
 
+use std::any::TypeId;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use clap::{Args, Command};
+use clap::{Arg, Args, Command, ValueHint};
 pub use clap_complete::Shell;
 use thiserror::Error;
 
 /// The completions of a shell for a program of this name.
 #[must_use]
-pub fn completions(mut program: Command, shell: Shell) -> Vec<u8> {
+pub fn completions(program: Command, shell: Shell) -> Vec<u8> {
     let (name, mut script) = (program.get_name().to_owned(), Vec::new());
+    let mut program = hinted(program);
     clap_complete::generate(shell, &mut program, &name, &mut script);
     if shell == Shell::Bash { same_labels(&name, script) } else { script }
+}
+
+/// Only an option that names a file is completed as one: a name, a number or a time never is. Places stay as they are:
+/// where one is completed as nothing, zsh offers no options either.
+fn hinted(command: Command) -> Command {
+    let names_file = |arg: &Arg| arg.get_value_parser().type_id() == TypeId::of::<PathBuf>();
+    let is_open = |arg: &Arg| {
+        arg.get_value_hint() == ValueHint::Unknown && arg.get_action().takes_values() && !arg.is_positional()
+    };
+    let hint = |arg: Arg| if is_open(&arg) && !names_file(&arg) { arg.value_hint(ValueHint::Other) } else { arg };
+    let verbs: Vec<_> = command.get_subcommands().map(|verb| verb.get_name().to_owned()).collect();
+    let command = command.mut_args(hint);
+    verbs.into_iter().fold(command, |command, verb| command.mut_subcommand(verb, hinted))
 }
 
 /// clap_complete 4.6 remembers the way to a verb under one name and looks its options up under another, as soon as the
@@ -55,39 +70,42 @@ pub enum ManualError {
 /// # Errors
 /// [`ManualError`].
 pub fn manual(program: Command, wanted: &Wanted) -> Result<Vec<u8>, ManualError> {
+    let source = format!("{} {}", program.get_name(), program.get_version().unwrap_or_default());
     let mut command = program.disable_help_subcommand(true);
     // gives every verb the name its page has; `help`, which prints pages, has none
     command.build();
     if let Some(directory) = &wanted.all {
         std::fs::create_dir_all(directory)?;
-        write(command, directory)?;
+        write(command, &source, directory)?;
         return Ok(Vec::new());
     }
     for word in &wanted.verb {
         let found = command.find_subcommand(word).cloned();
         command = found.ok_or_else(|| ManualError::NoVerb(wanted.verb.join(" ")))?;
     }
-    Ok(rendered(command)?.1)
+    Ok(rendered(command, &source)?.1)
 }
 
-fn write(command: Command, directory: &Path) -> io::Result<()> {
+fn write(command: Command, source: &str, directory: &Path) -> io::Result<()> {
     for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
-        write(verb.clone(), directory)?;
+        write(verb.clone(), source, directory)?;
     }
-    let (file, page) = rendered(command)?;
+    let (file, page) = rendered(command, source)?;
     std::fs::write(directory.join(file), page)
 }
 
 /// A page and the name of its file. Words are left whole: a hyphen in the middle of an option or a path is read as
-/// part of it.
-fn rendered(command: Command) -> io::Result<(String, Vec<u8>)> {
-    let page = clap_mangen::Man::new(command);
+/// part of it. The options have their values where they are explained; a synopsis of all of them would have none.
+fn rendered(mut command: Command, source: &str) -> io::Result<(String, Vec<u8>)> {
+    let usage = command.render_usage().to_string();
+    let command = command.override_usage(usage.trim_start_matches("Usage:").trim().to_owned());
+    let page = clap_mangen::Man::new(command).source(source);
     let (mut text, file) = (Vec::new(), page.get_filename());
     page.render(&mut text)?;
     let text = String::from_utf8(text).map_err(io::Error::other)?;
     let lines = text.split_inclusive('\n').flat_map(|line| {
         let rule = if line.starts_with(".TH ") { ".nh\n.ad l\n" } else { "" };
-        [line, rule]
+        [if line == ".SH EXTRA\n" { ".SH NOTES\n" } else { line }, rule]
     });
     Ok((file, lines.collect::<String>().into_bytes()))
 }
@@ -97,10 +115,18 @@ mod tests {
     use super::*;
 
     fn program() -> Command {
-        let passwd = Command::new("passwd").about("Set it").arg(clap::Arg::new("stdin").long("stdin-only"));
+        let passwd = Command::new("passwd").about("Set it").after_help("What else to know").args([
+            Arg::new("stdin").long("stdin-only").value_name("N"),
+            Arg::new("file").long("file").value_parser(clap::value_parser!(PathBuf)),
+            Arg::new("name").value_name("NAME").required(true),
+        ]);
         let user = Command::new("user").about("Look after them").subcommand(passwd);
         let hidden = Command::new("complete-name").hide(true);
-        Command::new("some-server").about("Serve").subcommands([user, Command::new("change-key"), hidden])
+        Command::new("some-server").version("1.0").about("Serve").subcommands([
+            user,
+            Command::new("change-key"),
+            hidden,
+        ])
     }
 
     #[test]
@@ -123,9 +149,13 @@ mod tests {
                 assert!(names.contains(&format!("{word}.1").as_str()), "{word} in {}", page.display());
                 named += 1;
             }
-            assert!(text.contains("\n.nh\n"), "{}", page.display());
+            assert!(text.contains("\n.nh\n") && text.contains("\"some-server 1.0\""), "{text}");
+            assert!(!text.contains("EXTRA"), "{text}");
         }
         assert_eq!(named, 3);
+        let page = String::from_utf8(manual(program(), &of(&["user", "passwd"])).unwrap()).unwrap().replace("\\-", "-");
+        assert!(page.contains(".SH SYNOPSIS\n\\fBsome-server user passwd\\fR [OPTIONS] <NAME>\n"), "{page}");
+        assert!(page.contains(".SH NOTES\nWhat else to know"), "{page}");
         assert_eq!(manual(program(), &of(&[])).unwrap(), std::fs::read(dir.join("some-server.1")).unwrap());
         assert_eq!(manual(program(), &of(&["user", "passwd"])).unwrap(), std::fs::read(&made[1]).unwrap());
         let nothing = manual(program(), &of(&["nothing"])).unwrap_err();
@@ -149,5 +179,7 @@ mod tests {
         assert_eq!(completed("some-server change-key --he"), "--help");
         assert_eq!(completed("some-server user pa"), "passwd");
         assert_eq!(completed("some-server user passwd --st"), "--stdin-only");
+        assert_eq!(completed("some-server user passwd --file /et"), "/etc");
+        assert_eq!(completed("some-server user passwd --stdin-only /et"), "/et", "a number is no file");
     }
 }
