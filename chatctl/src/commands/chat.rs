@@ -5,6 +5,7 @@
 
 mod act;
 mod complete;
+mod desk;
 mod line;
 mod link;
 mod paste;
@@ -33,7 +34,8 @@ use crate::cli::Chat;
 use crate::error::Failure;
 use crate::output::style::Look;
 use act::Chatter;
-use line::{Shared, Typed};
+use desk::Shared;
+use line::Typed;
 use link::Heard;
 use screen::Screen;
 use talk::Talk;

@@ -19,6 +19,8 @@ struct Window {
     keys: ChildStdin,
     shown: Receiver<String>,
     seen: String,
+    /// Bytes that were drawn so far.
+    drawn: usize,
 }
 
 impl Window {
@@ -38,7 +40,7 @@ impl Window {
                 }
             }
         });
-        let mut window = Self { child, keys, shown, seen: String::new() };
+        let mut window = Self { child, keys, shown, seen: String::new(), drawn: 0 };
         window.until("/help says");
         window
     }
@@ -56,7 +58,10 @@ impl Window {
                 return;
             }
             match self.shown.recv_timeout(PATIENCE) {
-                Ok(more) => self.seen.push_str(&more),
+                Ok(more) => {
+                    self.drawn += more.len();
+                    self.seen.push_str(&more);
+                }
                 Err(_) => panic!("no {words:?} in {:?}", self.seen),
             }
         }
@@ -93,6 +98,21 @@ async fn a_paste_longer_than_a_message_is_left_out_and_the_window_stays() {
     window.types("last\r");
     window.until("alice: last");
     assert_eq!(texts(&served), ["draft and more", "two\nlines", "last"]);
+    window.types("\u{4}");
+    assert_eq!(window.ends_with(), Some(0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_paste_that_the_terminal_does_not_mark_is_not_drawn_once_for_each_key() {
+    let served = serve();
+    let mut window = Window::open(&served, "@bob");
+    // a line holds 60 KiB of it, in 300 rows
+    window.types(&"x".repeat(1024 * 1024));
+    window.until("the line is full");
+    window.types("\u{3}after\r");
+    window.until("alice: after");
+    assert!(window.drawn < 6_000_000, "anew with every row, it is 9 MB: {}", window.drawn);
+    assert_eq!(texts(&served), ["after"]);
     window.types("\u{4}");
     assert_eq!(window.ends_with(), Some(0));
 }

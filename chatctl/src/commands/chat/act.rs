@@ -200,7 +200,7 @@ impl Chatter {
 
     /// What was written and did not leave, the last of it on the line still.
     pub(super) fn unsent(&self) -> Vec<String> {
-        let line = std::mem::take(&mut self.talk.desk.lock().line);
+        let line = self.talk.desk.lock().typed();
         let waiting = self.waiting.iter().map(|message| message.text.clone());
         waiting.chain((!line.trim().is_empty()).then_some(line)).collect()
     }

@@ -11,43 +11,32 @@ use rustyline::line_buffer::LineBuffer;
 use rustyline::validate::Validator;
 use rustyline::{Changeset, Context, Helper};
 use tokio::sync::mpsc::UnboundedSender;
-use unicode_width::UnicodeWidthStr as _;
 
-use super::line::{Shared, Typed};
+use super::desk::Shared;
+use super::line::Typed;
 use super::said::COMMANDS;
-use crate::output::page::columns;
 use crate::output::style::{Look, Paint};
 
 /// Knows the commands, and from the desk the names.
 pub(super) struct Assistant {
     desk: Shared,
     paint: Paint,
-    prompt: String,
     /// Taken when the line is drawn for the first time.
     ready: RefCell<Option<Sender<()>>>,
     typed: UnboundedSender<Typed>,
 }
 
 impl Assistant {
-    pub(super) const fn new(
-        desk: Shared,
-        paint: Paint,
-        prompt: String,
-        ready: Sender<()>,
-        typed: UnboundedSender<Typed>,
-    ) -> Self {
-        Self { desk, paint, prompt, ready: RefCell::new(Some(ready)), typed }
+    pub(super) const fn new(desk: Shared, paint: Paint, ready: Sender<()>, typed: UnboundedSender<Typed>) -> Self {
+        Self { desk, paint, ready: RefCell::new(Some(ready)), typed }
     }
 
-    /// Notes what is on the line, and how many rows it takes, with the hint behind it.
-    fn measure(&self, line: &str, hint: &str) {
-        let columns = columns().max(1);
-        let rows = |part: &str| part.width() / columns + 1;
-        let typed = format!("{}{line}{hint}", self.prompt);
+    /// Notes what is on the line, and the hint behind it. This is done for every key, and so measures nothing.
+    fn note(&self, line: &str, hint: &str) {
         let mut desk = self.desk.lock();
-        desk.rows = typed.split('\n').map(rows).sum();
         desk.widest = desk.widest.max(line.len());
         line.clone_into(&mut desk.line);
+        hint.clone_into(&mut desk.hint);
     }
 }
 
@@ -116,7 +105,7 @@ impl Hinter for Assistant {
             let _ = ready.send(());
         }
         let hint = hint(line).filter(|_| place == line.len());
-        self.measure(line, hint.as_deref().unwrap_or_default());
+        self.note(line, hint.as_deref().unwrap_or_default());
         hint
     }
 }

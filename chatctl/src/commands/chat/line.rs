@@ -6,9 +6,9 @@
 
 use std::io::ErrorKind;
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustyline::config::Configurer as _;
 use rustyline::error::ReadlineError;
 use rustyline::history::MemHistory;
@@ -19,13 +19,11 @@ use rustyline::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::complete::Assistant;
-use super::paste::{MAX_LINE_BYTES, Paste, growth};
+use super::desk::{Desk, Shared};
+use super::paste::{MAX_LINE_BYTES, Paste, character, growth};
 use super::said::Said;
 use crate::error::Failure;
 use crate::output::style::Paint;
-
-/// Lines remembered for the arrow keys.
-const REMEMBERED: usize = 500;
 
 /// What the keyboard says.
 #[derive(Debug, PartialEq, Eq)]
@@ -48,46 +46,6 @@ pub(super) enum Typed {
     End(Option<String>),
 }
 
-/// What the threads and the conversation share.
-#[derive(Debug, Default)]
-pub(super) struct Desk {
-    /// Lines typed before, the newest last.
-    lines: Vec<String>,
-    /// Which of them is shown, counted from the newest; 0 is none.
-    back: usize,
-    /// What was being typed when the arrow key was pressed.
-    draft: String,
-    /// What the next completion puts in place of the whole line.
-    pub(super) put: Option<String>,
-    /// Names that can be completed.
-    pub(super) names: Vec<String>,
-    /// Text of the newest own message, which `/edit` brings back.
-    pub(super) own: Option<String>,
-    /// Rows the line takes on the screen.
-    pub(super) rows: usize,
-    /// No text may leave: Enter keeps it on the line.
-    pub(super) held: bool,
-    /// What is on the line.
-    pub(super) line: String,
-    /// The longest that ever was there, in bytes.
-    pub(super) widest: usize,
-    /// What is being pasted.
-    paste: Option<Paste>,
-    /// That the line is full was said.
-    full: bool,
-}
-
-/// The desk, shared.
-#[derive(Clone, Default)]
-pub(super) struct Shared(Arc<Mutex<Desk>>);
-
-impl Shared {
-    /// A thread that panicked leaves nothing half done here.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Desk> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// Begins to read: what is typed comes out of one end, what is to be printed goes in at the other.
 pub(super) fn open(
     prompt: String,
@@ -98,13 +56,14 @@ pub(super) fn open(
         .map_err(failed)?;
     editor.set_completion_type(rustyline::CompletionType::List);
     editor.set_keyseq_timeout(Some(50));
+    desk.lock().prompt.clone_from(&prompt);
     let (typed, keys) = unbounded_channel();
     bind(&mut editor, desk, &typed);
     let printer = editor.create_external_printer().map_err(failed)?;
     let (out, blocks) = channel();
     // Printing begins when rustyline has the terminal.
     let (ready, begin) = channel();
-    editor.set_helper(Some(Assistant::new(desk.clone(), paint, prompt.clone(), ready, typed.clone())));
+    editor.set_helper(Some(Assistant::new(desk.clone(), paint, ready, typed.clone())));
     thread::spawn(move || print(&begin, &blocks, printer));
     thread::spawn(move || {
         let end = match editor.readline(&prompt) {
@@ -190,13 +149,15 @@ impl ConditionalEventHandler for Pressed {
     fn handle(&self, event: &Event, times: RepeatCount, _: bool, at: &EventContext<'_>) -> Option<Cmd> {
         if let Event::KeySeq(keys) = event
             && let Some(key) = keys.first()
-            && let Some(command) = self.pasting(*key, at.line()).or_else(|| self.bounded(*key, times, at.line()))
+            && let Some(command) = (self.pasting(*key, at.line()))
+                .or_else(|| self.streaming(*key, at.line()))
+                .or_else(|| self.bounded(*key, times, at.line()))
         {
             return Some(command);
         }
         Some(match self.key {
             Key::Other => return None,
-            Key::Enter => self.enter(at.line()),
+            Key::Enter => self.enter_with_burst(at),
             Key::Break => Cmd::Newline,
             Key::Leave if at.line().is_empty() => Cmd::Interrupt,
             Key::Leave => Cmd::Kill(Movement::WholeBuffer),
@@ -234,6 +195,38 @@ impl Pressed {
             _ => desk.paste.as_mut()?.take(key),
         }
         Some(Cmd::Noop)
+    }
+
+    /// A terminal that marks no paste sends it key by key. While more waits than was read, the keys are gathered, and put
+    /// on the line together: drawn with each of them, a long line takes time that grows with its square.
+    fn streaming(&self, key: KeyEvent, line: &str) -> Option<Cmd> {
+        let mut desk = self.desk.lock();
+        let room = MAX_LINE_BYTES.saturating_sub(line.len()).saturating_sub(desk.burst.len());
+        let text = character(key).filter(|character| *character != '\n' && character.len_utf8() <= room);
+        let waits = text.is_some() && more_waits();
+        if waits || !desk.burst.is_empty() {
+            desk.burst.extend(text);
+        }
+        match self.key {
+            _ if waits => Some(Cmd::Noop),
+            _ if desk.burst.is_empty() => None,
+            Key::Enter => None,
+            _ => Some(Cmd::Insert(1, std::mem::take(&mut desk.burst))),
+        }
+    }
+
+    /// Hands the line over with what is to be put where the cursor is.
+    fn enter_with_burst(&self, at: &EventContext<'_>) -> Cmd {
+        let burst = std::mem::take(&mut self.desk.lock().burst);
+        if burst.is_empty() {
+            return self.enter(at.line());
+        }
+        let (before, behind) = at.line().split_at_checked(at.pos()).unwrap_or((at.line(), ""));
+        match self.enter(&format!("{before}{burst}{behind}")) {
+            // it stays on the line, and so does the rest of it
+            Cmd::Noop => Cmd::Insert(1, burst),
+            command => command,
+        }
     }
 
     /// Nothing makes the line longer than it may be.
@@ -293,63 +286,9 @@ fn put(desk: &mut Desk, shown: &str, choose: impl Fn(&mut Desk, &str) -> Option<
     Some(Cmd::Complete)
 }
 
-impl Desk {
-    fn remember(&mut self, line: &str) {
-        self.back = 0;
-        if !line.trim().is_empty() && self.lines.last().is_none_or(|last| last != line) {
-            self.lines.push(line.to_owned());
-        }
-        let surplus = self.lines.len().saturating_sub(REMEMBERED);
-        self.lines.drain(..surplus);
-    }
-
-    /// The line before the one shown; `None` inside a text of several lines, where arrows move the cursor.
-    fn older(&mut self, shown: &str) -> Option<String> {
-        if self.back == 0 {
-            if shown.contains('\n') {
-                return None;
-            }
-            shown.clone_into(&mut self.draft);
-        }
-        let place = self.lines.len().checked_sub(self.back + 1)?;
-        let line = self.lines.get(place)?.clone();
-        self.back += 1;
-        Some(line)
-    }
-
-    /// The line after the one shown, at last what was being typed.
-    fn newer(&mut self, _: &str) -> Option<String> {
-        self.back = self.back.checked_sub(1)?;
-        match self.back {
-            0 => Some(std::mem::take(&mut self.draft)),
-            back => self.lines.get(self.lines.len().checked_sub(back)?).cloned(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn lines_typed_before_come_back_and_so_does_the_draft() {
-        let mut desk = Desk::default();
-        assert_eq!(desk.older("dra"), None);
-        for line in ["one", "two", "two", "  "] {
-            desk.remember(line);
-        }
-        assert_eq!(desk.older("dra").as_deref(), Some("two"));
-        assert_eq!(desk.older("two").as_deref(), Some("one"));
-        assert_eq!(desk.older("one"), None);
-        assert_eq!(desk.newer("").as_deref(), Some("two"));
-        assert_eq!(desk.newer("").as_deref(), Some("dra"));
-        assert_eq!(desk.newer(""), None);
-    }
-
-    #[test]
-    fn only_so_many_lines_are_remembered() {
-        let mut desk = Desk::default();
-        (0..REMEMBERED + 5).for_each(|number| desk.remember(&number.to_string()));
-        assert_eq!((desk.lines.len(), desk.lines[0].as_str()), (REMEMBERED, "5"));
-    }
+/// Whether more is typed, or pasted, than was read.
+fn more_waits() -> bool {
+    let stdin = rustix::stdio::stdin();
+    let mut keyboard = [PollFd::new(&stdin, PollFlags::IN)];
+    poll(&mut keyboard, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }

@@ -45,8 +45,8 @@ fn is_feed(KeyEvent(code, modifiers): KeyEvent) -> bool {
     code == KeyCode::Char('J') && modifiers == Modifiers::CTRL
 }
 
-/// The character that a key of a paste stands for.
-fn character(key: KeyEvent) -> Option<char> {
+/// The character that a key stands for, marked as pasted or not.
+pub(super) fn character(key: KeyEvent) -> Option<char> {
     match key {
         KeyEvent(KeyCode::Char(character), Modifiers::NONE) => Some(character),
         KeyEvent(KeyCode::Enter, _) => Some('\n'),

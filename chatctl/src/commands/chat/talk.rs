@@ -8,7 +8,7 @@ use chat_protocol::rpc::events::{PresenceChanged, Reacted, StatusChanged};
 use chat_protocol::rpc::types::{Chat, ConnectionState, IdentityState, Message, MessageState, Reaction};
 use chat_protocol::rpc::{EventBody, Target};
 
-use super::line::Shared;
+use super::desk::Shared;
 use super::screen::Screen;
 use crate::commands::listen::notice;
 use crate::output::page::{Page, date, size};
@@ -175,7 +175,7 @@ impl Talk {
     fn change(&mut self, id: MessageId, instead: Option<(Look, String)>, change: impl FnOnce(&mut Message)) {
         let Some(message) = self.known.iter_mut().find(|message| message.id == id) else { return };
         change(message);
-        let (lines, below) = (self.lines(id), self.desk.lock().rows);
+        let (lines, below) = (self.lines(id), self.desk.lock().rows());
         if !self.screen.renew(id, &lines, size(), below)
             && let Some((look, text)) = instead
         {
@@ -266,11 +266,13 @@ impl Talk {
     }
 
     pub(super) fn updated(&mut self, chat: &Chat) {
-        if self.identity == Some(IdentityState::Changed) && chat.identity != self.identity {
+        let accepted = self.identity == Some(IdentityState::Changed) && chat.identity != self.identity;
+        // before it is said: who reads that messages leave again may send one at once
+        self.set_identity(chat.identity);
+        if accepted {
             let to = self.to.clone();
             self.say(Look::Good, &format!("the identity of {to} was accepted: messages leave again"));
         }
-        self.set_identity(chat.identity);
     }
 
     fn connection(&mut self, state: ConnectionState, reason: Option<&str>) -> Need {
