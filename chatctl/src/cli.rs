@@ -263,7 +263,7 @@ pub(crate) struct Listen {
     #[arg(long = "type", value_name = "TYPE", value_parser = event_types(), hide_possible_values = true)]
     pub(crate) types: Vec<String>,
     /// End after so many lines on stdout
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) count: Option<u64>,
     /// Show your own messages too
     #[arg(long)]
@@ -275,7 +275,7 @@ pub(crate) struct Chat {
     /// `@user`, `room:public` or `self`
     pub(crate) to: Target,
     /// Begin with so many messages [default: what fits on the screen]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: Option<u32>,
 }
 
@@ -284,7 +284,7 @@ pub(crate) struct History {
     /// `@user`, `room:public` or `self`
     pub(crate) to: Target,
     /// So many messages, if there are so many
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: u32,
     /// Print the id of each message too
     #[arg(long)]

@@ -22,8 +22,12 @@ const NO_INPUT: u8 = 66;
 const UNAVAILABLE: u8 = 69;
 /// Something is broken.
 const SOFTWARE: u8 = 70;
+/// A file cannot be made.
+const CANNOT_CREATE: u8 = 73;
 /// Reading or writing failed.
 const IO: u8 = 74;
+/// A file that decides, or holds a secret, is open to others.
+const NO_PERMISSION: u8 = 77;
 /// A reset waits for its time: nothing failed, and nothing is done yet. The last of sysexits.h is 78.
 const WAITS: u8 = 79;
 
@@ -38,26 +42,23 @@ pub enum Failure {
         source: io::Error,
         /// The command that starts it, or leads to it.
         hint: String,
+        /// Whether it does not run at all, as far as is known.
+        gone: bool,
     },
     /// The daemon said no.
     Refused(RpcError),
     /// The daemon went away in the middle.
-        /// Whether it does not run at all, as far as is known.
-        gone: bool,
     Lost,
     /// The daemon's answer makes no sense to this version.
     Malformed(String),
     /// The command line is wrong in a way clap cannot see.
     Usage(String),
-    /// A file cannot be read, or should not be used.
-    Input {
-        /// What was wanted.
-        what: String,
-        /// Why it is not used.
-        why: String,
-        /// What to do.
-        hint: String,
-    },
+    /// A file cannot be read.
+    Input(OfFile),
+    /// A file that others can read or change is not used.
+    Open(OfFile),
+    /// A file cannot be made: most often there is one of that name.
+    NotMade(OfFile),
     /// A command given to `--exec` failed every time.
     Command {
         /// The command.
@@ -82,6 +83,17 @@ pub enum Failure {
     Io(io::Error),
     /// Whoever read our output has heard enough; no failure at all.
     ClosedPipe,
+}
+
+/// What is the matter with a file.
+#[derive(Debug)]
+pub struct OfFile {
+    /// Which file, or what else was wanted.
+    pub what: String,
+    /// Why it is not used.
+    pub why: String,
+    /// What to do.
+    pub hint: String,
 }
 
 impl From<RpcError> for Failure {
@@ -126,7 +138,9 @@ impl Failure {
             Self::Refused(refusal) => refusal.kind.exit_code(),
             Self::Malformed(_) => SOFTWARE,
             Self::Usage(_) => USAGE,
-            Self::Input { .. } => NO_INPUT,
+            Self::Input(_) => NO_INPUT,
+            Self::Open(_) => NO_PERMISSION,
+            Self::NotMade(_) => CANNOT_CREATE,
             Self::Io(_) => IO,
             Self::Command { .. } | Self::Tool { .. } => SOFTWARE,
             Self::Unwell => UNWELL,
@@ -158,7 +172,9 @@ impl Failure {
             Self::Lost => "disconnected",
             Self::Malformed(_) => "malformed_answer",
             Self::Usage(_) => "usage",
-            Self::Input { .. } => "input",
+            Self::Input(_) => "input",
+            Self::Open(_) => "not_private",
+            Self::NotMade(_) => "output",
             Self::Io(_) | Self::ClosedPipe => "io",
             Self::Command { .. } => "command_failed",
             Self::NoManager(_) => "no_service_manager",
@@ -191,7 +207,12 @@ impl Failure {
             ),
             // what is to be said instead stands in the words themselves
             Self::Usage(why) => prose(why, None, None),
-            Self::Input { what, why, hint } => prose(&format!("cannot use {what}"), Some(why.clone()), Some(hint)),
+            Self::Input(OfFile { what, why, hint }) | Self::Open(OfFile { what, why, hint }) => {
+                prose(&format!("cannot use {what}"), Some(why.clone()), Some(hint))
+            }
+            Self::NotMade(OfFile { what, why, hint }) => {
+                prose(&format!("cannot make {what}"), Some(why.clone()), Some(hint))
+            }
             Self::Io(error) => prose("input or output failed", Some(words(error)), None),
             Self::Command { command, status } => prose(
                 &format!("`{command}` failed 5 times"),

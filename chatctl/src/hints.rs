@@ -136,7 +136,6 @@ pub(crate) const fn hint(kind: Kind, case: Case) -> Option<&'static str> {
             "`chatctl rpc rpc.discover` describes every call"
         }
         Kind::InvalidParams if matches!(case, Case::Rpc) => "`chatctl rpc rpc.discover` describes its parameters",
-        Kind::InvalidParams if matches!(case, Case::Export) => "name a file in a directory that chatd may write to",
         Kind::InvalidParams if case.is_entrance() => {
             "check the name, the password and the invite; `chat-server invite`, on the server, prints it"
         }
@@ -221,7 +220,6 @@ const fn names(kind: Kind, case: Case) -> Option<&'static str> {
         (Kind::UnknownConsumer, _) => "`chatctl consumers` shows those there are",
         (Kind::AmbiguousTarget, _) => "write one of them in full",
         (Kind::AlreadyExists, Case::Register) => "choose another name, or log in with `chatctl login NAME`",
-        (Kind::AlreadyExists, Case::Export) => "name a file that is not there yet, or remove that one first",
         (Kind::AlreadyExists, Case::Token) => "choose another name, or end that one: `chatctl token revoke NAME`",
         (Kind::AlreadyExists, _) => "choose another name",
         _ => return None,
@@ -297,13 +295,14 @@ mod tests {
 
     use super::*;
 
-    /// Every kind, and below it every hint with the cases that get it.
+    /// Every kind, and below it every hint with the cases that get it, as a verb `send` would read it.
     fn table() -> String {
         let mut text = String::new();
         for kind in Kind::ALL {
-            let mut hints: Vec<(Option<&str>, Vec<String>)> = Vec::new();
+            let mut hints: Vec<(Option<String>, Vec<String>)> = Vec::new();
             for case in Case::ALL {
-                let (given, name) = (hint(*kind, *case), format!("{case:?}").to_lowercase());
+                let given = of(&RpcError::from(*kind), &Doing::new(*case, "send"));
+                let name = format!("{case:?}").to_lowercase();
                 match hints.iter_mut().find(|(known, _)| *known == given) {
                     Some((_, cases)) => cases.push(name),
                     None => hints.push((given, vec![name])),
@@ -312,7 +311,7 @@ mod tests {
             writeln!(text, "{kind} ({})", kind.exit_code()).unwrap();
             for (hint, cases) in &hints {
                 let cases = if hints.len() == 1 { "always".to_owned() } else { cases.join(" ") };
-                writeln!(text, "  {cases}\n      {}", hint.unwrap_or("-")).unwrap();
+                writeln!(text, "  {cases}\n      {}", hint.as_deref().unwrap_or("-")).unwrap();
             }
         }
         text

@@ -13,7 +13,7 @@ use chat_programs::private::{Quoted, is_own_directory};
 use chat_protocol::rpc::paths::{Given, LOCK, MAX_SIGN_BYTES, Paths, PathsError, SOCKET_SIGN, told_socket};
 
 use crate::cli::Options;
-use crate::error::Failure;
+use crate::error::{Failure, OfFile};
 
 /// Longest configuration file the daemon reads.
 const MAX_BYTES: u64 = 64 * 1024;
@@ -150,25 +150,29 @@ fn with_file(given: Given, named: Option<&Path>) -> Result<Given, Failure> {
     let Some(path) = named.map(PathBuf::from).or(given.config_file().map_err(usage)?) else { return Ok(given) };
     let text = match read(&path) {
         Err(Failure::Io(error)) if error.kind() == io::ErrorKind::NotFound && named.is_none() => return Ok(given),
-        Err(Failure::Io(error)) => return Err(unusable(&path, error.to_string(), "name another with --config")),
+        Err(Failure::Io(error)) => return Err(unusable(&path, &error.to_string(), "name another with --config")),
         read => read?,
     };
-    given.or_in_file(&text).map_err(|error| unusable(&path, error.to_string(), "`chatd config` says more"))
+    given.or_in_file(&text).map_err(|error| unusable(&path, &error.to_string(), "`chatd config` says more"))
 }
 
 fn read(path: &Path) -> Result<String, Failure> {
     let file = File::open(path)?;
     if file.metadata()?.mode() & 0o022 != 0 {
         let hint = format!("fix it with `chmod go-w {}`", path.display());
-        return Err(unusable(path, "it can be changed by others".to_owned(), &hint));
+        return Err(Failure::Open(of_file(path, "it can be changed by others", &hint)));
     }
     let mut text = String::new();
     file.take(MAX_BYTES).read_to_string(&mut text)?;
     Ok(text)
 }
 
-fn unusable(path: &Path, why: String, hint: &str) -> Failure {
-    Failure::Input { what: path.display().to_string(), why, hint: hint.to_owned() }
+fn unusable(path: &Path, why: &str, hint: &str) -> Failure {
+    Failure::Input(of_file(path, why, hint))
+}
+
+fn of_file(path: &Path, why: &str, hint: &str) -> OfFile {
+    OfFile { what: path.display().to_string(), why: why.to_owned(), hint: hint.to_owned() }
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "given to map_err")]

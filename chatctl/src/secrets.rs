@@ -16,7 +16,7 @@ use chat_protocol::rpc::{RpcError, Secret};
 use zeroize::Zeroizing;
 
 use crate::Session;
-use crate::error::Failure;
+use crate::error::{Failure, OfFile};
 use crate::input::{self, TextError};
 
 /// Most bytes read from a file or stdin: an invite has some 300.
@@ -42,10 +42,9 @@ impl StdinLines {
 /// First line of a file.
 pub(crate) fn from_file(path: &Path, what: &str) -> Result<Secret, Failure> {
     let name = path.display().to_string();
-    let failed = |error: io::Error| Failure::Input {
-        what: name.clone(),
-        why: error.to_string(),
-        hint: format!("name a file with the {what} in its first line"),
+    let failed = |error: io::Error| {
+        let hint = format!("name a file with the {what} in its first line");
+        Failure::Input(OfFile { what: name.clone(), why: error.to_string(), hint })
     };
     let file = File::open(path).map_err(failed)?;
     let meta = file.metadata().map_err(failed)?;
@@ -58,7 +57,7 @@ pub(crate) fn from_file(path: &Path, what: &str) -> Result<Secret, Failure> {
             }
             other => other.to_string(),
         };
-        return Err(Failure::Input { hint, what: name, why });
+        return Err(Failure::Open(OfFile { hint, what: name, why }));
     }
     let first = read_lines(file, &name)?.into_iter().next();
     first.map(Secret::from).ok_or_else(|| failed(io::ErrorKind::UnexpectedEof.into()))
@@ -87,10 +86,9 @@ pub(crate) fn ask_password(what: &str, flag: &str) -> Result<Secret, Failure> {
 /// All lines, without their ends and without empty ones at the end.
 fn read_lines(input: impl Read, name: &str) -> Result<Vec<Zeroizing<String>>, Failure> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(MAX_BYTES + 1));
-    let refuse = |why: &str| Failure::Input {
-        what: name.to_owned(),
-        why: why.to_owned(),
-        hint: "send UTF-8 text of a few lines".to_owned(),
+    let refuse = |why: &str| {
+        let hint = "send UTF-8 text of a few lines".to_owned();
+        Failure::Input(OfFile { what: name.to_owned(), why: why.to_owned(), hint })
     };
     match input::text(input, MAX_BYTES, &mut bytes) {
         Err(TextError::NotUtf8) => Err(refuse("it is not UTF-8")),

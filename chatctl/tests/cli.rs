@@ -192,6 +192,7 @@ fn a_wrong_command_line_exits_with_64() {
         &["send", "bob", "hi"],
         &["send"],
         &["listen", "--count", "0"],
+        &["history", "@bob", "--limit", "-1"],
         &["register", "a/b"],
         &["login", "alice", "--password", "hunter2"],
         &["status", "--profile", "../etc"],
@@ -201,6 +202,20 @@ fn a_wrong_command_line_exits_with_64() {
         assert_eq!(stdout(&output), "", "{args:?}");
     }
     assert_eq!(chatctl(&["--version"]).output().unwrap().status.code(), Some(0));
+}
+
+#[test]
+fn a_number_below_the_least_is_answered_with_what_may_be_said() {
+    for (args, least) in [
+        (&["history", "@bob", "--limit", "-1"][..], "1..=500"),
+        (&["search", "x", "--limit", "-1"], "1..=500"),
+        (&["audit", "--limit", "-1"], "1..=500"),
+        (&["chat", "@bob", "--limit", "-1"], "1..=500"),
+        (&["listen", "--count", "-1"], "--count"),
+    ] {
+        let told = stderr(&chatctl(args).output().unwrap());
+        assert!(told.contains("invalid value '-1'") && told.contains(least), "{args:?}: {told}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -308,7 +323,7 @@ async fn atk_63_a_secret_file_others_can_read_is_refused_with_the_fix() {
     let dir = tempfile::tempdir().unwrap();
     let open = file(dir.path(), "pw", PASSWORD, 0o644);
     let output = at(&served, &["login", "alice", "--password-file", open.to_str().unwrap()]).output().unwrap();
-    assert_eq!(output.status.code(), Some(66));
+    assert_eq!(output.status.code(), Some(77));
     assert!(
         stderr(&output).contains(&format!("Hint: protect it with `chmod 600 {}`", open.display())),
         "{}",
@@ -441,7 +456,7 @@ fn atk_63_a_file_that_others_may_change_is_refused_with_the_fix() {
     let home = tempfile::tempdir().unwrap();
     let path = file(home.path(), "c.toml", "socket = \"/tmp/evil.sock\"", 0o664);
     let output = chatctl(&["who", "--config", path.to_str().unwrap()]).output().unwrap();
-    assert_eq!(output.status.code(), Some(66));
+    assert_eq!(output.status.code(), Some(77));
     let told = stderr(&output);
     assert!(told.contains(&format!("Hint: fix it with `chmod go-w {}`", path.display())), "{told}");
     let output = chatctl(&["who", "--config", "/nowhere.toml"]).output().unwrap();

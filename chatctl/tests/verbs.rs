@@ -240,7 +240,7 @@ async fn limit_of_history_counts_what_is_shown() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_of_nobody_are_refused_by_every_verb_that_takes_one() {
     let served = serve();
-    let verbs: [&[&str]; 11] = [
+    let verbs: [&[&str]; 15] = [
         &["contact", "block", "@nobody"],
         &["contact", "set", "@nobody", "--alias", "x"],
         &["contact", "show", "@nobody"],
@@ -250,6 +250,10 @@ async fn names_of_nobody_are_refused_by_every_verb_that_takes_one() {
         &["search", "word", "--chat", "@nobody"],
         &["search", "word", "--from", "@nobody"],
         &["listen", "--chat", "@nobody", "--count", "1"],
+        &["export", "-", "--chat", "@nobody"],
+        &["export", "/nonexistent/x", "--chat", "@nobody"],
+        &["trust", "policy", "--chat", "@nobody"],
+        &["trust", "policy", "strict", "--chat", "@nobody"],
         &["token", "create", "bot", "--scope", "send", "--allow-to", "@nobody"],
         &["token", "create", "bot", "--scope", "send", "--chat", "self,@nobody"],
     ];

@@ -59,7 +59,7 @@ pub(crate) struct Search {
     #[arg(long, value_name = "USER", value_parser = user)]
     pub(crate) from: Option<Username>,
     /// So many, if there are so many, the newest first
-    #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
     pub(crate) limit: u32,
 }
 

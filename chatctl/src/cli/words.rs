@@ -10,10 +10,11 @@ Exit codes:
   66  no such user, chat, message, consumer or file
   69  chatd is not running, or the server cannot be reached; there is no systemd
   70  a failure of chatd itself, of systemctl, or of the command given to --exec
+  73  a file cannot be made, or is there already
   74  input, output or the event log failed
   75  too often, too large or too full: try later or send less
   76  wrong password, or a peer's identity or keys are not what they should be
-  77  not logged in, or not allowed
+  77  not logged in, or not allowed; a file is open to others
   79  a reset waits for its time: say the same again then
 
 Targets are `@user`, `room:public` (everybody; the server can read it) and `self`.

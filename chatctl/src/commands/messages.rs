@@ -1,17 +1,17 @@
 //! What can be done about a message after it was sent, and how messages are found again.
 
-use chat_protocol::rpc::Target;
-use chat_protocol::rpc::client::Client;
+use chat_protocol::rpc::client::{CallError, Client};
 use chat_protocol::rpc::types::{
     DeleteScope, ExportFormat, Message, MsgCancel, MsgDelete, MsgEdit, MsgExport, MsgExportPage, MsgReact, MsgResend,
     MsgSearch,
 };
+use chat_protocol::rpc::{Kind, Target};
 
 use super::known;
 use super::send::text;
 use crate::Session;
 use crate::cli::messages::{Delete, Edit, Export, Format, OneMessage, React, Search};
-use crate::error::Failure;
+use crate::error::{Failure, OfFile};
 use crate::output::progress::during;
 use crate::output::{self, escape, word};
 use crate::secrets::is_standard;
@@ -93,20 +93,42 @@ pub(super) async fn export(export: Export, session: &mut Session) -> Result<(), 
         Format::Ndjson => ExportFormat::Ndjson,
         Format::Md => ExportFormat::Md,
     };
+    let client = session.client().await?;
+    if let Some(chat) = &export.chat {
+        known::require(&client, std::slice::from_ref(chat), &mut session.out).await?;
+    }
     if is_standard(&export.out) {
-        return print(export.chat, format, session).await;
+        return print(&client, export.chat, format, session).await;
     }
     let out = std::path::absolute(&export.out)?;
     let Some(out) = out.to_str() else { return Err(Failure::Usage("the file's name is not UTF-8".to_owned())) };
     let params = MsgExport { to: export.chat, since_ms: None, format, out: out.to_owned() };
-    let client = session.client().await?;
-    let done = during("Exporting", session.out.is_json(), client.call(&params)).await?;
+    let done = during("Exporting", session.out.is_json(), client.call(&params)).await;
+    let done = done.map_err(|error| not_made(error, &params.out))?;
     session.out.answer(&done, |done| vec![format!("{} messages in {}", done.messages, escape(&done.out))])
 }
 
+/// chatd makes the file; that it cannot is no fault of the command line.
+fn not_made(error: CallError, out: &str) -> Failure {
+    let made = |why: String, hint: &str| Failure::NotMade(OfFile { what: out.to_owned(), why, hint: hint.to_owned() });
+    match error {
+        CallError::Refused(refusal) if refusal.kind == Kind::AlreadyExists => {
+            made(refusal.message, "name a file that is not there yet, or remove that one first")
+        }
+        CallError::Refused(refusal) if refusal.path.as_deref() == Some("out") => {
+            made(refusal.message, "name a file in a directory that chatd may write to")
+        }
+        other => other.into(),
+    }
+}
+
 /// `chatctl export -`: nothing of it touches the disk.
-async fn print(to: Option<Target>, format: ExportFormat, session: &mut Session) -> Result<(), Failure> {
-    let client = session.client().await?;
+async fn print(
+    client: &Client,
+    to: Option<Target>,
+    format: ExportFormat,
+    session: &mut Session,
+) -> Result<(), Failure> {
     let mut cursor = None;
     loop {
         let params = MsgExportPage { to: to.clone(), since_ms: None, format, cursor };

@@ -14,7 +14,7 @@ use chat_protocol::rpc::{EventBody, Kind, RpcError, Target};
 
 use crate::Session;
 use crate::cli::{Send, Wait};
-use crate::error::Failure;
+use crate::error::{Failure, OfFile};
 use crate::input::{self, TextError};
 use crate::output::reader::heard;
 use crate::output::{escape, word};
@@ -72,10 +72,9 @@ fn millis(time: Duration) -> u64 {
 }
 
 fn file_text(path: &Path) -> Result<String, Failure> {
-    let file = File::open(path).map_err(|error| Failure::Input {
-        what: path.display().to_string(),
-        why: error.to_string(),
-        hint: "name a file that you may read".to_owned(),
+    let file = File::open(path).map_err(|error| {
+        let hint = "name a file that you may read".to_owned();
+        Failure::Input(OfFile { what: path.display().to_string(), why: error.to_string(), hint })
     })?;
     read_text(file)
 }

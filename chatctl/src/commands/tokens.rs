@@ -12,7 +12,7 @@ use chat_protocol::rpc::{ChatId, Secret};
 use super::known;
 use crate::Session;
 use crate::cli::tokens::{Audit, Create, Token};
-use crate::error::Failure;
+use crate::error::{Failure, OfFile};
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::{escape, time};
@@ -78,10 +78,9 @@ fn some<T>(values: Vec<T>) -> Option<Vec<T>> {
 }
 
 fn new_file(path: &Path) -> Result<std::fs::File, Failure> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| Failure::Input {
-        what: path.display().to_string(),
-        why: error.to_string(),
-        hint: "name a file that is not there yet".to_owned(),
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+        let hint = "name a file that is not there yet".to_owned();
+        Failure::NotMade(OfFile { what: path.display().to_string(), why: error.to_string(), hint })
     })
 }
 

@@ -8,6 +8,7 @@ use chat_protocol::rpc::types::{
 };
 use serde::Serialize;
 
+use super::known;
 use super::verify::{asked, grouped};
 use crate::Session;
 use crate::cli::trust::{Trust, Wanted};
@@ -156,6 +157,10 @@ fn agreed(user: &Username, seen: &SeenIdentity) -> Result<bool, Failure> {
 }
 
 async fn policy(chat: Option<Target>, wanted: Option<Wanted>, session: &mut Session) -> Result<(), Failure> {
+    if let Some(chat) = &chat {
+        let client = session.client().await?;
+        known::require(&client, std::slice::from_ref(chat), &mut session.out).await?;
+    }
     match wanted {
         None => session.simple(&PolicyGet { chat }, in_force).await,
         Some(Wanted(policy)) => session.simple(&PolicySet { chat, policy }, in_force).await,

@@ -101,10 +101,16 @@ async fn a_file_that_is_there_already_has_nothing_to_do_with_logging_in() {
     let taken = served.path.with_file_name("taken");
     std::fs::write(&taken, "").unwrap();
     let (code, _, err) = run(&served, &["export", taken.to_str().unwrap()]);
-    assert_eq!(code, 66);
+    let shown = taken.display();
     assert_eq!(
-        err,
-        "Error: there is a file of that name already\nHint: name a file that is not there yet, or remove that one first\n"
+        (code, err),
+        (
+            73,
+            format!(
+                "Error: cannot make {shown}\nCaused by: there is a file of that name already\n\
+                 Hint: name a file that is not there yet, or remove that one first\n"
+            )
+        )
     );
 }
 

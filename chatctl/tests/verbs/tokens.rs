@@ -44,7 +44,7 @@ async fn a_token_in_a_private_file_opens_what_it_says_and_nothing_else() {
     assert_eq!(lines, ["bot msg.list  refused: forbidden_scope", "bot msg.send @bob allowed"]);
     assert_eq!(
         run(&served, &["token", "create", "other", "--scope", "send", "--out", file]).0,
-        66,
+        73,
         "nothing is overwritten"
     );
     assert!(!says(&served, &["token", "list"]).contains("other"), "and no token is made that nobody can read");
@@ -59,7 +59,7 @@ async fn atk_63_a_token_file_that_others_can_read_is_not_used() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o640)).unwrap();
     let file = path.to_str().unwrap();
     let (code, _, err) = run(&served, &["--token-file", file, "who"]);
-    assert_eq!(code, 66);
+    assert_eq!(code, 77);
     assert!(err.contains(&format!("Hint: protect it with `chmod 600 {file}`")), "{err}");
     let (_, out, _) = run(&served, &["--token-file", file, "doctor"]);
     assert!(out.contains(&format!("WRONG  the token in {file} is open to others\n       mend it: chmod 600 {file}")));

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use chat_protocol::rpc::paths::DEFAULT_PROFILE;
 use chat_protocol::rpc::{Kind, RpcError};
 
-use crate::error::Failure;
+use crate::error::{Failure, OfFile};
 
 const SERVICE: (&str, &str) = ("chatd.service", include_str!("../../../../chatd/dist/chatd.service"));
 const TEMPLATE: (&str, &str) = ("chatd@.service", include_str!("../../../../chatd/dist/chatd@.service"));
@@ -123,19 +123,20 @@ fn program(named: Option<&Path>) -> Result<PathBuf, Failure> {
         Some(named) => Some(std::path::absolute(named)?).filter(|path| path.is_file()),
         None => beside.into_iter().chain(in_path).find(|path| path.is_file()),
     };
-    found.ok_or_else(|| Failure::Input {
-        what: named.map_or_else(|| "chatd".to_owned(), |named| named.display().to_string()),
-        why: "there is no such program".to_owned(),
-        hint: "say where it is: --chatd FILE".to_owned(),
+    found.ok_or_else(|| {
+        Failure::Input(OfFile {
+            what: named.map_or_else(|| "chatd".to_owned(), |named| named.display().to_string()),
+            why: "there is no such program".to_owned(),
+            hint: "say where it is: --chatd FILE".to_owned(),
+        })
     })
 }
 
 /// The program as systemd.service(5) wants it written.
 fn quoted(program: &Path) -> Result<String, Failure> {
-    let refuse = |why: &str| Failure::Input {
-        what: program.display().to_string(),
-        why: why.to_owned(),
-        hint: "move it to a place with a plain name".to_owned(),
+    let refuse = |why: &str| {
+        let hint = "move it to a place with a plain name".to_owned();
+        Failure::Input(OfFile { what: program.display().to_string(), why: why.to_owned(), hint })
     };
     let text = program.to_str().ok_or_else(|| refuse("its name is not UTF-8"))?;
     if text.chars().any(char::is_control) {
