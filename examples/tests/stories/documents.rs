@@ -31,6 +31,7 @@ documents! {
     }
     read {
         "CHANGELOG.md"
+        "CONTRIBUTING.md"
         "SECURITY.md"
         "chatctl/README.md"
         "protocol/PROTOCOL.md"

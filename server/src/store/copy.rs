@@ -36,7 +36,7 @@ impl Filling {
     /// Begins on a database, made or brought up to date first. Tells whether it holds rows already.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`](super::StoreError).
     pub async fn begin(url: &DatabaseUrl) -> Result<(Self, bool)> {
         Ok(match url {
             DatabaseUrl::Sqlite(file) => {
@@ -53,7 +53,7 @@ impl Filling {
     /// Removes what is there, within the transaction.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`](super::StoreError).
     pub async fn clear(&mut self) -> Result<()> {
         match self {
             Self::Sqlite(filling) => filling.clear(),
@@ -64,7 +64,7 @@ impl Filling {
     /// Inserts rows that fit their table.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`](super::StoreError).
     pub async fn insert(&mut self, table: &'static Table, rows: Vec<Vec<Cell>>) -> Result<()> {
         match self {
             Self::Sqlite(filling) => filling.insert(table, &rows),
@@ -78,7 +78,7 @@ impl Filling {
     /// came under one of them again would be taken for known and dropped.
     ///
     /// # Errors
-    /// [`StoreError`].
+    /// [`StoreError`](super::StoreError).
     pub async fn finish(self, floor: u64) -> Result<()> {
         match self {
             Self::Sqlite(filling) => filling.finish(floor),
