@@ -1,4 +1,8 @@
 //! Devices for tests whose keys are public knowledge. Never part of the default features.
+//!
+//! [`inputs`] is what a fuzzer does with each of its inputs, and the ordinary test that replays what was found.
+
+pub mod inputs;
 
 use crate::crypto::agreement::SecretKey;
 use crate::crypto::kdf::sha256;

@@ -1,5 +1,4 @@
 #![no_main]
-#[path = "../inputs.rs"]
-mod inputs;
+use chat_protocol::fixtures::inputs;
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| inputs::invite(data));

@@ -17,6 +17,7 @@ mod hostile_keys;
 mod identity;
 mod logs;
 mod manager;
+mod oracle;
 mod ratchet;
 mod start;
 mod vectors;

@@ -10,8 +10,10 @@
 
 mod attacks;
 mod connection;
+mod corpus;
 mod handshakes;
 mod messages;
 mod numbers;
+mod oracle;
 mod records;
 mod vectors;

@@ -4,7 +4,7 @@ use std::fs;
 
 use chat_protocol::invite::Invite;
 
-use crate::desk::{Desk, mode};
+use super::desk::{Desk, mode};
 
 #[test]
 fn a_key_is_rotated_and_finished_with_an_invite_of_the_new_one() {

@@ -10,8 +10,8 @@ use chat_server::store::DatabaseUrl;
 use chat_server::store::copy::{self, Cell, Filling, Sink, Table};
 use tempfile::TempDir;
 
-use crate::mariadb::MariaDb;
-use crate::world::{World, addressed, settings, text_of};
+use super::world::{World, addressed, settings, text_of};
+use crate::support::mariadb::MariaDb;
 
 /// A backup in memory.
 #[derive(Default)]

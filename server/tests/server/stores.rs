@@ -1,17 +1,4 @@
 //! One contract for both databases.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "tests"
-)]
-
-mod contract;
-mod support;
 
 /// What is promised of names, whatever the column of the first application takes for equal.
 macro_rules! contract_of_names {
@@ -36,9 +23,9 @@ mod mariadb {
 
 /// Names compared as other languages do, or as bytes.
 mod mariadb_by_language {
-    crate::contract_of_names!(turkish: crate::support::Home::turkish);
-    crate::contract_of_names!(czech: crate::support::Home::czech);
-    crate::contract_of_names!(bytes: crate::support::Home::bytes);
+    super::contract_of_names!(turkish: crate::support::Home::turkish);
+    super::contract_of_names!(czech: crate::support::Home::czech);
+    super::contract_of_names!(bytes: crate::support::Home::bytes);
 }
 
 /// Names compared byte for byte, as a database may have been set up for the first application.

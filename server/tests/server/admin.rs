@@ -1,27 +1,10 @@
 //! The administrator's command line: exact words, exit codes, what is written where.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "tests"
-)]
 
-#[path = "admin/backups.rs"]
 mod backups;
-mod contract;
-#[path = "admin/desk.rs"]
 mod desk;
-#[path = "admin/keys.rs"]
 mod keys;
-#[path = "admin/monitoring.rs"]
 mod monitoring;
-#[path = "admin/settings.rs"]
 mod settings;
-mod support;
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -30,8 +13,8 @@ use std::process::Command;
 use chat_protocol::invite::Invite;
 use chat_server::store::copy::SCHEMA;
 
-use desk::{Desk, Running, mode};
-use support::mariadb::MariaDb;
+use self::desk::{Desk, Running, mode};
+use crate::support::mariadb::MariaDb;
 
 #[test]
 fn init_makes_private_keys_and_prints_an_invite() {
@@ -385,7 +368,7 @@ fn database_that_does_not_let_us_in_is_not_available_and_the_hint_says_what_to_l
 fn database_of_the_first_application_is_found_by_its_variables() {
     let database = MariaDb::start();
     let insert = "INSERT INTO chat_app (username, password) VALUES ('Carol', 'x')";
-    assert!(database.execute(&format!("CREATE DATABASE seed; USE seed; {}; {insert};", support::SEED_TABLE)));
+    assert!(database.execute(&format!("CREATE DATABASE seed; USE seed; {}; {insert};", crate::support::SEED_TABLE)));
     let desk = Desk::set_up();
     let socket = database.socket();
     let lines = format!("DB_HOST={}\nDB_USER=root\nDB_PASSWORD=\nDB_NAME=seed\n", socket.display());

@@ -11,8 +11,8 @@ use chat_server::counters::Closed;
 use chat_server::mailbox::{self, Commits, Job};
 use chat_server::store::SubmitRow;
 
-use crate::client::{End, now};
-use crate::world::{World, addressed, settings, text_of};
+use super::client::{End, now};
+use super::world::{World, addressed, settings, text_of};
 
 #[tokio::test]
 async fn message_reaches_the_addressed_device_and_nobody_else() {
@@ -86,11 +86,11 @@ async fn same_submit_again_is_accepted_and_stored_once() {
     let first = alice.client.call(&letter).await.unwrap();
     assert_eq!(alice.client.call(&letter).await.unwrap(), first);
     let world = world.restart(settings()).await;
-    let mut alice = crate::world::Absent::of(alice.device).come_back(&world).await;
+    let mut alice = super::world::Absent::of(alice.device).come_back(&world).await;
     assert_eq!(alice.logged_in.submit_counter, 1);
     assert_eq!(alice.client.call(&letter).await.unwrap(), first);
     assert_eq!(bob.receive().await, (1, "once".into()));
-    let mut bob = crate::world::Absent::of(bob.device).come_back(&world).await;
+    let mut bob = super::world::Absent::of(bob.device).come_back(&world).await;
     assert_eq!(bob.drained().await, ["once"]);
 }
 
@@ -105,7 +105,7 @@ async fn atk_09_unacknowledged_messages_come_again_after_a_cut() {
     bob.ack(1).await;
     let before = world.counters.closed.get(Closed::Truncated);
     let mut bob = bob.vanish(&world).await.come_back(&world).await;
-    crate::world::until(|| world.counters.closed.get(Closed::Truncated) > before).await;
+    super::world::until(|| world.counters.closed.get(Closed::Truncated) > before).await;
     assert_eq!(bob.drained().await, ["two", "three"]);
 }
 
@@ -264,7 +264,7 @@ async fn alone_every_submit_has_its_own_commit_and_waits_for_no_timer() {
 async fn newer_login_of_a_device_replaces_the_older_one() {
     let world = World::new().await;
     let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
-    let mut newer = crate::world::Absent::of(bob.device.clone()).come_back(&world).await;
+    let mut newer = super::world::Absent::of(bob.device.clone()).come_back(&world).await;
     assert_eq!(bob.client.end().await, End::Goodbye);
     alice.send(&bob, "which one?").await.unwrap();
     assert_eq!(newer.receive().await, (1, "which one?".into()));

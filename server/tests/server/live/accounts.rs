@@ -14,8 +14,8 @@ use chat_protocol::time::Timestamp;
 use chat_server::config::Registration;
 use chat_server::store::{DeviceState, Invite, NewAccount, PasswordHash};
 
-use crate::client::{End, now};
-use crate::world::{Absent, Later, World, enrol, genesis, login, password, register, replacing, reset, settings};
+use super::client::{End, now};
+use super::world::{Absent, Later, World, enrol, genesis, login, password, register, replacing, reset, settings};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -193,7 +193,7 @@ async fn password_is_changed_by_whoever_knows_the_old_one() {
     let mut alice = world.join("alice", 0).await;
     let change = |old: &str| ChangePassword { old: password(old), new: password("new horse") };
     assert_eq!(alice.client.refused(&change("wrong horse")).await, Code::Denied);
-    alice.client.call(&change(crate::world::PASSWORD)).await.unwrap();
+    alice.client.call(&change(super::world::PASSWORD)).await.unwrap();
     let mut guest = world.guest().await;
     let ask = enrol(&guest, &first_device(&alice.user, 1, AT), false);
     assert_eq!(guest.refused(&ask).await, Code::Denied);
@@ -236,7 +236,7 @@ async fn reset_of_a_deserted_account_happens_at_once() {
     let letter = chat_protocol::message::client::Submit {
         submit_id: bob.next_submit(),
         heads: vec![UserHead { user: alice.user.clone(), head: old }],
-        to: vec![crate::world::addressed(alice.device.cert.id(), "hi")],
+        to: vec![super::world::addressed(alice.device.cert.id(), "hi")],
     };
     let refusal = bob.client.call(&letter).await.unwrap_err();
     assert_eq!(refusal.heads, Some(vec![UserHead { user: alice.user.clone(), head: device.log.head() }]));

@@ -1,14 +1,5 @@
 //! Our transport against independent implementations: Python's noiseprotocol, cryptography and cbor2.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    missing_docs,
-    reason = "tests"
-)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests ask other programs")]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};

@@ -4,8 +4,8 @@ use chat_protocol::message::client::{PresenceWatch, RoomPost, RoomSince};
 use chat_protocol::message::server::{Code, Post, Push};
 use chat_server::counters::Closed;
 
-use crate::client::End;
-use crate::world::{Person, World, settings};
+use super::client::End;
+use super::world::{Person, World, settings};
 
 async fn heard(person: &mut Person) -> Post {
     person.client.push_of(|push| if let Push::Room(post) = push { Some(post) } else { None }).await
@@ -120,7 +120,7 @@ async fn atk_13_slow_reader_is_disconnected_and_finds_its_messages_in_the_mailbo
         assert!(posts < 10_000, "never disconnected");
     }
     assert_eq!(bob.client.end().await, End::Cut);
-    crate::world::until(|| world.counters.closed.get(Closed::SlowReader) == 1).await;
-    let mut bob = crate::world::Absent::of(bob.device).come_back(&world).await;
+    super::world::until(|| world.counters.closed.get(Closed::SlowReader) == 1).await;
+    let mut bob = super::world::Absent::of(bob.device).come_back(&world).await;
     assert_eq!(bob.drained().await, ["do not miss this"]);
 }

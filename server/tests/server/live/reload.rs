@@ -3,7 +3,7 @@
 use chat_protocol::message::server::Code;
 use chat_server::config::Registration;
 
-use crate::world::{Absent, World, enrol, password, register, settings};
+use super::world::{Absent, World, enrol, password, register, settings};
 
 #[tokio::test]
 async fn registration_closes_for_those_who_are_connected_too() {

@@ -15,8 +15,8 @@ use chat_server::counters::Closed;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::client::{Client, End, now};
-use crate::world::{World, login, settings, until};
+use super::client::{Client, End, now};
+use super::world::{World, login, settings, until};
 
 /// Sends bytes and says whether anything came back before the connection ended.
 async fn answered(world: &World, bytes: &[u8]) -> bool {

@@ -6,8 +6,8 @@ use chat_protocol::message::server::Code;
 use chat_server::store;
 use rusqlite::Connection;
 
-use crate::mariadb::MariaDb;
-use crate::world::{Person, World, settings};
+use super::world::{Person, World, settings};
+use crate::support::mariadb::MariaDb;
 
 /// Sends the same bytes until they are accepted, as a daemon does.
 async fn insist(person: &mut Person, letter: &Submit) {

@@ -1,21 +1,7 @@
 //! A database of the first Python application is taken over as it is, and stays usable by it; and a
 //! database server that dies comes back without anything accepted being lost.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "tests"
-)]
 
-mod contract;
-#[path = "adoption/dotenv.rs"]
 mod dotenv;
-mod support;
-#[path = "adoption/tables.rs"]
 mod tables;
 
 use std::sync::Arc;
@@ -27,9 +13,9 @@ use chat_server::rules::Quota;
 use chat_server::store::DatabaseUrl;
 use chat_server::store::{self, StoreError, SubmitOutcome};
 
-use contract::{name, person, submit};
-use support::mariadb::MariaDb;
-use support::{SEED_TABLE, python};
+use crate::contract::{name, person, submit};
+use crate::support::mariadb::MariaDb;
+use crate::support::{SEED_TABLE, python};
 
 const VAST: Quota = Quota { messages: 1 << 30, bytes: 1 << 40, from_one: 1 << 30 };
 const HASH: &str = "import bcrypt, sys; print(bcrypt.hashpw(sys.argv[1].encode(), bcrypt.gensalt(4)).decode())";

@@ -12,8 +12,8 @@ use chat_protocol::message::server::{Code, Enrolled, Push};
 use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle};
 use chat_protocol::time::Timestamp;
 
-use crate::client::{End, now};
-use crate::world::{Absent, Person, World, enrol, login};
+use super::client::{End, now};
+use super::world::{Absent, Person, World, enrol, login};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 

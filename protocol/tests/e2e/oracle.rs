@@ -1,27 +1,13 @@
 //! Our identities and sessions against independent ones: Python's `cryptography`, `cbor2` and `DoubleRatchet`.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    clippy::disallowed_methods,
-    clippy::disallowed_types,
-    missing_docs,
-    unreachable_pub,
-    dead_code,
-    reason = "tests"
-)]
-
-#[path = "e2e/checks.rs"]
-mod checks;
-#[path = "e2e/common.rs"]
-mod common;
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests ask other programs")]
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
+use super::checks::{bytes, check_identity, check_session};
+use super::common::{Device, End, rng};
 use chat_protocol::cbor;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::crypto::rsa::{Context, DecryptionKey};
@@ -29,8 +15,6 @@ use chat_protocol::fixtures::device_keys;
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::session::init::{Init, Initiated, Party};
 use chat_protocol::session::ratchet::Sealed;
-use checks::{bytes, check_identity, check_session};
-use common::{Device, End, rng};
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 
@@ -84,7 +68,7 @@ fn sealed(answer: &Value) -> Sealed {
     Sealed { header: bytes(&answer["header"]), token: bytes(&answer["token"]) }
 }
 
-const SEED_PEM: &str = include_str!("fixtures/seed_2048.pem");
+const SEED_PEM: &str = include_str!("../fixtures/seed_2048.pem");
 
 #[test]
 fn what_python_writes_now_is_read_like_what_is_frozen() {
@@ -150,7 +134,7 @@ fn begin_with_python(python: &mut Oracle, name: &str, with_one_time: bool) -> En
         "name": name,
         "init": hex::encode(&init),
         "certs": [hex::encode(alice.first.cert.bytes()), hex::encode(bob.first.cert.bytes())],
-        "dek": include_str!("fixtures/priv_1.pem"),
+        "dek": include_str!("../fixtures/priv_1.pem"),
         "dxk": hex::encode(bob.first.keys.agreement.bytes().expose()),
         "spk": hex::encode(bob.signed.secret.bytes().expose()),
         "kem_seed": hex::encode(kem),

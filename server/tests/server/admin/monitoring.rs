@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use crate::desk::{Desk, Running};
+use super::desk::{Desk, Running};
 use crate::support::python;
 
 const PARSE: &str = "

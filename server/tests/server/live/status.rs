@@ -7,8 +7,8 @@ use chat_server::store;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::mariadb::MariaDb;
-use crate::world::{World, settings, until};
+use super::world::{World, settings, until};
+use crate::support::mariadb::MariaDb;
 
 /// The door for monitoring of a world.
 async fn door(world: &World) -> SocketAddr {

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::desk::Desk;
+use super::desk::Desk;
 
 /// The line of one key.
 fn line<'a>(printed: &'a str, key: &str) -> &'a str {

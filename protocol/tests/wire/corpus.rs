@@ -1,18 +1,9 @@
 //! Replays the corpora of the fuzz targets in fuzz/, so that what was found once stays fixed.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::disallowed_methods,
-    missing_docs,
-    unreachable_pub,
-    reason = "tests"
-)]
+#![allow(clippy::disallowed_methods, clippy::disallowed_types, reason = "tests ask other programs")]
 
 use std::path::Path;
 
-#[path = "../fuzz/inputs.rs"]
-mod inputs;
+use chat_protocol::fixtures::inputs;
 
 fn replay(target: &str, run: fn(&[u8])) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/corpus").join(target);

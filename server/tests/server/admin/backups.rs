@@ -6,7 +6,7 @@ use std::process::Command;
 
 use chat_server::store::copy::SCHEMA;
 
-use crate::desk::{Desk, Running, mode};
+use super::desk::{Desk, Running, mode};
 
 /// The line of the manifest that names the schema.
 fn schema(number: usize) -> String {
@@ -124,7 +124,7 @@ fn restore_refuses_while_a_server_runs() {
 /// What a command prints as it is, its exit code, and what it says.
 fn through(desk: &Desk, words: &[&str], input: &[u8]) -> (Vec<u8>, i32, String) {
     let output = assert_cmd::Command::from_std(desk.command(words)).write_stdin(input).output().unwrap();
-    (output.stdout, output.status.code().unwrap(), crate::desk::talk(&String::from_utf8(output.stderr).unwrap()))
+    (output.stdout, output.status.code().unwrap(), super::desk::talk(&String::from_utf8(output.stderr).unwrap()))
 }
 
 #[test]

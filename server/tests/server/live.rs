@@ -1,0 +1,13 @@
+//! The real server over real TCP, asked by a small client that can also misbehave.
+
+mod accounts;
+mod attacks;
+mod client;
+mod database;
+mod devices;
+mod mailboxes;
+mod reload;
+mod restored;
+mod room;
+mod status;
+mod world;
