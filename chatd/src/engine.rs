@@ -2,85 +2,58 @@
 //!
 //! Does no I/O, reads no clock and draws no randomness of its own: the daemon hands it rows, a reading of the
 //! clocks and a generator with each [`Input`], and performs the [`Action`]s it returns once the rows are
-//! committed. What it knows is in the rows; what it keeps beside them ([`turn::Live`]) is rebuilt
+//! committed. What it knows is in the rows; what it keeps beside them ([`turn::live::Live`]) is rebuilt
 //! from them after a restart, so recovering from a crash is what this code always does.
 //!
+//! Each floor knows those below it and none above; within one, no file needs most of the others:
+//!
 //! ```text
-//! commands ─▶ history + outbox ─▶ sessions ─▶ submit ─▶ accepted ─▶ receipts of the peer
-//! deliver  ─▶ inbox ─▶ sessions ─▶ content ─▶ order ─▶ history + events ─▶ acknowledgement
+//! drive      the connection, its answers and pushes, what is due
+//! commands   what callers ask for
+//! exchange   what comes: opened, in order, shown once; and what a changed account log brings about
+//! queue      what goes: in line, composed, sealed, under way, sent again
+//! sessions   ratchets on bytes alone, prekeys
+//! peers      account logs: asked for, pinned, compared
+//! records    history, events, contacts, settings, timers
+//! turn       one transaction, and what is kept beside the rows
+//! model      rows, counters, errors
 //! ```
+//! A message goes `commands ─▶ records + queue ─▶ sessions ─▶ submit ─▶ accepted ─▶ receipts of the peer`, and comes
+//! `deliver ─▶ exchange::inbox ─▶ sessions ─▶ content ─▶ reorder ─▶ records ─▶ acknowledgement`.
 #![deny(clippy::disallowed_methods)]
 
-mod age;
-pub mod amend;
-mod changes;
-pub mod chats;
 pub mod commands;
-pub mod consumers;
-pub mod contacts;
-mod content;
-pub mod devices;
-pub mod events;
-pub mod history;
-mod inbox;
-pub mod kv;
-pub mod link;
-mod mailbox;
-mod order;
-pub mod outbox;
-pub mod own_log;
+mod drive;
+mod exchange;
+mod model;
 pub mod peers;
-mod prekeys;
-pub mod profile;
-mod receipts;
-mod retention;
-mod room;
+mod queue;
+mod records;
 pub mod sessions;
-pub mod settings;
-mod siblings;
-mod state;
-mod timers;
-pub mod tokens;
 mod turn;
-pub mod view;
 
 use std::time::Duration;
 
-use chat_protocol::identity::account_log::AccountLog;
-use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
-use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::server::{Deliver, LoggedIn, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
-use chat_protocol::session::init::{Init, Share};
+use chat_protocol::session::init::Share;
 use chat_protocol::time::{Reading, SeenTime};
 use rand::CryptoRng;
-use thiserror::Error;
 
-use crate::store::{Rows, RowsError};
-use sessions::Marks;
-use turn::Live;
-pub use turn::Turn;
-
-/// The account and device this engine speaks for. RSA decryption is never done here: it is an [`Action`].
-#[derive(Clone)]
-pub struct Local {
-    /// Account.
-    pub user: Username,
-    /// This device.
-    pub device: DeviceId,
-    /// Its certificate.
-    pub cert: DeviceCert,
-    /// Its long-term keys.
-    pub keys: DeviceKeys,
-    /// The own account log as it stood when the account was entered.
-    pub log: AccountLog,
-}
-
-impl std::fmt::Debug for Local {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Local({} {})", self.user, self.device)
-    }
-}
+pub use self::commands::{amend, contacts, profile, trust};
+pub use self::drive::link;
+use self::exchange::inbox;
+pub use self::exchange::{devices, own_log};
+pub use self::model::error::EngineError;
+pub use self::queue::outbox;
+pub use self::records::{chats, consumers, events, history, kv, settings, tokens, view};
+use self::sessions::Marks;
+pub use self::turn::Turn;
+pub use self::turn::action::{Action, Counted};
+use self::turn::live::Live;
+pub use self::turn::local::Local;
+use self::turn::retention_clock;
+use crate::store::Rows;
 
 /// Something that happened.
 #[derive(Debug)]
@@ -114,131 +87,6 @@ pub enum Input {
     Witnessed(Marks),
     /// Time has passed: the deadline came, or the daemon has just started.
     Tick,
-}
-
-/// Something to be done once the rows are committed, in order.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Action {
-    /// Send a request on the present connection; dropped if that is gone.
-    Request {
-        /// Id the answer will carry.
-        id: u64,
-        /// Request type.
-        number: u16,
-        /// CBOR.
-        payload: Vec<u8>,
-    },
-    /// Open an RSA share and hand in the result, canonical or replaced, as [`Input::ShareOpened`].
-    OpenShare {
-        /// Which.
-        job: u64,
-        /// What carries it.
-        init: Box<Init>,
-    },
-    /// Count something that was stored.
-    Count(Counted),
-    /// Tell whoever listens now who came and who went.
-    Presence {
-        /// Now online.
-        online: Vec<Username>,
-        /// Now offline.
-        offline: Vec<Username>,
-    },
-}
-
-/// What is counted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counted {
-    /// An event of this type was appended to the log.
-    Event(&'static str),
-    /// An own message entered the history.
-    Sent,
-    /// A message of somebody else did.
-    Received,
-    /// A message could not be opened.
-    Undecryptable,
-}
-
-/// Why an input had no effect.
-#[derive(Debug, Error)]
-pub enum EngineError {
-    /// The rows could not be read or written. The engine has to be started again.
-    #[error(transparent)]
-    Rows(#[from] RowsError),
-    /// Something in the rows contradicts itself.
-    #[error("damaged in the database: {0}")]
-    Damaged(&'static str),
-    /// No such account, as far as is known here.
-    #[error("no such user")]
-    UnknownUser,
-    /// No such message or chat.
-    #[error("no such message or chat")]
-    NotFound,
-    /// The peer's identity is not the one known.
-    #[error("the identity of {0} changed")]
-    IdentityChanged(Username),
-    /// The peer's identity was not compared.
-    #[error("the identity of {0} was not compared")]
-    Unverified(Username),
-    /// A parameter is out of its bounds.
-    #[error("{0} {1}")]
-    Invalid(&'static str, &'static str),
-    /// A post in the public room, which the server keeps as it is.
-    #[error("posts of the public room cannot be changed")]
-    Post,
-    /// The user wants to hear nothing of them.
-    #[error("{0} is blocked")]
-    Blocked(Username),
-    /// Something of this name is there.
-    #[error("{0}")]
-    Taken(&'static str),
-    /// There are as many as there may be.
-    #[error("{0}")]
-    Full(&'static str),
-    /// The value has another version.
-    #[error("the version is {0}")]
-    Version(u64),
-    /// Somebody else's message, or one that cannot be changed.
-    #[error("{0}")]
-    NotAllowed(&'static str),
-    /// It has gone too far, or has ended.
-    #[error("{0}")]
-    TooLate(&'static str),
-    /// The text is empty.
-    #[error("the text is empty")]
-    Empty,
-    /// The text is too long.
-    #[error("the text has {len} bytes, at most {max} are possible")]
-    TooLong {
-        /// Bytes it has.
-        len: usize,
-        /// Bytes it may have.
-        max: usize,
-    },
-    /// The same client id with another body.
-    #[error("this client_id was used for another message")]
-    IdempotencyMismatch,
-    /// Too much waits to be sent.
-    #[error("too many messages wait to be sent")]
-    QueueFull,
-    /// No consumer of that name.
-    #[error("there is no such consumer")]
-    UnknownConsumer,
-    /// An event that has not happened.
-    #[error("the log ends at {0}")]
-    BeyondLog(u64),
-    /// No such device of the account.
-    #[error("{0}")]
-    NoDevice(&'static str),
-    /// The digits are not those of the device.
-    #[error("these are not the digits of this device: if its screen shows them, somebody is in between")]
-    Digits,
-    /// What was named is not what is known.
-    #[error("not the identity that is known here")]
-    Conflict,
-    /// What was compared belongs to no identity of the peer.
-    #[error("{0}")]
-    NotTheirs(&'static str),
 }
 
 /// The heart of a daemon that has an account.
@@ -316,7 +164,7 @@ impl Engine {
     ) -> Result<(T, Vec<Action>), EngineError> {
         let seen = match &mut self.seen {
             Some(seen) => seen,
-            None => self.seen.insert(age::begin(rows, at)?),
+            None => self.seen.insert(retention_clock::begin(rows, at)?),
         };
         let (now, last_id, live) = (seen.look(at), self.live.last_id, &mut self.live);
         let mut turn = Turn { rows, now, clock: at.wall, rng, me: &self.me, live, seen, actions: Vec::new() };

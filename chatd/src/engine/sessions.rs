@@ -4,33 +4,24 @@
 //! session that lost its peer is never repaired by guessing: a new INIT replaces it.
 
 mod accept;
-mod begin;
-mod duties;
+pub(crate) mod begin;
 mod heartbeats;
-mod kept;
+pub(crate) mod maintenance;
 mod open;
-mod restarts;
-mod rollback;
-mod seal;
+pub(crate) mod prekeys;
+pub(crate) mod restarts;
+mod rollback_guard;
+pub(crate) mod seal;
+pub(crate) mod session_store;
 mod skipped;
 
 pub(crate) use accept::{accept, fits, is_replay, read_init};
-pub(crate) use begin::{Readiness, bundle, readiness, ready};
-pub(crate) use duties::{Duties, reset_again};
-pub use kept::{Stored, standings};
-pub(crate) use kept::{find, wipe};
+pub(crate) use begin::{Readiness, readiness, ready};
+pub(crate) use maintenance::reset_again;
 pub(crate) use open::{Received, did_not_open, lost, open};
 pub(crate) use restarts::accepted;
-pub use rollback::Marks;
-pub(crate) use rollback::{check_device, check_rollback, witnessed};
-pub(crate) use seal::{Sealed, seal_for_sibling, seal_letter, seal_log, seal_profile, seal_receipt};
+pub use rollback_guard::Marks;
+pub(crate) use rollback_guard::{check_device, check_rollback, witnessed};
+pub use session_store::{Stored, standings};
+pub(crate) use session_store::{find, wipe};
 pub(crate) use skipped::sweep;
-
-use super::EngineError;
-use super::turn::Turn;
-
-/// Begins and repairs what is to be begun and repaired.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    begin::pump(turn)?;
-    duties::pump(turn)
-}

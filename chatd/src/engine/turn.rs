@@ -1,17 +1,19 @@
 //! One turn of the engine: what it may read, change and draw on, and what it asks the daemon to do.
 
-use std::collections::{BTreeMap, BTreeSet};
+pub(crate) mod action;
+pub(crate) mod live;
+pub(crate) mod local;
+pub(crate) mod retention_clock;
+
 use std::time::Duration;
 
-use chat_protocol::ids::{DeviceId, SubmitId, Username};
-use chat_protocol::message::{Blob, Call};
+use chat_protocol::message::Call;
 use chat_protocol::time::{SeenTime, Timestamp};
 use rand::CryptoRng;
 
-use super::inbox::Waiting;
-use super::peers::Missing;
-use super::sessions::Duties;
-use super::{Action, Counted, Local};
+use crate::engine::turn::action::{Action, Counted};
+use crate::engine::turn::live::{Asked, Link, Live, Subject};
+use crate::engine::turn::local::Local;
 use crate::store::Rows;
 
 /// Longest that anything is put off by itself: what was refused again and again is tried that often.
@@ -33,155 +35,9 @@ pub struct Turn<'a> {
     pub(crate) actions: Vec<Action>,
 }
 
-/// What is forgotten at a restart, because the rows say it all again.
-#[derive(Debug, Default)]
-pub(crate) struct Live {
-    pub(crate) link: Option<Link>,
-    /// The id of the last request. It goes on over connections: an answer that a new connection gives to a
-    /// request meant for the one before must not be taken for another's.
-    pub(crate) last_id: u64,
-    /// Pages of account logs that are being read: first sequence and what came so far.
-    pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
-    /// Which envelopes of the inbox are to be looked at; absent until the rows were looked through.
-    pub(crate) inbox: Option<Waiting>,
-    /// Inbox rows whose RSA share is being opened.
-    pub(crate) opening: BTreeSet<u64>,
-    /// Names the server is to be asked for in this pump.
-    pub(crate) names: BTreeSet<Username>,
-    /// Names the server did not know, and when it is asked again.
-    pub(crate) missing: BTreeMap<Username, Missing>,
-    /// Peers somebody wants sessions with although nothing waits to be sent.
-    pub(crate) wanted: BTreeSet<Username>,
-    /// Peers of whom a log was announced that did not come, and from when on the server counts as asked in vain;
-    /// absent until the rows were looked through.
-    pub(crate) withheld: Option<BTreeMap<Username, Timestamp>>,
-    /// When prekeys nobody names any more were last looked for.
-    pub(crate) prekeys_swept: Option<Timestamp>,
-    /// When a bundle was last drawn on the server's word.
-    pub(crate) bundle_drawn: Option<Timestamp>,
-    /// Until when the published bundle needs nothing; absent until the rows were looked at.
-    pub(crate) published_until: Option<Timestamp>,
-    /// What sessions owe; absent until the rows were looked through.
-    pub(crate) duties: Option<Duties>,
-    /// When skipped keys that are too old were last looked for.
-    pub(crate) skipped_swept: Option<Timestamp>,
-    /// Something about the devices that wait changed while they were being asked for.
-    pub(crate) waiting_changed: bool,
-    /// What must not be asked again before a time.
-    pub(crate) pause: BTreeMap<Subject, Timestamp>,
-    /// How often in a row it was in vain.
-    pub(crate) in_vain: BTreeMap<Subject, u32>,
-    /// Since when a device's bundle is wanted that did not come.
-    pub(crate) bundle_since: BTreeMap<DeviceId, Timestamp>,
-    /// How often in a row a device had no bundle to give.
-    pub(crate) bundleless: BTreeMap<DeviceId, u32>,
-    /// Times at which new INITs of a device were opened, for the rate limit.
-    pub(crate) inits: BTreeMap<DeviceId, Vec<Timestamp>>,
-    /// When a receipt last went to a device.
-    pub(crate) receipts: BTreeMap<DeviceId, Timestamp>,
-    /// When old rows were last looked for.
-    pub(crate) tidied: Option<Timestamp>,
-    /// When the line was last looked at for what waited too long.
-    pub(crate) expired: Option<Timestamp>,
-    /// When posts of the room were last looked for that no server shows any more.
-    pub(crate) room_swept: Option<Timestamp>,
-    /// When the history was last looked at for what may go.
-    pub(crate) retained: Option<Timestamp>,
-    /// The event log is not looked at for what may go before this.
-    pub(crate) trim_after: Timestamp,
-    /// The next time something is due by itself.
-    pub(crate) wake: Option<Timestamp>,
-}
-
-/// A connection that is logged in.
-#[derive(Debug)]
-pub(crate) struct Link {
-    /// Server clock minus local clock at the login, in milliseconds.
-    pub(crate) offset_ms: i64,
-    /// Server clock minus the time that was seen to pass, in milliseconds; whoever sets the clock does not change it.
-    pub(crate) server_ahead_ms: i64,
-    /// Requests that wait for an answer.
-    pub(crate) asked: BTreeMap<u64, Asked>,
-    /// When the flights are to be looked through; `None` while everything in the window is under way.
-    pub(crate) flights: Option<Timestamp>,
-    /// When those for full mailboxes are to be looked through; `None` while there are none.
-    pub(crate) parked: Option<Timestamp>,
-    /// Mailbox sequence acknowledged last on this connection; 0 before the first.
-    pub(crate) acked: u64,
-    /// Mailbox sequence delivered last on this connection; 0 before the first.
-    pub(crate) delivered: u64,
-    /// Everything that waited at login has been pushed.
-    pub(crate) drained: bool,
-    /// `sync.done` has been said.
-    pub(crate) synced: bool,
-    /// Deliveries taken on this connection.
-    pub(crate) replayed: u64,
-    /// Newest post of the public room, as far as the server told.
-    pub(crate) room_last: u64,
-    /// Where the cursor of the public room stood when it was last asked for.
-    pub(crate) room_asked: u64,
-}
-
-/// What a request was for.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Asked {
-    /// A submit or a post, repeated byte for byte.
-    Flight(SubmitId),
-    /// Cumulative acknowledgement of the mailbox.
-    Ack,
-    /// Whether names exist.
-    Lookup(BTreeSet<Username>),
-    /// Entries of an account log from a sequence on.
-    Log(Username, u64),
-    /// A bundle for a first message.
-    Bundle(Username, DeviceId),
-    /// The own bundle.
-    Publish(u64),
-    /// Which own one-time keys are left.
-    OneTime,
-    /// Posts of the public room.
-    Room,
-    /// Who is online, now and from now on.
-    Presence,
-    /// Which devices wait to be let into the account.
-    Waiting,
-    /// The entry of the own account log behind this one.
-    Append(u64),
-}
-
-/// Something that is paused after it failed.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Subject {
-    /// Fetching the log of a name.
-    Peer(Username),
-    /// Fetching a device's bundle.
-    Bundle(DeviceId),
-    /// Publishing the own bundle.
-    Publish,
-    /// Asking which one-time keys are left.
-    OneTime,
-    /// Reading the room.
-    Room,
-    /// Extending the own account log.
-    Append,
-    /// Sending a device what is no message.
-    Device(DeviceId),
-}
-
 /// `span` doubled `times` times, at most [`LONGEST_PAUSE`].
 pub(crate) fn doubled(span: Duration, times: u32) -> Duration {
     span.saturating_mul(1 << times.min(16)).min(LONGEST_PAUSE)
-}
-
-impl Live {
-    /// What a turn did is not stored: what it asked goes with it, and the rows are looked at again.
-    pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
-        (self.duties, self.inbox) = (None, None);
-        if let Some(link) = &mut self.link {
-            link.asked.retain(|id, _| *id <= last_id);
-            link.flights = Some(now);
-        }
-    }
 }
 
 impl Turn<'_> {

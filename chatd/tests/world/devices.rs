@@ -10,7 +10,7 @@ use chat_protocol::message::Blob;
 use chat_protocol::message::server::{Code, DeviceWaits, LogGrew, Push, WaitingDevice};
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{Approval, Compared, Device, DeviceState};
-use chatd::engine::{EngineError, devices, peers};
+use chatd::engine::{EngineError, devices, peers, trust};
 use chatd::store::{Place, Rows, Table};
 
 use crate::lies::Shown;
@@ -323,13 +323,13 @@ fn no_local_program_has_a_device_follow_another_version_of_its_own_log() {
     assert_eq!(known(&world).rival.unwrap().log, fork);
 
     let (fingerprint, head) = (fork.fingerprint(), fork.head());
-    let accepted = world.command(alice, |turn| peers::accept(turn, &name, &fingerprint, &head));
+    let accepted = world.command(alice, |turn| trust::accept(turn, &name, &fingerprint, &head));
     assert!(matches!(accepted, Err(EngineError::Conflict)));
-    let verified = world.command(alice, |turn| peers::verify(turn, &name, &Compared::Code(IdentityCode::of(&fork))));
+    let verified = world.command(alice, |turn| trust::verify(turn, &name, &Compared::Code(IdentityCode::of(&fork))));
     assert!(matches!(verified, Err(EngineError::NotTheirs(_))));
     assert_eq!(known(&world).pinned.log, pinned);
     // that the one there is stays can be said
     let (fingerprint, head) = (pinned.fingerprint(), pinned.head());
-    world.command(alice, |turn| peers::accept(turn, &name, &fingerprint, &head)).unwrap();
+    world.command(alice, |turn| trust::accept(turn, &name, &fingerprint, &head)).unwrap();
     assert_eq!((known(&world).pinned.log, known(&world).rival), (pinned, None));
 }

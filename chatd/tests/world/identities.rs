@@ -12,7 +12,7 @@ use chat_protocol::rpc::types::{Compared, IdentityState, MessageState};
 use chatd::engine::commands::{Send, To};
 use chatd::engine::history::Kind;
 use chatd::engine::peers::{self, Peer, Policy, Trust};
-use chatd::engine::{EngineError, Local, view};
+use chatd::engine::{EngineError, Local, trust, view};
 use chatd::store::{Rows, Table};
 
 use crate::lies::Shown;
@@ -64,11 +64,11 @@ fn changes(world: &World, who: usize) -> usize {
 
 pub fn accept(world: &mut World, who: usize, log: &AccountLog) -> Result<(), EngineError> {
     let (fingerprint, head) = (log.fingerprint(), log.head());
-    world.command(who, |turn| peers::accept(turn, &bob(), &fingerprint, &head))
+    world.command(who, |turn| trust::accept(turn, &bob(), &fingerprint, &head))
 }
 
 fn verify(world: &mut World, who: usize, compared: &Compared) -> Result<(), EngineError> {
-    world.command(who, |turn| peers::verify(turn, &bob(), compared))
+    world.command(who, |turn| trust::verify(turn, &bob(), compared))
 }
 
 fn set_policy(world: &mut World, who: usize, policy: Policy) {
@@ -194,7 +194,7 @@ fn the_pinned_identity_is_restored_with_the_trust_it_had() {
     accept(&mut world, alice, &known).unwrap();
     assert_eq!(peer(&world, alice).trust, Trust::Verified);
     let wrong = Head { seq: 1, ..rival.head() };
-    let refused = world.command(alice, |turn| peers::accept(turn, &bob(), &rival.fingerprint(), &wrong));
+    let refused = world.command(alice, |turn| trust::accept(turn, &bob(), &rival.fingerprint(), &wrong));
     assert!(matches!(refused, Err(EngineError::Conflict)), "exactly what was shown");
 }
 
@@ -218,7 +218,7 @@ fn an_identity_is_verified_with_any_of_three_things_and_told_once() {
     assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::IdentityVerified(_))), 1);
     let send = Send { require_verified: true, ..Send::text(To::User(bob()), "secret".to_owned()) };
     assert!(world.submit(alice, send.clone()).is_ok());
-    world.command(alice, |turn| peers::unverify(turn, &bob())).unwrap();
+    world.command(alice, |turn| trust::unverify(turn, &bob())).unwrap();
     assert!(matches!(world.submit(alice, send), Err(EngineError::Unverified(_))));
 }
 

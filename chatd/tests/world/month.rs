@@ -20,7 +20,7 @@ use chat_protocol::ids::{SessionId, Username};
 use chat_protocol::message::server::{Deliver, Push};
 use chatd::engine::commands::{self, Send, To};
 use chatd::engine::sessions::{self, Marks};
-use chatd::engine::{Input, devices, peers};
+use chatd::engine::{Input, devices, trust};
 use chatd::store::MemoryRows;
 
 use crate::world::{BEGIN, Fate, World};
@@ -284,7 +284,7 @@ impl Month {
     fn accepts(&mut self, who: usize) {
         let (carol, log) = (self.world.name(NEW), self.world.log_of(NEW));
         let (fingerprint, head) = (log.fingerprint(), log.head());
-        self.world.command(who, |turn| peers::accept(turn, &carol, &fingerprint, &head)).unwrap();
+        self.world.command(who, |turn| trust::accept(turn, &carol, &fingerprint, &head)).unwrap();
         self.diary.believes(who);
         self.world.settle();
     }

@@ -180,7 +180,7 @@ fn another_identity_of_the_same_name_neither_changes_nor_inherits_a_profile() {
     assert_eq!(name(&world, alice, bob).as_deref(), Some("the real one"));
     let (fingerprint, head) = (rival.log.fingerprint(), rival.log.head());
     world.go_offline(alice);
-    world.command(alice, |turn| chatd::engine::peers::accept(turn, &user, &fingerprint, &head)).unwrap();
+    world.command(alice, |turn| chatd::engine::trust::accept(turn, &user, &fingerprint, &head)).unwrap();
     assert_eq!(known(&world, alice, bob), None, "what the former said goes with it");
     world.come_online(alice);
     world.advance(Duration::from_secs(120));

@@ -17,7 +17,7 @@ use crate::daemon::reads::{self, account, failed, not_found};
 use crate::daemon::{Daemon, errors};
 use crate::engine::peers::{self, Peer};
 use crate::engine::settings::Settings;
-use crate::engine::view;
+use crate::engine::{trust, view};
 use crate::store::Rows;
 
 impl Handle<IdentitySelf> for Daemon {
@@ -40,7 +40,7 @@ impl Handle<IdentityVerify> for Daemon {
         let compared = params.compared()?;
         let refreshed = self.refresh(&params.user).await?;
         let user = params.user.clone();
-        self.command(move |turn| peers::verify(turn, &user, &compared)).await?;
+        self.command(move |turn| trust::verify(turn, &user, &compared)).await?;
         let identity = self.read(move |rows| identity(rows, &params.user)).await?;
         Ok(PeerIdentity { refreshed, ..identity })
     }
@@ -50,7 +50,7 @@ impl Handle<IdentityUnverify> for Daemon {
     async fn handle(&self, params: IdentityUnverify) -> Answer<PeerIdentity> {
         let IdentityUnverify { user } = params;
         let named = user.clone();
-        self.command(move |turn| peers::unverify(turn, &named)).await?;
+        self.command(move |turn| trust::unverify(turn, &named)).await?;
         self.read(move |rows| identity(rows, &user)).await
     }
 }
@@ -59,7 +59,7 @@ impl Handle<IdentityAccept> for Daemon {
     async fn handle(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
         let IdentityAccept { user, fingerprint, head } = params;
         let (named, head) = (user.clone(), (&head).into());
-        self.command(move |turn| peers::accept(turn, &named, &fingerprint, &head)).await?;
+        self.command(move |turn| trust::accept(turn, &named, &fingerprint, &head)).await?;
         self.read(move |rows| identity(rows, &user)).await
     }
 }
@@ -85,7 +85,7 @@ impl Daemon {
         let me = self.me().await?;
         for user in [user.clone(), me] {
             match self.whole_log(&user).await {
-                Ok(entries) => drop(self.command(move |turn| peers::shown(turn, &user, &entries)).await?),
+                Ok(entries) => self.command(move |turn| trust::shown(turn, &user, &entries)).await?,
                 // an account without a device has no log yet
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) => {

@@ -8,10 +8,12 @@ use chat_protocol::message::Blob;
 use chat_protocol::message::client::{LogFetch, UserHead};
 use chat_protocol::message::server::{Code, LogPage, Refusal};
 
-use super::pin::Effect;
-use super::{get, known, names, pin, withheld};
-use crate::engine::EngineError;
-use crate::engine::turn::{Asked, Subject, Turn};
+use crate::engine::model::error::EngineError;
+use crate::engine::peers::pin::{self, Effect, PinChange};
+use crate::engine::peers::{self, names, withheld};
+use crate::engine::records::pins;
+use crate::engine::turn::Turn;
+use crate::engine::turn::live::{Asked, Subject};
 
 /// Pause before a log is asked for again that gave nothing usable.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
@@ -32,7 +34,7 @@ pub(crate) fn fetch(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineEr
     if fetching(turn, user) || turn.paused(&Subject::Peer(user.clone())) {
         return Ok(());
     }
-    let from = match get(turn.rows, user)? {
+    let from = match pins::get(turn.rows, user)? {
         Some(peer) => peer.pinned.log.head().seq + 1,
         None => 0,
     };
@@ -49,7 +51,7 @@ fn fetch_from(turn: &mut Turn<'_>, user: &Username, from: u64) {
 pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
     let mut grown = false;
     for UserHead { user, head } in heads {
-        let pinned = get(turn.rows, user)?.map(|peer| peer.pinned.log.head());
+        let pinned = pins::get(turn.rows, user)?.map(|peer| peer.pinned.log.head());
         if pinned != Some(*head) {
             // whoever says that a log goes on is asked how, however lately that was done
             grown |= pinned.is_none_or(|pinned| pinned.seq <= head.seq);
@@ -63,31 +65,31 @@ pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, E
 }
 
 /// Nothing new is to be had for a while.
-pub(super) fn rest(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    let awaited = known(turn, user)?.is_some_and(|peer| peer.withheld_since.is_some());
+pub(crate) fn rest(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    let awaited = peers::known(turn, user)?.is_some_and(|peer| peer.withheld_since.is_some());
     withheld::asked_in_vain(turn, user);
     turn.pause(Subject::Peer(user.clone()), if awaited { WITHHELD_PAUSE } else { LOG_PAUSE });
     Ok(())
 }
 
-pub(super) fn pinned_at(turn: &Turn<'_>, user: &Username, head: Head) -> bool {
-    get(turn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
+pub(crate) fn pinned_at(turn: &Turn<'_>, user: &Username, head: Head) -> bool {
+    pins::get(turn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
 }
 
-/// Some entries of a log, as asked for from `from` on.
+/// Some entries of a log, as asked for from `from` on; what follows if the pinned one is another by now.
 pub(crate) fn fetched(
     turn: &mut Turn<'_>,
     user: &Username,
     from: u64,
     answer: Result<LogPage, Refusal>,
-) -> Result<(), EngineError> {
+) -> Result<Option<PinChange>, EngineError> {
     let page = match answer {
         Ok(page) => page,
         Err(refusal) => {
-            if refusal.code == Code::NotFound && get(turn.rows, user)?.is_none() {
-                return names::not_there(turn, user);
+            if refusal.code == Code::NotFound && pins::get(turn.rows, user)?.is_none() {
+                return Ok(Some(names::not_there(turn, user)));
             }
-            return rest(turn, user);
+            return rest(turn, user).map(|()| None);
         }
     };
     let (start, mut entries) = turn.live.pages.remove(user).unwrap_or((from, Vec::new()));
@@ -97,26 +99,36 @@ pub(crate) fn fetched(
     if !empty && next <= page.head.seq && entries.len() < MAX_LOG_ENTRIES {
         turn.live.pages.insert(user.clone(), (start, entries));
         turn.ask(Asked::Log(user.clone(), next), &LogFetch { user: user.clone(), from: next });
-        return Ok(());
+        return Ok(None);
     }
     settle(turn, user, start, &entries, page.head)
 }
 
 /// Everything after the pin was read, or the whole log.
-fn settle(turn: &mut Turn<'_>, user: &Username, start: u64, entries: &[Blob], head: Head) -> Result<(), EngineError> {
+fn settle(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    start: u64,
+    entries: &[Blob],
+    head: Head,
+) -> Result<Option<PinChange>, EngineError> {
     if pinned_at(turn, user, head) {
-        return rest(turn, user);
+        return rest(turn, user).map(|()| None);
     }
-    if start == 0 {
-        return if pin::shown(turn, user, entries)? { Ok(()) } else { rest(turn, user) };
+    let change = match start {
+        0 => pin::shown(turn, user, entries)?,
+        _ => match pin::continued(turn, user, entries)? {
+            Effect::Moved(change) => Some(change),
+            Effect::None => None,
+            Effect::Foreign => {
+                // what does not follow from the pin may still be a whole log of its own
+                fetch_from(turn, user, 0);
+                return Ok(None);
+            }
+        },
+    };
+    if change.is_none() {
+        rest(turn, user)?;
     }
-    match pin::continued(turn, user, entries)? {
-        Effect::Moved => Ok(()),
-        Effect::None => rest(turn, user),
-        Effect::Foreign => {
-            // what does not follow from the pin may still be a whole log of its own
-            fetch_from(turn, user, 0);
-            Ok(())
-        }
-    }
+    Ok(change)
 }

@@ -14,9 +14,11 @@ use chat_protocol::message::client::Lookup;
 use chat_protocol::message::server::{LookedUp, Refusal};
 use chat_protocol::time::Timestamp;
 
-use super::fetch::{self, fetching, pinned_at};
-use crate::engine::turn::{Asked, LONGEST_PAUSE, Subject, Turn};
-use crate::engine::{EngineError, outbox};
+use crate::engine::model::error::EngineError;
+use crate::engine::peers::fetch;
+use crate::engine::peers::pin::PinChange;
+use crate::engine::turn::live::{Asked, Missing, Subject};
+use crate::engine::turn::{LONGEST_PAUSE, Turn};
 
 /// A missing name is asked for again by itself within this.
 const AGAIN: Duration = Duration::from_secs(5);
@@ -26,16 +28,9 @@ const NAMES_AT_ONCE: usize = 10 * MAX_LOOKUP_USERS;
 /// Whoever hurries us has a name asked for at most this often.
 const LEAST_PAUSE: Duration = Duration::from_secs(1);
 
-/// A name that the server did not know, or knows no device of.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Missing {
-    told: Timestamp,
-    again: Timestamp,
-}
-
 /// Asks who `user` is, unless the server said a moment ago that there is nobody.
 pub(crate) fn look_up(turn: &mut Turn<'_>, user: &Username) {
-    if turn.live.link.is_none() || fetching(turn, user) || turn.paused(&Subject::Peer(user.clone())) {
+    if turn.live.link.is_none() || fetch::fetching(turn, user) || turn.paused(&Subject::Peer(user.clone())) {
         return;
     }
     match turn.live.missing.get(user).map(|missing| missing.again) {
@@ -67,42 +62,43 @@ pub(crate) fn ask_names(turn: &mut Turn<'_>) {
     }
 }
 
-/// The server's answer to a look-up.
+/// The server's answer to a look-up; what follows for the names that are not there.
 pub(crate) fn looked_up(
     turn: &mut Turn<'_>,
     users: BTreeSet<Username>,
     answer: &Result<LookedUp, Refusal>,
-) -> Result<(), EngineError> {
+) -> Result<Vec<PinChange>, EngineError> {
+    let mut changes = Vec::new();
     for user in users {
         match answer {
-            Ok(answer) => looked_at(turn, &user, answer)?,
+            Ok(answer) => changes.extend(looked_at(turn, &user, answer)?),
             Err(refusal) => miss(turn, &user, refusal.retry_after_ms.map(Duration::from_millis)),
         }
     }
-    Ok(())
+    Ok(changes)
 }
 
-fn looked_at(turn: &mut Turn<'_>, user: &Username, answer: &LookedUp) -> Result<(), EngineError> {
-    let Some(known) = answer.users.iter().find(|known| known.user == *user) else { return not_there(turn, user) };
+fn looked_at(turn: &mut Turn<'_>, user: &Username, answer: &LookedUp) -> Result<Option<PinChange>, EngineError> {
+    let Some(known) = answer.users.iter().find(|known| known.user == *user) else {
+        return Ok(Some(not_there(turn, user)));
+    };
     match known.head {
         // an account without a device
-        None => {
-            miss(turn, user, None);
-            Ok(())
-        }
+        None => miss(turn, user, None),
         Some(head) => {
             turn.live.missing.remove(user);
             // the log that is pinned already has no device either
-            if pinned_at(turn, user, head) { fetch::rest(turn, user) } else { fetch::fetch(turn, user) }
+            if fetch::pinned_at(turn, user, head) { fetch::rest(turn, user)? } else { fetch::fetch(turn, user)? }
         }
     }
+    Ok(None)
 }
 
 /// There is nobody of that name.
-pub(super) fn not_there(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+pub(crate) fn not_there(turn: &mut Turn<'_>, user: &Username) -> PinChange {
     miss(turn, user, None);
     turn.live.wanted.remove(user);
-    Ok(outbox::fail_all(turn, user, "not_found")?)
+    PinChange { fail: Some("not_found"), ..PinChange::none(user.clone()) }
 }
 
 /// Has a name asked for again with all others that are missing, not before `least` is over, which is at most

@@ -6,36 +6,83 @@
 //! ```
 
 use chat_protocol::identity::account_log::{AccountLog, Fork, Relation};
-use chat_protocol::ids::Username;
+use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::Blob;
 
-use super::{Identity, Peer, Trust, known, policy, put, withheld};
+use crate::engine::model::error::EngineError;
+use crate::engine::peers::{self, policy, withheld};
+use crate::engine::records::events;
+use crate::engine::records::pins::{Identity, Peer, Trust};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, events, own_log, sessions};
 
 /// Most versions kept of an account besides the pinned one and its rival.
 const MOST_KEPT: usize = 16;
 
-/// A whole log under a name, as the server shows it. Says whether it became the pinned one.
-///
-/// # Errors
-/// [`EngineError::Rows`].
-pub fn shown(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<bool, EngineError> {
+/// What follows where a pinned log went on, gave way, or is not there: for the floors above to do, at once and in the
+/// order of the fields. That nothing leaves while another identity is undecided follows from what is stored.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct PinChange {
+    /// Whose log.
+    pub(crate) user: Username,
+    /// Devices that are no longer trusted: their sessions go, and nothing goes to them again.
+    pub(crate) wipe: Vec<DeviceId>,
+    /// What waits in line for the user ends with this error …
+    pub(crate) fail: Option<&'static str>,
+    /// … and with this one what waits for its time.
+    pub(crate) fail_scheduled: Option<&'static str>,
+    /// What is held back of an identity that was refused goes.
+    pub(crate) drop_held: bool,
+    /// This account's log went on from there: what was wanted of it may be done.
+    pub(crate) own_from: Option<Head>,
+    /// The user is told of devices that came and went.
+    pub(crate) tell: Option<DevicesTold>,
+    /// Messages that waited for the log are looked at again.
+    pub(crate) release: bool,
+}
+
+/// Devices of a peer that came and went.
+#[derive(Debug)]
+pub(crate) struct DevicesTold {
+    pub(crate) added: Vec<DeviceId>,
+    pub(crate) revoked: Vec<DeviceId>,
+    /// Those that came get nothing until the user compares again.
+    pub(crate) left_out: bool,
+}
+
+impl PinChange {
+    /// Nothing follows.
+    pub(crate) const fn none(user: Username) -> Self {
+        Self {
+            user,
+            wipe: Vec::new(),
+            fail: None,
+            fail_scheduled: None,
+            drop_held: false,
+            own_from: None,
+            tell: None,
+            release: false,
+        }
+    }
+}
+
+/// A whole log under a name, as somebody shows it; what follows if it became the pinned one.
+pub(crate) fn shown(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<Option<PinChange>, EngineError> {
     let Ok(log) = AccountLog::verify(user, entries) else {
         tracing::warn!(%user, "the server showed an account log that is not valid");
-        return Ok(false);
+        return Ok(None);
     };
-    match known(turn, user)? {
+    match peers::known(turn, user)? {
         Some(peer) => compare(turn, peer, log),
-        None => meet(turn, log).map(|()| true),
+        None => meet(turn, log).map(Some),
     }
 }
 
 /// What entries that somebody shows have done to the pinned log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Effect {
+#[derive(Debug)]
+pub(crate) enum Effect {
     /// It goes on.
-    Moved,
+    Moved(PinChange),
     /// Nothing: they are known, or of another version.
     None,
     /// They do not follow from it, neither at its end nor before.
@@ -43,36 +90,37 @@ pub(super) enum Effect {
 }
 
 /// Entries of a log that is known.
-pub(super) fn continued(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<Effect, EngineError> {
-    let Some(peer) = known(turn, user)? else { return Ok(Effect::Foreign) };
+pub(crate) fn continued(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<Effect, EngineError> {
+    let Some(peer) = peers::known(turn, user)? else { return Ok(Effect::Foreign) };
     match peer.pinned.log.spliced(entries) {
-        Ok(log) => compare(turn, peer, log).map(|moved| if moved { Effect::Moved } else { Effect::None }),
+        Ok(log) => compare(turn, peer, log).map(|moved| moved.map_or(Effect::None, Effect::Moved)),
         Err(_) => Ok(Effect::Foreign),
     }
 }
 
 /// First contact: what the server shows is pinned.
-fn meet(turn: &mut Turn<'_>, log: AccountLog) -> Result<(), EngineError> {
+fn meet(turn: &mut Turn<'_>, log: AccountLog) -> Result<PinChange, EngineError> {
     let (user, seq) = (log.user().clone(), log.head().seq);
     let pinned = Identity { log, first_seen: turn.clock };
     let peer = Peer { known_to: Some(seq), ..Peer::new(user, pinned, Trust::Tofu) };
-    Ok(put(turn, &peer)?)
+    peers::put(turn, &peer)?;
+    Ok(PinChange::none(peer.user))
 }
 
-/// A valid log under a name that has a pinned one. Says whether the pin moved.
-fn compare(turn: &mut Turn<'_>, peer: Peer, log: AccountLog) -> Result<bool, EngineError> {
+/// A valid log under a name that has a pinned one; what follows if the pin moved.
+fn compare(turn: &mut Turn<'_>, peer: Peer, log: AccountLog) -> Result<Option<PinChange>, EngineError> {
     match peer.pinned.log.relation(&log) {
-        Relation::Ahead => return extend(turn, peer, log).map(|()| true),
+        Relation::Ahead => return extend(turn, peer, log).map(Some),
         Relation::Same => {}
         Relation::Behind => tracing::warn!(user = %peer.user, "an older account log than before was shown"),
         Relation::Forked(fork) if fork.by_revoked => evidence(turn, peer, log, &fork)?,
         Relation::Forked(_) | Relation::OtherAccount => change(turn, peer, log)?,
     }
-    Ok(false)
+    Ok(None)
 }
 
 /// A pinned log goes on.
-pub(crate) fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
+pub(crate) fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<PinChange, EngineError> {
     let before = std::mem::replace(&mut peer.pinned.log, log);
     let log = &peer.pinned.log;
     let revoked: Vec<_> = before.active_devices().map(|cert| cert.id()).filter(|id| log.active(id).is_none()).collect();
@@ -80,18 +128,19 @@ pub(crate) fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Re
     let left_out =
         peer.user != turn.me.user && policy::grown(turn.rows, &mut peer, before.head().seq, !added.is_empty())?;
     withheld::came(&mut peer);
-    put(turn, &peer)?;
+    peers::put(turn, &peer)?;
     for device in &revoked {
         tracing::info!(user = %peer.user, %device, "a device was revoked");
-        sessions::wipe(turn, device)?;
     }
-    if peer.user == turn.me.user {
-        own_log::grew(turn, before.head(), &peer.pinned.log)?;
-    } else if !(added.is_empty() && revoked.is_empty()) {
-        policy::notice(turn, &peer.user, added.len())?;
-        events::devices(turn, &peer.user, added, revoked, left_out)?;
-    }
-    withheld::release(turn, &peer.user)
+    let own = peer.user == turn.me.user;
+    let news = !added.is_empty() || !revoked.is_empty();
+    Ok(PinChange {
+        wipe: revoked.clone(),
+        own_from: own.then(|| before.head()),
+        tell: (news && !own).then_some(DevicesTold { added, revoked, left_out }),
+        release: true,
+        ..PinChange::none(peer.user)
+    })
 }
 
 /// Another identity under a pinned name: told once, however often and in whatever guise it is shown, until the user
@@ -104,12 +153,12 @@ fn change(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), En
     let shown = Identity { log, first_seen };
     if refused {
         keep(&mut peer.others, shown);
-        return Ok(put(turn, &peer)?);
+        return Ok(peers::put(turn, &peer)?);
     }
     if let Some(known) = peer.rival.replace(shown) {
         keep_other(&mut peer, known);
     }
-    put(turn, &peer)?;
+    peers::put(turn, &peer)?;
     if decided {
         events::identity_changed(turn, &peer)?;
     }
@@ -130,12 +179,12 @@ fn evidence(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog, fork: &Fork) -
     let known = peer.others.iter().any(same_thief);
     let first_seen = take_version(&mut peer.others, &log).map_or(turn.clock, |before| before.first_seen);
     keep(&mut peer.others, Identity { log, first_seen });
-    put(turn, &peer)?;
+    peers::put(turn, &peer)?;
     if known { Ok(()) } else { Ok(events::fork_evidence(turn, &peer.user, fork)?) }
 }
 
 /// Whether one of two logs goes on where the other ends, if they are not the same.
-pub(super) fn is_version(one: &AccountLog, other: &AccountLog) -> bool {
+pub(crate) fn is_version(one: &AccountLog, other: &AccountLog) -> bool {
     matches!(one.relation(other), Relation::Same | Relation::Ahead | Relation::Behind)
 }
 
@@ -145,7 +194,7 @@ fn take_version(others: &mut Vec<Identity>, log: &AccountLog) -> Option<Identity
 }
 
 /// Keeps a version; of too many the oldest go.
-pub(super) fn keep(others: &mut Vec<Identity>, identity: Identity) {
+pub(crate) fn keep(others: &mut Vec<Identity>, identity: Identity) {
     others.push(identity);
     let surplus = others.len().saturating_sub(MOST_KEPT);
     others.drain(..surplus);

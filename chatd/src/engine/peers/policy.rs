@@ -1,46 +1,14 @@
 //! What happens when a peer's account gets a new device: it is told, shown in the chat, or left out.
 
-use chat_protocol::ids::{DeviceId, Username};
-use minicbor::{Decode, Encode};
+use chat_protocol::ids::Username;
 
-use super::Peer;
-use crate::engine::history;
-use crate::engine::settings::Settings;
-use crate::engine::state::{load, save};
+use crate::engine::model::error::EngineError;
+use crate::engine::model::rows::{load, save};
+use crate::engine::records::history;
+use crate::engine::records::pins::{Peer, Policy};
+use crate::engine::records::settings::{self, Settings};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, settings};
 use crate::store::{Place, Rows, RowsError, Table};
-
-/// What happens when a peer's account gets a new device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Policy {
-    /// An event.
-    #[default]
-    #[n(0)]
-    Tofu,
-    /// An event, and a notice in the chat.
-    #[n(1)]
-    Notify,
-    /// It gets nothing until the peer is verified again.
-    #[n(2)]
-    Strict,
-}
-
-impl Policy {
-    /// Whether a device of a peer gets nothing.
-    #[must_use]
-    pub fn leaves_out(self, peer: &Peer, device: &DeviceId) -> bool {
-        self == Self::Strict && peer.is_new(device)
-    }
-
-    /// Whether none of a peer's devices gets anything.
-    #[must_use]
-    pub fn leaves_all_out(self, peer: &Peer) -> bool {
-        let mut devices = peer.pinned.log.active_devices().map(|cert| cert.id()).peekable();
-        devices.peek().is_some() && devices.all(|device| self.leaves_out(peer, &device))
-    }
-}
 
 fn place(user: &Username) -> Place<'_> {
     Place::new(Table::Peers, b"policy", user.as_str().as_bytes())
@@ -79,7 +47,7 @@ pub fn set_policy(turn: &mut Turn<'_>, user: Option<&Username>, policy: Option<P
 }
 
 /// The log of a peer has grown beyond the entry `before`. Says whether the devices it `added` are left out.
-pub(super) fn grown(rows: &dyn Rows, peer: &mut Peer, before: u64, added: bool) -> Result<bool, RowsError> {
+pub(crate) fn grown(rows: &dyn Rows, peer: &mut Peer, before: u64, added: bool) -> Result<bool, RowsError> {
     let known_to = peer.known_to.unwrap_or(before);
     let left_out = added && policy(rows, &peer.user)? == Policy::Strict;
     // whoever was left out once is so again as soon as the policy says so, whatever it said meanwhile
@@ -89,7 +57,7 @@ pub(super) fn grown(rows: &dyn Rows, peer: &mut Peer, before: u64, added: bool) 
 }
 
 /// Writes into the chat that there are new devices, unless an event is all the user wants.
-pub(super) fn notice(turn: &mut Turn<'_>, user: &Username, added: usize) -> Result<(), RowsError> {
+pub(crate) fn notice(turn: &mut Turn<'_>, user: &Username, added: usize) -> Result<(), RowsError> {
     let policy = policy(turn.rows, user)?;
     if added == 0 || policy == Policy::Tofu {
         return Ok(());

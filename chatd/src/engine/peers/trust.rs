@@ -5,47 +5,48 @@ use chat_protocol::identity::safety_number::SafetyNumber;
 use chat_protocol::ids::{Fingerprint, Head, Username};
 use chat_protocol::rpc::types::Compared;
 
-use super::{Identity, Peer, Trust, get, own, pin, put};
+use crate::engine::model::error::EngineError;
+use crate::engine::peers;
+use crate::engine::peers::pin::{self, PinChange};
+use crate::engine::records::events;
+use crate::engine::records::pins::{self, Identity, Peer, Trust};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, events, inbox, outbox, sessions, timers};
 
-/// The user decides which identity counts.
-///
-/// # Errors
-/// [`EngineError::UnknownUser`]; [`EngineError::Conflict`] if no identity is the named one.
-pub fn accept(turn: &mut Turn<'_>, user: &Username, fingerprint: &Fingerprint, head: &Head) -> Result<(), EngineError> {
-    let peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
-    let names = |log: &AccountLog| log.fingerprint() == *fingerprint && log.head() == *head;
-    if names(&peer.pinned.log) {
-        return stay(turn, peer);
-    }
-    let peer = switch(turn, peer, names)?.ok_or(EngineError::Conflict)?;
-    Ok(put(turn, &peer)?)
+/// The user decides which identity counts; what follows.
+pub(crate) fn accept(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    fingerprint: &Fingerprint,
+    head: &Head,
+) -> Result<PinChange, EngineError> {
+    let peer = pins::get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let named = |log: &AccountLog| log.fingerprint() == *fingerprint && log.head() == *head;
+    choose(turn, peer, named)?.ok_or(EngineError::Conflict)
 }
 
-/// The user has compared an identity. While a change is undecided that decides it.
-///
-/// # Errors
-/// [`EngineError::UnknownUser`]; [`EngineError::NotTheirs`] if no identity of theirs is the one compared.
-pub fn verify(turn: &mut Turn<'_>, user: &Username, compared: &Compared) -> Result<(), EngineError> {
-    let peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+/// The user has compared an identity. While a change is undecided that decides it; what follows.
+pub(crate) fn accept_compared(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    compared: &Compared,
+) -> Result<PinChange, EngineError> {
+    let peer = pins::get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     if matches!(compared, Compared::Fingerprint(_))
         && peer.rival.as_ref().is_some_and(|it| peer.fork(&it.log).is_some())
     {
         return Err(EngineError::NotTheirs("the fingerprint fits both versions of the log: compare the safety number"));
     }
-    let own = own(turn)?.pinned.log;
-    let fits = |log: &AccountLog| fits(compared, &own, log);
-    let mut peer = if fits(&peer.pinned.log) {
-        stay(turn, peer.clone())?;
-        get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?
-    } else {
-        switch(turn, peer, fits)?.ok_or(EngineError::NotTheirs(differs(compared)))?
-    };
+    let own = peers::own(turn)?.pinned.log;
+    choose(turn, peer, |log| fits(compared, &own, log))?.ok_or(EngineError::NotTheirs(differs(compared)))
+}
+
+/// The pinned identity is the one that was compared.
+pub(crate) fn mark_verified(turn: &mut Turn<'_>, user: &Username, compared: &Compared) -> Result<(), EngineError> {
+    let mut peer = pins::get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     let before = (peer.trust, peer.known_to);
     peer.trust = Trust::Verified;
     peer.known_to = peer.known_to.max(Some(reach(compared, &peer.pinned.log)));
-    put(turn, &peer)?;
+    peers::put(turn, &peer)?;
     if (peer.trust, peer.known_to) != before {
         events::verified(turn, &peer)?;
     }
@@ -60,9 +61,9 @@ pub fn unverify(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError>
     if *user == turn.me.user {
         return Err(EngineError::Invalid("user", "must be somebody else"));
     }
-    let mut peer = get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let mut peer = pins::get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     peer.trust = Trust::Tofu;
-    Ok(put(turn, &peer)?)
+    Ok(peers::put(turn, &peer)?)
 }
 
 fn fits(compared: &Compared, own: &AccountLog, log: &AccountLog) -> bool {
@@ -91,38 +92,45 @@ fn reach(compared: &Compared, log: &AccountLog) -> u64 {
     }
 }
 
-/// The pinned identity stays; whatever claimed to be another one is refused.
-fn stay(turn: &mut Turn<'_>, mut peer: Peer) -> Result<(), EngineError> {
-    let Some(rival) = peer.rival.take() else { return Ok(()) };
-    pin::keep(&mut peer.others, rival);
-    put(turn, &peer)?;
-    inbox::drop_held(turn, &peer.user)
+/// The wanted identity counts from now on; `None` if no version is the wanted one.
+fn choose(
+    turn: &mut Turn<'_>,
+    peer: Peer,
+    wanted: impl Fn(&AccountLog) -> bool,
+) -> Result<Option<PinChange>, EngineError> {
+    if wanted(&peer.pinned.log) { stay(turn, peer).map(Some) } else { switch(turn, peer, wanted) }
 }
 
-/// Another identity takes the place of the pinned one, which is not stored yet; `None` if no version is the wanted one,
-/// or if it is this account's.
+/// The pinned identity stays; whatever claimed to be another one is refused.
+fn stay(turn: &mut Turn<'_>, mut peer: Peer) -> Result<PinChange, EngineError> {
+    let Some(rival) = peer.rival.take() else { return Ok(PinChange::none(peer.user)) };
+    pin::keep(&mut peer.others, rival);
+    peers::put(turn, &peer)?;
+    Ok(PinChange { drop_held: true, ..PinChange::none(peer.user) })
+}
+
+/// Another identity takes the place of the pinned one; `None` if no version is the wanted one, or if it is this
+/// account's.
 fn switch(
     turn: &mut Turn<'_>,
     mut peer: Peer,
     wanted: impl Fn(&AccountLog) -> bool,
-) -> Result<Option<Peer>, EngineError> {
+) -> Result<Option<PinChange>, EngineError> {
     // the own log is left by a reset alone: no local program may have this device follow a thief's
     if peer.user == turn.me.user {
         return Ok(None);
     }
     let Some(next) = take(&mut peer, wanted) else { return Ok(None) };
     let old = std::mem::replace(&mut peer.pinned, next);
-    for cert in old.log.active_devices() {
-        sessions::wipe(turn, &cert.id())?;
-    }
+    let wipe = old.log.active_devices().map(|cert| cert.id()).collect();
     pin::keep(&mut peer.former, old);
     peer.trust = Trust::Tofu;
     peer.known_to = Some(peer.pinned.log.head().seq);
     (peer.withheld, peer.withheld_since) = (None, None);
+    peers::put(turn, &peer)?;
     // what was written for the old identity is not sealed for the new one by itself
-    outbox::fail_all(turn, &peer.user, "identity_changed")?;
-    timers::fail_scheduled(turn, &peer.user, "identity_changed")?;
-    Ok(Some(peer))
+    let error = Some("identity_changed");
+    Ok(Some(PinChange { wipe, fail: error, fail_scheduled: error, ..PinChange::none(peer.user) }))
 }
 
 /// Takes the wanted version out of those that are known; a rival that is not it counts as refused.

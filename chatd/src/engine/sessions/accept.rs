@@ -5,11 +5,13 @@ use chat_protocol::message::Envelope;
 use chat_protocol::session::content::{Body, Content};
 use chat_protocol::session::init::{self, Init, Own, Share};
 
-use super::kept::{Stored, standings};
-use super::open::{Received, commit};
-use crate::engine::inbox::Raw;
+use crate::engine::model::error::EngineError;
+use crate::engine::peers;
+use crate::engine::records::mailbox::Raw;
+use crate::engine::sessions::open::{self, Received};
+use crate::engine::sessions::prekeys;
+use crate::engine::sessions::session_store::{self, Stored};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, peers, prekeys};
 use crate::store::{Place, Rows, RowsError, Table};
 
 /// Reads the INIT of a waiting envelope; `None` if nothing will ever come of it.
@@ -68,7 +70,7 @@ pub(crate) fn accept(
     let kept = turn.now;
     turn.rows.put(Place::new(Table::Replay, b"", &init.hash()), kept.as_millis(), &[])?;
     prekeys::used(turn, &init)?;
-    let mut known = standings(turn.rows, &raw.device)?;
+    let mut known = session_store::standings(turn.rows, &raw.device)?;
     known.take_in(raw.envelope.sid, reset, turn.now);
-    Ok(Some((nth, commit(turn, stored, opened, known, true)?)))
+    Ok(Some((nth, open::commit(turn, stored, opened, known, true)?)))
 }

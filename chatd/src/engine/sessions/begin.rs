@@ -11,13 +11,13 @@ use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::init::{self, Own};
 use chat_protocol::time::Timestamp;
 
-use super::kept::{Stored, keep_few, put, standings};
-use super::seal::send_reset;
-use super::{duties, restarts};
+use crate::engine::model::error::EngineError;
+use crate::engine::model::rows::{load, save};
 use crate::engine::peers::{self, Recipients};
-use crate::engine::state::{load, save};
-use crate::engine::turn::{Asked, Subject, Turn};
-use crate::engine::{EngineError, link, outbox};
+use crate::engine::sessions::session_store::{self, Stored};
+use crate::engine::sessions::{maintenance, restarts};
+use crate::engine::turn::Turn;
+use crate::engine::turn::live::{self, Asked, Subject};
 use crate::store::{Place, Table};
 
 /// Pause before a bundle is asked for again that could not be used: another one comes only once its device is there,
@@ -34,7 +34,7 @@ const FIRST_BUNDLE_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) fn ready(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<bool, EngineError> {
     let mut all = true;
     for (user, cert) in devices {
-        let known = standings(turn.rows, &cert.id())?;
+        let known = session_store::standings(turn.rows, &cert.id())?;
         let sending = known.sending();
         all &= sending.is_some();
         // an old session serves until its successor is there
@@ -58,7 +58,7 @@ pub(crate) enum Readiness {
 
 /// Whether a device can be written to; asks for its bundle if not.
 pub(crate) fn readiness(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<Readiness, EngineError> {
-    let known = standings(turn.rows, device)?;
+    let known = session_store::standings(turn.rows, device)?;
     let sending = known.sending();
     // an old session serves until its successor is there
     if sending.is_none_or(|standing| standing.renewal_due(turn.now)) {
@@ -75,7 +75,7 @@ pub(crate) fn readiness(turn: &mut Turn<'_>, user: &Username, device: &DeviceId)
     Ok(Readiness::Asked)
 }
 
-pub(super) fn ask_bundle(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) {
+pub(crate) fn ask_bundle(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) {
     if !turn.paused(&Subject::Bundle(*device)) {
         let request = BundleFetch { user: user.clone(), device: *device };
         turn.ask(Asked::Bundle(user.clone(), *device), &request);
@@ -83,7 +83,7 @@ pub(super) fn ask_bundle(turn: &mut Turn<'_>, user: &Username, device: &DeviceId
 }
 
 /// Starts sessions with those somebody wants to talk to.
-pub(super) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     for user in turn.live.wanted.clone() {
         let Recipients::Devices(devices) = peers::recipients(turn, &user)? else { continue };
         if ready(turn, &devices)? {
@@ -93,39 +93,44 @@ pub(super) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
-/// A bundle came, or did not.
+/// A session that was just begun, and what is to go first on it.
+pub(crate) struct Begun {
+    pub(crate) stored: Stored,
+    /// The reset marker.
+    pub(crate) resetting: bool,
+    /// All that the device did not acknowledge.
+    pub(crate) restarting: bool,
+}
+
+/// A bundle came, or did not; the session that was begun from it.
 pub(crate) fn bundle(
     turn: &mut Turn<'_>,
     user: &Username,
     device: &DeviceId,
     answer: Result<Bundle, Refusal>,
-) -> Result<(), EngineError> {
+) -> Result<Option<Begun>, EngineError> {
     let bundle = match answer {
         Ok(bundle) => bundle,
         Err(refusal) => {
             let named = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0));
             let pause = no_bundle(turn, device).max(named);
             turn.pause(Subject::Bundle(*device), pause);
-            return Ok(());
+            return Ok(None);
         }
     };
     turn.live.bundleless.remove(device);
     turn.live.bundle_since.remove(device);
-    let (resetting, restarting) = (duties::owes_reset(turn, device)?, restarts::is_due(turn, device)?);
-    let known = standings(turn.rows, device)?;
+    let (resetting, restarting) = (maintenance::owes_reset(turn, device)?, restarts::is_due(turn, device)?);
+    let known = session_store::standings(turn.rows, device)?;
     if !resetting && !restarting && known.sending().is_some_and(|standing| !standing.renewal_due(turn.now)) {
-        return Ok(());
+        return Ok(None);
     }
-    let Some(peer) = peers::known(turn, user)? else { return Ok(()) };
+    let Some(peer) = peers::known(turn, user)? else { return Ok(None) };
     let Some(stored) = begin(turn, &peer.pinned.log, device, &bundle)? else {
         turn.pause(Subject::Bundle(*device), UNUSABLE_PAUSE);
-        return Ok(());
+        return Ok(None);
     };
-    if resetting {
-        send_reset(turn, user, &stored)?;
-        duties::forget_reset(turn, device)?;
-    }
-    if restarting { outbox::send_unacknowledged(turn, device) } else { Ok(()) }
+    Ok(Some(Begun { stored, resetting, restarting }))
 }
 
 /// A device that has just enrolled publishes within a moment, another one perhaps never.
@@ -161,16 +166,16 @@ fn begin(
     let Ok(begun) = init::initiate(own, log, &verified, turn.clock, turn.rng) else { return Ok(None) };
     let stored =
         Stored { session: begun.session, user: log.user().clone(), device: *device, init: Some(begun.init.into()) };
-    put(turn.rows, &stored)?;
+    session_store::put(turn.rows, &stored)?;
     restarts::begun(turn, &stored, verified.expires())?;
-    let mut known = standings(turn.rows, device)?;
+    let mut known = session_store::standings(turn.rows, device)?;
     known.begin(stored.session.id(), turn.now);
-    keep_few(turn, device, known)?;
+    session_store::keep_few(turn, device, known)?;
     Ok(Some(stored))
 }
 
 /// The server's time, unless the clocks are too far apart to judge by it.
-pub(super) fn judging_time(turn: &Turn<'_>) -> Option<Timestamp> {
+pub(crate) fn judging_time(turn: &Turn<'_>) -> Option<Timestamp> {
     let offset = turn.live.link.as_ref()?.offset_ms;
-    (!link::is_skewed(offset)).then(|| turn.server_now())
+    (!live::is_skewed(offset)).then(|| turn.server_now())
 }

@@ -8,11 +8,13 @@ use chat_protocol::session::ratchet::{Header, MessageKey, Opened};
 use chat_protocol::time::Timestamp;
 use zeroize::Zeroizing;
 
-use super::kept::{Stored, keep_few, put, standings};
-use super::{duties, restarts, skipped};
-use crate::engine::state::{load, save};
+use crate::engine::model::error::EngineError;
+use crate::engine::model::rows::{load, save};
+use crate::engine::peers;
+use crate::engine::records::events;
+use crate::engine::sessions::session_store::{self, Stored};
+use crate::engine::sessions::{maintenance, restarts, skipped};
 use crate::engine::turn::Turn;
-use crate::engine::{EngineError, events, peers};
 use crate::store::{Place, Table};
 
 /// What an envelope contained, and from whom it is.
@@ -34,12 +36,12 @@ pub(crate) fn open(turn: &mut Turn<'_>, stored: &Stored, envelope: &Envelope) ->
     if opened.used_skipped {
         turn.rows.delete(Place::new(Table::Skipped, scope, &id))?;
     }
-    let known = standings(turn.rows, &stored.device)?;
+    let known = session_store::standings(turn.rows, &stored.device)?;
     commit(turn, stored.clone(), opened, known, envelope.init.is_some()).map(Some)
 }
 
 /// Stores all that opening a message has changed.
-pub(super) fn commit(
+pub(crate) fn commit(
     turn: &mut Turn<'_>,
     mut stored: Stored,
     opened: Opened,
@@ -65,8 +67,8 @@ pub(super) fn commit(
     if !known.needs_init(sid) {
         stored.init = None;
     }
-    put(turn.rows, &stored)?;
-    keep_few(turn, &stored.device, known)?;
+    session_store::put(turn.rows, &stored)?;
+    session_store::keep_few(turn, &stored.device, known)?;
     Ok(Received { user: stored.user, device: stored.device, plaintext: opened.plaintext })
 }
 
@@ -95,7 +97,7 @@ fn reset_if(
     let reset = decide(&mut failures, turn.now);
     save(turn.rows, place, 0, &failures)?;
     if reset {
-        duties::owe_reset(turn, user, device)?;
+        maintenance::owe_reset(turn, user, device)?;
     }
     Ok(reset)
 }

@@ -6,8 +6,8 @@ use chat_protocol::ids::SessionId;
 use chat_protocol::limits::SKIPPED_KEY_LIFETIME;
 use chat_protocol::session::ratchet::Opened;
 
-use crate::engine::EngineError;
-use crate::engine::state::{decode, save};
+use crate::engine::model::error::EngineError;
+use crate::engine::model::rows::{decode, save};
 use crate::engine::turn::Turn;
 use crate::store::{Direction, Place, RowsError, Table};
 
@@ -17,7 +17,7 @@ const SCOPE: &[u8] = b"aged";
 const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Remembers when keys were skipped.
-pub(super) fn note(turn: &mut Turn<'_>, sid: &SessionId, opened: &Opened) -> Result<(), RowsError> {
+pub(crate) fn note(turn: &mut Turn<'_>, sid: &SessionId, opened: &Opened) -> Result<(), RowsError> {
     let Some(last) = opened.new_skipped.last().map(|skipped| skipped.order) else { return Ok(()) };
     let (at, key) = (turn.now, [sid.as_bytes().as_slice(), &last.to_be_bytes()].concat());
     save(turn.rows, Place::new(Table::Skipped, SCOPE, &key), at.as_millis(), &(*sid, last))

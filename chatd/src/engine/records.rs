@@ -1,0 +1,19 @@
+//! What the user has: messages, events, contacts, settings, timers; each kept by one file, told as it changes.
+
+pub(crate) mod changes;
+pub mod chats;
+pub mod consumers;
+pub(crate) mod contacts;
+pub(crate) mod early_changes;
+pub mod events;
+pub mod history;
+pub mod kv;
+pub(crate) mod mailbox;
+pub(crate) mod pins;
+pub(crate) mod profile;
+pub(crate) mod retention;
+pub mod settings;
+pub(crate) mod streams;
+pub(crate) mod timers;
+pub mod tokens;
+pub mod view;
