@@ -31,7 +31,9 @@ pub(crate) use asked::Asked;
 use asked::unreadable;
 pub(crate) use guest::Guest;
 pub(crate) use handshaking::{Handshaking, Welcomed};
-pub(crate) use ready::{Door, Ready};
+#[cfg(feature = "fixtures")]
+pub(crate) use ready::Door;
+pub(crate) use ready::Ready;
 
 use crate::counters::Closed;
 
