@@ -20,7 +20,7 @@ use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use values::hyphen_hint;
-use values::{duration, event_types, message_id, no_input, policy, since, user, yes};
+use values::{duration, event_types, message_id, since, user};
 
 /// Send, receive and open private chats from a terminal or a script
 #[derive(Debug, Parser)]

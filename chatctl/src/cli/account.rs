@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use chat_protocol::ids::Username;
 use clap::Args;
 
-use super::user;
+use super::values::user;
 
 /// Which account, by which way.
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use chat_protocol::rpc::types::TrustPolicy;
 use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Subcommand};
 
-use super::{duration, user, yes};
+use super::values::{duration, user, yes};
 
 #[derive(Debug, Args)]
 pub(crate) struct Unread {
@@ -27,7 +27,7 @@ pub(crate) enum Contact {
         #[command(flatten)]
         who: Who,
         /// What you call them
-        #[arg(long, value_name = "NAME", value_parser = super::no_input)]
+        #[arg(long, value_name = "NAME", value_parser = super::values::no_input)]
         alias: Option<String>,
         /// A note; `-` is read from stdin
         #[arg(long, value_name = "TEXT")]
@@ -98,7 +98,7 @@ pub(crate) struct Settings {
     #[arg(long, value_name = "N")]
     pub(crate) max_events: Option<u64>,
     /// When peers get new devices: `tofu`, `notify` or `strict`
-    #[arg(long, value_name = "POLICY", value_parser = super::policy)]
+    #[arg(long, value_name = "POLICY", value_parser = super::values::policy)]
     pub(crate) trust_policy: Option<TrustPolicy>,
     /// Give up what waited so many days to be sent; 0 lets it wait
     #[arg(long, value_name = "DAYS")]

@@ -6,7 +6,7 @@ use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::Target;
 use clap::{Args, ValueEnum};
 
-use super::{message_id, user};
+use super::values::{message_id, user};
 
 /// A message by its id, as `send` and `history` print it.
 #[derive(Debug, Args)]

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 
 use super::keep::Who;
-use super::yes;
+use super::values::yes;
 
 #[derive(Debug, Args)]
 #[command(args_conflicts_with_subcommands = true)]
@@ -24,7 +24,7 @@ pub(crate) enum ProfileVerb {
 #[group(required = true, multiple = true)]
 pub(crate) struct ProfileSet {
     /// What you would like to be called
-    #[arg(long, value_name = "NAME", value_parser = super::no_input)]
+    #[arg(long, value_name = "NAME", value_parser = super::values::no_input)]
     pub(crate) name: Option<String>,
     /// A line about yourself; `-` is read from stdin
     #[arg(long, value_name = "TEXT")]

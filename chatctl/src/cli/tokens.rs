@@ -6,7 +6,7 @@ use std::time::Duration;
 use chat_protocol::rpc::{Name, Scope, Target};
 use clap::{Args, Subcommand};
 
-use super::duration;
+use super::values::duration;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {

@@ -8,7 +8,7 @@ use chat_protocol::rpc::types::TrustPolicy;
 use clap::{Args, Subcommand};
 
 use super::keep::Who;
-use super::{policy, user};
+use super::values::{policy, user};
 
 #[derive(Debug, Args)]
 pub(crate) struct Verify {
