@@ -12,6 +12,7 @@ mod paste;
 mod said;
 mod screen;
 mod talk;
+mod typed;
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -35,10 +36,10 @@ use crate::error::Failure;
 use crate::output::style::Look;
 use act::Chatter;
 use desk::Shared;
-use line::Typed;
 use link::Heard;
 use screen::Screen;
 use talk::Talk;
+use typed::Typed;
 
 /// Between two attempts to send what the daemon did not answer in time.
 const RETRY: Duration = Duration::from_secs(5);

@@ -13,8 +13,8 @@ use rustyline::{Changeset, Context, Helper};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::desk::Shared;
-use super::line::Typed;
 use super::said::COMMANDS;
+use super::typed::Typed;
 use crate::output::style::{Look, Paint};
 
 /// Knows the commands, and from the desk the names.
