@@ -6,13 +6,13 @@
 mod clock;
 mod daemon;
 mod files;
+mod finding;
 mod others;
 mod service;
 
 use std::path::Path;
 
 use chat_programs::private::is_own_directory;
-use serde::Serialize;
 
 use crate::Session;
 use crate::error::Failure;
@@ -20,26 +20,7 @@ use crate::output::escape;
 use crate::output::style::Look;
 use crate::places;
 use crate::secrets::is_standard;
-
-/// One thing that was looked at.
-#[derive(Debug, Serialize)]
-struct Finding {
-    ok: bool,
-    what: String,
-    /// The command that mends it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    fix: Option<String>,
-}
-
-impl Finding {
-    fn good(what: impl Into<String>) -> Self {
-        Self { ok: true, what: what.into(), fix: None }
-    }
-
-    fn bad(what: impl Into<String>, fix: impl Into<String>) -> Self {
-        Self { ok: false, what: what.into(), fix: Some(fix.into()) }
-    }
-}
+use finding::Finding;
 
 /// `chatctl doctor`
 pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_protocol::limits::CLOCK_SKEW;
 use chat_protocol::rpc::types::Connection;
 
-use super::Finding;
+use super::finding::Finding;
 
 /// The server tells its time with every connection, and only then.
 pub(super) fn examine(connection: &Connection) -> Option<Finding> {

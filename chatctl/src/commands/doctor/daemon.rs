@@ -10,7 +10,8 @@ use chat_protocol::rpc::types::{
     DaemonInfoAnswer, Health, OutboxHealth,
 };
 
-use super::{Finding, clock};
+use super::clock;
+use super::finding::Finding;
 use crate::commands::outbox::held_now;
 use crate::error::Failure;
 use crate::output::{self, word};

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use chat_programs::private::{Kind, NotPrivate, judge};
 
-use super::Finding;
+use super::finding::Finding;
 
 /// Less free space than this, and chatd may stop storing soon: 64 MiB.
 const LITTLE_ROOM: u64 = 64 * 1024 * 1024;

@@ -7,7 +7,7 @@ use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::Paths;
 use chat_protocol::rpc::types::{DaemonInfo, DaemonInfoAnswer};
 
-use super::Finding;
+use super::finding::Finding;
 
 /// A daemon that does not answer sooner is not counted.
 const WITHIN: Duration = Duration::from_secs(2);

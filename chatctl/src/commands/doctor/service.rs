@@ -1,6 +1,6 @@
 //! Whether chatd as a service does what it was installed for.
 
-use super::Finding;
+use super::finding::Finding;
 use crate::commands::service::{Manager, Unit, lingers, unit_name};
 
 /// Without systemd, or without a service, there is nothing to find.

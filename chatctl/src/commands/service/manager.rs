@@ -13,21 +13,21 @@ use crate::output::escape;
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,UnitFileState,FragmentPath,MainPID,NRestarts";
 
 /// The service manager of this user.
-pub(in crate::commands) struct Manager(());
+pub(crate) struct Manager(());
 
 /// What the manager knows of a unit.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-pub(in crate::commands) struct Unit {
+pub(crate) struct Unit {
     pub(super) name: String,
     #[serde(skip)]
     load: String,
     /// `active`, `failed`, `inactive` and so on.
-    pub(in crate::commands) active: String,
+    pub(crate) active: String,
     pub(super) sub: String,
     /// `enabled`, `disabled` and so on.
     pub(super) enabled: String,
     pub(super) file: Option<String>,
-    pub(in crate::commands) main_pid: Option<u32>,
+    pub(crate) main_pid: Option<u32>,
     pub(super) restarts: u64,
 }
 
@@ -51,12 +51,12 @@ impl Unit {
     }
 
     /// Whether there is such a unit.
-    pub(in crate::commands) fn is_loaded(&self) -> bool {
+    pub(crate) fn is_loaded(&self) -> bool {
         self.load == "loaded"
     }
 
     /// Whether it is there and meant to run.
-    pub(in crate::commands) fn is_wanted(&self) -> bool {
+    pub(crate) fn is_wanted(&self) -> bool {
         self.is_loaded() && matches!(self.enabled.as_str(), "enabled" | "enabled-runtime" | "linked")
     }
 
@@ -70,13 +70,13 @@ impl Unit {
 
 impl Manager {
     /// Finds systemd, or says what to do without it.
-    pub(in crate::commands) fn find() -> Result<Self, Failure> {
+    pub(crate) fn find() -> Result<Self, Failure> {
         let output = systemctl(&["show", "--property=Version"]).map_err(|error| absent(&error))?;
         if output.status.success() { Ok(Self(())) } else { Err(Failure::NoManager(said(&output))) }
     }
 
     /// What is known of a unit.
-    pub(in crate::commands) fn unit(&self, name: &str) -> Result<Unit, Failure> {
+    pub(crate) fn unit(&self, name: &str) -> Result<Unit, Failure> {
         let output = self.output(&["show", &format!("--property={PROPERTIES}"), "--", name])?;
         Ok(Unit::parse(name, &String::from_utf8_lossy(&output.stdout)))
     }
@@ -112,7 +112,7 @@ fn said(output: &Output) -> String {
 }
 
 /// Whether the user's services run without a login; `None` if nobody knows.
-pub(in crate::commands) fn lingers() -> Option<bool> {
+pub(crate) fn lingers() -> Option<bool> {
     let user = rustix::process::getuid().as_raw().to_string();
     let output = Command::new("loginctl").args(["show-user", &user, "--property=Linger"]).output().ok()?;
     match String::from_utf8_lossy(&output.stdout).trim() {
