@@ -10,7 +10,7 @@ use chat_protocol::rpc::{Kind, RpcError};
 use serde_json::json;
 
 use crate::hints::{self, Doing};
-use crate::output::{escape, time};
+use crate::output::text::{escape, time};
 
 /// `doctor` found something.
 const UNWELL: u8 = 1;

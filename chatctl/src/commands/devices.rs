@@ -19,7 +19,7 @@ use crate::output::progress::during;
 use crate::output::reader::heard;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
-use crate::output::{time, word};
+use crate::output::text::{time, word};
 
 /// How often the daemon is asked whether a thing has happened.
 const LOOK_EVERY: Duration = Duration::from_millis(500);

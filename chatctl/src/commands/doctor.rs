@@ -16,8 +16,8 @@ use chat_programs::private::is_own_directory;
 
 use crate::Session;
 use crate::error::Failure;
-use crate::output::escape;
 use crate::output::style::Look;
+use crate::output::text::escape;
 use crate::places;
 use crate::secrets::is_standard;
 use finding::Finding;

@@ -17,7 +17,7 @@ use crate::cli::keep::{Archive, Consumers, ConsumersVerb, Contact, Kv, Mute, Qui
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
-use crate::output::{self, escape};
+use crate::output::text::{escape, time, word};
 
 /// `chatctl unread`
 pub(super) async fn unread(unread: &Unread, session: &mut Session) -> Result<(), Failure> {
@@ -125,7 +125,7 @@ pub(super) async fn mute(mute: Mute, session: &mut Session) -> Result<(), Failur
         vec![match chat.muted_until_ms {
             None => format!("{} makes itself heard", escape(chat.id.as_str())),
             Some(u64::MAX) => format!("{} is quiet", escape(chat.id.as_str())),
-            Some(until) => format!("{} is quiet until {}", escape(chat.id.as_str()), output::time(until)),
+            Some(until) => format!("{} is quiet until {}", escape(chat.id.as_str()), time(until)),
         }]
     };
     in_chat(&params.to, &params, human, session).await
@@ -161,7 +161,7 @@ fn shown(settings: &types::Settings) -> Vec<String> {
         format!("--history-days {}", settings.history_days),
         format!("--event-days {}", settings.event_days),
         format!("--max-events {}", settings.max_events),
-        format!("--trust-policy {}", output::word(&settings.trust_policy)),
+        format!("--trust-policy {}", word(&settings.trust_policy)),
         format!("--outbox-days {}", settings.outbox_days),
     ]
 }
@@ -173,7 +173,7 @@ pub(super) async fn consumers(consumers: Consumers, session: &mut Session) -> Re
     }
     let all = session.client().await?.call(&EventsConsumers {}).await?;
     let seen = |known: &types::Consumer| {
-        if known.connected { "reading now".to_owned() } else { output::time(known.seen_ms) }
+        if known.connected { "reading now".to_owned() } else { time(known.seen_ms) }
     };
     let line = |known: &types::Consumer| {
         format!("{}  at {}, {} behind  {}", known.name, known.acked_seq, known.lag, seen(known))

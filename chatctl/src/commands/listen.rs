@@ -15,7 +15,8 @@ use crate::Session;
 use crate::cli::Listen;
 use crate::error::Failure;
 use crate::output::reader::Reader;
-use crate::output::{self, Output, word};
+use crate::output::text::{time, word};
+use crate::output::{self, Output};
 
 /// What stands above the messages.
 const HEADER: &str = "Listening. What is said in room:public can be read by the server; chats with @user cannot.";
@@ -213,7 +214,7 @@ pub(super) fn notice(body: &EventBody) -> Option<String> {
         }
         EventBody::ResetPending(reset) => format!(
             "somebody asked to reset this account, which happens at {}; stop it with `chatctl reset --cancel`",
-            output::time(reset.at_ms)
+            time(reset.at_ms)
         ),
         EventBody::ResetCancelled(_) => "the reset of this account was cancelled".to_owned(),
         EventBody::DeviceWaiting(device) => format!(

@@ -12,8 +12,9 @@ use super::send::text;
 use crate::Session;
 use crate::cli::messages::{Delete, Edit, Export, Format, OneMessage, React, Search};
 use crate::error::{Failure, OfFile};
+use crate::output;
 use crate::output::progress::during;
-use crate::output::{self, escape, word};
+use crate::output::text::{escape, word};
 use crate::secrets::is_standard;
 
 /// `chatctl edit ID TEXT`

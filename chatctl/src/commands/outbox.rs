@@ -11,7 +11,7 @@ use crate::Session;
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
-use crate::output::{escape, state_in_words, time};
+use crate::output::text::{escape, state_in_words, time};
 
 /// Characters of a text shown in a column.
 const SHOWN: usize = 40;

@@ -6,7 +6,7 @@ use super::send::text;
 use crate::Session;
 use crate::cli::profile::{Profile, ProfileVerb};
 use crate::error::Failure;
-use crate::output::escape;
+use crate::output::text::escape;
 
 /// `chatctl profile …`
 pub(super) async fn run(profile: Profile, session: &mut Session) -> Result<(), Failure> {

@@ -17,7 +17,7 @@ use crate::cli::{Send, Wait};
 use crate::error::{Failure, OfFile};
 use crate::input::{self, TextError};
 use crate::output::reader::heard;
-use crate::output::{escape, word};
+use crate::output::text::{escape, word};
 use crate::secrets::is_standard;
 
 /// `chatctl send TARGET TEXT`

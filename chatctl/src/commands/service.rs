@@ -16,7 +16,7 @@ use crate::cli::service::{Install, Logs, Service};
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
-use crate::output::word;
+use crate::output::text::{escape, word};
 pub(super) use manager::{Manager, Unit, lingers};
 use units::Units;
 
@@ -75,7 +75,7 @@ async fn install(install: Install, profile: &str, session: &mut Session) -> Resu
 }
 
 fn was_installed(done: &Installed) -> Vec<String> {
-    let written = done.written.iter().map(|file| format!("wrote {}", crate::output::escape(file)));
+    let written = done.written.iter().map(|file| format!("wrote {}", escape(file)));
     written.chain([format!("enabled and started {}", done.unit)]).collect()
 }
 
@@ -165,7 +165,7 @@ fn uninstall(profile: &str, session: &mut Session) -> Result<(), Failure> {
     manager.call(&["daemon-reload"])?;
     let done = serde_json::json!({ "stopped": stopped, "removed": removed });
     session.out.answer(&done, |_| {
-        let gone = removed.iter().map(|file| format!("removed {}", crate::output::escape(file)));
+        let gone = removed.iter().map(|file| format!("removed {}", escape(file)));
         gone.chain([format!("stopped and disabled {name}")]).collect()
     })?;
     session.out.talk("keys and messages stay where they are");

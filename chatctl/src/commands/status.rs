@@ -10,7 +10,7 @@ use crate::Session;
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
-use crate::output::{escape, time, word};
+use crate::output::text::{escape, time, word};
 
 /// Both answers in one object.
 #[derive(Serialize)]

@@ -15,7 +15,7 @@ use crate::cli::tokens::{Audit, Create, Token};
 use crate::error::{Failure, OfFile};
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
-use crate::output::{escape, time};
+use crate::output::text::{escape, time};
 use crate::secrets::is_standard;
 
 /// `chatctl token …`

@@ -15,7 +15,7 @@ use crate::cli::trust::{Trust, Wanted};
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
-use crate::output::{time, word};
+use crate::output::text::{time, word};
 
 /// Chats of one page.
 const PAGE: u32 = 500;

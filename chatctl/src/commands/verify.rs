@@ -15,7 +15,7 @@ use qrcode::{EcLevel, QrCode};
 use crate::Session;
 use crate::cli::trust::{Code, Verify};
 use crate::error::Failure;
-use crate::output::time;
+use crate::output::text::time;
 
 /// Groups of five digits on a line.
 const ON_A_LINE: usize = 4;

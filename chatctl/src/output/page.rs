@@ -6,7 +6,7 @@
 use chat_protocol::rpc::types::{Message, MessageState};
 
 use super::style::{Look, Paint};
-use super::{escape, time, word};
+use super::text::{escape, time, word};
 
 /// Columns when the terminal does not say how many it has.
 const USUAL_COLUMNS: usize = 80;

@@ -2,8 +2,8 @@
 
 use unicode_width::UnicodeWidthStr as _;
 
-use super::escape;
 use super::style::{Look, Paint};
+use super::text::escape;
 
 /// Between two columns.
 const GAP: &str = "  ";

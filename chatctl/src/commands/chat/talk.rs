@@ -13,7 +13,7 @@ use super::screen::Screen;
 use crate::commands::listen::notice;
 use crate::output::page::{Page, date, size};
 use crate::output::style::{Look, Paint};
-use crate::output::word;
+use crate::output::text::word;
 
 /// What an event asks for besides being shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,7 +14,7 @@ use super::clock;
 use super::finding::Finding;
 use crate::commands::outbox::held_now;
 use crate::error::Failure;
-use crate::output::{self, word};
+use crate::output::text::{time, word};
 
 /// A consumer this far behind probably reads no more.
 const LAGGING: u64 = 10_000;
@@ -50,7 +50,7 @@ pub(super) async fn examine(
     findings.extend(own_reset(&account));
     findings.extend(clock::examine(&health.connection));
     findings.extend(account.reset_at_ms.map(|at| {
-        let what = format!("somebody asked to reset this account, which happens at {}", output::time(at));
+        let what = format!("somebody asked to reset this account, which happens at {}", time(at));
         Finding::bad(what, "chatctl reset --cancel")
     }));
     findings.extend(outbox(&health));
@@ -129,7 +129,7 @@ fn own_reset(account: &AccountStatusAnswer) -> Option<Finding> {
     let again = format!("the same again: chatctl reset {user}");
     match (account.own_reset_at_ms, account.state) {
         (Some(at), _) => {
-            let what = format!("the reset of {user} that was asked for here waits until {}", output::time(at));
+            let what = format!("the reset of {user} that was asked for here waits until {}", time(at));
             Some(Finding::bad(what, format!("after that, {again}")))
         }
         (None, AccountState::Unfinished) => {

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::cli::service::Logs;
 use crate::error::Failure;
-use crate::output::escape;
+use crate::output::text::escape;
 
 /// What is asked of a unit.
 const PROPERTIES: &str = "LoadState,ActiveState,SubState,UnitFileState,FragmentPath,MainPID,NRestarts";
