@@ -23,9 +23,9 @@ mod verify;
 mod who;
 mod words;
 
-use crate::Session;
 use crate::cli::Verb;
 use crate::error::Failure;
+use crate::session::Session;
 
 /// Does what was said.
 pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure> {

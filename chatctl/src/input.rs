@@ -1,9 +1,14 @@
-//! Text from a file or a pipe, of at most so many bytes.
+//! Text from a file or a pipe, of at most so many bytes, and whether there is a person instead.
 
-use std::io::{self, Read};
+use std::io::{self, IsTerminal as _, Read};
 
 /// Farthest that a text over its limit is counted: 64 MiB. What is behind may never end.
 const COUNTED_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Whether a person can be asked.
+pub(crate) fn has_terminal() -> bool {
+    io::stdin().is_terminal() && io::stderr().is_terminal()
+}
 
 /// Why a text cannot be used.
 #[derive(Debug)]

@@ -15,7 +15,6 @@ use chat_protocol::message::client::Password;
 use chat_protocol::rpc::{RpcError, Secret};
 use zeroize::Zeroizing;
 
-use crate::Session;
 use crate::error::{Failure, OfFile};
 use crate::input::{self, TextError};
 
@@ -65,7 +64,7 @@ pub(crate) fn from_file(path: &Path, what: &str) -> Result<Secret, Failure> {
 
 /// Asks a person.
 pub(crate) fn ask(what: &str, flag: &str) -> Result<Secret, Failure> {
-    if !Session::has_terminal() {
+    if !input::has_terminal() {
         return Err(Failure::Usage(format!("there is no terminal to ask for the {what}: use {flag}")));
     }
     Ok(Secret::new(rpassword::prompt_password(format!("{}: ", capital(what)))?))

@@ -10,11 +10,12 @@ use chat_protocol::rpc::{Kind, RpcError, Secret};
 
 use super::devices;
 use super::verify::asked;
-use crate::Session;
 use crate::cli::account::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
 use crate::error::Failure;
+use crate::input;
 use crate::output::progress::during;
 use crate::secrets;
+use crate::session::Session;
 
 const INVITE_FLAGS: &str = "--invite-file or --invite-stdin";
 const PASSWORD_FLAGS: &str = "--password-file or --password-stdin";
@@ -66,7 +67,7 @@ pub(super) async fn login(entrance: Entrance, session: &mut Session) -> Result<(
     };
     let answer = during("Logging in", session.out.is_json(), client.call(&params)).await?;
     let waits = answer.state == EnteredState::ApprovalRequired;
-    if waits && Session::has_terminal() && !session.out.is_json() {
+    if waits && input::has_terminal() && !session.out.is_json() {
         return devices::wait(session).await;
     }
     session.out.answer(&answer, |answer| entered("logged in", answer))?;
@@ -100,7 +101,7 @@ pub(super) async fn logout(logout: &Logout, session: &mut Session) -> Result<(),
 
 /// Whether a person says that the keys are to be gone.
 fn agreed_to_forget() -> Result<bool, Failure> {
-    if !Session::has_terminal() {
+    if !input::has_terminal() {
         let why = "messages that the keys protect are lost with them: say that you mean it with \
                    `chatctl logout --forget-keys --yes`";
         return Err(Failure::Usage(why.to_owned()));
@@ -120,7 +121,7 @@ pub(super) async fn passwd(passwd: &Passwd, session: &mut Session) -> Result<(),
     };
     // both are named at once, before anything is asked
     let lacks = |file: &Option<std::path::PathBuf>| file.is_none() && !passwd.password_stdin;
-    if (lacks(&passwd.password_file) || lacks(&passwd.new_password_file)) && !Session::has_terminal() {
+    if (lacks(&passwd.password_file) || lacks(&passwd.new_password_file)) && !input::has_terminal() {
         return Err(Failure::Usage(NO_TERMINAL_FOR_BOTH.to_owned()));
     }
     let old = match pick(passwd.password_file.as_ref(), "old password")? {
@@ -172,7 +173,7 @@ fn was_reset(answer: &ResetAnswer) -> Vec<String> {
 fn confirmed(user: &Username, given: Option<String>) -> Result<String, Failure> {
     let typed = match given {
         Some(name) => name,
-        None if Session::has_terminal() => {
+        None if input::has_terminal() => {
             rpassword::prompt_password(format!("Devices and unread messages of {user} will be gone. Type the name: "))?
         }
         None => return Err(Failure::Usage(format!("say that you mean it: --confirm {user}"))),

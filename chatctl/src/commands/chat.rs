@@ -30,10 +30,10 @@ use tokio::sync::mpsc::{Receiver, UnboundedReceiver};
 use tokio::time::MissedTickBehavior;
 
 use super::devices;
-use crate::Session;
 use crate::cli::Chat;
 use crate::error::Failure;
 use crate::output::style::Look;
+use crate::session::Session;
 use act::Chatter;
 use desk::Shared;
 use link::Heard;

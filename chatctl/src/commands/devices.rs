@@ -12,14 +12,15 @@ use chat_protocol::rpc::types::{
 use chat_protocol::rpc::{Kind, RpcError};
 
 use super::verify::asked;
-use crate::Session;
 use crate::cli::devices::Device;
 use crate::error::Failure;
+use crate::input;
 use crate::output::progress::during;
 use crate::output::reader::heard;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::text::{time, word};
+use crate::session::Session;
 
 /// How often the daemon is asked whether a thing has happened.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
@@ -118,7 +119,7 @@ fn one_that_waits(known: &Devices, named: Option<DeviceId>) -> Result<types::Dev
 /// Shows the digits and asks a person.
 fn compared(waiting: &types::Device, session: &mut Session) -> Result<String, Failure> {
     let digits = waiting.digits.clone().unwrap_or_default();
-    if !Session::has_terminal() {
+    if !input::has_terminal() {
         return Err(Failure::Usage(
             "nobody is there to compare: use --digits with what the other screen shows".to_owned(),
         ));
@@ -207,7 +208,7 @@ fn let_in_by(known: &Devices, named: &[DeviceId]) -> Vec<DeviceId> {
 }
 
 fn asked_for_more(more: &[DeviceId]) -> Result<bool, Failure> {
-    if !Session::has_terminal() {
+    if !input::has_terminal() {
         return Err(Failure::Usage("these let others in: say --with-let-in, or --yes for these alone".to_owned()));
     }
     let listed: Vec<_> = more.iter().map(|id| format!("    {id}\n")).collect();
@@ -220,7 +221,7 @@ fn asked_for_more(more: &[DeviceId]) -> Result<bool, Failure> {
 }
 
 fn agreed(known: &Devices, named: &[DeviceId]) -> Result<bool, Failure> {
-    if !Session::has_terminal() {
+    if !input::has_terminal() {
         return Err(Failure::Usage("say that you mean it: --yes".to_owned()));
     }
     let this = known.devices.iter().any(|device| device.this && named.contains(&device.device_id));

@@ -14,12 +14,12 @@ use std::path::Path;
 
 use chat_programs::private::is_own_directory;
 
-use crate::Session;
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::text::escape;
 use crate::places;
 use crate::secrets::is_standard;
+use crate::session::Session;
 use finding::Finding;
 
 /// `chatctl doctor`

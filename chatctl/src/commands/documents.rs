@@ -4,9 +4,9 @@ use chat_programs::documents::{ManualError, Shell, Wanted};
 use clap::CommandFactory;
 
 use super::shells;
-use crate::Session;
 use crate::cli::Cli;
 use crate::error::Failure;
+use crate::session::Session;
 
 /// `chatctl completions SHELL`
 pub(super) fn completions(shell: Shell, session: &mut Session) -> Result<(), Failure> {

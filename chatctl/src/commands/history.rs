@@ -6,10 +6,10 @@ use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{Chat, ChatGet, IdentityState, Message, MessagePage, MsgList};
 
 use super::known;
-use crate::Session;
 use crate::cli::History;
 use crate::error::Failure;
 use crate::output::Output;
+use crate::session::Session;
 
 /// `chatctl history TARGET`
 pub(super) async fn run(history: History, session: &mut Session) -> Result<(), Failure> {

@@ -12,12 +12,12 @@ use chat_protocol::rpc::{Method, Target};
 use super::known;
 use super::profile::claims;
 use super::send::text;
-use crate::Session;
 use crate::cli::keep::{Archive, Consumers, ConsumersVerb, Contact, Kv, Mute, Quiet, Settings, Unread};
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::text::{escape, time, word};
+use crate::session::Session;
 
 /// `chatctl unread`
 pub(super) async fn unread(unread: &Unread, session: &mut Session) -> Result<(), Failure> {

@@ -11,12 +11,12 @@ use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
 
 use super::known;
-use crate::Session;
 use crate::cli::Listen;
 use crate::error::Failure;
 use crate::output::reader::Reader;
 use crate::output::text::{time, word};
 use crate::output::{self, Output};
+use crate::session::Session;
 
 /// What stands above the messages.
 const HEADER: &str = "Listening. What is said in room:public can be read by the server; chats with @user cannot.";

@@ -9,13 +9,13 @@ use chat_protocol::rpc::{Kind, Target};
 
 use super::known;
 use super::send::text;
-use crate::Session;
 use crate::cli::messages::{Delete, Edit, Export, Format, OneMessage, React, Search};
 use crate::error::{Failure, OfFile};
 use crate::output;
 use crate::output::progress::during;
 use crate::output::text::{escape, word};
 use crate::secrets::is_standard;
+use crate::session::Session;
 
 /// `chatctl edit ID TEXT`
 pub(super) async fn edit(edit: Edit, session: &mut Session) -> Result<(), Failure> {

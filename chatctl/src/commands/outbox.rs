@@ -7,11 +7,11 @@ use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{Message, MessageState, MsgOutbox};
 use serde::Serialize;
 
-use crate::Session;
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::text::{escape, state_in_words, time};
+use crate::session::Session;
 
 /// Characters of a text shown in a column.
 const SHOWN: usize = 40;

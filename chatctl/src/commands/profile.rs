@@ -3,10 +3,10 @@
 use chat_protocol::rpc::types::{self, ProfileGet, ProfileSet};
 
 use super::send::text;
-use crate::Session;
 use crate::cli::profile::{Profile, ProfileVerb};
 use crate::error::Failure;
 use crate::output::text::escape;
+use crate::session::Session;
 
 /// `chatctl profile …`
 pub(super) async fn run(profile: Profile, session: &mut Session) -> Result<(), Failure> {

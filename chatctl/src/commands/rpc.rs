@@ -5,11 +5,11 @@ use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, Method, RpcError};
 use serde_json::value::RawValue;
 use zeroize::Zeroizing;
 
-use crate::Session;
 use crate::cli::Rpc;
 use crate::error::Failure;
 use crate::input::{self, TextError};
 use crate::output::reader::heard;
+use crate::session::Session;
 
 /// Keys whose values must not be arguments.
 const SECRET_KEYS: [&str; 4] = ["password", "invite", "old", "new"];

@@ -12,13 +12,13 @@ use chat_protocol::rpc::client::{Client, Events};
 use chat_protocol::rpc::types::{EventsSubscribe, MessageState, MsgSend, MsgStatus, Since, SinceWord};
 use chat_protocol::rpc::{EventBody, Kind, RpcError, Target};
 
-use crate::Session;
 use crate::cli::{Send, Wait};
 use crate::error::{Failure, OfFile};
 use crate::input::{self, TextError};
 use crate::output::reader::heard;
 use crate::output::text::{escape, word};
 use crate::secrets::is_standard;
+use crate::session::Session;
 
 /// `chatctl send TARGET TEXT`
 pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure> {

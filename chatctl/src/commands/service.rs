@@ -11,12 +11,12 @@ use chat_protocol::rpc::types::{DaemonHealth, DaemonInfo, Health};
 use chat_protocol::rpc::{Kind, RpcError};
 use serde::Serialize;
 
-use crate::Session;
 use crate::cli::service::{Install, Logs, Service};
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::text::{escape, word};
+use crate::session::Session;
 pub(super) use manager::{Manager, Unit, lingers};
 use units::Units;
 

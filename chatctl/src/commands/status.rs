@@ -6,11 +6,11 @@ use chat_protocol::rpc::types::{
 use serde::Serialize;
 
 use super::outbox;
-use crate::Session;
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::text::{escape, time, word};
+use crate::session::Session;
 
 /// Both answers in one object.
 #[derive(Serialize)]

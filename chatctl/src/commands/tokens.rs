@@ -10,13 +10,13 @@ use chat_protocol::rpc::types::{self, AuditList, TokenCreate, TokenList, TokenMa
 use chat_protocol::rpc::{ChatId, Secret};
 
 use super::known;
-use crate::Session;
 use crate::cli::tokens::{Audit, Create, Token};
 use crate::error::{Failure, OfFile};
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::text::{escape, time};
 use crate::secrets::is_standard;
+use crate::session::Session;
 
 /// `chatctl token …`
 pub(super) async fn token(token: Token, session: &mut Session) -> Result<(), Failure> {

@@ -10,12 +10,13 @@ use serde::Serialize;
 
 use super::known;
 use super::verify::{asked, grouped};
-use crate::Session;
 use crate::cli::trust::{Trust, Wanted};
 use crate::error::Failure;
+use crate::input;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::text::{time, word};
+use crate::session::Session;
 
 /// Chats of one page.
 const PAGE: u32 = 500;
@@ -145,7 +146,7 @@ fn named<'i>(identity: &'i PeerIdentity, which: &str) -> Result<&'i SeenIdentity
 }
 
 fn agreed(user: &Username, seen: &SeenIdentity) -> Result<bool, Failure> {
-    if !Session::has_terminal() {
+    if !input::has_terminal() {
         return Err(Failure::Usage("say that you mean it: --yes".to_owned()));
     }
     let question = format!(

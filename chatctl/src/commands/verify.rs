@@ -12,10 +12,11 @@ use chat_protocol::rpc::{Kind, RpcError};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 
-use crate::Session;
 use crate::cli::trust::{Code, Verify};
 use crate::error::Failure;
+use crate::input;
 use crate::output::text::time;
+use crate::session::Session;
 
 /// Groups of five digits on a line.
 const ON_A_LINE: usize = 4;
@@ -38,7 +39,7 @@ pub(super) async fn run(verify: Verify, session: &mut Session) -> Result<(), Fai
         return session.out.object(&identity);
     }
     session.out.answer(&identity, explained)?;
-    if !Session::has_terminal() {
+    if !input::has_terminal() {
         let why = format!("nobody is there to say whether @{user} sees the same: use --safety-number or --qr -");
         return Err(Failure::Usage(why));
     }

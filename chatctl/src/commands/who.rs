@@ -2,10 +2,10 @@
 
 use chat_protocol::rpc::types::{PresenceList, PresentUser};
 
-use crate::Session;
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
+use crate::session::Session;
 
 /// `chatctl who`
 pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {

@@ -15,10 +15,10 @@ use chat_protocol::rpc::types::{Chat, ChatList, ContactList, IdentityState, Pres
 use chat_protocol::rpc::{Kind, Scope, Target};
 use clap::{Arg, Command, CommandFactory};
 
-use crate::Session;
 use crate::cli::Cli;
 use crate::error::Failure;
 use crate::secrets::is_standard;
+use crate::session::Session;
 
 /// Longest that somebody waits who has pressed the key.
 const WITHIN: Duration = Duration::from_millis(500);

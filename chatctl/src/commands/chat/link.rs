@@ -7,8 +7,8 @@ use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{EventsSubscribe, Since};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
-use crate::Way;
 use crate::error::Failure;
+use crate::session::Way;
 
 /// Between two attempts to reach a daemon that went away.
 const RECONNECT: Duration = Duration::from_secs(1);
