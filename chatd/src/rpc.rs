@@ -27,7 +27,9 @@ mod socket;
 mod subscribe;
 mod transport;
 
+pub use connection::FINISH_WITHIN;
 pub use http::Policy;
+pub use seats::MAX_CONNECTIONS;
 pub use socket::{Bound, SocketError, bind, bind_port, same_user};
 
 use std::pin::pin;
@@ -50,10 +52,6 @@ use lines::Lines;
 use seats::{EXTRA_WITHIN, Seat, Seats};
 use transport::LineSink;
 
-/// Most connections at once on the socket, and on the port: more scripts than one person runs.
-pub const MAX_CONNECTIONS: usize = 256;
-/// How long calls in flight, and then the last events and bytes, may take once a connection ends.
-pub const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// How long to wait after the system had no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 

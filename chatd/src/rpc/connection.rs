@@ -10,6 +10,7 @@
 //! written out, and only then the connection closes.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use chat_protocol::rpc::{Concurrency, Kind};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
@@ -18,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use super::FINISH_WITHIN;
 use super::access::Access;
 use super::lines::Line;
 use super::methods::MethodTable;
@@ -28,6 +28,8 @@ use super::requests::{Work, parse};
 use super::service::{Caller, Service, Stream};
 use super::transport::{Sink, Source, WRITE_BYTES};
 
+/// How long calls in flight, and then the last events and bytes, may take once a connection ends.
+pub const FINISH_WITHIN: Duration = Duration::from_secs(5);
 /// Most calls in flight: each may hold a line of a mebibyte.
 const MAX_CALLS: usize = 32;
 

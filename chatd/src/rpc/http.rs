@@ -37,8 +37,8 @@ use tokio_util::task::TaskTracker;
 use tower_http::cors::{AllowOrigin, CorsLayer};
 use tracing::debug;
 
-use super::FINISH_WITHIN;
 use super::access::Access;
+use super::connection::FINISH_WITHIN;
 use super::methods::MethodTable;
 use super::service::Caller;
 use taken::{Taken, Tapped};

@@ -13,8 +13,8 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
-use super::MAX_CONNECTIONS;
-
+/// Most connections at once on the socket, and on the port: more scripts than one person runs.
+pub const MAX_CONNECTIONS: usize = 256;
 /// Extra seats in use at once: a few commands of a person who looks what is wrong.
 const EXTRA: usize = 16;
 /// Extra connections at once, with those that were cut and still finish.
