@@ -2,7 +2,7 @@
 //! change its text, delete it, give it a sign.
 //!
 //! What has not left is changed where it lies, and the peer never hears of its former shape. What has
-//! left is followed by a change of its own, see [`super::changes`].
+//! left is followed by a change of its own, see [`crate::engine::exchange::amendments`].
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::MAX_TEXT_BYTES;
@@ -37,7 +37,7 @@ pub fn cancel(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
 /// Sends a message that ended without being delivered once more, as a new one.
 ///
 /// # Errors
-/// [`EngineError::TooLate`] if it did not end so, or its text is gone; those of [`commands::send`].
+/// [`EngineError::TooLate`] if it did not end so, or its text is gone; those of [`super::send`].
 pub fn resend(turn: &mut Turn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
     let (position, message) = own(turn, id)?;
     if !matches!(message.state, State::Failed | State::Cancelled | State::NotReceived) {

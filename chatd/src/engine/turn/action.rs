@@ -15,7 +15,7 @@ pub enum Action {
         /// CBOR.
         payload: Vec<u8>,
     },
-    /// Open an RSA share and hand in the result, canonical or replaced, as [`Input::ShareOpened`].
+    /// Open an RSA share and hand in the result, canonical or replaced, as `Input::ShareOpened`.
     OpenShare {
         /// Which.
         job: u64,

@@ -4,7 +4,7 @@ use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::ids::{DeviceId, Username};
 
-/// The account and device this engine speaks for. RSA decryption is never done here: it is an [`Action`].
+/// The account and device this engine speaks for. RSA decryption is never done here: it is an [`Action`](super::action::Action).
 #[derive(Clone)]
 pub struct Local {
     /// Account.
