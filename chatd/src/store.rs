@@ -1,6 +1,6 @@
 //! The daemon's memory: rows grouped by scope and ordered by a number, every value sealed on disk.
 //!
-//! [`rows`] says what may be asked of it, [`memory`] is the form for tests and the simulated world,
+//! [`chat_engine::store`] says what may be asked of it, [`memory`] is the form for tests and the simulated world,
 //! [`Store`] the one on disk. Two files: `store.key`, the random store key wrapped by a key file or a
 //! passphrase, and `store.db`. Nothing outside this module speaks SQL or knows the store key. What it
 //! cannot read it refuses and leaves as it is.
@@ -10,7 +10,6 @@
 
 mod database;
 pub mod memory;
-pub mod rows;
 mod seal;
 mod sealed;
 pub mod search;
@@ -25,6 +24,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+pub use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
 use chat_protocol::crypto::kdf::hkdf;
 use chat_protocol::crypto::labels::Label;
 use chat_protocol::crypto::secret::SecretBytes;
@@ -33,7 +33,6 @@ use thiserror::Error;
 use zeroize::Zeroizing;
 
 pub use self::memory::MemoryRows;
-pub use self::rows::{Direction, Place, Rows, RowsError, Table};
 use self::seal::Seals;
 pub use self::sealed::SealedRows;
 pub use self::wrap::{Unlock, UnlockError};

@@ -10,7 +10,7 @@ use std::path::Path;
 use rusqlite::{Connection, ErrorCode, OpenFlags};
 
 use super::StoreError;
-use super::rows::RowsError;
+use chat_engine::store::RowsError;
 use chat_programs::private::FileError;
 
 use crate::dirs::DirError;

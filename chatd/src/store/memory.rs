@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use super::rows::{Direction, Place, Rows, RowsError, Table};
+use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Rows that live as long as the value does. A clone is a snapshot.
 #[derive(Clone, Default)]

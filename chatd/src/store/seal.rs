@@ -9,7 +9,7 @@ use chat_protocol::crypto::labels::Label;
 use chat_protocol::crypto::secret::SecretBytes;
 use rand::Rng;
 
-use super::rows::{Place, RowsError, Table};
+use chat_engine::store::{Place, RowsError, Table};
 
 /// Bytes of an HMAC that are kept: enough that no two places of one store ever share them.
 const TAG_BYTES: usize = 16;

@@ -8,8 +8,8 @@ use std::ops::RangeInclusive;
 use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::classify;
-use super::rows::{Direction, Place, Rows, RowsError, Table};
 use super::seal::{Address, Seals, Tag};
+use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
 
 const GET: &str = "SELECT ord, value FROM rows WHERE tbl = ?1 AND scope = ?2 AND key = ?3";
 const PUT: &str = "INSERT INTO rows (tbl, scope, key, ord, value) VALUES (?1, ?2, ?3, ?4, ?5) \

@@ -9,8 +9,8 @@ use chat_protocol::ids::MessageId;
 use rusqlite::{Connection, params, params_from_iter};
 
 use super::database::classify;
-use super::rows::RowsError;
 use super::words::words;
+use chat_engine::store::RowsError;
 
 const SCHEMA: &str = "PRAGMA temp_store = MEMORY;
 CREATE VIRTUAL TABLE texts USING fts5(text, chat UNINDEXED, author UNINDEXED, stored UNINDEXED,

@@ -1,0 +1,175 @@
+//! What the local socket asks to be done with a message that is there: take it back, send it again,
+//! change its text, delete it, give it a sign.
+//!
+//! What has not left is changed where it lies, and the peer never hears of its former shape. What has
+//! left is followed by a change of its own, see [`crate::exchange::amendments`].
+
+use chat_protocol::ids::MessageId;
+use chat_protocol::limits::MAX_TEXT_BYTES;
+use chat_protocol::session::content::{is_reaction, text_bytes};
+
+use crate::commands::messages::{self, Send, Sent, To};
+use crate::exchange::amendments::{self, MAX_TEXTS};
+use crate::model::error::EngineError;
+use crate::queue::outbox::{self, Withdrawn};
+use crate::records::changes::What;
+use crate::records::history::{self, Kind, Message, ROOM, State};
+use crate::records::timers;
+use crate::turn::Turn;
+
+/// Takes a message back that has not left; one that was taken back before stays so.
+///
+/// # Errors
+/// [`EngineError::NotFound`], [`EngineError::NotAllowed`] for somebody else's, [`EngineError::TooLate`].
+pub fn cancel(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let (_, message) = own(turn, id)?;
+    match message.state {
+        State::Cancelled => Ok(()),
+        State::Queued if outbox::withdraw(turn, &message)? == Withdrawn::Yes => {
+            timers::clear(turn, timers::Due::Overdue, id)?;
+            Ok(history::end(turn, id, State::Cancelled, None)?)
+        }
+        State::Queued => Err(EngineError::TooLate("the message is under way already")),
+        _ => Err(EngineError::TooLate("the message is not waiting to be sent")),
+    }
+}
+
+/// Sends a message that ended without being delivered once more, as a new one.
+///
+/// # Errors
+/// [`EngineError::TooLate`] if it did not end so, or its text is gone; those of [`super::send`].
+pub fn resend(turn: &mut Turn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
+    let (position, message) = own(turn, id)?;
+    if !matches!(message.state, State::Failed | State::Cancelled | State::NotReceived) {
+        return Err(EngineError::TooLate("only a message that failed, was cancelled or never came is sent again"));
+    }
+    if message.deleted {
+        return Err(EngineError::TooLate("the text of the message is gone"));
+    }
+    let to = To::of(&message.chat).ok_or(EngineError::NotFound)?;
+    let reply_to = match message.reply_to {
+        Some(answered) if history::get(turn.rows, &answered)?.is_some() => Some(answered),
+        _ => None,
+    };
+    let (mentions, text) = (message.mentions.clone(), message.text.clone());
+    let send = Send { reply_to, mentions, ttl_s: message.ttl_s, ..Send::text(to, text) };
+    let sent = messages::send(turn, send)?;
+    history::write(turn.rows, position, &Message { resent: true, ..message })?;
+    Ok(sent)
+}
+
+/// Gives an own message another text.
+///
+/// # Errors
+/// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::Post`], [`EngineError::TooLate`],
+/// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
+pub fn edit(turn: &mut Turn<'_>, id: &MessageId, text: String) -> Result<Message, EngineError> {
+    let (position, mut message) = own(turn, id)?;
+    changeable(&message)?;
+    let len = text_bytes(&text, &message.mentions);
+    match len {
+        _ if text.is_empty() => return Err(EngineError::Empty),
+        _ if len > MAX_TEXT_BYTES => return Err(EngineError::TooLong { len, max: MAX_TEXT_BYTES }),
+        _ if message.told_in.len() >= MAX_TEXTS => {
+            return Err(EngineError::TooLate("the message was changed too often"));
+        }
+        _ => {}
+    }
+    if !outbox::waits(turn, &message)? {
+        follow(turn, &message, What::Edit(text.clone()))?;
+        message.edited = Some(turn.clock);
+    }
+    message.text = text;
+    history::tell_edited(turn, position, message)?;
+    Ok(own(turn, id)?.1)
+}
+
+/// Deletes a message from this history.
+///
+/// # Errors
+/// [`EngineError::NotFound`]; [`EngineError::TooLate`] for an own one that has not left.
+pub fn delete_here(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let (position, message) = history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?;
+    if message.mine && message.state == State::Queued {
+        return Err(EngineError::TooLate("the message has not left yet: cancel it first"));
+    }
+    if message.deleted {
+        return Ok(());
+    }
+    Ok(history::erase(turn, position, message, "here")?)
+}
+
+/// Deletes an own message here and for whoever has it.
+///
+/// # Errors
+/// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::Post`],
+/// [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
+pub fn delete_everywhere(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let (_, message) = own(turn, id)?;
+    if message.chat == ROOM {
+        return Err(EngineError::Post);
+    }
+    if message.deleted {
+        return Ok(());
+    }
+    match message.state {
+        State::Failed | State::Cancelled => {}
+        State::Queued if outbox::withdraw(turn, &message)? == Withdrawn::Yes => {
+            history::end(turn, id, State::Cancelled, None)?;
+        }
+        _ => follow(turn, &message, What::Delete)?,
+    }
+    let (position, message) = own(turn, id)?;
+    Ok(history::erase(turn, position, message, "author")?)
+}
+
+/// Gives a message a sign in place of the own one before, or takes the same one back.
+///
+/// # Errors
+/// [`EngineError::NotFound`], [`EngineError::Invalid`], [`EngineError::Post`], [`EngineError::TooLate`],
+/// [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
+pub fn react(turn: &mut Turn<'_>, id: &MessageId, emoji: &str, remove: bool) -> Result<Message, EngineError> {
+    if !is_reaction(emoji) {
+        return Err(EngineError::Invalid("emoji", "must be one emoji of at most 64 bytes"));
+    }
+    let (position, message) = history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?;
+    changeable(&message)?;
+    if message.at.is_some() {
+        return Err(EngineError::TooLate("the message has not been sent yet"));
+    }
+    let me = turn.me.user.clone();
+    let given = message.reactions.iter().any(|given| given.user == me && given.emoji == emoji);
+    if given == remove {
+        let emoji = if remove { "" } else { emoji };
+        follow(turn, &message, What::React(emoji.to_owned()))?;
+        amendments::react(turn, position, message, &me, emoji)?;
+    }
+    Ok(history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?.1)
+}
+
+fn own(turn: &Turn<'_>, id: &MessageId) -> Result<(u64, Message), EngineError> {
+    let found = history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?;
+    if found.1.mine { Ok(found) } else { Err(EngineError::NotAllowed("the message is somebody else's")) }
+}
+
+/// Whether others who have the message would take a change of it.
+fn changeable(message: &Message) -> Result<(), EngineError> {
+    if message.chat == ROOM {
+        return Err(EngineError::Post);
+    }
+    if message.deleted {
+        return Err(EngineError::TooLate("the message was deleted"));
+    }
+    if matches!(message.state, State::Failed | State::Cancelled) {
+        return Err(EngineError::TooLate("the message was not sent: send it again instead"));
+    }
+    if message.kind == Kind::Text { Ok(()) } else { Err(EngineError::NotAllowed("the message has no text")) }
+}
+
+/// Sends a change after its message.
+fn follow(turn: &mut Turn<'_>, message: &Message, what: What) -> Result<(), EngineError> {
+    if let Some(user) = history::peer(&message.chat) {
+        messages::check_peer(turn, &user)?;
+    }
+    amendments::submit(turn, message, what)
+}

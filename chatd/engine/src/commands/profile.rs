@@ -1,0 +1,21 @@
+//! What this account says of itself.
+
+use chat_protocol::rpc::types::{self, ProfileSet};
+
+use crate::model::error::EngineError;
+use crate::queue::profiles;
+use crate::records::profile;
+pub use crate::records::profile::{of, own};
+use crate::turn::Turn;
+
+/// Changes what this account says of itself: what is absent stays, an empty text goes.
+///
+/// # Errors
+/// [`EngineError::Invalid`].
+pub fn set(turn: &mut Turn<'_>, wanted: ProfileSet) -> Result<types::Profile, EngineError> {
+    let (shown, changed) = profile::set(turn, wanted)?;
+    if changed {
+        profiles::announce(turn)?;
+    }
+    Ok(shown)
+}

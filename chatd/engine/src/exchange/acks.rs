@@ -1,0 +1,58 @@
+//! What a peer's device says it got, and its user read, of the messages this device sent.
+
+use std::ops::RangeInclusive;
+
+use chat_protocol::ids::{DeviceId, MessageId, Username};
+use chat_protocol::session::content::Ack;
+
+use crate::queue::item::Number;
+use crate::queue::{first, numbers, retransmit};
+use crate::records::changes;
+use crate::records::history::{self, State};
+use crate::store::{Direction, Place, RowsError, Table};
+use crate::turn::Turn;
+
+/// A peer's device tells what it got of the messages this device sent to it.
+pub(crate) fn heard(turn: &mut Turn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
+    let (Some(covered), (user, _)) = (covered(turn, by, ack)?, by) else { return Ok(()) };
+    let scope = numbers::sent_scope(user, ack.epoch);
+    let unsure_below = retransmit::unsure_below(ack);
+    for (n, id) in turn.rows.scan(Table::Outbox, &scope, covered, Direction::Ascending, usize::MAX)? {
+        let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
+        if ack.given_up.contains(&n) {
+            history::advance(turn, &id, State::NotReceived)?;
+        } else if n >= unsure_below {
+            history::advance(turn, &id, State::Delivered)?;
+            changes::delivered(turn, &id)?;
+            turn.rows.delete(Place::new(Table::Outbox, &scope, &n.to_be_bytes()))?;
+            numbers::await_read(turn, user, (ack.epoch, n), &id)?;
+        }
+    }
+    Ok(())
+}
+
+/// A peer's user has read what a device of theirs got, and nothing that none got.
+pub(crate) fn read(turn: &mut Turn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
+    let (Some(covered), (user, _)) = (covered(turn, by, ack)?, by) else { return Ok(()) };
+    let scope = numbers::unread_scope(user, ack.epoch);
+    for (_, id) in turn.rows.scan(Table::Outbox, &scope, covered.clone(), Direction::Ascending, usize::MAX)? {
+        let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
+        history::advance(turn, &id, State::Read)?;
+    }
+    turn.rows.delete_range(Table::Outbox, &scope, covered).map(drop)
+}
+
+/// The numbers an acknowledgement covers, if such messages were ever sent: none from before the device was written to.
+fn covered(
+    turn: &Turn<'_>,
+    (user, device): (&Username, &DeviceId),
+    ack: &Ack,
+) -> Result<Option<RangeInclusive<u64>>, RowsError> {
+    let known: Option<Number> = numbers::last_number(turn, user)?;
+    if known.is_none_or(|(epoch, last)| ack.epoch != epoch || ack.below > last + 1) {
+        tracing::warn!(%user, "acknowledgement of messages that were never sent");
+        return Ok(None);
+    }
+    let first = first::owed_from(turn, device, user, ack.epoch)?;
+    Ok(first.zip(ack.below.checked_sub(1)).map(|(first, last)| first..=last).filter(|covered| !covered.is_empty()))
+}

@@ -1,0 +1,96 @@
+//! Messages that wait for the account log their author named.
+
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::Blob;
+use chat_protocol::session::content::Content;
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use crate::exchange::content;
+use crate::model::error::EngineError;
+use crate::model::rows::{Counter, decode, save};
+use crate::peers::{self, Named};
+use crate::records::events;
+use crate::sessions::Received;
+use crate::store::{Direction, Place, RowsError, Table};
+use crate::turn::Turn;
+
+/// Most messages that wait for a log; the next are shown at once, flagged.
+const MOST_WAITING: u64 = 1_000;
+const WAITING: &[u8] = b"ahead";
+
+/// A message whose author named a log that is not known yet.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Waiting {
+    #[n(0)]
+    number: u64,
+    #[n(1)]
+    user: Username,
+    #[n(2)]
+    device: DeviceId,
+    #[n(3)]
+    plaintext: Blob,
+}
+
+/// Lets a message wait for the log its author named; false if too many wait.
+pub(crate) fn wait(turn: &mut Turn<'_>, received: &Received, until: Timestamp) -> Result<bool, RowsError> {
+    if until <= turn.now || turn.rows.count(Table::Held, WAITING)? >= MOST_WAITING {
+        return Ok(false);
+    }
+    let number = Counter::Ahead.next(turn.rows)?;
+    let plaintext = received.plaintext.to_vec().into();
+    let waiting = Waiting { number, user: received.user.clone(), device: received.device, plaintext };
+    save(turn.rows, place(&number.to_be_bytes()), until.as_millis(), &waiting)?;
+    turn.wake(until);
+    Ok(true)
+}
+
+fn place(key: &[u8; 8]) -> Place<'_> {
+    Place::new(Table::Held, WAITING, key)
+}
+
+/// Shows what waited for the log of `user`, as far as that is known now.
+pub(crate) fn release(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    for (until, bytes) in turn.rows.scan(Table::Held, WAITING, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        let waiting: Waiting = decode(Table::Held, &bytes)?;
+        if waiting.user == *user {
+            turn.rows.delete(place(&waiting.number.to_be_bytes()))?;
+            come(turn, &waiting.received(), Some(Timestamp::from_millis(until)))?;
+        }
+    }
+    Ok(())
+}
+
+impl Waiting {
+    fn received(self) -> Received {
+        Received { user: self.user, device: self.device, plaintext: self.plaintext.0.into() }
+    }
+}
+
+pub(crate) fn show_overdue(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let now = turn.now.as_millis();
+    for (_, bytes) in turn.rows.scan(Table::Held, WAITING, 0..=now, Direction::Ascending, usize::MAX)? {
+        let waiting: Waiting = decode(Table::Held, &bytes)?;
+        turn.rows.delete(place(&waiting.number.to_be_bytes()))?;
+        come(turn, &waiting.received(), None)?;
+    }
+    let next = turn.rows.scan(Table::Held, WAITING, 0..=u64::MAX, Direction::Ascending, 1)?;
+    if let Some((until, _)) = next.first() {
+        turn.wake(Timestamp::from_millis(*until));
+    }
+    Ok(())
+}
+
+/// A message that waited for its author's log comes again: since that has grown, with the time it waits until; or since
+/// that time has come.
+pub(crate) fn come(turn: &mut Turn<'_>, received: &Received, until: Option<Timestamp>) -> Result<(), EngineError> {
+    let Ok(content) = Content::decode(&received.plaintext) else { return Ok(()) };
+    if peers::device(turn, &received.user, &received.device)?.is_none() {
+        return Ok(events::held(turn, &received.user, "device_revoked")?);
+    }
+    match (peers::announced(turn, &received.user, content.heads.own)?, until) {
+        (Named::Awaited(_), Some(until)) if wait(turn, received, until)? => Ok(()),
+        (named, _) => content::shown(turn, received, content, named),
+    }
+}

@@ -1,0 +1,160 @@
+//! What happens to a message after it was said: edited, deleted, answered with a sign, expired.
+//!
+//! A change travels like a message: it is numbered, acknowledged and takes effect in the order of its
+//! author, but it is no message of the history and is never unread. Only the author, under the same
+//! identity, edits or deletes. What comes before its message waits for it: a deletion keeps it from being
+//! shown, an edit or a sign follows it. Nothing has an effect after the deletion.
+
+use chat_protocol::ids::{MessageId, Username};
+use minicbor::{Decode, Encode};
+
+use crate::exchange::read_elsewhere;
+use crate::model::error::EngineError;
+use crate::model::rows::save;
+use crate::queue::outbox::{self, Withdrawn};
+use crate::records::changes::{self, Change, What};
+use crate::records::history::{self, Kind, Message, Reaction, State};
+use crate::records::{early_changes, events};
+use crate::store::RowsError;
+use crate::turn::Turn;
+
+/// Most texts one message may have had: whoever wants more writes a new one.
+pub(crate) const MAX_TEXTS: usize = 100;
+
+/// Something an author said, in the order of the author.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub(crate) enum Said {
+    /// A message.
+    #[n(0)]
+    Message(#[n(0)] Box<Message>),
+    /// A change of one.
+    #[n(1)]
+    Change(#[n(0)] Change),
+    /// Something the user does not want to hear: it only takes its place.
+    #[n(2)]
+    Unheard,
+}
+
+impl Said {
+    /// It comes after it was given up.
+    pub(crate) fn late(self, late: bool) -> Self {
+        match self {
+            Self::Message(message) => Self::Message(Box::new(Message { late, ..*message })),
+            Self::Change(_) | Self::Unheard => self,
+        }
+    }
+
+    /// Its turn has come.
+    pub(crate) fn take_effect(self, turn: &mut Turn<'_>) -> Result<(), RowsError> {
+        match self {
+            Self::Message(message) => show(turn, *message),
+            Self::Change(change) => apply(turn, &change),
+            Self::Unheard => Ok(()),
+        }
+    }
+}
+
+/// Shows a message that was written elsewhere, unless its author took it back before.
+fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
+    let early = early_changes::of(turn.rows, &message.chat, &message.id)?;
+    if message.author.is_some()
+        && early.iter().any(|change| change.what == What::Delete && change.author == message.author)
+    {
+        return Ok(());
+    }
+    if history::get(turn.rows, &message.id)?.is_some() {
+        // ids are the author's to choose, and nobody may write over what is there
+        tracing::warn!(user = %message.from, "a message under the id of another");
+        message.id = MessageId::from_parts(turn.clock, turn.random());
+        message.kind = Kind::Malformed;
+        message.text.clear();
+    }
+    history::append(turn, message.clone())?;
+    read_elsewhere::stored(turn, &message)?;
+    for change in early.iter().filter(|_| message.kind == Kind::Text) {
+        early_changes::forget(turn.rows, change)?;
+        apply(turn, change)?;
+    }
+    Ok(())
+}
+
+/// A change that was made elsewhere takes its effect, if it may have one.
+fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
+    let found = history::get(turn.rows, &change.target)?.filter(|(_, message)| message.chat == change.chat);
+    let Some((position, mut message)) = found else { return early_changes::keep(turn.rows, change) };
+    let by_author = match message.mine {
+        true => change.by == turn.me.user,
+        false => message.author.is_some() && message.author == change.author,
+    };
+    match &change.what {
+        _ if message.deleted || message.kind != Kind::Text => Ok(()),
+        What::Edit(text) if by_author && message.told_in.len() < MAX_TEXTS => {
+            text.clone_into(&mut message.text);
+            message.edited = Some(change.at);
+            history::tell_edited(turn, position, message)
+        }
+        What::Delete if by_author => history::erase(turn, position, message, "author"),
+        What::React(emoji) => react(turn, position, message, &change.by, emoji).map(drop),
+        What::Edit(_) | What::Delete => {
+            tracing::warn!(user = %change.by, "a change of a message that is not theirs to change");
+            Ok(())
+        }
+    }
+}
+
+/// Gives a sign in somebody's name in place of the one before; says whether that changed anything.
+pub(crate) fn react(
+    turn: &mut Turn<'_>,
+    position: u64,
+    mut message: Message,
+    by: &Username,
+    emoji: &str,
+) -> Result<bool, RowsError> {
+    let known = message.reactions.iter().find(|given| given.user == *by).map_or("", |given| &given.emoji);
+    if known == emoji {
+        return Ok(false);
+    }
+    message.reactions.retain(|given| given.user != *by);
+    if !emoji.is_empty() {
+        message.reactions.push(Reaction { user: by.clone(), emoji: emoji.to_owned() });
+    }
+    history::write(turn.rows, position, &message)?;
+    events::reaction(turn, &message, by, emoji)?;
+    Ok(true)
+}
+
+/// The life of a message is over. What did not leave by now fails; what may have left is taken back.
+pub(crate) fn expire(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let Some((_, message)) = history::get(turn.rows, id)? else { return Ok(()) };
+    if message.deleted {
+        return Ok(());
+    }
+    if message.mine && message.state == State::Queued {
+        if outbox::withdraw(turn, &message)? == Withdrawn::UnderWay {
+            take_back(turn, &message)?;
+        }
+        history::end(turn, id, State::Failed, Some("expired"))?;
+    }
+    match history::get(turn.rows, id)? {
+        Some((position, message)) => Ok(history::erase(turn, position, message, "expired")?),
+        None => Ok(()),
+    }
+}
+
+/// Whatever of a message may have left is deleted where it arrives.
+fn take_back(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> {
+    match submit(turn, message, What::Delete) {
+        // it goes from there too, a little later
+        Err(EngineError::QueueFull) => Ok(()),
+        outcome => outcome,
+    }
+}
+
+/// Puts a change of an own message, or a sign, in line for the peer of its chat; notes have none.
+pub(crate) fn submit(turn: &mut Turn<'_>, message: &Message, what: What) -> Result<(), EngineError> {
+    let Some(to) = outbox::addressee(turn, &message.chat)? else { return Ok(()) };
+    let id = MessageId::from_parts(turn.clock, turn.random());
+    let (chat, by, target, at) = (message.chat.clone(), turn.me.user.clone(), message.id, turn.clock);
+    outbox::enqueue(turn, id, to)?;
+    Ok(save(turn.rows, changes::place(&id), 0, &Change { chat, by, author: None, target, at, what, kept: turn.now })?)
+}

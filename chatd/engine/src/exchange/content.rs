@@ -1,0 +1,122 @@
+//! An opened content takes its effect.
+//!
+//! It speaks for the session it came through and for nothing else: another conversation than the peer's, or
+//! acknowledgements of what was never sent, change nothing.
+
+use chat_protocol::ids::{Fingerprint, MessageId};
+use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
+use chat_protocol::time::Timestamp;
+
+use crate::exchange::amendments::Said;
+use crate::exchange::{acks, ahead, incoming, own_device, pin_change, reorder};
+use crate::model::error::EngineError;
+use crate::peers::{self, Named};
+use crate::queue::{log_entries, receipts, retransmit};
+use crate::records::changes::{Change, What};
+use crate::records::history::{self, Kind, Message};
+use crate::records::streams::Whose;
+use crate::records::{contacts, profile};
+use crate::sessions::Received;
+use crate::store::RowsError;
+use crate::turn::Turn;
+
+/// An opened content takes its effect, in the transaction that stores the session it came through.
+pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), EngineError> {
+    let content = match Content::decode(&received.plaintext) {
+        Ok(content) => content,
+        Err(_) => return incoming::marker(turn, received, Kind::Malformed),
+    };
+    let named = logs(turn, received, &content)?;
+    got(turn, received, &content)?;
+    if received.user == turn.me.user {
+        return own_device::arrived(turn, received, content);
+    }
+    if content.conversation != Conversation::Direct(received.user.clone()) {
+        tracing::warn!(user = %received.user, "a message that names another chat than its author's");
+        return incoming::marker(turn, received, Kind::Unsupported);
+    }
+    for ack in content.acks.iter().filter(|ack| ack.device == turn.me.device) {
+        acks::heard(turn, (&received.user, &received.device), ack)?;
+    }
+    match content.body {
+        Body::Receipt(receipt) => receipt
+            .read
+            .iter()
+            .filter(|ack| ack.device == turn.me.device)
+            .try_for_each(|ack| Ok(acks::read(turn, (&received.user, &received.device), ack)?)),
+        Body::Reset => retransmit::was_reset(turn, &received.device),
+        Body::Profile(profile) => Ok(profile::heard(turn, &received.user, profile)?),
+        // control of later versions creates no duty either
+        _ if !content.body.is_message() => Ok(()),
+        _ => match named {
+            Named::Awaited(until) if ahead::wait(turn, received, until)? => Ok(()),
+            _ => shown(turn, received, content, named),
+        },
+    }
+}
+
+/// What a device, a sibling too, got itself in the conversation it names.
+fn got(turn: &mut Turn<'_>, received: &Received, content: &Content) -> Result<(), RowsError> {
+    let Conversation::Direct(chat) = &content.conversation else { return Ok(()) };
+    let me = turn.me.device;
+    let mut mine = content.acks.iter().filter(|ack| ack.device == me);
+    mine.try_for_each(|ack| retransmit::acknowledged(turn, &received.device, chat, ack))
+}
+
+/// What a content says of account logs: its author's, and this account's.
+fn logs(turn: &mut Turn<'_>, received: &Received, content: &Content) -> Result<Named, EngineError> {
+    let (user, me) = (&received.user, turn.me.user.clone());
+    if let Body::LogEntries(log) = &content.body {
+        pin_change::told(turn, user, log)?;
+    }
+    log_entries::named(turn, (user, &received.device), &content.heads, content.body.is_message())?;
+    peers::announced(turn, &me, content.heads.peer)?;
+    peers::announced(turn, user, content.heads.own)
+}
+
+/// A content with a number: shown once, in order, and acknowledged.
+pub(crate) fn shown(
+    turn: &mut Turn<'_>,
+    received: &Received,
+    content: Content,
+    named: Named,
+) -> Result<(), EngineError> {
+    receipts::owe(turn, &received.user, &received.device)?;
+    let Some(seq) = content.sender_seq else { return Ok(()) };
+    let Some(peer) = peers::known(turn, &received.user)? else { return Ok(()) };
+    let whose = Whose { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
+    if history::seen_before(turn, &peer.pinned.log.fingerprint(), &content.id)? {
+        return Ok(reorder::repeated(turn, &whose, &seq)?);
+    }
+    let author = Some(peer.pinned.log.fingerprint());
+    let from_bot = profile::is_bot(turn.rows, &received.user)?;
+    let unverified_log = named != Named::Known;
+    let unverified_device = peers::policy(turn.rows, &received.user)?.leaves_out(&peer, &received.device);
+    let said = match content.body {
+        _ if contacts::is_blocked(turn.rows, &received.user)? => Said::Unheard,
+        Body::Edit(Edit { target, text }) => {
+            changed((received, turn.now), author, content.sent, (target, What::Edit(text)))
+        }
+        Body::Delete(Delete { target }) => changed((received, turn.now), author, content.sent, (target, What::Delete)),
+        Body::Reaction(Reaction { target, emoji }) => {
+            changed((received, turn.now), author, content.sent, (target, What::React(emoji)))
+        }
+        body => {
+            let message = incoming::incoming(turn, received, content.id, content.sent, Kind::Text, String::new());
+            let message =
+                Message { author, number: Some((seq.epoch, seq.n)), from_bot, ..incoming::filled(message, body) };
+            Said::Message(Box::new(Message { unverified_log, unverified_device, ..message }))
+        }
+    };
+    Ok(reorder::arrived(turn, &whose, &seq, said)?)
+}
+
+fn changed(
+    (received, kept): (&Received, Timestamp),
+    author: Option<Fingerprint>,
+    at: Timestamp,
+    (target, what): (MessageId, What),
+) -> Said {
+    let chat = history::private(&received.user);
+    Said::Change(Change { chat, by: received.user.clone(), author, target, at, what, kept })
+}

@@ -1,0 +1,235 @@
+//! The devices of the own account: who asks to be let in, what the user said of them, and whom to end.
+//!
+//! That a device asks is the server's word, and proves nothing: its certificate is read here, and the user compares the
+//! digits made of its id with those on its own screen. It is added once the user approved it here and it
+//! accepted there, each under the same fingerprint.
+
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::identity::safety_number::approval_digits;
+use chat_protocol::ids::{DeviceId, Fingerprint};
+use chat_protocol::limits::{MAX_DEVICES, MAX_WAITING_DEVICES};
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::DevicesWaiting;
+use chat_protocol::message::server::{self, Refusal, WaitingDevices};
+use chat_protocol::rpc::types::{self, Approval, DeviceState};
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{decode, load, save};
+use crate::peers;
+use crate::records::events;
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+use crate::turn::live::Asked;
+
+const WAITING: &[u8] = b"waiting";
+const REVOKE: Place<'static> = Place::new(Table::Peers, b"own", b"revoke");
+
+/// A device that asks to be let in.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Waiting {
+    #[n(0)]
+    cert: DeviceCert,
+    /// Good for the own fingerprint.
+    #[n(1)]
+    acceptance: Option<Blob>,
+    /// The user said here that the digits are alike.
+    #[n(2)]
+    approved: bool,
+}
+
+/// What the account's log is to say next.
+#[derive(Debug)]
+pub(crate) enum Wanted {
+    /// A device belongs to it: its certificate, and what it signed.
+    Add(DeviceCert, Vec<u8>),
+    /// These no longer do.
+    Revoke(Vec<DeviceId>),
+}
+
+fn place(device: &DeviceId) -> Place<'_> {
+    Place::new(Table::Peers, WAITING, device.as_bytes())
+}
+
+fn waiting(rows: &dyn Rows) -> Result<Vec<Waiting>, RowsError> {
+    rows.scan(Table::Peers, WAITING, 0..=u64::MAX, Direction::Ascending, usize::MAX)?
+        .iter()
+        .map(|(_, bytes)| decode(Table::Peers, bytes))
+        .collect()
+}
+
+/// Asks the server who waits; once more if an answer is on its way, which may be older than the question.
+pub(crate) fn ask(turn: &mut Turn<'_>) {
+    turn.live.waiting_changed = !turn.ask(Asked::Waiting, &DevicesWaiting {});
+}
+
+/// The server says who waits.
+pub(crate) fn told(turn: &mut Turn<'_>, answer: Result<WaitingDevices, Refusal>) -> Result<(), EngineError> {
+    if turn.live.waiting_changed {
+        ask(turn);
+    }
+    // the next push or login asks again
+    let Ok(answer) = answer else { return Ok(()) };
+    let log = peers::own(turn)?.pinned.log;
+    let shown: Vec<_> = answer.devices.iter().take(MAX_WAITING_DEVICES).filter_map(|said| read(&log, said)).collect();
+    for gone in waiting(turn.rows)? {
+        let id = gone.cert.id();
+        if !shown.iter().any(|device| device.cert.id() == id) {
+            turn.rows.delete(place(&id))?;
+        }
+    }
+    shown.into_iter().try_for_each(|device| note(turn, &log.fingerprint(), device))
+}
+
+/// What the server said of a device, as far as it can be true.
+fn read(log: &AccountLog, said: &server::WaitingDevice) -> Option<Waiting> {
+    let cert = DeviceCert::decode(&said.cert).ok()?;
+    if cert.user() != log.user() || log.device(&cert.id()).is_some() {
+        return None;
+    }
+    let good = |signed: &Blob| cert.verify_acceptance(&log.fingerprint(), signed).is_ok();
+    let acceptance = said.acceptance.clone().filter(good);
+    Some(Waiting { cert, acceptance, approved: false })
+}
+
+/// Keeps a device that waits, and tells of a new one.
+fn note(turn: &mut Turn<'_>, fingerprint: &Fingerprint, device: Waiting) -> Result<(), EngineError> {
+    let id = device.cert.id();
+    let known: Option<Waiting> = load(turn.rows, place(&id))?;
+    if known.is_none() {
+        events::device_waiting(turn, &device.cert, approval_digits(fingerprint, &id))?;
+    }
+    let (approved, accepted) = known.map_or((false, None), |known| (known.approved, known.acceptance));
+    let acceptance = device.acceptance.or(accepted);
+    let order = device.cert.created().as_millis();
+    Ok(save(turn.rows, place(&id), order, &Waiting { approved, acceptance, ..device })?)
+}
+
+/// The user says that a device which waits shows these digits; spaces do not count.
+///
+/// # Errors
+/// [`EngineError::NoDevice`], [`EngineError::Digits`]; [`EngineError::Full`] if no more devices can be active.
+pub fn approve(turn: &mut Turn<'_>, device: &DeviceId, digits: &str) -> Result<Approval, EngineError> {
+    let log = peers::own(turn)?.pinned.log;
+    if log.active(device).is_some() {
+        return Ok(Approval::Added);
+    }
+    let found: Option<Waiting> = load(turn.rows, place(device))?;
+    let waiting = found.ok_or(EngineError::NoDevice("no such device waits to be let in"))?;
+    if digits.split_whitespace().collect::<String>() != approval_digits(&log.fingerprint(), device) {
+        return Err(EngineError::Digits);
+    }
+    if log.active_devices().count() >= MAX_DEVICES {
+        return Err(EngineError::Full("the account has as many devices as it may have: revoke one first"));
+    }
+    let order = waiting.cert.created().as_millis();
+    save(turn.rows, place(device), order, &Waiting { approved: true, ..waiting })?;
+    Ok(Approval::Approved)
+}
+
+/// Ends devices of the account.
+///
+/// # Errors
+/// [`EngineError::NoDevice`] if one is not active; [`EngineError::Invalid`] if none is named.
+pub fn revoke(turn: &mut Turn<'_>, devices: &[DeviceId]) -> Result<(), EngineError> {
+    if devices.is_empty() {
+        return Err(EngineError::Invalid("device_ids", "must name at least one device"));
+    }
+    let log = peers::own(turn)?.pinned.log;
+    for device in devices {
+        if log.active(device).is_none() {
+            return Err(EngineError::NoDevice("the account has no such device, or revoked it before"));
+        }
+    }
+    let mut wanted: Vec<DeviceId> = load(turn.rows, REVOKE)?.unwrap_or_default();
+    for device in devices {
+        if !wanted.contains(device) {
+            wanted.push(*device);
+        }
+    }
+    Ok(save(turn.rows, REVOKE, 0, &wanted)?)
+}
+
+/// What the log is to say next; to end somebody comes first.
+pub(crate) fn wanted(turn: &mut Turn<'_>) -> Result<Option<Wanted>, EngineError> {
+    if let Some(devices) = load(turn.rows, REVOKE)? {
+        return Ok(Some(Wanted::Revoke(devices)));
+    }
+    let ready = |device: Waiting| match device {
+        Waiting { cert, acceptance: Some(signed), approved: true } => Some(Wanted::Add(cert, signed.0)),
+        _ => None,
+    };
+    Ok(waiting(turn.rows)?.into_iter().find_map(ready))
+}
+
+/// The log cannot say this, and never will.
+pub(crate) fn give_up(turn: &mut Turn<'_>, wanted: &Wanted) -> Result<(), RowsError> {
+    match wanted {
+        Wanted::Add(cert, _) => turn.rows.delete(place(&cert.id())).map(drop),
+        Wanted::Revoke(_) => turn.rows.delete(REVOKE).map(drop),
+    }
+}
+
+/// The log goes on: what it says by now is no longer wanted.
+pub(crate) fn settle(turn: &mut Turn<'_>, log: &AccountLog) -> Result<(), EngineError> {
+    for device in waiting(turn.rows)? {
+        let id = device.cert.id();
+        if log.device(&id).is_some() {
+            turn.rows.delete(place(&id))?;
+        }
+    }
+    let Some(mut devices) = load::<Vec<DeviceId>>(turn.rows, REVOKE)? else { return Ok(()) };
+    devices.retain(|device| log.active(device).is_some());
+    if devices.is_empty() {
+        turn.rows.delete(REVOKE)?;
+        return Ok(());
+    }
+    Ok(save(turn.rows, REVOKE, 0, &devices)?)
+}
+
+/// Every device there is: active, waiting, revoked.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn list(rows: &dyn Rows, log: &AccountLog, this: &DeviceId) -> Result<Vec<types::Device>, RowsError> {
+    let (mut active, mut revoked) = (Vec::new(), Vec::new());
+    for device in log.devices() {
+        let id = device.cert.id();
+        let ended = device.revoked.is_some();
+        let shown = types::Device {
+            added_by: Some(device.added_by).filter(|by| *by != id),
+            added_ms: Some(device.added_at.as_millis()),
+            let_in: log.added_through(&id),
+            ..shown(&device.cert, if ended { DeviceState::Revoked } else { DeviceState::Active }, this)
+        };
+        if ended { revoked.push(shown) } else { active.push(shown) }
+    }
+    for device in waiting(rows)? {
+        active.push(types::Device {
+            digits: Some(approval_digits(&log.fingerprint(), &device.cert.id())),
+            confirmed: Some(device.acceptance.is_some()),
+            approved: Some(device.approved),
+            ..shown(&device.cert, DeviceState::Waiting, this)
+        });
+    }
+    Ok(active.into_iter().chain(revoked).collect())
+}
+
+/// A device of which nothing is known but its certificate.
+#[must_use]
+pub fn shown(cert: &DeviceCert, state: DeviceState, this: &DeviceId) -> types::Device {
+    types::Device {
+        device_id: cert.id(),
+        state,
+        this: cert.id() == *this,
+        created_ms: cert.created().as_millis(),
+        added_by: None,
+        added_ms: None,
+        let_in: Vec::new(),
+        digits: None,
+        confirmed: None,
+        approved: None,
+    }
+}

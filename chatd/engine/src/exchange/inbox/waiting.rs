@@ -1,0 +1,75 @@
+//! Which envelopes that begin sessions are to be looked at, so that those kept back are not read at every turn.
+//!
+//! ```text
+//! came ──▶ due ──the user decides, or a device ended──▶ held
+//!           ▲──── the author's log or trust changed, or an hour passed ────┘
+//! ```
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use chat_protocol::time::Timestamp;
+
+use crate::exchange::inbox::envelope_store;
+use crate::model::rows::decode;
+use crate::records::mailbox::Raw;
+use crate::store::{Direction, Rows, RowsError, Table};
+use crate::turn::Turn;
+use crate::turn::live::Waiting;
+
+/// How often all that is held is looked at, for what is too old.
+const AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// After a start everything is looked at once.
+fn read(rows: &dyn Rows, now: Timestamp) -> Result<Waiting, RowsError> {
+    let (mut due, mut begun) = (BTreeSet::new(), BTreeSet::new());
+    for (position, bytes) in rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        let raw: Raw = decode(Table::Inbox, &bytes)?;
+        if raw.envelope.init.is_some() && begun.insert(envelope_store::alike_scope(&raw)) {
+            due.insert(position);
+        }
+    }
+    Ok(Waiting::new(due, now))
+}
+
+fn loaded<'t>(turn: &'t mut Turn<'_>) -> Result<&'t mut Waiting, RowsError> {
+    let waiting = match turn.live.inbox.take() {
+        Some(waiting) => waiting,
+        None => read(turn.rows, turn.now)?,
+    };
+    Ok(turn.live.inbox.insert(waiting))
+}
+
+/// What is to be looked at now, in the order it came.
+pub(crate) fn due(turn: &mut Turn<'_>) -> Result<Vec<u64>, RowsError> {
+    let now = turn.now;
+    let waiting = loaded(turn)?;
+    // a clock that went back must not put it off
+    if now < waiting.looked || now.since(waiting.looked) >= AGAIN {
+        waiting.looked = now;
+        let held = std::mem::take(&mut waiting.held);
+        waiting.due.extend(held.into_values().flatten());
+    }
+    Ok(waiting.due.iter().copied().collect())
+}
+
+/// The first envelope of an INIT is about to be stored, or those before it are gone.
+pub(crate) fn came(turn: &mut Turn<'_>, position: u64) -> Result<(), RowsError> {
+    loaded(turn)?.due.insert(position);
+    Ok(())
+}
+
+/// It was opened or dropped.
+pub(crate) fn gone(turn: &mut Turn<'_>, position: u64) {
+    if let Some(waiting) = &mut turn.live.inbox {
+        waiting.due.remove(&position);
+    }
+}
+
+/// It is kept back as long as nothing of its author changes.
+pub(crate) fn hold(turn: &mut Turn<'_>, raw: &Raw) {
+    if let Some(waiting) = &mut turn.live.inbox {
+        waiting.due.remove(&raw.position);
+        waiting.held.entry(raw.from.clone()).or_default().insert(raw.position);
+    }
+}

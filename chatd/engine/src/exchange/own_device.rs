@@ -1,0 +1,92 @@
+//! What the account's own other devices say: the same user speaks there, in whichever chat.
+//!
+//! A message of another device is shown as an own one in the chat it names, in the order of that device. Sibling devices
+//! owe each other word of what arrived, and of what their user has read; neither makes a message delivered.
+
+use chat_protocol::ids::{Fingerprint, Username};
+use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
+
+use crate::exchange::amendments::Said;
+use crate::exchange::{incoming, read_elsewhere, reorder};
+use crate::model::error::EngineError;
+use crate::peers;
+use crate::queue::item::Number;
+use crate::queue::{own_receipts, retransmit};
+use crate::records::changes::{Change, What};
+use crate::records::history::{self, Kind, Message, SELF, State};
+use crate::records::profile;
+use crate::records::streams::Whose;
+use crate::sessions::Received;
+use crate::turn::Turn;
+
+/// A content that came through the session with a sibling device.
+pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received, said: Content) -> Result<(), EngineError> {
+    let Conversation::Direct(peer) = said.conversation.clone() else {
+        return incoming::marker(turn, received, Kind::Unsupported);
+    };
+    match said.body {
+        Body::Receipt(receipt) => {
+            receipt.read.iter().try_for_each(|ack| read_elsewhere::read_there(turn, (&received.device, &peer), ack))
+        }
+        Body::Reset => retransmit::was_reset(turn, &received.device),
+        Body::Profile(profile) => Ok(profile::adopt(turn, profile)?),
+        // control of later versions creates no duty either
+        _ if !said.body.is_message() => Ok(()),
+        _ => shown(turn, received, &peer, said),
+    }
+}
+
+/// A content with a number: shown once, in order, as an own one.
+fn shown(turn: &mut Turn<'_>, received: &Received, peer: &Username, said: Content) -> Result<(), EngineError> {
+    own_receipts::owe(turn, &received.device, peer, None)?;
+    let Some(seq) = said.sender_seq else { return Ok(()) };
+    let number = (seq.epoch, seq.n);
+    let chat = history::chat_of(turn, peer);
+    let whose = Whose { chat: chat.clone(), user: received.user.clone(), device: received.device };
+    let own = peers::own(turn)?.pinned.log.fingerprint();
+    if history::seen_before(turn, &own, &said.id)? {
+        return Ok(reorder::repeated(turn, &whose, &seq)?);
+    }
+    let kept = turn.now;
+    let change = |target, what| {
+        Said::Change(Change {
+            chat: chat.clone(),
+            by: received.user.clone(),
+            author: Some(own),
+            target,
+            at: said.sent,
+            what,
+            kept,
+        })
+    };
+    let said = match said.body.clone() {
+        Body::Edit(Edit { target, text }) => change(target, What::Edit(text)),
+        Body::Delete(Delete { target }) => change(target, What::Delete),
+        Body::Reaction(Reaction { target, emoji }) => change(target, What::React(emoji)),
+        body => {
+            Said::Message(Box::new(incoming::filled(own_message(turn, received, &said, (chat, own, number)), body)))
+        }
+    };
+    Ok(reorder::arrived(turn, &whose, &seq, said)?)
+}
+
+/// An own message that was written elsewhere, without what it says. The server has it; whoever it is for may have too.
+fn own_message(
+    turn: &Turn<'_>,
+    received: &Received,
+    said: &Content,
+    (chat, own, number): (String, Fingerprint, Number),
+) -> Message {
+    let state = if chat == SELF { State::Read } else { State::Accepted };
+    Message {
+        device: Some(received.device),
+        mine: true,
+        sent: said.sent,
+        state,
+        accepted: Some(turn.clock),
+        silent: Some(turn.now),
+        number: Some(number),
+        author: Some(own),
+        ..Message::text(said.id, chat, received.user.clone(), String::new(), turn)
+    }
+}

@@ -1,0 +1,168 @@
+//! Extends the own account log, one signed entry at a time.
+//!
+//! ```text
+//! wanted ──signed, committed──▶ pending ──sent until answered──▶ taken: the log goes on, and is told
+//!    ▲                             │
+//!    └── stale, and another valid entry stands there now; or the log is another one since a reset
+//! ```
+//! What was signed is repeated byte for byte, so that this device never signs two entries for one place of which both
+//! could stand. Nobody is told of a head that the server has not taken.
+
+use std::time::Duration;
+
+use chat_protocol::identity::account_log::{AccountLog, Author, LogError};
+use chat_protocol::ids::Head;
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::LogAppend;
+use chat_protocol::message::server::{Code, Refusal};
+use minicbor::{Decode, Encode};
+
+use crate::exchange::devices::{self, Wanted};
+use crate::exchange::read_elsewhere;
+use crate::model::error::EngineError;
+use crate::model::rows::{load, save};
+use crate::peers::{self, PinChange};
+use crate::records::events;
+use crate::store::{Place, Table};
+use crate::turn::Turn;
+use crate::turn::live::{Asked, Subject};
+
+const PENDING: Place<'static> = Place::new(Table::Peers, b"own", b"pending");
+/// Pause before an entry that the server did not take is sent again; doubled with each time in a row.
+const APPEND_PAUSE: Duration = Duration::from_secs(30);
+
+/// An entry that the server may have taken.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Pending {
+    /// Where the log stood when it was signed.
+    #[n(0)]
+    on: Head,
+    #[n(1)]
+    entry: Blob,
+}
+
+/// Sends what is signed, or signs what is wanted next.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    // a log that is being fetched would make the entry stale
+    let me = turn.me.user.clone();
+    if turn.live.link.is_none() || turn.paused(&Subject::Append) || peers::fetching(turn, &me) {
+        return Ok(());
+    }
+    let head = peers::own(turn)?.pinned.log.head();
+    // after a reset of the account nobody could take what was signed for the log before it
+    let signed = load::<Pending>(turn.rows, PENDING)?.filter(|pending| pending.on == head);
+    let pending = match signed {
+        Some(pending) => pending,
+        None => match sign(turn)? {
+            Some(pending) => pending,
+            None => return Ok(()),
+        },
+    };
+    let Pending { on, entry } = pending;
+    turn.ask(Asked::Append(on.seq), &LogAppend { head: on, entry });
+    Ok(())
+}
+
+fn sign(turn: &mut Turn<'_>) -> Result<Option<Pending>, EngineError> {
+    let Some(wanted) = devices::wanted(turn)? else { return Ok(None) };
+    let log = peers::own(turn)?.pinned.log;
+    match write(turn, &log, &wanted) {
+        Ok(entry) => {
+            let pending = Pending { on: log.head(), entry: Blob(entry) };
+            save(turn.rows, PENDING, 0, &pending)?;
+            Ok(Some(pending))
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the account log cannot say what was asked for");
+            devices::give_up(turn, &wanted)?;
+            Ok(None)
+        }
+    }
+}
+
+fn write(turn: &mut Turn<'_>, log: &AccountLog, wanted: &Wanted) -> Result<Vec<u8>, LogError> {
+    let author = Author { key: &turn.me.keys.signing, cert: &turn.me.cert, at: turn.clock };
+    match wanted {
+        Wanted::Add(cert, acceptance) => log.add_device(author, cert, acceptance.clone(), turn.rng),
+        Wanted::Revoke(devices) => log.revoke_devices(author, devices.clone(), turn.rng),
+    }
+}
+
+/// The server took the entry, or did not; what follows.
+pub(crate) fn appended(
+    turn: &mut Turn<'_>,
+    on: u64,
+    answer: Result<(), Refusal>,
+) -> Result<Option<PinChange>, EngineError> {
+    let pending = load::<Pending>(turn.rows, PENDING)?.filter(|pending| pending.on.seq == on);
+    let Some(pending) = pending else { return Ok(None) };
+    match answer {
+        Ok(()) => {
+            let peer = peers::own(turn)?;
+            let mut log = peer.pinned.log.clone();
+            if log.extend(&[&*pending.entry]).is_ok() {
+                return peers::extend(turn, peer, log).map(Some);
+            }
+            // others were quicker: the log as the server has it will show
+            fetch(turn)?;
+        }
+        Err(Refusal { code: Code::Stale, .. }) => {
+            // until another entry is seen to stand there, this one may yet
+            turn.back_off(Subject::Append, APPEND_PAUSE);
+            fetch(turn)?;
+        }
+        Err(refusal) => {
+            tracing::warn!(code = ?refusal.code, "the server did not take an entry of the account log");
+            let named = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0));
+            turn.back_off(Subject::Append, named.max(APPEND_PAUSE));
+        }
+    }
+    Ok(None)
+}
+
+fn fetch(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let me = turn.me.user.clone();
+    turn.live.pause.remove(&Subject::Peer(me.clone()));
+    peers::fetch(turn, &me)
+}
+
+/// The own log goes on: what this device wanted to say has been said, or has to be said behind it.
+pub(crate) fn grew(turn: &mut Turn<'_>, before: Head) -> Result<(), EngineError> {
+    let log = peers::own(turn)?.pinned.log;
+    if load::<Pending>(turn.rows, PENDING)?.is_some_and(|pending| pending.on.seq < log.head().seq) {
+        turn.rows.delete(PENDING)?;
+        turn.succeeded(&Subject::Append);
+    }
+    devices::settle(turn, &log)?;
+    tell(turn, before, &log)
+}
+
+/// Tells whoever listens which devices came and went; what one that went has said ends with it.
+fn tell(turn: &mut Turn<'_>, before: Head, log: &AccountLog) -> Result<(), EngineError> {
+    for device in log.devices() {
+        let id = device.cert.id();
+        if device.added > before.seq {
+            events::device_added(turn, id, device.added_by)?;
+        }
+        if let (Some(seq), Some(by)) = (device.revoked, device.revoked_by)
+            && seq > before.seq
+        {
+            read_elsewhere::ended(turn, &id)?;
+            events::device_revoked(turn, id, by)?;
+        }
+    }
+    Ok(())
+}
+
+/// This device has been let in.
+///
+/// # Errors
+/// [`EngineError::Rows`].
+pub fn let_in(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let (me, log) = (turn.me.device, peers::own(turn)?.pinned.log);
+    match log.device(&me) {
+        Some(device) => Ok(events::device_added(turn, me, device.added_by)?),
+        None => Ok(()),
+    }
+}

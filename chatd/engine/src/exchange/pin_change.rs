@@ -1,0 +1,102 @@
+//! What a change of a pinned account log brings about, in one place; and everything that may bring one.
+//!
+//! Whoever learns of a log only compares and stores (`peers::pin`, `peers::trust`) and returns what follows. Another
+//! identity that is undecided is not in it: nothing leaves for its user, since `peers::recipients` says so.
+
+use std::collections::BTreeSet;
+
+use chat_protocol::ids::Username;
+use chat_protocol::message::Blob;
+use chat_protocol::message::server::{LogPage, LookedUp, Refusal};
+use chat_protocol::session::content::LogEntries;
+
+use crate::exchange::inbox::losing;
+use crate::exchange::{ahead, own_log};
+use crate::model::error::EngineError;
+use crate::peers::pin::{self, Effect};
+use crate::peers::{self, PinChange, policy};
+use crate::queue::{failing, retransmit};
+use crate::records::events;
+use crate::sessions;
+use crate::turn::Turn;
+
+/// Does what follows from a change.
+pub(crate) fn apply(turn: &mut Turn<'_>, change: PinChange) -> Result<(), EngineError> {
+    let PinChange { user, wipe, fail, fail_scheduled, drop_held, own_from, tell, release } = change;
+    for device in &wipe {
+        sessions::wipe(turn, device)?;
+        retransmit::forget_device(turn, device)?;
+    }
+    if let Some(error) = fail {
+        failing::fail_all(turn, &user, error)?;
+    }
+    if let Some(error) = fail_scheduled {
+        failing::fail_scheduled(turn, &user, error)?;
+    }
+    if drop_held {
+        losing::drop_held(turn, &user)?;
+    }
+    if let Some(before) = own_from {
+        own_log::grew(turn, before)?;
+    }
+    if let Some(told) = tell {
+        policy::notice(turn, &user, told.added.len())?;
+        events::devices(turn, &user, told.added, told.revoked, told.left_out)?;
+    }
+    if release { ahead::release(turn, &user) } else { Ok(()) }
+}
+
+/// A whole log that somebody shows.
+pub(crate) fn shown(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<(), EngineError> {
+    match peers::shown(turn, user, entries)? {
+        Some(change) => apply(turn, change),
+        None => Ok(()),
+    }
+}
+
+/// The server's answer to a look-up of names.
+pub(crate) fn looked_up(
+    turn: &mut Turn<'_>,
+    users: BTreeSet<Username>,
+    answer: &Result<LookedUp, Refusal>,
+) -> Result<(), EngineError> {
+    let changes = peers::looked_up(turn, users, answer)?;
+    changes.into_iter().try_for_each(|change| apply(turn, change))
+}
+
+/// Entries of a log, as the server was asked for them from `from` on.
+pub(crate) fn fetched(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    from: u64,
+    answer: Result<LogPage, Refusal>,
+) -> Result<(), EngineError> {
+    match peers::fetched(turn, user, from, answer)? {
+        Some(change) => apply(turn, change),
+        None => Ok(()),
+    }
+}
+
+/// The server took an entry of the own log, or did not.
+pub(crate) fn appended(turn: &mut Turn<'_>, on: u64, answer: Result<(), Refusal>) -> Result<(), EngineError> {
+    match own_log::appended(turn, on, answer)? {
+        Some(change) => apply(turn, change),
+        None => Ok(()),
+    }
+}
+
+/// Entries a peer sent of its own log, or of this account's; they are as good as fetched ones.
+pub(crate) fn told(turn: &mut Turn<'_>, from: &Username, log: &LogEntries) -> Result<(), EngineError> {
+    if log.user != *from && log.user != turn.me.user {
+        tracing::warn!(%from, of = %log.user, "entries of somebody else's account log");
+        return Ok(());
+    }
+    match pin::continued(turn, &log.user, &log.entries)? {
+        Effect::Moved(change) => apply(turn, change),
+        Effect::None => Ok(()),
+        Effect::Foreign => {
+            tracing::warn!(%from, of = %log.user, "entries that do not follow from the log that is known");
+            Ok(())
+        }
+    }
+}

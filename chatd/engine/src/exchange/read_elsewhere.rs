@@ -1,0 +1,106 @@
+//! What was read on another device of the account, perhaps before it came here.
+
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::session::content::Ack;
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{decode, load, save};
+use crate::peers;
+use crate::queue::own_receipts::{self, Read};
+use crate::records::history::{self, Message};
+use crate::store::{Direction, Place, RowsError, Table};
+use crate::turn::Turn;
+
+/// The user has read something here: the siblings are to know.
+pub(crate) fn tell_read(turn: &mut Turn<'_>, peer: &Username, reads: &[Read]) -> Result<(), EngineError> {
+    for sibling in peers::own_others(turn)? {
+        for read in reads {
+            own_receipts::owe(turn, &sibling, peer, Some(read))?;
+        }
+    }
+    Ok(())
+}
+
+/// Up to where the messages of one device were read on a sibling.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct There {
+    #[n(0)]
+    read: Read,
+    /// The sibling that said so.
+    #[n(1)]
+    by: DeviceId,
+}
+
+fn there_scope(chat: &str) -> Vec<u8> {
+    [b"read-there-by:", chat.as_bytes()].concat()
+}
+
+/// The user has read something on a sibling device, perhaps before it came here.
+pub(crate) fn read_there(
+    turn: &mut Turn<'_>,
+    (by, peer): (&DeviceId, &Username),
+    ack: &Ack,
+) -> Result<(), EngineError> {
+    let Some(last) = ack.below.checked_sub(1).filter(|_| *peer != turn.me.user) else { return Ok(()) };
+    let chat = history::private(peer);
+    let scope = there_scope(&chat);
+    let place = Place::new(Table::Chats, &scope, ack.device.as_bytes());
+    let number = (ack.epoch, last);
+    if load::<There>(turn.rows, place)?.is_none_or(|known| known.read.number < number) {
+        save(turn.rows, place, 0, &There { read: Read { device: ack.device, number }, by: *by })?;
+    }
+    Ok(catch_up(turn, &chat)?)
+}
+
+/// A device of the account is none any more: what it said was read says nothing of what comes.
+pub(crate) fn ended(turn: &mut Turn<'_>, sibling: &DeviceId) -> Result<(), RowsError> {
+    for chat in history::chats(turn.rows, usize::MAX)? {
+        let scope = there_scope(&chat.id);
+        for (_, bytes) in turn.rows.scan(Table::Chats, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+            let there: There = decode(Table::Chats, &bytes)?;
+            if there.by == *sibling {
+                turn.rows.delete(Place::new(Table::Chats, &scope, there.read.device.as_bytes()))?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A message of somebody else was stored: perhaps it was read elsewhere before.
+pub(crate) fn stored(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+    if !message.mine && is_read_there(turn, message)? { catch_up(turn, &message.chat) } else { Ok(()) }
+}
+
+fn is_read_there(turn: &Turn<'_>, message: &Message) -> Result<bool, RowsError> {
+    let (Some(device), Some(number)) = (message.device, message.number) else { return Ok(false) };
+    let scope = there_scope(&message.chat);
+    let there: Option<There> = load(turn.rows, Place::new(Table::Chats, &scope, device.as_bytes()))?;
+    Ok(there.is_some_and(|there| number <= there.read.number))
+}
+
+/// Marks read what was read elsewhere, up to the first message that was not.
+fn catch_up(turn: &mut Turn<'_>, id: &str) -> Result<(), RowsError> {
+    let Some(chat) = history::chat(turn.rows, id)? else { return Ok(()) };
+    let mut up_to = None;
+    for (position, message) in history::page(
+        turn.rows,
+        id,
+        chat.read_to + 1..=chat.last.max(chat.read_to + 1),
+        Direction::Ascending,
+        usize::MAX,
+    )? {
+        // a marker has no number: it was seen with what is around it
+        if !message.mine && message.number.is_some() && !is_read_there(turn, &message)? {
+            break;
+        }
+        if is_read_there(turn, &message)? {
+            up_to = Some(position);
+        }
+    }
+    match up_to {
+        Some(_) => history::mark_read(turn, id, up_to).map(drop),
+        None => Ok(()),
+    }
+}

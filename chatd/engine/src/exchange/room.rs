@@ -1,0 +1,214 @@
+//! The public room: read by cursor, so that nothing is missed or shown twice.
+//!
+//! The server can read the room and says who wrote what; nothing here is end-to-end. Its numbers are its word too. So
+//! what one connection showed is read once more on the next. Where that shows something else, or never came as far as
+//! the cursor, everything is read again from where reading began. What was shown already is passed over: it is known by
+//! what it says, not by its number, also when the history has let it go.
+
+mod shown;
+
+use std::time::Duration;
+
+use chat_protocol::cbor;
+use chat_protocol::crypto::kdf::sha256;
+use chat_protocol::ids::MessageId;
+use chat_protocol::limits::MAX_ROOM_PAGE;
+use chat_protocol::message::client::RoomSince;
+use chat_protocol::message::server::{Post, Refusal, RoomPage};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{Counter, load, save};
+use crate::queue::{outbox, posts};
+use crate::records::history::{self, Message, ROOM, State};
+use crate::records::{contacts, profile};
+use crate::store::{Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+use crate::turn::live::{Asked, Subject};
+
+/// How far back a new cursor begins.
+const FIRST_PAGE: u64 = 100;
+/// Posts at least that are read again at each login.
+const OVERLAP: u64 = 16;
+/// Pause after the server would not show the room, or contradicted itself; doubled with each time in a row.
+const PAUSE: Duration = Duration::from_secs(10);
+/// How often posts are looked for that no server shows any more.
+const SWEPT_EVERY: Duration = Duration::from_secs(60 * 60);
+/// Where the cursor began; absent until then.
+const BEGUN: Place<'static> = Place::new(Table::Room, b"", b"begun");
+
+fn begun(turn: &Turn<'_>) -> Result<Option<u64>, RowsError> {
+    load(turn.rows, BEGUN)
+}
+
+/// A login says how far the room has come. Reading goes on where the connection before began.
+pub(crate) fn online(turn: &mut Turn<'_>, last: u64) -> Result<(), RowsError> {
+    let cursor = Counter::Room.get(turn.rows)?;
+    if last < cursor {
+        return go_back(turn, last);
+    }
+    let again = Counter::RoomBefore.get(turn.rows)?.min(cursor.saturating_sub(OVERLAP));
+    Counter::RoomBefore.set(turn.rows, cursor)?;
+    let beginning = begun(turn)?.unwrap_or(0);
+    Counter::Room.set(turn.rows, again.max(beginning))
+}
+
+/// The room is another than the one that was read: some of that was not there.
+fn go_back(turn: &mut Turn<'_>, last: u64) -> Result<(), RowsError> {
+    tracing::warn!("the server's room is not what it showed before");
+    let beginning = begun(turn)?.filter(|beginning| *beginning <= last);
+    if beginning.is_none() {
+        turn.rows.delete(BEGUN)?;
+    }
+    Counter::RoomBefore.set(turn.rows, 0)?;
+    Counter::Room.set(turn.rows, beginning.unwrap_or(0))
+}
+
+/// Asks for what was said since the cursor.
+pub(crate) fn catch_up(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    if turn.paused(&Subject::Room) {
+        return Ok(());
+    }
+    let since = Counter::Room.get(turn.rows)?;
+    let request = match begun(turn)? {
+        Some(_) => RoomSince { seq: Some(since), max: MAX_ROOM_PAGE },
+        None => RoomSince { seq: None, max: FIRST_PAGE },
+    };
+    if turn.ask(Asked::Room, &request)
+        && let Some(link) = &mut turn.live.link
+    {
+        link.room_asked = since;
+    }
+    Ok(())
+}
+
+/// Called once a connection is there and at ticks: reads on if the room is ahead.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    let Some(last) = turn.live.link.as_ref().map(|link| link.room_last) else { return Ok(()) };
+    if last > Counter::Room.get(turn.rows)? || begun(turn)?.is_none() {
+        catch_up(turn)?;
+    }
+    Ok(())
+}
+
+/// A page of the room.
+pub(crate) fn page(turn: &mut Turn<'_>, answer: Result<RoomPage, Refusal>) -> Result<(), EngineError> {
+    let asked = turn.live.link.as_ref().map_or(0, |link| link.room_asked);
+    let page = match answer {
+        Ok(page) if page.last >= asked => page,
+        other => {
+            turn.back_off(Subject::Room, PAUSE);
+            return Ok(other.map_or(Ok(()), |page| go_back(turn, page.last))?);
+        }
+    };
+    turn.succeeded(&Subject::Room);
+    if begun(turn)?.is_none() {
+        let first = page.posts.first().map_or(0, |post| post.room_seq.saturating_sub(1));
+        save(turn.rows, BEGUN, 0, &first)?;
+    }
+    let before = Counter::Room.get(turn.rows)?;
+    if asked > before {
+        // reading went back meanwhile
+        return Ok(());
+    }
+    for post in page.posts {
+        if is_another(turn, &post)? {
+            return Ok(go_back(turn, page.last)?);
+        }
+        take(turn, post)?;
+    }
+    let cursor = Counter::Room.get(turn.rows)?;
+    if let Some(link) = &mut turn.live.link {
+        // where nothing more comes whatever lies between is no longer kept, or was never there
+        link.room_last = if cursor > before { link.room_last.max(page.last) } else { cursor };
+    }
+    Ok(())
+}
+
+/// A post as it is pushed: taken if it is the next one, otherwise a reason to read on.
+pub(crate) fn pushed(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
+    if let Some(link) = &mut turn.live.link {
+        link.room_last = link.room_last.max(post.room_seq);
+    }
+    let cursor = Counter::Room.get(turn.rows)?;
+    if begun(turn)?.is_none() || post.room_seq > cursor.saturating_add(1) {
+        return Ok(());
+    }
+    if post.room_seq > cursor {
+        return take(turn, post);
+    }
+    // a repeated one, unless something else was shown under the numbers up to the cursor
+    if is_known(turn, &post)? { Ok(()) } else { Ok(go_back(turn, post.room_seq.saturating_sub(1))?) }
+}
+
+fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
+    if post.room_seq <= Counter::Room.get(turn.rows)? {
+        return Ok(());
+    }
+    Counter::Room.set(turn.rows, post.room_seq)?;
+    if is_known(turn, &post)? {
+        return Ok(());
+    }
+    shown::note(turn.rows, &id(&post), turn.now)?;
+    if post.device == turn.me.device
+        && let Some(id) = shown::sent_as(turn.rows, &post.submit_id)?
+    {
+        return Ok(history::advance(turn, &id, State::Accepted)?);
+    }
+    if contacts::is_blocked(turn.rows, &post.user)? {
+        return Ok(());
+    }
+    let own = post.device == turn.me.device;
+    let message = Message {
+        mine: post.user == turn.me.user,
+        device: Some(post.device),
+        sent: post.at,
+        state: if own { State::Accepted } else { State::Received },
+        room_seq: Some(post.room_seq),
+        from_bot: profile::is_bot(turn.rows, &post.user)?,
+        ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, turn)
+    };
+    Ok(history::append(turn, message)?)
+}
+
+/// Whether a post was taken before, under whatever number.
+fn is_known(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
+    shown::is_known(turn.rows, &id(post))
+}
+
+/// Whether a post is not what a connection before showed up to its number.
+fn is_another(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
+    Ok(post.room_seq <= Counter::RoomBefore.get(turn.rows)? && !is_known(turn, post)?)
+}
+
+/// Room posts carry no message id: it follows from who posted what under which submit id.
+fn id(post: &Post) -> MessageId {
+    let hash = sha256(&cbor::encode(&(&post.user, post.device, post.submit_id, &post.text)));
+    let mut random = [0; 10];
+    random.iter_mut().zip(hash).for_each(|(to, from)| *to = from);
+    MessageId::from_parts(post.at, random)
+}
+
+/// Says something to everybody.
+pub(crate) fn say(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> {
+    outbox::admit(turn)?;
+    let submit_id = posts::post(turn, message.id, &message.text)?;
+    Ok(shown::sent(turn.rows, &submit_id, &message.id, turn.now)?)
+}
+
+/// Lets go of what is known of posts that no server shows any more.
+pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    if turn.live.room_swept.is_some_and(|last| turn.now.since(last) < SWEPT_EVERY) {
+        return Ok(());
+    }
+    let more = shown::forget(turn.rows, turn.now, is_queued)?;
+    turn.live.room_swept = (!more).then_some(turn.now);
+    if more {
+        turn.wake(turn.now + Duration::from_millis(1));
+    }
+    Ok(())
+}
+
+fn is_queued(rows: &dyn Rows, id: &[u8]) -> Result<bool, RowsError> {
+    let Ok(id) = MessageId::try_from(id) else { return Ok(false) };
+    Ok(history::get(rows, &id)?.is_some_and(|(_, message)| message.state == State::Queued))
+}

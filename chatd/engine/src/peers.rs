@@ -1,0 +1,148 @@
+//! Who the others are: their account logs as pinned here, and how far they are trusted.
+//!
+//! ```text
+//! unknown ──log verified──▶ tofu ──user compared──▶ verified
+//!                             │                        │ valid extensions keep either
+//!                             └──── another identity ──┴──▶ changed: nothing leaves, until
+//!                                                            the user accepts or verifies one
+//! ```
+//! The server stores logs and cannot extend them; what does not follow from the pin is never used.
+
+mod fetch;
+mod names;
+pub(crate) mod pin;
+pub(crate) mod policy;
+mod trust;
+mod withheld;
+
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::client::UserHead;
+
+pub(crate) use self::fetch::{fetch, fetched, fetching, refresh};
+pub(crate) use self::names::{ask_names, hurry, look_up, looked_up};
+pub(crate) use self::pin::{PinChange, extend, shown};
+pub use self::policy::{policy, policy_of_chat, set_policy};
+pub use self::trust::unverify;
+pub(crate) use self::trust::{accept, accept_compared, mark_verified};
+pub(crate) use self::withheld::{Named, announced, sweep};
+use crate::model::error::EngineError;
+use crate::model::rows::save;
+use crate::records::pins;
+pub use crate::records::pins::{Identity, Peer, Policy, Trust, all, get};
+use crate::store::{Rows, RowsError};
+use crate::turn::Turn;
+
+/// To whom a message for somebody goes.
+pub(crate) enum Recipients {
+    /// These devices, all active in a verified log.
+    Devices(Vec<(Username, DeviceCert)>),
+    /// Not yet known, or blocked until the user decides.
+    Wait,
+}
+
+pub(crate) fn put(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), RowsError> {
+    if let Some(inbox) = &mut turn.live.inbox {
+        inbox.look_again(&peer.user);
+    }
+    save(turn.rows, pins::place(&peer.user), peer.pinned.first_seen.as_millis(), peer)
+}
+
+/// The own log: what the account row says, and what was appended since.
+pub(crate) fn own(turn: &mut Turn<'_>) -> Result<Peer, EngineError> {
+    let me = turn.me.user.clone();
+    if let Some(peer) = pins::get(turn.rows, &me)? {
+        return Ok(peer);
+    }
+    let pinned = Identity { log: turn.me.log.clone(), first_seen: turn.clock };
+    let peer = Peer::new(me, pinned, Trust::Verified);
+    put(turn, &peer)?;
+    Ok(peer)
+}
+
+/// The account was entered, perhaps anew after a reset: its log is the one to go by.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn entered(rows: &mut dyn Rows, user: &Username, log: Option<&AccountLog>) -> Result<(), RowsError> {
+    let known = pins::get(rows, user)?.map(|peer| peer.pinned.log);
+    let same = known.zip(log).is_some_and(|(known, log)| known.fingerprint() == log.fingerprint());
+    if !same {
+        rows.delete(pins::place(user))?;
+    }
+    Ok(())
+}
+
+/// The devices a message for `user` is sealed for: theirs, and the own other ones.
+pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipients, EngineError> {
+    if fetch::fetching(turn, user) {
+        return Ok(Recipients::Wait);
+    }
+    if *user == turn.me.user {
+        return Ok(Recipients::Devices(siblings(turn)?));
+    }
+    let Some(peer) = pins::get(turn.rows, user)? else {
+        names::look_up(turn, user);
+        return Ok(Recipients::Wait);
+    };
+    if peer.rival.is_some() {
+        return Ok(Recipients::Wait);
+    }
+    let mut devices: Vec<_> = active(&peer).collect();
+    if devices.is_empty() {
+        names::look_up(turn, user);
+        return Ok(Recipients::Wait);
+    }
+    let policy = policy::policy(turn.rows, user)?;
+    devices.retain(|(_, cert)| !policy.leaves_out(&peer, &cert.id()));
+    if devices.is_empty() {
+        return Ok(Recipients::Wait);
+    }
+    devices.extend(siblings(turn)?);
+    Ok(Recipients::Devices(devices))
+}
+
+/// The own other devices.
+fn siblings(turn: &mut Turn<'_>) -> Result<Vec<(Username, DeviceCert)>, EngineError> {
+    let mine = turn.me.device;
+    Ok(active(&own(turn)?).filter(|(_, cert)| cert.id() != mine).collect())
+}
+
+fn active(peer: &Peer) -> impl Iterator<Item = (Username, DeviceCert)> {
+    let certs: Vec<_> = peer.pinned.log.active_devices().cloned().collect();
+    certs.into_iter().map(|cert| (cert.user().clone(), cert))
+}
+
+/// What is known about `user`, the own account included.
+pub(crate) fn known(turn: &mut Turn<'_>, user: &Username) -> Result<Option<Peer>, EngineError> {
+    if *user == turn.me.user { own(turn).map(Some) } else { Ok(pins::get(turn.rows, user)?) }
+}
+
+/// The certificate of a device that is active in a pinned log.
+pub(crate) fn device(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    device: &DeviceId,
+) -> Result<Option<DeviceCert>, EngineError> {
+    Ok(known(turn, user)?.and_then(|peer| peer.pinned.log.active(device).cloned()))
+}
+
+/// Heads of the accounts a submit names, as they are pinned here.
+pub(crate) fn heads<'u>(
+    turn: &mut Turn<'_>,
+    users: impl Iterator<Item = &'u Username>,
+) -> Result<Vec<UserHead>, EngineError> {
+    let mut heads = Vec::new();
+    for user in users.collect::<std::collections::BTreeSet<_>>() {
+        heads.extend(known(turn, user)?.map(|peer| UserHead { user: peer.user, head: peer.pinned.log.head() }));
+    }
+    Ok(heads)
+}
+
+/// The active devices of this account but this one.
+pub(crate) fn own_others(turn: &mut Turn<'_>) -> Result<Vec<DeviceId>, EngineError> {
+    let mine = turn.me.device;
+    let own = own(turn)?;
+    Ok(own.pinned.log.active_devices().map(|cert| cert.id()).filter(|id| *id != mine).collect())
+}

@@ -1,0 +1,134 @@
+//! Asking the server for account logs, and how they go on.
+
+use std::time::Duration;
+
+use chat_protocol::ids::{Head, Username};
+use chat_protocol::limits::MAX_LOG_ENTRIES;
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::{LogFetch, UserHead};
+use chat_protocol::message::server::{Code, LogPage, Refusal};
+
+use crate::model::error::EngineError;
+use crate::peers::pin::{self, Effect, PinChange};
+use crate::peers::{self, names, withheld};
+use crate::records::pins;
+use crate::turn::Turn;
+use crate::turn::live::{Asked, Subject};
+
+/// Pause before a log is asked for again that gave nothing usable.
+const LOG_PAUSE: Duration = Duration::from_secs(60);
+/// Pause before the server is asked again for a log that is said to go on.
+const WITHHELD_PAUSE: Duration = Duration::from_secs(10);
+
+pub(crate) fn fetching(turn: &Turn<'_>, user: &Username) -> bool {
+    let of_them = |asked: &Asked| match asked {
+        Asked::Lookup(users) => users.contains(user),
+        Asked::Log(who, _) => who == user,
+        _ => false,
+    };
+    turn.live.names.contains(user) || turn.live.link.as_ref().is_some_and(|link| link.asked.values().any(of_them))
+}
+
+/// Asks for the entries after the pinned ones.
+pub(crate) fn fetch(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    if fetching(turn, user) || turn.paused(&Subject::Peer(user.clone())) {
+        return Ok(());
+    }
+    let from = match pins::get(turn.rows, user)? {
+        Some(peer) => peer.pinned.log.head().seq + 1,
+        None => 0,
+    };
+    fetch_from(turn, user, from);
+    Ok(())
+}
+
+fn fetch_from(turn: &mut Turn<'_>, user: &Username, from: u64) {
+    turn.live.pages.remove(user);
+    turn.ask(Asked::Log(user.clone(), from), &LogFetch { user: user.clone(), from });
+}
+
+/// Fetches the logs that stand elsewhere than pinned; says whether there is one that is not just shorter.
+pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
+    let mut grown = false;
+    for UserHead { user, head } in heads {
+        let pinned = pins::get(turn.rows, user)?.map(|peer| peer.pinned.log.head());
+        if pinned != Some(*head) {
+            // whoever says that a log goes on is asked how, however lately that was done
+            grown |= pinned.is_none_or(|pinned| pinned.seq <= head.seq);
+            if pinned.is_none_or(|pinned| pinned.seq < head.seq) {
+                turn.live.pause.remove(&Subject::Peer(user.clone()));
+            }
+            fetch(turn, user)?;
+        }
+    }
+    Ok(grown)
+}
+
+/// Nothing new is to be had for a while.
+pub(crate) fn rest(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    let awaited = peers::known(turn, user)?.is_some_and(|peer| peer.withheld_since.is_some());
+    withheld::asked_in_vain(turn, user);
+    turn.pause(Subject::Peer(user.clone()), if awaited { WITHHELD_PAUSE } else { LOG_PAUSE });
+    Ok(())
+}
+
+pub(crate) fn pinned_at(turn: &Turn<'_>, user: &Username, head: Head) -> bool {
+    pins::get(turn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
+}
+
+/// Some entries of a log, as asked for from `from` on; what follows if the pinned one is another by now.
+pub(crate) fn fetched(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    from: u64,
+    answer: Result<LogPage, Refusal>,
+) -> Result<Option<PinChange>, EngineError> {
+    let page = match answer {
+        Ok(page) => page,
+        Err(refusal) => {
+            if refusal.code == Code::NotFound && pins::get(turn.rows, user)?.is_none() {
+                return Ok(Some(names::not_there(turn, user)));
+            }
+            return rest(turn, user).map(|()| None);
+        }
+    };
+    let (start, mut entries) = turn.live.pages.remove(user).unwrap_or((from, Vec::new()));
+    let empty = page.entries.is_empty();
+    entries.extend(page.entries);
+    let next = start + entries.len() as u64;
+    if !empty && next <= page.head.seq && entries.len() < MAX_LOG_ENTRIES {
+        turn.live.pages.insert(user.clone(), (start, entries));
+        turn.ask(Asked::Log(user.clone(), next), &LogFetch { user: user.clone(), from: next });
+        return Ok(None);
+    }
+    settle(turn, user, start, &entries, page.head)
+}
+
+/// Everything after the pin was read, or the whole log.
+fn settle(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    start: u64,
+    entries: &[Blob],
+    head: Head,
+) -> Result<Option<PinChange>, EngineError> {
+    if pinned_at(turn, user, head) {
+        return rest(turn, user).map(|()| None);
+    }
+    let change = match start {
+        0 => pin::shown(turn, user, entries)?,
+        _ => match pin::continued(turn, user, entries)? {
+            Effect::Moved(change) => Some(change),
+            Effect::None => None,
+            Effect::Foreign => {
+                // what does not follow from the pin may still be a whole log of its own
+                fetch_from(turn, user, 0);
+                return Ok(None);
+            }
+        },
+    };
+    if change.is_none() {
+        rest(turn, user)?;
+    }
+    Ok(change)
+}

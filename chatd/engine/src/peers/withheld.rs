@@ -1,0 +1,119 @@
+//! Logs that are said to go on, while the server does not show how.
+//!
+//! ```text
+//! named ahead of the pin ──fetched, or told by the peer──▶ what waited is shown
+//!          ╰── 60 s ──▶ one event; what waited is shown, and flagged, as is whatever names that head later
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use chat_protocol::ids::{Head, Username};
+use chat_protocol::limits::MAX_LOG_ENTRIES;
+use chat_protocol::time::Timestamp;
+
+use crate::model::error::EngineError;
+use crate::peers::{self, fetch};
+use crate::records::events;
+use crate::records::pins::{self, Peer};
+use crate::turn::Turn;
+use crate::turn::live::Subject;
+
+/// How long the server has to show a log that somebody named.
+const WAIT: Duration = Duration::from_secs(60);
+/// After one head was told of, another one is waited for no earlier: whoever names what there is not raises an alarm
+/// that often.
+const AGAIN: Duration = Duration::from_secs(60 * 60);
+
+/// How a log that somebody named stands to the pinned one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// It is the pinned one, or its beginning.
+    Known,
+    /// It goes on; the server has until then to show how.
+    Awaited(Timestamp),
+    /// The server did not show it in time, or it is another history.
+    Unknown,
+}
+
+/// Somebody has said where the log of `user` stands.
+pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: Head) -> Result<Named, EngineError> {
+    let Some(mut peer) = peers::known(turn, user)? else { return Ok(Named::Known) };
+    let log = &peer.pinned.log;
+    if log.contains(head) {
+        return Ok(Named::Known);
+    }
+    if head.seq <= log.head().seq || head.seq >= MAX_LOG_ENTRIES as u64 {
+        return Ok(Named::Unknown);
+    }
+    if is_news(turn, &peer, head) {
+        peer.withheld = Some(head);
+        peer.withheld_since.get_or_insert(turn.now);
+        if let Some(withheld) = &mut turn.live.withheld {
+            withheld.entry(user.clone()).or_insert(turn.now + WAIT);
+        }
+        peers::put(turn, &peer)?;
+        turn.live.pause.remove(&Subject::Peer(user.clone()));
+    }
+    fetch::fetch(turn, user)?;
+    Ok(peer.withheld_since.map_or(Named::Unknown, |since| Named::Awaited(since + WAIT)))
+}
+
+/// Whether a head beyond the pinned log is one to wait for.
+fn is_news(turn: &Turn<'_>, peer: &Peer, head: Head) -> bool {
+    let Some(withheld) = peer.withheld else { return true };
+    match peer.withheld_told {
+        _ if peer.withheld_since.is_some() => withheld.seq < head.seq,
+        Some(told) => withheld != head && turn.now.since(told) >= AGAIN,
+        None => withheld.seq < head.seq,
+    }
+}
+
+/// The log has grown: what was told is over, and what is still awaited only if it was reached.
+pub(crate) fn came(peer: &mut Peer) {
+    let seq = peer.pinned.log.head().seq;
+    if peer.withheld_since.is_none() || peer.withheld.is_none_or(|withheld| withheld.seq <= seq) {
+        (peer.withheld, peer.withheld_since) = (None, None);
+    }
+}
+
+/// Looks for announced logs that the server does not show.
+pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let users = match turn.live.withheld.take() {
+        Some(users) => users,
+        None => pins::all(turn.rows)?.into_iter().map(|peer| (peer.user, turn.now + WAIT)).collect(),
+    };
+    let mut still = BTreeMap::new();
+    for (user, vain) in users {
+        if overdue(turn, &user, vain)? {
+            still.insert(user, vain);
+        }
+    }
+    turn.live.withheld = Some(still);
+    Ok(())
+}
+
+/// The server was asked for the log of `user` and had nothing new to show.
+pub(crate) fn asked_in_vain(turn: &mut Turn<'_>, user: &Username) {
+    if let Some(vain) = turn.live.withheld.as_mut().and_then(|withheld| withheld.get_mut(user)) {
+        *vain = turn.now.min(*vain);
+    }
+}
+
+/// Whether a log is still to be waited for. If that was long enough, and the server was asked in vain, it is told, once.
+fn overdue(turn: &mut Turn<'_>, user: &Username, vain: Timestamp) -> Result<bool, EngineError> {
+    let Some(mut peer) = peers::known(turn, user)? else { return Ok(false) };
+    let Some(since) = peer.withheld_since else { return Ok(false) };
+    let due = vain.max(since + WAIT);
+    if turn.live.link.is_none() || turn.now < due {
+        if due > turn.now {
+            turn.wake(due);
+        }
+        fetch::fetch(turn, user)?;
+        return Ok(true);
+    }
+    (peer.withheld_since, peer.withheld_told) = (None, Some(turn.now));
+    peers::put(turn, &peer)?;
+    events::log_withheld(turn, user)?;
+    Ok(false)
+}

@@ -1,0 +1,183 @@
+//! What is written for one device.
+//!
+//! A content speaks for the session it goes through: it names where both logs stand, and acknowledges what came from the
+//! device it is for.
+
+use chat_protocol::ids::{DeviceId, MessageId, Username};
+use chat_protocol::limits::MAX_NUMBER;
+use chat_protocol::session::content::{
+    Ack, Body, Content, Conversation, Delete, Heads, LogEntries, Profile, Receipt, Reply, SenderSeq, Text,
+};
+use chat_protocol::time::Timestamp;
+
+use crate::model::error::EngineError;
+use crate::peers;
+use crate::queue::first;
+use crate::queue::item::Number;
+use crate::queue::own_receipts::{self, Owed, Read};
+use crate::queue::receipts::{self, Debt};
+use crate::records::changes::Change;
+use crate::records::history::{self, Message};
+use crate::records::settings::Settings;
+use crate::records::{contacts, streams};
+use crate::turn::Turn;
+
+/// What is written for every device alike.
+pub(crate) struct Letter {
+    id: MessageId,
+    sent: Timestamp,
+    kept: Timestamp,
+    body: Body,
+}
+
+impl Letter {
+    /// What it is known by.
+    pub(crate) const fn id(&self) -> &MessageId {
+        &self.id
+    }
+
+    /// When it was said, in time that was seen to pass.
+    pub(crate) const fn kept(&self) -> Timestamp {
+        self.kept
+    }
+
+    /// A message of the history.
+    pub(crate) fn message(message: &Message) -> Self {
+        let (text, mentions, ttl_s) = (message.text.clone(), message.mentions.clone(), message.ttl_s);
+        let body = match message.reply_to {
+            Some(to) => Body::Reply(Reply { text, to, mentions, ttl_s }),
+            None => Body::Text(Text { text, mentions, ttl_s }),
+        };
+        Self { id: message.id, sent: message.sent, kept: message.kept, body }
+    }
+
+    /// A change of a message.
+    pub(crate) fn change(id: MessageId, change: &Change) -> Self {
+        Self { id, sent: change.at, kept: change.kept, body: change.body() }
+    }
+
+    /// Takes the place of a message that has a number and will never be sent.
+    pub(crate) fn gone(id: MessageId, turn: &Turn<'_>) -> Self {
+        Self { id, sent: turn.clock, kept: turn.now, body: Body::Delete(Delete { target: id }) }
+    }
+}
+
+/// A letter for one device of the recipient, or of the own account.
+pub(crate) fn letter(
+    turn: &mut Turn<'_>,
+    peer: &Username,
+    reader: &Username,
+    device: &DeviceId,
+    (letter, (epoch, n)): (&Letter, Number),
+) -> Result<Vec<u8>, EngineError> {
+    // each reader's own name for the chat
+    let chat = if *reader == turn.me.user { peer.clone() } else { turn.me.user.clone() };
+    let mut content = content(turn, reader, chat, letter.id, letter.body.clone())?;
+    // what was overtaken on its way to this device names itself
+    let first = first::owed_from(turn, device, peer, epoch)?.map(|first| first.min(n)).filter(|first| *first > 1);
+    content.sender_seq = Some(SenderSeq { epoch, n, first });
+    content.sent = letter.sent;
+    let shown_in = if *reader == turn.me.user { history::chat_of(turn, peer) } else { history::private(reader) };
+    let acks = acks(turn, &shown_in, device)?;
+    // what does not fit without growing the message follows in a receipt
+    if content.fit_acks(&acks) < acks.len() {
+        match *reader == turn.me.user {
+            true => own_receipts::owe(turn, device, peer, None)?,
+            false => receipts::owe(turn, reader, device)?,
+        }
+    }
+    encode(&content)
+}
+
+/// Acknowledgements, and what was read.
+pub(crate) fn receipt(
+    turn: &mut Turn<'_>,
+    reader: &Username,
+    device: &DeviceId,
+    debt: Option<&Debt>,
+) -> Result<Vec<u8>, EngineError> {
+    // it may have been noted before they were switched off, or the reader blocked
+    let told = Settings::get(turn.rows)?.read_receipts && !contacts::is_blocked(turn.rows, reader)?;
+    let read = debt.and_then(|debt| debt.read).filter(|_| told).map(|(epoch, n)| ack(*device, (epoch, n + 1), vec![]));
+    let body = Body::Receipt(Receipt { read: read.into_iter().collect() });
+    let mut content = control(turn, reader, body)?;
+    content.acks = acks(turn, &history::private(reader), device)?;
+    encode(&content)
+}
+
+/// What arrived from a sibling device in one chat, and what was read there.
+pub(crate) fn sibling(turn: &mut Turn<'_>, owed: &Owed) -> Result<Vec<u8>, EngineError> {
+    let up_to = |read: &Read| ack(read.device, (read.number.0, read.number.1 + 1), vec![]);
+    let body = Body::Receipt(Receipt { read: owed.reads.iter().map(up_to).collect() });
+    let (id, me) = (MessageId::from_parts(turn.clock, turn.random()), turn.me.user.clone());
+    let mut content = content(turn, &me, owed.peer.clone(), id, body)?;
+    let chat = history::chat_of(turn, &owed.peer);
+    content.acks = acks(turn, &chat, &owed.device)?;
+    encode(&content)
+}
+
+/// Nothing but a turn of the ratchet.
+pub(crate) fn heartbeat(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::Heartbeat)?;
+    encode(&content)
+}
+
+/// The first content of a session that replaces broken ones.
+pub(crate) fn reset(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::Reset)?;
+    encode(&content)
+}
+
+/// What this account says of itself.
+pub(crate) fn profile(turn: &mut Turn<'_>, reader: &Username, profile: &Profile) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::Profile(profile.clone()))?;
+    encode(&content)
+}
+
+/// Entries of an account log that the reader's device lacks.
+pub(crate) fn log_entries(turn: &mut Turn<'_>, reader: &Username, log: LogEntries) -> Result<Vec<u8>, EngineError> {
+    let content = control(turn, reader, Body::LogEntries(log))?;
+    encode(&content)
+}
+
+fn control(turn: &mut Turn<'_>, reader: &Username, body: Body) -> Result<Content, EngineError> {
+    let id = MessageId::from_parts(turn.clock, turn.random());
+    let me = turn.me.user.clone();
+    content(turn, reader, me, id, body)
+}
+
+fn content(
+    turn: &mut Turn<'_>,
+    reader: &Username,
+    chat: Username,
+    id: MessageId,
+    body: Body,
+) -> Result<Content, EngineError> {
+    let own = peers::own(turn)?.pinned.log.head();
+    let peer = peers::known(turn, reader)?.ok_or(EngineError::UnknownUser)?.pinned.log.head();
+    Ok(Content {
+        conversation: Conversation::Direct(chat),
+        id,
+        sender_seq: None,
+        sent: turn.clock,
+        heads: Heads { own, peer },
+        acks: Vec::new(),
+        body,
+    })
+}
+
+/// What arrived from a device in a chat.
+fn acks(turn: &mut Turn<'_>, chat: &str, device: &DeviceId) -> Result<Vec<Ack>, EngineError> {
+    let line = streams::line(turn, chat, device)?;
+    let ack = line.map(|line| ack(*device, (line.epoch, line.next), line.given_up));
+    Ok(ack.into_iter().collect())
+}
+
+/// Of the highest number there is nobody can be told that it came: what would say so is no number any more.
+fn ack(device: DeviceId, (epoch, below): (u64, u64), given_up: Vec<u64>) -> Ack {
+    Ack { device, epoch, below: below.min(MAX_NUMBER), given_up }
+}
+
+fn encode(content: &Content) -> Result<Vec<u8>, EngineError> {
+    content.encode().map_err(|_| EngineError::Damaged("a message that cannot be written"))
+}

@@ -1,0 +1,105 @@
+//! What a device lacks that cannot be written to yet, while the others of its account can: it never published keys, they
+//! expired while it was off for weeks, the server holds them back, or its mailbox is full.
+//!
+//! It waits apart, in order, for each device, so that it holds up nobody else, and follows when the device is ready.
+//! Whatever comes after it goes the same way as long as anything waits. What is older than a mailbox keeps, or
+//! beyond the bound, goes: the device will miss it, and say so.
+
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::ids::{DeviceId, Username};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{decode, save};
+use crate::queue::item::Item;
+use crate::queue::{first, mailbox_full};
+use crate::sessions::{self, Readiness};
+use crate::store::{Direction, Place, RowsError, Table};
+use crate::turn::Turn;
+
+/// Most messages that wait for one device.
+const MOST: u64 = 10_000;
+
+pub(crate) const DEVICES: &[u8] = b"lagging";
+
+pub(crate) fn scope(device: &DeviceId) -> Vec<u8> {
+    [b"lag:".as_slice(), device.as_bytes()].concat()
+}
+
+/// Devices that can be written to now, and those that cannot, or lack what comes before.
+#[derive(Default)]
+pub(crate) struct Split {
+    pub(crate) ready: Vec<(Username, DeviceCert)>,
+    pub(crate) lacking: Vec<DeviceId>,
+}
+
+/// Parts the devices a message is for; `None` while an answer that is on its way decides it.
+pub(crate) fn split(turn: &mut Turn<'_>, devices: Vec<(Username, DeviceCert)>) -> Result<Option<Split>, EngineError> {
+    let (mut split, mut decided) = (Split::default(), true);
+    for (user, cert) in devices {
+        let device = cert.id();
+        match sessions::readiness(turn, &user, &device)? {
+            _ if lacks(turn, &device)? => split.lacking.push(device),
+            Readiness::Ready => split.ready.push((user, cert)),
+            Readiness::Lacking => split.lacking.push(device),
+            Readiness::Asked => decided = false,
+        }
+    }
+    Ok(decided.then_some(split))
+}
+
+/// Whether something waits for a device that has to come first.
+fn lacks(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    Ok(turn.rows.last_order(Table::Outbox, &scope(device))?.is_some() || mailbox_full::is_full(turn, device)?)
+}
+
+/// Keeps what a device lacks.
+pub(crate) fn keep(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
+    if let Some(number) = item.number {
+        first::owe(turn, device, &item.to, number)?;
+    }
+    let scope = scope(device);
+    let item = Item { only: Some(*device), ..item.clone() };
+    save(turn.rows, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()), item.position, &item)?;
+    turn.rows.put(Place::new(Table::Outbox, DEVICES, device.as_bytes()), 0, device.as_bytes())?;
+    if turn.rows.count(Table::Outbox, &scope)? > MOST
+        && let Some((oldest, _)) = turn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
+    {
+        turn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
+    }
+    Ok(())
+}
+
+pub(crate) fn next(turn: &Turn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> {
+    let found = turn.rows.scan(Table::Outbox, &scope(device), 0..=u64::MAX, Direction::Ascending, 1)?;
+    found.first().map(|(_, bytes)| decode(Table::Outbox, bytes)).transpose()
+}
+
+/// What was stored for nobody is not lacking anywhere: it goes again as a whole, or not at all.
+pub(crate) fn take_back(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
+    devices(turn)?.iter().try_for_each(|device| drop_item(turn, item, device))
+}
+
+/// Devices for which something waits.
+pub(crate) fn devices(turn: &Turn<'_>) -> Result<Vec<DeviceId>, RowsError> {
+    let found = turn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    Ok(found.iter().filter_map(|(_, id)| DeviceId::try_from(id.as_slice()).ok()).collect())
+}
+
+/// Nothing that was written for `to` goes any more.
+pub(crate) fn forget_all(turn: &mut Turn<'_>, to: &Username) -> Result<(), RowsError> {
+    for device in devices(turn)? {
+        for (_, bytes) in
+            turn.rows.scan(Table::Outbox, &scope(&device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?
+        {
+            let item: Item = decode(Table::Outbox, &bytes)?;
+            if item.to == *to {
+                drop_item(turn, &item, &device)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(crate) fn drop_item(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
+    turn.rows.delete(Place::new(Table::Outbox, &scope(device), &item.position.to_be_bytes())).map(drop)
+}

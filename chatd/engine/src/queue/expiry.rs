@@ -1,0 +1,86 @@
+//! What waited too long to be sent ends openly: better told as failed than sent a month late.
+//!
+//! Only what was never under way: of a message that has a number, or is a flight, nobody here knows whether the server
+//! has it.
+
+use std::time::Duration;
+
+use chat_protocol::ids::Username;
+use chat_protocol::time::Timestamp;
+
+use crate::model::rows::decode;
+use crate::queue::queue_len::{self, LINE};
+use crate::queue::submit_kind::{Cargo, Flight};
+use crate::queue::unacked_timeout::{self, STEP};
+use crate::queue::{failing, outbox, posts};
+use crate::records::history::{self, State};
+use crate::records::settings::Settings;
+use crate::store::{Direction, RowsError, Table};
+use crate::turn::Turn;
+
+/// How often it is looked.
+const EVERY: Duration = Duration::from_secs(60 * 60);
+/// What they end with.
+const ERROR: &str = "expired";
+
+/// Ends what has waited longer than the user wants, and tells what was never acknowledged.
+pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    if turn.live.expired.is_some_and(|last| turn.now.since(last) < EVERY) {
+        return Ok(());
+    }
+    turn.live.expired = Some(turn.now);
+    if expire_all(turn)?.max(unacked_timeout::sweep(turn)?) >= STEP {
+        turn.live.expired = None;
+        turn.wake(turn.now + Duration::from_millis(1));
+    } else {
+        turn.wake(turn.now + EVERY);
+    }
+    Ok(())
+}
+
+/// Ends the old messages of every line; the most that were in one.
+fn expire_all(turn: &mut Turn<'_>) -> Result<usize, RowsError> {
+    let days = Settings::get(turn.rows)?.outbox_days;
+    if days == 0 {
+        return Ok(0);
+    }
+    let before = turn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let mut most = expire_posts(turn, before)?;
+    for to in outbox::destinations(turn)? {
+        most = most.max(expire(turn, &to, before)?);
+    }
+    Ok(most)
+}
+
+/// Ends the old messages of one line; how many that were.
+fn expire(turn: &mut Turn<'_>, to: &Username, before: Timestamp) -> Result<usize, RowsError> {
+    let mut ended = 0;
+    for item in outbox::waiting(turn, to, STEP)? {
+        if outbox::joined(turn, &item.id)? >= before {
+            break;
+        }
+        if item.number.is_none() {
+            outbox::forget(turn, &item)?;
+            failing::give_up(turn, &item, ERROR)?;
+            ended += 1;
+        }
+    }
+    Ok(ended)
+}
+
+/// Ends the posts that joined the line before a time, the one under way excepted; how many that were.
+pub(crate) fn expire_posts(turn: &mut Turn<'_>, before: Timestamp) -> Result<usize, RowsError> {
+    let found = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, unacked_timeout::STEP + 1)?;
+    let mut ended = 0;
+    for (_, bytes) in found.iter().skip(1) {
+        let flight: Flight = decode(Table::Submits, bytes)?;
+        let Cargo::Post(id) = flight.cargo else { continue };
+        if outbox::joined(turn, &id)? >= before {
+            break;
+        }
+        queue_len::leave(turn, posts::place(&flight.submit_id))?;
+        history::end(turn, &id, State::Failed, Some(ERROR))?;
+        ended += 1;
+    }
+    Ok(ended)
+}

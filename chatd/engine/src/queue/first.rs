@@ -1,0 +1,50 @@
+//! From which number on a device is owed what this one says in a conversation.
+//!
+//! Numbers are given per conversation and epoch, not per device: one that came later was never meant to get the first
+//! of them. So the number of what was first sealed for a device, or kept for it, is noted and named in all it gets:
+//! whatever of the rest does not arrive is missing, and nothing before it is delivered because that device got more.
+
+use chat_protocol::ids::{DeviceId, Username};
+
+use crate::model::rows::{load, save};
+use crate::queue::item::Number;
+use crate::store::{Place, RowsError, Table};
+use crate::turn::Turn;
+
+fn scope(device: &DeviceId) -> Vec<u8> {
+    [b"first:".as_slice(), device.as_bytes()].concat()
+}
+
+/// The rows may outlive this device, whose numbers say nothing of another one's.
+fn key(turn: &Turn<'_>, chat: &Username, epoch: u64) -> Vec<u8> {
+    [turn.me.device.as_bytes().as_slice(), &epoch.to_be_bytes(), chat.as_str().as_bytes()].concat()
+}
+
+/// A device is to get this number of the conversation with `chat`, and whatever follows it.
+pub(crate) fn owe(
+    turn: &mut Turn<'_>,
+    device: &DeviceId,
+    chat: &Username,
+    (epoch, n): Number,
+) -> Result<(), RowsError> {
+    if owed_from(turn, device, chat, epoch)?.is_some() {
+        return Ok(());
+    }
+    let (scope, key) = (scope(device), key(turn, chat, epoch));
+    save(turn.rows, Place::new(Table::Outbox, &scope, &key), 0, &n)
+}
+
+/// The first number of the conversation with `chat` that is for a device, if any is.
+pub(crate) fn owed_from(
+    turn: &Turn<'_>,
+    device: &DeviceId,
+    chat: &Username,
+    epoch: u64,
+) -> Result<Option<u64>, RowsError> {
+    load(turn.rows, Place::new(Table::Outbox, &scope(device), &key(turn, chat, epoch)))
+}
+
+/// Nothing is owed to a device that is no longer trusted.
+pub(crate) fn forget(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    turn.rows.delete_range(Table::Outbox, &scope(device), 0..=u64::MAX).map(drop)
+}

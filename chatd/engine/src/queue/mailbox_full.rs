@@ -1,0 +1,39 @@
+//! Mailboxes that had no room: what is tried again for one goes as it was sealed, once for each envelope, and whatever
+//! comes after it waits with what the device lacks, or in line where nobody of the recipient's has room.
+
+use chat_protocol::cbor;
+use chat_protocol::ids::{DeviceId, SubmitId};
+use chat_protocol::message::client::Submit;
+
+use crate::queue::submit_kind::{Cargo, Flight};
+use crate::store::{Place, RowsError, Table};
+use crate::turn::Turn;
+
+fn scope(device: &DeviceId) -> Vec<u8> {
+    [b"full:".as_slice(), device.as_bytes()].concat()
+}
+
+/// Whether something waits for room in the mailbox of a device.
+pub(crate) fn is_full(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    Ok(turn.rows.last_order(Table::Outbox, &scope(device))?.is_some())
+}
+
+/// A flight waits for room in the mailboxes of all it goes to.
+pub(crate) fn waits(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    each(flight, |device, id| turn.rows.put(Place::new(Table::Outbox, &scope(device), id.as_bytes()), 0, &[]))
+}
+
+/// A flight waits no longer, whatever became of it.
+pub(crate) fn landed(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
+    if flight.put_off == 0 {
+        return Ok(());
+    }
+    each(flight, |device, id| turn.rows.delete(Place::new(Table::Outbox, &scope(device), id.as_bytes())).map(drop))
+}
+
+/// Only messages hold up what comes after them: everything else has no order.
+fn each(flight: &Flight, mut row: impl FnMut(&DeviceId, &SubmitId) -> Result<(), RowsError>) -> Result<(), RowsError> {
+    let Cargo::Message(_) = flight.cargo else { return Ok(()) };
+    let Ok(submit) = cbor::decode::<Submit>(&flight.payload) else { return Ok(()) };
+    submit.to.iter().try_for_each(|to| row(&to.device, &flight.submit_id))
+}

@@ -1,0 +1,50 @@
+//! Posts of the public room: in a line, of which only the first is under way.
+//!
+//! The room has the order in which the server took the posts, and nothing in a post would let a reader mend it. So
+//! none may overtake one that was put off, or whose answer was lost with its connection.
+
+use chat_protocol::cbor;
+use chat_protocol::ids::{MessageId, SubmitId};
+use chat_protocol::message::Call;
+use chat_protocol::message::client::RoomPost;
+
+use crate::model::rows::decode;
+use crate::queue::pending_submits;
+use crate::queue::queue_len::{self, LINE};
+use crate::queue::submit_kind::{Cargo, Flight};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+pub(crate) fn place(id: &SubmitId) -> Place<'_> {
+    Place::new(Table::Submits, LINE, id.as_bytes())
+}
+
+/// Puts a post in line, and under way if none is before it.
+pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<SubmitId, RowsError> {
+    let submit_id = pending_submits::next_submit_id(turn)?;
+    let payload = cbor::encode(&RoomPost { submit_id, text: text.to_owned() });
+    let flight = Flight::new(submit_id, RoomPost::TYPE, payload, Cargo::Post(id));
+    let first = !any(turn.rows)?;
+    queue_len::join(turn, place(&submit_id), submit_id.counter(), &cbor::encode(&flight))?;
+    if first {
+        pending_submits::launch(turn, flight)?;
+    }
+    Ok(submit_id)
+}
+
+/// The first post was answered for good: the next one leaves.
+pub(crate) fn landed(turn: &mut Turn<'_>, id: &SubmitId) -> Result<(), RowsError> {
+    if !queue_len::leave(turn, place(id))? {
+        return Ok(());
+    }
+    let next = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, 1)?;
+    match next.first() {
+        Some((_, bytes)) => pending_submits::launch(turn, decode(Table::Submits, bytes)?),
+        None => Ok(()),
+    }
+}
+
+/// Whether any post is in line, the first of which is under way.
+pub(crate) fn any(rows: &dyn Rows) -> Result<bool, RowsError> {
+    Ok(rows.last_order(Table::Submits, LINE)?.is_some())
+}

@@ -1,0 +1,131 @@
+//! What this account and the others say of themselves: claims, kept under the identity they came from.
+//!
+//! A profile is repeated rather than acknowledged: it goes to a device right before the first message under its
+//! version, before the first one on a session begun since, and once a day with a message; after a change also at once
+//! to everybody this account has written to. So whatever was lost, whoever lost it, comes again with the next words,
+//! and the peer owes nothing and is asked nothing. Of what comes the highest version counts; versions are times, and one
+//! of the future is refused, so that a device that was stolen has no last word. It is refused what a user does not want
+//! to hear, and forgotten with the identity that said it.
+
+use std::time::Duration;
+
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::ids::{DeviceId, SessionId, Username};
+use chat_protocol::session::content::Profile;
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{load, save};
+use crate::peers::{self, Recipients};
+use crate::queue::sealing::{self, Sealed};
+use crate::queue::submit_kind::Cargo;
+use crate::queue::{numbers, pending_submits};
+use crate::records::{contacts, history, profile};
+use crate::sessions;
+use crate::store::{Direction, Place, RowsError, Table};
+use crate::turn::Turn;
+
+/// A device that is written to hears the profile again after this long: what was lost is made up for within a day.
+const REPEAT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Users who are to hear at once of a change.
+const NEWS: &[u8] = b"news";
+
+/// What a device was told last.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Told {
+    #[n(0)]
+    version: u64,
+    #[n(1)]
+    session: SessionId,
+    #[n(2)]
+    at: Timestamp,
+}
+
+fn told_place(device: &DeviceId) -> Place<'_> {
+    Place::new(Table::Outbox, b"told", device.as_bytes())
+}
+
+fn news_place(user: &Username) -> Place<'_> {
+    Place::new(Table::Outbox, NEWS, user.as_str().as_bytes())
+}
+
+/// The own other devices and everybody this account has written to are to hear of it.
+pub(crate) fn announce(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    let me = turn.me.user.clone();
+    owe(turn, &me)?;
+    for user in history::chats(turn.rows, usize::MAX)?.iter().filter_map(|chat| history::peer(&chat.id)) {
+        if numbers::last_number(turn, &user)?.is_some() {
+            owe(turn, &user)?;
+        }
+    }
+    Ok(())
+}
+
+fn owe(turn: &mut Turn<'_>, user: &Username) -> Result<(), RowsError> {
+    turn.rows.put(news_place(user), 0, user.as_str().as_bytes())
+}
+
+/// Tells of a change, as far as there is room.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    for (_, name) in turn.rows.scan(Table::Outbox, NEWS, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        if !pending_submits::has_room(turn)? {
+            break;
+        }
+        let Some(user) = String::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { continue };
+        tell_news(turn, &user)?;
+    }
+    Ok(())
+}
+
+fn tell_news(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
+    if !contacts::is_blocked(turn.rows, user)? {
+        let Recipients::Devices(devices) = peers::recipients(turn, user)? else { return Ok(()) };
+        if !sessions::ready(turn, &devices)? {
+            return Ok(());
+        }
+        accompany(turn, &devices)?;
+    }
+    turn.rows.delete(news_place(user))?;
+    Ok(())
+}
+
+/// Sees to it that devices which are written to now know what this account says of itself.
+///
+/// Each must have a session to send on.
+pub(crate) fn accompany(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<(), EngineError> {
+    let profile = profile::stored(turn.rows, &turn.me.user)?;
+    if profile.version == 0 {
+        return Ok(());
+    }
+    for (user, cert) in devices {
+        tell(turn, user, cert, &profile)?;
+    }
+    Ok(())
+}
+
+/// Tells one device, unless it was told before and there is no reason to doubt that it came.
+fn tell(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert, profile: &Profile) -> Result<(), EngineError> {
+    let device = cert.id();
+    let Some(sending) = sessions::standings(turn.rows, &device)?.sending().cloned() else { return Ok(()) };
+    let told = load::<Told>(turn.rows, told_place(&device))?;
+    let known = told.is_some_and(|told| {
+        let before_it_began = told.session != sending.id && told.at <= sending.begun;
+        told.version == profile.version && !before_it_began && turn.now.since(told.at) < REPEAT
+    });
+    if known {
+        return Ok(());
+    }
+    let told = Told { version: profile.version, session: sending.id, at: turn.now };
+    save(turn.rows, told_place(&device), 0, &told)?;
+    let Sealed { heads, to } = sealing::seal_profile(turn, user, cert, profile)?;
+    Ok(pending_submits::submit(turn, heads, to, Cargo::Profile(user.clone(), device))?)
+}
+
+/// What was sent to a device did not get there. The next message repeats it; so does this at once, if `again`.
+pub(crate) fn untold(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, again: bool) -> Result<(), RowsError> {
+    turn.rows.delete(told_place(device))?;
+    if again { owe(turn, user) } else { Ok(()) }
+}

@@ -1,0 +1,167 @@
+//! Sending again what a device may not have been able to open.
+//!
+//! Whatever is sealed for a device is noted until that device acknowledges it: that another one of its account did says
+//! nothing of it. It goes again under its id and number, so that it is shown once and in its place. Where the device
+//! asked for it by a reset, each message goes again once, and only while it is young: nobody draws old ones out of
+//! here, and what was never sealed for a device, as to one that came later, not at all.
+
+use chat_protocol::cbor;
+use chat_protocol::ids::{DeviceId, MessageId, Username};
+use chat_protocol::limits::MAX_GIVEN_UP;
+use chat_protocol::session::content::Ack;
+use chat_protocol::time::Timestamp;
+
+use crate::model::error::EngineError;
+use crate::model::rows::{Counter, decode};
+use crate::queue::item::{Item, Number};
+use crate::queue::{first, outbox};
+use crate::records::changes::{self, RESENT_WITHIN};
+use crate::records::history::{self, State};
+use crate::store::{Direction, Place, RowsError, Table};
+use crate::turn::Turn;
+
+/// Marks of what went again, kept as long as it could be asked for.
+const MARKS: &[u8] = b"again";
+/// Most messages of one conversation that are noted for a device.
+const MOST: u64 = 10_000;
+
+/// What is noted for one device under one epoch, in the conversation with one user.
+struct Noted {
+    /// Names all of the device.
+    all: Vec<u8>,
+    key: Vec<u8>,
+}
+
+impl Noted {
+    fn of(device: &DeviceId, chat: &Username, epoch: u64) -> Self {
+        let key = [epoch.to_be_bytes().as_slice(), chat.as_str().as_bytes()].concat();
+        Self { all: all(device), key }
+    }
+
+    fn scope(&self) -> Vec<u8> {
+        [self.all.as_slice(), &self.key].concat()
+    }
+
+    fn place(&self) -> Place<'_> {
+        Place::new(Table::Outbox, &self.all, &self.key)
+    }
+}
+
+fn all(device: &DeviceId) -> Vec<u8> {
+    [b"for:".as_slice(), device.as_bytes()].concat()
+}
+
+/// A message was sealed for a device, in the conversation with `chat`.
+pub(crate) fn sealed(
+    turn: &mut Turn<'_>,
+    device: &DeviceId,
+    chat: &Username,
+    ((epoch, n), id): (Number, &MessageId),
+) -> Result<(), RowsError> {
+    first::owe(turn, device, chat, (epoch, n))?;
+    let noted = Noted::of(device, chat, epoch);
+    let scope = noted.scope();
+    turn.rows.put(noted.place(), 0, &cbor::encode(&(epoch, chat.clone())))?;
+    turn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, id.as_bytes())?;
+    if turn.rows.count(Table::Outbox, &scope)? > MOST
+        && let Some((oldest, _)) = turn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
+    {
+        turn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
+    }
+    Ok(())
+}
+
+/// A device tells what it got in the conversation with `chat`.
+pub(crate) fn acknowledged(
+    turn: &mut Turn<'_>,
+    device: &DeviceId,
+    chat: &Username,
+    ack: &Ack,
+) -> Result<(), RowsError> {
+    let Some(below) = ack.below.checked_sub(1) else { return Ok(()) };
+    let noted = Noted::of(device, chat, ack.epoch);
+    let (scope, mut from) = (noted.scope(), unsure_below(ack));
+    for given_up in ack.given_up.iter().copied().chain([below + 1]) {
+        if let Some(last) = given_up.min(below + 1).checked_sub(1).filter(|last| from <= *last) {
+            turn.rows.delete_range(Table::Outbox, &scope, from..=last)?;
+        }
+        from = from.max(given_up.saturating_add(1));
+    }
+    if turn.rows.count(Table::Outbox, &scope)? == 0 {
+        turn.rows.delete(noted.place())?;
+    }
+    Ok(())
+}
+
+/// A full list of what was given up may leave lower numbers out: of those nothing is concluded.
+pub(crate) fn unsure_below(ack: &Ack) -> u64 {
+    let full = ack.given_up.len() >= MAX_GIVEN_UP;
+    if full { ack.given_up.iter().min().copied().unwrap_or(0) } else { 0 }
+}
+
+/// Nothing goes again to a device that is no longer trusted.
+pub(crate) fn forget_device(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    first::forget(turn, device)?;
+    for (epoch, chat) in conversations(turn, device)? {
+        turn.rows.delete_range(Table::Outbox, &Noted::of(device, &chat, epoch).scope(), 0..=u64::MAX)?;
+    }
+    turn.rows.delete_range(Table::Outbox, &all(device), 0..=u64::MAX).map(drop)
+}
+
+/// Whether a device did not acknowledge something that was sealed for it.
+pub(crate) fn is_unacknowledged(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    Ok(turn.rows.count(Table::Outbox, &all(device))? > 0)
+}
+
+/// Sends a device everything that it did not acknowledge.
+pub(crate) fn send_unacknowledged(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    for (item, _) in unacknowledged(turn, device)? {
+        outbox::put_back(turn, &item)?;
+    }
+    Ok(())
+}
+
+/// The device says that it could not open what it got: once for each message, and for young ones only.
+pub(crate) fn was_reset(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    let oldest = turn.now - RESENT_WITHIN;
+    turn.rows.delete_range(Table::Outbox, MARKS, 0..=oldest.as_millis())?;
+    for (item, said) in unacknowledged(turn, device)? {
+        let key = [device.as_bytes().as_slice(), item.id.as_bytes()].concat();
+        let mark = Place::new(Table::Outbox, MARKS, &key);
+        if said > oldest && turn.rows.get(mark)?.is_none() {
+            turn.rows.put(mark, said.as_millis(), &[])?;
+            outbox::put_back(turn, &item)?;
+        }
+    }
+    Ok(())
+}
+
+fn conversations(turn: &Turn<'_>, device: &DeviceId) -> Result<Vec<(u64, Username)>, RowsError> {
+    let found = turn.rows.scan(Table::Outbox, &all(device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    found.iter().map(|(_, bytes)| decode(Table::Outbox, bytes)).collect()
+}
+
+/// What was sealed for a device and not acknowledged by it, as items for it alone, and when each was said.
+fn unacknowledged(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Vec<(Item, Timestamp)>, EngineError> {
+    let mut items = Vec::new();
+    for (epoch, to) in conversations(turn, device)? {
+        let scope = Noted::of(device, &to, epoch).scope();
+        for (n, id) in turn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+            let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
+            let Some(said) = said(turn, &id)? else { continue };
+            let (position, number) = (Counter::Outbox.next(turn.rows)?, Some((epoch, n)));
+            let only = Some(*device);
+            items.push((Item { position, id, to: to.clone(), number, refused: 0, after: Timestamp::ZERO, only }, said));
+        }
+    }
+    Ok(items)
+}
+
+/// When something that is with the server was said; `None` for what waits, has ended, or is gone.
+fn said(turn: &Turn<'_>, id: &MessageId) -> Result<Option<Timestamp>, RowsError> {
+    if let Some((_, message)) = history::get(turn.rows, id)? {
+        let sent = matches!(message.state, State::Accepted | State::NotReceived | State::Delivered | State::Read);
+        return Ok(Some(message.kept).filter(|_| sent));
+    }
+    Ok(changes::submitted(turn, id)?.map(|change| change.kept))
+}

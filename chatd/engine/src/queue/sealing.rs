@@ -1,0 +1,106 @@
+//! Composing and sealing: what is written to each device, on the session that is sent on.
+
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::client::{Addressed, UserHead};
+use chat_protocol::session::content::{LogEntries, Profile};
+
+use crate::model::error::EngineError;
+use crate::peers;
+use crate::queue::compose::{self, Letter};
+use crate::queue::item::Number;
+use crate::queue::own_receipts::{self, Owed};
+use crate::queue::receipts::{self, Debt};
+use crate::queue::submit_kind::Cargo;
+use crate::queue::{pending_submits, retransmit};
+use crate::sessions::seal;
+use crate::sessions::session_store::Stored;
+use crate::turn::Turn;
+
+/// Envelopes ready to be submitted.
+pub(crate) struct Sealed {
+    pub(crate) heads: Vec<UserHead>,
+    pub(crate) to: Vec<Addressed>,
+}
+
+/// Seals a letter for each of its recipient's devices.
+pub(crate) fn seal_letter(
+    turn: &mut Turn<'_>,
+    peer: &Username,
+    devices: &[(Username, DeviceCert)],
+    letter: &Letter,
+    number: Number,
+) -> Result<Sealed, EngineError> {
+    let mut to = Vec::new();
+    for (user, cert) in devices {
+        let device = cert.id();
+        // acknowledgements travel with it; what was read has to wait for a receipt of its own
+        if *user == turn.me.user {
+            own_receipts::paid(turn, &device, peer)?;
+        } else if let Some(Debt { read: Some(read), .. }) = receipts::pay(turn, &device)? {
+            receipts::owe_read(turn, user, &device, read)?;
+        }
+        retransmit::sealed(turn, &device, peer, (number, letter.id()))?;
+        let plaintext = compose::letter(turn, peer, user, &device, (letter, number))?;
+        to.push(Addressed { device, envelope: seal::seal(turn, &device, &plaintext)? });
+    }
+    let heads = peers::heads(turn, devices.iter().map(|(user, _)| user))?;
+    Ok(Sealed { heads, to })
+}
+
+/// Seals a receipt for one device.
+pub(crate) fn seal_receipt(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
+    let device = cert.id();
+    let debt = receipts::pay(turn, &device)?;
+    let plaintext = compose::receipt(turn, user, &device, debt.as_ref())?;
+    seal_alone(turn, user, device, &plaintext)
+}
+
+/// Seals for a sibling device what is owed to it about one chat.
+pub(crate) fn seal_for_sibling(turn: &mut Turn<'_>, cert: &DeviceCert, owed: &Owed) -> Result<Sealed, EngineError> {
+    let plaintext = compose::sibling(turn, owed)?;
+    let me = turn.me.user.clone();
+    seal_alone(turn, &me, cert.id(), &plaintext)
+}
+
+/// Seals a sign of life for one device.
+pub(crate) fn seal_heartbeat(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
+    let plaintext = compose::heartbeat(turn, user)?;
+    seal_alone(turn, user, cert.id(), &plaintext)
+}
+
+/// Seals what this account says of itself for one device.
+pub(crate) fn seal_profile(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    cert: &DeviceCert,
+    profile: &Profile,
+) -> Result<Sealed, EngineError> {
+    let plaintext = compose::profile(turn, user, profile)?;
+    seal_alone(turn, user, cert.id(), &plaintext)
+}
+
+/// Seals entries of an account log for one device.
+pub(crate) fn seal_log(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    cert: &DeviceCert,
+    log: LogEntries,
+) -> Result<Sealed, EngineError> {
+    let plaintext = compose::log_entries(turn, user, log)?;
+    seal_alone(turn, user, cert.id(), &plaintext)
+}
+
+fn seal_alone(turn: &mut Turn<'_>, user: &Username, device: DeviceId, plaintext: &[u8]) -> Result<Sealed, EngineError> {
+    let envelope = seal::seal(turn, &device, plaintext)?;
+    let heads = peers::heads(turn, std::iter::once(user))?;
+    Ok(Sealed { heads, to: vec![Addressed { device, envelope }] })
+}
+
+pub(crate) fn send_reset(turn: &mut Turn<'_>, user: &Username, stored: &Stored) -> Result<(), EngineError> {
+    let plaintext = compose::reset(turn, user)?;
+    let envelope = seal::seal_on(turn, stored.clone(), &plaintext)?;
+    let heads = peers::heads(turn, std::iter::once(user))?;
+    let to = vec![Addressed { device: stored.device, envelope }];
+    Ok(pending_submits::submit(turn, heads, to, Cargo::Reset(user.clone(), stored.device))?)
+}

@@ -1,0 +1,57 @@
+//! What was accepted and never acknowledged, by nobody and for too long: its author is told.
+//!
+//! A gap is told by the reader, as soon as something later arrives. Of the last messages of a conversation only the
+//! silence speaks. It has lasted long enough when a server has let go of what nobody fetched.
+
+use std::time::Duration;
+
+use chat_protocol::ids::{MessageId, Username};
+
+use crate::model::rows::{load, save};
+use crate::queue::item::Number;
+use crate::queue::numbers;
+use crate::records::history::{self, State};
+use crate::store::{Direction, Place, RowsError, Table};
+use crate::turn::Turn;
+
+/// Most messages of one line that end at once; the rest follow in transactions of their own.
+pub(crate) const STEP: usize = 256;
+
+/// A day longer than servers keep messages by default.
+const SILENCE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
+
+/// Up to which number the author of messages to a user was told.
+fn told_place(to: &Username) -> Place<'_> {
+    Place::new(Table::Outbox, b"tails", to.as_str().as_bytes())
+}
+
+/// Tells of old messages without an answer, at most a step of them for each user; the most that were looked at.
+pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<usize, RowsError> {
+    let mut most = 0;
+    for chat in history::chats(turn.rows, usize::MAX)? {
+        if let Some(to) = history::peer(&chat.id) {
+            most = most.max(tell(turn, &to)?);
+        }
+    }
+    Ok(most)
+}
+
+fn tell(turn: &mut Turn<'_>, to: &Username) -> Result<usize, RowsError> {
+    let Some((epoch, _)) = numbers::last_number(turn, to)? else { return Ok(0) };
+    let told: Option<Number> = load(turn.rows, told_place(to))?;
+    let from = told.filter(|(known, _)| *known == epoch).map_or(0, |(_, n)| n + 1);
+    let scope = numbers::sent_scope(to, epoch);
+    let mut looked_at = 0;
+    for (n, id) in turn.rows.scan(Table::Outbox, &scope, from..=u64::MAX, Direction::Ascending, STEP)? {
+        let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
+        let silent = history::get(turn.rows, &id)?.and_then(|(_, message)| message.silent);
+        if silent.is_none_or(|at| at + SILENCE > turn.now) {
+            break;
+        }
+        // whatever arrives after all is delivered after all: its number is still known
+        history::advance(turn, &id, State::NotReceived)?;
+        save(turn.rows, told_place(to), 0, &(epoch, n))?;
+        looked_at += 1;
+    }
+    Ok(looked_at)
+}

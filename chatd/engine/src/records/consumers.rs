@@ -1,0 +1,109 @@
+//! Named readers of the event log, and how far each has come.
+
+use chat_protocol::rpc::{Name, types};
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{Counter, decode, load, save};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// Most consumers of one account: each keeps a part of the log.
+const MOST: u64 = 1_000;
+const SCOPE: &[u8] = b"consumer";
+
+/// A consumer's row.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Consumer {
+    #[n(0)]
+    name: String,
+    /// The last event it acknowledged.
+    #[n(1)]
+    acked: u64,
+    /// When it was last heard of.
+    #[n(2)]
+    seen: Timestamp,
+}
+
+fn place(name: &Name) -> Place<'_> {
+    Place::new(Table::Clients, SCOPE, name.as_str().as_bytes())
+}
+
+fn all(rows: &dyn Rows) -> Result<Vec<Consumer>, RowsError> {
+    let found = rows.scan(Table::Clients, SCOPE, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    found.iter().map(|(_, bytes)| decode(Table::Clients, bytes)).collect()
+}
+
+/// Makes sure that there is a consumer, and returns its place. A new one begins behind `begin`, or at the log's end.
+///
+/// # Errors
+/// [`EngineError::Full`]; [`EngineError::BeyondLog`].
+pub fn open(turn: &mut Turn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, EngineError> {
+    let known = load::<Consumer>(turn.rows, place(name))?;
+    let acked = match (&known, begin) {
+        (Some(known), _) => known.acked,
+        (None, Some(begin)) => begin,
+        (None, None) => Counter::Event.get(turn.rows)?,
+    };
+    if known.is_none() && turn.rows.count(Table::Clients, SCOPE)? >= MOST {
+        return Err(EngineError::Full("too many consumers: forget some that read no more"));
+    }
+    write(turn, name, acked)?;
+    Ok(acked)
+}
+
+/// Moves a consumer's place to `seq` unless it is there already, and returns it.
+///
+/// # Errors
+/// [`EngineError::UnknownConsumer`]; [`EngineError::BeyondLog`].
+pub fn ack(turn: &mut Turn<'_>, name: &Name, seq: u64) -> Result<u64, EngineError> {
+    let known = load::<Consumer>(turn.rows, place(name))?.ok_or(EngineError::UnknownConsumer)?;
+    let acked = known.acked.max(seq);
+    write(turn, name, acked)?;
+    Ok(acked)
+}
+
+fn write(turn: &mut Turn<'_>, name: &Name, acked: u64) -> Result<(), EngineError> {
+    let newest = Counter::Event.get(turn.rows)?;
+    if acked > newest {
+        return Err(EngineError::BeyondLog(newest));
+    }
+    let consumer = Consumer { name: name.to_string(), acked, seen: turn.clock };
+    Ok(save(turn.rows, place(name), 0, &consumer)?)
+}
+
+/// Forgets a consumer; nothing is kept for it any more.
+///
+/// # Errors
+/// [`EngineError::UnknownConsumer`].
+pub fn forget(turn: &mut Turn<'_>, name: &Name) -> Result<(), EngineError> {
+    if turn.rows.delete(place(name))? { Ok(()) } else { Err(EngineError::UnknownConsumer) }
+}
+
+/// Every consumer in order of the names, as the socket shows them, but for whether it reads now.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn list(rows: &dyn Rows) -> Result<Vec<types::Consumer>, RowsError> {
+    let newest = Counter::Event.get(rows)?;
+    let shown = |consumer: Consumer| {
+        let name = consumer.name.parse().map_err(|_| RowsError::Corrupt("a consumer without name".to_owned()))?;
+        Ok(types::Consumer {
+            name,
+            acked_seq: consumer.acked,
+            lag: newest.saturating_sub(consumer.acked),
+            connected: false,
+            seen_ms: consumer.seen.as_millis(),
+        })
+    };
+    let mut consumers = all(rows)?.into_iter().map(shown).collect::<Result<Vec<_>, RowsError>>()?;
+    consumers.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(consumers)
+}
+
+/// The place of the consumer that is farthest behind; `None` if there is none.
+pub(crate) fn slowest(rows: &dyn Rows) -> Result<Option<u64>, RowsError> {
+    Ok(all(rows)?.iter().map(|consumer| consumer.acked).min())
+}

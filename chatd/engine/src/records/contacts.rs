@@ -1,0 +1,125 @@
+//! What the user noted about others, and whom the user wants to hear nothing of.
+//!
+//! A block is this side's alone: what the blocked user sends is opened, counted and acknowledged as always, so
+//! that sessions stay in step and nothing counts as missing later, but it is neither kept nor shown. Its author
+//! sees it delivered and never read.
+
+use chat_protocol::ids::Username;
+use chat_protocol::rpc::types::{self, ContactSet};
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{decode, load, save};
+use crate::records::{events, profile};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// Longest alias and note, in bytes.
+const MAX_ALIAS_BYTES: usize = 150;
+const MAX_NOTE_BYTES: usize = 4 * 1024;
+/// Most users something is noted about.
+const MOST: u64 = 10_000;
+const SCOPE: &[u8] = b"contact";
+
+/// What is noted about a user.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Contact {
+    #[n(0)]
+    user: Username,
+    #[n(1)]
+    alias: Option<String>,
+    #[n(2)]
+    note: Option<String>,
+    #[n(3)]
+    blocked: bool,
+}
+
+impl Contact {
+    fn of(rows: &dyn Rows, user: &Username) -> Result<Self, RowsError> {
+        let known = load(rows, place(user))?;
+        Ok(known.unwrap_or_else(|| Self { user: user.clone(), alias: None, note: None, blocked: false }))
+    }
+
+    fn is_empty(&self) -> bool {
+        self.alias.is_none() && self.note.is_none() && !self.blocked
+    }
+
+    fn shown(self, rows: &dyn Rows) -> Result<types::Contact, RowsError> {
+        let Self { user, alias, note, blocked } = self;
+        Ok(types::Contact { profile: profile::of(rows, &user)?, user, alias, note, blocked })
+    }
+}
+
+fn place(user: &Username) -> Place<'_> {
+    Place::new(Table::Peers, SCOPE, user.as_str().as_bytes())
+}
+
+/// Whether the user wants to hear nothing of `user`.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn is_blocked(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError> {
+    Ok(load::<Contact>(rows, place(user))?.is_some_and(|contact| contact.blocked))
+}
+
+/// What is noted about one user; nothing, if nothing is.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn get(rows: &dyn Rows, user: &Username) -> Result<types::Contact, RowsError> {
+    Contact::of(rows, user)?.shown(rows)
+}
+
+/// Everybody something is noted about, in order of the names.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn list(rows: &dyn Rows) -> Result<Vec<types::Contact>, RowsError> {
+    let found = rows.scan(Table::Peers, SCOPE, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    let read = |(_, bytes): &(u64, Vec<u8>)| decode::<Contact>(Table::Peers, bytes)?.shown(rows);
+    let mut contacts = found.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    contacts.sort_by(|a, b| a.user.cmp(&b.user));
+    Ok(contacts)
+}
+
+/// Notes something; what is absent stays, an empty text goes.
+///
+/// # Errors
+/// [`EngineError::Invalid`]; [`EngineError::Full`].
+pub fn set(turn: &mut Turn<'_>, wanted: ContactSet) -> Result<types::Contact, EngineError> {
+    let ContactSet { user, alias, note } = wanted;
+    if alias.as_ref().is_some_and(|alias| alias.len() > MAX_ALIAS_BYTES || alias.chars().any(char::is_control)) {
+        return Err(EngineError::Invalid("alias", "must be at most 150 bytes without control characters"));
+    }
+    if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE_BYTES) {
+        return Err(EngineError::Invalid("note", "must be at most 4096 bytes"));
+    }
+    let changed = |new: Option<String>, old| new.map_or(old, |text| Some(text).filter(|text| !text.is_empty()));
+    let known = Contact::of(turn.rows, &user)?;
+    write(turn, Contact { alias: changed(alias, known.alias), note: changed(note, known.note), ..known })
+}
+
+/// Begins or ends a block.
+pub(crate) fn set_blocked(turn: &mut Turn<'_>, user: &Username, blocked: bool) -> Result<types::Contact, EngineError> {
+    let known = Contact::of(turn.rows, user)?;
+    write(turn, Contact { blocked, ..known })
+}
+
+fn write(turn: &mut Turn<'_>, contact: Contact) -> Result<types::Contact, EngineError> {
+    let before = load::<Contact>(turn.rows, place(&contact.user))?;
+    if before.is_none() && turn.rows.count(Table::Peers, SCOPE)? >= MOST {
+        return Err(EngineError::Full("too many contacts"));
+    }
+    if contact.is_empty() {
+        turn.rows.delete(place(&contact.user))?;
+    } else {
+        save(turn.rows, place(&contact.user), 0, &contact)?;
+    }
+    let changed = before.map_or(!contact.is_empty(), |before| before != contact);
+    let shown = contact.shown(turn.rows)?;
+    if changed {
+        events::contact(turn, &shown)?;
+    }
+    Ok(shown)
+}

@@ -1,0 +1,270 @@
+//! Messages and the chats they belong to: what the user has seen, said and not read yet.
+//!
+//! A message is stored once under its author's identity and id, so that nothing is ever shown twice.
+
+mod message;
+pub mod unsent;
+
+use std::time::Duration;
+
+use chat_protocol::ids::{Fingerprint, MessageId, Username};
+
+pub use self::message::{Chat, Kind, Message, Reaction, State};
+use crate::model::rows::{Counter, decode, load, save};
+use crate::records::events;
+use crate::records::timers::{self, Due};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// The public room's chat id.
+pub const ROOM: &str = "room:public";
+/// The chat with oneself.
+pub const SELF: &str = "self";
+
+/// The chat with a user.
+#[must_use]
+pub fn private(user: &Username) -> String {
+    format!("@{user}")
+}
+
+/// The user of a private chat.
+#[must_use]
+pub fn peer(chat: &str) -> Option<Username> {
+    chat.strip_prefix('@')?.parse().ok()
+}
+
+fn by_id(id: &MessageId) -> Place<'_> {
+    Place::new(Table::Messages, b"id", id.as_bytes())
+}
+
+fn chat_place(chat: &str) -> Place<'_> {
+    Place::new(Table::Chats, b"", chat.as_bytes())
+}
+
+/// A message and its position in the history.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn get(rows: &dyn Rows, id: &MessageId) -> Result<Option<(u64, Message)>, RowsError> {
+    let Some((chat, position)) = load::<(String, u64)>(rows, by_id(id))? else { return Ok(None) };
+    let message = load(rows, Place::new(Table::Messages, chat.as_bytes(), id.as_bytes()))?;
+    Ok(message.map(|message| (position, message)))
+}
+
+/// At most `limit` messages of a chat, newest first, older than `before` and newer than `after`.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn list(
+    rows: &dyn Rows,
+    chat: &str,
+    after: u64,
+    before: u64,
+    limit: usize,
+) -> Result<Vec<(u64, Message)>, RowsError> {
+    let range = after.saturating_add(1)..=before.saturating_sub(1);
+    if range.is_empty() {
+        return Ok(Vec::new());
+    }
+    page(rows, chat, range, Direction::Descending, limit)
+}
+
+/// Messages of a chat within a range of positions.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn page(
+    rows: &dyn Rows,
+    chat: &str,
+    range: std::ops::RangeInclusive<u64>,
+    direction: Direction,
+    limit: usize,
+) -> Result<Vec<(u64, Message)>, RowsError> {
+    rows.scan(Table::Messages, chat.as_bytes(), range, direction, limit)?
+        .into_iter()
+        .map(|(position, bytes)| Ok((position, decode(Table::Messages, &bytes)?)))
+        .collect()
+}
+
+/// A chat, if anything was ever said in it.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn chat(rows: &dyn Rows, id: &str) -> Result<Option<Chat>, RowsError> {
+    load(rows, chat_place(id))
+}
+
+/// Chats, latest activity first.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn chats(rows: &dyn Rows, limit: usize) -> Result<Vec<Chat>, RowsError> {
+    rows.scan(Table::Chats, b"", 0..=u64::MAX, Direction::Descending, limit)?
+        .into_iter()
+        .map(|(_, bytes)| decode(Table::Chats, &bytes))
+        .collect()
+}
+
+/// Whether a message of this author is stored already; remembers it if not.
+pub(crate) fn seen_before(turn: &mut Turn<'_>, author: &Fingerprint, id: &MessageId) -> Result<bool, RowsError> {
+    let scope = [b"seen:".as_slice(), author.as_bytes()].concat();
+    let place = Place::new(Table::Messages, &scope, id.as_bytes());
+    if turn.rows.get(place)?.is_some() {
+        return Ok(true);
+    }
+    turn.rows.put(place, turn.now.as_millis(), &[])?;
+    Ok(false)
+}
+
+/// Adds a message at the end of its chat, with its event, and sees to it that it goes when its time is over.
+pub(crate) fn append(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
+    events::message_new(turn, &message)?;
+    message.told_in.push(events::newest(turn.rows)?);
+    lives(turn, &message)?;
+    to_the_end(turn, &message)
+}
+
+/// Sees to it that a message goes when its life is over. That of one for later begins when it is sent.
+pub(crate) fn lives(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+    match message.ttl_s {
+        Some(ttl_s) if message.at.is_none() => {
+            timers::set(turn, Due::Expire, message.id, turn.now + Duration::from_secs(ttl_s.into()))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Notes in the chat with `user` what happened. Programs that answer messages hear of it by an event of its own.
+pub(crate) fn note(turn: &mut Turn<'_>, user: &Username, text: String) -> Result<(), RowsError> {
+    let id = MessageId::from_parts(turn.clock, turn.random());
+    let message = Message::text(id, private(user), user.clone(), text, turn);
+    to_the_end(turn, &Message { kind: Kind::Notice, ..message })
+}
+
+/// Writes a message at the end of its chat, wherever it was before.
+pub(crate) fn to_the_end(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+    let position = Counter::Message.next(turn.rows)?;
+    write(turn.rows, position, message)?;
+    let mut chat = chat(turn.rows, &message.chat)?.unwrap_or_else(|| Chat::new(message.chat.clone()));
+    chat.last = position;
+    chat.archived = false;
+    // answering is not reading: whoever reads says so, and only then the author hears of it
+    chat.count(message, &turn.me.user, 1);
+    chat.activity = Counter::Activity.next(turn.rows)?;
+    write_chat(turn.rows, &chat)
+}
+
+/// Writes a message that has another text, and tells about it.
+pub(crate) fn tell_edited(turn: &mut Turn<'_>, position: u64, mut message: Message) -> Result<(), RowsError> {
+    events::message_edited(turn, &message)?;
+    message.told_in.push(events::newest(turn.rows)?);
+    write(turn.rows, position, &message)
+}
+
+/// A message that is about to be deleted counts no longer, if it was unread.
+pub(crate) fn no_longer_unread(turn: &mut Turn<'_>, position: u64, message: &Message) -> Result<(), RowsError> {
+    match chat(turn.rows, &message.chat)? {
+        Some(mut chat) if position > chat.read_to => {
+            chat.count(message, &turn.me.user, -1);
+            write_chat(turn.rows, &chat)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Writes a message back where it was.
+pub(crate) fn write(rows: &mut dyn Rows, position: u64, message: &Message) -> Result<(), RowsError> {
+    save(rows, by_id(&message.id), position, &(message.chat.clone(), position))?;
+    save(rows, Place::new(Table::Messages, message.chat.as_bytes(), message.id.as_bytes()), position, message)?;
+    unsent::note(rows, position, message)
+}
+
+/// Takes a message out for good. That it was seen is remembered elsewhere.
+pub(crate) fn remove(rows: &mut dyn Rows, chat: &str, id: &MessageId) -> Result<(), RowsError> {
+    unsent::forget(rows, id)?;
+    rows.delete(by_id(id))?;
+    rows.delete(Place::new(Table::Messages, chat.as_bytes(), id.as_bytes())).map(drop)
+}
+
+/// Writes a chat back without counting it as activity.
+pub(crate) fn write_chat(rows: &mut dyn Rows, chat: &Chat) -> Result<(), RowsError> {
+    save(rows, chat_place(&chat.id), chat.activity, chat)
+}
+
+/// Moves an own message forward and tells about it; never backward.
+pub(crate) fn advance(turn: &mut Turn<'_>, id: &MessageId, state: State) -> Result<(), RowsError> {
+    let Some((position, mut message)) = get(turn.rows, id)? else { return Ok(()) };
+    if !message.mine || message.state >= state {
+        return Ok(());
+    }
+    message.state = state;
+    let now = turn.clock;
+    message.silent.get_or_insert(turn.now);
+    message.accepted.get_or_insert(now);
+    if matches!(state, State::Delivered | State::Read) {
+        message.delivered.get_or_insert(now);
+    }
+    if state == State::Read {
+        message.read.get_or_insert(now);
+    }
+    write(turn.rows, position, &message)?;
+    events::status(turn, &message)
+}
+
+/// Ends an own message that was not sent yet.
+pub(crate) fn end(turn: &mut Turn<'_>, id: &MessageId, state: State, error: Option<&str>) -> Result<(), RowsError> {
+    let Some((position, mut message)) = get(turn.rows, id)? else { return Ok(()) };
+    // what was delivered, or ended before, stays so
+    if !message.mine || message.state >= State::Delivered {
+        return Ok(());
+    }
+    message.state = state;
+    message.error = error.map(str::to_owned);
+    write(turn.rows, position, &message)?;
+    events::status(turn, &message)
+}
+
+/// Marks a chat read up to a position (its end when absent) and returns the messages of somebody else that became
+/// read by it.
+pub(crate) fn mark_read(turn: &mut Turn<'_>, id: &str, up_to: Option<u64>) -> Result<Vec<Message>, RowsError> {
+    let Some(mut chat) = chat(turn.rows, id)? else { return Ok(Vec::new()) };
+    let up_to = up_to.unwrap_or(chat.last).min(chat.last);
+    if up_to <= chat.read_to {
+        return Ok(Vec::new());
+    }
+    let newly = page(turn.rows, id, chat.read_to + 1..=up_to, Direction::Descending, usize::MAX)?;
+    newly.iter().for_each(|(_, message)| chat.count(message, &turn.me.user, -1));
+    if up_to == chat.last {
+        (chat.unread, chat.mentions) = (0, 0);
+    }
+    chat.read_to = up_to;
+    write_chat(turn.rows, &chat)?;
+    events::chat_read(turn, &chat, newly.first().map(|(_, message)| message))?;
+    Ok(newly.into_iter().map(|(_, message)| message).filter(|message| !message.mine).collect())
+}
+
+/// The chat that a conversation with `peer` is shown in.
+pub(crate) fn chat_of(turn: &Turn<'_>, peer: &Username) -> String {
+    if *peer == turn.me.user { SELF.to_owned() } else { private(peer) }
+}
+
+/// Takes everything a message says out of the history and out of the events that carry it.
+pub(crate) fn erase(turn: &mut Turn<'_>, position: u64, message: Message, why: &str) -> Result<(), RowsError> {
+    no_longer_unread(turn, position, &message)?;
+    let told_in = message.told_in.clone();
+    let erased = Message {
+        text: String::new(),
+        mentions: Vec::new(),
+        reactions: Vec::new(),
+        told_in: Vec::new(),
+        reply_to: None,
+        edited: None,
+        expires: None,
+        deleted: true,
+        ..message
+    };
+    timers::clear(turn, Due::Expire, &erased.id)?;
+    write(turn.rows, position, &erased)?;
+    events::redact(turn, &told_in, &erased)?;
+    events::deleted(turn, &erased, why)
+}

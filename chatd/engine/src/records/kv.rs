@@ -1,0 +1,152 @@
+//! Values that bots keep here instead of in files of their own: small, named, and with versions.
+//!
+//! A drawer's keys are one row, so that they can be listed in their order although the store hides them.
+
+use chat_protocol::rpc::Name;
+use chat_protocol::rpc::types::{KvEntry, KvList, KvPage};
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{load, save};
+use crate::store::{Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// Longest key and value, in bytes.
+const MAX_KEY_BYTES: usize = 200;
+const MAX_VALUE_BYTES: usize = 48 * 1024;
+/// Most values of one drawer.
+const MOST: usize = 1_000;
+/// Most drawers: a token makes as many as it likes, and the disk is not its own.
+const MOST_DRAWERS: u64 = 200;
+/// Bytes of a page's values: with the longest keys it still fits its line.
+const PAGE_BYTES: usize = 700 * 1024;
+
+const DRAWERS: &[u8] = b"kv";
+
+/// A value as it is stored.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Value {
+    #[n(0)]
+    json: String,
+    #[n(1)]
+    version: u64,
+}
+
+fn drawer(scope: &Name) -> Vec<u8> {
+    [b"kv:".as_slice(), scope.as_str().as_bytes()].concat()
+}
+
+fn keys_place(scope: &Name) -> Place<'_> {
+    Place::new(Table::Clients, DRAWERS, scope.as_str().as_bytes())
+}
+
+fn keys(rows: &dyn Rows, scope: &Name) -> Result<Vec<String>, RowsError> {
+    Ok(load(rows, keys_place(scope))?.unwrap_or_default())
+}
+
+fn value(rows: &dyn Rows, scope: &Name, key: &str) -> Result<Option<Value>, RowsError> {
+    load(rows, Place::new(Table::Clients, &drawer(scope), key.as_bytes()))
+}
+
+fn entry(key: &str, value: &Value) -> Result<KvEntry, RowsError> {
+    let json = serde_json::from_str(&value.json).map_err(|_| RowsError::Corrupt("a value is not JSON".to_owned()))?;
+    Ok(KvEntry { key: key.to_owned(), value: json, version: value.version })
+}
+
+/// A value, if there is one.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn get(rows: &dyn Rows, scope: &Name, key: &str) -> Result<Option<KvEntry>, RowsError> {
+    value(rows, scope, key)?.map(|value| entry(key, &value)).transpose()
+}
+
+/// Keeps a value, if its version is `if_version` (0: there is none yet).
+///
+/// # Errors
+/// [`EngineError::Invalid`], [`EngineError::Conflict`], [`EngineError::Full`].
+pub fn set(
+    turn: &mut Turn<'_>,
+    (scope, key): (&Name, &str),
+    json: &serde_json::Value,
+    if_version: Option<u64>,
+) -> Result<KvEntry, EngineError> {
+    let text = json.to_string();
+    if !(1..=MAX_KEY_BYTES).contains(&key.len()) {
+        return Err(EngineError::Invalid("key", "must have 1 to 200 bytes"));
+    }
+    if text.len() > MAX_VALUE_BYTES {
+        return Err(EngineError::TooLong { len: text.len(), max: MAX_VALUE_BYTES });
+    }
+    let version = matching(turn.rows, (scope, key), if_version)?;
+    if version == 0 {
+        note(turn, scope, key)?;
+    }
+    let value = Value { json: text, version: version + 1 };
+    save(turn.rows, Place::new(Table::Clients, &drawer(scope), key.as_bytes()), 0, &value)?;
+    Ok(entry(key, &value)?)
+}
+
+/// Forgets a value, if its version is `if_version`.
+///
+/// # Errors
+/// [`EngineError::NotFound`], [`EngineError::Conflict`].
+pub fn delete(turn: &mut Turn<'_>, (scope, key): (&Name, &str), if_version: Option<u64>) -> Result<(), EngineError> {
+    matching(turn.rows, (scope, key), if_version)?;
+    if !turn.rows.delete(Place::new(Table::Clients, &drawer(scope), key.as_bytes()))? {
+        return Err(EngineError::NotFound);
+    }
+    let mut keys = keys(turn.rows, scope)?;
+    keys.retain(|known| known != key);
+    if keys.is_empty() {
+        turn.rows.delete(keys_place(scope))?;
+        return Ok(());
+    }
+    Ok(save(turn.rows, keys_place(scope), 0, &keys)?)
+}
+
+/// The version of a value, 0 if there is none, as long as it is the one wanted.
+fn matching(rows: &dyn Rows, (scope, key): (&Name, &str), wanted: Option<u64>) -> Result<u64, EngineError> {
+    let version = value(rows, scope, key)?.map_or(0, |value| value.version);
+    if wanted.is_none_or(|wanted| wanted == version) { Ok(version) } else { Err(EngineError::Version(version)) }
+}
+
+fn note(turn: &mut Turn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
+    let mut keys = keys(turn.rows, scope)?;
+    if keys.is_empty() && turn.rows.count(Table::Clients, DRAWERS)? >= MOST_DRAWERS {
+        return Err(EngineError::Full("200 drawers have values: empty some that nobody uses"));
+    }
+    if keys.len() >= MOST {
+        return Err(EngineError::Full("1000 values are in this drawer"));
+    }
+    if let Err(at) = keys.binary_search_by(|known| known.as_str().cmp(key)) {
+        keys.insert(at, key.to_owned());
+    }
+    Ok(save(turn.rows, keys_place(scope), 0, &keys)?)
+}
+
+/// Values of a drawer in order of the keys, as many as asked for and as fit into an answer.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn list(rows: &dyn Rows, asked: &KvList, limit: usize) -> Result<KvPage, RowsError> {
+    let prefix = asked.prefix.as_deref().unwrap_or_default();
+    let behind = |key: &&String| asked.after.as_deref().is_none_or(|after| key.as_str() > after);
+    let keys = keys(rows, &asked.scope)?;
+    let mut wanted = keys.iter().filter(|key| key.starts_with(prefix)).filter(behind).peekable();
+    let (mut entries, mut bytes) = (Vec::new(), 0);
+    while entries.len() < limit
+        && let Some(key) = wanted.peek()
+    {
+        if let Some(value) = value(rows, &asked.scope, key)? {
+            bytes += value.json.len() + key.len();
+            if bytes > PAGE_BYTES && !entries.is_empty() {
+                break;
+            }
+            entries.push(entry(key, &value)?);
+        }
+        wanted.next();
+    }
+    Ok(KvPage { entries, more: wanted.peek().is_some() })
+}

@@ -1,0 +1,96 @@
+//! What the mailbox delivered, and what the server may forget of it.
+//!
+//! Its numbers are the server's word: they ascend, mostly by one, and leap when it was put back from a backup. So one
+//! far ahead cannot be told from a lie, and what was stored before is known by what came under its number, never by the
+//! number alone. A connection acknowledges only what it delivered itself: a server that is honest begins behind what it
+//! saw acknowledged, and delivers all of it.
+
+use chat_protocol::cbor;
+use chat_protocol::crypto::kdf::sha256;
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::Envelope;
+use chat_protocol::message::client::MailboxAck;
+use chat_protocol::message::server::Deliver;
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use crate::model::rows::Counter;
+use crate::store::{Place, RowsError, Table};
+use crate::turn::Turn;
+use crate::turn::live::Asked;
+
+/// So many deliveries at least are remembered, and at most twice as many: several times what a server has under way
+/// unacknowledged, for one that was put back from a backup.
+const REMEMBERED: u64 = 10_000;
+/// Where: as soon as the one is full the other is emptied, and then filled.
+const EVEN: &[u8] = b"delivered:even";
+const ODD: &[u8] = b"delivered:odd";
+
+/// Notes what is stored with this turn. Its position among all that were ever taken; `None` if it was stored before:
+/// then it is acknowledged again, and not looked at.
+pub(crate) fn take(turn: &mut Turn<'_>, deliver: &Deliver) -> Result<Option<u64>, RowsError> {
+    let (seq, hash) = (deliver.mailbox_seq, sha256(&cbor::encode(deliver)));
+    let repeated = is_known(turn, seq, &hash)?;
+    if let Some(link) = &mut turn.live.link {
+        link.delivered = seq;
+        link.replayed += u64::from(!repeated);
+    }
+    if repeated { Ok(None) } else { remember(turn, seq, &hash).map(Some) }
+}
+
+fn is_known(turn: &Turn<'_>, seq: u64, hash: &[u8]) -> Result<bool, RowsError> {
+    let key = seq.to_be_bytes();
+    for half in [EVEN, ODD] {
+        if turn.rows.get(Place::new(Table::Inbox, half, &key))?.is_some_and(|known| known == hash) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn remember(turn: &mut Turn<'_>, seq: u64, hash: &[u8]) -> Result<u64, RowsError> {
+    if seq <= Counter::Mailbox.get(turn.rows)? {
+        // they ascend: what came under higher numbers was out of turn, and is looked at again when its turn comes
+        for half in [EVEN, ODD] {
+            turn.rows.delete_range(Table::Inbox, half, seq..=u64::MAX)?;
+        }
+    }
+    Counter::Mailbox.set(turn.rows, seq)?;
+    let position = Counter::Taken.next(turn.rows)?;
+    let half = if (position / REMEMBERED).is_multiple_of(2) { EVEN } else { ODD };
+    if position.is_multiple_of(REMEMBERED) {
+        turn.rows.delete_range(Table::Inbox, half, 0..=u64::MAX)?;
+    }
+    turn.rows.put(Place::new(Table::Inbox, half, &seq.to_be_bytes()), seq, hash)?;
+    Ok(position)
+}
+
+/// Everything delivered is in this transaction; the server may forget it after the commit.
+pub(crate) fn acknowledge(turn: &mut Turn<'_>) {
+    let behind = turn.live.link.as_ref().filter(|link| link.acked != link.delivered);
+    let Some(seq) = behind.map(|link| link.delivered) else { return };
+    if turn.ask(Asked::Ack, &MailboxAck { seq })
+        && let Some(link) = &mut turn.live.link
+    {
+        link.acked = seq;
+    }
+}
+
+/// An envelope as it was delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Raw {
+    #[n(0)]
+    pub(crate) position: u64,
+    #[n(1)]
+    pub(crate) from: Username,
+    #[n(2)]
+    pub(crate) device: DeviceId,
+    #[n(3)]
+    pub(crate) envelope: Envelope,
+    #[n(4)]
+    pub(crate) arrived: Timestamp,
+    /// The user was told that it is kept back.
+    #[n(5)]
+    pub(crate) told: bool,
+}

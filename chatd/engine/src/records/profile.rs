@@ -1,0 +1,160 @@
+//! What this account and the others say of themselves: claims, kept under the identity they came from.
+//!
+//! Of what comes the highest version counts; versions are times, and one of the future is refused, so that a device that
+//! was stolen has no last word. It is refused what a user does not want to hear, and forgotten with the identity that said
+//! it. How others hear of it is in `queue::profiles`.
+
+use std::time::Duration;
+
+use chat_protocol::ids::{Fingerprint, Username};
+use chat_protocol::limits::{MAX_ABOUT_BYTES, MAX_DISPLAY_NAME_BYTES};
+use chat_protocol::rpc::types::{self, ProfileSet};
+use chat_protocol::session::content::Profile;
+use chat_protocol::text::is_treacherous;
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{load, save};
+use crate::records::{contacts, events, pins};
+use crate::store::{Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// A version that is further ahead of the time was not made by the clock, and nobody could ever follow it.
+const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
+const SCOPE: &[u8] = b"profile";
+
+/// What somebody said, and under which identity.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Heard {
+    #[n(0)]
+    author: Fingerprint,
+    #[n(1)]
+    profile: Profile,
+}
+
+fn own_place(me: &Username) -> Place<'_> {
+    Place::new(Table::State, SCOPE, me.as_str().as_bytes())
+}
+
+fn heard_place(user: &Username) -> Place<'_> {
+    Place::new(Table::Peers, SCOPE, user.as_str().as_bytes())
+}
+
+fn shown(profile: &Profile) -> types::Profile {
+    let unless_empty = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
+    types::Profile {
+        display_name: unless_empty(&profile.display_name),
+        about: unless_empty(&profile.about),
+        bot: profile.bot,
+    }
+}
+
+/// What `me`, this account, says of itself; version 0 if it never said anything.
+pub(crate) fn stored(rows: &dyn Rows, me: &Username) -> Result<Profile, RowsError> {
+    Ok(load(rows, own_place(me))?.unwrap_or_default())
+}
+
+/// What `me`, this account, says of itself.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn own(rows: &dyn Rows, me: &Username) -> Result<types::Profile, RowsError> {
+    Ok(shown(&stored(rows, me)?))
+}
+
+/// What somebody else told, if it was under the identity that is pinned now.
+fn heard_of(rows: &dyn Rows, user: &Username) -> Result<Option<Profile>, RowsError> {
+    let Some(heard) = load::<Heard>(rows, heard_place(user))? else { return Ok(None) };
+    let pinned = pins::get(rows, user)?.map(|peer| peer.pinned.log.fingerprint());
+    Ok(Some(heard.profile).filter(|_| pinned == Some(heard.author)))
+}
+
+/// What somebody else says of themselves, as far as they told.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn of(rows: &dyn Rows, user: &Username) -> Result<Option<types::Profile>, RowsError> {
+    Ok(heard_of(rows, user)?.as_ref().map(shown))
+}
+
+/// Whether somebody else says that a program writes there.
+pub(crate) fn is_bot(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError> {
+    Ok(heard_of(rows, user)?.is_some_and(|profile| profile.bot))
+}
+
+/// Changes what this account says of itself: what is absent stays, an empty text goes. Says whether it is another now.
+pub(crate) fn set(turn: &mut Turn<'_>, wanted: ProfileSet) -> Result<(types::Profile, bool), EngineError> {
+    let ProfileSet { display_name, about, bot } = wanted;
+    check(
+        display_name.as_deref(),
+        MAX_DISPLAY_NAME_BYTES,
+        ("display_name", "must be at most 80 bytes without control or invisible characters"),
+    )?;
+    check(
+        about.as_deref(),
+        MAX_ABOUT_BYTES,
+        ("about", "must be at most 500 bytes without control or invisible characters"),
+    )?;
+    let me = turn.me.user.clone();
+    let known = stored(turn.rows, &me)?;
+    let changed = Profile {
+        display_name: display_name.unwrap_or_else(|| known.display_name.clone()),
+        about: about.unwrap_or_else(|| known.about.clone()),
+        bot: bot.unwrap_or(known.bot),
+        version: known.version,
+    };
+    if changed == known {
+        return Ok((shown(&known), false));
+    }
+    // by the clock, so that a copy of the data that was put back does not repeat a number that is out
+    let changed = Profile { version: turn.server_now().as_millis().max(newest(turn, Some(&known)) + 1), ..changed };
+    save(turn.rows, own_place(&me), 0, &changed)?;
+    events::profile(turn, &me, &shown(&changed))?;
+    Ok((shown(&changed), true))
+}
+
+/// Whether a version can be of this time.
+fn is_due(turn: &Turn<'_>, profile: &Profile) -> bool {
+    profile.version <= (turn.server_now() + MOST_AHEAD).as_millis()
+}
+
+/// The version that another one has to exceed.
+fn newest(turn: &Turn<'_>, known: Option<&Profile>) -> u64 {
+    known.filter(|known| is_due(turn, known)).map_or(0, |known| known.version)
+}
+
+fn check(text: Option<&str>, max: usize, (name, why): (&'static str, &'static str)) -> Result<(), EngineError> {
+    let fits = text.is_none_or(|text| text.len() <= max && !text.contains(is_treacherous));
+    if fits { Ok(()) } else { Err(EngineError::Invalid(name, why)) }
+}
+
+/// What this account says of itself was changed on another of its devices, which also tells everybody.
+pub(crate) fn adopt(turn: &mut Turn<'_>, profile: Profile) -> Result<(), RowsError> {
+    let me = turn.me.user.clone();
+    let known = stored(turn.rows, &me)?;
+    if !profile.fits() || !is_due(turn, &profile) || newest(turn, Some(&known)) >= profile.version {
+        return Ok(());
+    }
+    save(turn.rows, own_place(&me), 0, &profile)?;
+    events::profile(turn, &me, &shown(&profile))
+}
+
+/// Somebody says something of themselves, through a session of the pinned identity.
+pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, profile: Profile) -> Result<(), EngineError> {
+    if !profile.fits() || !is_due(turn, &profile) {
+        tracing::warn!(%user, "a profile that is too long, or of a time to come; dropped");
+        return Ok(());
+    }
+    if contacts::is_blocked(turn.rows, user)? {
+        return Ok(());
+    }
+    let Some(peer) = pins::get(turn.rows, user)? else { return Ok(()) };
+    let known = heard_of(turn.rows, user)?;
+    if newest(turn, known.as_ref()) >= profile.version {
+        return Ok(());
+    }
+    let (said, before) = (shown(&profile), known.as_ref().map(shown));
+    save(turn.rows, heard_place(user), 0, &Heard { author: peer.pinned.log.fingerprint(), profile })?;
+    if before.as_ref() == Some(&said) { Ok(()) } else { Ok(events::profile(turn, user, &said)?) }
+}

@@ -1,0 +1,135 @@
+//! What the user decided for the whole account on this device.
+
+use chat_protocol::rpc::RpcError;
+use chat_protocol::rpc::types::{self, SettingsSet};
+use minicbor::{Decode, Encode};
+
+use crate::model::rows::{load, save};
+use crate::records::pins::Policy;
+use crate::records::view;
+use crate::store::{Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// Longest retention: a hundred years.
+const MAX_DAYS: u32 = 36_500;
+/// Fewest events kept: a consumer that was away for a minute is never told about a gap.
+const FEWEST_EVENTS: u64 = 1_000;
+/// Most events kept: some gigabytes on disk.
+const MOST_EVENTS: u64 = 10_000_000;
+
+/// The settings in force.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Settings {
+    /// Whether authors are told what was read.
+    #[n(0)]
+    pub read_receipts: bool,
+    /// Whether others see that the account is online.
+    #[n(1)]
+    pub presence: bool,
+    /// Messages older than so many days go from the history; 0 keeps them.
+    #[n(2)]
+    pub history_days: u32,
+    /// Events older than so many days go from the log once every consumer has acknowledged them.
+    #[n(3)]
+    pub event_days: u32,
+    /// At most so many events are kept, acknowledged or not.
+    #[n(4)]
+    pub max_events: u64,
+    /// What happens when peers get new devices, where no chat says otherwise.
+    #[cbor(n(5), default)]
+    pub trust_policy: Policy,
+    /// What waited longer than so many days to be sent fails; 0 lets it wait.
+    #[cbor(n(6), default)]
+    pub outbox_days: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            read_receipts: true,
+            presence: true,
+            history_days: 0,
+            event_days: 30,
+            max_events: 1_000_000,
+            trust_policy: Policy::Tofu,
+            outbox_days: 30,
+        }
+    }
+}
+
+const PLACE: Place<'static> = Place::new(Table::State, b"settings", b"");
+
+impl Settings {
+    /// The settings in force.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn get(rows: &dyn Rows) -> Result<Self, RowsError> {
+        Ok(load(rows, PLACE)?.unwrap_or_default())
+    }
+
+    /// As the socket shows them.
+    #[must_use]
+    pub const fn shown(&self) -> types::Settings {
+        types::Settings {
+            read_receipts: self.read_receipts,
+            presence: self.presence,
+            history_days: self.history_days,
+            event_days: self.event_days,
+            max_events: self.max_events,
+            trust_policy: view::policy(self.trust_policy),
+            outbox_days: self.outbox_days,
+        }
+    }
+
+    /// Changes what `wanted` names.
+    #[must_use]
+    pub fn with(self, wanted: &SettingsSet) -> Self {
+        Self {
+            read_receipts: wanted.read_receipts.unwrap_or(self.read_receipts),
+            presence: wanted.presence.unwrap_or(self.presence),
+            history_days: wanted.history_days.unwrap_or(self.history_days),
+            event_days: wanted.event_days.unwrap_or(self.event_days),
+            max_events: wanted.max_events.unwrap_or(self.max_events),
+            trust_policy: wanted.trust_policy.map_or(self.trust_policy, Policy::from),
+            outbox_days: wanted.outbox_days.unwrap_or(self.outbox_days),
+        }
+    }
+}
+
+/// Refuses what is out of range.
+///
+/// # Errors
+/// [`RpcError`] that names the parameter.
+pub fn check(wanted: &SettingsSet) -> Result<(), RpcError> {
+    if wanted.history_days.is_some_and(|days| days > MAX_DAYS) {
+        return Err(RpcError::invalid("history_days", "must be 0 to 36500"));
+    }
+    if wanted.outbox_days.is_some_and(|days| days > MAX_DAYS) {
+        return Err(RpcError::invalid("outbox_days", "must be 0 to 36500"));
+    }
+    if wanted.event_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
+        return Err(RpcError::invalid("event_days", "must be 1 to 36500"));
+    }
+    if wanted.max_events.is_some_and(|count| !(FEWEST_EVENTS..=MOST_EVENTS).contains(&count)) {
+        return Err(RpcError::invalid("max_events", "must be 1000 to 10000000"));
+    }
+    Ok(())
+}
+
+/// Changes the settings and returns those in force.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn set(turn: &mut Turn<'_>, wanted: &SettingsSet) -> Result<Settings, RowsError> {
+    let settings = Settings::get(turn.rows)?.with(wanted);
+    save(turn.rows, PLACE, 0, &settings)?;
+    Ok(settings)
+}
+
+/// Decides what happens when peers get new devices, where no chat says otherwise.
+pub(crate) fn set_policy(turn: &mut Turn<'_>, trust_policy: Policy) -> Result<(), RowsError> {
+    let settings = Settings { trust_policy, ..Settings::get(turn.rows)? };
+    save(turn.rows, PLACE, 0, &settings)
+}

@@ -1,0 +1,62 @@
+//! Where the conversation with one device of its author stands: the numbers awaited, and those given up.
+
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::session::content::SenderSeq;
+use minicbor::{Decode, Encode};
+
+use crate::model::rows::load;
+use crate::store::{Place, RowsError, Table};
+use crate::turn::Turn;
+
+/// Where the conversation with one device of its author stands.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Line {
+    /// Changes when the author's state was lost.
+    #[n(0)]
+    pub(crate) epoch: u64,
+    /// The number awaited.
+    #[n(1)]
+    pub(crate) next: u64,
+    /// The highest numbers given up, ascending.
+    #[n(2)]
+    pub(crate) given_up: Vec<u64>,
+}
+
+impl Line {
+    /// Nothing of its epoch has come yet.
+    pub(crate) fn begun(seq: &SenderSeq) -> Self {
+        Self { epoch: seq.epoch, next: seq.first(), given_up: Vec::new() }
+    }
+}
+
+/// Names a line: the chat and the author's device.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Whose {
+    #[n(0)]
+    pub(crate) chat: String,
+    #[n(1)]
+    pub(crate) user: Username,
+    #[n(2)]
+    pub(crate) device: DeviceId,
+}
+
+impl Whose {
+    pub(crate) fn line_scope(&self) -> Vec<u8> {
+        line_scope(&self.chat)
+    }
+
+    pub(crate) fn early_scope(&self) -> Vec<u8> {
+        [b"early:".as_slice(), self.device.as_bytes(), self.chat.as_bytes()].concat()
+    }
+}
+
+fn line_scope(chat: &str) -> Vec<u8> {
+    [b"line:", chat.as_bytes()].concat()
+}
+
+/// How the conversation with each device of a chat's author stands, for acknowledgements.
+pub(crate) fn line(turn: &Turn<'_>, chat: &str, device: &DeviceId) -> Result<Option<Line>, RowsError> {
+    load(turn.rows, Place::new(Table::Held, &line_scope(chat), device.as_bytes()))
+}

@@ -1,0 +1,166 @@
+//! Tokens: what each may do, kept beside a hash of its text; and the journal of what they were used for.
+//!
+//! Whoever reads the rows learns no token: its text is 256 random bits, so its hash gives nothing away.
+
+use chat_protocol::rpc::types::{AuditEntry, AuditList, AuditPage, Token};
+use chat_protocol::rpc::{ChatId, Name};
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{Counter, decode, load, save};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// Most tokens of one account.
+const MOST: u64 = 200;
+/// Entries of the journal that are kept, of either kind: some weeks of a busy bot, and a few MiB. What was refused is
+/// counted apart, so that no token can push its traces out by asking for what it may not have.
+const KEPT: u64 = 10_000;
+const TOKENS: &[u8] = b"token";
+const HASHES: &[u8] = b"token-hash";
+const ALLOWED: &[u8] = b"audit";
+const REFUSED: &[u8] = b"audit-refused";
+
+/// Hash of a token's text.
+pub type TokenHash = [u8; 32];
+
+/// A token's row: what it may do, as the socket says it.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Kept {
+    #[n(0)]
+    json: String,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    hash: TokenHash,
+}
+
+/// What a token was used for.
+#[derive(Clone, Debug)]
+pub struct Use {
+    /// Which token.
+    pub token: Name,
+    /// What was asked for.
+    pub method: &'static str,
+    /// About which chat.
+    pub chat: Option<ChatId>,
+    /// Why it was refused, if it was.
+    pub refused: Option<&'static str>,
+}
+
+fn place(name: &Name) -> Place<'_> {
+    Place::new(Table::Clients, TOKENS, name.as_str().as_bytes())
+}
+
+fn token(kept: &Kept) -> Result<Token, RowsError> {
+    serde_json::from_str(&kept.json).map_err(|_| RowsError::Corrupt("a token is not JSON".to_owned()))
+}
+
+/// Keeps a new token.
+///
+/// # Errors
+/// [`EngineError::Taken`]; [`EngineError::Full`].
+pub fn create(turn: &mut Turn<'_>, token: &Token, hash: TokenHash) -> Result<(), EngineError> {
+    if load::<Kept>(turn.rows, place(&token.name))?.is_some() {
+        return Err(EngineError::Taken("there is a token of this name"));
+    }
+    if turn.rows.count(Table::Clients, TOKENS)? >= MOST {
+        return Err(EngineError::Full("200 tokens are there: revoke some that nobody uses"));
+    }
+    let json = serde_json::to_string(token).map_err(|_| EngineError::Damaged("a token cannot be written"))?;
+    save(turn.rows, place(&token.name), 0, &Kept { json, hash })?;
+    Ok(save(turn.rows, Place::new(Table::Clients, HASHES, &hash), 0, &token.name.to_string())?)
+}
+
+/// Forgets a token.
+///
+/// # Errors
+/// [`EngineError::NotFound`].
+pub fn revoke(turn: &mut Turn<'_>, name: &Name) -> Result<(), EngineError> {
+    let kept = load::<Kept>(turn.rows, place(name))?.ok_or(EngineError::NotFound)?;
+    turn.rows.delete(Place::new(Table::Clients, HASHES, &kept.hash))?;
+    turn.rows.delete(place(name))?;
+    Ok(())
+}
+
+/// The token whose text has this hash.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn find(rows: &dyn Rows, hash: &TokenHash) -> Result<Option<Token>, RowsError> {
+    let Some(name) = load::<String>(rows, Place::new(Table::Clients, HASHES, hash))? else { return Ok(None) };
+    let name: Name = name.parse().map_err(|_| RowsError::Corrupt("a token without name".to_owned()))?;
+    load::<Kept>(rows, place(&name))?.as_ref().map(token).transpose()
+}
+
+/// Every token in order of the names.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn list(rows: &dyn Rows) -> Result<Vec<Token>, RowsError> {
+    let found = rows.scan(Table::Clients, TOKENS, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    let kept = found.iter().map(|(_, bytes)| token(&decode::<Kept>(Table::Clients, bytes)?));
+    let mut tokens = kept.collect::<Result<Vec<_>, RowsError>>()?;
+    tokens.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(tokens)
+}
+
+/// Notes what a token is used for, and lets the oldest entry of its kind go.
+///
+/// # Errors
+/// [`EngineError::Rows`].
+pub fn note(turn: &mut Turn<'_>, used: Use) -> Result<(), EngineError> {
+    let seq = Counter::Audit.next(turn.rows)?;
+    let scope = if used.refused.is_some() { REFUSED } else { ALLOWED };
+    let entry = AuditEntry {
+        seq,
+        time_ms: turn.clock.as_millis(),
+        token: used.token,
+        method: used.method.to_owned(),
+        chat: used.chat,
+        refused: used.refused.map(str::to_owned),
+    };
+    let json = serde_json::to_vec(&entry).map_err(|_| EngineError::Damaged("an entry cannot be written"))?;
+    turn.rows.put(Place::new(Table::Clients, scope, &seq.to_be_bytes()), seq, &json)?;
+    if turn.rows.count(Table::Clients, scope)? > KEPT
+        && let Some((oldest, _)) = turn.rows.scan(Table::Clients, scope, 0..=seq, Direction::Ascending, 1)?.first()
+    {
+        turn.rows.delete(Place::new(Table::Clients, scope, &oldest.to_be_bytes()))?;
+    }
+    Ok(())
+}
+
+/// Entries of the journal, the newest first.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn journal(rows: &dyn Rows, asked: &AuditList, limit: usize) -> Result<AuditPage, RowsError> {
+    let mut below = asked.before.unwrap_or(u64::MAX);
+    let mut entries = Vec::new();
+    // one more than asked for shows whether there are more
+    while entries.len() <= limit {
+        let page = before(rows, below, limit + 1)?;
+        let Some(last) = page.last() else { break };
+        below = last.seq;
+        entries
+            .extend(page.into_iter().filter(|entry| asked.token.as_ref().is_none_or(|wanted| *wanted == entry.token)));
+    }
+    let more = entries.len() > limit;
+    entries.truncate(limit);
+    Ok(AuditPage { entries, more })
+}
+
+/// The newest entries of both kinds before a number, at most so many.
+fn before(rows: &dyn Rows, seq: u64, most: usize) -> Result<Vec<AuditEntry>, RowsError> {
+    let Some(last) = seq.checked_sub(1) else { return Ok(Vec::new()) };
+    let mut entries = Vec::new();
+    for scope in [ALLOWED, REFUSED] {
+        for (_, json) in rows.scan(Table::Clients, scope, 0..=last, Direction::Descending, most)? {
+            let entry: AuditEntry = serde_json::from_slice(&json)
+                .map_err(|_| RowsError::Corrupt("an entry of the journal is not JSON".to_owned()))?;
+            entries.push(entry);
+        }
+    }
+    entries.sort_unstable_by_key(|entry| std::cmp::Reverse(entry.seq));
+    entries.truncate(most);
+    Ok(entries)
+}

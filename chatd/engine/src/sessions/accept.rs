@@ -1,0 +1,76 @@
+//! Answering the INIT of a peer.
+
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::message::Envelope;
+use chat_protocol::session::content::{Body, Content};
+use chat_protocol::session::init::{self, Init, Own, Share};
+
+use crate::model::error::EngineError;
+use crate::peers;
+use crate::records::mailbox::Raw;
+use crate::sessions::open::{self, Received};
+use crate::sessions::prekeys;
+use crate::sessions::session_store::{self, Stored};
+use crate::store::{Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// Reads the INIT of a waiting envelope; `None` if nothing will ever come of it.
+pub(crate) fn read_init(turn: &Turn<'_>, raw: &Raw) -> Result<Option<Init>, RowsError> {
+    let Some(init) = raw.envelope.init.as_ref().and_then(|bytes| Init::read(bytes).ok()) else { return Ok(None) };
+    let addressed = init.check_addressed(&raw.device, &turn.me.cert).is_ok() && init.initiator().user == raw.from;
+    let known = addressed && prekeys::names_known(turn.rows, &init)? && !known_init(turn.rows, &init)?;
+    Ok(known.then_some(init))
+}
+
+fn known_init(rows: &dyn Rows, init: &Init) -> Result<bool, RowsError> {
+    Ok(rows.get(Place::new(Table::Replay, b"", &init.hash()))?.is_some())
+}
+
+/// Whether an envelope begins a session that was begun before and is gone.
+pub(crate) fn is_replay(rows: &dyn Rows, envelope: &Envelope) -> Result<bool, RowsError> {
+    match envelope.init.as_ref().and_then(|bytes| Init::read(bytes).ok()) {
+        Some(init) => known_init(rows, &init),
+        None => Ok(false),
+    }
+}
+
+/// Whether an INIT fits its author's pinned log and the session id it came under; no RSA yet.
+pub(crate) fn fits(turn: &mut Turn<'_>, raw: &Raw, init: &Init, log: &AccountLog) -> Result<bool, EngineError> {
+    let me = peers::own(turn)?;
+    let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
+    let Some(keys) = prekeys::named(turn.rows, init)? else { return Ok(false) };
+    let resolved = init::resolve(init, own, keys.borrowed(), log);
+    Ok(resolved.is_ok_and(|resolved| resolved.session_id() == raw.envelope.sid))
+}
+
+/// Answers an INIT: with the first of the envelopes it came with that opens, the session, the used one-time key and the
+/// replay entry are stored. Says which one that was; if none opens, nothing is stored.
+pub(crate) fn accept(
+    turn: &mut Turn<'_>,
+    alike: &[Raw],
+    share: Share,
+) -> Result<Option<(usize, Received)>, EngineError> {
+    let Some(raw) = alike.first() else { return Ok(None) };
+    let Some(init) = read_init(turn, raw)? else { return Ok(None) };
+    let Some(peer) = peers::known(turn, &raw.from)? else { return Ok(None) };
+    let Some(keys) = prekeys::named(turn.rows, &init)? else { return Ok(None) };
+    let me = peers::own(turn)?;
+    let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
+    let resolved = init::resolve(&init, own, keys.borrowed(), &peer.pinned.log);
+    let Some(session) = resolved.ok().and_then(|resolved| resolved.session(share).ok()) else { return Ok(None) };
+    if session.id() != raw.envelope.sid {
+        return Ok(None);
+    }
+    let mut opened = alike.iter().enumerate().filter_map(|(nth, Raw { envelope, .. })| {
+        Some((nth, session.open(&envelope.header, &envelope.token, None, turn.rng).ok()?))
+    });
+    let Some((nth, opened)) = opened.next() else { return Ok(None) };
+    let reset = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Reset);
+    let stored = Stored { session, user: raw.from.clone(), device: raw.device, init: None };
+    let kept = turn.now;
+    turn.rows.put(Place::new(Table::Replay, b"", &init.hash()), kept.as_millis(), &[])?;
+    prekeys::used(turn, &init)?;
+    let mut known = session_store::standings(turn.rows, &raw.device)?;
+    known.take_in(raw.envelope.sid, reset, turn.now);
+    Ok(Some((nth, open::commit(turn, stored, opened, known, true)?)))
+}

@@ -1,0 +1,366 @@
+//! The own prekeys: published in signed bundles, kept until no INIT can name them any more.
+
+use std::time::Duration;
+
+use chat_protocol::crypto::agreement::PublicKey;
+use chat_protocol::ids::KeyHash;
+use chat_protocol::limits::{MAX_ONE_TIME_KEYS, PREKEY_RENEWAL, PREKEY_RETENTION, REFILL_ONE_TIME_BELOW};
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::{BundlePublish, OneTimeStatus};
+use chat_protocol::message::server::{Code, LoggedIn, OneTimeLeft, Refusal};
+use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey, one_time_hash};
+use chat_protocol::session::init::{Init, Prekeys};
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+use crate::model::error::EngineError;
+use crate::model::rows::{Counter, load, save};
+use crate::store::{Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+use crate::turn::live::{Asked, Subject};
+
+/// How often the server is asked which one-time keys are left.
+const STATUS_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// A bundle further ahead of the server's time than this was signed under another clock: nobody would use it.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(60 * 60);
+/// How often old keys are looked for.
+const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
+/// How far ahead of the own count a bundle's sequence is believed to be: at the pace they are drawn at, twenty years. A
+/// word beyond it is no count of anything, and following it would use the numbers up.
+const MOST_AHEAD: u64 = 1 << 20;
+/// Pause before publishing is tried again; doubled with each time in a row.
+const PUBLISH_PAUSE: Duration = Duration::from_secs(30);
+/// Least time between two bundles that are drawn on the server's word: it may say anything, and each costs an RSA
+/// signature and new keys.
+const DRAWING_PAUSE: Duration = Duration::from_secs(10 * 60);
+/// Most private one-time keys that are kept. Beyond it none is drawn, and sessions begin without.
+const MOST_ONE_TIME_KEYS: u64 = 10_000;
+
+/// The newest bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+struct Current {
+    #[n(0)]
+    seq: u64,
+    #[n(1)]
+    bundle: Blob,
+    /// Public one-time keys that are new in it.
+    #[n(2)]
+    one_time: Vec<Blob>,
+    /// The server has it.
+    #[n(3)]
+    published: bool,
+    /// Number of its signed prekey and its ML-KEM key, and when they were drawn, in server time.
+    #[n(4)]
+    prekey: u64,
+    #[n(5)]
+    drawn: Timestamp,
+    /// When it was signed, in server time.
+    #[n(6)]
+    created: Option<Timestamp>,
+}
+
+impl Current {
+    /// Whether its keys have served long enough at this server time, or it is of another time altogether.
+    fn worn(&self, now: Timestamp) -> bool {
+        let young = |at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) < PREKEY_RENEWAL;
+        !young(self.drawn) || !self.created.is_none_or(young)
+    }
+}
+
+const CURRENT: Place<'static> = Place::new(Table::Prekeys, b"", b"current");
+
+const ONE_TIME: &[u8] = b"one-time";
+
+fn signed_place(id: &[u8; 8]) -> Place<'_> {
+    Place::new(Table::Prekeys, b"signed", id)
+}
+
+fn kem_place(id: &[u8; 8]) -> Place<'_> {
+    Place::new(Table::Prekeys, b"kem", id)
+}
+
+fn one_time_place(hash: &KeyHash) -> Place<'_> {
+    Place::new(Table::Prekeys, ONE_TIME, hash.as_bytes())
+}
+
+fn bundle_place(hash: &KeyHash) -> Place<'_> {
+    Place::new(Table::Prekeys, b"bundle", hash.as_bytes())
+}
+
+/// The private halves an INIT names.
+pub(crate) struct Named {
+    signed: SignedPrekey,
+    kem: KemPrekey,
+    one_time: Option<OneTimePrekey>,
+}
+
+impl Named {
+    pub(crate) const fn borrowed(&self) -> Prekeys<'_> {
+        Prekeys { signed: &self.signed, kem: &self.kem, one_time: self.one_time.as_ref() }
+    }
+}
+
+/// Whether an INIT is under a bundle of ours.
+pub(crate) fn names_known(rows: &dyn Rows, init: &Init) -> Result<bool, RowsError> {
+    Ok(rows.get(bundle_place(&init.bundle()))?.is_some())
+}
+
+/// The private halves an INIT names, if all are still here.
+pub(crate) fn named(rows: &dyn Rows, init: &Init) -> Result<Option<Named>, RowsError> {
+    let signed = load(rows, signed_place(&init.signed_prekey_id().to_be_bytes()))?;
+    let kem = load(rows, kem_place(&init.kem_prekey_id().to_be_bytes()))?;
+    let one_time = init.one_time().map(|hash| load(rows, one_time_place(&hash))).transpose()?;
+    Ok(match (signed, kem, one_time) {
+        (Some(signed), Some(kem), None) => Some(Named { signed, kem, one_time: None }),
+        (Some(signed), Some(kem), Some(Some(one_time))) => Some(Named { signed, kem, one_time: Some(one_time) }),
+        _ => None,
+    })
+}
+
+/// A session was answered: its one-time key is gone for good.
+pub(crate) fn used(turn: &mut Turn<'_>, init: &Init) -> Result<(), RowsError> {
+    if let Some(hash) = init.one_time() {
+        turn.rows.delete(one_time_place(&hash))?;
+        ask_status(turn);
+    }
+    Ok(())
+}
+
+fn ask_status(turn: &mut Turn<'_>) {
+    if !turn.paused(&Subject::OneTime) && turn.ask(Asked::OneTime, &OneTimeStatus {}) {
+        turn.pause(Subject::OneTime, STATUS_PAUSE);
+    }
+}
+
+/// A connection is there: is the server's bundle the newest, and has it keys left?
+pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn) -> Result<(), EngineError> {
+    if let Some(mut current) = load::<Current>(turn.rows, CURRENT)? {
+        // a server that lost the bundle gets it again
+        current.published = logged_in.bundle_seq == current.seq;
+        keep(turn, &current)?;
+        ask_status(turn);
+    }
+    Ok(())
+}
+
+/// After a rollback: nothing of the old bundle counts any more.
+pub(crate) fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    turn.live.published_until = None;
+    turn.rows.delete(CURRENT)?;
+    Ok(())
+}
+
+/// The server says it holds a bundle of this device with that sequence: perhaps one of a later state, and the next has to
+/// be above it.
+pub(crate) fn follow(turn: &mut Turn<'_>, theirs: u64) -> Result<(), RowsError> {
+    let ours = Counter::Bundle.get(turn.rows)?;
+    let believed = theirs > ours && theirs - ours <= MOST_AHEAD;
+    if believed { Counter::Bundle.set(turn.rows, theirs) } else { Ok(()) }
+}
+
+/// Makes, renews and publishes the bundle as needed.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    if let Some(until) = turn.live.published_until.filter(|until| turn.now < *until) {
+        turn.wake(until);
+        return Ok(());
+    }
+    let current = match load::<Current>(turn.rows, CURRENT)? {
+        Some(current) => current,
+        None => make(turn, &[], None)?,
+    };
+    if current.worn(turn.server_now()) {
+        // the next one lists what is left of its one-time keys
+        if !turn.paused(&Subject::Publish) {
+            turn.ask(Asked::OneTime, &OneTimeStatus {});
+        }
+        return Ok(());
+    }
+    if current.published {
+        let until = turn.now + PREKEY_RENEWAL.saturating_sub(turn.server_now().since(current.drawn));
+        turn.live.published_until = Some(until);
+        turn.wake(until);
+    } else if !turn.paused(&Subject::Publish) {
+        let request = BundlePublish { bundle: current.bundle, one_time: current.one_time };
+        turn.ask(Asked::Publish(current.seq), &request);
+    }
+    Ok(())
+}
+
+fn keep(turn: &mut Turn<'_>, current: &Current) -> Result<(), RowsError> {
+    turn.live.published_until = None;
+    save(turn.rows, CURRENT, 0, current)
+}
+
+/// What became of publishing.
+pub(crate) fn published(turn: &mut Turn<'_>, seq: u64, answer: Result<(), Refusal>) -> Result<(), EngineError> {
+    match answer {
+        Ok(()) => mark_published(turn, seq),
+        // it has one as new: ours, or one of a later state of this device
+        Err(refusal) if refusal.code == Code::Stale => {
+            turn.ask(Asked::OneTime, &OneTimeStatus {});
+            turn.back_off(Subject::Publish, PUBLISH_PAUSE);
+            Ok(())
+        }
+        Err(_) => {
+            turn.back_off(Subject::Publish, PUBLISH_PAUSE);
+            Ok(())
+        }
+    }
+}
+
+fn mark_published(turn: &mut Turn<'_>, seq: u64) -> Result<(), EngineError> {
+    let Some(mut current) = load::<Current>(turn.rows, CURRENT)? else { return Ok(()) };
+    if current.seq == seq {
+        turn.succeeded(&Subject::Publish);
+        current.published = true;
+        current.one_time.clear();
+        keep(turn, &current)?;
+    }
+    Ok(())
+}
+
+/// Which one-time keys the server still has.
+pub(crate) fn left(turn: &mut Turn<'_>, answer: Result<OneTimeLeft, Refusal>) -> Result<(), EngineError> {
+    let Ok(left) = answer else {
+        turn.back_off(Subject::Publish, PUBLISH_PAUSE);
+        return Ok(());
+    };
+    let Some(current) = load::<Current>(turn.rows, CURRENT)? else { return Ok(()) };
+    follow(turn, left.bundle_seq)?;
+    let overtaken = (current.seq + 1..=Counter::Bundle.get(turn.rows)?).contains(&left.bundle_seq);
+    if left.bundle_seq == current.seq {
+        mark_published(turn, current.seq)?;
+    }
+    let few = left.bundle_seq == current.seq && left.hashes.len() < REFILL_ONE_TIME_BELOW;
+    if few || overtaken || current.worn(turn.server_now()) {
+        draw(turn, &left.hashes)?;
+    }
+    Ok(())
+}
+
+/// Makes the next bundle and has it published at once, unless the one before is of a moment ago.
+fn draw(turn: &mut Turn<'_>, left: &[KeyHash]) -> Result<(), EngineError> {
+    // a new connection ends every pause, but not this one
+    let next = turn.live.bundle_drawn.map_or(turn.now, |last| last + DRAWING_PAUSE);
+    if !turn.is_time(next) {
+        turn.pause(Subject::Publish, PUBLISH_PAUSE);
+        return Ok(());
+    }
+    turn.live.bundle_drawn = Some(turn.now);
+    let current = load::<Current>(turn.rows, CURRENT)?;
+    make(turn, left, current.as_ref())?;
+    turn.live.pause.remove(&Subject::Publish);
+    Ok(())
+}
+
+/// One-time keys of a bundle: what names them, and the public halves of those that are new in it.
+#[derive(Default)]
+struct OneTime {
+    hashes: Vec<KeyHash>,
+    new: Vec<Blob>,
+}
+
+/// Lists what the server still has, as far as the private half is here: it could name keys of its own.
+fn listed(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<OneTime, RowsError> {
+    let (mut listed, named) = (OneTime::default(), turn.now.as_millis());
+    for hash in left.iter().take(MAX_ONE_TIME_KEYS) {
+        if let Some(key) = turn.rows.get(one_time_place(hash))? {
+            turn.rows.put(one_time_place(hash), named, &key)?;
+            listed.hashes.push(*hash);
+        }
+    }
+    // keys of a bundle that did not get there go with the next one
+    for key in known.iter().flat_map(|current| &current.one_time) {
+        let hash = PublicKey::try_from(&**key).map(|key| one_time_hash(&key));
+        let fresh = hash.is_ok_and(|hash| !listed.hashes.contains(&hash)) && listed.hashes.len() < MAX_ONE_TIME_KEYS;
+        if let (true, Ok(hash)) = (fresh, hash) {
+            listed.hashes.push(hash);
+            listed.new.push(key.clone());
+        }
+    }
+    let mut kept = turn.rows.count(Table::Prekeys, ONE_TIME)?;
+    while listed.hashes.len() < MAX_ONE_TIME_KEYS && kept < MOST_ONE_TIME_KEYS {
+        kept += 1;
+        let key = OneTimePrekey::generate(turn.rng);
+        save(turn.rows, one_time_place(&key.hash()), named, &key)?;
+        listed.hashes.push(key.hash());
+        listed.new.push(Blob(key.public_key().as_bytes().to_vec()));
+    }
+    Ok(listed)
+}
+
+/// Draws what is missing and signs a new bundle over it. It is published once this is committed.
+fn make(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<Current, EngineError> {
+    let seq = Counter::Bundle.next(turn.rows)?;
+    let (signed, kem, drawn) = lasting(turn, seq, known)?;
+    let one_time = listed(turn, left, known)?;
+    let created = turn.server_now();
+    let draft = Draft {
+        cert: &turn.me.cert,
+        seq,
+        created,
+        signed_prekey: &signed,
+        kem_prekey: &kem,
+        one_time: &one_time.hashes,
+    };
+    let (bundle, hash) = draft.sign(&turn.me.keys.signing, turn.rng);
+    let named = turn.now;
+    turn.rows.put(bundle_place(&hash), named.as_millis(), &[])?;
+    let current = Current {
+        seq,
+        bundle: bundle.into(),
+        one_time: one_time.new,
+        published: false,
+        prekey: signed.id,
+        drawn,
+        created: Some(created),
+    };
+    keep(turn, &current)?;
+    Ok(current)
+}
+
+/// The signed prekey and the ML-KEM key: those in use while they are young, otherwise new ones.
+fn lasting(
+    turn: &mut Turn<'_>,
+    seq: u64,
+    known: Option<&Current>,
+) -> Result<(SignedPrekey, KemPrekey, Timestamp), EngineError> {
+    let now = turn.server_now();
+    let kept = match known.filter(|current| !current.worn(now)) {
+        Some(current) => {
+            let id = current.prekey.to_be_bytes();
+            load(turn.rows, signed_place(&id))?.zip(load(turn.rows, kem_place(&id))?).zip(Some(current.drawn))
+        }
+        None => None,
+    };
+    let ((signed, kem), drawn) = match kept {
+        Some(kept) => kept,
+        None => ((SignedPrekey::generate(seq, turn.rng), KemPrekey::generate(seq, turn.rng)), now),
+    };
+    // the order is when a bundle named them last
+    let (id, named) = (signed.id.to_be_bytes(), turn.now.as_millis());
+    save(turn.rows, signed_place(&id), named, &signed)?;
+    save(turn.rows, kem_place(&id), named, &kem)?;
+    Ok((signed, kem, drawn))
+}
+
+/// Forgets what no bundle has named for 61 days, once nothing waits that could name it: a bundle is used for 30
+/// days, and what was sent under it waits for at most 30 more.
+pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+    let drained = turn.live.link.as_ref().is_some_and(|link| link.synced);
+    if !drained || turn.live.published_until.is_none() {
+        return Ok(());
+    }
+    let now = turn.now;
+    if turn.live.prekeys_swept.is_some_and(|at| now.since(at) < SWEEP_PAUSE) {
+        return Ok(());
+    }
+    turn.live.prekeys_swept = Some(now);
+    let old = (now - PREKEY_RETENTION).as_millis();
+    for scope in [b"signed".as_slice(), b"kem", b"bundle", ONE_TIME] {
+        turn.rows.delete_range(Table::Prekeys, scope, 0..=old)?;
+    }
+    turn.rows.delete_range(Table::Replay, b"", 0..=old)?;
+    Ok(())
+}

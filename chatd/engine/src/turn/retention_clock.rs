@@ -1,0 +1,34 @@
+//! The time that was seen to pass, as this device counts it: what every span is measured by, and what is kept of it.
+//!
+//! Spans begin and end in this time, whatever becomes of the clock meanwhile: a message waits, lives, is kept, and is
+//! given up by it. The clock is for what people read, and for what they set by it: when a message is to be sent, until
+//! when a chat is silent, when a token ends.
+
+use std::time::Duration;
+
+use chat_protocol::time::{Reading, SeenTime};
+
+use crate::model::rows::{load, save};
+use crate::store::{Place, Rows, RowsError, Table};
+use crate::turn::Turn;
+
+/// What is kept of the time is at most this old, as long as there is anything to do …
+const KEPT_EVERY: Duration = Duration::from_secs(60);
+/// … and an idle daemon looks at the time this often.
+const LONGEST_IDLE: Duration = Duration::from_secs(60 * 60);
+
+const PLACE: Place<'static> = Place::new(Table::State, b"", b"age");
+
+/// Goes on from what the rows say.
+pub(crate) fn begin(rows: &dyn Rows, at: Reading) -> Result<SeenTime, RowsError> {
+    Ok(SeenTime::begin(load(rows, PLACE)?, at))
+}
+
+/// Keeps how far the time has come.
+pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    turn.wake(turn.now + LONGEST_IDLE);
+    match turn.seen.to_keep(KEPT_EVERY) {
+        Some(mark) => save(turn.rows, PLACE, 0, &mark),
+        None => Ok(()),
+    }
+}
