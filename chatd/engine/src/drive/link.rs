@@ -30,8 +30,8 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
         offset_ms,
         server_ahead_ms: difference(turn.clock, turn.now).saturating_add(offset_ms),
         asked: std::collections::BTreeMap::new(),
-        flights: Some(turn.now),
-        parked: Some(turn.now),
+        pending_submits: Some(turn.now),
+        deferred: Some(turn.now),
         acked: 0,
         delivered: 0,
         drained: false,
@@ -93,7 +93,7 @@ pub(crate) fn not_online(turn: &mut Turn<'_>, change: ConnectionChanged) -> Resu
 pub(crate) fn answered(turn: &mut Turn<'_>, id: u64, result: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
     let Some(asked) = turn.live.link.as_mut().and_then(|link| link.asked.remove(&id)) else { return Ok(()) };
     match asked {
-        Asked::Flight(submit_id) => answers::answered(turn, submit_id, result),
+        Asked::PendingSubmit(submit_id) => answers::answered(turn, submit_id, result),
         Asked::Ack => Ok(()),
         Asked::Lookup(users) => pin_change::looked_up(turn, users, &read(result)),
         Asked::Log(user, from) => pin_change::fetched(turn, &user, from, read(result)),

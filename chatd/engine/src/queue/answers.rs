@@ -1,4 +1,4 @@
-//! What the server says about a flight, and what follows.
+//! What the server says about a pending submit, and what follows.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use chat_protocol::message::client::Submit;
 use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 
 use crate::model::error::EngineError;
-use crate::queue::submit_kind::{Cargo, Flight};
+use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
 use crate::queue::{
     device_backlog, failing, log_entries, mailbox_full, outbox, own_receipts, pending_submits, profiles, receipts,
 };
@@ -28,32 +28,32 @@ const FULL_PAUSE: Duration = Duration::from_secs(60);
 /// A log that is said to have grown is looked at and believed so often in a row without a pause.
 const AT_ONCE: u32 = 4;
 
-/// What the server said about a flight.
+/// What the server said about a pending submit.
 pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
-    let Some(flight) = pending_submits::find(turn, &id)? else { return Ok(()) };
+    let Some(pending) = pending_submits::find(turn, &id)? else { return Ok(()) };
     match answer {
-        Ok(payload) => match full(&flight, &payload) {
-            Some(full) => accepted(turn, flight, &full),
-            None => refused(turn, flight, &Refusal::new(Code::Internal)),
+        Ok(payload) => match full(&pending, &payload) {
+            Some(full) => accepted(turn, pending, &full),
+            None => refused(turn, pending, &Refusal::new(Code::Internal)),
         },
-        Err(refusal) => refused(turn, flight, &refusal),
+        Err(refusal) => refused(turn, pending, &refusal),
     }
 }
 
 /// The devices that had no room; `None` if this is no answer to such a request.
-fn full(flight: &Flight, payload: &[u8]) -> Option<Vec<DeviceId>> {
-    match flight.cargo {
-        Cargo::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
+fn full(pending: &PendingSubmit, payload: &[u8]) -> Option<Vec<DeviceId>> {
+    match pending.kind {
+        SubmitKind::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
         _ => cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full),
     }
 }
 
-fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<(), EngineError> {
-    pending_submits::land(turn, &flight)?;
-    sessions::accepted(turn, &flight.payload, full)?;
-    match &flight.cargo {
-        Cargo::Post(id) => history::advance(turn, id, State::Accepted)?,
-        Cargo::Message(item) => {
+fn accepted(turn: &mut Turn<'_>, pending: PendingSubmit, full: &[DeviceId]) -> Result<(), EngineError> {
+    pending_submits::complete(turn, &pending)?;
+    sessions::accepted(turn, &pending.payload, full)?;
+    match &pending.kind {
+        SubmitKind::Post(id) => history::advance(turn, id, State::Accepted)?,
+        SubmitKind::Message(item) => {
             history::advance(turn, &item.id, State::Accepted)?;
         }
         control => control.device().into_iter().for_each(|device| turn.succeeded(&Subject::Device(*device))),
@@ -61,64 +61,64 @@ fn accepted(turn: &mut Turn<'_>, flight: Flight, full: &[DeviceId]) -> Result<()
     if full.is_empty() {
         return Ok(());
     }
-    Ok(retry_full(turn, &flight, full)?)
+    Ok(retry_full(turn, &pending, full)?)
 }
 
 /// The same envelope for each device that had no room, under a new id.
-fn retry_full(turn: &mut Turn<'_>, flight: &Flight, full: &[DeviceId]) -> Result<(), RowsError> {
-    let Ok(submit) = cbor::decode::<Submit>(&flight.payload) else { return Ok(()) };
+fn retry_full(turn: &mut Turn<'_>, pending: &PendingSubmit, full: &[DeviceId]) -> Result<(), RowsError> {
+    let Ok(submit) = cbor::decode::<Submit>(&pending.payload) else { return Ok(()) };
     for to in submit.to.into_iter().filter(|to| full.contains(&to.device)) {
-        let cargo = flight.cargo.only_for(&to.device);
+        let kind = pending.kind.only_for(&to.device);
         let alone =
             Submit { submit_id: pending_submits::next_submit_id(turn)?, heads: submit.heads.clone(), to: vec![to] };
-        let mut next = Flight::new(alone.submit_id, Submit::TYPE, cbor::encode(&alone), cargo);
-        next.put_off = flight.put_off;
+        let mut next = PendingSubmit::new(alone.submit_id, Submit::TYPE, cbor::encode(&alone), kind);
+        next.put_off = pending.put_off;
         wait_for_room(turn, next)?;
     }
     Ok(())
 }
 
-fn refused(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
+fn refused(turn: &mut Turn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
     match refusal.code {
-        Code::Busy | Code::RateLimited => put_off(turn, flight, refusal),
+        Code::Busy | Code::RateLimited => put_off(turn, pending, refusal),
         // this one alone cannot be stored: those behind it have done nothing
-        Code::Internal => Ok(set_aside(turn, flight, BUSY_PAUSE)?),
-        Code::MailboxFull => Ok(wait_for_room(turn, flight)?),
-        Code::Stale => stale(turn, flight, refusal),
-        Code::NotFound => fail(turn, flight, "not_found"),
-        Code::TooLarge => fail(turn, flight, "too_large"),
-        _ => fail(turn, flight, "server_rejected"),
+        Code::Internal => Ok(set_aside(turn, pending, BUSY_PAUSE)?),
+        Code::MailboxFull => Ok(wait_for_room(turn, pending)?),
+        Code::Stale => stale(turn, pending, refusal),
+        Code::NotFound => fail(turn, pending, "not_found"),
+        Code::TooLarge => fail(turn, pending, "too_large"),
+        _ => fail(turn, pending, "server_rejected"),
     }
 }
 
-/// Sets a flight aside until there may be room in the mailbox, and holds up what else goes there.
-fn wait_for_room(turn: &mut Turn<'_>, flight: Flight) -> Result<(), RowsError> {
-    mailbox_full::waits(turn, &flight)?;
-    set_aside(turn, flight, FULL_PAUSE)
+/// Sets a pending submit aside until there may be room in the mailbox, and holds up what else goes there.
+fn wait_for_room(turn: &mut Turn<'_>, pending: PendingSubmit) -> Result<(), RowsError> {
+    mailbox_full::waits(turn, &pending)?;
+    set_aside(turn, pending, FULL_PAUSE)
 }
 
-/// Lets a flight wait outside the window; `pause` doubles each time.
-fn set_aside(turn: &mut Turn<'_>, mut flight: Flight, pause: Duration) -> Result<(), RowsError> {
-    flight.after = turn.now + turn::doubled(pause, flight.put_off);
-    flight.put_off = flight.put_off.saturating_add(1);
-    pending_submits::park(turn, &flight)
+/// Lets a pending submit wait outside the window; `pause` doubles each time.
+fn set_aside(turn: &mut Turn<'_>, mut pending: PendingSubmit, pause: Duration) -> Result<(), RowsError> {
+    pending.after = turn.now + turn::doubled(pause, pending.put_off);
+    pending.put_off = pending.put_off.saturating_add(1);
+    pending_submits::defer(turn, &pending)
 }
 
-fn put_off(turn: &mut Turn<'_>, mut flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
+fn put_off(turn: &mut Turn<'_>, mut pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
     let named =
-        |millis| Duration::from_millis(millis).max(turn::doubled(SHORTEST_PAUSE, flight.put_off)).min(LONGEST_PAUSE);
-    let pause = refusal.retry_after_ms.map_or_else(|| turn::doubled(BUSY_PAUSE, flight.put_off), named);
-    flight.put_off = flight.put_off.saturating_add(1);
-    flight.after = turn.now + pause;
-    Ok(pending_submits::put_off(turn, &flight)?)
+        |millis| Duration::from_millis(millis).max(turn::doubled(SHORTEST_PAUSE, pending.put_off)).min(LONGEST_PAUSE);
+    let pause = refusal.retry_after_ms.map_or_else(|| turn::doubled(BUSY_PAUSE, pending.put_off), named);
+    pending.put_off = pending.put_off.saturating_add(1);
+    pending.after = turn.now + pause;
+    Ok(pending_submits::put_off(turn, &pending)?)
 }
 
 /// Nothing was stored: the message goes back in line, for the set of devices that will be verified.
-fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), EngineError> {
-    pending_submits::land(turn, &flight)?;
+fn stale(turn: &mut Turn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
+    pending_submits::complete(turn, &pending)?;
     let grown = peers::refresh(turn, refusal.heads.as_deref().unwrap_or_default())?;
-    match flight.cargo {
-        Cargo::Message(mut item) => {
+    match pending.kind {
+        SubmitKind::Message(mut item) => {
             item.refused += 1;
             item.after = turn.now + stale_pause(grown, item.refused);
             if item.only.is_none() {
@@ -126,7 +126,7 @@ fn stale(turn: &mut Turn<'_>, flight: Flight, refusal: &Refusal) -> Result<(), E
             }
             outbox::put_back(turn, &item)?;
         }
-        Cargo::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
+        SubmitKind::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
         control => owe_again(turn, control, grown)?,
     }
     Ok(())
@@ -139,31 +139,33 @@ fn stale_pause(grown: bool, refused: u32) -> Duration {
 
 /// What is no message was refused, and is still to be told: at once where a log has `grown`, unless that is said of the
 /// same device again and again.
-fn owe_again(turn: &mut Turn<'_>, cargo: Cargo, grown: bool) -> Result<(), EngineError> {
-    let Some(device) = cargo.device().copied() else { return Ok(()) };
+fn owe_again(turn: &mut Turn<'_>, kind: SubmitKind, grown: bool) -> Result<(), EngineError> {
+    let Some(device) = kind.device().copied() else { return Ok(()) };
     let pause = stale_pause(grown, turn.once_more(Subject::Device(device)));
-    match cargo {
-        Cargo::Receipt(user, _, _) if user == turn.me.user => {}
-        Cargo::Receipt(user, device, read) => receipts::owe_later(turn, &user, &device, (read, pause))?,
-        Cargo::Reset(user, device) => sessions::reset_again(turn, &user, &device, pause)?,
-        Cargo::Profile(user, device) => profiles::untold(turn, &user, &device, pause.is_zero())?,
-        Cargo::Log(user, device) => log_entries::untold(turn, &user, &device)?,
-        Cargo::Sibling(owed) => own_receipts::put_back(turn, &own_receipts::Owed { after: turn.now + pause, ..owed })?,
-        Cargo::Message(_) | Cargo::Post(_) => {}
+    match kind {
+        SubmitKind::Receipt(user, _, _) if user == turn.me.user => {}
+        SubmitKind::Receipt(user, device, read) => receipts::owe_later(turn, &user, &device, (read, pause))?,
+        SubmitKind::Reset(user, device) => sessions::reset_again(turn, &user, &device, pause)?,
+        SubmitKind::Profile(user, device) => profiles::untold(turn, &user, &device, pause.is_zero())?,
+        SubmitKind::Log(user, device) => log_entries::untold(turn, &user, &device)?,
+        SubmitKind::Sibling(owed) => {
+            own_receipts::put_back(turn, &own_receipts::Owed { after: turn.now + pause, ..owed })?
+        }
+        SubmitKind::Message(_) | SubmitKind::Post(_) => {}
     }
     Ok(())
 }
 
-fn fail(turn: &mut Turn<'_>, flight: Flight, error: &str) -> Result<(), EngineError> {
-    pending_submits::land(turn, &flight)?;
-    match flight.cargo {
+fn fail(turn: &mut Turn<'_>, pending: PendingSubmit, error: &str) -> Result<(), EngineError> {
+    pending_submits::complete(turn, &pending)?;
+    match pending.kind {
         // one that went again to a single device has not failed for the others
-        Cargo::Message(item) if item.only.is_some() => {}
-        Cargo::Message(item) => {
+        SubmitKind::Message(item) if item.only.is_some() => {}
+        SubmitKind::Message(item) => {
             device_backlog::take_back(turn, &item)?;
             failing::give_up(turn, &item, error)?;
         }
-        Cargo::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
+        SubmitKind::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
         control => owe_again(turn, control, false)?,
     }
     Ok(())

@@ -23,14 +23,14 @@ use crate::records::{contacts, streams};
 use crate::turn::Turn;
 
 /// What is written for every device alike.
-pub(crate) struct Letter {
+pub(crate) struct OutgoingContent {
     id: MessageId,
     sent: Timestamp,
     kept: Timestamp,
     body: Body,
 }
 
-impl Letter {
+impl OutgoingContent {
     /// What it is known by.
     pub(crate) const fn id(&self) -> &MessageId {
         &self.id
@@ -62,13 +62,13 @@ impl Letter {
     }
 }
 
-/// A letter for one device of the recipient, or of the own account.
+/// A content for one device of the recipient, or of the own account.
 pub(crate) fn letter(
     turn: &mut Turn<'_>,
     peer: &Username,
     reader: &Username,
     device: &DeviceId,
-    (letter, (epoch, n)): (&Letter, Number),
+    (letter, (epoch, n)): (&OutgoingContent, Number),
 ) -> Result<Vec<u8>, EngineError> {
     // each reader's own name for the chat
     let chat = if *reader == turn.me.user { peer.clone() } else { turn.me.user.clone() };

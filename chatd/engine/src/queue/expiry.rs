@@ -1,7 +1,7 @@
 //! What waited too long to be sent ends openly: better told as failed than sent a month late.
 //!
-//! Only what was never under way: of a message that has a number, or is a flight, nobody here knows whether the server
-//! has it.
+//! Only what was never under way: of a message that has a number, or is a pending submit, nobody here knows whether the
+//! server has it.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use chat_protocol::time::Timestamp;
 
 use crate::model::rows::decode;
 use crate::queue::queue_len::{self, LINE};
-use crate::queue::submit_kind::{Cargo, Flight};
+use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
 use crate::queue::unacked_timeout::{self, STEP};
 use crate::queue::{failing, outbox, posts};
 use crate::records::history::{self, State};
@@ -73,12 +73,12 @@ pub(crate) fn expire_posts(turn: &mut Turn<'_>, before: Timestamp) -> Result<usi
     let found = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, unacked_timeout::STEP + 1)?;
     let mut ended = 0;
     for (_, bytes) in found.iter().skip(1) {
-        let flight: Flight = decode(Table::Submits, bytes)?;
-        let Cargo::Post(id) = flight.cargo else { continue };
+        let pending: PendingSubmit = decode(Table::Submits, bytes)?;
+        let SubmitKind::Post(id) = pending.kind else { continue };
         if outbox::joined(turn, &id)? >= before {
             break;
         }
-        queue_len::leave(turn, posts::place(&flight.submit_id))?;
+        queue_len::leave(turn, posts::place(&pending.submit_id))?;
         history::end(turn, &id, State::Failed, Some(ERROR))?;
         ended += 1;
     }

@@ -10,7 +10,7 @@ use crate::queue::own_receipts::{self, OWED, Owed};
 use crate::queue::pending_submits;
 use crate::queue::receipts::{self, Debt};
 use crate::queue::sealing::{self, Sealed};
-use crate::queue::submit_kind::Cargo;
+use crate::queue::submit_kind::SubmitKind;
 use crate::sessions;
 use crate::store::{Direction, Place, Table};
 use crate::turn::Turn;
@@ -50,7 +50,7 @@ fn settle_receipt(turn: &mut Turn<'_>, debt: &Debt) -> Result<(), EngineError> {
         return Ok(());
     }
     let Sealed { heads, to } = sealing::seal_receipt(turn, &user, &cert)?;
-    Ok(pending_submits::submit(turn, heads, to, Cargo::Receipt(user, debt.device, debt.read))?)
+    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Receipt(user, debt.device, debt.read))?)
 }
 
 /// Sends the receipts that are due.
@@ -75,5 +75,5 @@ fn settle_own_receipt(turn: &mut Turn<'_>, owed: &Owed) -> Result<(), EngineErro
     if let Some(later) = later {
         own_receipts::put_back(turn, &later)?;
     }
-    Ok(pending_submits::submit(turn, heads, to, Cargo::Sibling(told))?)
+    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Sibling(told))?)
 }

@@ -22,7 +22,7 @@ use crate::model::rows::{decode, load, save};
 use crate::peers::{self, Recipients};
 use crate::queue::pending_submits;
 use crate::queue::sealing::{self, Sealed};
-use crate::queue::submit_kind::Cargo;
+use crate::queue::submit_kind::SubmitKind;
 use crate::sessions;
 use crate::store::{Direction, Place, RowsError, Table};
 use crate::turn::Turn;
@@ -157,7 +157,7 @@ fn tell(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert, subject: &Usern
     let told = (from + entries.len() as u64).checked_sub(1).and_then(|last| log.head_at(last));
     save(turn.rows, view_place(&key), 0, &View { told, at: Some(turn.now), ..view })?;
     let Sealed { heads, to } = sealing::seal_log(turn, user, cert, LogEntries { user: subject.clone(), entries })?;
-    Ok(pending_submits::submit(turn, heads, to, Cargo::Log(user.clone(), cert.id()))?)
+    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Log(user.clone(), cert.id()))?)
 }
 
 /// As many entries as one content holds.

@@ -5,7 +5,7 @@ use chat_protocol::cbor;
 use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_protocol::message::client::Submit;
 
-use crate::queue::submit_kind::{Cargo, Flight};
+use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
 use crate::store::{Place, RowsError, Table};
 use crate::turn::Turn;
 
@@ -18,22 +18,25 @@ pub(crate) fn is_full(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsEr
     Ok(turn.rows.last_order(Table::Outbox, &scope(device))?.is_some())
 }
 
-/// A flight waits for room in the mailboxes of all it goes to.
-pub(crate) fn waits(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
-    each(flight, |device, id| turn.rows.put(Place::new(Table::Outbox, &scope(device), id.as_bytes()), 0, &[]))
+/// A pending submit waits for room in the mailboxes of all it goes to.
+pub(crate) fn waits(turn: &mut Turn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
+    each(pending, |device, id| turn.rows.put(Place::new(Table::Outbox, &scope(device), id.as_bytes()), 0, &[]))
 }
 
-/// A flight waits no longer, whatever became of it.
-pub(crate) fn landed(turn: &mut Turn<'_>, flight: &Flight) -> Result<(), RowsError> {
-    if flight.put_off == 0 {
+/// A pending submit waits no longer, whatever became of it.
+pub(crate) fn completed(turn: &mut Turn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
+    if pending.put_off == 0 {
         return Ok(());
     }
-    each(flight, |device, id| turn.rows.delete(Place::new(Table::Outbox, &scope(device), id.as_bytes())).map(drop))
+    each(pending, |device, id| turn.rows.delete(Place::new(Table::Outbox, &scope(device), id.as_bytes())).map(drop))
 }
 
 /// Only messages hold up what comes after them: everything else has no order.
-fn each(flight: &Flight, mut row: impl FnMut(&DeviceId, &SubmitId) -> Result<(), RowsError>) -> Result<(), RowsError> {
-    let Cargo::Message(_) = flight.cargo else { return Ok(()) };
-    let Ok(submit) = cbor::decode::<Submit>(&flight.payload) else { return Ok(()) };
-    submit.to.iter().try_for_each(|to| row(&to.device, &flight.submit_id))
+fn each(
+    pending: &PendingSubmit,
+    mut row: impl FnMut(&DeviceId, &SubmitId) -> Result<(), RowsError>,
+) -> Result<(), RowsError> {
+    let SubmitKind::Message(_) = pending.kind else { return Ok(()) };
+    let Ok(submit) = cbor::decode::<Submit>(&pending.payload) else { return Ok(()) };
+    submit.to.iter().try_for_each(|to| row(&to.device, &pending.submit_id))
 }

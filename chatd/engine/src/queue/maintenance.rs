@@ -7,7 +7,7 @@ use chat_protocol::message::server::{Bundle, Refusal};
 
 use crate::model::error::EngineError;
 use crate::peers::{self, Recipients};
-use crate::queue::submit_kind::Cargo;
+use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{pending_submits, retransmit, sealing};
 use crate::records::contacts;
 use crate::sessions::{begin, maintenance, restarts, session_store};
@@ -85,7 +85,7 @@ fn beat(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), EngineError> {
         return Ok(());
     }
     let sealed = sealing::seal_heartbeat(turn, &user, &cert)?;
-    Ok(pending_submits::submit(turn, sealed.heads, sealed.to, Cargo::Receipt(user, *device, None))?)
+    Ok(pending_submits::submit_envelopes(turn, sealed.heads, sealed.to, SubmitKind::Receipt(user, *device, None))?)
 }
 
 /// Who has the device, if there is a session with it and its user is to hear anything.

@@ -5,7 +5,7 @@
 //!    ▲                                │  │
 //!    └──────────── stale ─────────────┘  └── full: the same envelopes under a new submit id
 //! ```
-//! A flight is repeated byte for byte until it is answered, over as many connections as that takes;
+//! A pending submit is repeated byte for byte until it is answered, over as many connections as that takes;
 //! only `stale`, which stores nothing, sends a message back to be sealed anew for the verified set. A mailbox
 //! that is full holds up what goes to its device, and nothing else.
 
@@ -101,7 +101,7 @@ fn in_line(turn: &Turn<'_>, message: &Message) -> Result<Option<Item>, RowsError
 pub fn queued(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
     // the first post in line is under way too
     let twice = u64::from(posts::any(rows)?);
-    Ok((pending_submits::count(rows)? + pending_submits::parked(rows)? + queue_len::waiting(rows)?)
+    Ok((pending_submits::count(rows)? + pending_submits::deferred(rows)? + queue_len::waiting(rows)?)
         .saturating_sub(twice))
 }
 

@@ -87,7 +87,7 @@ fn further(reads: &mut Vec<Read>, read: &Read) {
     }
 }
 
-/// A letter to a sibling tells what arrived from it; what was read has to wait for a receipt.
+/// A content to a sibling tells what arrived from it; what was read has to wait for a receipt.
 pub(crate) fn paid(turn: &mut Turn<'_>, device: &DeviceId, peer: &Username) -> Result<(), RowsError> {
     let key = owed_key(device, peer);
     let place = Place::new(Table::Outbox, OWED, &key);

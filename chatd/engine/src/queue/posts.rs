@@ -11,7 +11,7 @@ use chat_protocol::message::client::RoomPost;
 use crate::model::rows::decode;
 use crate::queue::pending_submits;
 use crate::queue::queue_len::{self, LINE};
-use crate::queue::submit_kind::{Cargo, Flight};
+use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 use crate::turn::Turn;
 
@@ -23,23 +23,23 @@ pub(crate) fn place(id: &SubmitId) -> Place<'_> {
 pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<SubmitId, RowsError> {
     let submit_id = pending_submits::next_submit_id(turn)?;
     let payload = cbor::encode(&RoomPost { submit_id, text: text.to_owned() });
-    let flight = Flight::new(submit_id, RoomPost::TYPE, payload, Cargo::Post(id));
+    let pending = PendingSubmit::new(submit_id, RoomPost::TYPE, payload, SubmitKind::Post(id));
     let first = !any(turn.rows)?;
-    queue_len::join(turn, place(&submit_id), submit_id.counter(), &cbor::encode(&flight))?;
+    queue_len::join(turn, place(&submit_id), submit_id.counter(), &cbor::encode(&pending))?;
     if first {
-        pending_submits::launch(turn, flight)?;
+        pending_submits::submit(turn, pending)?;
     }
     Ok(submit_id)
 }
 
 /// The first post was answered for good: the next one leaves.
-pub(crate) fn landed(turn: &mut Turn<'_>, id: &SubmitId) -> Result<(), RowsError> {
+pub(crate) fn completed(turn: &mut Turn<'_>, id: &SubmitId) -> Result<(), RowsError> {
     if !queue_len::leave(turn, place(id))? {
         return Ok(());
     }
     let next = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, 1)?;
     match next.first() {
-        Some((_, bytes)) => pending_submits::launch(turn, decode(Table::Submits, bytes)?),
+        Some((_, bytes)) => pending_submits::submit(turn, decode(Table::Submits, bytes)?),
         None => Ok(()),
     }
 }

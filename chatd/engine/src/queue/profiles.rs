@@ -19,7 +19,7 @@ use crate::model::error::EngineError;
 use crate::model::rows::{load, save};
 use crate::peers::{self, Recipients};
 use crate::queue::sealing::{self, Sealed};
-use crate::queue::submit_kind::Cargo;
+use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{numbers, pending_submits};
 use crate::records::{contacts, history, profile};
 use crate::sessions;
@@ -121,7 +121,7 @@ fn tell(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert, profile: &Profi
     let told = Told { version: profile.version, session: sending.id, at: turn.now };
     save(turn.rows, told_place(&device), 0, &told)?;
     let Sealed { heads, to } = sealing::seal_profile(turn, user, cert, profile)?;
-    Ok(pending_submits::submit(turn, heads, to, Cargo::Profile(user.clone(), device))?)
+    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Profile(user.clone(), device))?)
 }
 
 /// What was sent to a device did not get there. The next message repeats it; so does this at once, if `again`.

@@ -7,11 +7,11 @@ use chat_protocol::session::content::{LogEntries, Profile};
 
 use crate::model::error::EngineError;
 use crate::peers;
-use crate::queue::compose::{self, Letter};
+use crate::queue::compose::{self, OutgoingContent};
 use crate::queue::item::Number;
 use crate::queue::own_receipts::{self, Owed};
 use crate::queue::receipts::{self, Debt};
-use crate::queue::submit_kind::Cargo;
+use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{pending_submits, retransmit};
 use crate::sessions::seal;
 use crate::sessions::session_store::Stored;
@@ -23,12 +23,12 @@ pub(crate) struct Sealed {
     pub(crate) to: Vec<Addressed>,
 }
 
-/// Seals a letter for each of its recipient's devices.
-pub(crate) fn seal_letter(
+/// Seals a content for each of its recipient's devices.
+pub(crate) fn seal_content(
     turn: &mut Turn<'_>,
     peer: &Username,
     devices: &[(Username, DeviceCert)],
-    letter: &Letter,
+    letter: &OutgoingContent,
     number: Number,
 ) -> Result<Sealed, EngineError> {
     let mut to = Vec::new();
@@ -102,5 +102,5 @@ pub(crate) fn send_reset(turn: &mut Turn<'_>, user: &Username, stored: &Stored) 
     let envelope = seal::seal_on(turn, stored.clone(), &plaintext)?;
     let heads = peers::heads(turn, std::iter::once(user))?;
     let to = vec![Addressed { device: stored.device, envelope }];
-    Ok(pending_submits::submit(turn, heads, to, Cargo::Reset(user.clone(), stored.device))?)
+    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Reset(user.clone(), stored.device))?)
 }

@@ -5,11 +5,11 @@ use chat_protocol::ids::Username;
 
 use crate::model::error::EngineError;
 use crate::peers::{self, Recipients};
-use crate::queue::compose::Letter;
+use crate::queue::compose::OutgoingContent;
 use crate::queue::device_backlog::{self, Split};
 use crate::queue::item::{Item, Number};
 use crate::queue::sealing::{self, Sealed};
-use crate::queue::submit_kind::Cargo;
+use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{catch_up, flush, log_entries, numbers, outbox, pending_submits, profiles};
 use crate::records::{changes, history};
 use crate::store::RowsError;
@@ -85,22 +85,22 @@ fn seal_item(turn: &mut Turn<'_>, mut item: Item) -> Result<bool, EngineError> {
 pub(crate) fn seal_for(
     turn: &mut Turn<'_>,
     devices: &[(Username, DeviceCert)],
-    said: (&Letter, Number),
+    said: (&OutgoingContent, Number),
     item: Item,
 ) -> Result<(), EngineError> {
     log_entries::accompany(turn, devices)?;
     profiles::accompany(turn, devices)?;
-    let Sealed { heads, to } = sealing::seal_letter(turn, &item.to, devices, said.0, said.1)?;
-    Ok(pending_submits::submit(turn, heads, to, Cargo::Message(item))?)
+    let Sealed { heads, to } = sealing::seal_content(turn, &item.to, devices, said.0, said.1)?;
+    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Message(item))?)
 }
 
 /// What is to be written for an item; `None` if that is gone and leaves no gap in the numbers.
-pub(crate) fn letter(turn: &Turn<'_>, item: &Item) -> Result<Option<Letter>, RowsError> {
+pub(crate) fn letter(turn: &Turn<'_>, item: &Item) -> Result<Option<OutgoingContent>, RowsError> {
     if let Some((_, message)) = history::get(turn.rows, &item.id)?.filter(|(_, message)| !message.deleted) {
-        return Ok(Some(Letter::message(&message)));
+        return Ok(Some(OutgoingContent::message(&message)));
     }
     if let Some(change) = changes::submitted(turn, &item.id)? {
-        return Ok(Some(Letter::change(item.id, &change)));
+        return Ok(Some(OutgoingContent::change(item.id, &change)));
     }
-    Ok(item.number.map(|_| Letter::gone(item.id, turn)))
+    Ok(item.number.map(|_| OutgoingContent::gone(item.id, turn)))
 }

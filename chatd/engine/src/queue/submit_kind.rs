@@ -8,9 +8,9 @@ use minicbor::{Decode, Encode};
 use crate::queue::item::{Item, Number};
 use crate::queue::own_receipts::Owed;
 
-/// What a flight carries, for when it is answered.
+/// What a pending submit carries, for when it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) enum Cargo {
+pub(crate) enum SubmitKind {
     /// A private message.
     #[n(0)]
     Message(#[n(0)] Item),
@@ -34,7 +34,7 @@ pub(crate) enum Cargo {
     Reset(#[n(0)] Username, #[n(1)] DeviceId),
 }
 
-impl Cargo {
+impl SubmitKind {
     /// The one device it goes to, unless it is a message or a post.
     pub(crate) const fn device(&self) -> Option<&DeviceId> {
         match self {
@@ -59,7 +59,7 @@ impl Cargo {
 /// Bytes under way.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct Flight {
+pub(crate) struct PendingSubmit {
     #[n(0)]
     pub(crate) submit_id: SubmitId,
     /// Request type.
@@ -69,7 +69,7 @@ pub(crate) struct Flight {
     #[n(2)]
     pub(crate) payload: Blob,
     #[n(3)]
-    pub(crate) cargo: Cargo,
+    pub(crate) kind: SubmitKind,
     /// Not before.
     #[n(4)]
     pub(crate) after: Timestamp,
@@ -78,8 +78,8 @@ pub(crate) struct Flight {
     pub(crate) put_off: u32,
 }
 
-impl Flight {
-    pub(crate) fn new(submit_id: SubmitId, number: u16, payload: Vec<u8>, cargo: Cargo) -> Self {
-        Self { submit_id, number, payload: payload.into(), cargo, after: Timestamp::ZERO, put_off: 0 }
+impl PendingSubmit {
+    pub(crate) fn new(submit_id: SubmitId, number: u16, payload: Vec<u8>, kind: SubmitKind) -> Self {
+        Self { submit_id, number, payload: payload.into(), kind, after: Timestamp::ZERO, put_off: 0 }
     }
 }

@@ -78,10 +78,10 @@ pub(crate) struct Link {
     pub(crate) server_ahead_ms: i64,
     /// Requests that wait for an answer.
     pub(crate) asked: BTreeMap<u64, Asked>,
-    /// When the flights are to be looked through; `None` while everything in the window is under way.
-    pub(crate) flights: Option<Timestamp>,
+    /// When the pending submits are to be looked through; `None` while everything in the window is under way.
+    pub(crate) pending_submits: Option<Timestamp>,
     /// When those for full mailboxes are to be looked through; `None` while there are none.
-    pub(crate) parked: Option<Timestamp>,
+    pub(crate) deferred: Option<Timestamp>,
     /// Mailbox sequence acknowledged last on this connection; 0 before the first.
     pub(crate) acked: u64,
     /// Mailbox sequence delivered last on this connection; 0 before the first.
@@ -102,7 +102,7 @@ pub(crate) struct Link {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Asked {
     /// A submit or a post, repeated byte for byte.
-    Flight(SubmitId),
+    PendingSubmit(SubmitId),
     /// Cumulative acknowledgement of the mailbox.
     Ack,
     /// Whether names exist.
@@ -150,7 +150,7 @@ impl Live {
         (self.duties, self.inbox) = (None, None);
         if let Some(link) = &mut self.link {
             link.asked.retain(|id, _| *id <= last_id);
-            link.flights = Some(now);
+            link.pending_submits = Some(now);
         }
     }
 }
