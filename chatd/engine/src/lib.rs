@@ -49,7 +49,7 @@ pub use self::exchange::{devices, own_log};
 pub use self::model::error::EngineError;
 pub use self::queue::outbox;
 pub use self::records::{chats, consumers, events, history, kv, settings, tokens, view};
-use self::sessions::Marks;
+use self::sessions::HighWater;
 pub use self::turn::Turn;
 pub use self::turn::action::{Action, Counted};
 use self::turn::live::Live;
@@ -86,7 +86,7 @@ pub enum Input {
         share: Share,
     },
     /// How far the database had come, as was noted beside it. To be said first.
-    Witnessed(Marks),
+    Witnessed(HighWater),
     /// Time has passed: the deadline came, or the daemon has just started.
     Tick,
 }

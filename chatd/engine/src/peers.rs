@@ -80,7 +80,7 @@ pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipie
         return Ok(Recipients::Wait);
     }
     if *user == turn.me.user {
-        return Ok(Recipients::Devices(siblings(turn)?));
+        return Ok(Recipients::Devices(own_other_certs(turn)?));
     }
     let Some(peer) = pins::get(turn.rows, user)? else {
         names::look_up(turn, user);
@@ -99,12 +99,12 @@ pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipie
     if devices.is_empty() {
         return Ok(Recipients::Wait);
     }
-    devices.extend(siblings(turn)?);
+    devices.extend(own_other_certs(turn)?);
     Ok(Recipients::Devices(devices))
 }
 
 /// The own other devices.
-fn siblings(turn: &mut Turn<'_>) -> Result<Vec<(Username, DeviceCert)>, EngineError> {
+fn own_other_certs(turn: &mut Turn<'_>) -> Result<Vec<(Username, DeviceCert)>, EngineError> {
     let mine = turn.me.device;
     Ok(active(&own(turn)?).filter(|(_, cert)| cert.id() != mine).collect())
 }

@@ -20,7 +20,7 @@ pub(crate) use begin::{Readiness, readiness, ready};
 pub(crate) use maintenance::reset_again;
 pub(crate) use open::{Received, did_not_open, lost, open};
 pub(crate) use restarts::accepted;
-pub use rollback_guard::Marks;
+pub use rollback_guard::HighWater;
 pub(crate) use rollback_guard::{check_device, check_rollback, witnessed};
 pub use session_store::{Stored, standings};
 pub(crate) use session_store::{find, wipe};

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 
 use super::witness::Witness;
 use crate::clock;
-use crate::engine::sessions::Marks;
+use crate::engine::sessions::HighWater;
 use crate::engine::{Action, Engine, EngineError, Input, Turn, events};
 use crate::store::{Rows, RowsError, SealedRows, Store};
 
@@ -105,7 +105,7 @@ pub(super) struct Outcome {
     /// Newest event of the log.
     pub(super) newest: u64,
     /// How far the rows have come, if that is to be noted.
-    marks: Option<Marks>,
+    marks: Option<HighWater>,
 }
 
 impl Writer {
@@ -122,7 +122,7 @@ impl Writer {
         let noted = self.witness.as_mut().filter(|witness| witness.is_due());
         let outcome = self.store.transaction(|rows| {
             let outcome = run(engine, rows, batch, &mut commands)?;
-            let marks = noted.as_ref().map(|_| Marks::of(rows)).transpose()?;
+            let marks = noted.as_ref().map(|_| HighWater::of(rows)).transpose()?;
             Ok(Outcome { marks, ..outcome })
         });
         if let Err(error) = &outcome {

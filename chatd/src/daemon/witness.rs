@@ -12,7 +12,7 @@ use chat_protocol::ids::DeviceId;
 use tokio::time::Instant;
 
 use crate::dirs::{self, DataDir};
-use crate::engine::sessions::Marks;
+use crate::engine::sessions::HighWater;
 
 const NAME: &str = "counters";
 /// Five numbers and an id fit several times.
@@ -33,7 +33,7 @@ impl Witness {
     }
 
     /// What was noted last.
-    pub(super) fn read(&self) -> Option<Marks> {
+    pub(super) fn read(&self) -> Option<HighWater> {
         let bytes = match dirs::read_private(&self.path, MAX_BYTES) {
             Ok(bytes) => bytes,
             Err(error) => {
@@ -43,7 +43,7 @@ impl Witness {
                 return None;
             }
         };
-        let (device, marks): (DeviceId, Marks) = cbor::decode(&bytes).ok()?;
+        let (device, marks): (DeviceId, HighWater) = cbor::decode(&bytes).ok()?;
         (device == self.device).then_some(marks)
     }
 
@@ -57,7 +57,7 @@ impl Witness {
     }
 
     /// Notes what is committed.
-    pub(super) fn write(&mut self, marks: &Marks) {
+    pub(super) fn write(&mut self, marks: &HighWater) {
         self.written = Some(Instant::now());
         if let Err(error) = dirs::write_private(&self.path, &cbor::encode(&(self.device, marks))) {
             tracing::warn!(%error, "the counters beside the database are not written");
@@ -75,7 +75,7 @@ mod tests {
         let dir = DataDir::open(&outer.path().join("data")).unwrap();
         let mut witness = Witness::new(&dir, DeviceId::new([1; 16]));
         assert_eq!((witness.read(), witness.is_due()), (None, true));
-        let marks = Marks { taken: 1, submit: 2, bundle: 3, event: 4 };
+        let marks = HighWater { taken: 1, submit: 2, bundle: 3, event: 4 };
         witness.write(&marks);
         assert_eq!((witness.read(), witness.is_due()), (Some(marks), false));
         assert_eq!(Witness::new(&dir, DeviceId::new([2; 16])).read(), None);

@@ -16,7 +16,7 @@ use chat_protocol::message::{Blob, Call, Envelope};
 use chat_protocol::rpc::types::MessageState;
 use chat_protocol::time::Timestamp;
 use chatd::engine::commands;
-use chatd::engine::sessions::Marks;
+use chatd::engine::sessions::HighWater;
 
 use crate::lies::Answer;
 use crate::server::stale;
@@ -232,7 +232,7 @@ fn guards_work(world: &mut World, [alice, bob]: [usize; 2]) {
         let copy = world.nodes[alice].rows.clone();
         world.send(alice, bob, "later");
         world.settle();
-        let (noted, old) = (Marks::of(&world.nodes[alice].rows).unwrap(), used(world, alice, 0));
+        let (noted, old) = (HighWater::of(&world.nodes[alice].rows).unwrap(), used(world, alice, 0));
         world.go_offline(alice);
         world.restore(alice, copy, by_file.then_some(noted));
         let before = world.server.seen.len();

@@ -19,7 +19,7 @@ use std::time::Duration;
 use chat_protocol::ids::{SessionId, Username};
 use chat_protocol::message::server::{Deliver, Push};
 use chatd::engine::commands::{self, Send, To};
-use chatd::engine::sessions::{self, Marks};
+use chatd::engine::sessions::{self, HighWater};
 use chatd::engine::{Input, devices, trust};
 use chatd::store::MemoryRows;
 
@@ -48,7 +48,7 @@ const THIEF: usize = 8;
 /// A copy of a device's data.
 struct Copy {
     rows: MemoryRows,
-    marks: Marks,
+    marks: HighWater,
     /// What had been said, and what submitted, when it was made.
     said: usize,
     submits: usize,
@@ -231,7 +231,7 @@ impl Month {
 
     fn copy(&self, who: usize) -> Copy {
         let rows = self.world.nodes[who].rows.clone();
-        let marks = Marks::of(&rows).unwrap();
+        let marks = HighWater::of(&rows).unwrap();
         Copy { rows, marks, said: self.diary.said.len(), submits: self.world.server.seen.len() }
     }
 
@@ -347,7 +347,7 @@ impl Month {
             let from = self.world.nodes.iter().find(|node| node.device == by).unwrap().user.clone();
             for to in submit.to {
                 // above every number its own mailbox had
-                let mailbox_seq = (1 << 40) + Marks::of(&self.world.nodes[THIEF].rows).unwrap().taken;
+                let mailbox_seq = (1 << 40) + HighWater::of(&self.world.nodes[THIEF].rows).unwrap().taken;
                 let envelope = to.envelope;
                 let deliver = Deliver { mailbox_seq, from: from.clone(), from_device: by, envelope };
                 self.world.feed(THIEF, vec![Input::Push(Push::Deliver(deliver))], Fate::Done);

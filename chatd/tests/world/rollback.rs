@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use chat_protocol::ids::SessionId;
 use chat_protocol::rpc::types::MessageState;
-use chatd::engine::sessions::Marks;
+use chatd::engine::sessions::HighWater;
 use chatd::store::MemoryRows;
 
 use crate::world::World;
@@ -41,8 +41,8 @@ fn used(world: &World, who: usize, from: usize) -> BTreeSet<SessionId> {
     of.flat_map(|(_, submit)| submit.to.iter().map(|to| to.envelope.sid)).collect()
 }
 
-fn marks(world: &World, who: usize) -> Marks {
-    Marks::of(&world.nodes[who].rows).unwrap()
+fn marks(world: &World, who: usize) -> HighWater {
+    HighWater::of(&world.nodes[who].rows).unwrap()
 }
 
 fn nothing_twice(inbox: &[String]) {
@@ -116,7 +116,7 @@ fn a_file_that_is_behind_changes_nothing() {
     let (mut world, alice, bob, yesterday) = a_day_later();
     let rows = world.nodes[alice].rows.clone();
     world.go_offline(alice);
-    world.restore(alice, rows, Some(Marks::of(&yesterday).unwrap()));
+    world.restore(alice, rows, Some(HighWater::of(&yesterday).unwrap()));
     let (before, known) = (world.server.seen.len(), used(&world, alice, 0));
     world.come_online(alice);
     world.send(alice, bob, "as ever");

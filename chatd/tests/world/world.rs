@@ -12,7 +12,7 @@ use chat_protocol::rpc::types::ConnectionState;
 use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
 use chatd::engine::commands::{self, Send, Sent, To};
-use chatd::engine::sessions::Marks;
+use chatd::engine::sessions::HighWater;
 use chatd::engine::{Action, EngineError, Input, Local, Turn};
 use chatd::store::MemoryRows;
 use rand::rngs::StdRng;
@@ -137,7 +137,7 @@ impl World {
     }
 
     /// The database is an older one; `noted` is what the daemon's file beside it says.
-    pub fn restore(&mut self, who: usize, rows: MemoryRows, noted: Option<Marks>) {
+    pub fn restore(&mut self, who: usize, rows: MemoryRows, noted: Option<HighWater>) {
         self.nodes[who].restart();
         self.server.run();
         self.nodes[who].rows = rows;

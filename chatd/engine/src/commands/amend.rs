@@ -12,7 +12,7 @@ use crate::commands::messages::{self, Send, Sent, To};
 use crate::exchange::amendments::{self, MAX_TEXTS};
 use crate::model::error::EngineError;
 use crate::queue::outbox::{self, Withdrawn};
-use crate::records::changes::What;
+use crate::records::changes::ChangeKind;
 use crate::records::history::{self, Kind, Message, ROOM, State};
 use crate::records::timers;
 use crate::turn::Turn;
@@ -76,7 +76,7 @@ pub fn edit(turn: &mut Turn<'_>, id: &MessageId, text: String) -> Result<Message
         _ => {}
     }
     if !outbox::waits(turn, &message)? {
-        follow(turn, &message, What::Edit(text.clone()))?;
+        follow(turn, &message, ChangeKind::Edit(text.clone()))?;
         message.edited = Some(turn.clock);
     }
     message.text = text;
@@ -117,7 +117,7 @@ pub fn delete_everywhere(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), Engi
         State::Queued if outbox::withdraw(turn, &message)? == Withdrawn::Yes => {
             history::end(turn, id, State::Cancelled, None)?;
         }
-        _ => follow(turn, &message, What::Delete)?,
+        _ => follow(turn, &message, ChangeKind::Delete)?,
     }
     let (position, message) = own(turn, id)?;
     Ok(history::erase(turn, position, message, "author")?)
@@ -141,7 +141,7 @@ pub fn react(turn: &mut Turn<'_>, id: &MessageId, emoji: &str, remove: bool) -> 
     let given = message.reactions.iter().any(|given| given.user == me && given.emoji == emoji);
     if given == remove {
         let emoji = if remove { "" } else { emoji };
-        follow(turn, &message, What::React(emoji.to_owned()))?;
+        follow(turn, &message, ChangeKind::React(emoji.to_owned()))?;
         amendments::react(turn, position, message, &me, emoji)?;
     }
     Ok(history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?.1)
@@ -167,9 +167,9 @@ fn changeable(message: &Message) -> Result<(), EngineError> {
 }
 
 /// Sends a change after its message.
-fn follow(turn: &mut Turn<'_>, message: &Message, what: What) -> Result<(), EngineError> {
+fn follow(turn: &mut Turn<'_>, message: &Message, kind: ChangeKind) -> Result<(), EngineError> {
     if let Some(user) = history::peer(&message.chat) {
         messages::check_peer(turn, &user)?;
     }
-    amendments::submit(turn, message, what)
+    amendments::submit(turn, message, kind)
 }

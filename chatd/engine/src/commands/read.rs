@@ -44,7 +44,7 @@ fn tell_read(turn: &mut Turn<'_>, user: &Username, newly: &[Message]) -> Result<
     let reads: Vec<_> = reads.into_iter().map(|(device, number)| Read { device, number }).collect();
     if Settings::get(turn.rows)?.read_receipts && !contacts::is_blocked(turn.rows, user)? {
         for Read { device, number } in &reads {
-            receipts::owe_read(turn, user, device, *number)?;
+            receipts::schedule_read(turn, user, device, *number)?;
         }
     }
     read_elsewhere::tell_read(turn, user, &reads)

@@ -12,7 +12,7 @@ use crate::exchange::read_elsewhere;
 use crate::model::error::EngineError;
 use crate::model::rows::save;
 use crate::queue::outbox::{self, Withdrawn};
-use crate::records::changes::{self, Change, What};
+use crate::records::changes::{self, Change, ChangeKind};
 use crate::records::history::{self, Kind, Message, Reaction, State};
 use crate::records::{early_changes, events};
 use crate::store::RowsError;
@@ -23,7 +23,7 @@ pub(crate) const MAX_TEXTS: usize = 100;
 
 /// Something an author said, in the order of the author.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) enum Said {
+pub(crate) enum AuthorEvent {
     /// A message.
     #[n(0)]
     Message(#[n(0)] Box<Message>),
@@ -35,7 +35,7 @@ pub(crate) enum Said {
     Unheard,
 }
 
-impl Said {
+impl AuthorEvent {
     /// It comes after it was given up.
     pub(crate) fn late(self, late: bool) -> Self {
         match self {
@@ -58,7 +58,7 @@ impl Said {
 fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
     let early = early_changes::of(turn.rows, &message.chat, &message.id)?;
     if message.author.is_some()
-        && early.iter().any(|change| change.what == What::Delete && change.author == message.author)
+        && early.iter().any(|change| change.kind == ChangeKind::Delete && change.author == message.author)
     {
         return Ok(());
     }
@@ -86,16 +86,16 @@ fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
         true => change.by == turn.me.user,
         false => message.author.is_some() && message.author == change.author,
     };
-    match &change.what {
+    match &change.kind {
         _ if message.deleted || message.kind != Kind::Text => Ok(()),
-        What::Edit(text) if by_author && message.told_in.len() < MAX_TEXTS => {
+        ChangeKind::Edit(text) if by_author && message.told_in.len() < MAX_TEXTS => {
             text.clone_into(&mut message.text);
             message.edited = Some(change.at);
             history::tell_edited(turn, position, message)
         }
-        What::Delete if by_author => history::erase(turn, position, message, "author"),
-        What::React(emoji) => react(turn, position, message, &change.by, emoji).map(drop),
-        What::Edit(_) | What::Delete => {
+        ChangeKind::Delete if by_author => history::erase(turn, position, message, "author"),
+        ChangeKind::React(emoji) => react(turn, position, message, &change.by, emoji).map(drop),
+        ChangeKind::Edit(_) | ChangeKind::Delete => {
             tracing::warn!(user = %change.by, "a change of a message that is not theirs to change");
             Ok(())
         }
@@ -143,7 +143,7 @@ pub(crate) fn expire(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineEr
 
 /// Whatever of a message may have left is deleted where it arrives.
 fn take_back(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> {
-    match submit(turn, message, What::Delete) {
+    match submit(turn, message, ChangeKind::Delete) {
         // it goes from there too, a little later
         Err(EngineError::QueueFull) => Ok(()),
         outcome => outcome,
@@ -151,10 +151,10 @@ fn take_back(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> 
 }
 
 /// Puts a change of an own message, or a sign, in line for the peer of its chat; notes have none.
-pub(crate) fn submit(turn: &mut Turn<'_>, message: &Message, what: What) -> Result<(), EngineError> {
+pub(crate) fn submit(turn: &mut Turn<'_>, message: &Message, kind: ChangeKind) -> Result<(), EngineError> {
     let Some(to) = outbox::addressee(turn, &message.chat)? else { return Ok(()) };
     let id = MessageId::from_parts(turn.clock, turn.random());
     let (chat, by, target, at) = (message.chat.clone(), turn.me.user.clone(), message.id, turn.clock);
     outbox::enqueue(turn, id, to)?;
-    Ok(save(turn.rows, changes::place(&id), 0, &Change { chat, by, author: None, target, at, what, kept: turn.now })?)
+    Ok(save(turn.rows, changes::place(&id), 0, &Change { chat, by, author: None, target, at, kind, kept: turn.now })?)
 }

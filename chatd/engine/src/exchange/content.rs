@@ -7,14 +7,14 @@ use chat_protocol::ids::{Fingerprint, MessageId};
 use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
 use chat_protocol::time::Timestamp;
 
-use crate::exchange::amendments::Said;
+use crate::exchange::amendments::AuthorEvent;
 use crate::exchange::{acks, ahead, incoming, own_device, pin_change, reorder};
 use crate::model::error::EngineError;
 use crate::peers::{self, Named};
 use crate::queue::{log_entries, receipts, retransmit};
-use crate::records::changes::{Change, What};
+use crate::records::changes::{Change, ChangeKind};
 use crate::records::history::{self, Kind, Message};
-use crate::records::streams::Whose;
+use crate::records::streams::StreamId;
 use crate::records::{contacts, profile};
 use crate::sessions::Received;
 use crate::store::RowsError;
@@ -55,7 +55,7 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), En
     }
 }
 
-/// What a device, a sibling too, got itself in the conversation it names.
+/// What a device, an own one too, got itself in the conversation it names.
 fn got(turn: &mut Turn<'_>, received: &Received, content: &Content) -> Result<(), RowsError> {
     let Conversation::Direct(chat) = &content.conversation else { return Ok(()) };
     let me = turn.me.device;
@@ -81,42 +81,45 @@ pub(crate) fn shown(
     content: Content,
     named: Named,
 ) -> Result<(), EngineError> {
-    receipts::owe(turn, &received.user, &received.device)?;
+    receipts::schedule(turn, &received.user, &received.device)?;
     let Some(seq) = content.sender_seq else { return Ok(()) };
     let Some(peer) = peers::known(turn, &received.user)? else { return Ok(()) };
-    let whose = Whose { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
+    let stream_id =
+        StreamId { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
     if history::seen_before(turn, &peer.pinned.log.fingerprint(), &content.id)? {
-        return Ok(reorder::repeated(turn, &whose, &seq)?);
+        return Ok(reorder::repeated(turn, &stream_id, &seq)?);
     }
     let author = Some(peer.pinned.log.fingerprint());
     let from_bot = profile::is_bot(turn.rows, &received.user)?;
     let unverified_log = named != Named::Known;
     let unverified_device = peers::policy(turn.rows, &received.user)?.leaves_out(&peer, &received.device);
     let said = match content.body {
-        _ if contacts::is_blocked(turn.rows, &received.user)? => Said::Unheard,
+        _ if contacts::is_blocked(turn.rows, &received.user)? => AuthorEvent::Unheard,
         Body::Edit(Edit { target, text }) => {
-            changed((received, turn.now), author, content.sent, (target, What::Edit(text)))
+            changed((received, turn.now), author, content.sent, (target, ChangeKind::Edit(text)))
         }
-        Body::Delete(Delete { target }) => changed((received, turn.now), author, content.sent, (target, What::Delete)),
+        Body::Delete(Delete { target }) => {
+            changed((received, turn.now), author, content.sent, (target, ChangeKind::Delete))
+        }
         Body::Reaction(Reaction { target, emoji }) => {
-            changed((received, turn.now), author, content.sent, (target, What::React(emoji)))
+            changed((received, turn.now), author, content.sent, (target, ChangeKind::React(emoji)))
         }
         body => {
             let message = incoming::incoming(turn, received, content.id, content.sent, Kind::Text, String::new());
             let message =
                 Message { author, number: Some((seq.epoch, seq.n)), from_bot, ..incoming::filled(message, body) };
-            Said::Message(Box::new(Message { unverified_log, unverified_device, ..message }))
+            AuthorEvent::Message(Box::new(Message { unverified_log, unverified_device, ..message }))
         }
     };
-    Ok(reorder::arrived(turn, &whose, &seq, said)?)
+    Ok(reorder::arrived(turn, &stream_id, &seq, said)?)
 }
 
 fn changed(
     (received, kept): (&Received, Timestamp),
     author: Option<Fingerprint>,
     at: Timestamp,
-    (target, what): (MessageId, What),
-) -> Said {
+    (target, kind): (MessageId, ChangeKind),
+) -> AuthorEvent {
     let chat = history::private(&received.user);
-    Said::Change(Change { chat, by: received.user.clone(), author, target, at, what, kept })
+    AuthorEvent::Change(Change { chat, by: received.user.clone(), author, target, at, kind, kept })
 }

@@ -6,20 +6,20 @@
 use chat_protocol::ids::{Fingerprint, Username};
 use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
 
-use crate::exchange::amendments::Said;
+use crate::exchange::amendments::AuthorEvent;
 use crate::exchange::{incoming, read_elsewhere, reorder};
 use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::item::Number;
 use crate::queue::{own_receipts, retransmit};
-use crate::records::changes::{Change, What};
+use crate::records::changes::{Change, ChangeKind};
 use crate::records::history::{self, Kind, Message, SELF, State};
 use crate::records::profile;
-use crate::records::streams::Whose;
+use crate::records::streams::StreamId;
 use crate::sessions::Received;
 use crate::turn::Turn;
 
-/// A content that came through the session with a sibling device.
+/// A content that came through the session with another own device.
 pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received, said: Content) -> Result<(), EngineError> {
     let Conversation::Direct(peer) = said.conversation.clone() else {
         return incoming::marker(turn, received, Kind::Unsupported);
@@ -38,36 +38,37 @@ pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received, said: Content) -
 
 /// A content with a number: shown once, in order, as an own one.
 fn shown(turn: &mut Turn<'_>, received: &Received, peer: &Username, said: Content) -> Result<(), EngineError> {
-    own_receipts::owe(turn, &received.device, peer, None)?;
+    own_receipts::schedule(turn, &received.device, peer, None)?;
     let Some(seq) = said.sender_seq else { return Ok(()) };
     let number = (seq.epoch, seq.n);
     let chat = history::chat_of(turn, peer);
-    let whose = Whose { chat: chat.clone(), user: received.user.clone(), device: received.device };
+    let stream_id = StreamId { chat: chat.clone(), user: received.user.clone(), device: received.device };
     let own = peers::own(turn)?.pinned.log.fingerprint();
     if history::seen_before(turn, &own, &said.id)? {
-        return Ok(reorder::repeated(turn, &whose, &seq)?);
+        return Ok(reorder::repeated(turn, &stream_id, &seq)?);
     }
     let kept = turn.now;
-    let change = |target, what| {
-        Said::Change(Change {
+    let change = |target, kind| {
+        AuthorEvent::Change(Change {
             chat: chat.clone(),
             by: received.user.clone(),
             author: Some(own),
             target,
             at: said.sent,
-            what,
+            kind,
             kept,
         })
     };
     let said = match said.body.clone() {
-        Body::Edit(Edit { target, text }) => change(target, What::Edit(text)),
-        Body::Delete(Delete { target }) => change(target, What::Delete),
-        Body::Reaction(Reaction { target, emoji }) => change(target, What::React(emoji)),
-        body => {
-            Said::Message(Box::new(incoming::filled(own_message(turn, received, &said, (chat, own, number)), body)))
-        }
+        Body::Edit(Edit { target, text }) => change(target, ChangeKind::Edit(text)),
+        Body::Delete(Delete { target }) => change(target, ChangeKind::Delete),
+        Body::Reaction(Reaction { target, emoji }) => change(target, ChangeKind::React(emoji)),
+        body => AuthorEvent::Message(Box::new(incoming::filled(
+            own_message(turn, received, &said, (chat, own, number)),
+            body,
+        ))),
     };
-    Ok(reorder::arrived(turn, &whose, &seq, said)?)
+    Ok(reorder::arrived(turn, &stream_id, &seq, said)?)
 }
 
 /// An own message that was written elsewhere, without what it says. The server has it; whoever it is for may have too.

@@ -12,23 +12,23 @@ use crate::records::history::{self, Message};
 use crate::store::{Direction, Place, RowsError, Table};
 use crate::turn::Turn;
 
-/// The user has read something here: the siblings are to know.
+/// The user has read something here: the own other devices are to know.
 pub(crate) fn tell_read(turn: &mut Turn<'_>, peer: &Username, reads: &[Read]) -> Result<(), EngineError> {
     for sibling in peers::own_others(turn)? {
         for read in reads {
-            own_receipts::owe(turn, &sibling, peer, Some(read))?;
+            own_receipts::schedule(turn, &sibling, peer, Some(read))?;
         }
     }
     Ok(())
 }
 
-/// Up to where the messages of one device were read on a sibling.
+/// Up to where the messages of one device were read on another own device.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 struct There {
     #[n(0)]
     read: Read,
-    /// The sibling that said so.
+    /// The own other device that said so.
     #[n(1)]
     by: DeviceId,
 }
@@ -37,7 +37,7 @@ fn there_scope(chat: &str) -> Vec<u8> {
     [b"read-there-by:", chat.as_bytes()].concat()
 }
 
-/// The user has read something on a sibling device, perhaps before it came here.
+/// The user has read something on another own device, perhaps before it came here.
 pub(crate) fn read_there(
     turn: &mut Turn<'_>,
     (by, peer): (&DeviceId, &Username),

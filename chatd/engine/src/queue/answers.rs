@@ -127,7 +127,7 @@ fn stale(turn: &mut Turn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Resu
             outbox::put_back(turn, &item)?;
         }
         SubmitKind::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
-        control => owe_again(turn, control, grown)?,
+        control => schedule_again(turn, control, grown)?,
     }
     Ok(())
 }
@@ -139,17 +139,17 @@ fn stale_pause(grown: bool, refused: u32) -> Duration {
 
 /// What is no message was refused, and is still to be told: at once where a log has `grown`, unless that is said of the
 /// same device again and again.
-fn owe_again(turn: &mut Turn<'_>, kind: SubmitKind, grown: bool) -> Result<(), EngineError> {
+fn schedule_again(turn: &mut Turn<'_>, kind: SubmitKind, grown: bool) -> Result<(), EngineError> {
     let Some(device) = kind.device().copied() else { return Ok(()) };
     let pause = stale_pause(grown, turn.once_more(Subject::Device(device)));
     match kind {
         SubmitKind::Receipt(user, _, _) if user == turn.me.user => {}
-        SubmitKind::Receipt(user, device, read) => receipts::owe_later(turn, &user, &device, (read, pause))?,
+        SubmitKind::Receipt(user, device, read) => receipts::schedule_later(turn, &user, &device, (read, pause))?,
         SubmitKind::Reset(user, device) => sessions::reset_again(turn, &user, &device, pause)?,
         SubmitKind::Profile(user, device) => profiles::untold(turn, &user, &device, pause.is_zero())?,
         SubmitKind::Log(user, device) => log_entries::untold(turn, &user, &device)?,
-        SubmitKind::Sibling(owed) => {
-            own_receipts::put_back(turn, &own_receipts::Owed { after: turn.now + pause, ..owed })?
+        SubmitKind::OwnDevice(owed) => {
+            own_receipts::schedule_again(turn, &own_receipts::PendingOwnReceipt { after: turn.now + pause, ..owed })?
         }
         SubmitKind::Message(_) | SubmitKind::Post(_) => {}
     }
@@ -166,7 +166,7 @@ fn fail(turn: &mut Turn<'_>, pending: PendingSubmit, error: &str) -> Result<(), 
             failing::give_up(turn, &item, error)?;
         }
         SubmitKind::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
-        control => owe_again(turn, control, false)?,
+        control => schedule_again(turn, control, false)?,
     }
     Ok(())
 }

@@ -14,8 +14,8 @@ use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::first;
 use crate::queue::item::Number;
-use crate::queue::own_receipts::{self, Owed, Read};
-use crate::queue::receipts::{self, Debt};
+use crate::queue::own_receipts::{self, PendingOwnReceipt, Read};
+use crate::queue::receipts::{self, PendingReceipt};
 use crate::records::changes::Change;
 use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
@@ -82,8 +82,8 @@ pub(crate) fn letter(
     // what does not fit without growing the message follows in a receipt
     if content.fit_acks(&acks) < acks.len() {
         match *reader == turn.me.user {
-            true => own_receipts::owe(turn, device, peer, None)?,
-            false => receipts::owe(turn, reader, device)?,
+            true => own_receipts::schedule(turn, device, peer, None)?,
+            false => receipts::schedule(turn, reader, device)?,
         }
     }
     encode(&content)
@@ -94,19 +94,22 @@ pub(crate) fn receipt(
     turn: &mut Turn<'_>,
     reader: &Username,
     device: &DeviceId,
-    debt: Option<&Debt>,
+    pending: Option<&PendingReceipt>,
 ) -> Result<Vec<u8>, EngineError> {
     // it may have been noted before they were switched off, or the reader blocked
     let told = Settings::get(turn.rows)?.read_receipts && !contacts::is_blocked(turn.rows, reader)?;
-    let read = debt.and_then(|debt| debt.read).filter(|_| told).map(|(epoch, n)| ack(*device, (epoch, n + 1), vec![]));
+    let read = pending
+        .and_then(|pending| pending.read)
+        .filter(|_| told)
+        .map(|(epoch, n)| ack(*device, (epoch, n + 1), vec![]));
     let body = Body::Receipt(Receipt { read: read.into_iter().collect() });
     let mut content = control(turn, reader, body)?;
     content.acks = acks(turn, &history::private(reader), device)?;
     encode(&content)
 }
 
-/// What arrived from a sibling device in one chat, and what was read there.
-pub(crate) fn sibling(turn: &mut Turn<'_>, owed: &Owed) -> Result<Vec<u8>, EngineError> {
+/// What arrived from another own device in one chat, and what was read there.
+pub(crate) fn own_receipt(turn: &mut Turn<'_>, owed: &PendingOwnReceipt) -> Result<Vec<u8>, EngineError> {
     let up_to = |read: &Read| ack(read.device, (read.number.0, read.number.1 + 1), vec![]);
     let body = Body::Receipt(Receipt { read: owed.reads.iter().map(up_to).collect() });
     let (id, me) = (MessageId::from_parts(turn.clock, turn.random()), turn.me.user.clone());
@@ -168,8 +171,8 @@ fn content(
 
 /// What arrived from a device in a chat.
 fn acks(turn: &mut Turn<'_>, chat: &str, device: &DeviceId) -> Result<Vec<Ack>, EngineError> {
-    let line = streams::line(turn, chat, device)?;
-    let ack = line.map(|line| ack(*device, (line.epoch, line.next), line.given_up));
+    let stream = streams::stream(turn, chat, device)?;
+    let ack = stream.map(|stream| ack(*device, (stream.epoch, stream.next), stream.given_up));
     Ok(ack.into_iter().collect())
 }
 

@@ -55,7 +55,7 @@ fn lacks(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
 /// Keeps what a device lacks.
 pub(crate) fn keep(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
     if let Some(number) = item.number {
-        first::owe(turn, device, &item.to, number)?;
+        first::begin(turn, device, &item.to, number)?;
     }
     let scope = scope(device);
     let item = Item { only: Some(*device), ..item.clone() };

@@ -21,7 +21,7 @@ fn key(turn: &Turn<'_>, chat: &Username, epoch: u64) -> Vec<u8> {
 }
 
 /// A device is to get this number of the conversation with `chat`, and whatever follows it.
-pub(crate) fn owe(
+pub(crate) fn begin(
     turn: &mut Turn<'_>,
     device: &DeviceId,
     chat: &Username,

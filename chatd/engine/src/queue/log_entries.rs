@@ -49,7 +49,7 @@ struct View {
 /// A log that a device is to be told.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-struct Owed {
+struct PendingLog {
     #[n(0)]
     user: Username,
     #[n(1)]
@@ -90,8 +90,8 @@ pub(crate) fn named(
         }
         let Some(peer) = peers::known(turn, subject)? else { continue };
         if missing(turn, &peer.pinned.log, &view).is_some() {
-            let owed = Owed { user: user.clone(), device: *device, subject: subject.clone() };
-            save(turn.rows, Place::new(Table::Outbox, OWED, &key), 0, &owed)?;
+            let pending = PendingLog { user: user.clone(), device: *device, subject: subject.clone() };
+            save(turn.rows, Place::new(Table::Outbox, OWED, &key), 0, &pending)?;
         }
     }
     Ok(())
@@ -124,21 +124,21 @@ pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
         if !pending_submits::has_room(turn)? {
             break;
         }
-        let owed: Owed = decode(Table::Outbox, &bytes)?;
-        settle(turn, &owed)?;
+        let pending: PendingLog = decode(Table::Outbox, &bytes)?;
+        send(turn, &pending)?;
     }
     Ok(())
 }
 
-fn settle(turn: &mut Turn<'_>, owed: &Owed) -> Result<(), EngineError> {
-    let Recipients::Devices(devices) = peers::recipients(turn, &owed.user)? else { return Ok(()) };
-    if let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == owed.device) {
+fn send(turn: &mut Turn<'_>, pending: &PendingLog) -> Result<(), EngineError> {
+    let Recipients::Devices(devices) = peers::recipients(turn, &pending.user)? else { return Ok(()) };
+    if let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == pending.device) {
         if !sessions::ready(turn, &[(user.clone(), cert.clone())])? {
             return Ok(());
         }
-        tell(turn, &user, &cert, &owed.subject)?;
+        tell(turn, &user, &cert, &pending.subject)?;
     }
-    turn.rows.delete(Place::new(Table::Outbox, OWED, &key(&owed.device, &owed.subject)))?;
+    turn.rows.delete(Place::new(Table::Outbox, OWED, &key(&pending.device, &pending.subject)))?;
     Ok(())
 }
 

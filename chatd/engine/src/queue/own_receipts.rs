@@ -16,10 +16,10 @@ use crate::turn::Turn;
 const COALESCE: Duration = Duration::from_millis(100);
 pub(crate) const OWED: &[u8] = b"owed-own";
 
-/// What is owed to a sibling device about one chat.
+/// What is owed to another own device about one chat.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct Owed {
+pub(crate) struct PendingOwnReceipt {
     #[n(0)]
     pub(crate) device: DeviceId,
     /// The peer of the chat, or the own account for notes to oneself.
@@ -33,7 +33,7 @@ pub(crate) struct Owed {
     pub(crate) after: Timestamp,
 }
 
-impl Owed {
+impl PendingOwnReceipt {
     /// What one receipt can say, and what another one has to.
     pub(crate) fn parts(&self) -> (Self, Option<Self>) {
         let (now, later) = self.reads.split_at(self.reads.len().min(MAX_ACKS));
@@ -52,26 +52,26 @@ pub(crate) struct Read {
     pub(crate) number: Number,
 }
 
-pub(crate) fn owed_key(device: &DeviceId, peer: &Username) -> Vec<u8> {
+pub(crate) fn key_of(device: &DeviceId, peer: &Username) -> Vec<u8> {
     [device.as_bytes().as_slice(), peer.as_str().as_bytes()].concat()
 }
 
-/// Notes that a sibling is to hear what arrived from it, and perhaps what was read.
-pub(crate) fn owe(
+/// Notes that another own device is to hear what arrived from it, and perhaps what was read.
+pub(crate) fn schedule(
     turn: &mut Turn<'_>,
     device: &DeviceId,
     peer: &Username,
     read: Option<&Read>,
 ) -> Result<(), RowsError> {
     let reads = read.into_iter().cloned().collect();
-    put_back(turn, &Owed { device: *device, peer: peer.clone(), reads, after: Timestamp::ZERO })
+    schedule_again(turn, &PendingOwnReceipt { device: *device, peer: peer.clone(), reads, after: Timestamp::ZERO })
 }
 
 /// What was to be told is still to be told, along with whatever else is by now.
-pub(crate) fn put_back(turn: &mut Turn<'_>, owed: &Owed) -> Result<(), RowsError> {
-    let key = owed_key(&owed.device, &owed.peer);
-    let known: Option<Owed> = load(turn.rows, Place::new(Table::Outbox, OWED, &key))?;
-    let mut all = known.unwrap_or_else(|| Owed { reads: Vec::new(), ..owed.clone() });
+pub(crate) fn schedule_again(turn: &mut Turn<'_>, owed: &PendingOwnReceipt) -> Result<(), RowsError> {
+    let key = key_of(&owed.device, &owed.peer);
+    let known: Option<PendingOwnReceipt> = load(turn.rows, Place::new(Table::Outbox, OWED, &key))?;
+    let mut all = known.unwrap_or_else(|| PendingOwnReceipt { reads: Vec::new(), ..owed.clone() });
     owed.reads.iter().for_each(|read| further(&mut all.reads, read));
     all.after = all.after.max(owed.after);
     let due = all.after.max(turn.now + COALESCE);
@@ -87,11 +87,11 @@ fn further(reads: &mut Vec<Read>, read: &Read) {
     }
 }
 
-/// A content to a sibling tells what arrived from it; what was read has to wait for a receipt.
-pub(crate) fn paid(turn: &mut Turn<'_>, device: &DeviceId, peer: &Username) -> Result<(), RowsError> {
-    let key = owed_key(device, peer);
+/// A content to another own device tells what arrived from it; what was read has to wait for a receipt.
+pub(crate) fn told_with_content(turn: &mut Turn<'_>, device: &DeviceId, peer: &Username) -> Result<(), RowsError> {
+    let key = key_of(device, peer);
     let place = Place::new(Table::Outbox, OWED, &key);
-    match load::<Owed>(turn.rows, place)? {
+    match load::<PendingOwnReceipt>(turn.rows, place)? {
         Some(owed) if owed.reads.is_empty() => turn.rows.delete(place).map(drop),
         _ => Ok(()),
     }

@@ -55,16 +55,16 @@ fn news_place(user: &Username) -> Place<'_> {
 /// The own other devices and everybody this account has written to are to hear of it.
 pub(crate) fn announce(turn: &mut Turn<'_>) -> Result<(), RowsError> {
     let me = turn.me.user.clone();
-    owe(turn, &me)?;
+    schedule_news(turn, &me)?;
     for user in history::chats(turn.rows, usize::MAX)?.iter().filter_map(|chat| history::peer(&chat.id)) {
         if numbers::last_number(turn, &user)?.is_some() {
-            owe(turn, &user)?;
+            schedule_news(turn, &user)?;
         }
     }
     Ok(())
 }
 
-fn owe(turn: &mut Turn<'_>, user: &Username) -> Result<(), RowsError> {
+fn schedule_news(turn: &mut Turn<'_>, user: &Username) -> Result<(), RowsError> {
     turn.rows.put(news_place(user), 0, user.as_str().as_bytes())
 }
 
@@ -127,5 +127,5 @@ fn tell(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert, profile: &Profi
 /// What was sent to a device did not get there. The next message repeats it; so does this at once, if `again`.
 pub(crate) fn untold(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, again: bool) -> Result<(), RowsError> {
     turn.rows.delete(told_place(device))?;
-    if again { owe(turn, user) } else { Ok(()) }
+    if again { schedule_news(turn, user) } else { Ok(()) }
 }

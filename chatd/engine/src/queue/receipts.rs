@@ -1,6 +1,6 @@
 //! What is owed to a peer's device besides messages: acknowledgements, what was read, signs of life.
 //!
-//! A debt is a row, so it survives a crash; it is paid by the next content that goes to the device
+//! A pending receipt is a row, so it survives a crash; it goes with the next content that goes to the device
 //! anyway, or by a receipt of its own: at once, then at most every 100 ms.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ const COALESCE: Duration = Duration::from_millis(100);
 /// What is owed to one device.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct Debt {
+pub(crate) struct PendingReceipt {
     #[n(0)]
     pub(crate) user: Username,
     #[n(1)]
@@ -38,15 +38,15 @@ pub(crate) fn place(device: &DeviceId) -> Place<'_> {
 }
 
 /// Notes that a device is to hear what arrived from it.
-pub(crate) fn owe(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
-    if load::<Debt>(turn.rows, place(device))?.is_none() {
+pub(crate) fn schedule(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
+    if load::<PendingReceipt>(turn.rows, place(device))?.is_none() {
         note(turn, user, device, None)?;
     }
     Ok(())
 }
 
 /// The same, for when it was told in vain.
-pub(crate) fn owe_later(
+pub(crate) fn schedule_later(
     turn: &mut Turn<'_>,
     user: &Username,
     device: &DeviceId,
@@ -54,34 +54,39 @@ pub(crate) fn owe_later(
 ) -> Result<(), RowsError> {
     let due = turn.now + pause;
     turn.wake(due);
-    let read = load::<Debt>(turn.rows, place(device))?.and_then(|debt| debt.read).max(read);
-    let debt = Debt { user: user.clone(), device: *device, due, read };
-    save(turn.rows, place(device), due.as_millis(), &debt)
+    let read = load::<PendingReceipt>(turn.rows, place(device))?.and_then(|pending| pending.read).max(read);
+    let pending = PendingReceipt { user: user.clone(), device: *device, due, read };
+    save(turn.rows, place(device), due.as_millis(), &pending)
 }
 
 /// Notes that a device is to hear what was read.
-pub(crate) fn owe_read(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, read: Number) -> Result<(), RowsError> {
+pub(crate) fn schedule_read(
+    turn: &mut Turn<'_>,
+    user: &Username,
+    device: &DeviceId,
+    read: Number,
+) -> Result<(), RowsError> {
     note(turn, user, device, Some(read))
 }
 
 fn note(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, read: Option<Number>) -> Result<(), RowsError> {
     let due = turn.live.receipts.get(device).map_or(turn.now, |last| (*last + COALESCE).max(turn.now));
-    let known = load::<Debt>(turn.rows, place(device))?;
+    let known = load::<PendingReceipt>(turn.rows, place(device))?;
     // one that was told in vain waits out its time
     let due = known.as_ref().map_or(due, |known| known.due.max(due));
     // of what was read the highest number is told, in whatever order it was read
-    let read = known.and_then(|debt| debt.read).max(read);
-    let debt = Debt { user: user.clone(), device: *device, due, read };
+    let read = known.and_then(|pending| pending.read).max(read);
+    let pending = PendingReceipt { user: user.clone(), device: *device, due, read };
     turn.wake(due);
-    save(turn.rows, place(device), due.as_millis(), &debt)
+    save(turn.rows, place(device), due.as_millis(), &pending)
 }
 
-/// What is owed to a device, which the content being written will tell; the debt is paid by it.
-pub(crate) fn pay(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Option<Debt>, RowsError> {
-    let debt = load(turn.rows, place(device))?;
-    if debt.is_some() {
+/// What is owed to a device, which the content being written will tell; it is pending no longer.
+pub(crate) fn take(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Option<PendingReceipt>, RowsError> {
+    let pending = load(turn.rows, place(device))?;
+    if pending.is_some() {
         turn.rows.delete(place(device))?;
         turn.live.receipts.insert(*device, turn.now);
     }
-    Ok(debt)
+    Ok(pending)
 }

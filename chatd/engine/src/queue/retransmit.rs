@@ -58,7 +58,7 @@ pub(crate) fn sealed(
     chat: &Username,
     ((epoch, n), id): (Number, &MessageId),
 ) -> Result<(), RowsError> {
-    first::owe(turn, device, chat, (epoch, n))?;
+    first::begin(turn, device, chat, (epoch, n))?;
     let noted = Noted::of(device, chat, epoch);
     let scope = noted.scope();
     turn.rows.put(noted.place(), 0, &cbor::encode(&(epoch, chat.clone())))?;

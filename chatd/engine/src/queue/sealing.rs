@@ -9,8 +9,8 @@ use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::compose::{self, OutgoingContent};
 use crate::queue::item::Number;
-use crate::queue::own_receipts::{self, Owed};
-use crate::queue::receipts::{self, Debt};
+use crate::queue::own_receipts::{self, PendingOwnReceipt};
+use crate::queue::receipts::{self, PendingReceipt};
 use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{pending_submits, retransmit};
 use crate::sessions::seal;
@@ -36,9 +36,9 @@ pub(crate) fn seal_content(
         let device = cert.id();
         // acknowledgements travel with it; what was read has to wait for a receipt of its own
         if *user == turn.me.user {
-            own_receipts::paid(turn, &device, peer)?;
-        } else if let Some(Debt { read: Some(read), .. }) = receipts::pay(turn, &device)? {
-            receipts::owe_read(turn, user, &device, read)?;
+            own_receipts::told_with_content(turn, &device, peer)?;
+        } else if let Some(PendingReceipt { read: Some(read), .. }) = receipts::take(turn, &device)? {
+            receipts::schedule_read(turn, user, &device, read)?;
         }
         retransmit::sealed(turn, &device, peer, (number, letter.id()))?;
         let plaintext = compose::letter(turn, peer, user, &device, (letter, number))?;
@@ -51,14 +51,18 @@ pub(crate) fn seal_content(
 /// Seals a receipt for one device.
 pub(crate) fn seal_receipt(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
     let device = cert.id();
-    let debt = receipts::pay(turn, &device)?;
-    let plaintext = compose::receipt(turn, user, &device, debt.as_ref())?;
+    let pending = receipts::take(turn, &device)?;
+    let plaintext = compose::receipt(turn, user, &device, pending.as_ref())?;
     seal_alone(turn, user, device, &plaintext)
 }
 
-/// Seals for a sibling device what is owed to it about one chat.
-pub(crate) fn seal_for_sibling(turn: &mut Turn<'_>, cert: &DeviceCert, owed: &Owed) -> Result<Sealed, EngineError> {
-    let plaintext = compose::sibling(turn, owed)?;
+/// Seals for another own device what is owed to it about one chat.
+pub(crate) fn seal_own_receipt(
+    turn: &mut Turn<'_>,
+    cert: &DeviceCert,
+    owed: &PendingOwnReceipt,
+) -> Result<Sealed, EngineError> {
+    let plaintext = compose::own_receipt(turn, owed)?;
     let me = turn.me.user.clone();
     seal_alone(turn, &me, cert.id(), &plaintext)
 }

@@ -6,7 +6,7 @@ use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 use crate::queue::item::{Item, Number};
-use crate::queue::own_receipts::Owed;
+use crate::queue::own_receipts::PendingOwnReceipt;
 
 /// What a pending submit carries, for when it is answered.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -26,9 +26,9 @@ pub(crate) enum SubmitKind {
     /// What one device lacks of an account log.
     #[n(4)]
     Log(#[n(0)] Username, #[n(1)] DeviceId),
-    /// What is owed to a sibling device.
+    /// What is owed to another own device.
     #[n(5)]
-    Sibling(#[n(0)] Owed),
+    OwnDevice(#[n(0)] PendingOwnReceipt),
     /// The reset that begins a new session with one device.
     #[n(6)]
     Reset(#[n(0)] Username, #[n(1)] DeviceId),
@@ -42,7 +42,7 @@ impl SubmitKind {
             Self::Receipt(_, device, _) | Self::Profile(_, device) | Self::Log(_, device) | Self::Reset(_, device) => {
                 Some(device)
             }
-            Self::Sibling(owed) => Some(&owed.device),
+            Self::OwnDevice(owed) => Some(&owed.device),
         }
     }
 

@@ -33,7 +33,7 @@ pub(crate) struct Change {
     #[n(4)]
     pub(crate) at: Timestamp,
     #[n(5)]
-    pub(crate) what: What,
+    pub(crate) kind: ChangeKind,
     /// When it came to be here, in time that was seen to pass.
     #[n(6)]
     pub(crate) kept: Timestamp,
@@ -41,7 +41,7 @@ pub(crate) struct Change {
 
 /// What is changed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) enum What {
+pub(crate) enum ChangeKind {
     /// Another text.
     #[n(0)]
     Edit(#[n(0)] String),
@@ -87,10 +87,10 @@ impl Change {
     /// As it is written for the peer.
     pub(crate) fn body(&self) -> Body {
         let target = self.target;
-        match &self.what {
-            What::Edit(text) => Body::Edit(wire::Edit { target, text: text.clone() }),
-            What::Delete => Body::Delete(wire::Delete { target }),
-            What::React(emoji) => Body::Reaction(wire::Reaction { target, emoji: emoji.clone() }),
+        match &self.kind {
+            ChangeKind::Edit(text) => Body::Edit(wire::Edit { target, text: text.clone() }),
+            ChangeKind::Delete => Body::Delete(wire::Delete { target }),
+            ChangeKind::React(emoji) => Body::Reaction(wire::Reaction { target, emoji: emoji.clone() }),
         }
     }
 }

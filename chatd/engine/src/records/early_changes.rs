@@ -10,7 +10,7 @@ use chat_protocol::ids::MessageId;
 use chat_protocol::time::Timestamp;
 
 use crate::model::rows::{decode, save};
-use crate::records::changes::{Change, What};
+use crate::records::changes::{Change, ChangeKind};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Chats in which any waits.
@@ -32,10 +32,10 @@ const DELETE: u8 = 1;
 const REACT: u8 = 2;
 
 fn key(change: &Change) -> Vec<u8> {
-    let kind = match change.what {
-        What::Edit(_) => EDIT,
-        What::Delete => DELETE,
-        What::React(_) => REACT,
+    let kind = match change.kind {
+        ChangeKind::Edit(_) => EDIT,
+        ChangeKind::Delete => DELETE,
+        ChangeKind::React(_) => REACT,
     };
     key_of(change, kind)
 }

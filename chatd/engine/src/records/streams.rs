@@ -11,7 +11,7 @@ use crate::turn::Turn;
 /// Where the conversation with one device of its author stands.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct Line {
+pub(crate) struct Stream {
     /// Changes when the author's state was lost.
     #[n(0)]
     pub(crate) epoch: u64,
@@ -23,17 +23,17 @@ pub(crate) struct Line {
     pub(crate) given_up: Vec<u64>,
 }
 
-impl Line {
+impl Stream {
     /// Nothing of its epoch has come yet.
     pub(crate) fn begun(seq: &SenderSeq) -> Self {
         Self { epoch: seq.epoch, next: seq.first(), given_up: Vec::new() }
     }
 }
 
-/// Names a line: the chat and the author's device.
+/// Names a stream: the chat and the author's device.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub(crate) struct Whose {
+pub(crate) struct StreamId {
     #[n(0)]
     pub(crate) chat: String,
     #[n(1)]
@@ -42,21 +42,21 @@ pub(crate) struct Whose {
     pub(crate) device: DeviceId,
 }
 
-impl Whose {
-    pub(crate) fn line_scope(&self) -> Vec<u8> {
-        line_scope(&self.chat)
+impl StreamId {
+    pub(crate) fn stream_scope(&self) -> Vec<u8> {
+        stream_scope(&self.chat)
     }
 
-    pub(crate) fn early_scope(&self) -> Vec<u8> {
+    pub(crate) fn buffered_scope(&self) -> Vec<u8> {
         [b"early:".as_slice(), self.device.as_bytes(), self.chat.as_bytes()].concat()
     }
 }
 
-fn line_scope(chat: &str) -> Vec<u8> {
+fn stream_scope(chat: &str) -> Vec<u8> {
     [b"line:", chat.as_bytes()].concat()
 }
 
 /// How the conversation with each device of a chat's author stands, for acknowledgements.
-pub(crate) fn line(turn: &Turn<'_>, chat: &str, device: &DeviceId) -> Result<Option<Line>, RowsError> {
-    load(turn.rows, Place::new(Table::Held, &line_scope(chat), device.as_bytes()))
+pub(crate) fn stream(turn: &Turn<'_>, chat: &str, device: &DeviceId) -> Result<Option<Stream>, RowsError> {
+    load(turn.rows, Place::new(Table::Held, &stream_scope(chat), device.as_bytes()))
 }

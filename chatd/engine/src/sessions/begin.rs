@@ -120,7 +120,7 @@ pub(crate) fn bundle(
     };
     turn.live.bundleless.remove(device);
     turn.live.bundle_since.remove(device);
-    let (resetting, restarting) = (maintenance::owes_reset(turn, device)?, restarts::is_due(turn, device)?);
+    let (resetting, restarting) = (maintenance::is_reset_scheduled(turn, device)?, restarts::is_due(turn, device)?);
     let known = session_store::standings(turn.rows, device)?;
     if !resetting && !restarting && known.sending().is_some_and(|standing| !standing.renewal_due(turn.now)) {
         return Ok(None);

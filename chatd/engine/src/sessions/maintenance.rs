@@ -11,21 +11,21 @@ use crate::model::rows::{decode, save};
 use crate::sessions::{heartbeats, restarts};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 use crate::turn::Turn;
-use crate::turn::live::{Duties, Subject};
+use crate::turn::live::{SessionMaintenance, Subject};
 
 const RESETS: &[u8] = b"resets";
 
 /// What is known to be owed; read from the rows at first.
-pub(crate) fn known<'t>(turn: &'t mut Turn<'_>) -> Result<&'t mut Duties, RowsError> {
-    if turn.live.duties.is_none() {
-        let duties = Duties {
+pub(crate) fn known<'t>(turn: &'t mut Turn<'_>) -> Result<&'t mut SessionMaintenance, RowsError> {
+    if turn.live.maintenance.is_none() {
+        let maintenance = SessionMaintenance {
             heartbeats: heartbeats::load(turn.rows)?,
             resets: load_resets(turn.rows)?,
             unconfirmed: restarts::load(turn.rows)?,
         };
-        turn.live.duties = Some(duties);
+        turn.live.maintenance = Some(maintenance);
     }
-    Ok(turn.live.duties.get_or_insert_default())
+    Ok(turn.live.maintenance.get_or_insert_default())
 }
 
 fn load_resets(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Username>, RowsError> {
@@ -34,7 +34,7 @@ fn load_resets(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Username>, RowsErro
 }
 
 /// The next session with a device begins with the reset marker, whatever happens before.
-pub(crate) fn owe_reset(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
+pub(crate) fn schedule_reset(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
     save(turn.rows, Place::new(Table::Sessions, RESETS, device.as_bytes()), 0, &(*device, user.clone()))?;
     known(turn)?.resets.insert(*device, user.clone());
     Ok(())
@@ -47,12 +47,12 @@ pub(crate) fn reset_again(
     device: &DeviceId,
     pause: Duration,
 ) -> Result<(), RowsError> {
-    owe_reset(turn, user, device)?;
+    schedule_reset(turn, user, device)?;
     turn.pause(Subject::Bundle(*device), pause);
     Ok(())
 }
 
-pub(crate) fn owes_reset(turn: &mut Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+pub(crate) fn is_reset_scheduled(turn: &mut Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
     Ok(known(turn)?.resets.contains_key(device))
 }
 

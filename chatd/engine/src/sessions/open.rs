@@ -97,7 +97,7 @@ fn reset_if(
     let reset = decide(&mut failures, turn.now);
     save(turn.rows, place, 0, &failures)?;
     if reset {
-        maintenance::owe_reset(turn, user, device)?;
+        maintenance::schedule_reset(turn, user, device)?;
     }
     Ok(reset)
 }

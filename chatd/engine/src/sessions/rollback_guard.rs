@@ -33,7 +33,7 @@ const MOST: u64 = MAX_NUMBER / 2;
 /// How far a database had come: numbers that only grow.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
-pub struct Marks {
+pub struct HighWater {
     /// Deliveries that were ever taken.
     #[n(0)]
     pub taken: u64,
@@ -48,7 +48,7 @@ pub struct Marks {
     pub event: u64,
 }
 
-impl Marks {
+impl HighWater {
     /// As the rows say.
     ///
     /// # Errors
@@ -73,8 +73,8 @@ impl Marks {
 }
 
 /// The file beside the database says how far that had come: any number above means that it is an old copy.
-pub(crate) fn witnessed(turn: &mut Turn<'_>, marks: &Marks) -> Result<(), EngineError> {
-    let known = Marks::of(turn.rows)?;
+pub(crate) fn witnessed(turn: &mut Turn<'_>, marks: &HighWater) -> Result<(), EngineError> {
+    let known = HighWater::of(turn.rows)?;
     if !marks.is_ahead_of(&known) || marks.each().iter().any(|number| *number > MOST) {
         return Ok(());
     }
@@ -153,7 +153,7 @@ fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
         known.retire_all();
         session_store::put_standings(turn, &device, &known)?;
         restarts::forget(turn, &device)?;
-        maintenance::owe_reset(turn, &user, &device)?;
+        maintenance::schedule_reset(turn, &user, &device)?;
     }
     prekeys::begin_anew(turn)
 }

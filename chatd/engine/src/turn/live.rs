@@ -38,7 +38,7 @@ pub(crate) struct Live {
     /// Until when the published bundle needs nothing; absent until the rows were looked at.
     pub(crate) published_until: Option<Timestamp>,
     /// What sessions owe; absent until the rows were looked through.
-    pub(crate) duties: Option<Duties>,
+    pub(crate) maintenance: Option<SessionMaintenance>,
     /// When skipped keys that are too old were last looked for.
     pub(crate) skipped_swept: Option<Timestamp>,
     /// Something about the devices that wait changed while they were being asked for.
@@ -147,7 +147,7 @@ pub(crate) enum Subject {
 impl Live {
     /// What a turn did is not stored: what it asked goes with it, and the rows are looked at again.
     pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
-        (self.duties, self.inbox) = (None, None);
+        (self.maintenance, self.inbox) = (None, None);
         if let Some(link) = &mut self.link {
             link.asked.retain(|id, _| *id <= last_id);
             link.pending_submits = Some(now);
@@ -207,7 +207,7 @@ impl Unconfirmed {
 
 /// Where something is owed.
 #[derive(Debug, Default)]
-pub(crate) struct Duties {
+pub(crate) struct SessionMaintenance {
     /// When the session with a device wants a heartbeat.
     pub(crate) heartbeats: BTreeMap<DeviceId, Timestamp>,
     /// Devices whose next bundle begins a session with reset marker.
