@@ -38,7 +38,7 @@ use crate::account::Standing;
 use crate::api::Answer;
 use crate::clock::{self, Offset};
 use crate::dirs::DataDir;
-use crate::engine::{EngineError, Turn};
+use crate::engine::{EngineError, Txn};
 use crate::link::{Heard, Timing};
 use crate::metrics::Metrics;
 use crate::store::{Reader, Rows, RowsError, Store};
@@ -201,7 +201,7 @@ impl Daemon {
     async fn command<T, F>(&self, step: F) -> Answer<T>
     where
         T: Send + 'static,
-        F: FnOnce(&mut Turn<'_>) -> Result<T, EngineError> + Send + 'static,
+        F: FnOnce(&mut Txn<'_>) -> Result<T, EngineError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         self.order(Order::Command(Box::new(Job::new(step, reply)))).await?;

@@ -11,20 +11,20 @@ use chat_protocol::ids::Username;
 
 use crate::model::error::EngineError;
 use crate::records::events;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 pub use self::messages::{Send, Sent, To, send};
 pub use self::read::mark_read;
 
 /// Starts sessions with a user's devices although nothing waits to be sent.
-pub fn open(turn: &mut Turn<'_>, user: &Username) {
-    turn.live.wanted.insert(user.clone());
+pub fn open(txn: &mut Txn<'_>, user: &Username) {
+    txn.live.wanted.insert(user.clone());
 }
 
 /// Tells consumers that the daemon ends.
 ///
 /// # Errors
 /// [`EngineError::Rows`].
-pub fn stopping(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    Ok(events::stopping(turn)?)
+pub fn stopping(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    Ok(events::stopping(txn)?)
 }

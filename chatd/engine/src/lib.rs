@@ -2,7 +2,7 @@
 //!
 //! Does no I/O, reads no clock and draws no randomness of its own: the daemon hands it rows, a reading of the
 //! clocks and a generator with each [`Input`], and performs the [`Action`]s it returns once the rows are
-//! committed. What it knows is in the rows; what it keeps beside them ([`turn::live::Live`]) is rebuilt
+//! committed. What it knows is in the rows; what it keeps beside them ([`txn::live::Live`]) is rebuilt
 //! from them after a restart, so recovering from a crash is what this code always does.
 //!
 //! Each floor knows those below it and none above; within one, no file needs most of the others:
@@ -15,7 +15,7 @@
 //! sessions   ratchets on bytes alone, prekeys
 //! peers      account logs: asked for, pinned, compared
 //! records    history, events, contacts, settings, timers
-//! turn       one transaction, and what is kept beside the rows
+//! txn        one transaction, and what is kept beside the rows
 //! model      values in rows, counters, errors
 //! store      the rows it is handed
 //! ```
@@ -32,7 +32,7 @@ mod queue;
 mod records;
 pub mod sessions;
 pub mod store;
-mod turn;
+mod txn;
 
 use std::time::Duration;
 
@@ -50,11 +50,11 @@ pub use self::model::error::EngineError;
 pub use self::queue::outbox;
 pub use self::records::{chats, consumers, events, history, kv, settings, tokens, view};
 use self::sessions::HighWater;
-pub use self::turn::Turn;
-pub use self::turn::action::{Action, Counted};
-use self::turn::live::Live;
-pub use self::turn::local::Local;
-use self::turn::retention_clock;
+pub use self::txn::Txn;
+pub use self::txn::action::{Action, Counted};
+use self::txn::live::Live;
+pub use self::txn::local::Local;
+use self::txn::retention_clock;
 use crate::store::Rows;
 
 /// Something that happened.
@@ -136,7 +136,7 @@ impl Engine {
         at: Reading,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<Action>, EngineError> {
-        self.turn(rows, at, rng, |turn| inbox::given_up(turn, deliver)).map(|((), actions)| actions)
+        self.txn(rows, at, rng, |txn| inbox::given_up(txn, deliver)).map(|((), actions)| actions)
     }
 
     /// Handles one input. An error means that the rows it changed must not be committed.
@@ -150,27 +150,27 @@ impl Engine {
         at: Reading,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<Action>, EngineError> {
-        self.turn(rows, at, rng, |turn| dispatch(turn, input)).map(|((), actions)| actions)
+        self.txn(rows, at, rng, |txn| dispatch(txn, input)).map(|((), actions)| actions)
     }
 
     /// Runs a command of the local socket; see [`commands`].
     ///
     /// # Errors
     /// Those of the command. Nothing that it changed may be committed then.
-    pub fn turn<T>(
+    pub fn txn<T>(
         &mut self,
         rows: &mut dyn Rows,
         at: Reading,
         rng: &mut dyn CryptoRng,
-        step: impl FnOnce(&mut Turn<'_>) -> Result<T, EngineError>,
+        step: impl FnOnce(&mut Txn<'_>) -> Result<T, EngineError>,
     ) -> Result<(T, Vec<Action>), EngineError> {
         let seen = match &mut self.seen {
             Some(seen) => seen,
             None => self.seen.insert(retention_clock::begin(rows, at)?),
         };
         let (now, last_id, live) = (seen.look(at), self.live.last_id, &mut self.live);
-        let mut turn = Turn { rows, now, clock: at.wall, rng, me: &self.me, live, seen, actions: Vec::new() };
-        let outcome = step(&mut turn).map(|outcome| (outcome, turn.actions));
+        let mut txn = Txn { rows, now, clock: at.wall, rng, me: &self.me, live, seen, actions: Vec::new() };
+        let outcome = step(&mut txn).map(|outcome| (outcome, txn.actions));
         if outcome.is_err() {
             self.live.take_back(last_id, now);
             self.seen.iter_mut().for_each(SeenTime::not_kept);
@@ -192,7 +192,7 @@ impl Engine {
         if self.due_in(at).is_some_and(|span| span.is_zero()) {
             self.live.wake = None;
         }
-        self.turn(rows, at, rng, link::pump).map(|((), actions)| actions)
+        self.txn(rows, at, rng, link::pump).map(|((), actions)| actions)
     }
 
     /// After which time [`Input::Tick`] is due if nothing else happens before. A clock that is set meanwhile is noticed
@@ -211,14 +211,14 @@ impl Engine {
 }
 
 /// The table of contents: every input and who handles it.
-fn dispatch(turn: &mut Turn<'_>, input: Input) -> Result<(), EngineError> {
+fn dispatch(txn: &mut Txn<'_>, input: Input) -> Result<(), EngineError> {
     match input {
-        Input::Online { logged_in, offset_ms } => link::online(turn, &logged_in, offset_ms),
-        Input::NotOnline(change) => link::not_online(turn, change),
-        Input::Answer { id, result } => link::answered(turn, id, result),
-        Input::Push(push) => link::pushed(turn, push),
-        Input::ShareOpened { job, share } => inbox::share_opened(turn, job, share),
-        Input::Witnessed(marks) => sessions::witnessed(turn, &marks),
+        Input::Online { logged_in, offset_ms } => link::online(txn, &logged_in, offset_ms),
+        Input::NotOnline(change) => link::not_online(txn, change),
+        Input::Answer { id, result } => link::answered(txn, id, result),
+        Input::Push(push) => link::pushed(txn, push),
+        Input::ShareOpened { job, share } => inbox::share_opened(txn, job, share),
+        Input::Witnessed(marks) => sessions::witnessed(txn, &marks),
         Input::Tick => Ok(()),
     }
 }

@@ -32,7 +32,7 @@ use crate::model::rows::save;
 use crate::records::pins;
 pub use crate::records::pins::{Identity, Peer, Policy, Trust, all, get};
 use crate::store::{Rows, RowsError};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// To whom a message for somebody goes.
 pub(crate) enum Recipients {
@@ -42,22 +42,22 @@ pub(crate) enum Recipients {
     Wait,
 }
 
-pub(crate) fn put(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), RowsError> {
-    if let Some(inbox) = &mut turn.live.inbox {
+pub(crate) fn put(txn: &mut Txn<'_>, peer: &Peer) -> Result<(), RowsError> {
+    if let Some(inbox) = &mut txn.live.inbox {
         inbox.look_again(&peer.user);
     }
-    save(turn.rows, pins::place(&peer.user), peer.pinned.first_seen.as_millis(), peer)
+    save(txn.rows, pins::place(&peer.user), peer.pinned.first_seen.as_millis(), peer)
 }
 
 /// The own log: what the account row says, and what was appended since.
-pub(crate) fn own(turn: &mut Turn<'_>) -> Result<Peer, EngineError> {
-    let me = turn.me.user.clone();
-    if let Some(peer) = pins::get(turn.rows, &me)? {
+pub(crate) fn own(txn: &mut Txn<'_>) -> Result<Peer, EngineError> {
+    let me = txn.me.user.clone();
+    if let Some(peer) = pins::get(txn.rows, &me)? {
         return Ok(peer);
     }
-    let pinned = Identity { log: turn.me.log.clone(), first_seen: turn.clock };
+    let pinned = Identity { log: txn.me.log.clone(), first_seen: txn.clock };
     let peer = Peer::new(me, pinned, Trust::Verified);
-    put(turn, &peer)?;
+    put(txn, &peer)?;
     Ok(peer)
 }
 
@@ -75,15 +75,15 @@ pub fn entered(rows: &mut dyn Rows, user: &Username, log: Option<&AccountLog>) -
 }
 
 /// The devices a message for `user` is sealed for: theirs, and the own other ones.
-pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipients, EngineError> {
-    if fetch::fetching(turn, user) {
+pub(crate) fn recipients(txn: &mut Txn<'_>, user: &Username) -> Result<Recipients, EngineError> {
+    if fetch::fetching(txn, user) {
         return Ok(Recipients::Wait);
     }
-    if *user == turn.me.user {
-        return Ok(Recipients::Devices(own_other_certs(turn)?));
+    if *user == txn.me.user {
+        return Ok(Recipients::Devices(own_other_certs(txn)?));
     }
-    let Some(peer) = pins::get(turn.rows, user)? else {
-        names::look_up(turn, user);
+    let Some(peer) = pins::get(txn.rows, user)? else {
+        names::look_up(txn, user);
         return Ok(Recipients::Wait);
     };
     if peer.rival.is_some() {
@@ -91,22 +91,22 @@ pub(crate) fn recipients(turn: &mut Turn<'_>, user: &Username) -> Result<Recipie
     }
     let mut devices: Vec<_> = active(&peer).collect();
     if devices.is_empty() {
-        names::look_up(turn, user);
+        names::look_up(txn, user);
         return Ok(Recipients::Wait);
     }
-    let policy = policy::policy(turn.rows, user)?;
+    let policy = policy::policy(txn.rows, user)?;
     devices.retain(|(_, cert)| !policy.leaves_out(&peer, &cert.id()));
     if devices.is_empty() {
         return Ok(Recipients::Wait);
     }
-    devices.extend(own_other_certs(turn)?);
+    devices.extend(own_other_certs(txn)?);
     Ok(Recipients::Devices(devices))
 }
 
 /// The own other devices.
-fn own_other_certs(turn: &mut Turn<'_>) -> Result<Vec<(Username, DeviceCert)>, EngineError> {
-    let mine = turn.me.device;
-    Ok(active(&own(turn)?).filter(|(_, cert)| cert.id() != mine).collect())
+fn own_other_certs(txn: &mut Txn<'_>) -> Result<Vec<(Username, DeviceCert)>, EngineError> {
+    let mine = txn.me.device;
+    Ok(active(&own(txn)?).filter(|(_, cert)| cert.id() != mine).collect())
 }
 
 fn active(peer: &Peer) -> impl Iterator<Item = (Username, DeviceCert)> {
@@ -115,34 +115,30 @@ fn active(peer: &Peer) -> impl Iterator<Item = (Username, DeviceCert)> {
 }
 
 /// What is known about `user`, the own account included.
-pub(crate) fn known(turn: &mut Turn<'_>, user: &Username) -> Result<Option<Peer>, EngineError> {
-    if *user == turn.me.user { own(turn).map(Some) } else { Ok(pins::get(turn.rows, user)?) }
+pub(crate) fn known(txn: &mut Txn<'_>, user: &Username) -> Result<Option<Peer>, EngineError> {
+    if *user == txn.me.user { own(txn).map(Some) } else { Ok(pins::get(txn.rows, user)?) }
 }
 
 /// The certificate of a device that is active in a pinned log.
-pub(crate) fn device(
-    turn: &mut Turn<'_>,
-    user: &Username,
-    device: &DeviceId,
-) -> Result<Option<DeviceCert>, EngineError> {
-    Ok(known(turn, user)?.and_then(|peer| peer.pinned.log.active(device).cloned()))
+pub(crate) fn device(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<Option<DeviceCert>, EngineError> {
+    Ok(known(txn, user)?.and_then(|peer| peer.pinned.log.active(device).cloned()))
 }
 
 /// Heads of the accounts a submit names, as they are pinned here.
 pub(crate) fn heads<'u>(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     users: impl Iterator<Item = &'u Username>,
 ) -> Result<Vec<UserHead>, EngineError> {
     let mut heads = Vec::new();
     for user in users.collect::<std::collections::BTreeSet<_>>() {
-        heads.extend(known(turn, user)?.map(|peer| UserHead { user: peer.user, head: peer.pinned.log.head() }));
+        heads.extend(known(txn, user)?.map(|peer| UserHead { user: peer.user, head: peer.pinned.log.head() }));
     }
     Ok(heads)
 }
 
 /// The active devices of this account but this one.
-pub(crate) fn own_others(turn: &mut Turn<'_>) -> Result<Vec<DeviceId>, EngineError> {
-    let mine = turn.me.device;
-    let own = own(turn)?;
+pub(crate) fn own_others(txn: &mut Txn<'_>) -> Result<Vec<DeviceId>, EngineError> {
+    let mine = txn.me.device;
+    let own = own(txn)?;
     Ok(own.pinned.log.active_devices().map(|cert| cert.id()).filter(|id| *id != mine).collect())
 }

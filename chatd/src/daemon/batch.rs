@@ -13,7 +13,7 @@ use tokio::sync::oneshot;
 use super::witness::Witness;
 use crate::clock;
 use crate::engine::sessions::HighWater;
-use crate::engine::{Action, Engine, EngineError, Input, Turn, events};
+use crate::engine::{Action, Engine, EngineError, Input, Txn, events};
 use crate::store::{Rows, RowsError, SealedRows, Store};
 
 /// A call of the socket that changes rows.
@@ -59,11 +59,11 @@ impl<T, F> Job<T, F> {
 impl<T, F> Command for Job<T, F>
 where
     T: Send,
-    F: FnOnce(&mut Turn<'_>) -> Result<T, EngineError> + Send,
+    F: FnOnce(&mut Txn<'_>) -> Result<T, EngineError> + Send,
 {
     fn run(&mut self, call: Running<'_>) -> Result<Vec<Action>, EngineError> {
         let Some(step) = self.step.take() else { return Ok(Vec::new()) };
-        let (result, actions) = call.engine.turn(call.rows, call.at, call.rng, step)?;
+        let (result, actions) = call.engine.txn(call.rows, call.at, call.rng, step)?;
         self.result = Some(result);
         Ok(actions)
     }

@@ -87,7 +87,7 @@ fn the_number_of_events_is_bounded_whoever_needs_them() {
 }
 
 /// Something that leaves one event.
-fn events_for_test(turn: &mut chatd::engine::Turn<'_>, number: u64) -> Result<(), EngineError> {
+fn events_for_test(turn: &mut chatd::engine::Txn<'_>, number: u64) -> Result<(), EngineError> {
     use chatd::engine::commands::{Send, To, send};
     send(turn, Send::text(To::Myself, number.to_string())).map(drop)
 }

@@ -13,7 +13,7 @@ use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
 use chatd::engine::commands::{self, Send, Sent, To};
 use chatd::engine::sessions::HighWater;
-use chatd::engine::{Action, EngineError, Input, Local, Turn};
+use chatd::engine::{Action, EngineError, Input, Local, Txn};
 use chatd::store::MemoryRows;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -148,7 +148,7 @@ impl World {
     pub fn command<T>(
         &mut self,
         who: usize,
-        step: impl FnOnce(&mut Turn<'_>) -> Result<T, EngineError>,
+        step: impl FnOnce(&mut Txn<'_>) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         self.command_with(who, Fate::Done, step)
     }
@@ -158,14 +158,14 @@ impl World {
         &mut self,
         who: usize,
         fate: Fate,
-        step: impl FnOnce(&mut Turn<'_>) -> Result<T, EngineError>,
+        step: impl FnOnce(&mut Txn<'_>) -> Result<T, EngineError>,
     ) -> Result<T, EngineError> {
         let World { nodes, rng, now, .. } = self;
         let node = &mut nodes[who];
         let at = node.reading(*now);
         let before = fate.leaves_nothing().then(|| node.rows.clone());
         let engine = &mut node.engine;
-        let (result, mut actions) = node.rows.attempt(|rows| engine.turn(rows, at, rng, step))?;
+        let (result, mut actions) = node.rows.attempt(|rows| engine.txn(rows, at, rng, step))?;
         actions.extend(engine.pump(&mut node.rows, at, rng).unwrap());
         self.end_batch(who, before, actions, fate);
         Ok(result)

@@ -15,19 +15,19 @@ use crate::queue::outbox::{self, Withdrawn};
 use crate::records::changes::ChangeKind;
 use crate::records::history::{self, Kind, Message, ROOM, State};
 use crate::records::timers;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Takes a message back that has not left; one that was taken back before stays so.
 ///
 /// # Errors
 /// [`EngineError::NotFound`], [`EngineError::NotAllowed`] for somebody else's, [`EngineError::TooLate`].
-pub fn cancel(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
-    let (_, message) = own(turn, id)?;
+pub fn cancel(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let (_, message) = own(txn, id)?;
     match message.state {
         State::Cancelled => Ok(()),
-        State::Queued if outbox::withdraw(turn, &message)? == Withdrawn::Yes => {
-            timers::clear(turn, timers::Due::Overdue, id)?;
-            Ok(history::end(turn, id, State::Cancelled, None)?)
+        State::Queued if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
+            timers::clear(txn, timers::Due::Overdue, id)?;
+            Ok(history::end(txn, id, State::Cancelled, None)?)
         }
         State::Queued => Err(EngineError::TooLate("the message is under way already")),
         _ => Err(EngineError::TooLate("the message is not waiting to be sent")),
@@ -38,8 +38,8 @@ pub fn cancel(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
 ///
 /// # Errors
 /// [`EngineError::TooLate`] if it did not end so, or its text is gone; those of [`super::send`].
-pub fn resend(turn: &mut Turn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
-    let (position, message) = own(turn, id)?;
+pub fn resend(txn: &mut Txn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
+    let (position, message) = own(txn, id)?;
     if !matches!(message.state, State::Failed | State::Cancelled | State::NotReceived) {
         return Err(EngineError::TooLate("only a message that failed, was cancelled or never came is sent again"));
     }
@@ -48,13 +48,13 @@ pub fn resend(turn: &mut Turn<'_>, id: &MessageId) -> Result<Sent, EngineError> 
     }
     let to = To::of(&message.chat).ok_or(EngineError::NotFound)?;
     let reply_to = match message.reply_to {
-        Some(answered) if history::get(turn.rows, &answered)?.is_some() => Some(answered),
+        Some(answered) if history::get(txn.rows, &answered)?.is_some() => Some(answered),
         _ => None,
     };
     let (mentions, text) = (message.mentions.clone(), message.text.clone());
     let send = Send { reply_to, mentions, ttl_s: message.ttl_s, ..Send::text(to, text) };
-    let sent = messages::send(turn, send)?;
-    history::write(turn.rows, position, &Message { resent: true, ..message })?;
+    let sent = messages::send(txn, send)?;
+    history::write(txn.rows, position, &Message { resent: true, ..message })?;
     Ok(sent)
 }
 
@@ -63,8 +63,8 @@ pub fn resend(turn: &mut Turn<'_>, id: &MessageId) -> Result<Sent, EngineError> 
 /// # Errors
 /// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::Post`], [`EngineError::TooLate`],
 /// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
-pub fn edit(turn: &mut Turn<'_>, id: &MessageId, text: String) -> Result<Message, EngineError> {
-    let (position, mut message) = own(turn, id)?;
+pub fn edit(txn: &mut Txn<'_>, id: &MessageId, text: String) -> Result<Message, EngineError> {
+    let (position, mut message) = own(txn, id)?;
     changeable(&message)?;
     let len = text_bytes(&text, &message.mentions);
     match len {
@@ -75,28 +75,28 @@ pub fn edit(turn: &mut Turn<'_>, id: &MessageId, text: String) -> Result<Message
         }
         _ => {}
     }
-    if !outbox::waits(turn, &message)? {
-        follow(turn, &message, ChangeKind::Edit(text.clone()))?;
-        message.edited = Some(turn.clock);
+    if !outbox::waits(txn, &message)? {
+        follow(txn, &message, ChangeKind::Edit(text.clone()))?;
+        message.edited = Some(txn.clock);
     }
     message.text = text;
-    history::tell_edited(turn, position, message)?;
-    Ok(own(turn, id)?.1)
+    history::tell_edited(txn, position, message)?;
+    Ok(own(txn, id)?.1)
 }
 
 /// Deletes a message from this history.
 ///
 /// # Errors
 /// [`EngineError::NotFound`]; [`EngineError::TooLate`] for an own one that has not left.
-pub fn delete_here(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
-    let (position, message) = history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?;
+pub fn delete_here(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let (position, message) = history::get(txn.rows, id)?.ok_or(EngineError::NotFound)?;
     if message.mine && message.state == State::Queued {
         return Err(EngineError::TooLate("the message has not left yet: cancel it first"));
     }
     if message.deleted {
         return Ok(());
     }
-    Ok(history::erase(turn, position, message, "here")?)
+    Ok(history::erase(txn, position, message, "here")?)
 }
 
 /// Deletes an own message here and for whoever has it.
@@ -104,8 +104,8 @@ pub fn delete_here(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineErro
 /// # Errors
 /// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::Post`],
 /// [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
-pub fn delete_everywhere(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
-    let (_, message) = own(turn, id)?;
+pub fn delete_everywhere(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let (_, message) = own(txn, id)?;
     if message.chat == ROOM {
         return Err(EngineError::Post);
     }
@@ -114,13 +114,13 @@ pub fn delete_everywhere(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), Engi
     }
     match message.state {
         State::Failed | State::Cancelled => {}
-        State::Queued if outbox::withdraw(turn, &message)? == Withdrawn::Yes => {
-            history::end(turn, id, State::Cancelled, None)?;
+        State::Queued if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
+            history::end(txn, id, State::Cancelled, None)?;
         }
-        _ => follow(turn, &message, ChangeKind::Delete)?,
+        _ => follow(txn, &message, ChangeKind::Delete)?,
     }
-    let (position, message) = own(turn, id)?;
-    Ok(history::erase(turn, position, message, "author")?)
+    let (position, message) = own(txn, id)?;
+    Ok(history::erase(txn, position, message, "author")?)
 }
 
 /// Gives a message a sign in place of the own one before, or takes the same one back.
@@ -128,27 +128,27 @@ pub fn delete_everywhere(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), Engi
 /// # Errors
 /// [`EngineError::NotFound`], [`EngineError::Invalid`], [`EngineError::Post`], [`EngineError::TooLate`],
 /// [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
-pub fn react(turn: &mut Turn<'_>, id: &MessageId, emoji: &str, remove: bool) -> Result<Message, EngineError> {
+pub fn react(txn: &mut Txn<'_>, id: &MessageId, emoji: &str, remove: bool) -> Result<Message, EngineError> {
     if !is_reaction(emoji) {
         return Err(EngineError::Invalid("emoji", "must be one emoji of at most 64 bytes"));
     }
-    let (position, message) = history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?;
+    let (position, message) = history::get(txn.rows, id)?.ok_or(EngineError::NotFound)?;
     changeable(&message)?;
     if message.at.is_some() {
         return Err(EngineError::TooLate("the message has not been sent yet"));
     }
-    let me = turn.me.user.clone();
+    let me = txn.me.user.clone();
     let given = message.reactions.iter().any(|given| given.user == me && given.emoji == emoji);
     if given == remove {
         let emoji = if remove { "" } else { emoji };
-        follow(turn, &message, ChangeKind::React(emoji.to_owned()))?;
-        amendments::react(turn, position, message, &me, emoji)?;
+        follow(txn, &message, ChangeKind::React(emoji.to_owned()))?;
+        amendments::react(txn, position, message, &me, emoji)?;
     }
-    Ok(history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?.1)
+    Ok(history::get(txn.rows, id)?.ok_or(EngineError::NotFound)?.1)
 }
 
-fn own(turn: &Turn<'_>, id: &MessageId) -> Result<(u64, Message), EngineError> {
-    let found = history::get(turn.rows, id)?.ok_or(EngineError::NotFound)?;
+fn own(txn: &Txn<'_>, id: &MessageId) -> Result<(u64, Message), EngineError> {
+    let found = history::get(txn.rows, id)?.ok_or(EngineError::NotFound)?;
     if found.1.mine { Ok(found) } else { Err(EngineError::NotAllowed("the message is somebody else's")) }
 }
 
@@ -167,9 +167,9 @@ fn changeable(message: &Message) -> Result<(), EngineError> {
 }
 
 /// Sends a change after its message.
-fn follow(turn: &mut Turn<'_>, message: &Message, kind: ChangeKind) -> Result<(), EngineError> {
+fn follow(txn: &mut Txn<'_>, message: &Message, kind: ChangeKind) -> Result<(), EngineError> {
     if let Some(user) = history::peer(&message.chat) {
-        messages::check_peer(turn, &user)?;
+        messages::check_peer(txn, &user)?;
     }
-    amendments::submit(turn, message, kind)
+    amendments::submit(txn, message, kind)
 }

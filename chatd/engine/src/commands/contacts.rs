@@ -7,18 +7,18 @@ use crate::model::error::EngineError;
 use crate::queue::failing;
 use crate::records::contacts;
 pub use crate::records::contacts::{get, is_blocked, list, set};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Begins or ends a block. What waits to be sent to them fails, unless it is under way already.
 ///
 /// # Errors
 /// [`EngineError::Invalid`] for the own account; [`EngineError::Full`].
-pub fn block(turn: &mut Turn<'_>, user: &Username, blocked: bool) -> Result<types::Contact, EngineError> {
-    if *user == turn.me.user {
+pub fn block(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> Result<types::Contact, EngineError> {
+    if *user == txn.me.user {
         return Err(EngineError::Invalid("user", "that is this account"));
     }
-    if blocked && !contacts::is_blocked(turn.rows, user)? {
-        failing::fail_unsealed(turn, user, "blocked")?;
+    if blocked && !contacts::is_blocked(txn.rows, user)? {
+        failing::fail_unsealed(txn, user, "blocked")?;
     }
-    contacts::set_blocked(turn, user, blocked)
+    contacts::set_blocked(txn, user, blocked)
 }

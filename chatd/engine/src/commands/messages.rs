@@ -20,7 +20,7 @@ use crate::records::pins::{self, Trust};
 use crate::records::timers::{self, Due};
 use crate::records::{contacts, early_changes, events};
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Furthest a message may be put off, and longest wait for its delivery.
 const A_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
@@ -140,34 +140,34 @@ struct Used {
 /// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::Invalid`], [`EngineError::NotAllowed`],
 /// [`EngineError::IdentityChanged`], [`EngineError::Blocked`], [`EngineError::Unverified`], [`EngineError::IdempotencyMismatch`],
 /// [`EngineError::QueueFull`].
-pub fn send(turn: &mut Turn<'_>, mut send: Send) -> Result<Sent, EngineError> {
-    if matches!(&send.to, To::User(user) if *user == turn.me.user) {
+pub fn send(txn: &mut Txn<'_>, mut send: Send) -> Result<Sent, EngineError> {
+    if matches!(&send.to, To::User(user) if *user == txn.me.user) {
         send.to = To::Myself;
     }
     let body = send.digest();
-    if let Some(sent) = sent_before(turn, &send, &body)? {
+    if let Some(sent) = sent_before(txn, &send, &body)? {
         return Ok(sent);
     }
-    check(turn, &send)?;
-    let message = compose(turn, &send)?;
+    check(txn, &send)?;
+    let message = compose(txn, &send)?;
     if let Some(name) = &message.client_id {
         let used = Used { id: message.id, body };
-        save(turn.rows, client_place(name), turn.now.as_millis(), &used)?;
+        save(txn.rows, client_place(name), txn.now.as_millis(), &used)?;
     }
     if let Some(span) = send.notify_after {
-        let begins = message.at.map_or(Duration::ZERO, |at| at.since(turn.clock));
-        timers::set(turn, Due::Overdue, message.id, turn.now + begins + span)?;
+        let begins = message.at.map_or(Duration::ZERO, |at| at.since(txn.clock));
+        timers::set(txn, Due::Overdue, message.id, txn.now + begins + span)?;
     }
     if let Some(at) = message.at {
-        timers::set(turn, Due::Send, message.id, at)?;
+        timers::set(txn, Due::Send, message.id, at)?;
     }
     let sent = Sent { id: message.id, chat: message.chat.clone(), state: message.state, duplicate: false };
-    history::append(turn, message)?;
+    history::append(txn, message)?;
     Ok(sent)
 }
 
 /// The rules of a message, whatever its client id.
-fn check(turn: &Turn<'_>, send: &Send) -> Result<(), EngineError> {
+fn check(txn: &Txn<'_>, send: &Send) -> Result<(), EngineError> {
     check_client_id(send.client_id.as_deref())?;
     check_text(send)?;
     if send.to == To::Room {
@@ -176,7 +176,7 @@ fn check(turn: &Turn<'_>, send: &Send) -> Result<(), EngineError> {
     if send.ttl_s.is_some_and(|ttl_s| !(MIN_TTL_S..=MAX_TTL_S).contains(&ttl_s)) {
         return Err(EngineError::Invalid("ttl_s", "must be 5 to 31536000"));
     }
-    if send.at.is_some_and(|at| at.since(turn.clock) > A_YEAR) {
+    if send.at.is_some_and(|at| at.since(txn.clock) > A_YEAR) {
         return Err(EngineError::Invalid("at_ms", "must be at most a year ahead"));
     }
     if send.notify_after.is_some_and(|span| span.is_zero() || span > A_YEAR) {
@@ -184,12 +184,12 @@ fn check(turn: &Turn<'_>, send: &Send) -> Result<(), EngineError> {
     }
     if let Some(answered) = &send.reply_to {
         let chat = send.to.chat();
-        let found = history::get(turn.rows, answered)?.filter(|(_, message)| message.chat == chat);
+        let found = history::get(txn.rows, answered)?.filter(|(_, message)| message.chat == chat);
         found.ok_or(EngineError::Invalid("reply_to", "no such message in this chat"))?;
     }
     if let To::User(user) = &send.to {
-        check_peer(turn, user)?;
-        check_verified(turn, user, send.require_verified)?;
+        check_peer(txn, user)?;
+        check_verified(txn, user, send.require_verified)?;
     }
     Ok(())
 }
@@ -231,45 +231,45 @@ fn client_place(name: &str) -> Place<'_> {
     Place::new(Table::Clients, b"client_id", name.as_bytes())
 }
 
-fn sent_before(turn: &Turn<'_>, send: &Send, body: &[u8; 32]) -> Result<Option<Sent>, EngineError> {
+fn sent_before(txn: &Txn<'_>, send: &Send, body: &[u8; 32]) -> Result<Option<Sent>, EngineError> {
     let Some(name) = &send.client_id else { return Ok(None) };
-    let Some(used) = load::<Used>(turn.rows, client_place(name))? else { return Ok(None) };
+    let Some(used) = load::<Used>(txn.rows, client_place(name))? else { return Ok(None) };
     if used.body != *body {
         return Err(EngineError::IdempotencyMismatch);
     }
     // only what was settled long ago goes from the history
-    let state = history::get(turn.rows, &used.id)?.map_or(State::Accepted, |(_, message)| message.state);
+    let state = history::get(txn.rows, &used.id)?.map_or(State::Accepted, |(_, message)| message.state);
     Ok(Some(Sent { id: used.id, chat: send.to.chat(), state, duplicate: true }))
 }
 
-pub(crate) fn check_peer(turn: &Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    if contacts::is_blocked(turn.rows, user)? {
+pub(crate) fn check_peer(txn: &Txn<'_>, user: &Username) -> Result<(), EngineError> {
+    if contacts::is_blocked(txn.rows, user)? {
         return Err(EngineError::Blocked(user.clone()));
     }
-    match pins::get(turn.rows, user)? {
+    match pins::get(txn.rows, user)? {
         Some(peer) if peer.rival.is_some() => Err(EngineError::IdentityChanged(user.clone())),
-        Some(peer) if peers::policy(turn.rows, user)?.leaves_all_out(&peer) => {
+        Some(peer) if peers::policy(txn.rows, user)?.leaves_all_out(&peer) => {
             Err(EngineError::Unverified(user.clone()))
         }
         _ => Ok(()),
     }
 }
 
-fn check_verified(turn: &Turn<'_>, user: &Username, required: bool) -> Result<(), EngineError> {
-    let verified = !required || pins::get(turn.rows, user)?.is_some_and(|peer| peer.trust == Trust::Verified);
+fn check_verified(txn: &Txn<'_>, user: &Username, required: bool) -> Result<(), EngineError> {
+    let verified = !required || pins::get(txn.rows, user)?.is_some_and(|peer| peer.trust == Trust::Verified);
     if verified { Ok(()) } else { Err(EngineError::Unverified(user.clone())) }
 }
 
 /// The message as it is stored; in line already, unless its time is later.
-fn compose(turn: &mut Turn<'_>, send: &Send) -> Result<Message, EngineError> {
+fn compose(txn: &mut Txn<'_>, send: &Send) -> Result<Message, EngineError> {
     let chat = send.to.chat();
-    let usual = if send.to == To::Room { None } else { history::chat(turn.rows, &chat)?.and_then(|chat| chat.ttl_s) };
+    let usual = if send.to == To::Room { None } else { history::chat(txn.rows, &chat)?.and_then(|chat| chat.ttl_s) };
     let ttl_s = send.ttl_s.or(usual);
-    let at = send.at.filter(|at| *at > turn.clock);
-    let begins = at.unwrap_or(turn.clock);
-    let id = MessageId::from_parts(turn.clock, turn.random());
+    let at = send.at.filter(|at| *at > txn.clock);
+    let begins = at.unwrap_or(txn.clock);
+    let id = MessageId::from_parts(txn.clock, txn.random());
     let mut message = Message {
-        device: Some(turn.me.device),
+        device: Some(txn.me.device),
         mine: true,
         state: State::Queued,
         client_id: send.client_id.clone(),
@@ -278,22 +278,22 @@ fn compose(turn: &mut Turn<'_>, send: &Send) -> Result<Message, EngineError> {
         ttl_s,
         expires: ttl_s.map(|ttl_s| begins + Duration::from_secs(ttl_s.into())),
         at,
-        ..Message::text(id, chat, turn.me.user.clone(), send.text.clone(), turn)
+        ..Message::text(id, chat, txn.me.user.clone(), send.text.clone(), txn)
     };
     if at.is_none() {
-        put_in_line(turn, &send.to, &mut message)?;
+        put_in_line(txn, &send.to, &mut message)?;
     }
     Ok(message)
 }
 
-fn put_in_line(turn: &mut Turn<'_>, to: &To, message: &mut Message) -> Result<(), EngineError> {
+fn put_in_line(txn: &mut Txn<'_>, to: &To, message: &mut Message) -> Result<(), EngineError> {
     match to {
-        To::User(user) => message.queued_at = Some(outbox::enqueue(turn, message.id, user.clone())?),
-        To::Room => room::say(turn, message)?,
+        To::User(user) => message.queued_at = Some(outbox::enqueue(txn, message.id, user.clone())?),
+        To::Room => room::say(txn, message)?,
         To::Myself => {
             message.state = State::Read;
-            if let Some(me) = outbox::addressee(turn, SELF)? {
-                message.queued_at = Some(outbox::enqueue(turn, message.id, me)?);
+            if let Some(me) = outbox::addressee(txn, SELF)? {
+                message.queued_at = Some(outbox::enqueue(txn, message.id, me)?);
             }
         }
     }
@@ -301,19 +301,19 @@ fn put_in_line(turn: &mut Turn<'_>, to: &To, message: &mut Message) -> Result<()
 }
 
 /// The time of a message has come: it joins the line, and the end of its chat.
-pub(crate) fn release(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
-    let Some((_, mut message)) = history::get(turn.rows, id)? else { return Ok(()) };
+pub(crate) fn release(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let Some((_, mut message)) = history::get(txn.rows, id)? else { return Ok(()) };
     let Some(to) = To::of(&message.chat) else { return Ok(()) };
     if message.state != State::Queued || message.at.take().is_none() {
         return Ok(());
     }
-    (message.sent, message.kept) = (turn.clock, turn.now);
-    message.expires = message.ttl_s.map(|ttl_s| turn.clock + Duration::from_secs(ttl_s.into()));
+    (message.sent, message.kept) = (txn.clock, txn.now);
+    message.expires = message.ttl_s.map(|ttl_s| txn.clock + Duration::from_secs(ttl_s.into()));
     let allowed = match &to {
-        To::User(user) => check_peer(turn, user),
+        To::User(user) => check_peer(txn, user),
         To::Room | To::Myself => Ok(()),
     };
-    let error = match allowed.and_then(|()| put_in_line(turn, &to, &mut message)) {
+    let error = match allowed.and_then(|()| put_in_line(txn, &to, &mut message)) {
         Ok(()) => None,
         Err(EngineError::Rows(error)) => return Err(error.into()),
         Err(EngineError::IdentityChanged(_)) => Some("identity_changed"),
@@ -321,23 +321,23 @@ pub(crate) fn release(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineE
         Err(EngineError::Blocked(_)) => Some("blocked"),
         Err(_) => Some("quota_exceeded"),
     };
-    history::lives(turn, &message)?;
-    history::to_the_end(turn, &message)?;
+    history::lives(txn, &message)?;
+    history::to_the_end(txn, &message)?;
     match error {
-        Some(_) => history::end(turn, id, State::Failed, error)?,
-        None if message.state == State::Read => events::status(turn, &message)?,
+        Some(_) => history::end(txn, id, State::Failed, error)?,
+        None if message.state == State::Read => events::status(txn, &message)?,
         None => {}
     }
     Ok(())
 }
 
 /// Forgets, once an hour, the names of messages that were given long ago.
-pub(crate) fn tidy(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    if turn.live.tidied.is_some_and(|last| turn.now.since(last) < TIDY_EVERY) {
+pub(crate) fn tidy(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    if txn.live.tidied.is_some_and(|last| txn.now.since(last) < TIDY_EVERY) {
         return Ok(());
     }
-    turn.live.tidied = Some(turn.now);
-    let old = turn.now - CLIENT_IDS_KEPT;
-    turn.rows.delete_range(Table::Clients, b"client_id", 0..=old.as_millis())?;
-    early_changes::sweep(turn.rows, turn.now)
+    txn.live.tidied = Some(txn.now);
+    let old = txn.now - CLIENT_IDS_KEPT;
+    txn.rows.delete_range(Table::Clients, b"client_id", 0..=old.as_millis())?;
+    early_changes::sweep(txn.rows, txn.now)
 }

@@ -6,16 +6,16 @@ use crate::model::error::EngineError;
 use crate::queue::profiles;
 use crate::records::profile;
 pub use crate::records::profile::{of, own};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Changes what this account says of itself: what is absent stays, an empty text goes.
 ///
 /// # Errors
 /// [`EngineError::Invalid`].
-pub fn set(turn: &mut Turn<'_>, wanted: ProfileSet) -> Result<types::Profile, EngineError> {
-    let (shown, changed) = profile::set(turn, wanted)?;
+pub fn set(txn: &mut Txn<'_>, wanted: ProfileSet) -> Result<types::Profile, EngineError> {
+    let (shown, changed) = profile::set(txn, wanted)?;
     if changed {
-        profiles::announce(turn)?;
+        profiles::announce(txn)?;
     }
     Ok(shown)
 }

@@ -11,29 +11,29 @@ use crate::queue::receipts;
 use crate::records::contacts;
 use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Marks a chat read up to a message (its end when absent), and tells the author.
 ///
 /// # Errors
 /// [`EngineError::NotFound`] if the message is not of this chat.
-pub fn mark_read(turn: &mut Turn<'_>, chat: &str, up_to: Option<&MessageId>) -> Result<u64, EngineError> {
+pub fn mark_read(txn: &mut Txn<'_>, chat: &str, up_to: Option<&MessageId>) -> Result<u64, EngineError> {
     let position = match up_to {
         None => None,
         Some(id) => {
-            let found = history::get(turn.rows, id)?.filter(|(_, message)| message.chat == chat);
+            let found = history::get(txn.rows, id)?.filter(|(_, message)| message.chat == chat);
             Some(found.ok_or(EngineError::NotFound)?.0)
         }
     };
-    let newly = history::mark_read(turn, chat, position)?;
+    let newly = history::mark_read(txn, chat, position)?;
     if let Some(user) = history::peer(chat) {
-        tell_read(turn, &user, &newly)?;
+        tell_read(txn, &user, &newly)?;
     }
-    Ok(history::chat(turn.rows, chat)?.map_or(0, |chat| chat.unread))
+    Ok(history::chat(txn.rows, chat)?.map_or(0, |chat| chat.unread))
 }
 
 /// The authors hear what was read, if that is to be told, and the own other devices always.
-fn tell_read(turn: &mut Turn<'_>, user: &Username, newly: &[Message]) -> Result<(), EngineError> {
+fn tell_read(txn: &mut Txn<'_>, user: &Username, newly: &[Message]) -> Result<(), EngineError> {
     let mut reads = BTreeMap::new();
     for message in newly {
         if let (Some(device), Some(number)) = (message.device, message.number) {
@@ -42,10 +42,10 @@ fn tell_read(turn: &mut Turn<'_>, user: &Username, newly: &[Message]) -> Result<
         }
     }
     let reads: Vec<_> = reads.into_iter().map(|(device, number)| Read { device, number }).collect();
-    if Settings::get(turn.rows)?.read_receipts && !contacts::is_blocked(turn.rows, user)? {
+    if Settings::get(txn.rows)?.read_receipts && !contacts::is_blocked(txn.rows, user)? {
         for Read { device, number } in &reads {
-            receipts::schedule_read(turn, user, device, *number)?;
+            receipts::schedule_read(txn, user, device, *number)?;
         }
     }
-    read_elsewhere::tell_read(turn, user, &reads)
+    read_elsewhere::tell_read(txn, user, &reads)
 }

@@ -20,18 +20,18 @@ use crate::records::settings::Settings;
 use crate::records::{events, mailbox, retention};
 use crate::sessions::{self, prekeys};
 use crate::store::{Rows, RowsError};
-use crate::turn::action::Action;
-use crate::turn::live::{self, Asked, Link};
-use crate::turn::{Turn, retention_clock};
+use crate::txn::action::Action;
+use crate::txn::live::{self, Asked, Link};
+use crate::txn::{Txn, retention_clock};
 
 /// The link is logged in: everything in flight is repeated, everything missed is asked for.
-pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) -> Result<(), EngineError> {
-    turn.live.link = Some(Link {
+pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn, offset_ms: i64) -> Result<(), EngineError> {
+    txn.live.link = Some(Link {
         offset_ms,
-        server_ahead_ms: difference(turn.clock, turn.now).saturating_add(offset_ms),
+        server_ahead_ms: difference(txn.clock, txn.now).saturating_add(offset_ms),
         asked: std::collections::BTreeMap::new(),
-        pending_submits: Some(turn.now),
-        deferred: Some(turn.now),
+        pending_submits: Some(txn.now),
+        deferred: Some(txn.now),
         acked: 0,
         delivered: 0,
         drained: false,
@@ -40,29 +40,29 @@ pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn, offset_ms: i64) 
         room_last: logged_in.room_last,
         room_asked: 0,
     });
-    turn.live.pause.clear();
-    turn.live.missing.clear();
-    turn.live.bundle_since.clear();
+    txn.live.pause.clear();
+    txn.live.missing.clear();
+    txn.live.bundle_since.clear();
     // a new connection is asked anew before anything is said about the server
-    turn.live.withheld = None;
-    if sessions::check_device(turn)? {
-        recall::recall(turn)?;
+    txn.live.withheld = None;
+    if sessions::check_device(txn)? {
+        recall::recall(txn)?;
     }
-    sessions::check_rollback(turn, logged_in)?;
-    room::online(turn, logged_in.room_last)?;
-    prekeys::online(turn, logged_in)?;
+    sessions::check_rollback(txn, logged_in)?;
+    room::online(txn, logged_in.room_last)?;
+    prekeys::online(txn, logged_in)?;
     // changes are pushed only to those who asked once
-    let visible = Settings::get(turn.rows)?.presence;
-    turn.ask(Asked::Presence, &PresenceWatch { visible });
-    let me = peers::own(turn)?;
+    let visible = Settings::get(txn.rows)?.presence;
+    txn.ask(Asked::Presence, &PresenceWatch { visible });
+    let me = peers::own(txn)?;
     if logged_in.head != me.pinned.log.head() {
-        peers::fetch(turn, &me.user)?;
+        peers::fetch(txn, &me.user)?;
     }
-    devices::ask(turn);
-    reset_waits(turn, logged_in.reset_pending)?;
-    compare_clocks(turn, offset_ms)?;
+    devices::ask(txn);
+    reset_waits(txn, logged_in.reset_pending)?;
+    compare_clocks(txn, offset_ms)?;
     let state = ConnectionState::Online;
-    Ok(events::connection(turn, ConnectionChanged { state, reason: None, next_retry_ms: None })?)
+    Ok(events::connection(txn, ConnectionChanged { state, reason: None, next_retry_ms: None })?)
 }
 
 /// How far one time is ahead of another, in milliseconds.
@@ -72,39 +72,39 @@ fn difference(ahead: Timestamp, behind: Timestamp) -> i64 {
 }
 
 /// The clocks have come apart: told once, however many connections that lasts.
-fn compare_clocks(turn: &mut Turn<'_>, offset_ms: i64) -> Result<(), EngineError> {
-    let (before, now) = (Counter::Skewed.get(turn.rows)? > 0, live::is_skewed(offset_ms));
+fn compare_clocks(txn: &mut Txn<'_>, offset_ms: i64) -> Result<(), EngineError> {
+    let (before, now) = (Counter::Skewed.get(txn.rows)? > 0, live::is_skewed(offset_ms));
     if before == now {
         return Ok(());
     }
-    Counter::Skewed.set(turn.rows, now.into())?;
-    if now { Ok(events::clock_skew(turn, offset_ms)?) } else { Ok(()) }
+    Counter::Skewed.set(txn.rows, now.into())?;
+    if now { Ok(events::clock_skew(txn, offset_ms)?) } else { Ok(()) }
 }
 
 /// The link is down, on its way, or refused.
-pub(crate) fn not_online(turn: &mut Turn<'_>, change: ConnectionChanged) -> Result<(), EngineError> {
-    turn.live.link = None;
-    turn.live.pages.clear();
-    turn.live.names.clear();
-    Ok(events::connection(turn, change)?)
+pub(crate) fn not_online(txn: &mut Txn<'_>, change: ConnectionChanged) -> Result<(), EngineError> {
+    txn.live.link = None;
+    txn.live.pages.clear();
+    txn.live.names.clear();
+    Ok(events::connection(txn, change)?)
 }
 
 /// An answer finds what was asked; one that nobody waits for is dropped.
-pub(crate) fn answered(turn: &mut Turn<'_>, id: u64, result: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
-    let Some(asked) = turn.live.link.as_mut().and_then(|link| link.asked.remove(&id)) else { return Ok(()) };
+pub(crate) fn answered(txn: &mut Txn<'_>, id: u64, result: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
+    let Some(asked) = txn.live.link.as_mut().and_then(|link| link.asked.remove(&id)) else { return Ok(()) };
     match asked {
-        Asked::PendingSubmit(submit_id) => answers::answered(turn, submit_id, result),
+        Asked::PendingSubmit(submit_id) => answers::answered(txn, submit_id, result),
         Asked::Ack => Ok(()),
-        Asked::Lookup(users) => pin_change::looked_up(turn, users, &read(result)),
-        Asked::Log(user, from) => pin_change::fetched(turn, &user, from, read(result)),
-        Asked::Bundle(user, device) => maintenance::bundle(turn, &user, &device, read(result)),
-        Asked::Publish(seq) => prekeys::published(turn, seq, result.map(|_| ())),
-        Asked::OneTime => prekeys::left(turn, read(result)),
-        Asked::Waiting => devices::told(turn, read(result)),
-        Asked::Append(seq) => pin_change::appended(turn, seq, result.map(|_| ())),
-        Asked::Room => room::page(turn, read(result)),
+        Asked::Lookup(users) => pin_change::looked_up(txn, users, &read(result)),
+        Asked::Log(user, from) => pin_change::fetched(txn, &user, from, read(result)),
+        Asked::Bundle(user, device) => maintenance::bundle(txn, &user, &device, read(result)),
+        Asked::Publish(seq) => prekeys::published(txn, seq, result.map(|_| ())),
+        Asked::OneTime => prekeys::left(txn, read(result)),
+        Asked::Waiting => devices::told(txn, read(result)),
+        Asked::Append(seq) => pin_change::appended(txn, seq, result.map(|_| ())),
+        Asked::Room => room::page(txn, read(result)),
         Asked::Presence => match read(result) {
-            Ok(PresenceList { users }) => presence(turn, users, Vec::new()),
+            Ok(PresenceList { users }) => presence(txn, users, Vec::new()),
             // the next connection asks again, and so does whoever wants the list
             Err(_) => Ok(()),
         },
@@ -118,23 +118,23 @@ fn read<T: for<'b> Decode<'b, ()>>(result: Result<Vec<u8>, Refusal>) -> Result<T
 }
 
 /// What the server says unasked.
-pub(crate) fn pushed(turn: &mut Turn<'_>, push: Push) -> Result<(), EngineError> {
+pub(crate) fn pushed(txn: &mut Txn<'_>, push: Push) -> Result<(), EngineError> {
     match push {
-        Push::Deliver(deliver) => inbox::delivered(turn, deliver),
-        Push::Room(post) => room::pushed(turn, post),
-        Push::Presence(change) => presence(turn, change.online, change.offline),
-        Push::Reset(notice) => reset_waits(turn, notice.at),
+        Push::Deliver(deliver) => inbox::delivered(txn, deliver),
+        Push::Room(post) => room::pushed(txn, post),
+        Push::Presence(change) => presence(txn, change.online, change.offline),
+        Push::Reset(notice) => reset_waits(txn, notice.at),
         Push::LogGrew(grown) => {
-            peers::refresh(turn, &[chat_protocol::message::client::UserHead { user: grown.user, head: grown.head }])
+            peers::refresh(txn, &[chat_protocol::message::client::UserHead { user: grown.user, head: grown.head }])
                 .map(|_| ())
         }
         Push::DeviceWaits(_) => {
-            devices::ask(turn);
+            devices::ask(txn);
             Ok(())
         }
         // what it was pushed behind has been taken already, whatever number it names
         Push::Drained(_) => {
-            if let Some(link) = &mut turn.live.link {
+            if let Some(link) = &mut txn.live.link {
                 link.drained = true;
             }
             Ok(())
@@ -143,13 +143,13 @@ pub(crate) fn pushed(turn: &mut Turn<'_>, push: Push) -> Result<(), EngineError>
 }
 
 /// A reset of the own account waits, or no longer does: told once, however often the server says it.
-fn reset_waits(turn: &mut Turn<'_>, at: Option<Timestamp>) -> Result<(), EngineError> {
+fn reset_waits(txn: &mut Txn<'_>, at: Option<Timestamp>) -> Result<(), EngineError> {
     let at = at.map_or(0, Timestamp::as_millis);
-    if Counter::Reset.get(turn.rows)? == at {
+    if Counter::Reset.get(txn.rows)? == at {
         return Ok(());
     }
-    Counter::Reset.set(turn.rows, at)?;
-    Ok(events::reset_pending(turn, (at > 0).then_some(at))?)
+    Counter::Reset.set(txn.rows, at)?;
+    Ok(events::reset_pending(txn, (at > 0).then_some(at))?)
 }
 
 /// When a reset of the own account happens, in milliseconds; `None` while none waits.
@@ -160,46 +160,46 @@ pub fn reset_at(rows: &dyn Rows) -> Result<Option<u64>, RowsError> {
     Ok(Some(Counter::Reset.get(rows)?).filter(|at| *at > 0))
 }
 
-fn presence(turn: &mut Turn<'_>, online: Vec<Username>, offline: Vec<Username>) -> Result<(), EngineError> {
-    online.iter().for_each(|user| peers::hurry(turn, user));
-    turn.actions.push(Action::Presence { online, offline });
+fn presence(txn: &mut Txn<'_>, online: Vec<Username>, offline: Vec<Username>) -> Result<(), EngineError> {
+    online.iter().for_each(|user| peers::hurry(txn, user));
+    txn.actions.push(Action::Presence { online, offline });
     Ok(())
 }
 
 /// What follows from the state the rows are in, once per batch of inputs.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    retention_clock::pump(turn)?;
-    scheduler::sweep(turn)?;
-    messages::tidy(turn)?;
-    events::trim(turn)?;
-    retention::sweep(turn)?;
-    room::sweep(turn)?;
-    expiry::sweep(turn)?;
-    reorder::sweep(turn)?;
-    sessions::sweep(turn)?;
-    ahead::show_overdue(turn)?;
-    peers::sweep(turn)?;
-    let opening = inbox::pump(turn)?;
-    if turn.live.link.is_none() {
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    retention_clock::pump(txn)?;
+    scheduler::sweep(txn)?;
+    messages::tidy(txn)?;
+    events::trim(txn)?;
+    retention::sweep(txn)?;
+    room::sweep(txn)?;
+    expiry::sweep(txn)?;
+    reorder::sweep(txn)?;
+    sessions::sweep(txn)?;
+    ahead::show_overdue(txn)?;
+    peers::sweep(txn)?;
+    let opening = inbox::pump(txn)?;
+    if txn.live.link.is_none() {
         return Ok(());
     }
-    mailbox::acknowledge(turn);
-    own_log::pump(turn)?;
-    prekeys::pump(turn)?;
-    maintenance::pump(turn)?;
-    sending::pump(turn)?;
-    room::pump(turn)?;
-    peers::ask_names(turn);
-    say_synced(turn, opening)?;
-    prekeys::sweep(turn)
+    mailbox::acknowledge(txn);
+    own_log::pump(txn)?;
+    prekeys::pump(txn)?;
+    maintenance::pump(txn)?;
+    sending::pump(txn)?;
+    room::pump(txn)?;
+    peers::ask_names(txn);
+    say_synced(txn, opening)?;
+    prekeys::sweep(txn)
 }
 
-fn say_synced(turn: &mut Turn<'_>, opening: bool) -> Result<(), EngineError> {
-    let Some(link) = &mut turn.live.link else { return Ok(()) };
+fn say_synced(txn: &mut Txn<'_>, opening: bool) -> Result<(), EngineError> {
+    let Some(link) = &mut txn.live.link else { return Ok(()) };
     if opening || link.synced || !link.drained {
         return Ok(());
     }
     link.synced = true;
     let replayed = link.replayed;
-    Ok(events::synced(turn, replayed)?)
+    Ok(events::synced(txn, replayed)?)
 }

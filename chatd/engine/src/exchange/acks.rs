@@ -10,49 +10,49 @@ use crate::queue::{first, numbers, retransmit};
 use crate::records::changes;
 use crate::records::history::{self, State};
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// A peer's device tells what it got of the messages this device sent to it.
-pub(crate) fn heard(turn: &mut Turn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
-    let (Some(covered), (user, _)) = (covered(turn, by, ack)?, by) else { return Ok(()) };
+pub(crate) fn heard(txn: &mut Txn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
+    let (Some(covered), (user, _)) = (covered(txn, by, ack)?, by) else { return Ok(()) };
     let scope = numbers::sent_scope(user, ack.epoch);
     let unsure_below = retransmit::unsure_below(ack);
-    for (n, id) in turn.rows.scan(Table::Outbox, &scope, covered, Direction::Ascending, usize::MAX)? {
+    for (n, id) in txn.rows.scan(Table::Outbox, &scope, covered, Direction::Ascending, usize::MAX)? {
         let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
         if ack.given_up.contains(&n) {
-            history::advance(turn, &id, State::NotReceived)?;
+            history::advance(txn, &id, State::NotReceived)?;
         } else if n >= unsure_below {
-            history::advance(turn, &id, State::Delivered)?;
-            changes::delivered(turn, &id)?;
-            turn.rows.delete(Place::new(Table::Outbox, &scope, &n.to_be_bytes()))?;
-            numbers::await_read(turn, user, (ack.epoch, n), &id)?;
+            history::advance(txn, &id, State::Delivered)?;
+            changes::delivered(txn, &id)?;
+            txn.rows.delete(Place::new(Table::Outbox, &scope, &n.to_be_bytes()))?;
+            numbers::await_read(txn, user, (ack.epoch, n), &id)?;
         }
     }
     Ok(())
 }
 
 /// A peer's user has read what a device of theirs got, and nothing that none got.
-pub(crate) fn read(turn: &mut Turn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
-    let (Some(covered), (user, _)) = (covered(turn, by, ack)?, by) else { return Ok(()) };
+pub(crate) fn read(txn: &mut Txn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
+    let (Some(covered), (user, _)) = (covered(txn, by, ack)?, by) else { return Ok(()) };
     let scope = numbers::unread_scope(user, ack.epoch);
-    for (_, id) in turn.rows.scan(Table::Outbox, &scope, covered.clone(), Direction::Ascending, usize::MAX)? {
+    for (_, id) in txn.rows.scan(Table::Outbox, &scope, covered.clone(), Direction::Ascending, usize::MAX)? {
         let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
-        history::advance(turn, &id, State::Read)?;
+        history::advance(txn, &id, State::Read)?;
     }
-    turn.rows.delete_range(Table::Outbox, &scope, covered).map(drop)
+    txn.rows.delete_range(Table::Outbox, &scope, covered).map(drop)
 }
 
 /// The numbers an acknowledgement covers, if such messages were ever sent: none from before the device was written to.
 fn covered(
-    turn: &Turn<'_>,
+    txn: &Txn<'_>,
     (user, device): (&Username, &DeviceId),
     ack: &Ack,
 ) -> Result<Option<RangeInclusive<u64>>, RowsError> {
-    let known: Option<Number> = numbers::last_number(turn, user)?;
+    let known: Option<Number> = numbers::last_number(txn, user)?;
     if known.is_none_or(|(epoch, last)| ack.epoch != epoch || ack.below > last + 1) {
         tracing::warn!(%user, "acknowledgement of messages that were never sent");
         return Ok(None);
     }
-    let first = first::owed_from(turn, device, user, ack.epoch)?;
+    let first = first::owed_from(txn, device, user, ack.epoch)?;
     Ok(first.zip(ack.below.checked_sub(1)).map(|(first, last)| first..=last).filter(|covered| !covered.is_empty()))
 }

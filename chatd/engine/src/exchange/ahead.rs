@@ -13,7 +13,7 @@ use crate::peers::{self, Named};
 use crate::records::events;
 use crate::sessions::Received;
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most messages that wait for a log; the next are shown at once, flagged.
 const MOST_WAITING: u64 = 1_000;
@@ -34,15 +34,15 @@ struct Waiting {
 }
 
 /// Lets a message wait for the log its author named; false if too many wait.
-pub(crate) fn wait(turn: &mut Turn<'_>, received: &Received, until: Timestamp) -> Result<bool, RowsError> {
-    if until <= turn.now || turn.rows.count(Table::Held, WAITING)? >= MOST_WAITING {
+pub(crate) fn wait(txn: &mut Txn<'_>, received: &Received, until: Timestamp) -> Result<bool, RowsError> {
+    if until <= txn.now || txn.rows.count(Table::Held, WAITING)? >= MOST_WAITING {
         return Ok(false);
     }
-    let number = Counter::Ahead.next(turn.rows)?;
+    let number = Counter::Ahead.next(txn.rows)?;
     let plaintext = received.plaintext.to_vec().into();
     let waiting = Waiting { number, user: received.user.clone(), device: received.device, plaintext };
-    save(turn.rows, place(&number.to_be_bytes()), until.as_millis(), &waiting)?;
-    turn.wake(until);
+    save(txn.rows, place(&number.to_be_bytes()), until.as_millis(), &waiting)?;
+    txn.wake(until);
     Ok(true)
 }
 
@@ -51,12 +51,12 @@ fn place(key: &[u8; 8]) -> Place<'_> {
 }
 
 /// Shows what waited for the log of `user`, as far as that is known now.
-pub(crate) fn release(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    for (until, bytes) in turn.rows.scan(Table::Held, WAITING, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+pub(crate) fn release(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
+    for (until, bytes) in txn.rows.scan(Table::Held, WAITING, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let waiting: Waiting = decode(Table::Held, &bytes)?;
         if waiting.user == *user {
-            turn.rows.delete(place(&waiting.number.to_be_bytes()))?;
-            come(turn, &waiting.received(), Some(Timestamp::from_millis(until)))?;
+            txn.rows.delete(place(&waiting.number.to_be_bytes()))?;
+            come(txn, &waiting.received(), Some(Timestamp::from_millis(until)))?;
         }
     }
     Ok(())
@@ -68,29 +68,29 @@ impl Waiting {
     }
 }
 
-pub(crate) fn show_overdue(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let now = turn.now.as_millis();
-    for (_, bytes) in turn.rows.scan(Table::Held, WAITING, 0..=now, Direction::Ascending, usize::MAX)? {
+pub(crate) fn show_overdue(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    let now = txn.now.as_millis();
+    for (_, bytes) in txn.rows.scan(Table::Held, WAITING, 0..=now, Direction::Ascending, usize::MAX)? {
         let waiting: Waiting = decode(Table::Held, &bytes)?;
-        turn.rows.delete(place(&waiting.number.to_be_bytes()))?;
-        come(turn, &waiting.received(), None)?;
+        txn.rows.delete(place(&waiting.number.to_be_bytes()))?;
+        come(txn, &waiting.received(), None)?;
     }
-    let next = turn.rows.scan(Table::Held, WAITING, 0..=u64::MAX, Direction::Ascending, 1)?;
+    let next = txn.rows.scan(Table::Held, WAITING, 0..=u64::MAX, Direction::Ascending, 1)?;
     if let Some((until, _)) = next.first() {
-        turn.wake(Timestamp::from_millis(*until));
+        txn.wake(Timestamp::from_millis(*until));
     }
     Ok(())
 }
 
 /// A message that waited for its author's log comes again: since that has grown, with the time it waits until; or since
 /// that time has come.
-pub(crate) fn come(turn: &mut Turn<'_>, received: &Received, until: Option<Timestamp>) -> Result<(), EngineError> {
+pub(crate) fn come(txn: &mut Txn<'_>, received: &Received, until: Option<Timestamp>) -> Result<(), EngineError> {
     let Ok(content) = Content::decode(&received.plaintext) else { return Ok(()) };
-    if peers::device(turn, &received.user, &received.device)?.is_none() {
-        return Ok(events::held(turn, &received.user, "device_revoked")?);
+    if peers::device(txn, &received.user, &received.device)?.is_none() {
+        return Ok(events::held(txn, &received.user, "device_revoked")?);
     }
-    match (peers::announced(turn, &received.user, content.heads.own)?, until) {
-        (Named::Awaited(_), Some(until)) if wait(turn, received, until)? => Ok(()),
-        (named, _) => content::shown(turn, received, content, named),
+    match (peers::announced(txn, &received.user, content.heads.own)?, until) {
+        (Named::Awaited(_), Some(until)) if wait(txn, received, until)? => Ok(()),
+        (named, _) => content::shown(txn, received, content, named),
     }
 }

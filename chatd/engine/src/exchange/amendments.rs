@@ -16,7 +16,7 @@ use crate::records::changes::{self, Change, ChangeKind};
 use crate::records::history::{self, Kind, Message, Reaction, State};
 use crate::records::{early_changes, events};
 use crate::store::RowsError;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most texts one message may have had: whoever wants more writes a new one.
 pub(crate) const MAX_TEXTS: usize = 100;
@@ -45,45 +45,45 @@ impl AuthorEvent {
     }
 
     /// Its turn has come.
-    pub(crate) fn take_effect(self, turn: &mut Turn<'_>) -> Result<(), RowsError> {
+    pub(crate) fn take_effect(self, txn: &mut Txn<'_>) -> Result<(), RowsError> {
         match self {
-            Self::Message(message) => show(turn, *message),
-            Self::Change(change) => apply(turn, &change),
+            Self::Message(message) => show(txn, *message),
+            Self::Change(change) => apply(txn, &change),
             Self::Unheard => Ok(()),
         }
     }
 }
 
 /// Shows a message that was written elsewhere, unless its author took it back before.
-fn show(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
-    let early = early_changes::of(turn.rows, &message.chat, &message.id)?;
+fn show(txn: &mut Txn<'_>, mut message: Message) -> Result<(), RowsError> {
+    let early = early_changes::of(txn.rows, &message.chat, &message.id)?;
     if message.author.is_some()
         && early.iter().any(|change| change.kind == ChangeKind::Delete && change.author == message.author)
     {
         return Ok(());
     }
-    if history::get(turn.rows, &message.id)?.is_some() {
+    if history::get(txn.rows, &message.id)?.is_some() {
         // ids are the author's to choose, and nobody may write over what is there
         tracing::warn!(user = %message.from, "a message under the id of another");
-        message.id = MessageId::from_parts(turn.clock, turn.random());
+        message.id = MessageId::from_parts(txn.clock, txn.random());
         message.kind = Kind::Malformed;
         message.text.clear();
     }
-    history::append(turn, message.clone())?;
-    read_elsewhere::stored(turn, &message)?;
+    history::append(txn, message.clone())?;
+    read_elsewhere::stored(txn, &message)?;
     for change in early.iter().filter(|_| message.kind == Kind::Text) {
-        early_changes::forget(turn.rows, change)?;
-        apply(turn, change)?;
+        early_changes::forget(txn.rows, change)?;
+        apply(txn, change)?;
     }
     Ok(())
 }
 
 /// A change that was made elsewhere takes its effect, if it may have one.
-fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
-    let found = history::get(turn.rows, &change.target)?.filter(|(_, message)| message.chat == change.chat);
-    let Some((position, mut message)) = found else { return early_changes::keep(turn.rows, change) };
+fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<(), RowsError> {
+    let found = history::get(txn.rows, &change.target)?.filter(|(_, message)| message.chat == change.chat);
+    let Some((position, mut message)) = found else { return early_changes::keep(txn.rows, change) };
     let by_author = match message.mine {
-        true => change.by == turn.me.user,
+        true => change.by == txn.me.user,
         false => message.author.is_some() && message.author == change.author,
     };
     match &change.kind {
@@ -91,10 +91,10 @@ fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
         ChangeKind::Edit(text) if by_author && message.told_in.len() < MAX_TEXTS => {
             text.clone_into(&mut message.text);
             message.edited = Some(change.at);
-            history::tell_edited(turn, position, message)
+            history::tell_edited(txn, position, message)
         }
-        ChangeKind::Delete if by_author => history::erase(turn, position, message, "author"),
-        ChangeKind::React(emoji) => react(turn, position, message, &change.by, emoji).map(drop),
+        ChangeKind::Delete if by_author => history::erase(txn, position, message, "author"),
+        ChangeKind::React(emoji) => react(txn, position, message, &change.by, emoji).map(drop),
         ChangeKind::Edit(_) | ChangeKind::Delete => {
             tracing::warn!(user = %change.by, "a change of a message that is not theirs to change");
             Ok(())
@@ -104,7 +104,7 @@ fn apply(turn: &mut Turn<'_>, change: &Change) -> Result<(), RowsError> {
 
 /// Gives a sign in somebody's name in place of the one before; says whether that changed anything.
 pub(crate) fn react(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     position: u64,
     mut message: Message,
     by: &Username,
@@ -118,32 +118,32 @@ pub(crate) fn react(
     if !emoji.is_empty() {
         message.reactions.push(Reaction { user: by.clone(), emoji: emoji.to_owned() });
     }
-    history::write(turn.rows, position, &message)?;
-    events::reaction(turn, &message, by, emoji)?;
+    history::write(txn.rows, position, &message)?;
+    events::reaction(txn, &message, by, emoji)?;
     Ok(true)
 }
 
 /// The life of a message is over. What did not leave by now fails; what may have left is taken back.
-pub(crate) fn expire(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), EngineError> {
-    let Some((_, message)) = history::get(turn.rows, id)? else { return Ok(()) };
+pub(crate) fn expire(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
+    let Some((_, message)) = history::get(txn.rows, id)? else { return Ok(()) };
     if message.deleted {
         return Ok(());
     }
     if message.mine && message.state == State::Queued {
-        if outbox::withdraw(turn, &message)? == Withdrawn::UnderWay {
-            take_back(turn, &message)?;
+        if outbox::withdraw(txn, &message)? == Withdrawn::UnderWay {
+            take_back(txn, &message)?;
         }
-        history::end(turn, id, State::Failed, Some("expired"))?;
+        history::end(txn, id, State::Failed, Some("expired"))?;
     }
-    match history::get(turn.rows, id)? {
-        Some((position, message)) => Ok(history::erase(turn, position, message, "expired")?),
+    match history::get(txn.rows, id)? {
+        Some((position, message)) => Ok(history::erase(txn, position, message, "expired")?),
         None => Ok(()),
     }
 }
 
 /// Whatever of a message may have left is deleted where it arrives.
-fn take_back(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> {
-    match submit(turn, message, ChangeKind::Delete) {
+fn take_back(txn: &mut Txn<'_>, message: &Message) -> Result<(), EngineError> {
+    match submit(txn, message, ChangeKind::Delete) {
         // it goes from there too, a little later
         Err(EngineError::QueueFull) => Ok(()),
         outcome => outcome,
@@ -151,10 +151,10 @@ fn take_back(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> 
 }
 
 /// Puts a change of an own message, or a sign, in line for the peer of its chat; notes have none.
-pub(crate) fn submit(turn: &mut Turn<'_>, message: &Message, kind: ChangeKind) -> Result<(), EngineError> {
-    let Some(to) = outbox::addressee(turn, &message.chat)? else { return Ok(()) };
-    let id = MessageId::from_parts(turn.clock, turn.random());
-    let (chat, by, target, at) = (message.chat.clone(), turn.me.user.clone(), message.id, turn.clock);
-    outbox::enqueue(turn, id, to)?;
-    Ok(save(turn.rows, changes::place(&id), 0, &Change { chat, by, author: None, target, at, kind, kept: turn.now })?)
+pub(crate) fn submit(txn: &mut Txn<'_>, message: &Message, kind: ChangeKind) -> Result<(), EngineError> {
+    let Some(to) = outbox::addressee(txn, &message.chat)? else { return Ok(()) };
+    let id = MessageId::from_parts(txn.clock, txn.random());
+    let (chat, by, target, at) = (message.chat.clone(), txn.me.user.clone(), message.id, txn.clock);
+    outbox::enqueue(txn, id, to)?;
+    Ok(save(txn.rows, changes::place(&id), 0, &Change { chat, by, author: None, target, at, kind, kept: txn.now })?)
 }

@@ -18,100 +18,95 @@ use crate::records::streams::StreamId;
 use crate::records::{contacts, profile};
 use crate::sessions::Received;
 use crate::store::RowsError;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// An opened content takes its effect, in the transaction that stores the session it came through.
-pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received) -> Result<(), EngineError> {
+pub(crate) fn arrived(txn: &mut Txn<'_>, received: &Received) -> Result<(), EngineError> {
     let content = match Content::decode(&received.plaintext) {
         Ok(content) => content,
-        Err(_) => return incoming::marker(turn, received, Kind::Malformed),
+        Err(_) => return incoming::marker(txn, received, Kind::Malformed),
     };
-    let named = logs(turn, received, &content)?;
-    got(turn, received, &content)?;
-    if received.user == turn.me.user {
-        return own_device::arrived(turn, received, content);
+    let named = logs(txn, received, &content)?;
+    got(txn, received, &content)?;
+    if received.user == txn.me.user {
+        return own_device::arrived(txn, received, content);
     }
     if content.conversation != Conversation::Direct(received.user.clone()) {
         tracing::warn!(user = %received.user, "a message that names another chat than its author's");
-        return incoming::marker(turn, received, Kind::Unsupported);
+        return incoming::marker(txn, received, Kind::Unsupported);
     }
-    for ack in content.acks.iter().filter(|ack| ack.device == turn.me.device) {
-        acks::heard(turn, (&received.user, &received.device), ack)?;
+    for ack in content.acks.iter().filter(|ack| ack.device == txn.me.device) {
+        acks::heard(txn, (&received.user, &received.device), ack)?;
     }
     match content.body {
         Body::Receipt(receipt) => receipt
             .read
             .iter()
-            .filter(|ack| ack.device == turn.me.device)
-            .try_for_each(|ack| Ok(acks::read(turn, (&received.user, &received.device), ack)?)),
-        Body::Reset => retransmit::was_reset(turn, &received.device),
-        Body::Profile(profile) => Ok(profile::heard(turn, &received.user, profile)?),
+            .filter(|ack| ack.device == txn.me.device)
+            .try_for_each(|ack| Ok(acks::read(txn, (&received.user, &received.device), ack)?)),
+        Body::Reset => retransmit::was_reset(txn, &received.device),
+        Body::Profile(profile) => Ok(profile::heard(txn, &received.user, profile)?),
         // control of later versions creates no duty either
         _ if !content.body.is_message() => Ok(()),
         _ => match named {
-            Named::Awaited(until) if ahead::wait(turn, received, until)? => Ok(()),
-            _ => shown(turn, received, content, named),
+            Named::Awaited(until) if ahead::wait(txn, received, until)? => Ok(()),
+            _ => shown(txn, received, content, named),
         },
     }
 }
 
 /// What a device, an own one too, got itself in the conversation it names.
-fn got(turn: &mut Turn<'_>, received: &Received, content: &Content) -> Result<(), RowsError> {
+fn got(txn: &mut Txn<'_>, received: &Received, content: &Content) -> Result<(), RowsError> {
     let Conversation::Direct(chat) = &content.conversation else { return Ok(()) };
-    let me = turn.me.device;
+    let me = txn.me.device;
     let mut mine = content.acks.iter().filter(|ack| ack.device == me);
-    mine.try_for_each(|ack| retransmit::acknowledged(turn, &received.device, chat, ack))
+    mine.try_for_each(|ack| retransmit::acknowledged(txn, &received.device, chat, ack))
 }
 
 /// What a content says of account logs: its author's, and this account's.
-fn logs(turn: &mut Turn<'_>, received: &Received, content: &Content) -> Result<Named, EngineError> {
-    let (user, me) = (&received.user, turn.me.user.clone());
+fn logs(txn: &mut Txn<'_>, received: &Received, content: &Content) -> Result<Named, EngineError> {
+    let (user, me) = (&received.user, txn.me.user.clone());
     if let Body::LogEntries(log) = &content.body {
-        pin_change::told(turn, user, log)?;
+        pin_change::told(txn, user, log)?;
     }
-    log_entries::named(turn, (user, &received.device), &content.heads, content.body.is_message())?;
-    peers::announced(turn, &me, content.heads.peer)?;
-    peers::announced(turn, user, content.heads.own)
+    log_entries::named(txn, (user, &received.device), &content.heads, content.body.is_message())?;
+    peers::announced(txn, &me, content.heads.peer)?;
+    peers::announced(txn, user, content.heads.own)
 }
 
 /// A content with a number: shown once, in order, and acknowledged.
-pub(crate) fn shown(
-    turn: &mut Turn<'_>,
-    received: &Received,
-    content: Content,
-    named: Named,
-) -> Result<(), EngineError> {
-    receipts::schedule(turn, &received.user, &received.device)?;
+pub(crate) fn shown(txn: &mut Txn<'_>, received: &Received, content: Content, named: Named) -> Result<(), EngineError> {
+    receipts::schedule(txn, &received.user, &received.device)?;
     let Some(seq) = content.sender_seq else { return Ok(()) };
-    let Some(peer) = peers::known(turn, &received.user)? else { return Ok(()) };
+    let Some(peer) = peers::known(txn, &received.user)? else { return Ok(()) };
     let stream_id =
         StreamId { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
-    if history::seen_before(turn, &peer.pinned.log.fingerprint(), &content.id)? {
-        return Ok(reorder::repeated(turn, &stream_id, &seq)?);
+    if history::seen_before(txn, &peer.pinned.log.fingerprint(), &content.id)? {
+        return Ok(reorder::repeated(txn, &stream_id, &seq)?);
     }
     let author = Some(peer.pinned.log.fingerprint());
-    let from_bot = profile::is_bot(turn.rows, &received.user)?;
+    let from_bot = profile::is_bot(txn.rows, &received.user)?;
     let unverified_log = named != Named::Known;
-    let unverified_device = peers::policy(turn.rows, &received.user)?.leaves_out(&peer, &received.device);
+    let unverified_device = peers::policy(txn.rows, &received.user)?.leaves_out(&peer, &received.device);
     let said = match content.body {
-        _ if contacts::is_blocked(turn.rows, &received.user)? => AuthorEvent::Unheard,
+        _ if contacts::is_blocked(txn.rows, &received.user)? => AuthorEvent::Unheard,
         Body::Edit(Edit { target, text }) => {
-            changed((received, turn.now), author, content.sent, (target, ChangeKind::Edit(text)))
+            changed((received, txn.now), author, content.sent, (target, ChangeKind::Edit(text)))
         }
         Body::Delete(Delete { target }) => {
-            changed((received, turn.now), author, content.sent, (target, ChangeKind::Delete))
+            changed((received, txn.now), author, content.sent, (target, ChangeKind::Delete))
         }
         Body::Reaction(Reaction { target, emoji }) => {
-            changed((received, turn.now), author, content.sent, (target, ChangeKind::React(emoji)))
+            changed((received, txn.now), author, content.sent, (target, ChangeKind::React(emoji)))
         }
         body => {
-            let message = incoming::incoming(turn, received, content.id, content.sent, Kind::Text, String::new());
+            let message = incoming::incoming(txn, received, content.id, content.sent, Kind::Text, String::new());
             let message =
                 Message { author, number: Some((seq.epoch, seq.n)), from_bot, ..incoming::filled(message, body) };
             AuthorEvent::Message(Box::new(Message { unverified_log, unverified_device, ..message }))
         }
     };
-    Ok(reorder::arrived(turn, &stream_id, &seq, said)?)
+    Ok(reorder::arrived(txn, &stream_id, &seq, said)?)
 }
 
 fn changed(

@@ -20,8 +20,8 @@ use crate::model::rows::{decode, load, save};
 use crate::peers;
 use crate::records::events;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
-use crate::turn::live::Asked;
+use crate::txn::Txn;
+use crate::txn::live::Asked;
 
 const WAITING: &[u8] = b"waiting";
 const REVOKE: Place<'static> = Place::new(Table::Peers, b"own", b"revoke");
@@ -61,26 +61,26 @@ fn waiting(rows: &dyn Rows) -> Result<Vec<Waiting>, RowsError> {
 }
 
 /// Asks the server who waits; once more if an answer is on its way, which may be older than the question.
-pub(crate) fn ask(turn: &mut Turn<'_>) {
-    turn.live.waiting_changed = !turn.ask(Asked::Waiting, &DevicesWaiting {});
+pub(crate) fn ask(txn: &mut Txn<'_>) {
+    txn.live.waiting_changed = !txn.ask(Asked::Waiting, &DevicesWaiting {});
 }
 
 /// The server says who waits.
-pub(crate) fn told(turn: &mut Turn<'_>, answer: Result<WaitingDevices, Refusal>) -> Result<(), EngineError> {
-    if turn.live.waiting_changed {
-        ask(turn);
+pub(crate) fn told(txn: &mut Txn<'_>, answer: Result<WaitingDevices, Refusal>) -> Result<(), EngineError> {
+    if txn.live.waiting_changed {
+        ask(txn);
     }
     // the next push or login asks again
     let Ok(answer) = answer else { return Ok(()) };
-    let log = peers::own(turn)?.pinned.log;
+    let log = peers::own(txn)?.pinned.log;
     let shown: Vec<_> = answer.devices.iter().take(MAX_WAITING_DEVICES).filter_map(|said| read(&log, said)).collect();
-    for gone in waiting(turn.rows)? {
+    for gone in waiting(txn.rows)? {
         let id = gone.cert.id();
         if !shown.iter().any(|device| device.cert.id() == id) {
-            turn.rows.delete(place(&id))?;
+            txn.rows.delete(place(&id))?;
         }
     }
-    shown.into_iter().try_for_each(|device| note(turn, &log.fingerprint(), device))
+    shown.into_iter().try_for_each(|device| note(txn, &log.fingerprint(), device))
 }
 
 /// What the server said of a device, as far as it can be true.
@@ -95,28 +95,28 @@ fn read(log: &AccountLog, said: &server::WaitingDevice) -> Option<Waiting> {
 }
 
 /// Keeps a device that waits, and tells of a new one.
-fn note(turn: &mut Turn<'_>, fingerprint: &Fingerprint, device: Waiting) -> Result<(), EngineError> {
+fn note(txn: &mut Txn<'_>, fingerprint: &Fingerprint, device: Waiting) -> Result<(), EngineError> {
     let id = device.cert.id();
-    let known: Option<Waiting> = load(turn.rows, place(&id))?;
+    let known: Option<Waiting> = load(txn.rows, place(&id))?;
     if known.is_none() {
-        events::device_waiting(turn, &device.cert, approval_digits(fingerprint, &id))?;
+        events::device_waiting(txn, &device.cert, approval_digits(fingerprint, &id))?;
     }
     let (approved, accepted) = known.map_or((false, None), |known| (known.approved, known.acceptance));
     let acceptance = device.acceptance.or(accepted);
     let order = device.cert.created().as_millis();
-    Ok(save(turn.rows, place(&id), order, &Waiting { approved, acceptance, ..device })?)
+    Ok(save(txn.rows, place(&id), order, &Waiting { approved, acceptance, ..device })?)
 }
 
 /// The user says that a device which waits shows these digits; spaces do not count.
 ///
 /// # Errors
 /// [`EngineError::NoDevice`], [`EngineError::Digits`]; [`EngineError::Full`] if no more devices can be active.
-pub fn approve(turn: &mut Turn<'_>, device: &DeviceId, digits: &str) -> Result<Approval, EngineError> {
-    let log = peers::own(turn)?.pinned.log;
+pub fn approve(txn: &mut Txn<'_>, device: &DeviceId, digits: &str) -> Result<Approval, EngineError> {
+    let log = peers::own(txn)?.pinned.log;
     if log.active(device).is_some() {
         return Ok(Approval::Added);
     }
-    let found: Option<Waiting> = load(turn.rows, place(device))?;
+    let found: Option<Waiting> = load(txn.rows, place(device))?;
     let waiting = found.ok_or(EngineError::NoDevice("no such device waits to be let in"))?;
     if digits.split_whitespace().collect::<String>() != approval_digits(&log.fingerprint(), device) {
         return Err(EngineError::Digits);
@@ -125,7 +125,7 @@ pub fn approve(turn: &mut Turn<'_>, device: &DeviceId, digits: &str) -> Result<A
         return Err(EngineError::Full("the account has as many devices as it may have: revoke one first"));
     }
     let order = waiting.cert.created().as_millis();
-    save(turn.rows, place(device), order, &Waiting { approved: true, ..waiting })?;
+    save(txn.rows, place(device), order, &Waiting { approved: true, ..waiting })?;
     Ok(Approval::Approved)
 }
 
@@ -133,60 +133,60 @@ pub fn approve(turn: &mut Turn<'_>, device: &DeviceId, digits: &str) -> Result<A
 ///
 /// # Errors
 /// [`EngineError::NoDevice`] if one is not active; [`EngineError::Invalid`] if none is named.
-pub fn revoke(turn: &mut Turn<'_>, devices: &[DeviceId]) -> Result<(), EngineError> {
+pub fn revoke(txn: &mut Txn<'_>, devices: &[DeviceId]) -> Result<(), EngineError> {
     if devices.is_empty() {
         return Err(EngineError::Invalid("device_ids", "must name at least one device"));
     }
-    let log = peers::own(turn)?.pinned.log;
+    let log = peers::own(txn)?.pinned.log;
     for device in devices {
         if log.active(device).is_none() {
             return Err(EngineError::NoDevice("the account has no such device, or revoked it before"));
         }
     }
-    let mut wanted: Vec<DeviceId> = load(turn.rows, REVOKE)?.unwrap_or_default();
+    let mut wanted: Vec<DeviceId> = load(txn.rows, REVOKE)?.unwrap_or_default();
     for device in devices {
         if !wanted.contains(device) {
             wanted.push(*device);
         }
     }
-    Ok(save(turn.rows, REVOKE, 0, &wanted)?)
+    Ok(save(txn.rows, REVOKE, 0, &wanted)?)
 }
 
 /// What the log is to say next; to end somebody comes first.
-pub(crate) fn wanted(turn: &mut Turn<'_>) -> Result<Option<Wanted>, EngineError> {
-    if let Some(devices) = load(turn.rows, REVOKE)? {
+pub(crate) fn wanted(txn: &mut Txn<'_>) -> Result<Option<Wanted>, EngineError> {
+    if let Some(devices) = load(txn.rows, REVOKE)? {
         return Ok(Some(Wanted::Revoke(devices)));
     }
     let ready = |device: Waiting| match device {
         Waiting { cert, acceptance: Some(signed), approved: true } => Some(Wanted::Add(cert, signed.0)),
         _ => None,
     };
-    Ok(waiting(turn.rows)?.into_iter().find_map(ready))
+    Ok(waiting(txn.rows)?.into_iter().find_map(ready))
 }
 
 /// The log cannot say this, and never will.
-pub(crate) fn give_up(turn: &mut Turn<'_>, wanted: &Wanted) -> Result<(), RowsError> {
+pub(crate) fn give_up(txn: &mut Txn<'_>, wanted: &Wanted) -> Result<(), RowsError> {
     match wanted {
-        Wanted::Add(cert, _) => turn.rows.delete(place(&cert.id())).map(drop),
-        Wanted::Revoke(_) => turn.rows.delete(REVOKE).map(drop),
+        Wanted::Add(cert, _) => txn.rows.delete(place(&cert.id())).map(drop),
+        Wanted::Revoke(_) => txn.rows.delete(REVOKE).map(drop),
     }
 }
 
 /// The log goes on: what it says by now is no longer wanted.
-pub(crate) fn settle(turn: &mut Turn<'_>, log: &AccountLog) -> Result<(), EngineError> {
-    for device in waiting(turn.rows)? {
+pub(crate) fn settle(txn: &mut Txn<'_>, log: &AccountLog) -> Result<(), EngineError> {
+    for device in waiting(txn.rows)? {
         let id = device.cert.id();
         if log.device(&id).is_some() {
-            turn.rows.delete(place(&id))?;
+            txn.rows.delete(place(&id))?;
         }
     }
-    let Some(mut devices) = load::<Vec<DeviceId>>(turn.rows, REVOKE)? else { return Ok(()) };
+    let Some(mut devices) = load::<Vec<DeviceId>>(txn.rows, REVOKE)? else { return Ok(()) };
     devices.retain(|device| log.active(device).is_some());
     if devices.is_empty() {
-        turn.rows.delete(REVOKE)?;
+        txn.rows.delete(REVOKE)?;
         return Ok(());
     }
-    Ok(save(turn.rows, REVOKE, 0, &devices)?)
+    Ok(save(txn.rows, REVOKE, 0, &devices)?)
 }
 
 /// Every device there is: active, waiting, revoked.

@@ -27,9 +27,9 @@ use crate::records::events;
 use crate::records::mailbox::{self, Raw};
 use crate::records::pins::{self, Peer};
 use crate::store::RowsError;
-use crate::turn::Turn;
-use crate::turn::action::Action;
-use crate::turn::live::Subject;
+use crate::txn::Txn;
+use crate::txn::action::Action;
+use crate::txn::live::Subject;
 use crate::{peers, sessions};
 
 /// New INITs of one device that may be opened at once …
@@ -38,80 +38,80 @@ const INIT_BURST: usize = 8;
 const INIT_SLOT: Duration = Duration::from_secs(15);
 /// Most RSA shares given out to be opened; the daemon opens one at a time.
 const MAX_OPENING: usize = 8;
-/// Most envelopes of one INIT that are tried in one turn before others have theirs.
+/// Most envelopes of one INIT that are tried in one transaction before others have theirs.
 const MAX_TRIED: usize = 64;
 
 /// One delivery. What was stored before is not looked at again.
-pub(crate) fn delivered(turn: &mut Turn<'_>, deliver: Deliver) -> Result<(), EngineError> {
+pub(crate) fn delivered(txn: &mut Txn<'_>, deliver: Deliver) -> Result<(), EngineError> {
     // numbers of the mailbox are the server's word, and may come again
-    let Some(position) = mailbox::take(turn, &deliver)? else { return Ok(()) };
-    peers::hurry(turn, &deliver.from);
+    let Some(position) = mailbox::take(txn, &deliver)? else { return Ok(()) };
+    peers::hurry(txn, &deliver.from);
     let raw = Raw {
         position,
         from: deliver.from,
         device: deliver.from_device,
         envelope: deliver.envelope,
-        arrived: turn.now,
+        arrived: txn.now,
         told: false,
     };
-    take(turn, raw)
+    take(txn, raw)
 }
 
 /// A delivery that could not be handled for a reason of this side.
-pub(crate) fn given_up(turn: &mut Turn<'_>, deliver: &Deliver) -> Result<(), EngineError> {
-    mailbox::take(turn, deliver)?;
-    Ok(events::undecryptable(turn, &deliver.from, "could not be handled")?)
+pub(crate) fn given_up(txn: &mut Txn<'_>, deliver: &Deliver) -> Result<(), EngineError> {
+    mailbox::take(txn, deliver)?;
+    Ok(events::undecryptable(txn, &deliver.from, "could not be handled")?)
 }
 
-fn take(turn: &mut Turn<'_>, raw: Raw) -> Result<(), EngineError> {
-    if raw.device == turn.me.device {
-        return Ok(events::undecryptable(turn, &raw.from, "own message")?);
+fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {
+    if raw.device == txn.me.device {
+        return Ok(events::undecryptable(txn, &raw.from, "own message")?);
     }
-    if let Some(session) = sessions::find(turn.rows, &raw.envelope.sid)? {
+    if let Some(session) = sessions::find(txn.rows, &raw.envelope.sid)? {
         return if session.device == raw.device {
-            open(turn, &raw, &session)
+            open(txn, &raw, &session)
         } else {
-            Ok(events::undecryptable(turn, &raw.from, "session of another device")?)
+            Ok(events::undecryptable(txn, &raw.from, "session of another device")?)
         };
     }
-    let begins = raw.envelope.init.is_some() && !sessions::is_replay(turn.rows, &raw.envelope)?;
-    if begins || envelope_store::waits(turn, &raw)? {
-        return keep(turn, &raw);
+    let begins = raw.envelope.init.is_some() && !sessions::is_replay(txn.rows, &raw.envelope)?;
+    if begins || envelope_store::waits(txn, &raw)? {
+        return keep(txn, &raw);
     }
-    if pins::get(turn.rows, &raw.from)?.is_some_and(|peer| peer.has_revoked(&raw.device)) {
-        return Ok(events::held(turn, &raw.from, "device_revoked")?);
+    if pins::get(txn.rows, &raw.from)?.is_some_and(|peer| peer.has_revoked(&raw.device)) {
+        return Ok(events::held(txn, &raw.from, "device_revoked")?);
     }
-    sessions::did_not_open(turn, &raw.from, &raw.device)
+    sessions::did_not_open(txn, &raw.from, &raw.device)
 }
 
-fn open(turn: &mut Turn<'_>, raw: &Raw, session: &sessions::Stored) -> Result<(), EngineError> {
-    match sessions::open(turn, session, &raw.envelope)? {
-        Some(opened) => content::arrived(turn, &opened),
-        None => sessions::did_not_open(turn, &raw.from, &raw.device),
+fn open(txn: &mut Txn<'_>, raw: &Raw, session: &sessions::Stored) -> Result<(), EngineError> {
+    match sessions::open(txn, session, &raw.envelope)? {
+        Some(opened) => content::arrived(txn, &opened),
+        None => sessions::did_not_open(txn, &raw.from, &raw.device),
     }
 }
 
 /// Keeps what cannot be opened yet. For what finds no room, and is told of, its author is asked again later.
-fn keep(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), EngineError> {
-    if envelope_store::keep(turn, raw)? {
+fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
+    if envelope_store::keep(txn, raw)? {
         return Ok(());
     }
     tracing::warn!(device = %raw.device, "too much of one account waits to be opened");
-    refused::note(turn, raw)?;
-    losing::tell_lost(turn, &raw.from, "too much waits")
+    refused::note(txn, raw)?;
+    losing::tell_lost(txn, &raw.from, "too much waits")
 }
 
 /// Gives out the RSA shares of INITs whose author is known, and asks for what found no room. Says whether any is still
 /// on its way.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
     let mut busy = false;
-    for position in waiting::due(turn)? {
-        match load(turn.rows, envelope_store::place(&position.to_be_bytes()))? {
-            Some(raw) => busy |= look_at(turn, raw)?,
-            None => waiting::gone(turn, position),
+    for position in waiting::due(txn)? {
+        match load(txn.rows, envelope_store::place(&position.to_be_bytes()))? {
+            Some(raw) => busy |= look_at(txn, raw)?,
+            None => waiting::gone(txn, position),
         }
     }
-    refused::pump(turn)?;
+    refused::pump(txn)?;
     Ok(busy)
 }
 
@@ -128,71 +128,71 @@ enum Step {
 }
 
 /// Takes what waits with one INIT a step further; true while an answer is awaited.
-fn look_at(turn: &mut Turn<'_>, mut raw: Raw) -> Result<bool, EngineError> {
+fn look_at(txn: &mut Txn<'_>, mut raw: Raw) -> Result<bool, EngineError> {
     for _ in 0..MAX_TRIED {
-        let why = match start(turn, &raw)? {
+        let why = match start(txn, &raw)? {
             Step::UnderWay => return Ok(true),
             Step::Waits => return Ok(false),
             Step::Hopeless(why) => why,
             Step::Refused => {
-                envelope_store::take_alike(turn, &raw)?;
-                events::held(turn, &raw.from, "identity_refused")?;
-                return losing::ended(turn, &raw).map(|()| false);
+                envelope_store::take_alike(txn, &raw)?;
+                events::held(txn, &raw.from, "identity_refused")?;
+                return losing::ended(txn, &raw).map(|()| false);
             }
         };
-        losing::lose(turn, &raw, why)?;
-        match next(turn, &raw)? {
+        losing::lose(txn, &raw, why)?;
+        match next(txn, &raw)? {
             Some(behind) => raw = behind,
-            None => return losing::ended(turn, &raw).map(|()| false),
+            None => return losing::ended(txn, &raw).map(|()| false),
         }
     }
-    turn.wake(turn.now);
+    txn.wake(txn.now);
     Ok(true)
 }
 
 /// What comes next with an INIT whose first envelope is gone; it is looked at from now on.
-fn next(turn: &mut Turn<'_>, raw: &Raw) -> Result<Option<Raw>, RowsError> {
-    let next = envelope_store::alike(turn.rows, raw, 1)?.pop();
+fn next(txn: &mut Txn<'_>, raw: &Raw) -> Result<Option<Raw>, RowsError> {
+    let next = envelope_store::alike(txn.rows, raw, 1)?.pop();
     if let Some(next) = &next {
-        waiting::came(turn, next.position)?;
+        waiting::came(txn, next.position)?;
     }
     Ok(next)
 }
 
 /// Takes the first envelope of an INIT one step further.
-fn start(turn: &mut Turn<'_>, raw: &Raw) -> Result<Step, EngineError> {
-    if turn.live.opening.contains(&raw.position) {
+fn start(txn: &mut Txn<'_>, raw: &Raw) -> Result<Step, EngineError> {
+    if txn.live.opening.contains(&raw.position) {
         return Ok(Step::UnderWay);
     }
-    if turn.now.since(raw.arrived) > envelope_store::ABSENT_KEPT {
+    if txn.now.since(raw.arrived) > envelope_store::ABSENT_KEPT {
         return Ok(Step::Hopeless("of no known device"));
     }
-    let Some(init) = sessions::read_init(turn, raw)? else { return Ok(Step::Hopeless("does not open")) };
-    let Some(peer) = pins::get(turn.rows, &raw.from)? else {
-        peers::look_up(turn, &raw.from);
-        return Ok(awaited(turn, &raw.from));
+    let Some(init) = sessions::read_init(txn, raw)? else { return Ok(Step::Hopeless("does not open")) };
+    let Some(peer) = pins::get(txn.rows, &raw.from)? else {
+        peers::look_up(txn, &raw.from);
+        return Ok(awaited(txn, &raw.from));
     };
-    if let Some(step) = stopped(turn, raw, &init, &peer)? {
+    if let Some(step) = stopped(txn, raw, &init, &peer)? {
         return Ok(step);
     }
-    if !sessions::fits(turn, raw, &init, &peer.pinned.log)? {
+    if !sessions::fits(txn, raw, &init, &peer.pinned.log)? {
         return Ok(Step::Hopeless("does not open"));
     }
-    if turn.live.opening.len() >= MAX_OPENING || !slot(turn, raw.device) {
+    if txn.live.opening.len() >= MAX_OPENING || !slot(txn, raw.device) {
         return Ok(Step::Waits);
     }
-    turn.live.opening.insert(raw.position);
-    turn.actions.push(Action::OpenShare { job: raw.position, init: Box::new(init) });
+    txn.live.opening.insert(raw.position);
+    txn.actions.push(Action::OpenShare { job: raw.position, init: Box::new(init) });
     Ok(Step::UnderWay)
 }
 
-fn awaited(turn: &Turn<'_>, user: &Username) -> Step {
-    if peers::fetching(turn, user) { Step::UnderWay } else { Step::Waits }
+fn awaited(txn: &Txn<'_>, user: &Username) -> Step {
+    if peers::fetching(txn, user) { Step::UnderWay } else { Step::Waits }
 }
 
 /// An INIT of an identity or a device that is not the pinned one's goes no further now. What the user can still decide
 /// for is kept outside the chat.
-fn stopped(turn: &mut Turn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<Option<Step>, EngineError> {
+fn stopped(txn: &mut Txn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<Option<Step>, EngineError> {
     let fingerprint = init.initiator().fingerprint;
     let log = &peer.pinned.log;
     let device = log.device(&raw.device).map(|device| device.revoked.is_some());
@@ -201,43 +201,43 @@ fn stopped(turn: &mut Turn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<O
         Some(false) if fingerprint == log.fingerprint() => return Ok(None),
         Some(true) => "device_revoked",
         _ if peer.rival.is_some() => "identity_changed",
-        _ => return unheard_of(turn, &raw.from, device.is_some()).map(Some),
+        _ => return unheard_of(txn, &raw.from, device.is_some()).map(Some),
     };
-    hold(turn, raw, why)?;
+    hold(txn, raw, why)?;
     Ok(Some(Step::Waits))
 }
 
 /// The log is asked for what an INIT claims. It may come to list another device; one that it lists is in no other.
-fn unheard_of(turn: &mut Turn<'_>, user: &Username, listed: bool) -> Result<Step, EngineError> {
-    let asked = turn.paused(&Subject::Peer(user.clone()));
-    peers::fetch(turn, user)?;
-    match awaited(turn, user) {
+fn unheard_of(txn: &mut Txn<'_>, user: &Username, listed: bool) -> Result<Step, EngineError> {
+    let asked = txn.paused(&Subject::Peer(user.clone()));
+    peers::fetch(txn, user)?;
+    match awaited(txn, user) {
         Step::Waits if asked && listed => Ok(Step::Hopeless("of another identity")),
         step => Ok(step),
     }
 }
 
 /// Tells once that an INIT is kept back, and looks at it no more until something changes.
-fn hold(turn: &mut Turn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
-    waiting::hold(turn, raw);
+fn hold(txn: &mut Txn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
+    waiting::hold(txn, raw);
     if !raw.told {
-        events::held(turn, &raw.from, why)?;
+        events::held(txn, &raw.from, why)?;
         let told = Raw { told: true, ..raw.clone() };
-        save(turn.rows, envelope_store::place(&raw.position.to_be_bytes()), raw.position, &told)?;
+        save(txn.rows, envelope_store::place(&raw.position.to_be_bytes()), raw.position, &told)?;
     }
     Ok(())
 }
 
 /// Takes one of a device's slots for new INITs, if it has any left.
-fn slot(turn: &mut Turn<'_>, device: DeviceId) -> bool {
-    let now = turn.now;
-    let taken = turn.live.inits.entry(device).or_default();
+fn slot(txn: &mut Txn<'_>, device: DeviceId) -> bool {
+    let now = txn.now;
+    let taken = txn.live.inits.entry(device).or_default();
     let window = INIT_SLOT * u32::try_from(INIT_BURST).unwrap_or(u32::MAX);
     // a clock that went back must not keep old slots taken
     taken.retain(|at| *at <= now && now.since(*at) < window);
     match taken.first().copied() {
         Some(first) if taken.len() >= INIT_BURST => {
-            turn.wake(first + window);
+            txn.wake(first + window);
             false
         }
         _ => {
@@ -249,27 +249,27 @@ fn slot(turn: &mut Turn<'_>, device: DeviceId) -> bool {
 
 /// The RSA share of a waiting INIT, opened (or replaced, which nobody can tell) outside. Whatever came with the same
 /// INIT has the same share: the first of it that opens begins the session.
-pub(crate) fn share_opened(turn: &mut Turn<'_>, job: u64, share: Share) -> Result<(), EngineError> {
-    turn.live.opening.remove(&job);
-    let Some(first) = load::<Raw>(turn.rows, envelope_store::place(&job.to_be_bytes()))? else { return Ok(()) };
-    let alike = envelope_store::alike(turn.rows, &first, MAX_TRIED)?;
-    let accepted = sessions::accept(turn, &alike, share)?;
+pub(crate) fn share_opened(txn: &mut Txn<'_>, job: u64, share: Share) -> Result<(), EngineError> {
+    txn.live.opening.remove(&job);
+    let Some(first) = load::<Raw>(txn.rows, envelope_store::place(&job.to_be_bytes()))? else { return Ok(()) };
+    let alike = envelope_store::alike(txn.rows, &first, MAX_TRIED)?;
+    let accepted = sessions::accept(txn, &alike, share)?;
     let failed = accepted.as_ref().map_or(alike.len(), |(nth, _)| *nth);
     for raw in alike.iter().take(failed) {
-        losing::lose(turn, raw, "does not open")?;
+        losing::lose(txn, raw, "does not open")?;
     }
     match (accepted, alike.get(failed)) {
         (Some((_, opened)), Some(raw)) => {
-            envelope_store::remove(turn, raw)?;
+            envelope_store::remove(txn, raw)?;
             // none of them waits any more: what follows shows them in their order
-            let rest = envelope_store::take_all(turn, raw)?;
-            content::arrived(turn, &opened)?;
-            rest.into_iter().try_for_each(|raw| take(turn, raw))?;
-            Ok(refused::hurry(turn, &first.device)?)
+            let rest = envelope_store::take_all(txn, raw)?;
+            content::arrived(txn, &opened)?;
+            rest.into_iter().try_for_each(|raw| take(txn, raw))?;
+            Ok(refused::hurry(txn, &first.device)?)
         }
-        _ => match next(turn, &first)? {
+        _ => match next(txn, &first)? {
             Some(_) => Ok(()),
-            None => losing::ended(turn, &first),
+            None => losing::ended(txn, &first),
         },
     }
 }

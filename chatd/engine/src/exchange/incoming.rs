@@ -10,7 +10,7 @@ use crate::model::error::EngineError;
 use crate::records::contacts;
 use crate::records::history::{self, Kind, Message};
 use crate::sessions::Received;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// A message with what its body says.
 pub(crate) fn filled(message: Message, body: Body) -> Message {
@@ -25,23 +25,23 @@ pub(crate) fn filled(message: Message, body: Body) -> Message {
 }
 
 /// Something was sealed correctly and makes no sense: the history says so, and nobody is asked again.
-pub(crate) fn marker(turn: &mut Turn<'_>, received: &Received, kind: Kind) -> Result<(), EngineError> {
-    if contacts::is_blocked(turn.rows, &received.user)? {
+pub(crate) fn marker(txn: &mut Txn<'_>, received: &Received, kind: Kind) -> Result<(), EngineError> {
+    if contacts::is_blocked(txn.rows, &received.user)? {
         return Ok(());
     }
-    let id = MessageId::from_parts(turn.clock, turn.random());
-    let message = incoming(turn, received, id, turn.clock, kind, String::new());
-    Ok(history::append(turn, message)?)
+    let id = MessageId::from_parts(txn.clock, txn.random());
+    let message = incoming(txn, received, id, txn.clock, kind, String::new());
+    Ok(history::append(txn, message)?)
 }
 
 pub(crate) fn incoming(
-    turn: &Turn<'_>,
+    txn: &Txn<'_>,
     received: &Received,
     id: MessageId,
     sent: Timestamp,
     kind: Kind,
     text: String,
 ) -> Message {
-    let chat = history::chat_of(turn, &received.user);
-    Message { device: Some(received.device), kind, sent, ..Message::text(id, chat, received.user.clone(), text, turn) }
+    let chat = history::chat_of(txn, &received.user);
+    Message { device: Some(received.device), kind, sent, ..Message::text(id, chat, received.user.clone(), text, txn) }
 }

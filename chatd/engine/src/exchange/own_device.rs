@@ -17,37 +17,37 @@ use crate::records::history::{self, Kind, Message, SELF, State};
 use crate::records::profile;
 use crate::records::streams::StreamId;
 use crate::sessions::Received;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// A content that came through the session with another own device.
-pub(crate) fn arrived(turn: &mut Turn<'_>, received: &Received, said: Content) -> Result<(), EngineError> {
+pub(crate) fn arrived(txn: &mut Txn<'_>, received: &Received, said: Content) -> Result<(), EngineError> {
     let Conversation::Direct(peer) = said.conversation.clone() else {
-        return incoming::marker(turn, received, Kind::Unsupported);
+        return incoming::marker(txn, received, Kind::Unsupported);
     };
     match said.body {
         Body::Receipt(receipt) => {
-            receipt.read.iter().try_for_each(|ack| read_elsewhere::read_there(turn, (&received.device, &peer), ack))
+            receipt.read.iter().try_for_each(|ack| read_elsewhere::read_there(txn, (&received.device, &peer), ack))
         }
-        Body::Reset => retransmit::was_reset(turn, &received.device),
-        Body::Profile(profile) => Ok(profile::adopt(turn, profile)?),
+        Body::Reset => retransmit::was_reset(txn, &received.device),
+        Body::Profile(profile) => Ok(profile::adopt(txn, profile)?),
         // control of later versions creates no duty either
         _ if !said.body.is_message() => Ok(()),
-        _ => shown(turn, received, &peer, said),
+        _ => shown(txn, received, &peer, said),
     }
 }
 
 /// A content with a number: shown once, in order, as an own one.
-fn shown(turn: &mut Turn<'_>, received: &Received, peer: &Username, said: Content) -> Result<(), EngineError> {
-    own_receipts::schedule(turn, &received.device, peer, None)?;
+fn shown(txn: &mut Txn<'_>, received: &Received, peer: &Username, said: Content) -> Result<(), EngineError> {
+    own_receipts::schedule(txn, &received.device, peer, None)?;
     let Some(seq) = said.sender_seq else { return Ok(()) };
     let number = (seq.epoch, seq.n);
-    let chat = history::chat_of(turn, peer);
+    let chat = history::chat_of(txn, peer);
     let stream_id = StreamId { chat: chat.clone(), user: received.user.clone(), device: received.device };
-    let own = peers::own(turn)?.pinned.log.fingerprint();
-    if history::seen_before(turn, &own, &said.id)? {
-        return Ok(reorder::repeated(turn, &stream_id, &seq)?);
+    let own = peers::own(txn)?.pinned.log.fingerprint();
+    if history::seen_before(txn, &own, &said.id)? {
+        return Ok(reorder::repeated(txn, &stream_id, &seq)?);
     }
-    let kept = turn.now;
+    let kept = txn.now;
     let change = |target, kind| {
         AuthorEvent::Change(Change {
             chat: chat.clone(),
@@ -64,16 +64,16 @@ fn shown(turn: &mut Turn<'_>, received: &Received, peer: &Username, said: Conten
         Body::Delete(Delete { target }) => change(target, ChangeKind::Delete),
         Body::Reaction(Reaction { target, emoji }) => change(target, ChangeKind::React(emoji)),
         body => AuthorEvent::Message(Box::new(incoming::filled(
-            own_message(turn, received, &said, (chat, own, number)),
+            own_message(txn, received, &said, (chat, own, number)),
             body,
         ))),
     };
-    Ok(reorder::arrived(turn, &stream_id, &seq, said)?)
+    Ok(reorder::arrived(txn, &stream_id, &seq, said)?)
 }
 
 /// An own message that was written elsewhere, without what it says. The server has it; whoever it is for may have too.
 fn own_message(
-    turn: &Turn<'_>,
+    txn: &Txn<'_>,
     received: &Received,
     said: &Content,
     (chat, own, number): (String, Fingerprint, Number),
@@ -84,10 +84,10 @@ fn own_message(
         mine: true,
         sent: said.sent,
         state,
-        accepted: Some(turn.clock),
-        silent: Some(turn.now),
+        accepted: Some(txn.clock),
+        silent: Some(txn.now),
         number: Some(number),
         author: Some(own),
-        ..Message::text(said.id, chat, received.user.clone(), String::new(), turn)
+        ..Message::text(said.id, chat, received.user.clone(), String::new(), txn)
     }
 }

@@ -24,8 +24,8 @@ use crate::model::rows::{load, save};
 use crate::peers::{self, PinChange};
 use crate::records::events;
 use crate::store::{Place, Table};
-use crate::turn::Turn;
-use crate::turn::live::{Asked, Subject};
+use crate::txn::Txn;
+use crate::txn::live::{Asked, Subject};
 
 const PENDING: Place<'static> = Place::new(Table::Peers, b"own", b"pending");
 /// Pause before an entry that the server did not take is sent again; doubled with each time in a row.
@@ -43,113 +43,113 @@ struct Pending {
 }
 
 /// Sends what is signed, or signs what is wanted next.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     // a log that is being fetched would make the entry stale
-    let me = turn.me.user.clone();
-    if turn.live.link.is_none() || turn.paused(&Subject::Append) || peers::fetching(turn, &me) {
+    let me = txn.me.user.clone();
+    if txn.live.link.is_none() || txn.paused(&Subject::Append) || peers::fetching(txn, &me) {
         return Ok(());
     }
-    let head = peers::own(turn)?.pinned.log.head();
+    let head = peers::own(txn)?.pinned.log.head();
     // after a reset of the account nobody could take what was signed for the log before it
-    let signed = load::<Pending>(turn.rows, PENDING)?.filter(|pending| pending.on == head);
+    let signed = load::<Pending>(txn.rows, PENDING)?.filter(|pending| pending.on == head);
     let pending = match signed {
         Some(pending) => pending,
-        None => match sign(turn)? {
+        None => match sign(txn)? {
             Some(pending) => pending,
             None => return Ok(()),
         },
     };
     let Pending { on, entry } = pending;
-    turn.ask(Asked::Append(on.seq), &LogAppend { head: on, entry });
+    txn.ask(Asked::Append(on.seq), &LogAppend { head: on, entry });
     Ok(())
 }
 
-fn sign(turn: &mut Turn<'_>) -> Result<Option<Pending>, EngineError> {
-    let Some(wanted) = devices::wanted(turn)? else { return Ok(None) };
-    let log = peers::own(turn)?.pinned.log;
-    match write(turn, &log, &wanted) {
+fn sign(txn: &mut Txn<'_>) -> Result<Option<Pending>, EngineError> {
+    let Some(wanted) = devices::wanted(txn)? else { return Ok(None) };
+    let log = peers::own(txn)?.pinned.log;
+    match write(txn, &log, &wanted) {
         Ok(entry) => {
             let pending = Pending { on: log.head(), entry: Blob(entry) };
-            save(turn.rows, PENDING, 0, &pending)?;
+            save(txn.rows, PENDING, 0, &pending)?;
             Ok(Some(pending))
         }
         Err(error) => {
             tracing::warn!(%error, "the account log cannot say what was asked for");
-            devices::give_up(turn, &wanted)?;
+            devices::give_up(txn, &wanted)?;
             Ok(None)
         }
     }
 }
 
-fn write(turn: &mut Turn<'_>, log: &AccountLog, wanted: &Wanted) -> Result<Vec<u8>, LogError> {
-    let author = Author { key: &turn.me.keys.signing, cert: &turn.me.cert, at: turn.clock };
+fn write(txn: &mut Txn<'_>, log: &AccountLog, wanted: &Wanted) -> Result<Vec<u8>, LogError> {
+    let author = Author { key: &txn.me.keys.signing, cert: &txn.me.cert, at: txn.clock };
     match wanted {
-        Wanted::Add(cert, acceptance) => log.add_device(author, cert, acceptance.clone(), turn.rng),
-        Wanted::Revoke(devices) => log.revoke_devices(author, devices.clone(), turn.rng),
+        Wanted::Add(cert, acceptance) => log.add_device(author, cert, acceptance.clone(), txn.rng),
+        Wanted::Revoke(devices) => log.revoke_devices(author, devices.clone(), txn.rng),
     }
 }
 
 /// The server took the entry, or did not; what follows.
 pub(crate) fn appended(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     on: u64,
     answer: Result<(), Refusal>,
 ) -> Result<Option<PinChange>, EngineError> {
-    let pending = load::<Pending>(turn.rows, PENDING)?.filter(|pending| pending.on.seq == on);
+    let pending = load::<Pending>(txn.rows, PENDING)?.filter(|pending| pending.on.seq == on);
     let Some(pending) = pending else { return Ok(None) };
     match answer {
         Ok(()) => {
-            let peer = peers::own(turn)?;
+            let peer = peers::own(txn)?;
             let mut log = peer.pinned.log.clone();
             if log.extend(&[&*pending.entry]).is_ok() {
-                return peers::extend(turn, peer, log).map(Some);
+                return peers::extend(txn, peer, log).map(Some);
             }
             // others were quicker: the log as the server has it will show
-            fetch(turn)?;
+            fetch(txn)?;
         }
         Err(Refusal { code: Code::Stale, .. }) => {
             // until another entry is seen to stand there, this one may yet
-            turn.back_off(Subject::Append, APPEND_PAUSE);
-            fetch(turn)?;
+            txn.back_off(Subject::Append, APPEND_PAUSE);
+            fetch(txn)?;
         }
         Err(refusal) => {
             tracing::warn!(code = ?refusal.code, "the server did not take an entry of the account log");
             let named = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0));
-            turn.back_off(Subject::Append, named.max(APPEND_PAUSE));
+            txn.back_off(Subject::Append, named.max(APPEND_PAUSE));
         }
     }
     Ok(None)
 }
 
-fn fetch(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let me = turn.me.user.clone();
-    turn.live.pause.remove(&Subject::Peer(me.clone()));
-    peers::fetch(turn, &me)
+fn fetch(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    let me = txn.me.user.clone();
+    txn.live.pause.remove(&Subject::Peer(me.clone()));
+    peers::fetch(txn, &me)
 }
 
 /// The own log goes on: what this device wanted to say has been said, or has to be said behind it.
-pub(crate) fn grew(turn: &mut Turn<'_>, before: Head) -> Result<(), EngineError> {
-    let log = peers::own(turn)?.pinned.log;
-    if load::<Pending>(turn.rows, PENDING)?.is_some_and(|pending| pending.on.seq < log.head().seq) {
-        turn.rows.delete(PENDING)?;
-        turn.succeeded(&Subject::Append);
+pub(crate) fn grew(txn: &mut Txn<'_>, before: Head) -> Result<(), EngineError> {
+    let log = peers::own(txn)?.pinned.log;
+    if load::<Pending>(txn.rows, PENDING)?.is_some_and(|pending| pending.on.seq < log.head().seq) {
+        txn.rows.delete(PENDING)?;
+        txn.succeeded(&Subject::Append);
     }
-    devices::settle(turn, &log)?;
-    tell(turn, before, &log)
+    devices::settle(txn, &log)?;
+    tell(txn, before, &log)
 }
 
 /// Tells whoever listens which devices came and went; what one that went has said ends with it.
-fn tell(turn: &mut Turn<'_>, before: Head, log: &AccountLog) -> Result<(), EngineError> {
+fn tell(txn: &mut Txn<'_>, before: Head, log: &AccountLog) -> Result<(), EngineError> {
     for device in log.devices() {
         let id = device.cert.id();
         if device.added > before.seq {
-            events::device_added(turn, id, device.added_by)?;
+            events::device_added(txn, id, device.added_by)?;
         }
         if let (Some(seq), Some(by)) = (device.revoked, device.revoked_by)
             && seq > before.seq
         {
-            read_elsewhere::ended(turn, &id)?;
-            events::device_revoked(turn, id, by)?;
+            read_elsewhere::ended(txn, &id)?;
+            events::device_revoked(txn, id, by)?;
         }
     }
     Ok(())
@@ -159,10 +159,10 @@ fn tell(turn: &mut Turn<'_>, before: Head, log: &AccountLog) -> Result<(), Engin
 ///
 /// # Errors
 /// [`EngineError::Rows`].
-pub fn let_in(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let (me, log) = (turn.me.device, peers::own(turn)?.pinned.log);
+pub fn let_in(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    let (me, log) = (txn.me.device, peers::own(txn)?.pinned.log);
     match log.device(&me) {
-        Some(device) => Ok(events::device_added(turn, me, device.added_by)?),
+        Some(device) => Ok(events::device_added(txn, me, device.added_by)?),
         None => Ok(()),
     }
 }

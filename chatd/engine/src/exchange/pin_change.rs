@@ -18,81 +18,81 @@ use crate::peers::{self, PinChange, policy};
 use crate::queue::{failing, retransmit};
 use crate::records::events;
 use crate::sessions;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Does what follows from a change.
-pub(crate) fn apply(turn: &mut Turn<'_>, change: PinChange) -> Result<(), EngineError> {
+pub(crate) fn apply(txn: &mut Txn<'_>, change: PinChange) -> Result<(), EngineError> {
     let PinChange { user, wipe, fail, fail_scheduled, drop_held, own_from, tell, release } = change;
     for device in &wipe {
-        sessions::wipe(turn, device)?;
-        retransmit::forget_device(turn, device)?;
+        sessions::wipe(txn, device)?;
+        retransmit::forget_device(txn, device)?;
     }
     if let Some(error) = fail {
-        failing::fail_all(turn, &user, error)?;
+        failing::fail_all(txn, &user, error)?;
     }
     if let Some(error) = fail_scheduled {
-        failing::fail_scheduled(turn, &user, error)?;
+        failing::fail_scheduled(txn, &user, error)?;
     }
     if drop_held {
-        losing::drop_held(turn, &user)?;
+        losing::drop_held(txn, &user)?;
     }
     if let Some(before) = own_from {
-        own_log::grew(turn, before)?;
+        own_log::grew(txn, before)?;
     }
     if let Some(told) = tell {
-        policy::notice(turn, &user, told.added.len())?;
-        events::devices(turn, &user, told.added, told.revoked, told.left_out)?;
+        policy::notice(txn, &user, told.added.len())?;
+        events::devices(txn, &user, told.added, told.revoked, told.left_out)?;
     }
-    if release { ahead::release(turn, &user) } else { Ok(()) }
+    if release { ahead::release(txn, &user) } else { Ok(()) }
 }
 
 /// A whole log that somebody shows.
-pub(crate) fn shown(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<(), EngineError> {
-    match peers::shown(turn, user, entries)? {
-        Some(change) => apply(turn, change),
+pub(crate) fn shown(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<(), EngineError> {
+    match peers::shown(txn, user, entries)? {
+        Some(change) => apply(txn, change),
         None => Ok(()),
     }
 }
 
 /// The server's answer to a look-up of names.
 pub(crate) fn looked_up(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     users: BTreeSet<Username>,
     answer: &Result<LookedUp, Refusal>,
 ) -> Result<(), EngineError> {
-    let changes = peers::looked_up(turn, users, answer)?;
-    changes.into_iter().try_for_each(|change| apply(turn, change))
+    let changes = peers::looked_up(txn, users, answer)?;
+    changes.into_iter().try_for_each(|change| apply(txn, change))
 }
 
 /// Entries of a log, as the server was asked for them from `from` on.
 pub(crate) fn fetched(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     from: u64,
     answer: Result<LogPage, Refusal>,
 ) -> Result<(), EngineError> {
-    match peers::fetched(turn, user, from, answer)? {
-        Some(change) => apply(turn, change),
+    match peers::fetched(txn, user, from, answer)? {
+        Some(change) => apply(txn, change),
         None => Ok(()),
     }
 }
 
 /// The server took an entry of the own log, or did not.
-pub(crate) fn appended(turn: &mut Turn<'_>, on: u64, answer: Result<(), Refusal>) -> Result<(), EngineError> {
-    match own_log::appended(turn, on, answer)? {
-        Some(change) => apply(turn, change),
+pub(crate) fn appended(txn: &mut Txn<'_>, on: u64, answer: Result<(), Refusal>) -> Result<(), EngineError> {
+    match own_log::appended(txn, on, answer)? {
+        Some(change) => apply(txn, change),
         None => Ok(()),
     }
 }
 
 /// Entries a peer sent of its own log, or of this account's; they are as good as fetched ones.
-pub(crate) fn told(turn: &mut Turn<'_>, from: &Username, log: &LogEntries) -> Result<(), EngineError> {
-    if log.user != *from && log.user != turn.me.user {
+pub(crate) fn told(txn: &mut Txn<'_>, from: &Username, log: &LogEntries) -> Result<(), EngineError> {
+    if log.user != *from && log.user != txn.me.user {
         tracing::warn!(%from, of = %log.user, "entries of somebody else's account log");
         return Ok(());
     }
-    match pin::continued(turn, &log.user, &log.entries)? {
-        Effect::Moved(change) => apply(turn, change),
+    match pin::continued(txn, &log.user, &log.entries)? {
+        Effect::Moved(change) => apply(txn, change),
         Effect::None => Ok(()),
         Effect::Foreign => {
             tracing::warn!(%from, of = %log.user, "entries that do not follow from the log that is known");

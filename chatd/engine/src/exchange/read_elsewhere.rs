@@ -10,13 +10,13 @@ use crate::peers;
 use crate::queue::own_receipts::{self, Read};
 use crate::records::history::{self, Message};
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// The user has read something here: the own other devices are to know.
-pub(crate) fn tell_read(turn: &mut Turn<'_>, peer: &Username, reads: &[Read]) -> Result<(), EngineError> {
-    for sibling in peers::own_others(turn)? {
+pub(crate) fn tell_read(txn: &mut Txn<'_>, peer: &Username, reads: &[Read]) -> Result<(), EngineError> {
+    for sibling in peers::own_others(txn)? {
         for read in reads {
-            own_receipts::schedule(turn, &sibling, peer, Some(read))?;
+            own_receipts::schedule(txn, &sibling, peer, Some(read))?;
         }
     }
     Ok(())
@@ -38,30 +38,26 @@ fn there_scope(chat: &str) -> Vec<u8> {
 }
 
 /// The user has read something on another own device, perhaps before it came here.
-pub(crate) fn read_there(
-    turn: &mut Turn<'_>,
-    (by, peer): (&DeviceId, &Username),
-    ack: &Ack,
-) -> Result<(), EngineError> {
-    let Some(last) = ack.below.checked_sub(1).filter(|_| *peer != turn.me.user) else { return Ok(()) };
+pub(crate) fn read_there(txn: &mut Txn<'_>, (by, peer): (&DeviceId, &Username), ack: &Ack) -> Result<(), EngineError> {
+    let Some(last) = ack.below.checked_sub(1).filter(|_| *peer != txn.me.user) else { return Ok(()) };
     let chat = history::private(peer);
     let scope = there_scope(&chat);
     let place = Place::new(Table::Chats, &scope, ack.device.as_bytes());
     let number = (ack.epoch, last);
-    if load::<There>(turn.rows, place)?.is_none_or(|known| known.read.number < number) {
-        save(turn.rows, place, 0, &There { read: Read { device: ack.device, number }, by: *by })?;
+    if load::<There>(txn.rows, place)?.is_none_or(|known| known.read.number < number) {
+        save(txn.rows, place, 0, &There { read: Read { device: ack.device, number }, by: *by })?;
     }
-    Ok(catch_up(turn, &chat)?)
+    Ok(catch_up(txn, &chat)?)
 }
 
 /// A device of the account is none any more: what it said was read says nothing of what comes.
-pub(crate) fn ended(turn: &mut Turn<'_>, sibling: &DeviceId) -> Result<(), RowsError> {
-    for chat in history::chats(turn.rows, usize::MAX)? {
+pub(crate) fn ended(txn: &mut Txn<'_>, sibling: &DeviceId) -> Result<(), RowsError> {
+    for chat in history::chats(txn.rows, usize::MAX)? {
         let scope = there_scope(&chat.id);
-        for (_, bytes) in turn.rows.scan(Table::Chats, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        for (_, bytes) in txn.rows.scan(Table::Chats, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
             let there: There = decode(Table::Chats, &bytes)?;
             if there.by == *sibling {
-                turn.rows.delete(Place::new(Table::Chats, &scope, there.read.device.as_bytes()))?;
+                txn.rows.delete(Place::new(Table::Chats, &scope, there.read.device.as_bytes()))?;
             }
         }
     }
@@ -69,38 +65,38 @@ pub(crate) fn ended(turn: &mut Turn<'_>, sibling: &DeviceId) -> Result<(), RowsE
 }
 
 /// A message of somebody else was stored: perhaps it was read elsewhere before.
-pub(crate) fn stored(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
-    if !message.mine && is_read_there(turn, message)? { catch_up(turn, &message.chat) } else { Ok(()) }
+pub(crate) fn stored(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
+    if !message.mine && is_read_there(txn, message)? { catch_up(txn, &message.chat) } else { Ok(()) }
 }
 
-fn is_read_there(turn: &Turn<'_>, message: &Message) -> Result<bool, RowsError> {
+fn is_read_there(txn: &Txn<'_>, message: &Message) -> Result<bool, RowsError> {
     let (Some(device), Some(number)) = (message.device, message.number) else { return Ok(false) };
     let scope = there_scope(&message.chat);
-    let there: Option<There> = load(turn.rows, Place::new(Table::Chats, &scope, device.as_bytes()))?;
+    let there: Option<There> = load(txn.rows, Place::new(Table::Chats, &scope, device.as_bytes()))?;
     Ok(there.is_some_and(|there| number <= there.read.number))
 }
 
 /// Marks read what was read elsewhere, up to the first message that was not.
-fn catch_up(turn: &mut Turn<'_>, id: &str) -> Result<(), RowsError> {
-    let Some(chat) = history::chat(turn.rows, id)? else { return Ok(()) };
+fn catch_up(txn: &mut Txn<'_>, id: &str) -> Result<(), RowsError> {
+    let Some(chat) = history::chat(txn.rows, id)? else { return Ok(()) };
     let mut up_to = None;
     for (position, message) in history::page(
-        turn.rows,
+        txn.rows,
         id,
         chat.read_to + 1..=chat.last.max(chat.read_to + 1),
         Direction::Ascending,
         usize::MAX,
     )? {
         // a marker has no number: it was seen with what is around it
-        if !message.mine && message.number.is_some() && !is_read_there(turn, &message)? {
+        if !message.mine && message.number.is_some() && !is_read_there(txn, &message)? {
             break;
         }
-        if is_read_there(turn, &message)? {
+        if is_read_there(txn, &message)? {
             up_to = Some(position);
         }
     }
     match up_to {
-        Some(_) => history::mark_read(turn, id, up_to).map(drop),
+        Some(_) => history::mark_read(txn, id, up_to).map(drop),
         None => Ok(()),
     }
 }

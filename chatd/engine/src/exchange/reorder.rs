@@ -19,7 +19,7 @@ use crate::queue::{own_receipts, receipts};
 use crate::records::streams::{self, Stream, StreamId};
 use crate::records::{contacts, events, history};
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Something that came before what its author sent earlier.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -33,44 +33,44 @@ struct Buffered {
 
 /// Takes what was not seen before and lets everything take effect that its number allows.
 pub(crate) fn arrived(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     stream_id: &StreamId,
     seq: &SenderSeq,
     said: AuthorEvent,
 ) -> Result<(), RowsError> {
-    let mut stream = match streams::stream(turn, &stream_id.chat, &stream_id.device)? {
-        Some(stream) if stream.epoch > seq.epoch => return said.late(true).take_effect(turn),
+    let mut stream = match streams::stream(txn, &stream_id.chat, &stream_id.device)? {
+        Some(stream) if stream.epoch > seq.epoch => return said.late(true).take_effect(txn),
         Some(stream) if stream.epoch == seq.epoch => stream,
-        Some(ended) => end(turn, stream_id, ended).map(|()| Stream::begun(seq))?,
+        Some(ended) => end(txn, stream_id, ended).map(|()| Stream::begun(seq))?,
         None => Stream::begun(seq),
     };
     if seq.n > stream.next {
-        put(turn, stream_id, &stream)?;
-        return wait(turn, stream_id, seq.n, said);
+        put(txn, stream_id, &stream)?;
+        return wait(txn, stream_id, seq.n, said);
     }
     if seq.n < stream.next {
         let late = give_back(&mut stream, seq.n);
-        said.late(late).take_effect(turn)?;
-        return put(turn, stream_id, &stream);
+        said.late(late).take_effect(txn)?;
+        return put(txn, stream_id, &stream);
     }
-    said.take_effect(turn)?;
+    said.take_effect(txn)?;
     stream.next += 1;
-    follow(turn, stream_id, &mut stream)
+    follow(txn, stream_id, &mut stream)
 }
 
 /// Something came again that is known by its id: its number counts, also if it has another one since its author
 /// lost its state. What waits under that number goes on waiting.
-pub(crate) fn repeated(turn: &mut Turn<'_>, stream_id: &StreamId, seq: &SenderSeq) -> Result<(), RowsError> {
+pub(crate) fn repeated(txn: &mut Txn<'_>, stream_id: &StreamId, seq: &SenderSeq) -> Result<(), RowsError> {
     let current =
-        streams::stream(turn, &stream_id.chat, &stream_id.device)?.is_some_and(|stream| stream.epoch == seq.epoch);
-    let waits = turn.rows.get(Place::new(Table::Held, &stream_id.buffered_scope(), &seq.n.to_be_bytes()))?.is_some();
-    if current && waits { Ok(()) } else { arrived(turn, stream_id, seq, AuthorEvent::Unheard) }
+        streams::stream(txn, &stream_id.chat, &stream_id.device)?.is_some_and(|stream| stream.epoch == seq.epoch);
+    let waits = txn.rows.get(Place::new(Table::Held, &stream_id.buffered_scope(), &seq.n.to_be_bytes()))?.is_some();
+    if current && waits { Ok(()) } else { arrived(txn, stream_id, seq, AuthorEvent::Unheard) }
 }
 
 /// The author lost its state and counts from the beginning: what waited will not become complete.
-fn end(turn: &mut Turn<'_>, stream_id: &StreamId, mut stream: Stream) -> Result<(), RowsError> {
-    while let Some((n, _)) = first(turn, &stream_id.buffered_scope())? {
-        give_up(turn, stream_id, &mut stream, n)?;
+fn end(txn: &mut Txn<'_>, stream_id: &StreamId, mut stream: Stream) -> Result<(), RowsError> {
+    while let Some((n, _)) = first(txn, &stream_id.buffered_scope())? {
+        give_up(txn, stream_id, &mut stream, n)?;
     }
     Ok(())
 }
@@ -82,77 +82,77 @@ fn give_back(stream: &mut Stream, n: u64) -> bool {
     stream.given_up.len() < before
 }
 
-fn put(turn: &mut Turn<'_>, stream_id: &StreamId, stream: &Stream) -> Result<(), RowsError> {
-    save(turn.rows, Place::new(Table::Held, &stream_id.stream_scope(), stream_id.device.as_bytes()), 0, stream)
+fn put(txn: &mut Txn<'_>, stream_id: &StreamId, stream: &Stream) -> Result<(), RowsError> {
+    save(txn.rows, Place::new(Table::Held, &stream_id.stream_scope(), stream_id.device.as_bytes()), 0, stream)
 }
 
-fn wait(turn: &mut Turn<'_>, stream_id: &StreamId, n: u64, said: AuthorEvent) -> Result<(), RowsError> {
-    let until = turn.now + ORDER_WAIT;
+fn wait(txn: &mut Txn<'_>, stream_id: &StreamId, n: u64, said: AuthorEvent) -> Result<(), RowsError> {
+    let until = txn.now + ORDER_WAIT;
     let (scope, key) = (stream_id.buffered_scope(), n.to_be_bytes());
     let place = Place::new(Table::Held, &scope, &key);
-    if turn.rows.get(place)?.is_some() {
+    if txn.rows.get(place)?.is_some() {
         // its author gave the number twice: neither takes the other's place
-        return said.take_effect(turn);
+        return said.take_effect(txn);
     }
-    save(turn.rows, place, n, &Buffered { said, until })?;
-    save(turn.rows, Place::new(Table::Held, b"waiting", &scope), 0, stream_id)?;
-    turn.wake(until);
+    save(txn.rows, place, n, &Buffered { said, until })?;
+    save(txn.rows, Place::new(Table::Held, b"waiting", &scope), 0, stream_id)?;
+    txn.wake(until);
     Ok(())
 }
 
 /// Shows what waited right behind, and keeps the stream.
-fn follow(turn: &mut Turn<'_>, stream_id: &StreamId, stream: &mut Stream) -> Result<(), RowsError> {
+fn follow(txn: &mut Txn<'_>, stream_id: &StreamId, stream: &mut Stream) -> Result<(), RowsError> {
     let scope = stream_id.buffered_scope();
-    while let Some((n, early)) = first(turn, &scope)? {
+    while let Some((n, early)) = first(txn, &scope)? {
         if n != stream.next {
             break;
         }
-        take(turn, &scope, n, early.said)?;
+        take(txn, &scope, n, early.said)?;
         stream.next += 1;
     }
-    if turn.rows.last_order(Table::Held, &scope)?.is_none() {
-        turn.rows.delete(Place::new(Table::Held, b"waiting", &scope))?;
+    if txn.rows.last_order(Table::Held, &scope)?.is_none() {
+        txn.rows.delete(Place::new(Table::Held, b"waiting", &scope))?;
     }
-    put(turn, stream_id, stream)
+    put(txn, stream_id, stream)
 }
 
-fn first(turn: &Turn<'_>, scope: &[u8]) -> Result<Option<(u64, Buffered)>, RowsError> {
-    let found = turn.rows.scan(Table::Held, scope, 0..=u64::MAX, Direction::Ascending, 1)?;
+fn first(txn: &Txn<'_>, scope: &[u8]) -> Result<Option<(u64, Buffered)>, RowsError> {
+    let found = txn.rows.scan(Table::Held, scope, 0..=u64::MAX, Direction::Ascending, 1)?;
     found.first().map(|(n, bytes)| Ok((*n, decode(Table::Held, bytes)?))).transpose()
 }
 
-fn take(turn: &mut Turn<'_>, scope: &[u8], n: u64, said: AuthorEvent) -> Result<(), RowsError> {
-    turn.rows.delete(Place::new(Table::Held, scope, &n.to_be_bytes()))?;
-    said.take_effect(turn)
+fn take(txn: &mut Txn<'_>, scope: &[u8], n: u64, said: AuthorEvent) -> Result<(), RowsError> {
+    txn.rows.delete(Place::new(Table::Held, scope, &n.to_be_bytes()))?;
+    said.take_effect(txn)
 }
 
 /// Gives up gaps that were waited for long enough.
-pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    for stream_id in waiting(turn)? {
-        give_up_due(turn, &stream_id)?;
+pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    for stream_id in waiting(txn)? {
+        give_up_due(txn, &stream_id)?;
     }
     Ok(())
 }
 
 /// Streams in which something waits.
-fn waiting(turn: &Turn<'_>) -> Result<Vec<StreamId>, RowsError> {
-    let found = turn.rows.scan(Table::Held, b"waiting", 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+fn waiting(txn: &Txn<'_>) -> Result<Vec<StreamId>, RowsError> {
+    let found = txn.rows.scan(Table::Held, b"waiting", 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
     found.iter().map(|(_, bytes)| decode(Table::Held, bytes)).collect()
 }
 
-fn give_up_due(turn: &mut Turn<'_>, stream_id: &StreamId) -> Result<(), RowsError> {
+fn give_up_due(txn: &mut Txn<'_>, stream_id: &StreamId) -> Result<(), RowsError> {
     let scope = stream_id.buffered_scope();
-    while let Some((n, early)) = first(turn, &scope)? {
-        if !turn.is_time(early.until) {
-            turn.wake(early.until);
+    while let Some((n, early)) = first(txn, &scope)? {
+        if !txn.is_time(early.until) {
+            txn.wake(early.until);
             break;
         }
-        let Some(mut stream) = streams::stream(turn, &stream_id.chat, &stream_id.device)? else { break };
-        give_up(turn, stream_id, &mut stream, n)?;
-        match (stream_id.user == turn.me.user, history::peer(&stream_id.chat)) {
-            (false, _) => receipts::schedule(turn, &stream_id.user, &stream_id.device)?,
+        let Some(mut stream) = streams::stream(txn, &stream_id.chat, &stream_id.device)? else { break };
+        give_up(txn, stream_id, &mut stream, n)?;
+        match (stream_id.user == txn.me.user, history::peer(&stream_id.chat)) {
+            (false, _) => receipts::schedule(txn, &stream_id.user, &stream_id.device)?,
             (true, peer) => {
-                own_receipts::schedule(turn, &stream_id.device, &peer.unwrap_or_else(|| stream_id.user.clone()), None)?
+                own_receipts::schedule(txn, &stream_id.device, &peer.unwrap_or_else(|| stream_id.user.clone()), None)?
             }
         }
     }
@@ -160,11 +160,11 @@ fn give_up_due(turn: &mut Turn<'_>, stream_id: &StreamId) -> Result<(), RowsErro
 }
 
 /// Says that everything before `n` is missing, and goes on with `n`.
-fn give_up(turn: &mut Turn<'_>, stream_id: &StreamId, stream: &mut Stream, n: u64) -> Result<(), RowsError> {
+fn give_up(txn: &mut Txn<'_>, stream_id: &StreamId, stream: &mut Stream, n: u64) -> Result<(), RowsError> {
     let missing = n.saturating_sub(stream.next);
     if missing > 0 {
-        if !contacts::is_blocked(turn.rows, &stream_id.user)? {
-            events::missing(turn, &stream_id.chat, &stream_id.user, missing)?;
+        if !contacts::is_blocked(txn.rows, &stream_id.user)? {
+            events::missing(txn, &stream_id.chat, &stream_id.user, missing)?;
         }
         let newest = n.saturating_sub(MAX_GIVEN_UP as u64).max(stream.next);
         stream.given_up.extend(newest..n);
@@ -172,5 +172,5 @@ fn give_up(turn: &mut Turn<'_>, stream_id: &StreamId, stream: &mut Stream, n: u6
         stream.given_up.drain(..surplus);
     }
     stream.next = n;
-    follow(turn, stream_id, stream)
+    follow(txn, stream_id, stream)
 }

@@ -22,8 +22,8 @@ use crate::queue::{outbox, posts};
 use crate::records::history::{self, Message, ROOM, State};
 use crate::records::{contacts, profile};
 use crate::store::{Place, Rows, RowsError, Table};
-use crate::turn::Turn;
-use crate::turn::live::{Asked, Subject};
+use crate::txn::Txn;
+use crate::txn::live::{Asked, Subject};
 
 /// How far back a new cursor begins.
 const FIRST_PAGE: u64 = 100;
@@ -36,45 +36,45 @@ const SWEPT_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Where the cursor began; absent until then.
 const BEGUN: Place<'static> = Place::new(Table::Room, b"", b"begun");
 
-fn begun(turn: &Turn<'_>) -> Result<Option<u64>, RowsError> {
-    load(turn.rows, BEGUN)
+fn begun(txn: &Txn<'_>) -> Result<Option<u64>, RowsError> {
+    load(txn.rows, BEGUN)
 }
 
 /// A login says how far the room has come. Reading goes on where the connection before began.
-pub(crate) fn online(turn: &mut Turn<'_>, last: u64) -> Result<(), RowsError> {
-    let cursor = Counter::Room.get(turn.rows)?;
+pub(crate) fn online(txn: &mut Txn<'_>, last: u64) -> Result<(), RowsError> {
+    let cursor = Counter::Room.get(txn.rows)?;
     if last < cursor {
-        return go_back(turn, last);
+        return go_back(txn, last);
     }
-    let again = Counter::RoomBefore.get(turn.rows)?.min(cursor.saturating_sub(OVERLAP));
-    Counter::RoomBefore.set(turn.rows, cursor)?;
-    let beginning = begun(turn)?.unwrap_or(0);
-    Counter::Room.set(turn.rows, again.max(beginning))
+    let again = Counter::RoomBefore.get(txn.rows)?.min(cursor.saturating_sub(OVERLAP));
+    Counter::RoomBefore.set(txn.rows, cursor)?;
+    let beginning = begun(txn)?.unwrap_or(0);
+    Counter::Room.set(txn.rows, again.max(beginning))
 }
 
 /// The room is another than the one that was read: some of that was not there.
-fn go_back(turn: &mut Turn<'_>, last: u64) -> Result<(), RowsError> {
+fn go_back(txn: &mut Txn<'_>, last: u64) -> Result<(), RowsError> {
     tracing::warn!("the server's room is not what it showed before");
-    let beginning = begun(turn)?.filter(|beginning| *beginning <= last);
+    let beginning = begun(txn)?.filter(|beginning| *beginning <= last);
     if beginning.is_none() {
-        turn.rows.delete(BEGUN)?;
+        txn.rows.delete(BEGUN)?;
     }
-    Counter::RoomBefore.set(turn.rows, 0)?;
-    Counter::Room.set(turn.rows, beginning.unwrap_or(0))
+    Counter::RoomBefore.set(txn.rows, 0)?;
+    Counter::Room.set(txn.rows, beginning.unwrap_or(0))
 }
 
 /// Asks for what was said since the cursor.
-pub(crate) fn catch_up(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    if turn.paused(&Subject::Room) {
+pub(crate) fn catch_up(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    if txn.paused(&Subject::Room) {
         return Ok(());
     }
-    let since = Counter::Room.get(turn.rows)?;
-    let request = match begun(turn)? {
+    let since = Counter::Room.get(txn.rows)?;
+    let request = match begun(txn)? {
         Some(_) => RoomSince { seq: Some(since), max: MAX_ROOM_PAGE },
         None => RoomSince { seq: None, max: FIRST_PAGE },
     };
-    if turn.ask(Asked::Room, &request)
-        && let Some(link) = &mut turn.live.link
+    if txn.ask(Asked::Room, &request)
+        && let Some(link) = &mut txn.live.link
     {
         link.room_asked = since;
     }
@@ -82,42 +82,42 @@ pub(crate) fn catch_up(turn: &mut Turn<'_>) -> Result<(), RowsError> {
 }
 
 /// Called once a connection is there and at ticks: reads on if the room is ahead.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let Some(last) = turn.live.link.as_ref().map(|link| link.room_last) else { return Ok(()) };
-    if last > Counter::Room.get(turn.rows)? || begun(turn)?.is_none() {
-        catch_up(turn)?;
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    let Some(last) = txn.live.link.as_ref().map(|link| link.room_last) else { return Ok(()) };
+    if last > Counter::Room.get(txn.rows)? || begun(txn)?.is_none() {
+        catch_up(txn)?;
     }
     Ok(())
 }
 
 /// A page of the room.
-pub(crate) fn page(turn: &mut Turn<'_>, answer: Result<RoomPage, Refusal>) -> Result<(), EngineError> {
-    let asked = turn.live.link.as_ref().map_or(0, |link| link.room_asked);
+pub(crate) fn page(txn: &mut Txn<'_>, answer: Result<RoomPage, Refusal>) -> Result<(), EngineError> {
+    let asked = txn.live.link.as_ref().map_or(0, |link| link.room_asked);
     let page = match answer {
         Ok(page) if page.last >= asked => page,
         other => {
-            turn.back_off(Subject::Room, PAUSE);
-            return Ok(other.map_or(Ok(()), |page| go_back(turn, page.last))?);
+            txn.back_off(Subject::Room, PAUSE);
+            return Ok(other.map_or(Ok(()), |page| go_back(txn, page.last))?);
         }
     };
-    turn.succeeded(&Subject::Room);
-    if begun(turn)?.is_none() {
+    txn.succeeded(&Subject::Room);
+    if begun(txn)?.is_none() {
         let first = page.posts.first().map_or(0, |post| post.room_seq.saturating_sub(1));
-        save(turn.rows, BEGUN, 0, &first)?;
+        save(txn.rows, BEGUN, 0, &first)?;
     }
-    let before = Counter::Room.get(turn.rows)?;
+    let before = Counter::Room.get(txn.rows)?;
     if asked > before {
         // reading went back meanwhile
         return Ok(());
     }
     for post in page.posts {
-        if is_another(turn, &post)? {
-            return Ok(go_back(turn, page.last)?);
+        if is_another(txn, &post)? {
+            return Ok(go_back(txn, page.last)?);
         }
-        take(turn, post)?;
+        take(txn, post)?;
     }
-    let cursor = Counter::Room.get(turn.rows)?;
-    if let Some(link) = &mut turn.live.link {
+    let cursor = Counter::Room.get(txn.rows)?;
+    if let Some(link) = &mut txn.live.link {
         // where nothing more comes whatever lies between is no longer kept, or was never there
         link.room_last = if cursor > before { link.room_last.max(page.last) } else { cursor };
     }
@@ -125,59 +125,59 @@ pub(crate) fn page(turn: &mut Turn<'_>, answer: Result<RoomPage, Refusal>) -> Re
 }
 
 /// A post as it is pushed: taken if it is the next one, otherwise a reason to read on.
-pub(crate) fn pushed(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
-    if let Some(link) = &mut turn.live.link {
+pub(crate) fn pushed(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
+    if let Some(link) = &mut txn.live.link {
         link.room_last = link.room_last.max(post.room_seq);
     }
-    let cursor = Counter::Room.get(turn.rows)?;
-    if begun(turn)?.is_none() || post.room_seq > cursor.saturating_add(1) {
+    let cursor = Counter::Room.get(txn.rows)?;
+    if begun(txn)?.is_none() || post.room_seq > cursor.saturating_add(1) {
         return Ok(());
     }
     if post.room_seq > cursor {
-        return take(turn, post);
+        return take(txn, post);
     }
     // a repeated one, unless something else was shown under the numbers up to the cursor
-    if is_known(turn, &post)? { Ok(()) } else { Ok(go_back(turn, post.room_seq.saturating_sub(1))?) }
+    if is_known(txn, &post)? { Ok(()) } else { Ok(go_back(txn, post.room_seq.saturating_sub(1))?) }
 }
 
-fn take(turn: &mut Turn<'_>, post: Post) -> Result<(), EngineError> {
-    if post.room_seq <= Counter::Room.get(turn.rows)? {
+fn take(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
+    if post.room_seq <= Counter::Room.get(txn.rows)? {
         return Ok(());
     }
-    Counter::Room.set(turn.rows, post.room_seq)?;
-    if is_known(turn, &post)? {
+    Counter::Room.set(txn.rows, post.room_seq)?;
+    if is_known(txn, &post)? {
         return Ok(());
     }
-    shown::note(turn.rows, &id(&post), turn.now)?;
-    if post.device == turn.me.device
-        && let Some(id) = shown::sent_as(turn.rows, &post.submit_id)?
+    shown::note(txn.rows, &id(&post), txn.now)?;
+    if post.device == txn.me.device
+        && let Some(id) = shown::sent_as(txn.rows, &post.submit_id)?
     {
-        return Ok(history::advance(turn, &id, State::Accepted)?);
+        return Ok(history::advance(txn, &id, State::Accepted)?);
     }
-    if contacts::is_blocked(turn.rows, &post.user)? {
+    if contacts::is_blocked(txn.rows, &post.user)? {
         return Ok(());
     }
-    let own = post.device == turn.me.device;
+    let own = post.device == txn.me.device;
     let message = Message {
-        mine: post.user == turn.me.user,
+        mine: post.user == txn.me.user,
         device: Some(post.device),
         sent: post.at,
         state: if own { State::Accepted } else { State::Received },
         room_seq: Some(post.room_seq),
-        from_bot: profile::is_bot(turn.rows, &post.user)?,
-        ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, turn)
+        from_bot: profile::is_bot(txn.rows, &post.user)?,
+        ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, txn)
     };
-    Ok(history::append(turn, message)?)
+    Ok(history::append(txn, message)?)
 }
 
 /// Whether a post was taken before, under whatever number.
-fn is_known(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
-    shown::is_known(turn.rows, &id(post))
+fn is_known(txn: &Txn<'_>, post: &Post) -> Result<bool, RowsError> {
+    shown::is_known(txn.rows, &id(post))
 }
 
 /// Whether a post is not what a connection before showed up to its number.
-fn is_another(turn: &Turn<'_>, post: &Post) -> Result<bool, RowsError> {
-    Ok(post.room_seq <= Counter::RoomBefore.get(turn.rows)? && !is_known(turn, post)?)
+fn is_another(txn: &Txn<'_>, post: &Post) -> Result<bool, RowsError> {
+    Ok(post.room_seq <= Counter::RoomBefore.get(txn.rows)? && !is_known(txn, post)?)
 }
 
 /// Room posts carry no message id: it follows from who posted what under which submit id.
@@ -189,21 +189,21 @@ fn id(post: &Post) -> MessageId {
 }
 
 /// Says something to everybody.
-pub(crate) fn say(turn: &mut Turn<'_>, message: &Message) -> Result<(), EngineError> {
-    outbox::admit(turn)?;
-    let submit_id = posts::post(turn, message.id, &message.text)?;
-    Ok(shown::sent(turn.rows, &submit_id, &message.id, turn.now)?)
+pub(crate) fn say(txn: &mut Txn<'_>, message: &Message) -> Result<(), EngineError> {
+    outbox::admit(txn)?;
+    let submit_id = posts::post(txn, message.id, &message.text)?;
+    Ok(shown::sent(txn.rows, &submit_id, &message.id, txn.now)?)
 }
 
 /// Lets go of what is known of posts that no server shows any more.
-pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    if turn.live.room_swept.is_some_and(|last| turn.now.since(last) < SWEPT_EVERY) {
+pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    if txn.live.room_swept.is_some_and(|last| txn.now.since(last) < SWEPT_EVERY) {
         return Ok(());
     }
-    let more = shown::forget(turn.rows, turn.now, is_queued)?;
-    turn.live.room_swept = (!more).then_some(turn.now);
+    let more = shown::forget(txn.rows, txn.now, is_queued)?;
+    txn.live.room_swept = (!more).then_some(txn.now);
     if more {
-        turn.wake(turn.now + Duration::from_millis(1));
+        txn.wake(txn.now + Duration::from_millis(1));
     }
     Ok(())
 }

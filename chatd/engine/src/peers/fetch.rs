@@ -12,73 +12,73 @@ use crate::model::error::EngineError;
 use crate::peers::pin::{self, Effect, PinChange};
 use crate::peers::{self, names, withheld};
 use crate::records::pins;
-use crate::turn::Turn;
-use crate::turn::live::{Asked, Subject};
+use crate::txn::Txn;
+use crate::txn::live::{Asked, Subject};
 
 /// Pause before a log is asked for again that gave nothing usable.
 const LOG_PAUSE: Duration = Duration::from_secs(60);
 /// Pause before the server is asked again for a log that is said to go on.
 const WITHHELD_PAUSE: Duration = Duration::from_secs(10);
 
-pub(crate) fn fetching(turn: &Turn<'_>, user: &Username) -> bool {
+pub(crate) fn fetching(txn: &Txn<'_>, user: &Username) -> bool {
     let of_them = |asked: &Asked| match asked {
         Asked::Lookup(users) => users.contains(user),
         Asked::Log(who, _) => who == user,
         _ => false,
     };
-    turn.live.names.contains(user) || turn.live.link.as_ref().is_some_and(|link| link.asked.values().any(of_them))
+    txn.live.names.contains(user) || txn.live.link.as_ref().is_some_and(|link| link.asked.values().any(of_them))
 }
 
 /// Asks for the entries after the pinned ones.
-pub(crate) fn fetch(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    if fetching(turn, user) || turn.paused(&Subject::Peer(user.clone())) {
+pub(crate) fn fetch(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
+    if fetching(txn, user) || txn.paused(&Subject::Peer(user.clone())) {
         return Ok(());
     }
-    let from = match pins::get(turn.rows, user)? {
+    let from = match pins::get(txn.rows, user)? {
         Some(peer) => peer.pinned.log.head().seq + 1,
         None => 0,
     };
-    fetch_from(turn, user, from);
+    fetch_from(txn, user, from);
     Ok(())
 }
 
-fn fetch_from(turn: &mut Turn<'_>, user: &Username, from: u64) {
-    turn.live.pages.remove(user);
-    turn.ask(Asked::Log(user.clone(), from), &LogFetch { user: user.clone(), from });
+fn fetch_from(txn: &mut Txn<'_>, user: &Username, from: u64) {
+    txn.live.pages.remove(user);
+    txn.ask(Asked::Log(user.clone(), from), &LogFetch { user: user.clone(), from });
 }
 
 /// Fetches the logs that stand elsewhere than pinned; says whether there is one that is not just shorter.
-pub(crate) fn refresh(turn: &mut Turn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
+pub(crate) fn refresh(txn: &mut Txn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
     let mut grown = false;
     for UserHead { user, head } in heads {
-        let pinned = pins::get(turn.rows, user)?.map(|peer| peer.pinned.log.head());
+        let pinned = pins::get(txn.rows, user)?.map(|peer| peer.pinned.log.head());
         if pinned != Some(*head) {
             // whoever says that a log goes on is asked how, however lately that was done
             grown |= pinned.is_none_or(|pinned| pinned.seq <= head.seq);
             if pinned.is_none_or(|pinned| pinned.seq < head.seq) {
-                turn.live.pause.remove(&Subject::Peer(user.clone()));
+                txn.live.pause.remove(&Subject::Peer(user.clone()));
             }
-            fetch(turn, user)?;
+            fetch(txn, user)?;
         }
     }
     Ok(grown)
 }
 
 /// Nothing new is to be had for a while.
-pub(crate) fn rest(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    let awaited = peers::known(turn, user)?.is_some_and(|peer| peer.withheld_since.is_some());
-    withheld::asked_in_vain(turn, user);
-    turn.pause(Subject::Peer(user.clone()), if awaited { WITHHELD_PAUSE } else { LOG_PAUSE });
+pub(crate) fn rest(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
+    let awaited = peers::known(txn, user)?.is_some_and(|peer| peer.withheld_since.is_some());
+    withheld::asked_in_vain(txn, user);
+    txn.pause(Subject::Peer(user.clone()), if awaited { WITHHELD_PAUSE } else { LOG_PAUSE });
     Ok(())
 }
 
-pub(crate) fn pinned_at(turn: &Turn<'_>, user: &Username, head: Head) -> bool {
-    pins::get(turn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
+pub(crate) fn pinned_at(txn: &Txn<'_>, user: &Username, head: Head) -> bool {
+    pins::get(txn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
 }
 
 /// Some entries of a log, as asked for from `from` on; what follows if the pinned one is another by now.
 pub(crate) fn fetched(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     from: u64,
     answer: Result<LogPage, Refusal>,
@@ -86,49 +86,49 @@ pub(crate) fn fetched(
     let page = match answer {
         Ok(page) => page,
         Err(refusal) => {
-            if refusal.code == Code::NotFound && pins::get(turn.rows, user)?.is_none() {
-                return Ok(Some(names::not_there(turn, user)));
+            if refusal.code == Code::NotFound && pins::get(txn.rows, user)?.is_none() {
+                return Ok(Some(names::not_there(txn, user)));
             }
-            return rest(turn, user).map(|()| None);
+            return rest(txn, user).map(|()| None);
         }
     };
-    let (start, mut entries) = turn.live.pages.remove(user).unwrap_or((from, Vec::new()));
+    let (start, mut entries) = txn.live.pages.remove(user).unwrap_or((from, Vec::new()));
     let empty = page.entries.is_empty();
     entries.extend(page.entries);
     let next = start + entries.len() as u64;
     if !empty && next <= page.head.seq && entries.len() < MAX_LOG_ENTRIES {
-        turn.live.pages.insert(user.clone(), (start, entries));
-        turn.ask(Asked::Log(user.clone(), next), &LogFetch { user: user.clone(), from: next });
+        txn.live.pages.insert(user.clone(), (start, entries));
+        txn.ask(Asked::Log(user.clone(), next), &LogFetch { user: user.clone(), from: next });
         return Ok(None);
     }
-    settle(turn, user, start, &entries, page.head)
+    settle(txn, user, start, &entries, page.head)
 }
 
 /// Everything after the pin was read, or the whole log.
 fn settle(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     start: u64,
     entries: &[Blob],
     head: Head,
 ) -> Result<Option<PinChange>, EngineError> {
-    if pinned_at(turn, user, head) {
-        return rest(turn, user).map(|()| None);
+    if pinned_at(txn, user, head) {
+        return rest(txn, user).map(|()| None);
     }
     let change = match start {
-        0 => pin::shown(turn, user, entries)?,
-        _ => match pin::continued(turn, user, entries)? {
+        0 => pin::shown(txn, user, entries)?,
+        _ => match pin::continued(txn, user, entries)? {
             Effect::Moved(change) => Some(change),
             Effect::None => None,
             Effect::Foreign => {
                 // what does not follow from the pin may still be a whole log of its own
-                fetch_from(turn, user, 0);
+                fetch_from(txn, user, 0);
                 return Ok(None);
             }
         },
     };
     if change.is_none() {
-        rest(turn, user)?;
+        rest(txn, user)?;
     }
     Ok(change)
 }

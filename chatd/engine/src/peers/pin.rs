@@ -13,7 +13,7 @@ use crate::model::error::EngineError;
 use crate::peers::{self, policy, withheld};
 use crate::records::events;
 use crate::records::pins::{Identity, Peer, Trust};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most versions kept of an account besides the pinned one and its rival.
 const MOST_KEPT: usize = 16;
@@ -67,14 +67,14 @@ impl PinChange {
 }
 
 /// A whole log under a name, as somebody shows it; what follows if it became the pinned one.
-pub(crate) fn shown(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<Option<PinChange>, EngineError> {
+pub(crate) fn shown(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<Option<PinChange>, EngineError> {
     let Ok(log) = AccountLog::verify(user, entries) else {
         tracing::warn!(%user, "the server showed an account log that is not valid");
         return Ok(None);
     };
-    match peers::known(turn, user)? {
-        Some(peer) => compare(turn, peer, log),
-        None => meet(turn, log).map(Some),
+    match peers::known(txn, user)? {
+        Some(peer) => compare(txn, peer, log),
+        None => meet(txn, log).map(Some),
     }
 }
 
@@ -90,49 +90,49 @@ pub(crate) enum Effect {
 }
 
 /// Entries of a log that is known.
-pub(crate) fn continued(turn: &mut Turn<'_>, user: &Username, entries: &[Blob]) -> Result<Effect, EngineError> {
-    let Some(peer) = peers::known(turn, user)? else { return Ok(Effect::Foreign) };
+pub(crate) fn continued(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<Effect, EngineError> {
+    let Some(peer) = peers::known(txn, user)? else { return Ok(Effect::Foreign) };
     match peer.pinned.log.spliced(entries) {
-        Ok(log) => compare(turn, peer, log).map(|moved| moved.map_or(Effect::None, Effect::Moved)),
+        Ok(log) => compare(txn, peer, log).map(|moved| moved.map_or(Effect::None, Effect::Moved)),
         Err(_) => Ok(Effect::Foreign),
     }
 }
 
 /// First contact: what the server shows is pinned.
-fn meet(turn: &mut Turn<'_>, log: AccountLog) -> Result<PinChange, EngineError> {
+fn meet(txn: &mut Txn<'_>, log: AccountLog) -> Result<PinChange, EngineError> {
     let (user, seq) = (log.user().clone(), log.head().seq);
-    let pinned = Identity { log, first_seen: turn.clock };
+    let pinned = Identity { log, first_seen: txn.clock };
     let peer = Peer { known_to: Some(seq), ..Peer::new(user, pinned, Trust::Tofu) };
-    peers::put(turn, &peer)?;
+    peers::put(txn, &peer)?;
     Ok(PinChange::none(peer.user))
 }
 
 /// A valid log under a name that has a pinned one; what follows if the pin moved.
-fn compare(turn: &mut Turn<'_>, peer: Peer, log: AccountLog) -> Result<Option<PinChange>, EngineError> {
+fn compare(txn: &mut Txn<'_>, peer: Peer, log: AccountLog) -> Result<Option<PinChange>, EngineError> {
     match peer.pinned.log.relation(&log) {
-        Relation::Ahead => return extend(turn, peer, log).map(Some),
+        Relation::Ahead => return extend(txn, peer, log).map(Some),
         Relation::Same => {}
         Relation::Behind => tracing::warn!(user = %peer.user, "an older account log than before was shown"),
-        Relation::Forked(fork) if fork.by_revoked => evidence(turn, peer, log, &fork)?,
-        Relation::Forked(_) | Relation::OtherAccount => change(turn, peer, log)?,
+        Relation::Forked(fork) if fork.by_revoked => evidence(txn, peer, log, &fork)?,
+        Relation::Forked(_) | Relation::OtherAccount => change(txn, peer, log)?,
     }
     Ok(None)
 }
 
 /// A pinned log goes on.
-pub(crate) fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<PinChange, EngineError> {
+pub(crate) fn extend(txn: &mut Txn<'_>, mut peer: Peer, log: AccountLog) -> Result<PinChange, EngineError> {
     let before = std::mem::replace(&mut peer.pinned.log, log);
     let log = &peer.pinned.log;
     let revoked: Vec<_> = before.active_devices().map(|cert| cert.id()).filter(|id| log.active(id).is_none()).collect();
     let added: Vec<_> = log.active_devices().map(|cert| cert.id()).filter(|id| before.device(id).is_none()).collect();
     let left_out =
-        peer.user != turn.me.user && policy::grown(turn.rows, &mut peer, before.head().seq, !added.is_empty())?;
+        peer.user != txn.me.user && policy::grown(txn.rows, &mut peer, before.head().seq, !added.is_empty())?;
     withheld::came(&mut peer);
-    peers::put(turn, &peer)?;
+    peers::put(txn, &peer)?;
     for device in &revoked {
         tracing::info!(user = %peer.user, %device, "a device was revoked");
     }
-    let own = peer.user == turn.me.user;
+    let own = peer.user == txn.me.user;
     let news = !added.is_empty() || !revoked.is_empty();
     Ok(PinChange {
         wipe: revoked.clone(),
@@ -145,22 +145,22 @@ pub(crate) fn extend(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Re
 
 /// Another identity under a pinned name: told once, however often and in whatever guise it is shown, until the user
 /// has decided.
-fn change(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
+fn change(txn: &mut Txn<'_>, mut peer: Peer, log: AccountLog) -> Result<(), EngineError> {
     let before = take_version(&mut peer.others, &log);
     let decided = peer.rival.is_none();
     let refused = decided && before.is_some();
-    let first_seen = before.map_or(turn.clock, |before| before.first_seen);
+    let first_seen = before.map_or(txn.clock, |before| before.first_seen);
     let shown = Identity { log, first_seen };
     if refused {
         keep(&mut peer.others, shown);
-        return Ok(peers::put(turn, &peer)?);
+        return Ok(peers::put(txn, &peer)?);
     }
     if let Some(known) = peer.rival.replace(shown) {
         keep_other(&mut peer, known);
     }
-    peers::put(turn, &peer)?;
+    peers::put(txn, &peer)?;
     if decided {
-        events::identity_changed(turn, &peer)?;
+        events::identity_changed(txn, &peer)?;
     }
     Ok(())
 }
@@ -174,13 +174,13 @@ fn keep_other(peer: &mut Peer, known: Identity) {
 }
 
 /// A device that the pinned log revokes has signed another one: no reason to distrust the account.
-fn evidence(turn: &mut Turn<'_>, mut peer: Peer, log: AccountLog, fork: &Fork) -> Result<(), EngineError> {
+fn evidence(txn: &mut Txn<'_>, mut peer: Peer, log: AccountLog, fork: &Fork) -> Result<(), EngineError> {
     let same_thief = |other: &Identity| peer.fork(&other.log).is_some_and(|known| known.by == fork.by);
     let known = peer.others.iter().any(same_thief);
-    let first_seen = take_version(&mut peer.others, &log).map_or(turn.clock, |before| before.first_seen);
+    let first_seen = take_version(&mut peer.others, &log).map_or(txn.clock, |before| before.first_seen);
     keep(&mut peer.others, Identity { log, first_seen });
-    peers::put(turn, &peer)?;
-    if known { Ok(()) } else { Ok(events::fork_evidence(turn, &peer.user, fork)?) }
+    peers::put(txn, &peer)?;
+    if known { Ok(()) } else { Ok(events::fork_evidence(txn, &peer.user, fork)?) }
 }
 
 /// Whether one of two logs goes on where the other ends, if they are not the same.

@@ -8,7 +8,7 @@ use crate::records::history;
 use crate::records::pins::{Peer, Policy};
 use crate::records::settings::{self, Settings};
 use crate::store::{Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 fn place(user: &Username) -> Place<'_> {
     Place::new(Table::Peers, b"policy", user.as_str().as_bytes())
@@ -37,11 +37,11 @@ pub fn policy(rows: &dyn Rows, user: &Username) -> Result<Policy, RowsError> {
 ///
 /// # Errors
 /// [`EngineError::Invalid`] if the default shall be nothing.
-pub fn set_policy(turn: &mut Turn<'_>, user: Option<&Username>, policy: Option<Policy>) -> Result<(), EngineError> {
+pub fn set_policy(txn: &mut Txn<'_>, user: Option<&Username>, policy: Option<Policy>) -> Result<(), EngineError> {
     match (user, policy) {
-        (Some(user), Some(policy)) => Ok(save(turn.rows, place(user), 0, &policy)?),
-        (Some(user), None) => Ok(turn.rows.delete(place(user)).map(drop)?),
-        (None, Some(policy)) => Ok(settings::set_policy(turn, policy)?),
+        (Some(user), Some(policy)) => Ok(save(txn.rows, place(user), 0, &policy)?),
+        (Some(user), None) => Ok(txn.rows.delete(place(user)).map(drop)?),
+        (None, Some(policy)) => Ok(settings::set_policy(txn, policy)?),
         (None, None) => Err(EngineError::Invalid("policy", "missing: only a chat can go by the default")),
     }
 }
@@ -57,13 +57,13 @@ pub(crate) fn grown(rows: &dyn Rows, peer: &mut Peer, before: u64, added: bool) 
 }
 
 /// Writes into the chat that there are new devices, unless an event is all the user wants.
-pub(crate) fn notice(turn: &mut Turn<'_>, user: &Username, added: usize) -> Result<(), RowsError> {
-    let policy = policy(turn.rows, user)?;
+pub(crate) fn notice(txn: &mut Txn<'_>, user: &Username, added: usize) -> Result<(), RowsError> {
+    let policy = policy(txn.rows, user)?;
     if added == 0 || policy == Policy::Tofu {
         return Ok(());
     }
     let what = if added == 1 { "a new device, which" } else { "new devices, which" };
     let gets = if policy == Policy::Strict { "get nothing until you compare again" } else { "get your messages too" };
     let gets = if added == 1 { gets.replacen("get", "gets", 1) } else { gets.to_owned() };
-    history::note(turn, user, format!("{user} has {what} {gets}: chatctl verify @{user}"))
+    history::note(txn, user, format!("{user} has {what} {gets}: chatctl verify @{user}"))
 }

@@ -10,45 +10,45 @@ use crate::peers;
 use crate::peers::pin::{self, PinChange};
 use crate::records::events;
 use crate::records::pins::{self, Identity, Peer, Trust};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// The user decides which identity counts; what follows.
 pub(crate) fn accept(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     fingerprint: &Fingerprint,
     head: &Head,
 ) -> Result<PinChange, EngineError> {
-    let peer = pins::get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let peer = pins::get(txn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     let named = |log: &AccountLog| log.fingerprint() == *fingerprint && log.head() == *head;
-    choose(turn, peer, named)?.ok_or(EngineError::Conflict)
+    choose(txn, peer, named)?.ok_or(EngineError::Conflict)
 }
 
 /// The user has compared an identity. While a change is undecided that decides it; what follows.
 pub(crate) fn accept_compared(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     compared: &Compared,
 ) -> Result<PinChange, EngineError> {
-    let peer = pins::get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let peer = pins::get(txn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     if matches!(compared, Compared::Fingerprint(_))
         && peer.rival.as_ref().is_some_and(|it| peer.fork(&it.log).is_some())
     {
         return Err(EngineError::NotTheirs("the fingerprint fits both versions of the log: compare the safety number"));
     }
-    let own = peers::own(turn)?.pinned.log;
-    choose(turn, peer, |log| fits(compared, &own, log))?.ok_or(EngineError::NotTheirs(differs(compared)))
+    let own = peers::own(txn)?.pinned.log;
+    choose(txn, peer, |log| fits(compared, &own, log))?.ok_or(EngineError::NotTheirs(differs(compared)))
 }
 
 /// The pinned identity is the one that was compared.
-pub(crate) fn mark_verified(turn: &mut Turn<'_>, user: &Username, compared: &Compared) -> Result<(), EngineError> {
-    let mut peer = pins::get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+pub(crate) fn mark_verified(txn: &mut Txn<'_>, user: &Username, compared: &Compared) -> Result<(), EngineError> {
+    let mut peer = pins::get(txn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     let before = (peer.trust, peer.known_to);
     peer.trust = Trust::Verified;
     peer.known_to = peer.known_to.max(Some(reach(compared, &peer.pinned.log)));
-    peers::put(turn, &peer)?;
+    peers::put(txn, &peer)?;
     if (peer.trust, peer.known_to) != before {
-        events::verified(turn, &peer)?;
+        events::verified(txn, &peer)?;
     }
     Ok(())
 }
@@ -57,13 +57,13 @@ pub(crate) fn mark_verified(turn: &mut Turn<'_>, user: &Username, compared: &Com
 ///
 /// # Errors
 /// [`EngineError::UnknownUser`]; [`EngineError::Invalid`] for the own account, which nobody has to compare.
-pub fn unverify(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    if *user == turn.me.user {
+pub fn unverify(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
+    if *user == txn.me.user {
         return Err(EngineError::Invalid("user", "must be somebody else"));
     }
-    let mut peer = pins::get(turn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let mut peer = pins::get(txn.rows, user)?.ok_or(EngineError::UnknownUser)?;
     peer.trust = Trust::Tofu;
-    Ok(peers::put(turn, &peer)?)
+    Ok(peers::put(txn, &peer)?)
 }
 
 fn fits(compared: &Compared, own: &AccountLog, log: &AccountLog) -> bool {
@@ -94,30 +94,30 @@ fn reach(compared: &Compared, log: &AccountLog) -> u64 {
 
 /// The wanted identity counts from now on; `None` if no version is the wanted one.
 fn choose(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     peer: Peer,
     wanted: impl Fn(&AccountLog) -> bool,
 ) -> Result<Option<PinChange>, EngineError> {
-    if wanted(&peer.pinned.log) { stay(turn, peer).map(Some) } else { switch(turn, peer, wanted) }
+    if wanted(&peer.pinned.log) { stay(txn, peer).map(Some) } else { switch(txn, peer, wanted) }
 }
 
 /// The pinned identity stays; whatever claimed to be another one is refused.
-fn stay(turn: &mut Turn<'_>, mut peer: Peer) -> Result<PinChange, EngineError> {
+fn stay(txn: &mut Txn<'_>, mut peer: Peer) -> Result<PinChange, EngineError> {
     let Some(rival) = peer.rival.take() else { return Ok(PinChange::none(peer.user)) };
     pin::keep(&mut peer.others, rival);
-    peers::put(turn, &peer)?;
+    peers::put(txn, &peer)?;
     Ok(PinChange { drop_held: true, ..PinChange::none(peer.user) })
 }
 
 /// Another identity takes the place of the pinned one; `None` if no version is the wanted one, or if it is this
 /// account's.
 fn switch(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     mut peer: Peer,
     wanted: impl Fn(&AccountLog) -> bool,
 ) -> Result<Option<PinChange>, EngineError> {
     // the own log is left by a reset alone: no local program may have this device follow a thief's
-    if peer.user == turn.me.user {
+    if peer.user == txn.me.user {
         return Ok(None);
     }
     let Some(next) = take(&mut peer, wanted) else { return Ok(None) };
@@ -127,7 +127,7 @@ fn switch(
     peer.trust = Trust::Tofu;
     peer.known_to = Some(peer.pinned.log.head().seq);
     (peer.withheld, peer.withheld_since) = (None, None);
-    peers::put(turn, &peer)?;
+    peers::put(txn, &peer)?;
     // what was written for the old identity is not sealed for the new one by itself
     let error = Some("identity_changed");
     Ok(Some(PinChange { wipe, fail: error, fail_scheduled: error, ..PinChange::none(peer.user) }))

@@ -16,8 +16,8 @@ use crate::model::error::EngineError;
 use crate::peers::{self, fetch};
 use crate::records::events;
 use crate::records::pins::{self, Peer};
-use crate::turn::Turn;
-use crate::turn::live::Subject;
+use crate::txn::Txn;
+use crate::txn::live::Subject;
 
 /// How long the server has to show a log that somebody named.
 const WAIT: Duration = Duration::from_secs(60);
@@ -37,8 +37,8 @@ pub(crate) enum Named {
 }
 
 /// Somebody has said where the log of `user` stands.
-pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: Head) -> Result<Named, EngineError> {
-    let Some(mut peer) = peers::known(turn, user)? else { return Ok(Named::Known) };
+pub(crate) fn announced(txn: &mut Txn<'_>, user: &Username, head: Head) -> Result<Named, EngineError> {
+    let Some(mut peer) = peers::known(txn, user)? else { return Ok(Named::Known) };
     let log = &peer.pinned.log;
     if log.contains(head) {
         return Ok(Named::Known);
@@ -46,25 +46,25 @@ pub(crate) fn announced(turn: &mut Turn<'_>, user: &Username, head: Head) -> Res
     if head.seq <= log.head().seq || head.seq >= MAX_LOG_ENTRIES as u64 {
         return Ok(Named::Unknown);
     }
-    if is_news(turn, &peer, head) {
+    if is_news(txn, &peer, head) {
         peer.withheld = Some(head);
-        peer.withheld_since.get_or_insert(turn.now);
-        if let Some(withheld) = &mut turn.live.withheld {
-            withheld.entry(user.clone()).or_insert(turn.now + WAIT);
+        peer.withheld_since.get_or_insert(txn.now);
+        if let Some(withheld) = &mut txn.live.withheld {
+            withheld.entry(user.clone()).or_insert(txn.now + WAIT);
         }
-        peers::put(turn, &peer)?;
-        turn.live.pause.remove(&Subject::Peer(user.clone()));
+        peers::put(txn, &peer)?;
+        txn.live.pause.remove(&Subject::Peer(user.clone()));
     }
-    fetch::fetch(turn, user)?;
+    fetch::fetch(txn, user)?;
     Ok(peer.withheld_since.map_or(Named::Unknown, |since| Named::Awaited(since + WAIT)))
 }
 
 /// Whether a head beyond the pinned log is one to wait for.
-fn is_news(turn: &Turn<'_>, peer: &Peer, head: Head) -> bool {
+fn is_news(txn: &Txn<'_>, peer: &Peer, head: Head) -> bool {
     let Some(withheld) = peer.withheld else { return true };
     match peer.withheld_told {
         _ if peer.withheld_since.is_some() => withheld.seq < head.seq,
-        Some(told) => withheld != head && turn.now.since(told) >= AGAIN,
+        Some(told) => withheld != head && txn.now.since(told) >= AGAIN,
         None => withheld.seq < head.seq,
     }
 }
@@ -78,42 +78,42 @@ pub(crate) fn came(peer: &mut Peer) {
 }
 
 /// Looks for announced logs that the server does not show.
-pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let users = match turn.live.withheld.take() {
+pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    let users = match txn.live.withheld.take() {
         Some(users) => users,
-        None => pins::all(turn.rows)?.into_iter().map(|peer| (peer.user, turn.now + WAIT)).collect(),
+        None => pins::all(txn.rows)?.into_iter().map(|peer| (peer.user, txn.now + WAIT)).collect(),
     };
     let mut still = BTreeMap::new();
     for (user, vain) in users {
-        if overdue(turn, &user, vain)? {
+        if overdue(txn, &user, vain)? {
             still.insert(user, vain);
         }
     }
-    turn.live.withheld = Some(still);
+    txn.live.withheld = Some(still);
     Ok(())
 }
 
 /// The server was asked for the log of `user` and had nothing new to show.
-pub(crate) fn asked_in_vain(turn: &mut Turn<'_>, user: &Username) {
-    if let Some(vain) = turn.live.withheld.as_mut().and_then(|withheld| withheld.get_mut(user)) {
-        *vain = turn.now.min(*vain);
+pub(crate) fn asked_in_vain(txn: &mut Txn<'_>, user: &Username) {
+    if let Some(vain) = txn.live.withheld.as_mut().and_then(|withheld| withheld.get_mut(user)) {
+        *vain = txn.now.min(*vain);
     }
 }
 
 /// Whether a log is still to be waited for. If that was long enough, and the server was asked in vain, it is told, once.
-fn overdue(turn: &mut Turn<'_>, user: &Username, vain: Timestamp) -> Result<bool, EngineError> {
-    let Some(mut peer) = peers::known(turn, user)? else { return Ok(false) };
+fn overdue(txn: &mut Txn<'_>, user: &Username, vain: Timestamp) -> Result<bool, EngineError> {
+    let Some(mut peer) = peers::known(txn, user)? else { return Ok(false) };
     let Some(since) = peer.withheld_since else { return Ok(false) };
     let due = vain.max(since + WAIT);
-    if turn.live.link.is_none() || turn.now < due {
-        if due > turn.now {
-            turn.wake(due);
+    if txn.live.link.is_none() || txn.now < due {
+        if due > txn.now {
+            txn.wake(due);
         }
-        fetch::fetch(turn, user)?;
+        fetch::fetch(txn, user)?;
         return Ok(true);
     }
-    (peer.withheld_since, peer.withheld_told) = (None, Some(turn.now));
-    peers::put(turn, &peer)?;
-    events::log_withheld(turn, user)?;
+    (peer.withheld_since, peer.withheld_told) = (None, Some(txn.now));
+    peers::put(txn, &peer)?;
+    events::log_withheld(txn, user)?;
     Ok(false)
 }

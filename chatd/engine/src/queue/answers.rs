@@ -15,8 +15,8 @@ use crate::queue::{
 };
 use crate::records::history::{self, State};
 use crate::store::RowsError;
-use crate::turn::live::Subject;
-use crate::turn::{self, LONGEST_PAUSE, Turn};
+use crate::txn::live::Subject;
+use crate::txn::{self, LONGEST_PAUSE, Txn};
 use crate::{peers, sessions};
 
 /// Pause after `internal`, and after `busy` or `rate_limited` without a time of the server's own.
@@ -29,14 +29,14 @@ const FULL_PAUSE: Duration = Duration::from_secs(60);
 const AT_ONCE: u32 = 4;
 
 /// What the server said about a pending submit.
-pub(crate) fn answered(turn: &mut Turn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
-    let Some(pending) = pending_submits::find(turn, &id)? else { return Ok(()) };
+pub(crate) fn answered(txn: &mut Txn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
+    let Some(pending) = pending_submits::find(txn, &id)? else { return Ok(()) };
     match answer {
         Ok(payload) => match full(&pending, &payload) {
-            Some(full) => accepted(turn, pending, &full),
-            None => refused(turn, pending, &Refusal::new(Code::Internal)),
+            Some(full) => accepted(txn, pending, &full),
+            None => refused(txn, pending, &Refusal::new(Code::Internal)),
         },
-        Err(refusal) => refused(turn, pending, &refusal),
+        Err(refusal) => refused(txn, pending, &refusal),
     }
 }
 
@@ -48,125 +48,125 @@ fn full(pending: &PendingSubmit, payload: &[u8]) -> Option<Vec<DeviceId>> {
     }
 }
 
-fn accepted(turn: &mut Turn<'_>, pending: PendingSubmit, full: &[DeviceId]) -> Result<(), EngineError> {
-    pending_submits::complete(turn, &pending)?;
-    sessions::accepted(turn, &pending.payload, full)?;
+fn accepted(txn: &mut Txn<'_>, pending: PendingSubmit, full: &[DeviceId]) -> Result<(), EngineError> {
+    pending_submits::complete(txn, &pending)?;
+    sessions::accepted(txn, &pending.payload, full)?;
     match &pending.kind {
-        SubmitKind::Post(id) => history::advance(turn, id, State::Accepted)?,
+        SubmitKind::Post(id) => history::advance(txn, id, State::Accepted)?,
         SubmitKind::Message(item) => {
-            history::advance(turn, &item.id, State::Accepted)?;
+            history::advance(txn, &item.id, State::Accepted)?;
         }
-        control => control.device().into_iter().for_each(|device| turn.succeeded(&Subject::Device(*device))),
+        control => control.device().into_iter().for_each(|device| txn.succeeded(&Subject::Device(*device))),
     }
     if full.is_empty() {
         return Ok(());
     }
-    Ok(retry_full(turn, &pending, full)?)
+    Ok(retry_full(txn, &pending, full)?)
 }
 
 /// The same envelope for each device that had no room, under a new id.
-fn retry_full(turn: &mut Turn<'_>, pending: &PendingSubmit, full: &[DeviceId]) -> Result<(), RowsError> {
+fn retry_full(txn: &mut Txn<'_>, pending: &PendingSubmit, full: &[DeviceId]) -> Result<(), RowsError> {
     let Ok(submit) = cbor::decode::<Submit>(&pending.payload) else { return Ok(()) };
     for to in submit.to.into_iter().filter(|to| full.contains(&to.device)) {
         let kind = pending.kind.only_for(&to.device);
         let alone =
-            Submit { submit_id: pending_submits::next_submit_id(turn)?, heads: submit.heads.clone(), to: vec![to] };
+            Submit { submit_id: pending_submits::next_submit_id(txn)?, heads: submit.heads.clone(), to: vec![to] };
         let mut next = PendingSubmit::new(alone.submit_id, Submit::TYPE, cbor::encode(&alone), kind);
         next.put_off = pending.put_off;
-        wait_for_room(turn, next)?;
+        wait_for_room(txn, next)?;
     }
     Ok(())
 }
 
-fn refused(turn: &mut Turn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
+fn refused(txn: &mut Txn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
     match refusal.code {
-        Code::Busy | Code::RateLimited => put_off(turn, pending, refusal),
+        Code::Busy | Code::RateLimited => put_off(txn, pending, refusal),
         // this one alone cannot be stored: those behind it have done nothing
-        Code::Internal => Ok(set_aside(turn, pending, BUSY_PAUSE)?),
-        Code::MailboxFull => Ok(wait_for_room(turn, pending)?),
-        Code::Stale => stale(turn, pending, refusal),
-        Code::NotFound => fail(turn, pending, "not_found"),
-        Code::TooLarge => fail(turn, pending, "too_large"),
-        _ => fail(turn, pending, "server_rejected"),
+        Code::Internal => Ok(set_aside(txn, pending, BUSY_PAUSE)?),
+        Code::MailboxFull => Ok(wait_for_room(txn, pending)?),
+        Code::Stale => stale(txn, pending, refusal),
+        Code::NotFound => fail(txn, pending, "not_found"),
+        Code::TooLarge => fail(txn, pending, "too_large"),
+        _ => fail(txn, pending, "server_rejected"),
     }
 }
 
 /// Sets a pending submit aside until there may be room in the mailbox, and holds up what else goes there.
-fn wait_for_room(turn: &mut Turn<'_>, pending: PendingSubmit) -> Result<(), RowsError> {
-    mailbox_full::waits(turn, &pending)?;
-    set_aside(turn, pending, FULL_PAUSE)
+fn wait_for_room(txn: &mut Txn<'_>, pending: PendingSubmit) -> Result<(), RowsError> {
+    mailbox_full::waits(txn, &pending)?;
+    set_aside(txn, pending, FULL_PAUSE)
 }
 
 /// Lets a pending submit wait outside the window; `pause` doubles each time.
-fn set_aside(turn: &mut Turn<'_>, mut pending: PendingSubmit, pause: Duration) -> Result<(), RowsError> {
-    pending.after = turn.now + turn::doubled(pause, pending.put_off);
+fn set_aside(txn: &mut Txn<'_>, mut pending: PendingSubmit, pause: Duration) -> Result<(), RowsError> {
+    pending.after = txn.now + txn::doubled(pause, pending.put_off);
     pending.put_off = pending.put_off.saturating_add(1);
-    pending_submits::defer(turn, &pending)
+    pending_submits::defer(txn, &pending)
 }
 
-fn put_off(turn: &mut Turn<'_>, mut pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
+fn put_off(txn: &mut Txn<'_>, mut pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
     let named =
-        |millis| Duration::from_millis(millis).max(turn::doubled(SHORTEST_PAUSE, pending.put_off)).min(LONGEST_PAUSE);
-    let pause = refusal.retry_after_ms.map_or_else(|| turn::doubled(BUSY_PAUSE, pending.put_off), named);
+        |millis| Duration::from_millis(millis).max(txn::doubled(SHORTEST_PAUSE, pending.put_off)).min(LONGEST_PAUSE);
+    let pause = refusal.retry_after_ms.map_or_else(|| txn::doubled(BUSY_PAUSE, pending.put_off), named);
     pending.put_off = pending.put_off.saturating_add(1);
-    pending.after = turn.now + pause;
-    Ok(pending_submits::put_off(turn, &pending)?)
+    pending.after = txn.now + pause;
+    Ok(pending_submits::put_off(txn, &pending)?)
 }
 
 /// Nothing was stored: the message goes back in line, for the set of devices that will be verified.
-fn stale(turn: &mut Turn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
-    pending_submits::complete(turn, &pending)?;
-    let grown = peers::refresh(turn, refusal.heads.as_deref().unwrap_or_default())?;
+fn stale(txn: &mut Txn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
+    pending_submits::complete(txn, &pending)?;
+    let grown = peers::refresh(txn, refusal.heads.as_deref().unwrap_or_default())?;
     match pending.kind {
         SubmitKind::Message(mut item) => {
             item.refused += 1;
-            item.after = turn.now + stale_pause(grown, item.refused);
+            item.after = txn.now + stale_pause(grown, item.refused);
             if item.only.is_none() {
-                device_backlog::take_back(turn, &item)?;
+                device_backlog::take_back(txn, &item)?;
             }
-            outbox::put_back(turn, &item)?;
+            outbox::put_back(txn, &item)?;
         }
-        SubmitKind::Post(id) => history::end(turn, &id, State::Failed, Some("server_rejected"))?,
-        control => schedule_again(turn, control, grown)?,
+        SubmitKind::Post(id) => history::end(txn, &id, State::Failed, Some("server_rejected"))?,
+        control => schedule_again(txn, control, grown)?,
     }
     Ok(())
 }
 
 /// A server that says `stale` and shows nothing new is not followed in a circle.
 fn stale_pause(grown: bool, refused: u32) -> Duration {
-    if grown && refused < AT_ONCE { Duration::ZERO } else { turn::doubled(BUSY_PAUSE, refused) }
+    if grown && refused < AT_ONCE { Duration::ZERO } else { txn::doubled(BUSY_PAUSE, refused) }
 }
 
 /// What is no message was refused, and is still to be told: at once where a log has `grown`, unless that is said of the
 /// same device again and again.
-fn schedule_again(turn: &mut Turn<'_>, kind: SubmitKind, grown: bool) -> Result<(), EngineError> {
+fn schedule_again(txn: &mut Txn<'_>, kind: SubmitKind, grown: bool) -> Result<(), EngineError> {
     let Some(device) = kind.device().copied() else { return Ok(()) };
-    let pause = stale_pause(grown, turn.once_more(Subject::Device(device)));
+    let pause = stale_pause(grown, txn.once_more(Subject::Device(device)));
     match kind {
-        SubmitKind::Receipt(user, _, _) if user == turn.me.user => {}
-        SubmitKind::Receipt(user, device, read) => receipts::schedule_later(turn, &user, &device, (read, pause))?,
-        SubmitKind::Reset(user, device) => sessions::reset_again(turn, &user, &device, pause)?,
-        SubmitKind::Profile(user, device) => profiles::untold(turn, &user, &device, pause.is_zero())?,
-        SubmitKind::Log(user, device) => log_entries::untold(turn, &user, &device)?,
+        SubmitKind::Receipt(user, _, _) if user == txn.me.user => {}
+        SubmitKind::Receipt(user, device, read) => receipts::schedule_later(txn, &user, &device, (read, pause))?,
+        SubmitKind::Reset(user, device) => sessions::reset_again(txn, &user, &device, pause)?,
+        SubmitKind::Profile(user, device) => profiles::untold(txn, &user, &device, pause.is_zero())?,
+        SubmitKind::Log(user, device) => log_entries::untold(txn, &user, &device)?,
         SubmitKind::OwnDevice(owed) => {
-            own_receipts::schedule_again(turn, &own_receipts::PendingOwnReceipt { after: turn.now + pause, ..owed })?
+            own_receipts::schedule_again(txn, &own_receipts::PendingOwnReceipt { after: txn.now + pause, ..owed })?
         }
         SubmitKind::Message(_) | SubmitKind::Post(_) => {}
     }
     Ok(())
 }
 
-fn fail(turn: &mut Turn<'_>, pending: PendingSubmit, error: &str) -> Result<(), EngineError> {
-    pending_submits::complete(turn, &pending)?;
+fn fail(txn: &mut Txn<'_>, pending: PendingSubmit, error: &str) -> Result<(), EngineError> {
+    pending_submits::complete(txn, &pending)?;
     match pending.kind {
         // one that went again to a single device has not failed for the others
         SubmitKind::Message(item) if item.only.is_some() => {}
         SubmitKind::Message(item) => {
-            device_backlog::take_back(turn, &item)?;
-            failing::give_up(turn, &item, error)?;
+            device_backlog::take_back(txn, &item)?;
+            failing::give_up(txn, &item, error)?;
         }
-        SubmitKind::Post(id) => history::end(turn, &id, State::Failed, Some(error))?,
-        control => schedule_again(turn, control, false)?,
+        SubmitKind::Post(id) => history::end(txn, &id, State::Failed, Some(error))?,
+        control => schedule_again(txn, control, false)?,
     }
     Ok(())
 }

@@ -20,7 +20,7 @@ use crate::records::changes::Change;
 use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
 use crate::records::{contacts, streams};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// What is written for every device alike.
 pub(crate) struct OutgoingContent {
@@ -57,33 +57,33 @@ impl OutgoingContent {
     }
 
     /// Takes the place of a message that has a number and will never be sent.
-    pub(crate) fn gone(id: MessageId, turn: &Turn<'_>) -> Self {
-        Self { id, sent: turn.clock, kept: turn.now, body: Body::Delete(Delete { target: id }) }
+    pub(crate) fn gone(id: MessageId, txn: &Txn<'_>) -> Self {
+        Self { id, sent: txn.clock, kept: txn.now, body: Body::Delete(Delete { target: id }) }
     }
 }
 
 /// A content for one device of the recipient, or of the own account.
 pub(crate) fn letter(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     peer: &Username,
     reader: &Username,
     device: &DeviceId,
     (letter, (epoch, n)): (&OutgoingContent, Number),
 ) -> Result<Vec<u8>, EngineError> {
     // each reader's own name for the chat
-    let chat = if *reader == turn.me.user { peer.clone() } else { turn.me.user.clone() };
-    let mut content = content(turn, reader, chat, letter.id, letter.body.clone())?;
+    let chat = if *reader == txn.me.user { peer.clone() } else { txn.me.user.clone() };
+    let mut content = content(txn, reader, chat, letter.id, letter.body.clone())?;
     // what was overtaken on its way to this device names itself
-    let first = first::owed_from(turn, device, peer, epoch)?.map(|first| first.min(n)).filter(|first| *first > 1);
+    let first = first::owed_from(txn, device, peer, epoch)?.map(|first| first.min(n)).filter(|first| *first > 1);
     content.sender_seq = Some(SenderSeq { epoch, n, first });
     content.sent = letter.sent;
-    let shown_in = if *reader == turn.me.user { history::chat_of(turn, peer) } else { history::private(reader) };
-    let acks = acks(turn, &shown_in, device)?;
+    let shown_in = if *reader == txn.me.user { history::chat_of(txn, peer) } else { history::private(reader) };
+    let acks = acks(txn, &shown_in, device)?;
     // what does not fit without growing the message follows in a receipt
     if content.fit_acks(&acks) < acks.len() {
-        match *reader == turn.me.user {
-            true => own_receipts::schedule(turn, device, peer, None)?,
-            false => receipts::schedule(turn, reader, device)?,
+        match *reader == txn.me.user {
+            true => own_receipts::schedule(txn, device, peer, None)?,
+            false => receipts::schedule(txn, reader, device)?,
         }
     }
     encode(&content)
@@ -91,78 +91,78 @@ pub(crate) fn letter(
 
 /// Acknowledgements, and what was read.
 pub(crate) fn receipt(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     reader: &Username,
     device: &DeviceId,
     pending: Option<&PendingReceipt>,
 ) -> Result<Vec<u8>, EngineError> {
     // it may have been noted before they were switched off, or the reader blocked
-    let told = Settings::get(turn.rows)?.read_receipts && !contacts::is_blocked(turn.rows, reader)?;
+    let told = Settings::get(txn.rows)?.read_receipts && !contacts::is_blocked(txn.rows, reader)?;
     let read = pending
         .and_then(|pending| pending.read)
         .filter(|_| told)
         .map(|(epoch, n)| ack(*device, (epoch, n + 1), vec![]));
     let body = Body::Receipt(Receipt { read: read.into_iter().collect() });
-    let mut content = control(turn, reader, body)?;
-    content.acks = acks(turn, &history::private(reader), device)?;
+    let mut content = control(txn, reader, body)?;
+    content.acks = acks(txn, &history::private(reader), device)?;
     encode(&content)
 }
 
 /// What arrived from another own device in one chat, and what was read there.
-pub(crate) fn own_receipt(turn: &mut Turn<'_>, owed: &PendingOwnReceipt) -> Result<Vec<u8>, EngineError> {
+pub(crate) fn own_receipt(txn: &mut Txn<'_>, owed: &PendingOwnReceipt) -> Result<Vec<u8>, EngineError> {
     let up_to = |read: &Read| ack(read.device, (read.number.0, read.number.1 + 1), vec![]);
     let body = Body::Receipt(Receipt { read: owed.reads.iter().map(up_to).collect() });
-    let (id, me) = (MessageId::from_parts(turn.clock, turn.random()), turn.me.user.clone());
-    let mut content = content(turn, &me, owed.peer.clone(), id, body)?;
-    let chat = history::chat_of(turn, &owed.peer);
-    content.acks = acks(turn, &chat, &owed.device)?;
+    let (id, me) = (MessageId::from_parts(txn.clock, txn.random()), txn.me.user.clone());
+    let mut content = content(txn, &me, owed.peer.clone(), id, body)?;
+    let chat = history::chat_of(txn, &owed.peer);
+    content.acks = acks(txn, &chat, &owed.device)?;
     encode(&content)
 }
 
 /// Nothing but a turn of the ratchet.
-pub(crate) fn heartbeat(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
-    let content = control(turn, reader, Body::Heartbeat)?;
+pub(crate) fn heartbeat(txn: &mut Txn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
+    let content = control(txn, reader, Body::Heartbeat)?;
     encode(&content)
 }
 
 /// The first content of a session that replaces broken ones.
-pub(crate) fn reset(turn: &mut Turn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
-    let content = control(turn, reader, Body::Reset)?;
+pub(crate) fn reset(txn: &mut Txn<'_>, reader: &Username) -> Result<Vec<u8>, EngineError> {
+    let content = control(txn, reader, Body::Reset)?;
     encode(&content)
 }
 
 /// What this account says of itself.
-pub(crate) fn profile(turn: &mut Turn<'_>, reader: &Username, profile: &Profile) -> Result<Vec<u8>, EngineError> {
-    let content = control(turn, reader, Body::Profile(profile.clone()))?;
+pub(crate) fn profile(txn: &mut Txn<'_>, reader: &Username, profile: &Profile) -> Result<Vec<u8>, EngineError> {
+    let content = control(txn, reader, Body::Profile(profile.clone()))?;
     encode(&content)
 }
 
 /// Entries of an account log that the reader's device lacks.
-pub(crate) fn log_entries(turn: &mut Turn<'_>, reader: &Username, log: LogEntries) -> Result<Vec<u8>, EngineError> {
-    let content = control(turn, reader, Body::LogEntries(log))?;
+pub(crate) fn log_entries(txn: &mut Txn<'_>, reader: &Username, log: LogEntries) -> Result<Vec<u8>, EngineError> {
+    let content = control(txn, reader, Body::LogEntries(log))?;
     encode(&content)
 }
 
-fn control(turn: &mut Turn<'_>, reader: &Username, body: Body) -> Result<Content, EngineError> {
-    let id = MessageId::from_parts(turn.clock, turn.random());
-    let me = turn.me.user.clone();
-    content(turn, reader, me, id, body)
+fn control(txn: &mut Txn<'_>, reader: &Username, body: Body) -> Result<Content, EngineError> {
+    let id = MessageId::from_parts(txn.clock, txn.random());
+    let me = txn.me.user.clone();
+    content(txn, reader, me, id, body)
 }
 
 fn content(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     reader: &Username,
     chat: Username,
     id: MessageId,
     body: Body,
 ) -> Result<Content, EngineError> {
-    let own = peers::own(turn)?.pinned.log.head();
-    let peer = peers::known(turn, reader)?.ok_or(EngineError::UnknownUser)?.pinned.log.head();
+    let own = peers::own(txn)?.pinned.log.head();
+    let peer = peers::known(txn, reader)?.ok_or(EngineError::UnknownUser)?.pinned.log.head();
     Ok(Content {
         conversation: Conversation::Direct(chat),
         id,
         sender_seq: None,
-        sent: turn.clock,
+        sent: txn.clock,
         heads: Heads { own, peer },
         acks: Vec::new(),
         body,
@@ -170,8 +170,8 @@ fn content(
 }
 
 /// What arrived from a device in a chat.
-fn acks(turn: &mut Turn<'_>, chat: &str, device: &DeviceId) -> Result<Vec<Ack>, EngineError> {
-    let stream = streams::stream(turn, chat, device)?;
+fn acks(txn: &mut Txn<'_>, chat: &str, device: &DeviceId) -> Result<Vec<Ack>, EngineError> {
+    let stream = streams::stream(txn, chat, device)?;
     let ack = stream.map(|stream| ack(*device, (stream.epoch, stream.next), stream.given_up));
     Ok(ack.into_iter().collect())
 }

@@ -14,7 +14,7 @@ use crate::queue::item::Item;
 use crate::queue::{first, mailbox_full};
 use crate::sessions::{self, Readiness};
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most messages that wait for one device.
 const MOST: u64 = 10_000;
@@ -33,12 +33,12 @@ pub(crate) struct Split {
 }
 
 /// Parts the devices a message is for; `None` while an answer that is on its way decides it.
-pub(crate) fn split(turn: &mut Turn<'_>, devices: Vec<(Username, DeviceCert)>) -> Result<Option<Split>, EngineError> {
+pub(crate) fn split(txn: &mut Txn<'_>, devices: Vec<(Username, DeviceCert)>) -> Result<Option<Split>, EngineError> {
     let (mut split, mut decided) = (Split::default(), true);
     for (user, cert) in devices {
         let device = cert.id();
-        match sessions::readiness(turn, &user, &device)? {
-            _ if lacks(turn, &device)? => split.lacking.push(device),
+        match sessions::readiness(txn, &user, &device)? {
+            _ if lacks(txn, &device)? => split.lacking.push(device),
             Readiness::Ready => split.ready.push((user, cert)),
             Readiness::Lacking => split.lacking.push(device),
             Readiness::Asked => decided = false,
@@ -48,58 +48,58 @@ pub(crate) fn split(turn: &mut Turn<'_>, devices: Vec<(Username, DeviceCert)>) -
 }
 
 /// Whether something waits for a device that has to come first.
-fn lacks(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    Ok(turn.rows.last_order(Table::Outbox, &scope(device))?.is_some() || mailbox_full::is_full(turn, device)?)
+fn lacks(txn: &Txn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    Ok(txn.rows.last_order(Table::Outbox, &scope(device))?.is_some() || mailbox_full::is_full(txn, device)?)
 }
 
 /// Keeps what a device lacks.
-pub(crate) fn keep(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
+pub(crate) fn keep(txn: &mut Txn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
     if let Some(number) = item.number {
-        first::begin(turn, device, &item.to, number)?;
+        first::begin(txn, device, &item.to, number)?;
     }
     let scope = scope(device);
     let item = Item { only: Some(*device), ..item.clone() };
-    save(turn.rows, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()), item.position, &item)?;
-    turn.rows.put(Place::new(Table::Outbox, DEVICES, device.as_bytes()), 0, device.as_bytes())?;
-    if turn.rows.count(Table::Outbox, &scope)? > MOST
-        && let Some((oldest, _)) = turn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
+    save(txn.rows, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()), item.position, &item)?;
+    txn.rows.put(Place::new(Table::Outbox, DEVICES, device.as_bytes()), 0, device.as_bytes())?;
+    if txn.rows.count(Table::Outbox, &scope)? > MOST
+        && let Some((oldest, _)) = txn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
     {
-        turn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
+        txn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
     }
     Ok(())
 }
 
-pub(crate) fn next(turn: &Turn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> {
-    let found = turn.rows.scan(Table::Outbox, &scope(device), 0..=u64::MAX, Direction::Ascending, 1)?;
+pub(crate) fn next(txn: &Txn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> {
+    let found = txn.rows.scan(Table::Outbox, &scope(device), 0..=u64::MAX, Direction::Ascending, 1)?;
     found.first().map(|(_, bytes)| decode(Table::Outbox, bytes)).transpose()
 }
 
 /// What was stored for nobody is not lacking anywhere: it goes again as a whole, or not at all.
-pub(crate) fn take_back(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
-    devices(turn)?.iter().try_for_each(|device| drop_item(turn, item, device))
+pub(crate) fn take_back(txn: &mut Txn<'_>, item: &Item) -> Result<(), RowsError> {
+    devices(txn)?.iter().try_for_each(|device| drop_item(txn, item, device))
 }
 
 /// Devices for which something waits.
-pub(crate) fn devices(turn: &Turn<'_>) -> Result<Vec<DeviceId>, RowsError> {
-    let found = turn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+pub(crate) fn devices(txn: &Txn<'_>) -> Result<Vec<DeviceId>, RowsError> {
+    let found = txn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
     Ok(found.iter().filter_map(|(_, id)| DeviceId::try_from(id.as_slice()).ok()).collect())
 }
 
 /// Nothing that was written for `to` goes any more.
-pub(crate) fn forget_all(turn: &mut Turn<'_>, to: &Username) -> Result<(), RowsError> {
-    for device in devices(turn)? {
+pub(crate) fn forget_all(txn: &mut Txn<'_>, to: &Username) -> Result<(), RowsError> {
+    for device in devices(txn)? {
         for (_, bytes) in
-            turn.rows.scan(Table::Outbox, &scope(&device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?
+            txn.rows.scan(Table::Outbox, &scope(&device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?
         {
             let item: Item = decode(Table::Outbox, &bytes)?;
             if item.to == *to {
-                drop_item(turn, &item, &device)?;
+                drop_item(txn, &item, &device)?;
             }
         }
     }
     Ok(())
 }
 
-pub(crate) fn drop_item(turn: &mut Turn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
-    turn.rows.delete(Place::new(Table::Outbox, &scope(device), &item.position.to_be_bytes())).map(drop)
+pub(crate) fn drop_item(txn: &mut Txn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
+    txn.rows.delete(Place::new(Table::Outbox, &scope(device), &item.position.to_be_bytes())).map(drop)
 }

@@ -16,7 +16,7 @@ use crate::queue::{failing, outbox, posts};
 use crate::records::history::{self, State};
 use crate::records::settings::Settings;
 use crate::store::{Direction, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(60 * 60);
@@ -24,44 +24,44 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 const ERROR: &str = "expired";
 
 /// Ends what has waited longer than the user wants, and tells what was never acknowledged.
-pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    if turn.live.expired.is_some_and(|last| turn.now.since(last) < EVERY) {
+pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    if txn.live.expired.is_some_and(|last| txn.now.since(last) < EVERY) {
         return Ok(());
     }
-    turn.live.expired = Some(turn.now);
-    if expire_all(turn)?.max(unacked_timeout::sweep(turn)?) >= STEP {
-        turn.live.expired = None;
-        turn.wake(turn.now + Duration::from_millis(1));
+    txn.live.expired = Some(txn.now);
+    if expire_all(txn)?.max(unacked_timeout::sweep(txn)?) >= STEP {
+        txn.live.expired = None;
+        txn.wake(txn.now + Duration::from_millis(1));
     } else {
-        turn.wake(turn.now + EVERY);
+        txn.wake(txn.now + EVERY);
     }
     Ok(())
 }
 
 /// Ends the old messages of every line; the most that were in one.
-fn expire_all(turn: &mut Turn<'_>) -> Result<usize, RowsError> {
-    let days = Settings::get(turn.rows)?.outbox_days;
+fn expire_all(txn: &mut Txn<'_>) -> Result<usize, RowsError> {
+    let days = Settings::get(txn.rows)?.outbox_days;
     if days == 0 {
         return Ok(0);
     }
-    let before = turn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    let mut most = expire_posts(turn, before)?;
-    for to in outbox::destinations(turn)? {
-        most = most.max(expire(turn, &to, before)?);
+    let before = txn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let mut most = expire_posts(txn, before)?;
+    for to in outbox::destinations(txn)? {
+        most = most.max(expire(txn, &to, before)?);
     }
     Ok(most)
 }
 
 /// Ends the old messages of one line; how many that were.
-fn expire(turn: &mut Turn<'_>, to: &Username, before: Timestamp) -> Result<usize, RowsError> {
+fn expire(txn: &mut Txn<'_>, to: &Username, before: Timestamp) -> Result<usize, RowsError> {
     let mut ended = 0;
-    for item in outbox::waiting(turn, to, STEP)? {
-        if outbox::joined(turn, &item.id)? >= before {
+    for item in outbox::waiting(txn, to, STEP)? {
+        if outbox::joined(txn, &item.id)? >= before {
             break;
         }
         if item.number.is_none() {
-            outbox::forget(turn, &item)?;
-            failing::give_up(turn, &item, ERROR)?;
+            outbox::forget(txn, &item)?;
+            failing::give_up(txn, &item, ERROR)?;
             ended += 1;
         }
     }
@@ -69,17 +69,17 @@ fn expire(turn: &mut Turn<'_>, to: &Username, before: Timestamp) -> Result<usize
 }
 
 /// Ends the posts that joined the line before a time, the one under way excepted; how many that were.
-pub(crate) fn expire_posts(turn: &mut Turn<'_>, before: Timestamp) -> Result<usize, RowsError> {
-    let found = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, unacked_timeout::STEP + 1)?;
+pub(crate) fn expire_posts(txn: &mut Txn<'_>, before: Timestamp) -> Result<usize, RowsError> {
+    let found = txn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, unacked_timeout::STEP + 1)?;
     let mut ended = 0;
     for (_, bytes) in found.iter().skip(1) {
         let pending: PendingSubmit = decode(Table::Submits, bytes)?;
         let SubmitKind::Post(id) = pending.kind else { continue };
-        if outbox::joined(turn, &id)? >= before {
+        if outbox::joined(txn, &id)? >= before {
             break;
         }
-        queue_len::leave(turn, posts::place(&pending.submit_id))?;
-        history::end(turn, &id, State::Failed, Some(ERROR))?;
+        queue_len::leave(txn, posts::place(&pending.submit_id))?;
+        history::end(txn, &id, State::Failed, Some(ERROR))?;
         ended += 1;
     }
     Ok(ended)

@@ -9,42 +9,42 @@ use chat_protocol::ids::{DeviceId, Username};
 use crate::model::rows::{load, save};
 use crate::queue::item::Number;
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 fn scope(device: &DeviceId) -> Vec<u8> {
     [b"first:".as_slice(), device.as_bytes()].concat()
 }
 
 /// The rows may outlive this device, whose numbers say nothing of another one's.
-fn key(turn: &Turn<'_>, chat: &Username, epoch: u64) -> Vec<u8> {
-    [turn.me.device.as_bytes().as_slice(), &epoch.to_be_bytes(), chat.as_str().as_bytes()].concat()
+fn key(txn: &Txn<'_>, chat: &Username, epoch: u64) -> Vec<u8> {
+    [txn.me.device.as_bytes().as_slice(), &epoch.to_be_bytes(), chat.as_str().as_bytes()].concat()
 }
 
 /// A device is to get this number of the conversation with `chat`, and whatever follows it.
 pub(crate) fn begin(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     device: &DeviceId,
     chat: &Username,
     (epoch, n): Number,
 ) -> Result<(), RowsError> {
-    if owed_from(turn, device, chat, epoch)?.is_some() {
+    if owed_from(txn, device, chat, epoch)?.is_some() {
         return Ok(());
     }
-    let (scope, key) = (scope(device), key(turn, chat, epoch));
-    save(turn.rows, Place::new(Table::Outbox, &scope, &key), 0, &n)
+    let (scope, key) = (scope(device), key(txn, chat, epoch));
+    save(txn.rows, Place::new(Table::Outbox, &scope, &key), 0, &n)
 }
 
 /// The first number of the conversation with `chat` that is for a device, if any is.
 pub(crate) fn owed_from(
-    turn: &Turn<'_>,
+    txn: &Txn<'_>,
     device: &DeviceId,
     chat: &Username,
     epoch: u64,
 ) -> Result<Option<u64>, RowsError> {
-    load(turn.rows, Place::new(Table::Outbox, &scope(device), &key(turn, chat, epoch)))
+    load(txn.rows, Place::new(Table::Outbox, &scope(device), &key(txn, chat, epoch)))
 }
 
 /// Nothing is owed to a device that is no longer trusted.
-pub(crate) fn forget(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    turn.rows.delete_range(Table::Outbox, &scope(device), 0..=u64::MAX).map(drop)
+pub(crate) fn forget(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    txn.rows.delete_range(Table::Outbox, &scope(device), 0..=u64::MAX).map(drop)
 }

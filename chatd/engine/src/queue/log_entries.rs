@@ -25,7 +25,7 @@ use crate::queue::sealing::{self, Sealed};
 use crate::queue::submit_kind::SubmitKind;
 use crate::sessions;
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// The same is told again to a device that still does not know it.
 const AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -69,43 +69,43 @@ fn view_place(key: &[u8]) -> Place<'_> {
 
 /// A device has said where the log of its account and this one's stand; in a message, which wants what it lacks.
 pub(crate) fn named(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     (user, device): (&Username, &DeviceId),
     heads: &Heads,
     message: bool,
 ) -> Result<(), EngineError> {
-    let me = turn.me.user.clone();
+    let me = txn.me.user.clone();
     for (subject, head) in [(&me, heads.peer), (user, heads.own)] {
         let key = key(device, subject);
-        let view: View = load(turn.rows, view_place(&key))?.unwrap_or_default();
+        let view: View = load(txn.rows, view_place(&key))?.unwrap_or_default();
         let view = if view.named == Some(head) {
             view
         } else {
             let view = View { named: Some(head), ..view };
-            save(turn.rows, view_place(&key), 0, &view)?;
+            save(txn.rows, view_place(&key), 0, &view)?;
             view
         };
         if !message {
             continue;
         }
-        let Some(peer) = peers::known(turn, subject)? else { continue };
-        if missing(turn, &peer.pinned.log, &view).is_some() {
+        let Some(peer) = peers::known(txn, subject)? else { continue };
+        if missing(txn, &peer.pinned.log, &view).is_some() {
             let pending = PendingLog { user: user.clone(), device: *device, subject: subject.clone() };
-            save(turn.rows, Place::new(Table::Outbox, OWED, &key), 0, &pending)?;
+            save(txn.rows, Place::new(Table::Outbox, OWED, &key), 0, &pending)?;
         }
     }
     Ok(())
 }
 
 /// From which entry on a device is to be told a log; `None` if it knows it, knows more, or was told a moment ago.
-fn missing(turn: &Turn<'_>, log: &AccountLog, view: &View) -> Option<u64> {
+fn missing(txn: &Txn<'_>, log: &AccountLog, view: &View) -> Option<u64> {
     let (named, head) = (view.named?, log.head());
     if named.seq > head.seq || named == head {
         return None;
     }
     // where another history was named, the whole of this one shows where they part
     let lacked = if log.contains(named) { named.seq.saturating_add(1) } else { 0 };
-    let recently = view.at.is_some_and(|at| turn.now.since(at) < AGAIN);
+    let recently = view.at.is_some_and(|at| txn.now.since(at) < AGAIN);
     // the part that was told lately is not told again, whatever was named since
     let told = view.told.filter(|told| recently && log.contains(*told));
     let from = told.map_or(lacked, |told| lacked.max(told.seq.saturating_add(1)));
@@ -113,51 +113,51 @@ fn missing(turn: &Turn<'_>, log: &AccountLog, view: &View) -> Option<u64> {
 }
 
 /// Sends what devices that are about to get a message are known to lack of the own log.
-pub(crate) fn accompany(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<(), EngineError> {
-    let me = turn.me.user.clone();
-    devices.iter().try_for_each(|(user, cert)| tell(turn, user, cert, &me))
+pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -> Result<(), EngineError> {
+    let me = txn.me.user.clone();
+    devices.iter().try_for_each(|(user, cert)| tell(txn, user, cert, &me))
 }
 
 /// Sends what messages have shown to be missing.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (_, bytes) in turn.rows.scan(Table::Outbox, OWED, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        if !pending_submits::has_room(turn)? {
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    for (_, bytes) in txn.rows.scan(Table::Outbox, OWED, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        if !pending_submits::has_room(txn)? {
             break;
         }
         let pending: PendingLog = decode(Table::Outbox, &bytes)?;
-        send(turn, &pending)?;
+        send(txn, &pending)?;
     }
     Ok(())
 }
 
-fn send(turn: &mut Turn<'_>, pending: &PendingLog) -> Result<(), EngineError> {
-    let Recipients::Devices(devices) = peers::recipients(turn, &pending.user)? else { return Ok(()) };
+fn send(txn: &mut Txn<'_>, pending: &PendingLog) -> Result<(), EngineError> {
+    let Recipients::Devices(devices) = peers::recipients(txn, &pending.user)? else { return Ok(()) };
     if let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == pending.device) {
-        if !sessions::ready(turn, &[(user.clone(), cert.clone())])? {
+        if !sessions::ready(txn, &[(user.clone(), cert.clone())])? {
             return Ok(());
         }
-        tell(turn, &user, &cert, &pending.subject)?;
+        tell(txn, &user, &cert, &pending.subject)?;
     }
-    turn.rows.delete(Place::new(Table::Outbox, OWED, &key(&pending.device, &pending.subject)))?;
+    txn.rows.delete(Place::new(Table::Outbox, OWED, &key(&pending.device, &pending.subject)))?;
     Ok(())
 }
 
 /// Tells a device with a session what it lacks of a log, if it lacks anything.
-fn tell(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert, subject: &Username) -> Result<(), EngineError> {
+fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, subject: &Username) -> Result<(), EngineError> {
     let key = key(&cert.id(), subject);
-    let Some(view) = load::<View>(turn.rows, view_place(&key))? else { return Ok(()) };
-    let log = if *subject == turn.me.user {
-        peers::own(turn)?
+    let Some(view) = load::<View>(txn.rows, view_place(&key))? else { return Ok(()) };
+    let log = if *subject == txn.me.user {
+        peers::own(txn)?
     } else {
-        peers::known(turn, subject)?.ok_or(EngineError::UnknownUser)?
+        peers::known(txn, subject)?.ok_or(EngineError::UnknownUser)?
     };
     let log = log.pinned.log;
-    let Some(from) = missing(turn, &log, &view) else { return Ok(()) };
+    let Some(from) = missing(txn, &log, &view) else { return Ok(()) };
     let entries = fitting(&log, from);
     let told = (from + entries.len() as u64).checked_sub(1).and_then(|last| log.head_at(last));
-    save(turn.rows, view_place(&key), 0, &View { told, at: Some(turn.now), ..view })?;
-    let Sealed { heads, to } = sealing::seal_log(turn, user, cert, LogEntries { user: subject.clone(), entries })?;
-    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Log(user.clone(), cert.id()))?)
+    save(txn.rows, view_place(&key), 0, &View { told, at: Some(txn.now), ..view })?;
+    let Sealed { heads, to } = sealing::seal_log(txn, user, cert, LogEntries { user: subject.clone(), entries })?;
+    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Log(user.clone(), cert.id()))?)
 }
 
 /// As many entries as one content holds.
@@ -172,12 +172,12 @@ fn fitting(log: &AccountLog, from: u64) -> Vec<Blob> {
 }
 
 /// What was told did not leave: it is told with the next message.
-pub(crate) fn untold(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
-    let me = turn.me.user.clone();
+pub(crate) fn untold(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
+    let me = txn.me.user.clone();
     for subject in [&me, user] {
         let key = key(device, subject);
-        if let Some(view) = load::<View>(turn.rows, view_place(&key))? {
-            save(turn.rows, view_place(&key), 0, &View { told: None, at: None, ..view })?;
+        if let Some(view) = load::<View>(txn.rows, view_place(&key))? {
+            save(txn.rows, view_place(&key), 0, &View { told: None, at: None, ..view })?;
         }
     }
     Ok(())

@@ -12,88 +12,88 @@ use crate::queue::{pending_submits, retransmit, sealing};
 use crate::records::contacts;
 use crate::sessions::{begin, maintenance, restarts, session_store};
 use crate::store::RowsError;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// A bundle came, or did not: what is to go first on the session begun from it goes.
 pub(crate) fn bundle(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     device: &DeviceId,
     answer: Result<Bundle, Refusal>,
 ) -> Result<(), EngineError> {
-    let Some(begun) = begin::bundle(turn, user, device, answer)? else { return Ok(()) };
+    let Some(begun) = begin::bundle(txn, user, device, answer)? else { return Ok(()) };
     if begun.resetting {
-        sealing::send_reset(turn, user, &begun.stored)?;
-        maintenance::forget_reset(turn, device)?;
+        sealing::send_reset(txn, user, &begun.stored)?;
+        maintenance::forget_reset(txn, device)?;
     }
-    if begun.restarting { retransmit::send_unacknowledged(turn, device) } else { Ok(()) }
+    if begun.restarting { retransmit::send_unacknowledged(txn, device) } else { Ok(()) }
 }
 
 /// Begins and repairs what is to be begun and repaired.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    begin::pump(turn)?;
-    repair(turn)
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    begin::pump(txn)?;
+    repair(txn)
 }
 
 /// Does what is due.
-pub(crate) fn repair(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (device, user) in maintenance::known(turn)?.resets.clone() {
-        match peers::device(turn, &user, &device)? {
-            Some(_) => begin::ask_bundle(turn, &user, &device),
-            None => maintenance::forget_reset(turn, &device)?,
+pub(crate) fn repair(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    for (device, user) in maintenance::known(txn)?.resets.clone() {
+        match peers::device(txn, &user, &device)? {
+            Some(_) => begin::ask_bundle(txn, &user, &device),
+            None => maintenance::forget_reset(txn, &device)?,
         }
     }
-    ask_for_restarts(turn)?;
-    send_heartbeats(turn)
+    ask_for_restarts(txn)?;
+    send_heartbeats(txn)
 }
 
 /// Asks for a fresh bundle where it is time, as long as there is something the peer did not acknowledge.
-pub(crate) fn ask_for_restarts(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (device, waits) in maintenance::known(turn)?.unconfirmed.clone() {
-        if !waits.is_due(turn.now) {
-            waits.next().into_iter().for_each(|at| turn.wake(at));
-        } else if peers::device(turn, &waits.user, &device)?.is_none() {
-            restarts::forget(turn, &device)?;
-        } else if retransmit::is_unacknowledged(turn, &device)? {
-            begin::ask_bundle(turn, &waits.user, &device);
+pub(crate) fn ask_for_restarts(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    for (device, waits) in maintenance::known(txn)?.unconfirmed.clone() {
+        if !waits.is_due(txn.now) {
+            waits.next().into_iter().for_each(|at| txn.wake(at));
+        } else if peers::device(txn, &waits.user, &device)?.is_none() {
+            restarts::forget(txn, &device)?;
+        } else if retransmit::is_unacknowledged(txn, &device)? {
+            begin::ask_bundle(txn, &waits.user, &device);
         }
     }
     Ok(())
 }
 
 /// Sends the heartbeats that are due.
-pub(crate) fn send_heartbeats(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let heartbeats = maintenance::known(turn)?.heartbeats.clone();
+pub(crate) fn send_heartbeats(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    let heartbeats = maintenance::known(txn)?.heartbeats.clone();
     for (device, at) in heartbeats {
-        if at > turn.now {
-            turn.wake(at);
-        } else if pending_submits::has_room(turn)? {
-            beat(turn, &device)?;
+        if at > txn.now {
+            txn.wake(at);
+        } else if pending_submits::has_room(txn)? {
+            beat(txn, &device)?;
         }
     }
     Ok(())
 }
 
-fn beat(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), EngineError> {
-    let Some(user) = user_of(turn, device)? else {
-        maintenance::known(turn)?.heartbeats.remove(device);
+fn beat(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    let Some(user) = user_of(txn, device)? else {
+        maintenance::known(txn)?.heartbeats.remove(device);
         return Ok(());
     };
-    let Recipients::Devices(devices) = peers::recipients(turn, &user)? else { return Ok(()) };
+    let Recipients::Devices(devices) = peers::recipients(txn, &user)? else { return Ok(()) };
     let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == *device) else { return Ok(()) };
-    if !begin::ready(turn, &[(user.clone(), cert.clone())])? {
+    if !begin::ready(txn, &[(user.clone(), cert.clone())])? {
         return Ok(());
     }
-    let sealed = sealing::seal_heartbeat(turn, &user, &cert)?;
-    Ok(pending_submits::submit_envelopes(turn, sealed.heads, sealed.to, SubmitKind::Receipt(user, *device, None))?)
+    let sealed = sealing::seal_heartbeat(txn, &user, &cert)?;
+    Ok(pending_submits::submit_envelopes(txn, sealed.heads, sealed.to, SubmitKind::Receipt(user, *device, None))?)
 }
 
 /// Who has the device, if there is a session with it and its user is to hear anything.
-fn user_of(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Option<Username>, RowsError> {
-    let sending = session_store::standings(turn.rows, device)?.sending().map(|sending| sending.id);
-    let stored = sending.map(|id| session_store::find(turn.rows, &id)).transpose()?.flatten();
+fn user_of(txn: &mut Txn<'_>, device: &DeviceId) -> Result<Option<Username>, RowsError> {
+    let sending = session_store::standings(txn.rows, device)?.sending().map(|sending| sending.id);
+    let stored = sending.map(|id| session_store::find(txn.rows, &id)).transpose()?.flatten();
     match stored {
-        Some(stored) if !contacts::is_blocked(turn.rows, &stored.user)? => Ok(Some(stored.user)),
+        Some(stored) if !contacts::is_blocked(txn.rows, &stored.user)? => Ok(Some(stored.user)),
         _ => Ok(None),
     }
 }

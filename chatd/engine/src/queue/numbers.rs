@@ -5,26 +5,26 @@ use chat_protocol::ids::{MessageId, Username};
 use crate::model::rows::{Counter, load, save};
 use crate::queue::item::{Item, Number};
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most delivered messages to one user that wait to be reported read.
 const MAX_UNREAD: u64 = 10_000;
 
 /// The next number of the conversation, remembered so that an acknowledgement finds its message.
-pub(crate) fn number_next(turn: &mut Turn<'_>, item: &Item) -> Result<Number, RowsError> {
-    let epoch = Counter::Epoch.get(turn.rows)?;
+pub(crate) fn number_next(txn: &mut Txn<'_>, item: &Item) -> Result<Number, RowsError> {
+    let epoch = Counter::Epoch.get(txn.rows)?;
     let place = Place::new(Table::Outbox, b"numbers", item.to.as_str().as_bytes());
-    let n = match load::<Number>(turn.rows, place)? {
+    let n = match load::<Number>(txn.rows, place)? {
         Some((known, n)) if known == epoch => n + 1,
         _ => 1,
     };
-    save(turn.rows, place, 0, &(epoch, n))?;
-    if item.to == turn.me.user {
+    save(txn.rows, place, 0, &(epoch, n))?;
+    if item.to == txn.me.user {
         // nobody's acknowledgement is waited for
         return Ok((epoch, n));
     }
     let scope = sent_scope(&item.to, epoch);
-    turn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, item.id.as_bytes())?;
+    txn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, item.id.as_bytes())?;
     Ok((epoch, n))
 }
 
@@ -40,20 +40,20 @@ pub(crate) fn unread_scope(to: &Username, epoch: u64) -> Vec<u8> {
 
 /// Remembers a delivered message until it is read. Whoever never tells costs a bounded number of rows.
 pub(crate) fn await_read(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     to: &Username,
     (epoch, n): Number,
     id: &MessageId,
 ) -> Result<(), RowsError> {
     let scope = unread_scope(to, epoch);
-    turn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, id.as_bytes())?;
+    txn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, id.as_bytes())?;
     match n.checked_sub(MAX_UNREAD) {
-        Some(old) => turn.rows.delete_range(Table::Outbox, &scope, 0..=old).map(drop),
+        Some(old) => txn.rows.delete_range(Table::Outbox, &scope, 0..=old).map(drop),
         None => Ok(()),
     }
 }
 
 /// The highest number given to a message for `to`.
-pub(crate) fn last_number(turn: &Turn<'_>, to: &Username) -> Result<Option<Number>, RowsError> {
-    load(turn.rows, Place::new(Table::Outbox, b"numbers", to.as_str().as_bytes()))
+pub(crate) fn last_number(txn: &Txn<'_>, to: &Username) -> Result<Option<Number>, RowsError> {
+    load(txn.rows, Place::new(Table::Outbox, b"numbers", to.as_str().as_bytes()))
 }

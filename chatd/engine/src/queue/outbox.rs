@@ -23,7 +23,7 @@ use crate::records::changes;
 use crate::records::history::{self, Message};
 use crate::records::timers::{self, Due};
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most messages that wait to be sent. A sender that reaches it is told so.
 pub const MAX_QUEUED: u64 = 100_000;
@@ -37,27 +37,27 @@ fn destination_place(to: &Username) -> Place<'_> {
 }
 
 /// Whether one more may wait.
-pub(crate) fn admit(turn: &Turn<'_>) -> Result<(), EngineError> {
-    if queued(turn.rows)? < MAX_QUEUED { Ok(()) } else { Err(EngineError::QueueFull) }
+pub(crate) fn admit(txn: &Txn<'_>) -> Result<(), EngineError> {
+    if queued(txn.rows)? < MAX_QUEUED { Ok(()) } else { Err(EngineError::QueueFull) }
 }
 
 /// Puts a message or a change in line for its recipient, and returns its place.
-pub(crate) fn enqueue(turn: &mut Turn<'_>, id: MessageId, to: Username) -> Result<u64, EngineError> {
-    admit(turn)?;
-    peers::hurry(turn, &to);
-    let position = Counter::Outbox.next(turn.rows)?;
+pub(crate) fn enqueue(txn: &mut Txn<'_>, id: MessageId, to: Username) -> Result<u64, EngineError> {
+    admit(txn)?;
+    peers::hurry(txn, &to);
+    let position = Counter::Outbox.next(txn.rows)?;
     let item = Item { position, id, to, number: None, refused: 0, after: Timestamp::ZERO, only: None };
-    put_back(turn, &item)?;
+    put_back(txn, &item)?;
     Ok(position)
 }
 
 /// Whom what is said in a chat goes to: the peer, or, as far as there are any, the own other devices.
-pub(crate) fn addressee(turn: &mut Turn<'_>, chat: &str) -> Result<Option<Username>, EngineError> {
+pub(crate) fn addressee(txn: &mut Txn<'_>, chat: &str) -> Result<Option<Username>, EngineError> {
     if chat != history::SELF {
         return Ok(history::peer(chat));
     }
-    let alone = peers::own_others(turn)?.is_empty();
-    Ok((!alone).then(|| turn.me.user.clone()))
+    let alone = peers::own_others(txn)?.is_empty();
+    Ok((!alone).then(|| txn.me.user.clone()))
 }
 
 /// Whether an own message could be taken out of the line.
@@ -70,14 +70,14 @@ pub(crate) enum Withdrawn {
 }
 
 /// Takes a message that waits out of the line, or off the clock.
-pub(crate) fn withdraw(turn: &mut Turn<'_>, message: &Message) -> Result<Withdrawn, RowsError> {
+pub(crate) fn withdraw(txn: &mut Txn<'_>, message: &Message) -> Result<Withdrawn, RowsError> {
     if message.at.is_some() {
-        timers::clear(turn, Due::Send, &message.id)?;
+        timers::clear(txn, Due::Send, &message.id)?;
         return Ok(Withdrawn::Yes);
     }
-    match in_line(turn, message)? {
+    match in_line(txn, message)? {
         Some(item) if item.number.is_none() => {
-            forget(turn, &item)?;
+            forget(txn, &item)?;
             Ok(Withdrawn::Yes)
         }
         _ => Ok(Withdrawn::UnderWay),
@@ -85,13 +85,13 @@ pub(crate) fn withdraw(turn: &mut Turn<'_>, message: &Message) -> Result<Withdra
 }
 
 /// Whether a message is still to be sealed as it will stand in the history then.
-pub(crate) fn waits(turn: &Turn<'_>, message: &Message) -> Result<bool, RowsError> {
-    Ok(message.at.is_some() || in_line(turn, message)?.is_some())
+pub(crate) fn waits(txn: &Txn<'_>, message: &Message) -> Result<bool, RowsError> {
+    Ok(message.at.is_some() || in_line(txn, message)?.is_some())
 }
 
-fn in_line(turn: &Turn<'_>, message: &Message) -> Result<Option<Item>, RowsError> {
+fn in_line(txn: &Txn<'_>, message: &Message) -> Result<Option<Item>, RowsError> {
     let (Some(to), Some(position)) = (history::peer(&message.chat), message.queued_at) else { return Ok(None) };
-    load(turn.rows, Place::new(Table::Outbox, &queue_scope(&to), &position.to_be_bytes()))
+    load(txn.rows, Place::new(Table::Outbox, &queue_scope(&to), &position.to_be_bytes()))
 }
 
 /// Messages that were not accepted yet.
@@ -106,38 +106,38 @@ pub fn queued(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
 }
 
 /// Users for whom something waits, whoever was written to last at the end.
-pub(crate) fn destinations(turn: &Turn<'_>) -> Result<Vec<Username>, RowsError> {
-    let found = turn.rows.scan(Table::Outbox, DESTINATIONS, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+pub(crate) fn destinations(txn: &Txn<'_>) -> Result<Vec<Username>, RowsError> {
+    let found = txn.rows.scan(Table::Outbox, DESTINATIONS, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
     Ok(found.into_iter().filter_map(|(_, name)| String::from_utf8(name).ok()?.parse().ok()).collect())
 }
 
-pub(crate) fn first(turn: &Turn<'_>, to: &Username) -> Result<Option<Item>, RowsError> {
-    let found = turn.rows.scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, 1)?;
+pub(crate) fn first(txn: &Txn<'_>, to: &Username) -> Result<Option<Item>, RowsError> {
+    let found = txn.rows.scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, 1)?;
     found.first().map(|(_, bytes)| decode(Table::Outbox, bytes)).transpose()
 }
 
 /// Puts an item in its place: in line for its recipient, or behind what the one device it is for lacks.
-pub(crate) fn put_back(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
+pub(crate) fn put_back(txn: &mut Txn<'_>, item: &Item) -> Result<(), RowsError> {
     if let Some(device) = &item.only {
-        return device_backlog::keep(turn, item, device);
+        return device_backlog::keep(txn, item, device);
     }
     let scope = queue_scope(&item.to);
     let key = item.position.to_be_bytes();
-    queue_len::join(turn, Place::new(Table::Outbox, &scope, &key), item.position, &cbor::encode(item))?;
-    turn.rows.put(destination_place(&item.to), item.position, item.to.as_str().as_bytes())
+    queue_len::join(txn, Place::new(Table::Outbox, &scope, &key), item.position, &cbor::encode(item))?;
+    txn.rows.put(destination_place(&item.to), item.position, item.to.as_str().as_bytes())
 }
 
-pub(crate) fn forget(turn: &mut Turn<'_>, item: &Item) -> Result<(), RowsError> {
+pub(crate) fn forget(txn: &mut Txn<'_>, item: &Item) -> Result<(), RowsError> {
     let scope = queue_scope(&item.to);
-    queue_len::leave(turn, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()))?;
-    if turn.rows.last_order(Table::Outbox, &scope)?.is_none() {
-        turn.rows.delete(destination_place(&item.to))?;
+    queue_len::leave(txn, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()))?;
+    if txn.rows.last_order(Table::Outbox, &scope)?.is_none() {
+        txn.rows.delete(destination_place(&item.to))?;
     }
     Ok(())
 }
 
-pub(crate) fn waiting(turn: &Turn<'_>, to: &Username, most: usize) -> Result<Vec<Item>, RowsError> {
-    turn.rows
+pub(crate) fn waiting(txn: &Txn<'_>, to: &Username, most: usize) -> Result<Vec<Item>, RowsError> {
+    txn.rows
         .scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, most)?
         .iter()
         .map(|(_, bytes)| decode(Table::Outbox, bytes))
@@ -145,9 +145,9 @@ pub(crate) fn waiting(turn: &Turn<'_>, to: &Username, most: usize) -> Result<Vec
 }
 
 /// When a message, or a change of one, joined the line. What is in neither place has nothing to be sent any more.
-pub(crate) fn joined(turn: &Turn<'_>, id: &MessageId) -> Result<Timestamp, RowsError> {
-    if let Some((_, message)) = history::get(turn.rows, id)? {
+pub(crate) fn joined(txn: &Txn<'_>, id: &MessageId) -> Result<Timestamp, RowsError> {
+    if let Some((_, message)) = history::get(txn.rows, id)? {
         return Ok(message.kept);
     }
-    Ok(changes::submitted(turn, id)?.map_or(turn.now, |change| change.kept))
+    Ok(changes::submitted(txn, id)?.map_or(txn.now, |change| change.kept))
 }

@@ -10,7 +10,7 @@ use minicbor::{Decode, Encode};
 use crate::model::rows::{load, save};
 use crate::queue::item::Number;
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Receipts to one device are gathered this long.
 const COALESCE: Duration = Duration::from_millis(100);
@@ -58,25 +58,25 @@ pub(crate) fn key_of(device: &DeviceId, peer: &Username) -> Vec<u8> {
 
 /// Notes that another own device is to hear what arrived from it, and perhaps what was read.
 pub(crate) fn schedule(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     device: &DeviceId,
     peer: &Username,
     read: Option<&Read>,
 ) -> Result<(), RowsError> {
     let reads = read.into_iter().cloned().collect();
-    schedule_again(turn, &PendingOwnReceipt { device: *device, peer: peer.clone(), reads, after: Timestamp::ZERO })
+    schedule_again(txn, &PendingOwnReceipt { device: *device, peer: peer.clone(), reads, after: Timestamp::ZERO })
 }
 
 /// What was to be told is still to be told, along with whatever else is by now.
-pub(crate) fn schedule_again(turn: &mut Turn<'_>, owed: &PendingOwnReceipt) -> Result<(), RowsError> {
+pub(crate) fn schedule_again(txn: &mut Txn<'_>, owed: &PendingOwnReceipt) -> Result<(), RowsError> {
     let key = key_of(&owed.device, &owed.peer);
-    let known: Option<PendingOwnReceipt> = load(turn.rows, Place::new(Table::Outbox, OWED, &key))?;
+    let known: Option<PendingOwnReceipt> = load(txn.rows, Place::new(Table::Outbox, OWED, &key))?;
     let mut all = known.unwrap_or_else(|| PendingOwnReceipt { reads: Vec::new(), ..owed.clone() });
     owed.reads.iter().for_each(|read| further(&mut all.reads, read));
     all.after = all.after.max(owed.after);
-    let due = all.after.max(turn.now + COALESCE);
-    turn.wake(due);
-    save(turn.rows, Place::new(Table::Outbox, OWED, &key), due.as_millis(), &all)
+    let due = all.after.max(txn.now + COALESCE);
+    txn.wake(due);
+    save(txn.rows, Place::new(Table::Outbox, OWED, &key), due.as_millis(), &all)
 }
 
 /// Of what was read the highest number of each device counts.
@@ -88,11 +88,11 @@ fn further(reads: &mut Vec<Read>, read: &Read) {
 }
 
 /// A content to another own device tells what arrived from it; what was read has to wait for a receipt.
-pub(crate) fn told_with_content(turn: &mut Turn<'_>, device: &DeviceId, peer: &Username) -> Result<(), RowsError> {
+pub(crate) fn told_with_content(txn: &mut Txn<'_>, device: &DeviceId, peer: &Username) -> Result<(), RowsError> {
     let key = key_of(device, peer);
     let place = Place::new(Table::Outbox, OWED, &key);
-    match load::<PendingOwnReceipt>(turn.rows, place)? {
-        Some(owed) if owed.reads.is_empty() => turn.rows.delete(place).map(drop),
+    match load::<PendingOwnReceipt>(txn.rows, place)? {
+        Some(owed) if owed.reads.is_empty() => txn.rows.delete(place).map(drop),
         _ => Ok(()),
     }
 }

@@ -18,8 +18,8 @@ use crate::model::rows::{Counter, decode, load, save};
 use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
 use crate::queue::{mailbox_full, posts};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
-use crate::turn::live::Asked;
+use crate::txn::Txn;
+use crate::txn::live::Asked;
 
 /// Most submits in flight: enough to keep a link busy, few enough that late encryption stays late.
 const WINDOW: u64 = 64;
@@ -30,9 +30,9 @@ const DEFERRED_PAUSE: Duration = Duration::from_secs(1);
 pub(crate) const DEFERRED: &[u8] = b"parked";
 
 /// A submit id nobody has used.
-pub(crate) fn next_submit_id(turn: &mut Turn<'_>) -> Result<SubmitId, RowsError> {
-    let counter = Counter::Submit.next(turn.rows)?;
-    Ok(SubmitId::new(counter, turn.random()))
+pub(crate) fn next_submit_id(txn: &mut Txn<'_>) -> Result<SubmitId, RowsError> {
+    let counter = Counter::Submit.next(txn.rows)?;
+    Ok(SubmitId::new(counter, txn.random()))
 }
 
 fn place(id: &SubmitId) -> Place<'_> {
@@ -40,8 +40,8 @@ fn place(id: &SubmitId) -> Place<'_> {
 }
 
 /// Whether another submit fits in the window.
-pub(crate) fn has_room(turn: &Turn<'_>) -> Result<bool, RowsError> {
-    Ok(count(turn.rows)? < WINDOW)
+pub(crate) fn has_room(txn: &Txn<'_>) -> Result<bool, RowsError> {
+    Ok(count(txn.rows)? < WINDOW)
 }
 
 /// Pending submits that were not answered yet.
@@ -51,55 +51,55 @@ pub(crate) fn count(rows: &dyn Rows) -> Result<u64, RowsError> {
 
 /// Puts envelopes under way under a fresh submit id.
 pub(crate) fn submit_envelopes(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     heads: Vec<chat_protocol::message::client::UserHead>,
     to: Vec<Addressed>,
     kind: SubmitKind,
 ) -> Result<(), RowsError> {
-    let submit_id = next_submit_id(turn)?;
+    let submit_id = next_submit_id(txn)?;
     let payload = cbor::encode(&Submit { submit_id, heads, to });
-    submit(turn, PendingSubmit::new(submit_id, Submit::TYPE, payload, kind))
+    submit(txn, PendingSubmit::new(submit_id, Submit::TYPE, payload, kind))
 }
 
 /// Keeps a pending submit, and sends it if it is within the window and there is a connection.
-pub(crate) fn submit(turn: &mut Turn<'_>, pending: PendingSubmit) -> Result<(), RowsError> {
-    keep(turn, &pending)?;
+pub(crate) fn submit(txn: &mut Txn<'_>, pending: PendingSubmit) -> Result<(), RowsError> {
+    keep(txn, &pending)?;
     // where the pending submits are looked through anyway it takes its turn there
-    let looked_at = turn.live.link.as_ref().is_some_and(|link| link.pending_submits.is_some());
-    if !looked_at && count(turn.rows)? <= WINDOW {
-        send(turn, pending);
+    let looked_at = txn.live.link.as_ref().is_some_and(|link| link.pending_submits.is_some());
+    if !looked_at && count(txn.rows)? <= WINDOW {
+        send(txn, pending);
     }
     Ok(())
 }
 
 /// The pending submit with this id, if it was not answered yet.
-pub(crate) fn find(turn: &Turn<'_>, id: &SubmitId) -> Result<Option<PendingSubmit>, RowsError> {
-    load(turn.rows, place(id))
+pub(crate) fn find(txn: &Txn<'_>, id: &SubmitId) -> Result<Option<PendingSubmit>, RowsError> {
+    load(txn.rows, place(id))
 }
 
 /// A pending submit was answered for good.
-pub(crate) fn complete(turn: &mut Turn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
-    leave_window(turn, pending)?;
-    mailbox_full::completed(turn, pending)?;
+pub(crate) fn complete(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
+    leave_window(txn, pending)?;
+    mailbox_full::completed(txn, pending)?;
     match pending.kind {
-        SubmitKind::Post(_) => posts::completed(turn, &pending.submit_id),
+        SubmitKind::Post(_) => posts::completed(txn, &pending.submit_id),
         _ => Ok(()),
     }
 }
 
-fn leave_window(turn: &mut Turn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
-    turn.rows.delete(place(&pending.submit_id))?;
-    if count(turn.rows)? >= WINDOW {
-        look_at(turn, turn.now);
+fn leave_window(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
+    txn.rows.delete(place(&pending.submit_id))?;
+    if count(txn.rows)? >= WINDOW {
+        look_at(txn, txn.now);
     }
     Ok(())
 }
 
 /// Sets a pending submit aside until its time.
-pub(crate) fn defer(turn: &mut Turn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
-    leave_window(turn, pending)?;
-    save(turn.rows, deferred_place(&pending.submit_id), pending.after.as_millis(), pending)?;
-    look_at_deferred(turn, pending.after);
+pub(crate) fn defer(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
+    leave_window(txn, pending)?;
+    save(txn.rows, deferred_place(&pending.submit_id), pending.after.as_millis(), pending)?;
+    look_at_deferred(txn, pending.after);
     Ok(())
 }
 
@@ -109,37 +109,37 @@ pub(crate) fn deferred(rows: &dyn Rows) -> Result<u64, RowsError> {
 }
 
 /// Submits what was set aside until now, in the order it was sealed.
-fn resume_deferred(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let Some(due) = turn.live.link.as_ref().and_then(|link| link.deferred) else { return Ok(()) };
-    if !turn.is_time(due) {
-        turn.wake(due);
+fn resume_deferred(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    let Some(due) = txn.live.link.as_ref().and_then(|link| link.deferred) else { return Ok(()) };
+    if !txn.is_time(due) {
+        txn.wake(due);
         return Ok(());
     }
-    let room = usize::try_from(WINDOW.saturating_sub(count(turn.rows)?)).unwrap_or(0);
-    let found = turn.rows.scan(Table::Submits, DEFERRED, 0..=u64::MAX, Direction::Ascending, room)?;
-    let found = found.into_iter().filter(|(after, _)| turn.is_time(Timestamp::from_millis(*after)));
+    let room = usize::try_from(WINDOW.saturating_sub(count(txn.rows)?)).unwrap_or(0);
+    let found = txn.rows.scan(Table::Submits, DEFERRED, 0..=u64::MAX, Direction::Ascending, room)?;
+    let found = found.into_iter().filter(|(after, _)| txn.is_time(Timestamp::from_millis(*after)));
     let mut pending_submits =
         found.map(|(_, bytes)| decode(Table::Submits, &bytes)).collect::<Result<Vec<PendingSubmit>, RowsError>>()?;
     pending_submits.sort_by_key(|pending| pending.submit_id.counter());
     for pending in pending_submits {
-        turn.rows.delete(deferred_place(&pending.submit_id))?;
-        submit(turn, pending)?;
+        txn.rows.delete(deferred_place(&pending.submit_id))?;
+        submit(txn, pending)?;
     }
-    if let Some(link) = &mut turn.live.link {
+    if let Some(link) = &mut txn.live.link {
         link.deferred = None;
     }
-    if let Some((next, _)) = turn.rows.scan(Table::Submits, DEFERRED, 0..=u64::MAX, Direction::Ascending, 1)?.first() {
+    if let Some((next, _)) = txn.rows.scan(Table::Submits, DEFERRED, 0..=u64::MAX, Direction::Ascending, 1)?.first() {
         // what found no room in the window is looked at when something lands
-        look_at_deferred(turn, Timestamp::from_millis(*next).max(turn.now + DEFERRED_PAUSE));
+        look_at_deferred(txn, Timestamp::from_millis(*next).max(txn.now + DEFERRED_PAUSE));
     }
     Ok(())
 }
 
-fn look_at_deferred(turn: &mut Turn<'_>, at: Timestamp) {
-    if let Some(link) = &mut turn.live.link {
+fn look_at_deferred(txn: &mut Txn<'_>, at: Timestamp) {
+    if let Some(link) = &mut txn.live.link {
         link.deferred = Some(link.deferred.map_or(at, |known| known.min(at)));
     }
-    turn.wake(at);
+    txn.wake(at);
 }
 
 fn deferred_place(id: &SubmitId) -> Place<'_> {
@@ -147,48 +147,48 @@ fn deferred_place(id: &SubmitId) -> Place<'_> {
 }
 
 /// Keeps a pending submit that is not to be sent before its time.
-pub(crate) fn put_off(turn: &mut Turn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
-    keep(turn, pending)?;
-    look_at(turn, pending.after);
+pub(crate) fn put_off(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
+    keep(txn, pending)?;
+    look_at(txn, pending.after);
     Ok(())
 }
 
 /// Sends what the window holds and the connection does not have yet.
-pub(crate) fn repeat(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    resume_deferred(turn)?;
-    let Some(due) = turn.live.link.as_ref().and_then(|link| link.pending_submits) else { return Ok(()) };
-    if !turn.is_time(due) {
-        turn.wake(due);
+pub(crate) fn repeat(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    resume_deferred(txn)?;
+    let Some(due) = txn.live.link.as_ref().and_then(|link| link.pending_submits) else { return Ok(()) };
+    if !txn.is_time(due) {
+        txn.wake(due);
         return Ok(());
     }
-    if let Some(link) = &mut turn.live.link {
+    if let Some(link) = &mut txn.live.link {
         link.pending_submits = None;
     }
     let window = usize::try_from(WINDOW).unwrap_or(usize::MAX);
-    for (_, bytes) in turn.rows.scan(Table::Submits, SCOPE, 0..=u64::MAX, Direction::Ascending, window)? {
+    for (_, bytes) in txn.rows.scan(Table::Submits, SCOPE, 0..=u64::MAX, Direction::Ascending, window)? {
         let pending: PendingSubmit = decode(Table::Submits, &bytes)?;
-        if !turn.is_time(pending.after) {
-            look_at(turn, pending.after);
+        if !txn.is_time(pending.after) {
+            look_at(txn, pending.after);
             break;
         }
-        send(turn, pending);
+        send(txn, pending);
     }
     Ok(())
 }
 
 /// Has the pending submits looked through at `at`, or before.
-fn look_at(turn: &mut Turn<'_>, at: Timestamp) {
-    if let Some(link) = &mut turn.live.link {
+fn look_at(txn: &mut Txn<'_>, at: Timestamp) {
+    if let Some(link) = &mut txn.live.link {
         link.pending_submits = Some(link.pending_submits.map_or(at, |known| known.min(at)));
     }
-    turn.wake(at);
+    txn.wake(at);
 }
 
-fn keep(turn: &mut Turn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
-    save(turn.rows, place(&pending.submit_id), pending.submit_id.counter(), pending)
+fn keep(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
+    save(txn.rows, place(&pending.submit_id), pending.submit_id.counter(), pending)
 }
 
-fn send(turn: &mut Turn<'_>, pending: PendingSubmit) {
+fn send(txn: &mut Txn<'_>, pending: PendingSubmit) {
     let payload = pending.payload.0;
-    turn.ask_raw(Asked::PendingSubmit(pending.submit_id), pending.number, || payload);
+    txn.ask_raw(Asked::PendingSubmit(pending.submit_id), pending.number, || payload);
 }

@@ -13,33 +13,33 @@ use crate::queue::pending_submits;
 use crate::queue::queue_len::{self, LINE};
 use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 pub(crate) fn place(id: &SubmitId) -> Place<'_> {
     Place::new(Table::Submits, LINE, id.as_bytes())
 }
 
 /// Puts a post in line, and under way if none is before it.
-pub(crate) fn post(turn: &mut Turn<'_>, id: MessageId, text: &str) -> Result<SubmitId, RowsError> {
-    let submit_id = pending_submits::next_submit_id(turn)?;
+pub(crate) fn post(txn: &mut Txn<'_>, id: MessageId, text: &str) -> Result<SubmitId, RowsError> {
+    let submit_id = pending_submits::next_submit_id(txn)?;
     let payload = cbor::encode(&RoomPost { submit_id, text: text.to_owned() });
     let pending = PendingSubmit::new(submit_id, RoomPost::TYPE, payload, SubmitKind::Post(id));
-    let first = !any(turn.rows)?;
-    queue_len::join(turn, place(&submit_id), submit_id.counter(), &cbor::encode(&pending))?;
+    let first = !any(txn.rows)?;
+    queue_len::join(txn, place(&submit_id), submit_id.counter(), &cbor::encode(&pending))?;
     if first {
-        pending_submits::submit(turn, pending)?;
+        pending_submits::submit(txn, pending)?;
     }
     Ok(submit_id)
 }
 
 /// The first post was answered for good: the next one leaves.
-pub(crate) fn completed(turn: &mut Turn<'_>, id: &SubmitId) -> Result<(), RowsError> {
-    if !queue_len::leave(turn, place(id))? {
+pub(crate) fn completed(txn: &mut Txn<'_>, id: &SubmitId) -> Result<(), RowsError> {
+    if !queue_len::leave(txn, place(id))? {
         return Ok(());
     }
-    let next = turn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, 1)?;
+    let next = txn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, 1)?;
     match next.first() {
-        Some((_, bytes)) => pending_submits::submit(turn, decode(Table::Submits, bytes)?),
+        Some((_, bytes)) => pending_submits::submit(txn, decode(Table::Submits, bytes)?),
         None => Ok(()),
     }
 }

@@ -24,7 +24,7 @@ use crate::queue::{numbers, pending_submits};
 use crate::records::{contacts, history, profile};
 use crate::sessions;
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// A device that is written to hears the profile again after this long: what was lost is made up for within a day.
 const REPEAT: Duration = Duration::from_secs(24 * 60 * 60);
@@ -53,79 +53,79 @@ fn news_place(user: &Username) -> Place<'_> {
 }
 
 /// The own other devices and everybody this account has written to are to hear of it.
-pub(crate) fn announce(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    let me = turn.me.user.clone();
-    schedule_news(turn, &me)?;
-    for user in history::chats(turn.rows, usize::MAX)?.iter().filter_map(|chat| history::peer(&chat.id)) {
-        if numbers::last_number(turn, &user)?.is_some() {
-            schedule_news(turn, &user)?;
+pub(crate) fn announce(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    let me = txn.me.user.clone();
+    schedule_news(txn, &me)?;
+    for user in history::chats(txn.rows, usize::MAX)?.iter().filter_map(|chat| history::peer(&chat.id)) {
+        if numbers::last_number(txn, &user)?.is_some() {
+            schedule_news(txn, &user)?;
         }
     }
     Ok(())
 }
 
-fn schedule_news(turn: &mut Turn<'_>, user: &Username) -> Result<(), RowsError> {
-    turn.rows.put(news_place(user), 0, user.as_str().as_bytes())
+fn schedule_news(txn: &mut Txn<'_>, user: &Username) -> Result<(), RowsError> {
+    txn.rows.put(news_place(user), 0, user.as_str().as_bytes())
 }
 
 /// Tells of a change, as far as there is room.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for (_, name) in turn.rows.scan(Table::Outbox, NEWS, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        if !pending_submits::has_room(turn)? {
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    for (_, name) in txn.rows.scan(Table::Outbox, NEWS, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        if !pending_submits::has_room(txn)? {
             break;
         }
         let Some(user) = String::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { continue };
-        tell_news(turn, &user)?;
+        tell_news(txn, &user)?;
     }
     Ok(())
 }
 
-fn tell_news(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    if !contacts::is_blocked(turn.rows, user)? {
-        let Recipients::Devices(devices) = peers::recipients(turn, user)? else { return Ok(()) };
-        if !sessions::ready(turn, &devices)? {
+fn tell_news(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
+    if !contacts::is_blocked(txn.rows, user)? {
+        let Recipients::Devices(devices) = peers::recipients(txn, user)? else { return Ok(()) };
+        if !sessions::ready(txn, &devices)? {
             return Ok(());
         }
-        accompany(turn, &devices)?;
+        accompany(txn, &devices)?;
     }
-    turn.rows.delete(news_place(user))?;
+    txn.rows.delete(news_place(user))?;
     Ok(())
 }
 
 /// Sees to it that devices which are written to now know what this account says of itself.
 ///
 /// Each must have a session to send on.
-pub(crate) fn accompany(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<(), EngineError> {
-    let profile = profile::stored(turn.rows, &turn.me.user)?;
+pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -> Result<(), EngineError> {
+    let profile = profile::stored(txn.rows, &txn.me.user)?;
     if profile.version == 0 {
         return Ok(());
     }
     for (user, cert) in devices {
-        tell(turn, user, cert, &profile)?;
+        tell(txn, user, cert, &profile)?;
     }
     Ok(())
 }
 
 /// Tells one device, unless it was told before and there is no reason to doubt that it came.
-fn tell(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert, profile: &Profile) -> Result<(), EngineError> {
+fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, profile: &Profile) -> Result<(), EngineError> {
     let device = cert.id();
-    let Some(sending) = sessions::standings(turn.rows, &device)?.sending().cloned() else { return Ok(()) };
-    let told = load::<Told>(turn.rows, told_place(&device))?;
+    let Some(sending) = sessions::standings(txn.rows, &device)?.sending().cloned() else { return Ok(()) };
+    let told = load::<Told>(txn.rows, told_place(&device))?;
     let known = told.is_some_and(|told| {
         let before_it_began = told.session != sending.id && told.at <= sending.begun;
-        told.version == profile.version && !before_it_began && turn.now.since(told.at) < REPEAT
+        told.version == profile.version && !before_it_began && txn.now.since(told.at) < REPEAT
     });
     if known {
         return Ok(());
     }
-    let told = Told { version: profile.version, session: sending.id, at: turn.now };
-    save(turn.rows, told_place(&device), 0, &told)?;
-    let Sealed { heads, to } = sealing::seal_profile(turn, user, cert, profile)?;
-    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Profile(user.clone(), device))?)
+    let told = Told { version: profile.version, session: sending.id, at: txn.now };
+    save(txn.rows, told_place(&device), 0, &told)?;
+    let Sealed { heads, to } = sealing::seal_profile(txn, user, cert, profile)?;
+    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Profile(user.clone(), device))?)
 }
 
 /// What was sent to a device did not get there. The next message repeats it; so does this at once, if `again`.
-pub(crate) fn untold(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, again: bool) -> Result<(), RowsError> {
-    turn.rows.delete(told_place(device))?;
-    if again { schedule_news(turn, user) } else { Ok(()) }
+pub(crate) fn untold(txn: &mut Txn<'_>, user: &Username, device: &DeviceId, again: bool) -> Result<(), RowsError> {
+    txn.rows.delete(told_place(device))?;
+    if again { schedule_news(txn, user) } else { Ok(()) }
 }

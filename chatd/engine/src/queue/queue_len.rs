@@ -3,7 +3,7 @@
 
 use crate::model::rows::{load, save};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Users for whom something waits.
 pub(crate) const DESTINATIONS: &[u8] = b"destinations";
@@ -26,18 +26,18 @@ fn counted(rows: &dyn Rows) -> Result<u64, RowsError> {
 }
 
 /// Puts a row in line.
-pub(crate) fn join(turn: &mut Turn<'_>, place: Place<'_>, order: u64, value: &[u8]) -> Result<(), RowsError> {
-    let before = waiting(turn.rows)?;
-    turn.rows.put(place, order, value)?;
-    save(turn.rows, PLACE, 0, &(before + 1))
+pub(crate) fn join(txn: &mut Txn<'_>, place: Place<'_>, order: u64, value: &[u8]) -> Result<(), RowsError> {
+    let before = waiting(txn.rows)?;
+    txn.rows.put(place, order, value)?;
+    save(txn.rows, PLACE, 0, &(before + 1))
 }
 
 /// Takes a row out of the line, if it is there.
-pub(crate) fn leave(turn: &mut Turn<'_>, place: Place<'_>) -> Result<bool, RowsError> {
-    let before = waiting(turn.rows)?;
-    let was_there = turn.rows.delete(place)?;
+pub(crate) fn leave(txn: &mut Txn<'_>, place: Place<'_>) -> Result<bool, RowsError> {
+    let before = waiting(txn.rows)?;
+    let was_there = txn.rows.delete(place)?;
     if was_there {
-        save(turn.rows, PLACE, 0, &before.saturating_sub(1))?;
+        save(txn.rows, PLACE, 0, &before.saturating_sub(1))?;
     }
     Ok(was_there)
 }

@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 use crate::model::rows::{load, save};
 use crate::queue::item::Number;
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Receipts to one device are gathered this long after the last one.
 const COALESCE: Duration = Duration::from_millis(100);
@@ -38,55 +38,55 @@ pub(crate) fn place(device: &DeviceId) -> Place<'_> {
 }
 
 /// Notes that a device is to hear what arrived from it.
-pub(crate) fn schedule(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
-    if load::<PendingReceipt>(turn.rows, place(device))?.is_none() {
-        note(turn, user, device, None)?;
+pub(crate) fn schedule(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
+    if load::<PendingReceipt>(txn.rows, place(device))?.is_none() {
+        note(txn, user, device, None)?;
     }
     Ok(())
 }
 
 /// The same, for when it was told in vain.
 pub(crate) fn schedule_later(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     device: &DeviceId,
     (read, pause): (Option<Number>, Duration),
 ) -> Result<(), RowsError> {
-    let due = turn.now + pause;
-    turn.wake(due);
-    let read = load::<PendingReceipt>(turn.rows, place(device))?.and_then(|pending| pending.read).max(read);
+    let due = txn.now + pause;
+    txn.wake(due);
+    let read = load::<PendingReceipt>(txn.rows, place(device))?.and_then(|pending| pending.read).max(read);
     let pending = PendingReceipt { user: user.clone(), device: *device, due, read };
-    save(turn.rows, place(device), due.as_millis(), &pending)
+    save(txn.rows, place(device), due.as_millis(), &pending)
 }
 
 /// Notes that a device is to hear what was read.
 pub(crate) fn schedule_read(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     device: &DeviceId,
     read: Number,
 ) -> Result<(), RowsError> {
-    note(turn, user, device, Some(read))
+    note(txn, user, device, Some(read))
 }
 
-fn note(turn: &mut Turn<'_>, user: &Username, device: &DeviceId, read: Option<Number>) -> Result<(), RowsError> {
-    let due = turn.live.receipts.get(device).map_or(turn.now, |last| (*last + COALESCE).max(turn.now));
-    let known = load::<PendingReceipt>(turn.rows, place(device))?;
+fn note(txn: &mut Txn<'_>, user: &Username, device: &DeviceId, read: Option<Number>) -> Result<(), RowsError> {
+    let due = txn.live.receipts.get(device).map_or(txn.now, |last| (*last + COALESCE).max(txn.now));
+    let known = load::<PendingReceipt>(txn.rows, place(device))?;
     // one that was told in vain waits out its time
     let due = known.as_ref().map_or(due, |known| known.due.max(due));
     // of what was read the highest number is told, in whatever order it was read
     let read = known.and_then(|pending| pending.read).max(read);
     let pending = PendingReceipt { user: user.clone(), device: *device, due, read };
-    turn.wake(due);
-    save(turn.rows, place(device), due.as_millis(), &pending)
+    txn.wake(due);
+    save(txn.rows, place(device), due.as_millis(), &pending)
 }
 
 /// What is owed to a device, which the content being written will tell; it is pending no longer.
-pub(crate) fn take(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Option<PendingReceipt>, RowsError> {
-    let pending = load(turn.rows, place(device))?;
+pub(crate) fn take(txn: &mut Txn<'_>, device: &DeviceId) -> Result<Option<PendingReceipt>, RowsError> {
+    let pending = load(txn.rows, place(device))?;
     if pending.is_some() {
-        turn.rows.delete(place(device))?;
-        turn.live.receipts.insert(*device, turn.now);
+        txn.rows.delete(place(device))?;
+        txn.live.receipts.insert(*device, txn.now);
     }
     Ok(pending)
 }

@@ -18,7 +18,7 @@ use crate::queue::{first, outbox};
 use crate::records::changes::{self, RESENT_WITHIN};
 use crate::records::history::{self, State};
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Marks of what went again, kept as long as it could be asked for.
 const MARKS: &[u8] = b"again";
@@ -53,42 +53,37 @@ fn all(device: &DeviceId) -> Vec<u8> {
 
 /// A message was sealed for a device, in the conversation with `chat`.
 pub(crate) fn sealed(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     device: &DeviceId,
     chat: &Username,
     ((epoch, n), id): (Number, &MessageId),
 ) -> Result<(), RowsError> {
-    first::begin(turn, device, chat, (epoch, n))?;
+    first::begin(txn, device, chat, (epoch, n))?;
     let noted = Noted::of(device, chat, epoch);
     let scope = noted.scope();
-    turn.rows.put(noted.place(), 0, &cbor::encode(&(epoch, chat.clone())))?;
-    turn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, id.as_bytes())?;
-    if turn.rows.count(Table::Outbox, &scope)? > MOST
-        && let Some((oldest, _)) = turn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
+    txn.rows.put(noted.place(), 0, &cbor::encode(&(epoch, chat.clone())))?;
+    txn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, id.as_bytes())?;
+    if txn.rows.count(Table::Outbox, &scope)? > MOST
+        && let Some((oldest, _)) = txn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
     {
-        turn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
+        txn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
     }
     Ok(())
 }
 
 /// A device tells what it got in the conversation with `chat`.
-pub(crate) fn acknowledged(
-    turn: &mut Turn<'_>,
-    device: &DeviceId,
-    chat: &Username,
-    ack: &Ack,
-) -> Result<(), RowsError> {
+pub(crate) fn acknowledged(txn: &mut Txn<'_>, device: &DeviceId, chat: &Username, ack: &Ack) -> Result<(), RowsError> {
     let Some(below) = ack.below.checked_sub(1) else { return Ok(()) };
     let noted = Noted::of(device, chat, ack.epoch);
     let (scope, mut from) = (noted.scope(), unsure_below(ack));
     for given_up in ack.given_up.iter().copied().chain([below + 1]) {
         if let Some(last) = given_up.min(below + 1).checked_sub(1).filter(|last| from <= *last) {
-            turn.rows.delete_range(Table::Outbox, &scope, from..=last)?;
+            txn.rows.delete_range(Table::Outbox, &scope, from..=last)?;
         }
         from = from.max(given_up.saturating_add(1));
     }
-    if turn.rows.count(Table::Outbox, &scope)? == 0 {
-        turn.rows.delete(noted.place())?;
+    if txn.rows.count(Table::Outbox, &scope)? == 0 {
+        txn.rows.delete(noted.place())?;
     }
     Ok(())
 }
@@ -100,56 +95,56 @@ pub(crate) fn unsure_below(ack: &Ack) -> u64 {
 }
 
 /// Nothing goes again to a device that is no longer trusted.
-pub(crate) fn forget_device(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    first::forget(turn, device)?;
-    for (epoch, chat) in conversations(turn, device)? {
-        turn.rows.delete_range(Table::Outbox, &Noted::of(device, &chat, epoch).scope(), 0..=u64::MAX)?;
+pub(crate) fn forget_device(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    first::forget(txn, device)?;
+    for (epoch, chat) in conversations(txn, device)? {
+        txn.rows.delete_range(Table::Outbox, &Noted::of(device, &chat, epoch).scope(), 0..=u64::MAX)?;
     }
-    turn.rows.delete_range(Table::Outbox, &all(device), 0..=u64::MAX).map(drop)
+    txn.rows.delete_range(Table::Outbox, &all(device), 0..=u64::MAX).map(drop)
 }
 
 /// Whether a device did not acknowledge something that was sealed for it.
-pub(crate) fn is_unacknowledged(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    Ok(turn.rows.count(Table::Outbox, &all(device))? > 0)
+pub(crate) fn is_unacknowledged(txn: &Txn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    Ok(txn.rows.count(Table::Outbox, &all(device))? > 0)
 }
 
 /// Sends a device everything that it did not acknowledge.
-pub(crate) fn send_unacknowledged(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), EngineError> {
-    for (item, _) in unacknowledged(turn, device)? {
-        outbox::put_back(turn, &item)?;
+pub(crate) fn send_unacknowledged(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    for (item, _) in unacknowledged(txn, device)? {
+        outbox::put_back(txn, &item)?;
     }
     Ok(())
 }
 
 /// The device says that it could not open what it got: once for each message, and for young ones only.
-pub(crate) fn was_reset(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), EngineError> {
-    let oldest = turn.now - RESENT_WITHIN;
-    turn.rows.delete_range(Table::Outbox, MARKS, 0..=oldest.as_millis())?;
-    for (item, said) in unacknowledged(turn, device)? {
+pub(crate) fn was_reset(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), EngineError> {
+    let oldest = txn.now - RESENT_WITHIN;
+    txn.rows.delete_range(Table::Outbox, MARKS, 0..=oldest.as_millis())?;
+    for (item, said) in unacknowledged(txn, device)? {
         let key = [device.as_bytes().as_slice(), item.id.as_bytes()].concat();
         let mark = Place::new(Table::Outbox, MARKS, &key);
-        if said > oldest && turn.rows.get(mark)?.is_none() {
-            turn.rows.put(mark, said.as_millis(), &[])?;
-            outbox::put_back(turn, &item)?;
+        if said > oldest && txn.rows.get(mark)?.is_none() {
+            txn.rows.put(mark, said.as_millis(), &[])?;
+            outbox::put_back(txn, &item)?;
         }
     }
     Ok(())
 }
 
-fn conversations(turn: &Turn<'_>, device: &DeviceId) -> Result<Vec<(u64, Username)>, RowsError> {
-    let found = turn.rows.scan(Table::Outbox, &all(device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+fn conversations(txn: &Txn<'_>, device: &DeviceId) -> Result<Vec<(u64, Username)>, RowsError> {
+    let found = txn.rows.scan(Table::Outbox, &all(device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
     found.iter().map(|(_, bytes)| decode(Table::Outbox, bytes)).collect()
 }
 
 /// What was sealed for a device and not acknowledged by it, as items for it alone, and when each was said.
-fn unacknowledged(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Vec<(Item, Timestamp)>, EngineError> {
+fn unacknowledged(txn: &mut Txn<'_>, device: &DeviceId) -> Result<Vec<(Item, Timestamp)>, EngineError> {
     let mut items = Vec::new();
-    for (epoch, to) in conversations(turn, device)? {
+    for (epoch, to) in conversations(txn, device)? {
         let scope = Noted::of(device, &to, epoch).scope();
-        for (n, id) in turn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+        for (n, id) in txn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
             let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
-            let Some(said) = said(turn, &id)? else { continue };
-            let (position, number) = (Counter::Outbox.next(turn.rows)?, Some((epoch, n)));
+            let Some(said) = said(txn, &id)? else { continue };
+            let (position, number) = (Counter::Outbox.next(txn.rows)?, Some((epoch, n)));
             let only = Some(*device);
             items.push((Item { position, id, to: to.clone(), number, refused: 0, after: Timestamp::ZERO, only }, said));
         }
@@ -158,10 +153,10 @@ fn unacknowledged(turn: &mut Turn<'_>, device: &DeviceId) -> Result<Vec<(Item, T
 }
 
 /// When something that is with the server was said; `None` for what waits, has ended, or is gone.
-fn said(turn: &Turn<'_>, id: &MessageId) -> Result<Option<Timestamp>, RowsError> {
-    if let Some((_, message)) = history::get(turn.rows, id)? {
+fn said(txn: &Txn<'_>, id: &MessageId) -> Result<Option<Timestamp>, RowsError> {
+    if let Some((_, message)) = history::get(txn.rows, id)? {
         let sent = matches!(message.state, State::Accepted | State::NotReceived | State::Delivered | State::Read);
         return Ok(Some(message.kept).filter(|_| sent));
     }
-    Ok(changes::submitted(turn, id)?.map(|change| change.kept))
+    Ok(changes::submitted(txn, id)?.map(|change| change.kept))
 }

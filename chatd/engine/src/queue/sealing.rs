@@ -15,7 +15,7 @@ use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{pending_submits, retransmit};
 use crate::sessions::seal;
 use crate::sessions::session_store::Stored;
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Envelopes ready to be submitted.
 pub(crate) struct Sealed {
@@ -25,7 +25,7 @@ pub(crate) struct Sealed {
 
 /// Seals a content for each of its recipient's devices.
 pub(crate) fn seal_content(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     peer: &Username,
     devices: &[(Username, DeviceCert)],
     letter: &OutgoingContent,
@@ -35,76 +35,76 @@ pub(crate) fn seal_content(
     for (user, cert) in devices {
         let device = cert.id();
         // acknowledgements travel with it; what was read has to wait for a receipt of its own
-        if *user == turn.me.user {
-            own_receipts::told_with_content(turn, &device, peer)?;
-        } else if let Some(PendingReceipt { read: Some(read), .. }) = receipts::take(turn, &device)? {
-            receipts::schedule_read(turn, user, &device, read)?;
+        if *user == txn.me.user {
+            own_receipts::told_with_content(txn, &device, peer)?;
+        } else if let Some(PendingReceipt { read: Some(read), .. }) = receipts::take(txn, &device)? {
+            receipts::schedule_read(txn, user, &device, read)?;
         }
-        retransmit::sealed(turn, &device, peer, (number, letter.id()))?;
-        let plaintext = compose::letter(turn, peer, user, &device, (letter, number))?;
-        to.push(Addressed { device, envelope: seal::seal(turn, &device, &plaintext)? });
+        retransmit::sealed(txn, &device, peer, (number, letter.id()))?;
+        let plaintext = compose::letter(txn, peer, user, &device, (letter, number))?;
+        to.push(Addressed { device, envelope: seal::seal(txn, &device, &plaintext)? });
     }
-    let heads = peers::heads(turn, devices.iter().map(|(user, _)| user))?;
+    let heads = peers::heads(txn, devices.iter().map(|(user, _)| user))?;
     Ok(Sealed { heads, to })
 }
 
 /// Seals a receipt for one device.
-pub(crate) fn seal_receipt(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
+pub(crate) fn seal_receipt(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
     let device = cert.id();
-    let pending = receipts::take(turn, &device)?;
-    let plaintext = compose::receipt(turn, user, &device, pending.as_ref())?;
-    seal_alone(turn, user, device, &plaintext)
+    let pending = receipts::take(txn, &device)?;
+    let plaintext = compose::receipt(txn, user, &device, pending.as_ref())?;
+    seal_alone(txn, user, device, &plaintext)
 }
 
 /// Seals for another own device what is owed to it about one chat.
 pub(crate) fn seal_own_receipt(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     cert: &DeviceCert,
     owed: &PendingOwnReceipt,
 ) -> Result<Sealed, EngineError> {
-    let plaintext = compose::own_receipt(turn, owed)?;
-    let me = turn.me.user.clone();
-    seal_alone(turn, &me, cert.id(), &plaintext)
+    let plaintext = compose::own_receipt(txn, owed)?;
+    let me = txn.me.user.clone();
+    seal_alone(txn, &me, cert.id(), &plaintext)
 }
 
 /// Seals a sign of life for one device.
-pub(crate) fn seal_heartbeat(turn: &mut Turn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
-    let plaintext = compose::heartbeat(turn, user)?;
-    seal_alone(turn, user, cert.id(), &plaintext)
+pub(crate) fn seal_heartbeat(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
+    let plaintext = compose::heartbeat(txn, user)?;
+    seal_alone(txn, user, cert.id(), &plaintext)
 }
 
 /// Seals what this account says of itself for one device.
 pub(crate) fn seal_profile(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     cert: &DeviceCert,
     profile: &Profile,
 ) -> Result<Sealed, EngineError> {
-    let plaintext = compose::profile(turn, user, profile)?;
-    seal_alone(turn, user, cert.id(), &plaintext)
+    let plaintext = compose::profile(txn, user, profile)?;
+    seal_alone(txn, user, cert.id(), &plaintext)
 }
 
 /// Seals entries of an account log for one device.
 pub(crate) fn seal_log(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     cert: &DeviceCert,
     log: LogEntries,
 ) -> Result<Sealed, EngineError> {
-    let plaintext = compose::log_entries(turn, user, log)?;
-    seal_alone(turn, user, cert.id(), &plaintext)
+    let plaintext = compose::log_entries(txn, user, log)?;
+    seal_alone(txn, user, cert.id(), &plaintext)
 }
 
-fn seal_alone(turn: &mut Turn<'_>, user: &Username, device: DeviceId, plaintext: &[u8]) -> Result<Sealed, EngineError> {
-    let envelope = seal::seal(turn, &device, plaintext)?;
-    let heads = peers::heads(turn, std::iter::once(user))?;
+fn seal_alone(txn: &mut Txn<'_>, user: &Username, device: DeviceId, plaintext: &[u8]) -> Result<Sealed, EngineError> {
+    let envelope = seal::seal(txn, &device, plaintext)?;
+    let heads = peers::heads(txn, std::iter::once(user))?;
     Ok(Sealed { heads, to: vec![Addressed { device, envelope }] })
 }
 
-pub(crate) fn send_reset(turn: &mut Turn<'_>, user: &Username, stored: &Stored) -> Result<(), EngineError> {
-    let plaintext = compose::reset(turn, user)?;
-    let envelope = seal::seal_on(turn, stored.clone(), &plaintext)?;
-    let heads = peers::heads(turn, std::iter::once(user))?;
+pub(crate) fn send_reset(txn: &mut Txn<'_>, user: &Username, stored: &Stored) -> Result<(), EngineError> {
+    let plaintext = compose::reset(txn, user)?;
+    let envelope = seal::seal_on(txn, stored.clone(), &plaintext)?;
+    let heads = peers::heads(txn, std::iter::once(user))?;
     let to = vec![Addressed { device: stored.device, envelope }];
-    Ok(pending_submits::submit_envelopes(turn, heads, to, SubmitKind::Reset(user.clone(), stored.device))?)
+    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Reset(user.clone(), stored.device))?)
 }

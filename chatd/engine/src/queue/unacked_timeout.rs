@@ -12,7 +12,7 @@ use crate::queue::item::Number;
 use crate::queue::numbers;
 use crate::records::history::{self, State};
 use crate::store::{Direction, Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most messages of one line that end at once; the rest follow in transactions of their own.
 pub(crate) const STEP: usize = 256;
@@ -26,31 +26,31 @@ fn told_place(to: &Username) -> Place<'_> {
 }
 
 /// Tells of old messages without an answer, at most a step of them for each user; the most that were looked at.
-pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<usize, RowsError> {
+pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<usize, RowsError> {
     let mut most = 0;
-    for chat in history::chats(turn.rows, usize::MAX)? {
+    for chat in history::chats(txn.rows, usize::MAX)? {
         if let Some(to) = history::peer(&chat.id) {
-            most = most.max(tell(turn, &to)?);
+            most = most.max(tell(txn, &to)?);
         }
     }
     Ok(most)
 }
 
-fn tell(turn: &mut Turn<'_>, to: &Username) -> Result<usize, RowsError> {
-    let Some((epoch, _)) = numbers::last_number(turn, to)? else { return Ok(0) };
-    let told: Option<Number> = load(turn.rows, told_place(to))?;
+fn tell(txn: &mut Txn<'_>, to: &Username) -> Result<usize, RowsError> {
+    let Some((epoch, _)) = numbers::last_number(txn, to)? else { return Ok(0) };
+    let told: Option<Number> = load(txn.rows, told_place(to))?;
     let from = told.filter(|(known, _)| *known == epoch).map_or(0, |(_, n)| n + 1);
     let scope = numbers::sent_scope(to, epoch);
     let mut looked_at = 0;
-    for (n, id) in turn.rows.scan(Table::Outbox, &scope, from..=u64::MAX, Direction::Ascending, STEP)? {
+    for (n, id) in txn.rows.scan(Table::Outbox, &scope, from..=u64::MAX, Direction::Ascending, STEP)? {
         let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
-        let silent = history::get(turn.rows, &id)?.and_then(|(_, message)| message.silent);
-        if silent.is_none_or(|at| at + SILENCE > turn.now) {
+        let silent = history::get(txn.rows, &id)?.and_then(|(_, message)| message.silent);
+        if silent.is_none_or(|at| at + SILENCE > txn.now) {
             break;
         }
         // whatever arrives after all is delivered after all: its number is still known
-        history::advance(turn, &id, State::NotReceived)?;
-        save(turn.rows, told_place(to), 0, &(epoch, n))?;
+        history::advance(txn, &id, State::NotReceived)?;
+        save(txn.rows, told_place(to), 0, &(epoch, n))?;
         looked_at += 1;
     }
     Ok(looked_at)

@@ -11,7 +11,7 @@ use minicbor::{Decode, Encode};
 use crate::model::rows::{load, save};
 use crate::records::{events, history};
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// A change of a message.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -60,25 +60,25 @@ pub(crate) fn place(id: &MessageId) -> Place<'_> {
 }
 
 /// A change that is in line, under way, or has arrived a moment ago.
-pub(crate) fn submitted(turn: &Turn<'_>, id: &MessageId) -> Result<Option<Change>, RowsError> {
-    load(turn.rows, place(id))
+pub(crate) fn submitted(txn: &Txn<'_>, id: &MessageId) -> Result<Option<Change>, RowsError> {
+    load(txn.rows, place(id))
 }
 
 /// A change has arrived at a device. Another one may still have to get it again, for as long as that is done.
-pub(crate) fn delivered(turn: &mut Turn<'_>, id: &MessageId) -> Result<(), RowsError> {
-    let Some(change) = submitted(turn, id)? else { return Ok(()) };
-    save(turn.rows, place(id), change.kept.as_millis().max(1), &change)?;
+pub(crate) fn delivered(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), RowsError> {
+    let Some(change) = submitted(txn, id)? else { return Ok(()) };
+    save(txn.rows, place(id), change.kept.as_millis().max(1), &change)?;
     // those that did not arrive are under 0
-    let old = (turn.now - RESENT_WITHIN).as_millis();
-    turn.rows.delete_range(Table::Outbox, CHANGES, 1..=old).map(drop)
+    let old = (txn.now - RESENT_WITHIN).as_millis();
+    txn.rows.delete_range(Table::Outbox, CHANGES, 1..=old).map(drop)
 }
 
 /// A change that was in line under this id will not be sent; says whether there was one.
-pub(crate) fn failed(turn: &mut Turn<'_>, id: &MessageId, error: &str) -> Result<bool, RowsError> {
-    let Some(change) = submitted(turn, id)? else { return Ok(false) };
-    turn.rows.delete(place(id))?;
-    if let Some((_, message)) = history::get(turn.rows, &change.target)? {
-        events::change_failed(turn, &message, error)?;
+pub(crate) fn failed(txn: &mut Txn<'_>, id: &MessageId, error: &str) -> Result<bool, RowsError> {
+    let Some(change) = submitted(txn, id)? else { return Ok(false) };
+    txn.rows.delete(place(id))?;
+    if let Some((_, message)) = history::get(txn.rows, &change.target)? {
+        events::change_failed(txn, &message, error)?;
     }
     Ok(true)
 }

@@ -9,13 +9,13 @@ use crate::model::rows::Counter;
 use crate::records::events;
 use crate::records::history::{self, Chat, ROOM};
 use crate::store::{Rows, RowsError};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Changes what is named; what is absent stays.
 ///
 /// # Errors
 /// [`EngineError::Invalid`].
-pub fn set(turn: &mut Turn<'_>, id: &str, wanted: &ChatSet) -> Result<(), EngineError> {
+pub fn set(txn: &mut Txn<'_>, id: &str, wanted: &ChatSet) -> Result<(), EngineError> {
     if let Some(ttl_s) = wanted.ttl_s {
         if id == ROOM {
             return Err(EngineError::Invalid("ttl_s", "posts of the public room stay: the server keeps them"));
@@ -24,11 +24,11 @@ pub fn set(turn: &mut Turn<'_>, id: &str, wanted: &ChatSet) -> Result<(), Engine
             return Err(EngineError::Invalid("ttl_s", "must be 5 to 31536000, or 0"));
         }
     }
-    let known = history::chat(turn.rows, id)?;
+    let known = history::chat(txn.rows, id)?;
     let before = match known.clone() {
         Some(chat) => chat,
         // pages of chats go by their places, so each has one of its own
-        None => Chat { activity: Counter::Activity.next(turn.rows)?, ..Chat::new(id.to_owned()) },
+        None => Chat { activity: Counter::Activity.next(txn.rows)?, ..Chat::new(id.to_owned()) },
     };
     let chat = Chat {
         muted_until: wanted.muted_until_ms.map_or(before.muted_until, Timestamp::from_millis),
@@ -37,8 +37,8 @@ pub fn set(turn: &mut Turn<'_>, id: &str, wanted: &ChatSet) -> Result<(), Engine
         ..before.clone()
     };
     if known.is_none() || chat != before {
-        history::write_chat(turn.rows, &chat)?;
-        events::chat_updated(turn, &chat)?;
+        history::write_chat(txn.rows, &chat)?;
+        events::chat_updated(txn, &chat)?;
     }
     Ok(())
 }

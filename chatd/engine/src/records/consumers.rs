@@ -7,7 +7,7 @@ use minicbor::{Decode, Encode};
 use crate::model::error::EngineError;
 use crate::model::rows::{Counter, decode, load, save};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most consumers of one account: each keeps a part of the log.
 const MOST: u64 = 1_000;
@@ -40,17 +40,17 @@ fn all(rows: &dyn Rows) -> Result<Vec<Consumer>, RowsError> {
 ///
 /// # Errors
 /// [`EngineError::Full`]; [`EngineError::BeyondLog`].
-pub fn open(turn: &mut Turn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, EngineError> {
-    let known = load::<Consumer>(turn.rows, place(name))?;
+pub fn open(txn: &mut Txn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, EngineError> {
+    let known = load::<Consumer>(txn.rows, place(name))?;
     let acked = match (&known, begin) {
         (Some(known), _) => known.acked,
         (None, Some(begin)) => begin,
-        (None, None) => Counter::Event.get(turn.rows)?,
+        (None, None) => Counter::Event.get(txn.rows)?,
     };
-    if known.is_none() && turn.rows.count(Table::Clients, SCOPE)? >= MOST {
+    if known.is_none() && txn.rows.count(Table::Clients, SCOPE)? >= MOST {
         return Err(EngineError::Full("too many consumers: forget some that read no more"));
     }
-    write(turn, name, acked)?;
+    write(txn, name, acked)?;
     Ok(acked)
 }
 
@@ -58,28 +58,28 @@ pub fn open(turn: &mut Turn<'_>, name: &Name, begin: Option<u64>) -> Result<u64,
 ///
 /// # Errors
 /// [`EngineError::UnknownConsumer`]; [`EngineError::BeyondLog`].
-pub fn ack(turn: &mut Turn<'_>, name: &Name, seq: u64) -> Result<u64, EngineError> {
-    let known = load::<Consumer>(turn.rows, place(name))?.ok_or(EngineError::UnknownConsumer)?;
+pub fn ack(txn: &mut Txn<'_>, name: &Name, seq: u64) -> Result<u64, EngineError> {
+    let known = load::<Consumer>(txn.rows, place(name))?.ok_or(EngineError::UnknownConsumer)?;
     let acked = known.acked.max(seq);
-    write(turn, name, acked)?;
+    write(txn, name, acked)?;
     Ok(acked)
 }
 
-fn write(turn: &mut Turn<'_>, name: &Name, acked: u64) -> Result<(), EngineError> {
-    let newest = Counter::Event.get(turn.rows)?;
+fn write(txn: &mut Txn<'_>, name: &Name, acked: u64) -> Result<(), EngineError> {
+    let newest = Counter::Event.get(txn.rows)?;
     if acked > newest {
         return Err(EngineError::BeyondLog(newest));
     }
-    let consumer = Consumer { name: name.to_string(), acked, seen: turn.clock };
-    Ok(save(turn.rows, place(name), 0, &consumer)?)
+    let consumer = Consumer { name: name.to_string(), acked, seen: txn.clock };
+    Ok(save(txn.rows, place(name), 0, &consumer)?)
 }
 
 /// Forgets a consumer; nothing is kept for it any more.
 ///
 /// # Errors
 /// [`EngineError::UnknownConsumer`].
-pub fn forget(turn: &mut Turn<'_>, name: &Name) -> Result<(), EngineError> {
-    if turn.rows.delete(place(name))? { Ok(()) } else { Err(EngineError::UnknownConsumer) }
+pub fn forget(txn: &mut Txn<'_>, name: &Name) -> Result<(), EngineError> {
+    if txn.rows.delete(place(name))? { Ok(()) } else { Err(EngineError::UnknownConsumer) }
 }
 
 /// Every consumer in order of the names, as the socket shows them, but for whether it reads now.

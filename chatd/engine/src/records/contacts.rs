@@ -12,7 +12,7 @@ use crate::model::error::EngineError;
 use crate::model::rows::{decode, load, save};
 use crate::records::{events, profile};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Longest alias and note, in bytes.
 const MAX_ALIAS_BYTES: usize = 150;
@@ -87,7 +87,7 @@ pub fn list(rows: &dyn Rows) -> Result<Vec<types::Contact>, RowsError> {
 ///
 /// # Errors
 /// [`EngineError::Invalid`]; [`EngineError::Full`].
-pub fn set(turn: &mut Turn<'_>, wanted: ContactSet) -> Result<types::Contact, EngineError> {
+pub fn set(txn: &mut Txn<'_>, wanted: ContactSet) -> Result<types::Contact, EngineError> {
     let ContactSet { user, alias, note } = wanted;
     if alias.as_ref().is_some_and(|alias| alias.len() > MAX_ALIAS_BYTES || alias.chars().any(char::is_control)) {
         return Err(EngineError::Invalid("alias", "must be at most 150 bytes without control characters"));
@@ -96,30 +96,30 @@ pub fn set(turn: &mut Turn<'_>, wanted: ContactSet) -> Result<types::Contact, En
         return Err(EngineError::Invalid("note", "must be at most 4096 bytes"));
     }
     let changed = |new: Option<String>, old| new.map_or(old, |text| Some(text).filter(|text| !text.is_empty()));
-    let known = Contact::of(turn.rows, &user)?;
-    write(turn, Contact { alias: changed(alias, known.alias), note: changed(note, known.note), ..known })
+    let known = Contact::of(txn.rows, &user)?;
+    write(txn, Contact { alias: changed(alias, known.alias), note: changed(note, known.note), ..known })
 }
 
 /// Begins or ends a block.
-pub(crate) fn set_blocked(turn: &mut Turn<'_>, user: &Username, blocked: bool) -> Result<types::Contact, EngineError> {
-    let known = Contact::of(turn.rows, user)?;
-    write(turn, Contact { blocked, ..known })
+pub(crate) fn set_blocked(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> Result<types::Contact, EngineError> {
+    let known = Contact::of(txn.rows, user)?;
+    write(txn, Contact { blocked, ..known })
 }
 
-fn write(turn: &mut Turn<'_>, contact: Contact) -> Result<types::Contact, EngineError> {
-    let before = load::<Contact>(turn.rows, place(&contact.user))?;
-    if before.is_none() && turn.rows.count(Table::Peers, SCOPE)? >= MOST {
+fn write(txn: &mut Txn<'_>, contact: Contact) -> Result<types::Contact, EngineError> {
+    let before = load::<Contact>(txn.rows, place(&contact.user))?;
+    if before.is_none() && txn.rows.count(Table::Peers, SCOPE)? >= MOST {
         return Err(EngineError::Full("too many contacts"));
     }
     if contact.is_empty() {
-        turn.rows.delete(place(&contact.user))?;
+        txn.rows.delete(place(&contact.user))?;
     } else {
-        save(turn.rows, place(&contact.user), 0, &contact)?;
+        save(txn.rows, place(&contact.user), 0, &contact)?;
     }
     let changed = before.map_or(!contact.is_empty(), |before| before != contact);
-    let shown = contact.shown(turn.rows)?;
+    let shown = contact.shown(txn.rows)?;
     if changed {
-        events::contact(turn, &shown)?;
+        events::contact(txn, &shown)?;
     }
     Ok(shown)
 }

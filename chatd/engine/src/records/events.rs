@@ -20,8 +20,8 @@ use crate::records::pins::Peer;
 use crate::records::settings::Settings;
 use crate::records::{consumers, view};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
-use crate::turn::action::Counted;
+use crate::txn::Txn;
+use crate::txn::action::Counted;
 
 /// How often the log is looked at for what may go.
 const TRIM_EVERY: Duration = Duration::from_secs(60);
@@ -84,50 +84,50 @@ pub fn after(rows: &dyn Rows, seq: u64, max: usize) -> Result<Vec<Event>, RowsEr
 }
 
 /// Appends an event to the log, in the transaction of its cause.
-pub(crate) fn append(turn: &mut Turn<'_>, chat: Option<&str>, body: &EventBody) -> Result<(), RowsError> {
-    let seq = Counter::Event.next(turn.rows)?;
-    let event = Event::durable(seq, turn.clock.as_millis(), chat.and_then(view::chat_id), body);
-    let kept = Kept::of(&event, turn.now)?;
-    save(turn.rows, Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &kept)?;
-    turn.count(Counted::Event(body.type_name()));
+pub(crate) fn append(txn: &mut Txn<'_>, chat: Option<&str>, body: &EventBody) -> Result<(), RowsError> {
+    let seq = Counter::Event.next(txn.rows)?;
+    let event = Event::durable(seq, txn.clock.as_millis(), chat.and_then(view::chat_id), body);
+    let kept = Kept::of(&event, txn.now)?;
+    save(txn.rows, Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &kept)?;
+    txn.count(Counted::Event(body.type_name()));
     Ok(())
 }
 
 /// Lets the oldest events go, a bounded step at a time: what is over the number kept, whoever needs it (its
 /// readers are told of the gap), and what is too old, unless a consumer has not acknowledged it.
-pub(crate) fn trim(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    if turn.live.trim_after > turn.now {
+pub(crate) fn trim(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    if txn.live.trim_after > txn.now {
         return Ok(());
     }
-    let settings = Settings::get(turn.rows)?;
-    let (oldest, newest) = (oldest(turn.rows)?, newest(turn.rows)?);
+    let settings = Settings::get(txn.rows)?;
+    let (oldest, newest) = (oldest(txn.rows)?, newest(txn.rows)?);
     let step_end = oldest.saturating_add(TRIM_STEP - 1);
     let over = newest.saturating_sub(settings.max_events);
-    let floor = consumers::slowest(turn.rows)?.map_or(newest, |acked| acked.min(newest));
+    let floor = consumers::slowest(txn.rows)?.map_or(newest, |acked| acked.min(newest));
     let last = match over.max(oldest - 1).min(step_end) {
         last if last >= oldest => last,
-        _ => aged(turn, oldest..=floor.min(step_end), settings.event_days)?,
+        _ => aged(txn, oldest..=floor.min(step_end), settings.event_days)?,
     };
-    turn.rows.delete_range(Table::Events, b"", 0..=last)?;
+    txn.rows.delete_range(Table::Events, b"", 0..=last)?;
     if last == step_end {
         // the rest follows at once, in transactions of its own
-        turn.wake(turn.now + Duration::from_millis(1));
+        txn.wake(txn.now + Duration::from_millis(1));
     } else {
-        turn.live.trim_after = turn.now + TRIM_EVERY;
+        txn.live.trim_after = txn.now + TRIM_EVERY;
     }
     Ok(())
 }
 
 /// The last event of `range` that is too old, as are all before it; one less than its start if there is none.
-fn aged(turn: &Turn<'_>, range: RangeInclusive<u64>, days: u32) -> Result<u64, RowsError> {
+fn aged(txn: &Txn<'_>, range: RangeInclusive<u64>, days: u32) -> Result<u64, RowsError> {
     let none = range.start().saturating_sub(1);
-    let before = turn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let before = txn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60);
     let is_old = |bytes: &[u8]| Kept::read(bytes).map(|kept| kept.at <= before);
     let step = usize::try_from(TRIM_STEP).unwrap_or(usize::MAX);
     let mut last = none;
     // usually the first one is young, and nothing else has to be read
     for most in [1, step] {
-        for (seq, bytes) in turn.rows.scan(Table::Events, b"", range.clone(), Direction::Ascending, most)? {
+        for (seq, bytes) in txn.rows.scan(Table::Events, b"", range.clone(), Direction::Ascending, most)? {
             if !is_old(&bytes)? {
                 return Ok(last);
             }
@@ -137,82 +137,82 @@ fn aged(turn: &Turn<'_>, range: RangeInclusive<u64>, days: u32) -> Result<u64, R
     Ok(last)
 }
 
-pub(crate) fn message_new(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+pub(crate) fn message_new(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
     let Some(shown) = view::message(message) else { return Ok(()) };
-    turn.count(if message.mine { Counted::Sent } else { Counted::Received });
-    append(turn, Some(&message.chat), &EventBody::MessageNew(shown))
+    txn.count(if message.mine { Counted::Sent } else { Counted::Received });
+    append(txn, Some(&message.chat), &EventBody::MessageNew(shown))
 }
 
-pub(crate) fn status(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+pub(crate) fn status(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
     let Some(state) = view::state(message.state) else { return Ok(()) };
     let data = StatusChanged { id: message.id, state, user: None, error: message.error.clone() };
-    append(turn, Some(&message.chat), &EventBody::MessageStatus(data))
+    append(txn, Some(&message.chat), &EventBody::MessageStatus(data))
 }
 
-pub(crate) fn message_edited(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+pub(crate) fn message_edited(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
     let Some(shown) = view::message(message) else { return Ok(()) };
-    append(turn, Some(&message.chat), &EventBody::MessageEdited(shown))
+    append(txn, Some(&message.chat), &EventBody::MessageEdited(shown))
 }
 
-pub(crate) fn deleted(turn: &mut Turn<'_>, message: &Message, why: &str) -> Result<(), RowsError> {
+pub(crate) fn deleted(txn: &mut Txn<'_>, message: &Message, why: &str) -> Result<(), RowsError> {
     let data = Deleted { id: message.id, why: why.to_owned() };
-    append(turn, Some(&message.chat), &EventBody::MessageDeleted(data))
+    append(txn, Some(&message.chat), &EventBody::MessageDeleted(data))
 }
 
-pub(crate) fn reaction(turn: &mut Turn<'_>, message: &Message, by: &Username, emoji: &str) -> Result<(), RowsError> {
+pub(crate) fn reaction(txn: &mut Txn<'_>, message: &Message, by: &Username, emoji: &str) -> Result<(), RowsError> {
     let emoji = Some(emoji.to_owned()).filter(|emoji| !emoji.is_empty());
     let data = Reacted { id: message.id, user: by.clone(), emoji };
-    append(turn, Some(&message.chat), &EventBody::MessageReaction(data))
+    append(txn, Some(&message.chat), &EventBody::MessageReaction(data))
 }
 
-pub(crate) fn overdue(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+pub(crate) fn overdue(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
     let Some(state) = view::state(message.state) else { return Ok(()) };
     let data = StatusChanged { id: message.id, state, user: None, error: message.error.clone() };
-    append(turn, Some(&message.chat), &EventBody::MessageOverdue(data))
+    append(txn, Some(&message.chat), &EventBody::MessageOverdue(data))
 }
 
 /// A change of a message will not be sent: the message stands where it stood, and this is why its peer
 /// does not see the change.
-pub(crate) fn change_failed(turn: &mut Turn<'_>, message: &Message, error: &str) -> Result<(), RowsError> {
+pub(crate) fn change_failed(txn: &mut Txn<'_>, message: &Message, error: &str) -> Result<(), RowsError> {
     let state = view::state(message.state).unwrap_or(types::MessageState::Read);
     let data = StatusChanged { id: message.id, state, user: None, error: Some(error.to_owned()) };
-    append(turn, Some(&message.chat), &EventBody::MessageStatus(data))
+    append(txn, Some(&message.chat), &EventBody::MessageStatus(data))
 }
 
 /// Takes what a message said out of the events that carry it, as far as they are still kept.
-pub(crate) fn redact(turn: &mut Turn<'_>, told_in: &[u64], message: &Message) -> Result<(), RowsError> {
+pub(crate) fn redact(txn: &mut Txn<'_>, told_in: &[u64], message: &Message) -> Result<(), RowsError> {
     let Some(shown) = view::message(message) else { return Ok(()) };
     for seq in told_in {
         let key = seq.to_be_bytes();
         let place = Place::new(Table::Events, b"", &key);
-        let Some(kept) = load::<Kept>(turn.rows, place)? else { continue };
+        let Some(kept) = load::<Kept>(txn.rows, place)? else { continue };
         let mut event = kept.event()?;
         event.data = serde_json::to_value(&shown).map_err(|error| RowsError::Corrupt(error.to_string()))?;
-        save(turn.rows, place, *seq, &Kept::of(&event, kept.at)?)?;
+        save(txn.rows, place, *seq, &Kept::of(&event, kept.at)?)?;
     }
     Ok(())
 }
 
-pub(crate) fn missing(turn: &mut Turn<'_>, chat: &str, from: &Username, count: u64) -> Result<(), RowsError> {
-    append(turn, Some(chat), &EventBody::MessageMissing(Missing { from_user: from.clone(), count }))
+pub(crate) fn missing(txn: &mut Txn<'_>, chat: &str, from: &Username, count: u64) -> Result<(), RowsError> {
+    append(txn, Some(chat), &EventBody::MessageMissing(Missing { from_user: from.clone(), count }))
 }
 
-pub(crate) fn undecryptable(turn: &mut Turn<'_>, from: &Username, reason: &str) -> Result<(), RowsError> {
-    turn.count(Counted::Undecryptable);
+pub(crate) fn undecryptable(txn: &mut Txn<'_>, from: &Username, reason: &str) -> Result<(), RowsError> {
+    txn.count(Counted::Undecryptable);
     let data = Undecryptable { from_user: from.clone(), reason: reason.to_owned(), will_retry: false };
-    append(turn, None, &EventBody::MessageUndecryptable(data))
+    append(txn, None, &EventBody::MessageUndecryptable(data))
 }
 
-pub(crate) fn held(turn: &mut Turn<'_>, from: &Username, why: &str) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::MessageHeld(Held { from_user: from.clone(), why: why.to_owned() }))
+pub(crate) fn held(txn: &mut Txn<'_>, from: &Username, why: &str) -> Result<(), RowsError> {
+    append(txn, None, &EventBody::MessageHeld(Held { from_user: from.clone(), why: why.to_owned() }))
 }
 
-pub(crate) fn chat_read(turn: &mut Turn<'_>, chat: &Chat, up_to: Option<&Message>) -> Result<(), RowsError> {
+pub(crate) fn chat_read(txn: &mut Txn<'_>, chat: &Chat, up_to: Option<&Message>) -> Result<(), RowsError> {
     let data = ReadUpTo { up_to: up_to.map(|message| message.id), unread: chat.unread };
-    append(turn, Some(&chat.id), &EventBody::ChatRead(data))
+    append(txn, Some(&chat.id), &EventBody::ChatRead(data))
 }
 
-pub(crate) fn identity_changed(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), RowsError> {
+pub(crate) fn identity_changed(txn: &mut Txn<'_>, peer: &Peer) -> Result<(), RowsError> {
     let Some(rival) = &peer.rival else { return Ok(()) };
     let old: Fingerprint = peer.pinned.log.fingerprint();
     let data = IdentityChange {
@@ -222,87 +222,87 @@ pub(crate) fn identity_changed(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), R
         head: types::LogHead::from(rival.log.head()),
         action: "blocked".to_owned(),
     };
-    append(turn, Some(&history::private(&peer.user)), &EventBody::IdentityChanged(data))
+    append(txn, Some(&history::private(&peer.user)), &EventBody::IdentityChanged(data))
 }
 
-pub(crate) fn verified(turn: &mut Turn<'_>, peer: &Peer) -> Result<(), RowsError> {
+pub(crate) fn verified(txn: &mut Txn<'_>, peer: &Peer) -> Result<(), RowsError> {
     let data = Verified { user: peer.user.clone(), fingerprint: peer.pinned.log.fingerprint() };
-    append(turn, Some(&history::private(&peer.user)), &EventBody::IdentityVerified(data))
+    append(txn, Some(&history::private(&peer.user)), &EventBody::IdentityVerified(data))
 }
 
 pub(crate) fn devices(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     added: Vec<DeviceId>,
     revoked: Vec<DeviceId>,
     left_out: bool,
 ) -> Result<(), RowsError> {
     let data = DevicesChange { user: user.clone(), added, revoked, left_out };
-    append(turn, Some(&history::private(user)), &EventBody::IdentityDevices(data))
+    append(txn, Some(&history::private(user)), &EventBody::IdentityDevices(data))
 }
 
-pub(crate) fn fork_evidence(turn: &mut Turn<'_>, user: &Username, fork: &Fork) -> Result<(), RowsError> {
+pub(crate) fn fork_evidence(txn: &mut Txn<'_>, user: &Username, fork: &Fork) -> Result<(), RowsError> {
     let data = ForkEvidence { user: user.clone(), seq: fork.seq, by: fork.by };
-    append(turn, Some(&history::private(user)), &EventBody::IdentityForkEvidence(data))
+    append(txn, Some(&history::private(user)), &EventBody::IdentityForkEvidence(data))
 }
 
-pub(crate) fn log_withheld(turn: &mut Turn<'_>, user: &Username) -> Result<(), RowsError> {
+pub(crate) fn log_withheld(txn: &mut Txn<'_>, user: &Username) -> Result<(), RowsError> {
     let data = AboutUser { user: user.clone() };
-    append(turn, Some(&history::private(user)), &EventBody::IdentityLogWithheld(data))
+    append(txn, Some(&history::private(user)), &EventBody::IdentityLogWithheld(data))
 }
 
-pub(crate) fn connection(turn: &mut Turn<'_>, data: ConnectionChanged) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::Connection(data))
+pub(crate) fn connection(txn: &mut Txn<'_>, data: ConnectionChanged) -> Result<(), RowsError> {
+    append(txn, None, &EventBody::Connection(data))
 }
 
-pub(crate) fn synced(turn: &mut Turn<'_>, replayed: u64) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::SyncDone(Synced { replayed }))
+pub(crate) fn synced(txn: &mut Txn<'_>, replayed: u64) -> Result<(), RowsError> {
+    append(txn, None, &EventBody::SyncDone(Synced { replayed }))
 }
 
-pub(crate) fn clock_skew(turn: &mut Turn<'_>, offset_ms: i64) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::ClockSkew(Skew { offset_ms }))
+pub(crate) fn clock_skew(txn: &mut Txn<'_>, offset_ms: i64) -> Result<(), RowsError> {
+    append(txn, None, &EventBody::ClockSkew(Skew { offset_ms }))
 }
 
-pub(crate) fn reset_pending(turn: &mut Turn<'_>, at_ms: Option<u64>) -> Result<(), RowsError> {
+pub(crate) fn reset_pending(txn: &mut Txn<'_>, at_ms: Option<u64>) -> Result<(), RowsError> {
     let body = match at_ms {
         Some(at_ms) => EventBody::ResetPending(ResetAt { at_ms }),
         None => EventBody::ResetCancelled(chat_protocol::rpc::events::Nothing {}),
     };
-    append(turn, None, &body)
+    append(txn, None, &body)
 }
 
-pub(crate) fn device_waiting(turn: &mut Turn<'_>, cert: &DeviceCert, digits: String) -> Result<(), RowsError> {
+pub(crate) fn device_waiting(txn: &mut Txn<'_>, cert: &DeviceCert, digits: String) -> Result<(), RowsError> {
     let data = WaitingDevice { device_id: cert.id(), digits, created_ms: cert.created().as_millis() };
-    append(turn, None, &EventBody::DeviceWaiting(data))
+    append(txn, None, &EventBody::DeviceWaiting(data))
 }
 
-pub(crate) fn device_added(turn: &mut Turn<'_>, device_id: DeviceId, by: DeviceId) -> Result<(), RowsError> {
-    let data = DeviceChange { device_id, by, this: device_id == turn.me.device };
-    append(turn, None, &EventBody::DeviceAdded(data))
+pub(crate) fn device_added(txn: &mut Txn<'_>, device_id: DeviceId, by: DeviceId) -> Result<(), RowsError> {
+    let data = DeviceChange { device_id, by, this: device_id == txn.me.device };
+    append(txn, None, &EventBody::DeviceAdded(data))
 }
 
-pub(crate) fn device_revoked(turn: &mut Turn<'_>, device_id: DeviceId, by: DeviceId) -> Result<(), RowsError> {
-    let data = DeviceChange { device_id, by, this: device_id == turn.me.device };
-    append(turn, None, &EventBody::DeviceRevoked(data))
+pub(crate) fn device_revoked(txn: &mut Txn<'_>, device_id: DeviceId, by: DeviceId) -> Result<(), RowsError> {
+    let data = DeviceChange { device_id, by, this: device_id == txn.me.device };
+    append(txn, None, &EventBody::DeviceRevoked(data))
 }
 
-pub(crate) fn contact(turn: &mut Turn<'_>, contact: &types::Contact) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::ContactUpdated(contact.clone()))
+pub(crate) fn contact(txn: &mut Txn<'_>, contact: &types::Contact) -> Result<(), RowsError> {
+    append(txn, None, &EventBody::ContactUpdated(contact.clone()))
 }
 
 /// Somebody, or this account, says something else of themselves.
-pub(crate) fn profile(turn: &mut Turn<'_>, user: &Username, profile: &types::Profile) -> Result<(), RowsError> {
-    let chat = (*user != turn.me.user).then(|| history::private(user));
+pub(crate) fn profile(txn: &mut Txn<'_>, user: &Username, profile: &types::Profile) -> Result<(), RowsError> {
+    let chat = (*user != txn.me.user).then(|| history::private(user));
     let data = ProfileOf { user: user.clone(), profile: profile.clone() };
-    append(turn, chat.as_deref(), &EventBody::ProfileUpdated(data))
+    append(txn, chat.as_deref(), &EventBody::ProfileUpdated(data))
 }
 
 /// A chat is kept in another way. Its newest message is left out: what is deleted must not stay here.
-pub(crate) fn chat_updated(turn: &mut Turn<'_>, chat: &Chat) -> Result<(), RowsError> {
-    let Some(shown) = view::chat(turn.rows, &chat.id, Some(chat))? else { return Ok(()) };
-    append(turn, Some(&chat.id), &EventBody::ChatUpdated(types::Chat { last: None, ..shown }))
+pub(crate) fn chat_updated(txn: &mut Txn<'_>, chat: &Chat) -> Result<(), RowsError> {
+    let Some(shown) = view::chat(txn.rows, &chat.id, Some(chat))? else { return Ok(()) };
+    append(txn, Some(&chat.id), &EventBody::ChatUpdated(types::Chat { last: None, ..shown }))
 }
 
-pub(crate) fn stopping(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    append(turn, None, &EventBody::DaemonStopping(chat_protocol::rpc::events::Nothing {}))
+pub(crate) fn stopping(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    append(txn, None, &EventBody::DaemonStopping(chat_protocol::rpc::events::Nothing {}))
 }

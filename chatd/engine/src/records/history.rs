@@ -14,7 +14,7 @@ use crate::model::rows::{Counter, decode, load, save};
 use crate::records::events;
 use crate::records::timers::{self, Due};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// The public room's chat id.
 pub const ROOM: &str = "room:public";
@@ -106,67 +106,67 @@ pub fn chats(rows: &dyn Rows, limit: usize) -> Result<Vec<Chat>, RowsError> {
 }
 
 /// Whether a message of this author is stored already; remembers it if not.
-pub(crate) fn seen_before(turn: &mut Turn<'_>, author: &Fingerprint, id: &MessageId) -> Result<bool, RowsError> {
+pub(crate) fn seen_before(txn: &mut Txn<'_>, author: &Fingerprint, id: &MessageId) -> Result<bool, RowsError> {
     let scope = [b"seen:".as_slice(), author.as_bytes()].concat();
     let place = Place::new(Table::Messages, &scope, id.as_bytes());
-    if turn.rows.get(place)?.is_some() {
+    if txn.rows.get(place)?.is_some() {
         return Ok(true);
     }
-    turn.rows.put(place, turn.now.as_millis(), &[])?;
+    txn.rows.put(place, txn.now.as_millis(), &[])?;
     Ok(false)
 }
 
 /// Adds a message at the end of its chat, with its event, and sees to it that it goes when its time is over.
-pub(crate) fn append(turn: &mut Turn<'_>, mut message: Message) -> Result<(), RowsError> {
-    events::message_new(turn, &message)?;
-    message.told_in.push(events::newest(turn.rows)?);
-    lives(turn, &message)?;
-    to_the_end(turn, &message)
+pub(crate) fn append(txn: &mut Txn<'_>, mut message: Message) -> Result<(), RowsError> {
+    events::message_new(txn, &message)?;
+    message.told_in.push(events::newest(txn.rows)?);
+    lives(txn, &message)?;
+    to_the_end(txn, &message)
 }
 
 /// Sees to it that a message goes when its life is over. That of one for later begins when it is sent.
-pub(crate) fn lives(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
+pub(crate) fn lives(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
     match message.ttl_s {
         Some(ttl_s) if message.at.is_none() => {
-            timers::set(turn, Due::Expire, message.id, turn.now + Duration::from_secs(ttl_s.into()))
+            timers::set(txn, Due::Expire, message.id, txn.now + Duration::from_secs(ttl_s.into()))
         }
         _ => Ok(()),
     }
 }
 
 /// Notes in the chat with `user` what happened. Programs that answer messages hear of it by an event of its own.
-pub(crate) fn note(turn: &mut Turn<'_>, user: &Username, text: String) -> Result<(), RowsError> {
-    let id = MessageId::from_parts(turn.clock, turn.random());
-    let message = Message::text(id, private(user), user.clone(), text, turn);
-    to_the_end(turn, &Message { kind: Kind::Notice, ..message })
+pub(crate) fn note(txn: &mut Txn<'_>, user: &Username, text: String) -> Result<(), RowsError> {
+    let id = MessageId::from_parts(txn.clock, txn.random());
+    let message = Message::text(id, private(user), user.clone(), text, txn);
+    to_the_end(txn, &Message { kind: Kind::Notice, ..message })
 }
 
 /// Writes a message at the end of its chat, wherever it was before.
-pub(crate) fn to_the_end(turn: &mut Turn<'_>, message: &Message) -> Result<(), RowsError> {
-    let position = Counter::Message.next(turn.rows)?;
-    write(turn.rows, position, message)?;
-    let mut chat = chat(turn.rows, &message.chat)?.unwrap_or_else(|| Chat::new(message.chat.clone()));
+pub(crate) fn to_the_end(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
+    let position = Counter::Message.next(txn.rows)?;
+    write(txn.rows, position, message)?;
+    let mut chat = chat(txn.rows, &message.chat)?.unwrap_or_else(|| Chat::new(message.chat.clone()));
     chat.last = position;
     chat.archived = false;
     // answering is not reading: whoever reads says so, and only then the author hears of it
-    chat.count(message, &turn.me.user, 1);
-    chat.activity = Counter::Activity.next(turn.rows)?;
-    write_chat(turn.rows, &chat)
+    chat.count(message, &txn.me.user, 1);
+    chat.activity = Counter::Activity.next(txn.rows)?;
+    write_chat(txn.rows, &chat)
 }
 
 /// Writes a message that has another text, and tells about it.
-pub(crate) fn tell_edited(turn: &mut Turn<'_>, position: u64, mut message: Message) -> Result<(), RowsError> {
-    events::message_edited(turn, &message)?;
-    message.told_in.push(events::newest(turn.rows)?);
-    write(turn.rows, position, &message)
+pub(crate) fn tell_edited(txn: &mut Txn<'_>, position: u64, mut message: Message) -> Result<(), RowsError> {
+    events::message_edited(txn, &message)?;
+    message.told_in.push(events::newest(txn.rows)?);
+    write(txn.rows, position, &message)
 }
 
 /// A message that is about to be deleted counts no longer, if it was unread.
-pub(crate) fn no_longer_unread(turn: &mut Turn<'_>, position: u64, message: &Message) -> Result<(), RowsError> {
-    match chat(turn.rows, &message.chat)? {
+pub(crate) fn no_longer_unread(txn: &mut Txn<'_>, position: u64, message: &Message) -> Result<(), RowsError> {
+    match chat(txn.rows, &message.chat)? {
         Some(mut chat) if position > chat.read_to => {
-            chat.count(message, &turn.me.user, -1);
-            write_chat(turn.rows, &chat)
+            chat.count(message, &txn.me.user, -1);
+            write_chat(txn.rows, &chat)
         }
         _ => Ok(()),
     }
@@ -192,14 +192,14 @@ pub(crate) fn write_chat(rows: &mut dyn Rows, chat: &Chat) -> Result<(), RowsErr
 }
 
 /// Moves an own message forward and tells about it; never backward.
-pub(crate) fn advance(turn: &mut Turn<'_>, id: &MessageId, state: State) -> Result<(), RowsError> {
-    let Some((position, mut message)) = get(turn.rows, id)? else { return Ok(()) };
+pub(crate) fn advance(txn: &mut Txn<'_>, id: &MessageId, state: State) -> Result<(), RowsError> {
+    let Some((position, mut message)) = get(txn.rows, id)? else { return Ok(()) };
     if !message.mine || message.state >= state {
         return Ok(());
     }
     message.state = state;
-    let now = turn.clock;
-    message.silent.get_or_insert(turn.now);
+    let now = txn.clock;
+    message.silent.get_or_insert(txn.now);
     message.accepted.get_or_insert(now);
     if matches!(state, State::Delivered | State::Read) {
         message.delivered.get_or_insert(now);
@@ -207,50 +207,50 @@ pub(crate) fn advance(turn: &mut Turn<'_>, id: &MessageId, state: State) -> Resu
     if state == State::Read {
         message.read.get_or_insert(now);
     }
-    write(turn.rows, position, &message)?;
-    events::status(turn, &message)
+    write(txn.rows, position, &message)?;
+    events::status(txn, &message)
 }
 
 /// Ends an own message that was not sent yet.
-pub(crate) fn end(turn: &mut Turn<'_>, id: &MessageId, state: State, error: Option<&str>) -> Result<(), RowsError> {
-    let Some((position, mut message)) = get(turn.rows, id)? else { return Ok(()) };
+pub(crate) fn end(txn: &mut Txn<'_>, id: &MessageId, state: State, error: Option<&str>) -> Result<(), RowsError> {
+    let Some((position, mut message)) = get(txn.rows, id)? else { return Ok(()) };
     // what was delivered, or ended before, stays so
     if !message.mine || message.state >= State::Delivered {
         return Ok(());
     }
     message.state = state;
     message.error = error.map(str::to_owned);
-    write(turn.rows, position, &message)?;
-    events::status(turn, &message)
+    write(txn.rows, position, &message)?;
+    events::status(txn, &message)
 }
 
 /// Marks a chat read up to a position (its end when absent) and returns the messages of somebody else that became
 /// read by it.
-pub(crate) fn mark_read(turn: &mut Turn<'_>, id: &str, up_to: Option<u64>) -> Result<Vec<Message>, RowsError> {
-    let Some(mut chat) = chat(turn.rows, id)? else { return Ok(Vec::new()) };
+pub(crate) fn mark_read(txn: &mut Txn<'_>, id: &str, up_to: Option<u64>) -> Result<Vec<Message>, RowsError> {
+    let Some(mut chat) = chat(txn.rows, id)? else { return Ok(Vec::new()) };
     let up_to = up_to.unwrap_or(chat.last).min(chat.last);
     if up_to <= chat.read_to {
         return Ok(Vec::new());
     }
-    let newly = page(turn.rows, id, chat.read_to + 1..=up_to, Direction::Descending, usize::MAX)?;
-    newly.iter().for_each(|(_, message)| chat.count(message, &turn.me.user, -1));
+    let newly = page(txn.rows, id, chat.read_to + 1..=up_to, Direction::Descending, usize::MAX)?;
+    newly.iter().for_each(|(_, message)| chat.count(message, &txn.me.user, -1));
     if up_to == chat.last {
         (chat.unread, chat.mentions) = (0, 0);
     }
     chat.read_to = up_to;
-    write_chat(turn.rows, &chat)?;
-    events::chat_read(turn, &chat, newly.first().map(|(_, message)| message))?;
+    write_chat(txn.rows, &chat)?;
+    events::chat_read(txn, &chat, newly.first().map(|(_, message)| message))?;
     Ok(newly.into_iter().map(|(_, message)| message).filter(|message| !message.mine).collect())
 }
 
 /// The chat that a conversation with `peer` is shown in.
-pub(crate) fn chat_of(turn: &Turn<'_>, peer: &Username) -> String {
-    if *peer == turn.me.user { SELF.to_owned() } else { private(peer) }
+pub(crate) fn chat_of(txn: &Txn<'_>, peer: &Username) -> String {
+    if *peer == txn.me.user { SELF.to_owned() } else { private(peer) }
 }
 
 /// Takes everything a message says out of the history and out of the events that carry it.
-pub(crate) fn erase(turn: &mut Turn<'_>, position: u64, message: Message, why: &str) -> Result<(), RowsError> {
-    no_longer_unread(turn, position, &message)?;
+pub(crate) fn erase(txn: &mut Txn<'_>, position: u64, message: Message, why: &str) -> Result<(), RowsError> {
+    no_longer_unread(txn, position, &message)?;
     let told_in = message.told_in.clone();
     let erased = Message {
         text: String::new(),
@@ -263,8 +263,8 @@ pub(crate) fn erase(turn: &mut Turn<'_>, position: u64, message: Message, why: &
         deleted: true,
         ..message
     };
-    timers::clear(turn, Due::Expire, &erased.id)?;
-    write(turn.rows, position, &erased)?;
-    events::redact(turn, &told_in, &erased)?;
-    events::deleted(turn, &erased, why)
+    timers::clear(txn, Due::Expire, &erased.id)?;
+    write(txn.rows, position, &erased)?;
+    events::redact(txn, &told_in, &erased)?;
+    events::deleted(txn, &erased, why)
 }

@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::model::error::EngineError;
 use crate::model::rows::{load, save};
 use crate::store::{Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Longest key and value, in bytes.
 const MAX_KEY_BYTES: usize = 200;
@@ -67,7 +67,7 @@ pub fn get(rows: &dyn Rows, scope: &Name, key: &str) -> Result<Option<KvEntry>, 
 /// # Errors
 /// [`EngineError::Invalid`], [`EngineError::Conflict`], [`EngineError::Full`].
 pub fn set(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     (scope, key): (&Name, &str),
     json: &serde_json::Value,
     if_version: Option<u64>,
@@ -79,12 +79,12 @@ pub fn set(
     if text.len() > MAX_VALUE_BYTES {
         return Err(EngineError::TooLong { len: text.len(), max: MAX_VALUE_BYTES });
     }
-    let version = matching(turn.rows, (scope, key), if_version)?;
+    let version = matching(txn.rows, (scope, key), if_version)?;
     if version == 0 {
-        note(turn, scope, key)?;
+        note(txn, scope, key)?;
     }
     let value = Value { json: text, version: version + 1 };
-    save(turn.rows, Place::new(Table::Clients, &drawer(scope), key.as_bytes()), 0, &value)?;
+    save(txn.rows, Place::new(Table::Clients, &drawer(scope), key.as_bytes()), 0, &value)?;
     Ok(entry(key, &value)?)
 }
 
@@ -92,18 +92,18 @@ pub fn set(
 ///
 /// # Errors
 /// [`EngineError::NotFound`], [`EngineError::Conflict`].
-pub fn delete(turn: &mut Turn<'_>, (scope, key): (&Name, &str), if_version: Option<u64>) -> Result<(), EngineError> {
-    matching(turn.rows, (scope, key), if_version)?;
-    if !turn.rows.delete(Place::new(Table::Clients, &drawer(scope), key.as_bytes()))? {
+pub fn delete(txn: &mut Txn<'_>, (scope, key): (&Name, &str), if_version: Option<u64>) -> Result<(), EngineError> {
+    matching(txn.rows, (scope, key), if_version)?;
+    if !txn.rows.delete(Place::new(Table::Clients, &drawer(scope), key.as_bytes()))? {
         return Err(EngineError::NotFound);
     }
-    let mut keys = keys(turn.rows, scope)?;
+    let mut keys = keys(txn.rows, scope)?;
     keys.retain(|known| known != key);
     if keys.is_empty() {
-        turn.rows.delete(keys_place(scope))?;
+        txn.rows.delete(keys_place(scope))?;
         return Ok(());
     }
-    Ok(save(turn.rows, keys_place(scope), 0, &keys)?)
+    Ok(save(txn.rows, keys_place(scope), 0, &keys)?)
 }
 
 /// The version of a value, 0 if there is none, as long as it is the one wanted.
@@ -112,9 +112,9 @@ fn matching(rows: &dyn Rows, (scope, key): (&Name, &str), wanted: Option<u64>) -
     if wanted.is_none_or(|wanted| wanted == version) { Ok(version) } else { Err(EngineError::Version(version)) }
 }
 
-fn note(turn: &mut Turn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
-    let mut keys = keys(turn.rows, scope)?;
-    if keys.is_empty() && turn.rows.count(Table::Clients, DRAWERS)? >= MOST_DRAWERS {
+fn note(txn: &mut Txn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
+    let mut keys = keys(txn.rows, scope)?;
+    if keys.is_empty() && txn.rows.count(Table::Clients, DRAWERS)? >= MOST_DRAWERS {
         return Err(EngineError::Full("200 drawers have values: empty some that nobody uses"));
     }
     if keys.len() >= MOST {
@@ -123,7 +123,7 @@ fn note(turn: &mut Turn<'_>, scope: &Name, key: &str) -> Result<(), EngineError>
     if let Err(at) = keys.binary_search_by(|known| known.as_str().cmp(key)) {
         keys.insert(at, key.to_owned());
     }
-    Ok(save(turn.rows, keys_place(scope), 0, &keys)?)
+    Ok(save(txn.rows, keys_place(scope), 0, &keys)?)
 }
 
 /// Values of a drawer in order of the keys, as many as asked for and as fit into an answer.

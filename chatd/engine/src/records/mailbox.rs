@@ -16,8 +16,8 @@ use minicbor::{Decode, Encode};
 
 use crate::model::rows::Counter;
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
-use crate::turn::live::Asked;
+use crate::txn::Txn;
+use crate::txn::live::Asked;
 
 /// So many deliveries at least are remembered, and at most twice as many: several times what a server has under way
 /// unacknowledged, for one that was put back from a backup.
@@ -26,51 +26,51 @@ const REMEMBERED: u64 = 10_000;
 const EVEN: &[u8] = b"delivered:even";
 const ODD: &[u8] = b"delivered:odd";
 
-/// Notes what is stored with this turn. Its position among all that were ever taken; `None` if it was stored before:
+/// Notes what is stored with this transaction. Its position among all that were ever taken; `None` if it was stored before:
 /// then it is acknowledged again, and not looked at.
-pub(crate) fn take(turn: &mut Turn<'_>, deliver: &Deliver) -> Result<Option<u64>, RowsError> {
+pub(crate) fn take(txn: &mut Txn<'_>, deliver: &Deliver) -> Result<Option<u64>, RowsError> {
     let (seq, hash) = (deliver.mailbox_seq, sha256(&cbor::encode(deliver)));
-    let repeated = is_known(turn, seq, &hash)?;
-    if let Some(link) = &mut turn.live.link {
+    let repeated = is_known(txn, seq, &hash)?;
+    if let Some(link) = &mut txn.live.link {
         link.delivered = seq;
         link.replayed += u64::from(!repeated);
     }
-    if repeated { Ok(None) } else { remember(turn, seq, &hash).map(Some) }
+    if repeated { Ok(None) } else { remember(txn, seq, &hash).map(Some) }
 }
 
-fn is_known(turn: &Turn<'_>, seq: u64, hash: &[u8]) -> Result<bool, RowsError> {
+fn is_known(txn: &Txn<'_>, seq: u64, hash: &[u8]) -> Result<bool, RowsError> {
     let key = seq.to_be_bytes();
     for half in [EVEN, ODD] {
-        if turn.rows.get(Place::new(Table::Inbox, half, &key))?.is_some_and(|known| known == hash) {
+        if txn.rows.get(Place::new(Table::Inbox, half, &key))?.is_some_and(|known| known == hash) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn remember(turn: &mut Turn<'_>, seq: u64, hash: &[u8]) -> Result<u64, RowsError> {
-    if seq <= Counter::Mailbox.get(turn.rows)? {
+fn remember(txn: &mut Txn<'_>, seq: u64, hash: &[u8]) -> Result<u64, RowsError> {
+    if seq <= Counter::Mailbox.get(txn.rows)? {
         // they ascend: what came under higher numbers was out of turn, and is looked at again when its turn comes
         for half in [EVEN, ODD] {
-            turn.rows.delete_range(Table::Inbox, half, seq..=u64::MAX)?;
+            txn.rows.delete_range(Table::Inbox, half, seq..=u64::MAX)?;
         }
     }
-    Counter::Mailbox.set(turn.rows, seq)?;
-    let position = Counter::Taken.next(turn.rows)?;
+    Counter::Mailbox.set(txn.rows, seq)?;
+    let position = Counter::Taken.next(txn.rows)?;
     let half = if (position / REMEMBERED).is_multiple_of(2) { EVEN } else { ODD };
     if position.is_multiple_of(REMEMBERED) {
-        turn.rows.delete_range(Table::Inbox, half, 0..=u64::MAX)?;
+        txn.rows.delete_range(Table::Inbox, half, 0..=u64::MAX)?;
     }
-    turn.rows.put(Place::new(Table::Inbox, half, &seq.to_be_bytes()), seq, hash)?;
+    txn.rows.put(Place::new(Table::Inbox, half, &seq.to_be_bytes()), seq, hash)?;
     Ok(position)
 }
 
 /// Everything delivered is in this transaction; the server may forget it after the commit.
-pub(crate) fn acknowledge(turn: &mut Turn<'_>) {
-    let behind = turn.live.link.as_ref().filter(|link| link.acked != link.delivered);
+pub(crate) fn acknowledge(txn: &mut Txn<'_>) {
+    let behind = txn.live.link.as_ref().filter(|link| link.acked != link.delivered);
     let Some(seq) = behind.map(|link| link.delivered) else { return };
-    if turn.ask(Asked::Ack, &MailboxAck { seq })
-        && let Some(link) = &mut turn.live.link
+    if txn.ask(Asked::Ack, &MailboxAck { seq })
+        && let Some(link) = &mut txn.live.link
     {
         link.acked = seq;
     }

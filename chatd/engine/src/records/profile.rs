@@ -17,7 +17,7 @@ use crate::model::error::EngineError;
 use crate::model::rows::{load, save};
 use crate::records::{contacts, events, pins};
 use crate::store::{Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// A version that is further ahead of the time was not made by the clock, and nobody could ever follow it.
 const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
@@ -84,7 +84,7 @@ pub(crate) fn is_bot(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError
 }
 
 /// Changes what this account says of itself: what is absent stays, an empty text goes. Says whether it is another now.
-pub(crate) fn set(turn: &mut Turn<'_>, wanted: ProfileSet) -> Result<(types::Profile, bool), EngineError> {
+pub(crate) fn set(txn: &mut Txn<'_>, wanted: ProfileSet) -> Result<(types::Profile, bool), EngineError> {
     let ProfileSet { display_name, about, bot } = wanted;
     check(
         display_name.as_deref(),
@@ -96,8 +96,8 @@ pub(crate) fn set(turn: &mut Turn<'_>, wanted: ProfileSet) -> Result<(types::Pro
         MAX_ABOUT_BYTES,
         ("about", "must be at most 500 bytes without control or invisible characters"),
     )?;
-    let me = turn.me.user.clone();
-    let known = stored(turn.rows, &me)?;
+    let me = txn.me.user.clone();
+    let known = stored(txn.rows, &me)?;
     let changed = Profile {
         display_name: display_name.unwrap_or_else(|| known.display_name.clone()),
         about: about.unwrap_or_else(|| known.about.clone()),
@@ -108,20 +108,20 @@ pub(crate) fn set(turn: &mut Turn<'_>, wanted: ProfileSet) -> Result<(types::Pro
         return Ok((shown(&known), false));
     }
     // by the clock, so that a copy of the data that was put back does not repeat a number that is out
-    let changed = Profile { version: turn.server_now().as_millis().max(newest(turn, Some(&known)) + 1), ..changed };
-    save(turn.rows, own_place(&me), 0, &changed)?;
-    events::profile(turn, &me, &shown(&changed))?;
+    let changed = Profile { version: txn.server_now().as_millis().max(newest(txn, Some(&known)) + 1), ..changed };
+    save(txn.rows, own_place(&me), 0, &changed)?;
+    events::profile(txn, &me, &shown(&changed))?;
     Ok((shown(&changed), true))
 }
 
 /// Whether a version can be of this time.
-fn is_due(turn: &Turn<'_>, profile: &Profile) -> bool {
-    profile.version <= (turn.server_now() + MOST_AHEAD).as_millis()
+fn is_due(txn: &Txn<'_>, profile: &Profile) -> bool {
+    profile.version <= (txn.server_now() + MOST_AHEAD).as_millis()
 }
 
 /// The version that another one has to exceed.
-fn newest(turn: &Turn<'_>, known: Option<&Profile>) -> u64 {
-    known.filter(|known| is_due(turn, known)).map_or(0, |known| known.version)
+fn newest(txn: &Txn<'_>, known: Option<&Profile>) -> u64 {
+    known.filter(|known| is_due(txn, known)).map_or(0, |known| known.version)
 }
 
 fn check(text: Option<&str>, max: usize, (name, why): (&'static str, &'static str)) -> Result<(), EngineError> {
@@ -130,31 +130,31 @@ fn check(text: Option<&str>, max: usize, (name, why): (&'static str, &'static st
 }
 
 /// What this account says of itself was changed on another of its devices, which also tells everybody.
-pub(crate) fn adopt(turn: &mut Turn<'_>, profile: Profile) -> Result<(), RowsError> {
-    let me = turn.me.user.clone();
-    let known = stored(turn.rows, &me)?;
-    if !profile.fits() || !is_due(turn, &profile) || newest(turn, Some(&known)) >= profile.version {
+pub(crate) fn adopt(txn: &mut Txn<'_>, profile: Profile) -> Result<(), RowsError> {
+    let me = txn.me.user.clone();
+    let known = stored(txn.rows, &me)?;
+    if !profile.fits() || !is_due(txn, &profile) || newest(txn, Some(&known)) >= profile.version {
         return Ok(());
     }
-    save(turn.rows, own_place(&me), 0, &profile)?;
-    events::profile(turn, &me, &shown(&profile))
+    save(txn.rows, own_place(&me), 0, &profile)?;
+    events::profile(txn, &me, &shown(&profile))
 }
 
 /// Somebody says something of themselves, through a session of the pinned identity.
-pub(crate) fn heard(turn: &mut Turn<'_>, user: &Username, profile: Profile) -> Result<(), EngineError> {
-    if !profile.fits() || !is_due(turn, &profile) {
+pub(crate) fn heard(txn: &mut Txn<'_>, user: &Username, profile: Profile) -> Result<(), EngineError> {
+    if !profile.fits() || !is_due(txn, &profile) {
         tracing::warn!(%user, "a profile that is too long, or of a time to come; dropped");
         return Ok(());
     }
-    if contacts::is_blocked(turn.rows, user)? {
+    if contacts::is_blocked(txn.rows, user)? {
         return Ok(());
     }
-    let Some(peer) = pins::get(turn.rows, user)? else { return Ok(()) };
-    let known = heard_of(turn.rows, user)?;
-    if newest(turn, known.as_ref()) >= profile.version {
+    let Some(peer) = pins::get(txn.rows, user)? else { return Ok(()) };
+    let known = heard_of(txn.rows, user)?;
+    if newest(txn, known.as_ref()) >= profile.version {
         return Ok(());
     }
     let (said, before) = (shown(&profile), known.as_ref().map(shown));
-    save(turn.rows, heard_place(user), 0, &Heard { author: peer.pinned.log.fingerprint(), profile })?;
-    if before.as_ref() == Some(&said) { Ok(()) } else { Ok(events::profile(turn, user, &said)?) }
+    save(txn.rows, heard_place(user), 0, &Heard { author: peer.pinned.log.fingerprint(), profile })?;
+    if before.as_ref() == Some(&said) { Ok(()) } else { Ok(events::profile(txn, user, &said)?) }
 }

@@ -8,7 +8,7 @@ use crate::model::rows::{load, save};
 use crate::records::pins::Policy;
 use crate::records::view;
 use crate::store::{Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Longest retention: a hundred years.
 const MAX_DAYS: u32 = 36_500;
@@ -122,14 +122,14 @@ pub fn check(wanted: &SettingsSet) -> Result<(), RpcError> {
 ///
 /// # Errors
 /// [`RowsError`].
-pub fn set(turn: &mut Turn<'_>, wanted: &SettingsSet) -> Result<Settings, RowsError> {
-    let settings = Settings::get(turn.rows)?.with(wanted);
-    save(turn.rows, PLACE, 0, &settings)?;
+pub fn set(txn: &mut Txn<'_>, wanted: &SettingsSet) -> Result<Settings, RowsError> {
+    let settings = Settings::get(txn.rows)?.with(wanted);
+    save(txn.rows, PLACE, 0, &settings)?;
     Ok(settings)
 }
 
 /// Decides what happens when peers get new devices, where no chat says otherwise.
-pub(crate) fn set_policy(turn: &mut Turn<'_>, trust_policy: Policy) -> Result<(), RowsError> {
-    let settings = Settings { trust_policy, ..Settings::get(turn.rows)? };
-    save(turn.rows, PLACE, 0, &settings)
+pub(crate) fn set_policy(txn: &mut Txn<'_>, trust_policy: Policy) -> Result<(), RowsError> {
+    let settings = Settings { trust_policy, ..Settings::get(txn.rows)? };
+    save(txn.rows, PLACE, 0, &settings)
 }

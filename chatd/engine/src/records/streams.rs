@@ -6,7 +6,7 @@ use minicbor::{Decode, Encode};
 
 use crate::model::rows::load;
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Where the conversation with one device of its author stands.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -57,6 +57,6 @@ fn stream_scope(chat: &str) -> Vec<u8> {
 }
 
 /// How the conversation with each device of a chat's author stands, for acknowledgements.
-pub(crate) fn stream(turn: &Turn<'_>, chat: &str, device: &DeviceId) -> Result<Option<Stream>, RowsError> {
-    load(turn.rows, Place::new(Table::Held, &stream_scope(chat), device.as_bytes()))
+pub(crate) fn stream(txn: &Txn<'_>, chat: &str, device: &DeviceId) -> Result<Option<Stream>, RowsError> {
+    load(txn.rows, Place::new(Table::Held, &stream_scope(chat), device.as_bytes()))
 }

@@ -12,7 +12,7 @@ use minicbor::{Decode, Encode};
 
 use crate::model::rows::save;
 use crate::store::{Place, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// By the clock.
 pub(crate) const TIMES: &[u8] = b"timers";
@@ -58,22 +58,22 @@ impl Due {
     }
 }
 
-/// Sets the timer of a message; `at` is a time of the clock for [`Due::Send`], and of [`Turn::now`] for the others.
-pub(crate) fn set(turn: &mut Turn<'_>, due: Due, id: MessageId, at: Timestamp) -> Result<(), RowsError> {
-    wake(turn, due.scope(), at);
-    save(turn.rows, Place::new(Table::State, due.scope(), &key(due, &id)), at.as_millis(), &Timer { due, id })
+/// Sets the timer of a message; `at` is a time of the clock for [`Due::Send`], and of [`Txn::now`] for the others.
+pub(crate) fn set(txn: &mut Txn<'_>, due: Due, id: MessageId, at: Timestamp) -> Result<(), RowsError> {
+    wake(txn, due.scope(), at);
+    save(txn.rows, Place::new(Table::State, due.scope(), &key(due, &id)), at.as_millis(), &Timer { due, id })
 }
 
-pub(crate) fn time(turn: &Turn<'_>, scope: &[u8]) -> Timestamp {
-    if scope == TIMES { turn.clock } else { turn.now }
+pub(crate) fn time(txn: &Txn<'_>, scope: &[u8]) -> Timestamp {
+    if scope == TIMES { txn.clock } else { txn.now }
 }
 
-pub(crate) fn wake(turn: &mut Turn<'_>, scope: &[u8], at: Timestamp) {
-    let left = at.since(time(turn, scope));
-    turn.wake(turn.now + if scope == TIMES { left.min(CLOCK_LOOKED_AT) } else { left });
+pub(crate) fn wake(txn: &mut Txn<'_>, scope: &[u8], at: Timestamp) {
+    let left = at.since(time(txn, scope));
+    txn.wake(txn.now + if scope == TIMES { left.min(CLOCK_LOOKED_AT) } else { left });
 }
 
 /// Takes it back, if there is one.
-pub(crate) fn clear(turn: &mut Turn<'_>, due: Due, id: &MessageId) -> Result<(), RowsError> {
-    turn.rows.delete(Place::new(Table::State, due.scope(), &key(due, id))).map(drop)
+pub(crate) fn clear(txn: &mut Txn<'_>, due: Due, id: &MessageId) -> Result<(), RowsError> {
+    txn.rows.delete(Place::new(Table::State, due.scope(), &key(due, id))).map(drop)
 }

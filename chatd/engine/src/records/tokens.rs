@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::model::error::EngineError;
 use crate::model::rows::{Counter, decode, load, save};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Most tokens of one account.
 const MOST: u64 = 200;
@@ -59,26 +59,26 @@ fn token(kept: &Kept) -> Result<Token, RowsError> {
 ///
 /// # Errors
 /// [`EngineError::Taken`]; [`EngineError::Full`].
-pub fn create(turn: &mut Turn<'_>, token: &Token, hash: TokenHash) -> Result<(), EngineError> {
-    if load::<Kept>(turn.rows, place(&token.name))?.is_some() {
+pub fn create(txn: &mut Txn<'_>, token: &Token, hash: TokenHash) -> Result<(), EngineError> {
+    if load::<Kept>(txn.rows, place(&token.name))?.is_some() {
         return Err(EngineError::Taken("there is a token of this name"));
     }
-    if turn.rows.count(Table::Clients, TOKENS)? >= MOST {
+    if txn.rows.count(Table::Clients, TOKENS)? >= MOST {
         return Err(EngineError::Full("200 tokens are there: revoke some that nobody uses"));
     }
     let json = serde_json::to_string(token).map_err(|_| EngineError::Damaged("a token cannot be written"))?;
-    save(turn.rows, place(&token.name), 0, &Kept { json, hash })?;
-    Ok(save(turn.rows, Place::new(Table::Clients, HASHES, &hash), 0, &token.name.to_string())?)
+    save(txn.rows, place(&token.name), 0, &Kept { json, hash })?;
+    Ok(save(txn.rows, Place::new(Table::Clients, HASHES, &hash), 0, &token.name.to_string())?)
 }
 
 /// Forgets a token.
 ///
 /// # Errors
 /// [`EngineError::NotFound`].
-pub fn revoke(turn: &mut Turn<'_>, name: &Name) -> Result<(), EngineError> {
-    let kept = load::<Kept>(turn.rows, place(name))?.ok_or(EngineError::NotFound)?;
-    turn.rows.delete(Place::new(Table::Clients, HASHES, &kept.hash))?;
-    turn.rows.delete(place(name))?;
+pub fn revoke(txn: &mut Txn<'_>, name: &Name) -> Result<(), EngineError> {
+    let kept = load::<Kept>(txn.rows, place(name))?.ok_or(EngineError::NotFound)?;
+    txn.rows.delete(Place::new(Table::Clients, HASHES, &kept.hash))?;
+    txn.rows.delete(place(name))?;
     Ok(())
 }
 
@@ -108,23 +108,23 @@ pub fn list(rows: &dyn Rows) -> Result<Vec<Token>, RowsError> {
 ///
 /// # Errors
 /// [`EngineError::Rows`].
-pub fn note(turn: &mut Turn<'_>, used: Use) -> Result<(), EngineError> {
-    let seq = Counter::Audit.next(turn.rows)?;
+pub fn note(txn: &mut Txn<'_>, used: Use) -> Result<(), EngineError> {
+    let seq = Counter::Audit.next(txn.rows)?;
     let scope = if used.refused.is_some() { REFUSED } else { ALLOWED };
     let entry = AuditEntry {
         seq,
-        time_ms: turn.clock.as_millis(),
+        time_ms: txn.clock.as_millis(),
         token: used.token,
         method: used.method.to_owned(),
         chat: used.chat,
         refused: used.refused.map(str::to_owned),
     };
     let json = serde_json::to_vec(&entry).map_err(|_| EngineError::Damaged("an entry cannot be written"))?;
-    turn.rows.put(Place::new(Table::Clients, scope, &seq.to_be_bytes()), seq, &json)?;
-    if turn.rows.count(Table::Clients, scope)? > KEPT
-        && let Some((oldest, _)) = turn.rows.scan(Table::Clients, scope, 0..=seq, Direction::Ascending, 1)?.first()
+    txn.rows.put(Place::new(Table::Clients, scope, &seq.to_be_bytes()), seq, &json)?;
+    if txn.rows.count(Table::Clients, scope)? > KEPT
+        && let Some((oldest, _)) = txn.rows.scan(Table::Clients, scope, 0..=seq, Direction::Ascending, 1)?.first()
     {
-        turn.rows.delete(Place::new(Table::Clients, scope, &oldest.to_be_bytes()))?;
+        txn.rows.delete(Place::new(Table::Clients, scope, &oldest.to_be_bytes()))?;
     }
     Ok(())
 }

@@ -12,13 +12,13 @@ use crate::sessions::open::{self, Received};
 use crate::sessions::prekeys;
 use crate::sessions::session_store::{self, Stored};
 use crate::store::{Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Reads the INIT of a waiting envelope; `None` if nothing will ever come of it.
-pub(crate) fn read_init(turn: &Turn<'_>, raw: &Raw) -> Result<Option<Init>, RowsError> {
+pub(crate) fn read_init(txn: &Txn<'_>, raw: &Raw) -> Result<Option<Init>, RowsError> {
     let Some(init) = raw.envelope.init.as_ref().and_then(|bytes| Init::read(bytes).ok()) else { return Ok(None) };
-    let addressed = init.check_addressed(&raw.device, &turn.me.cert).is_ok() && init.initiator().user == raw.from;
-    let known = addressed && prekeys::names_known(turn.rows, &init)? && !known_init(turn.rows, &init)?;
+    let addressed = init.check_addressed(&raw.device, &txn.me.cert).is_ok() && init.initiator().user == raw.from;
+    let known = addressed && prekeys::names_known(txn.rows, &init)? && !known_init(txn.rows, &init)?;
     Ok(known.then_some(init))
 }
 
@@ -35,42 +35,38 @@ pub(crate) fn is_replay(rows: &dyn Rows, envelope: &Envelope) -> Result<bool, Ro
 }
 
 /// Whether an INIT fits its author's pinned log and the session id it came under; no RSA yet.
-pub(crate) fn fits(turn: &mut Turn<'_>, raw: &Raw, init: &Init, log: &AccountLog) -> Result<bool, EngineError> {
-    let me = peers::own(turn)?;
-    let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
-    let Some(keys) = prekeys::named(turn.rows, init)? else { return Ok(false) };
+pub(crate) fn fits(txn: &mut Txn<'_>, raw: &Raw, init: &Init, log: &AccountLog) -> Result<bool, EngineError> {
+    let me = peers::own(txn)?;
+    let own = Own { keys: &txn.me.keys, cert: &txn.me.cert, log: &me.pinned.log };
+    let Some(keys) = prekeys::named(txn.rows, init)? else { return Ok(false) };
     let resolved = init::resolve(init, own, keys.borrowed(), log);
     Ok(resolved.is_ok_and(|resolved| resolved.session_id() == raw.envelope.sid))
 }
 
 /// Answers an INIT: with the first of the envelopes it came with that opens, the session, the used one-time key and the
 /// replay entry are stored. Says which one that was; if none opens, nothing is stored.
-pub(crate) fn accept(
-    turn: &mut Turn<'_>,
-    alike: &[Raw],
-    share: Share,
-) -> Result<Option<(usize, Received)>, EngineError> {
+pub(crate) fn accept(txn: &mut Txn<'_>, alike: &[Raw], share: Share) -> Result<Option<(usize, Received)>, EngineError> {
     let Some(raw) = alike.first() else { return Ok(None) };
-    let Some(init) = read_init(turn, raw)? else { return Ok(None) };
-    let Some(peer) = peers::known(turn, &raw.from)? else { return Ok(None) };
-    let Some(keys) = prekeys::named(turn.rows, &init)? else { return Ok(None) };
-    let me = peers::own(turn)?;
-    let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
+    let Some(init) = read_init(txn, raw)? else { return Ok(None) };
+    let Some(peer) = peers::known(txn, &raw.from)? else { return Ok(None) };
+    let Some(keys) = prekeys::named(txn.rows, &init)? else { return Ok(None) };
+    let me = peers::own(txn)?;
+    let own = Own { keys: &txn.me.keys, cert: &txn.me.cert, log: &me.pinned.log };
     let resolved = init::resolve(&init, own, keys.borrowed(), &peer.pinned.log);
     let Some(session) = resolved.ok().and_then(|resolved| resolved.session(share).ok()) else { return Ok(None) };
     if session.id() != raw.envelope.sid {
         return Ok(None);
     }
     let mut opened = alike.iter().enumerate().filter_map(|(nth, Raw { envelope, .. })| {
-        Some((nth, session.open(&envelope.header, &envelope.token, None, turn.rng).ok()?))
+        Some((nth, session.open(&envelope.header, &envelope.token, None, txn.rng).ok()?))
     });
     let Some((nth, opened)) = opened.next() else { return Ok(None) };
     let reset = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Reset);
     let stored = Stored { session, user: raw.from.clone(), device: raw.device, init: None };
-    let kept = turn.now;
-    turn.rows.put(Place::new(Table::Replay, b"", &init.hash()), kept.as_millis(), &[])?;
-    prekeys::used(turn, &init)?;
-    let mut known = session_store::standings(turn.rows, &raw.device)?;
-    known.take_in(raw.envelope.sid, reset, turn.now);
-    Ok(Some((nth, open::commit(turn, stored, opened, known, true)?)))
+    let kept = txn.now;
+    txn.rows.put(Place::new(Table::Replay, b"", &init.hash()), kept.as_millis(), &[])?;
+    prekeys::used(txn, &init)?;
+    let mut known = session_store::standings(txn.rows, &raw.device)?;
+    known.take_in(raw.envelope.sid, reset, txn.now);
+    Ok(Some((nth, open::commit(txn, stored, opened, known, true)?)))
 }

@@ -17,8 +17,8 @@ use crate::peers::{self, Recipients};
 use crate::sessions::session_store::{self, Stored};
 use crate::sessions::{maintenance, restarts};
 use crate::store::{Place, Table};
-use crate::turn::Turn;
-use crate::turn::live::{self, Asked, Subject};
+use crate::txn::Txn;
+use crate::txn::live::{self, Asked, Subject};
 
 /// Pause before a bundle is asked for again that could not be used: another one comes only once its device is there,
 /// and each that is handed out costs it a one-time key.
@@ -31,15 +31,15 @@ const BUNDLE_WAIT: Duration = Duration::from_secs(5);
 const FIRST_BUNDLE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Whether each device has a session to send on; asks for the bundles of those without.
-pub(crate) fn ready(turn: &mut Turn<'_>, devices: &[(Username, DeviceCert)]) -> Result<bool, EngineError> {
+pub(crate) fn ready(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -> Result<bool, EngineError> {
     let mut all = true;
     for (user, cert) in devices {
-        let known = session_store::standings(turn.rows, &cert.id())?;
+        let known = session_store::standings(txn.rows, &cert.id())?;
         let sending = known.sending();
         all &= sending.is_some();
         // an old session serves until its successor is there
-        if sending.is_none_or(|standing| standing.renewal_due(turn.now)) {
-            ask_bundle(turn, user, &cert.id());
+        if sending.is_none_or(|standing| standing.renewal_due(txn.now)) {
+            ask_bundle(txn, user, &cert.id());
         }
     }
     Ok(all)
@@ -57,37 +57,37 @@ pub(crate) enum Readiness {
 }
 
 /// Whether a device can be written to; asks for its bundle if not.
-pub(crate) fn readiness(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<Readiness, EngineError> {
-    let known = session_store::standings(turn.rows, device)?;
+pub(crate) fn readiness(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<Readiness, EngineError> {
+    let known = session_store::standings(txn.rows, device)?;
     let sending = known.sending();
     // an old session serves until its successor is there
-    if sending.is_none_or(|standing| standing.renewal_due(turn.now)) {
-        ask_bundle(turn, user, device);
+    if sending.is_none_or(|standing| standing.renewal_due(txn.now)) {
+        ask_bundle(txn, user, device);
     }
     if sending.is_some() {
         return Ok(Readiness::Ready);
     }
-    let since = *turn.live.bundle_since.entry(*device).or_insert(turn.now);
-    if turn.now.since(since) >= BUNDLE_WAIT || turn.paused(&Subject::Bundle(*device)) {
+    let since = *txn.live.bundle_since.entry(*device).or_insert(txn.now);
+    if txn.now.since(since) >= BUNDLE_WAIT || txn.paused(&Subject::Bundle(*device)) {
         return Ok(Readiness::Lacking);
     }
-    turn.wake(since + BUNDLE_WAIT);
+    txn.wake(since + BUNDLE_WAIT);
     Ok(Readiness::Asked)
 }
 
-pub(crate) fn ask_bundle(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) {
-    if !turn.paused(&Subject::Bundle(*device)) {
+pub(crate) fn ask_bundle(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) {
+    if !txn.paused(&Subject::Bundle(*device)) {
         let request = BundleFetch { user: user.clone(), device: *device };
-        turn.ask(Asked::Bundle(user.clone(), *device), &request);
+        txn.ask(Asked::Bundle(user.clone(), *device), &request);
     }
 }
 
 /// Starts sessions with those somebody wants to talk to.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    for user in turn.live.wanted.clone() {
-        let Recipients::Devices(devices) = peers::recipients(turn, &user)? else { continue };
-        if ready(turn, &devices)? {
-            turn.live.wanted.remove(&user);
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    for user in txn.live.wanted.clone() {
+        let Recipients::Devices(devices) = peers::recipients(txn, &user)? else { continue };
+        if ready(txn, &devices)? {
+            txn.live.wanted.remove(&user);
         }
     }
     Ok(())
@@ -104,7 +104,7 @@ pub(crate) struct Begun {
 
 /// A bundle came, or did not; the session that was begun from it.
 pub(crate) fn bundle(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     device: &DeviceId,
     answer: Result<Bundle, Refusal>,
@@ -113,36 +113,36 @@ pub(crate) fn bundle(
         Ok(bundle) => bundle,
         Err(refusal) => {
             let named = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0));
-            let pause = no_bundle(turn, device).max(named);
-            turn.pause(Subject::Bundle(*device), pause);
+            let pause = no_bundle(txn, device).max(named);
+            txn.pause(Subject::Bundle(*device), pause);
             return Ok(None);
         }
     };
-    turn.live.bundleless.remove(device);
-    turn.live.bundle_since.remove(device);
-    let (resetting, restarting) = (maintenance::is_reset_scheduled(turn, device)?, restarts::is_due(turn, device)?);
-    let known = session_store::standings(turn.rows, device)?;
-    if !resetting && !restarting && known.sending().is_some_and(|standing| !standing.renewal_due(turn.now)) {
+    txn.live.bundleless.remove(device);
+    txn.live.bundle_since.remove(device);
+    let (resetting, restarting) = (maintenance::is_reset_scheduled(txn, device)?, restarts::is_due(txn, device)?);
+    let known = session_store::standings(txn.rows, device)?;
+    if !resetting && !restarting && known.sending().is_some_and(|standing| !standing.renewal_due(txn.now)) {
         return Ok(None);
     }
-    let Some(peer) = peers::known(turn, user)? else { return Ok(None) };
-    let Some(stored) = begin(turn, &peer.pinned.log, device, &bundle)? else {
-        turn.pause(Subject::Bundle(*device), UNUSABLE_PAUSE);
+    let Some(peer) = peers::known(txn, user)? else { return Ok(None) };
+    let Some(stored) = begin(txn, &peer.pinned.log, device, &bundle)? else {
+        txn.pause(Subject::Bundle(*device), UNUSABLE_PAUSE);
         return Ok(None);
     };
     Ok(Some(Begun { stored, resetting, restarting }))
 }
 
 /// A device that has just enrolled publishes within a moment, another one perhaps never.
-fn no_bundle(turn: &mut Turn<'_>, device: &DeviceId) -> Duration {
-    let times = turn.live.bundleless.entry(*device).or_default();
+fn no_bundle(txn: &mut Txn<'_>, device: &DeviceId) -> Duration {
+    let times = txn.live.bundleless.entry(*device).or_default();
     *times = times.saturating_add(1);
     BUNDLE_PAUSE.min(FIRST_BUNDLE_PAUSE * 2u32.saturating_pow(*times - 1))
 }
 
 /// Verifies a bundle and starts a session from it.
 fn begin(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     log: &AccountLog,
     device: &DeviceId,
     bundle: &Bundle,
@@ -151,8 +151,8 @@ fn begin(
     let verified = VerifiedBundle::verify(&bundle.bundle, cert)
         .and_then(|verified| verified.with_one_time(bundle.one_time.as_ref().map(|key| key.0.as_slice())));
     let seen = Place::new(Table::Sessions, b"bundle", device.as_bytes());
-    let last_seen: u64 = load(turn.rows, seen)?.unwrap_or(0);
-    let fresh = verified.and_then(|verified| verified.check_fresh(last_seen, judging_time(turn)).map(|()| verified));
+    let last_seen: u64 = load(txn.rows, seen)?.unwrap_or(0);
+    let fresh = verified.and_then(|verified| verified.check_fresh(last_seen, judging_time(txn)).map(|()| verified));
     let verified = match fresh {
         Ok(verified) => verified,
         Err(error) => {
@@ -160,22 +160,22 @@ fn begin(
             return Ok(None);
         }
     };
-    save(turn.rows, seen, 0, &verified.seq())?;
-    let me = peers::own(turn)?;
-    let own = Own { keys: &turn.me.keys, cert: &turn.me.cert, log: &me.pinned.log };
-    let Ok(begun) = init::initiate(own, log, &verified, turn.clock, turn.rng) else { return Ok(None) };
+    save(txn.rows, seen, 0, &verified.seq())?;
+    let me = peers::own(txn)?;
+    let own = Own { keys: &txn.me.keys, cert: &txn.me.cert, log: &me.pinned.log };
+    let Ok(begun) = init::initiate(own, log, &verified, txn.clock, txn.rng) else { return Ok(None) };
     let stored =
         Stored { session: begun.session, user: log.user().clone(), device: *device, init: Some(begun.init.into()) };
-    session_store::put(turn.rows, &stored)?;
-    restarts::begun(turn, &stored, verified.expires())?;
-    let mut known = session_store::standings(turn.rows, device)?;
-    known.begin(stored.session.id(), turn.now);
-    session_store::keep_few(turn, device, known)?;
+    session_store::put(txn.rows, &stored)?;
+    restarts::begun(txn, &stored, verified.expires())?;
+    let mut known = session_store::standings(txn.rows, device)?;
+    known.begin(stored.session.id(), txn.now);
+    session_store::keep_few(txn, device, known)?;
     Ok(Some(stored))
 }
 
 /// The server's time, unless the clocks are too far apart to judge by it.
-pub(crate) fn judging_time(turn: &Turn<'_>) -> Option<Timestamp> {
-    let offset = turn.live.link.as_ref()?.offset_ms;
-    (!live::is_skewed(offset)).then(|| turn.server_now())
+pub(crate) fn judging_time(txn: &Txn<'_>) -> Option<Timestamp> {
+    let offset = txn.live.link.as_ref()?.offset_ms;
+    (!live::is_skewed(offset)).then(|| txn.server_now())
 }

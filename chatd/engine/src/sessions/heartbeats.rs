@@ -11,7 +11,7 @@ use chat_protocol::time::Timestamp;
 use crate::model::rows::decode;
 use crate::sessions::{maintenance, session_store};
 use crate::store::{Direction, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 pub(crate) fn load(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Timestamp>, RowsError> {
     let mut due = BTreeMap::new();
@@ -26,9 +26,9 @@ pub(crate) fn load(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Timestamp>, Row
 }
 
 /// What is sent on with a device has changed, or moved on.
-pub(crate) fn note(turn: &mut Turn<'_>, device: &DeviceId, known: &Standings) -> Result<(), RowsError> {
+pub(crate) fn note(txn: &mut Txn<'_>, device: &DeviceId, known: &Standings) -> Result<(), RowsError> {
     let due = known.sending().and_then(Standing::heartbeat_at);
-    let heartbeats = &mut maintenance::known(turn)?.heartbeats;
+    let heartbeats = &mut maintenance::known(txn)?.heartbeats;
     match due {
         Some(at) => drop(heartbeats.insert(*device, at)),
         None => drop(heartbeats.remove(device)),

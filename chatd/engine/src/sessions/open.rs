@@ -15,7 +15,7 @@ use crate::records::events;
 use crate::sessions::session_store::{self, Stored};
 use crate::sessions::{maintenance, restarts, skipped};
 use crate::store::{Place, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// What an envelope contained, and from whom it is.
 #[derive(Debug)]
@@ -26,23 +26,23 @@ pub(crate) struct Received {
 }
 
 /// Opens an envelope on a session. `None` leaves everything as it was.
-pub(crate) fn open(turn: &mut Turn<'_>, stored: &Stored, envelope: &Envelope) -> Result<Option<Received>, EngineError> {
+pub(crate) fn open(txn: &mut Txn<'_>, stored: &Stored, envelope: &Envelope) -> Result<Option<Received>, EngineError> {
     let scope = envelope.sid.as_bytes();
     let Ok(header) = Header::read(&envelope.header) else { return Ok(None) };
     let id = header.skipped_id();
-    let key: Option<MessageKey> = load(turn.rows, Place::new(Table::Skipped, scope, &id))?;
-    let opened = stored.session.open(&envelope.header, &envelope.token, key.as_ref(), turn.rng);
+    let key: Option<MessageKey> = load(txn.rows, Place::new(Table::Skipped, scope, &id))?;
+    let opened = stored.session.open(&envelope.header, &envelope.token, key.as_ref(), txn.rng);
     let Ok(opened) = opened else { return Ok(None) };
     if opened.used_skipped {
-        turn.rows.delete(Place::new(Table::Skipped, scope, &id))?;
+        txn.rows.delete(Place::new(Table::Skipped, scope, &id))?;
     }
-    let known = session_store::standings(turn.rows, &stored.device)?;
-    commit(turn, stored.clone(), opened, known, envelope.init.is_some()).map(Some)
+    let known = session_store::standings(txn.rows, &stored.device)?;
+    commit(txn, stored.clone(), opened, known, envelope.init.is_some()).map(Some)
 }
 
 /// Stores all that opening a message has changed.
 pub(crate) fn commit(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     mut stored: Stored,
     opened: Opened,
     mut known: Standings,
@@ -50,54 +50,54 @@ pub(crate) fn commit(
 ) -> Result<Received, EngineError> {
     let sid = stored.session.id();
     if !opened.new_skipped.is_empty() {
-        skipped::note(turn, &sid, &opened)?;
+        skipped::note(txn, &sid, &opened)?;
     }
     for skipped in &opened.new_skipped {
-        save(turn.rows, Place::new(Table::Skipped, sid.as_bytes(), &skipped.id), skipped.order, &skipped.key)?;
+        save(txn.rows, Place::new(Table::Skipped, sid.as_bytes(), &skipped.id), skipped.order, &skipped.key)?;
     }
     if let Some(last) = opened.forget_below.checked_sub(1) {
-        turn.rows.delete_range(Table::Skipped, sid.as_bytes(), 0..=last)?;
+        txn.rows.delete_range(Table::Skipped, sid.as_bytes(), 0..=last)?;
     }
     stored.session = opened.session;
     let heartbeat = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Heartbeat);
-    known.opened(sid, Arrival { with_init, heartbeat, now: turn.now });
+    known.opened(sid, Arrival { with_init, heartbeat, now: txn.now });
     if known.get(sid).is_some_and(|standing| standing.stage == Stage::Confirmed) {
-        restarts::forget(turn, &stored.device)?;
+        restarts::forget(txn, &stored.device)?;
     }
     if !known.needs_init(sid) {
         stored.init = None;
     }
-    session_store::put(turn.rows, &stored)?;
-    session_store::keep_few(turn, &stored.device, known)?;
+    session_store::put(txn.rows, &stored)?;
+    session_store::keep_few(txn, &stored.device, known)?;
     Ok(Received { user: stored.user, device: stored.device, plaintext: opened.plaintext })
 }
 
 /// An envelope did not open: one event, and after several a new session.
-pub(crate) fn did_not_open(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<(), EngineError> {
-    events::undecryptable(turn, user, "does not open")?;
-    reset_if(turn, user, device, Failures::record).map(drop)
+pub(crate) fn did_not_open(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<(), EngineError> {
+    events::undecryptable(txn, user, "does not open")?;
+    reset_if(txn, user, device, Failures::record).map(drop)
 }
 
 /// Messages of a device found no room here: a new session, so that it sends them again. False if that has to wait.
-pub(crate) fn lost(turn: &mut Turn<'_>, user: &Username, device: &DeviceId) -> Result<bool, EngineError> {
-    reset_if(turn, user, device, Failures::reset)
+pub(crate) fn lost(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<bool, EngineError> {
+    reset_if(txn, user, device, Failures::reset)
 }
 
 fn reset_if(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     user: &Username,
     device: &DeviceId,
     decide: impl FnOnce(&mut Failures, Timestamp) -> bool,
 ) -> Result<bool, EngineError> {
-    if peers::device(turn, user, device)?.is_none() {
+    if peers::device(txn, user, device)?.is_none() {
         return Ok(false);
     }
     let place = Place::new(Table::Sessions, b"failures", device.as_bytes());
-    let mut failures: Failures = load(turn.rows, place)?.unwrap_or_default();
-    let reset = decide(&mut failures, turn.now);
-    save(turn.rows, place, 0, &failures)?;
+    let mut failures: Failures = load(txn.rows, place)?.unwrap_or_default();
+    let reset = decide(&mut failures, txn.now);
+    save(txn.rows, place, 0, &failures)?;
     if reset {
-        maintenance::schedule_reset(turn, user, device)?;
+        maintenance::schedule_reset(txn, user, device)?;
     }
     Ok(reset)
 }

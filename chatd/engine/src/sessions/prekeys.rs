@@ -16,8 +16,8 @@ use minicbor::{Decode, Encode};
 use crate::model::error::EngineError;
 use crate::model::rows::{Counter, load, save};
 use crate::store::{Place, Rows, RowsError, Table};
-use crate::turn::Turn;
-use crate::turn::live::{Asked, Subject};
+use crate::txn::Txn;
+use crate::txn::live::{Asked, Subject};
 
 /// How often the server is asked which one-time keys are left.
 const STATUS_PAUSE: Duration = Duration::from_secs(10 * 60);
@@ -119,138 +119,138 @@ pub(crate) fn named(rows: &dyn Rows, init: &Init) -> Result<Option<Named>, RowsE
 }
 
 /// A session was answered: its one-time key is gone for good.
-pub(crate) fn used(turn: &mut Turn<'_>, init: &Init) -> Result<(), RowsError> {
+pub(crate) fn used(txn: &mut Txn<'_>, init: &Init) -> Result<(), RowsError> {
     if let Some(hash) = init.one_time() {
-        turn.rows.delete(one_time_place(&hash))?;
-        ask_status(turn);
+        txn.rows.delete(one_time_place(&hash))?;
+        ask_status(txn);
     }
     Ok(())
 }
 
-fn ask_status(turn: &mut Turn<'_>) {
-    if !turn.paused(&Subject::OneTime) && turn.ask(Asked::OneTime, &OneTimeStatus {}) {
-        turn.pause(Subject::OneTime, STATUS_PAUSE);
+fn ask_status(txn: &mut Txn<'_>) {
+    if !txn.paused(&Subject::OneTime) && txn.ask(Asked::OneTime, &OneTimeStatus {}) {
+        txn.pause(Subject::OneTime, STATUS_PAUSE);
     }
 }
 
 /// A connection is there: is the server's bundle the newest, and has it keys left?
-pub(crate) fn online(turn: &mut Turn<'_>, logged_in: &LoggedIn) -> Result<(), EngineError> {
-    if let Some(mut current) = load::<Current>(turn.rows, CURRENT)? {
+pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn) -> Result<(), EngineError> {
+    if let Some(mut current) = load::<Current>(txn.rows, CURRENT)? {
         // a server that lost the bundle gets it again
         current.published = logged_in.bundle_seq == current.seq;
-        keep(turn, &current)?;
-        ask_status(turn);
+        keep(txn, &current)?;
+        ask_status(txn);
     }
     Ok(())
 }
 
 /// After a rollback: nothing of the old bundle counts any more.
-pub(crate) fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    turn.live.published_until = None;
-    turn.rows.delete(CURRENT)?;
+pub(crate) fn begin_anew(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    txn.live.published_until = None;
+    txn.rows.delete(CURRENT)?;
     Ok(())
 }
 
 /// The server says it holds a bundle of this device with that sequence: perhaps one of a later state, and the next has to
 /// be above it.
-pub(crate) fn follow(turn: &mut Turn<'_>, theirs: u64) -> Result<(), RowsError> {
-    let ours = Counter::Bundle.get(turn.rows)?;
+pub(crate) fn follow(txn: &mut Txn<'_>, theirs: u64) -> Result<(), RowsError> {
+    let ours = Counter::Bundle.get(txn.rows)?;
     let believed = theirs > ours && theirs - ours <= MOST_AHEAD;
-    if believed { Counter::Bundle.set(turn.rows, theirs) } else { Ok(()) }
+    if believed { Counter::Bundle.set(txn.rows, theirs) } else { Ok(()) }
 }
 
 /// Makes, renews and publishes the bundle as needed.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    if let Some(until) = turn.live.published_until.filter(|until| turn.now < *until) {
-        turn.wake(until);
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    if let Some(until) = txn.live.published_until.filter(|until| txn.now < *until) {
+        txn.wake(until);
         return Ok(());
     }
-    let current = match load::<Current>(turn.rows, CURRENT)? {
+    let current = match load::<Current>(txn.rows, CURRENT)? {
         Some(current) => current,
-        None => make(turn, &[], None)?,
+        None => make(txn, &[], None)?,
     };
-    if current.worn(turn.server_now()) {
+    if current.worn(txn.server_now()) {
         // the next one lists what is left of its one-time keys
-        if !turn.paused(&Subject::Publish) {
-            turn.ask(Asked::OneTime, &OneTimeStatus {});
+        if !txn.paused(&Subject::Publish) {
+            txn.ask(Asked::OneTime, &OneTimeStatus {});
         }
         return Ok(());
     }
     if current.published {
-        let until = turn.now + PREKEY_RENEWAL.saturating_sub(turn.server_now().since(current.drawn));
-        turn.live.published_until = Some(until);
-        turn.wake(until);
-    } else if !turn.paused(&Subject::Publish) {
+        let until = txn.now + PREKEY_RENEWAL.saturating_sub(txn.server_now().since(current.drawn));
+        txn.live.published_until = Some(until);
+        txn.wake(until);
+    } else if !txn.paused(&Subject::Publish) {
         let request = BundlePublish { bundle: current.bundle, one_time: current.one_time };
-        turn.ask(Asked::Publish(current.seq), &request);
+        txn.ask(Asked::Publish(current.seq), &request);
     }
     Ok(())
 }
 
-fn keep(turn: &mut Turn<'_>, current: &Current) -> Result<(), RowsError> {
-    turn.live.published_until = None;
-    save(turn.rows, CURRENT, 0, current)
+fn keep(txn: &mut Txn<'_>, current: &Current) -> Result<(), RowsError> {
+    txn.live.published_until = None;
+    save(txn.rows, CURRENT, 0, current)
 }
 
 /// What became of publishing.
-pub(crate) fn published(turn: &mut Turn<'_>, seq: u64, answer: Result<(), Refusal>) -> Result<(), EngineError> {
+pub(crate) fn published(txn: &mut Txn<'_>, seq: u64, answer: Result<(), Refusal>) -> Result<(), EngineError> {
     match answer {
-        Ok(()) => mark_published(turn, seq),
+        Ok(()) => mark_published(txn, seq),
         // it has one as new: ours, or one of a later state of this device
         Err(refusal) if refusal.code == Code::Stale => {
-            turn.ask(Asked::OneTime, &OneTimeStatus {});
-            turn.back_off(Subject::Publish, PUBLISH_PAUSE);
+            txn.ask(Asked::OneTime, &OneTimeStatus {});
+            txn.back_off(Subject::Publish, PUBLISH_PAUSE);
             Ok(())
         }
         Err(_) => {
-            turn.back_off(Subject::Publish, PUBLISH_PAUSE);
+            txn.back_off(Subject::Publish, PUBLISH_PAUSE);
             Ok(())
         }
     }
 }
 
-fn mark_published(turn: &mut Turn<'_>, seq: u64) -> Result<(), EngineError> {
-    let Some(mut current) = load::<Current>(turn.rows, CURRENT)? else { return Ok(()) };
+fn mark_published(txn: &mut Txn<'_>, seq: u64) -> Result<(), EngineError> {
+    let Some(mut current) = load::<Current>(txn.rows, CURRENT)? else { return Ok(()) };
     if current.seq == seq {
-        turn.succeeded(&Subject::Publish);
+        txn.succeeded(&Subject::Publish);
         current.published = true;
         current.one_time.clear();
-        keep(turn, &current)?;
+        keep(txn, &current)?;
     }
     Ok(())
 }
 
 /// Which one-time keys the server still has.
-pub(crate) fn left(turn: &mut Turn<'_>, answer: Result<OneTimeLeft, Refusal>) -> Result<(), EngineError> {
+pub(crate) fn left(txn: &mut Txn<'_>, answer: Result<OneTimeLeft, Refusal>) -> Result<(), EngineError> {
     let Ok(left) = answer else {
-        turn.back_off(Subject::Publish, PUBLISH_PAUSE);
+        txn.back_off(Subject::Publish, PUBLISH_PAUSE);
         return Ok(());
     };
-    let Some(current) = load::<Current>(turn.rows, CURRENT)? else { return Ok(()) };
-    follow(turn, left.bundle_seq)?;
-    let overtaken = (current.seq + 1..=Counter::Bundle.get(turn.rows)?).contains(&left.bundle_seq);
+    let Some(current) = load::<Current>(txn.rows, CURRENT)? else { return Ok(()) };
+    follow(txn, left.bundle_seq)?;
+    let overtaken = (current.seq + 1..=Counter::Bundle.get(txn.rows)?).contains(&left.bundle_seq);
     if left.bundle_seq == current.seq {
-        mark_published(turn, current.seq)?;
+        mark_published(txn, current.seq)?;
     }
     let few = left.bundle_seq == current.seq && left.hashes.len() < REFILL_ONE_TIME_BELOW;
-    if few || overtaken || current.worn(turn.server_now()) {
-        draw(turn, &left.hashes)?;
+    if few || overtaken || current.worn(txn.server_now()) {
+        draw(txn, &left.hashes)?;
     }
     Ok(())
 }
 
 /// Makes the next bundle and has it published at once, unless the one before is of a moment ago.
-fn draw(turn: &mut Turn<'_>, left: &[KeyHash]) -> Result<(), EngineError> {
+fn draw(txn: &mut Txn<'_>, left: &[KeyHash]) -> Result<(), EngineError> {
     // a new connection ends every pause, but not this one
-    let next = turn.live.bundle_drawn.map_or(turn.now, |last| last + DRAWING_PAUSE);
-    if !turn.is_time(next) {
-        turn.pause(Subject::Publish, PUBLISH_PAUSE);
+    let next = txn.live.bundle_drawn.map_or(txn.now, |last| last + DRAWING_PAUSE);
+    if !txn.is_time(next) {
+        txn.pause(Subject::Publish, PUBLISH_PAUSE);
         return Ok(());
     }
-    turn.live.bundle_drawn = Some(turn.now);
-    let current = load::<Current>(turn.rows, CURRENT)?;
-    make(turn, left, current.as_ref())?;
-    turn.live.pause.remove(&Subject::Publish);
+    txn.live.bundle_drawn = Some(txn.now);
+    let current = load::<Current>(txn.rows, CURRENT)?;
+    make(txn, left, current.as_ref())?;
+    txn.live.pause.remove(&Subject::Publish);
     Ok(())
 }
 
@@ -262,11 +262,11 @@ struct OneTime {
 }
 
 /// Lists what the server still has, as far as the private half is here: it could name keys of its own.
-fn listed(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<OneTime, RowsError> {
-    let (mut listed, named) = (OneTime::default(), turn.now.as_millis());
+fn listed(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<OneTime, RowsError> {
+    let (mut listed, named) = (OneTime::default(), txn.now.as_millis());
     for hash in left.iter().take(MAX_ONE_TIME_KEYS) {
-        if let Some(key) = turn.rows.get(one_time_place(hash))? {
-            turn.rows.put(one_time_place(hash), named, &key)?;
+        if let Some(key) = txn.rows.get(one_time_place(hash))? {
+            txn.rows.put(one_time_place(hash), named, &key)?;
             listed.hashes.push(*hash);
         }
     }
@@ -279,11 +279,11 @@ fn listed(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Res
             listed.new.push(key.clone());
         }
     }
-    let mut kept = turn.rows.count(Table::Prekeys, ONE_TIME)?;
+    let mut kept = txn.rows.count(Table::Prekeys, ONE_TIME)?;
     while listed.hashes.len() < MAX_ONE_TIME_KEYS && kept < MOST_ONE_TIME_KEYS {
         kept += 1;
-        let key = OneTimePrekey::generate(turn.rng);
-        save(turn.rows, one_time_place(&key.hash()), named, &key)?;
+        let key = OneTimePrekey::generate(txn.rng);
+        save(txn.rows, one_time_place(&key.hash()), named, &key)?;
         listed.hashes.push(key.hash());
         listed.new.push(Blob(key.public_key().as_bytes().to_vec()));
     }
@@ -291,22 +291,22 @@ fn listed(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Res
 }
 
 /// Draws what is missing and signs a new bundle over it. It is published once this is committed.
-fn make(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<Current, EngineError> {
-    let seq = Counter::Bundle.next(turn.rows)?;
-    let (signed, kem, drawn) = lasting(turn, seq, known)?;
-    let one_time = listed(turn, left, known)?;
-    let created = turn.server_now();
+fn make(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<Current, EngineError> {
+    let seq = Counter::Bundle.next(txn.rows)?;
+    let (signed, kem, drawn) = lasting(txn, seq, known)?;
+    let one_time = listed(txn, left, known)?;
+    let created = txn.server_now();
     let draft = Draft {
-        cert: &turn.me.cert,
+        cert: &txn.me.cert,
         seq,
         created,
         signed_prekey: &signed,
         kem_prekey: &kem,
         one_time: &one_time.hashes,
     };
-    let (bundle, hash) = draft.sign(&turn.me.keys.signing, turn.rng);
-    let named = turn.now;
-    turn.rows.put(bundle_place(&hash), named.as_millis(), &[])?;
+    let (bundle, hash) = draft.sign(&txn.me.keys.signing, txn.rng);
+    let named = txn.now;
+    txn.rows.put(bundle_place(&hash), named.as_millis(), &[])?;
     let current = Current {
         seq,
         bundle: bundle.into(),
@@ -316,51 +316,51 @@ fn make(turn: &mut Turn<'_>, left: &[KeyHash], known: Option<&Current>) -> Resul
         drawn,
         created: Some(created),
     };
-    keep(turn, &current)?;
+    keep(txn, &current)?;
     Ok(current)
 }
 
 /// The signed prekey and the ML-KEM key: those in use while they are young, otherwise new ones.
 fn lasting(
-    turn: &mut Turn<'_>,
+    txn: &mut Txn<'_>,
     seq: u64,
     known: Option<&Current>,
 ) -> Result<(SignedPrekey, KemPrekey, Timestamp), EngineError> {
-    let now = turn.server_now();
+    let now = txn.server_now();
     let kept = match known.filter(|current| !current.worn(now)) {
         Some(current) => {
             let id = current.prekey.to_be_bytes();
-            load(turn.rows, signed_place(&id))?.zip(load(turn.rows, kem_place(&id))?).zip(Some(current.drawn))
+            load(txn.rows, signed_place(&id))?.zip(load(txn.rows, kem_place(&id))?).zip(Some(current.drawn))
         }
         None => None,
     };
     let ((signed, kem), drawn) = match kept {
         Some(kept) => kept,
-        None => ((SignedPrekey::generate(seq, turn.rng), KemPrekey::generate(seq, turn.rng)), now),
+        None => ((SignedPrekey::generate(seq, txn.rng), KemPrekey::generate(seq, txn.rng)), now),
     };
     // the order is when a bundle named them last
-    let (id, named) = (signed.id.to_be_bytes(), turn.now.as_millis());
-    save(turn.rows, signed_place(&id), named, &signed)?;
-    save(turn.rows, kem_place(&id), named, &kem)?;
+    let (id, named) = (signed.id.to_be_bytes(), txn.now.as_millis());
+    save(txn.rows, signed_place(&id), named, &signed)?;
+    save(txn.rows, kem_place(&id), named, &kem)?;
     Ok((signed, kem, drawn))
 }
 
 /// Forgets what no bundle has named for 61 days, once nothing waits that could name it: a bundle is used for 30
 /// days, and what was sent under it waits for at most 30 more.
-pub(crate) fn sweep(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    let drained = turn.live.link.as_ref().is_some_and(|link| link.synced);
-    if !drained || turn.live.published_until.is_none() {
+pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    let drained = txn.live.link.as_ref().is_some_and(|link| link.synced);
+    if !drained || txn.live.published_until.is_none() {
         return Ok(());
     }
-    let now = turn.now;
-    if turn.live.prekeys_swept.is_some_and(|at| now.since(at) < SWEEP_PAUSE) {
+    let now = txn.now;
+    if txn.live.prekeys_swept.is_some_and(|at| now.since(at) < SWEEP_PAUSE) {
         return Ok(());
     }
-    turn.live.prekeys_swept = Some(now);
+    txn.live.prekeys_swept = Some(now);
     let old = (now - PREKEY_RETENTION).as_millis();
     for scope in [b"signed".as_slice(), b"kem", b"bundle", ONE_TIME] {
-        turn.rows.delete_range(Table::Prekeys, scope, 0..=old)?;
+        txn.rows.delete_range(Table::Prekeys, scope, 0..=old)?;
     }
-    turn.rows.delete_range(Table::Replay, b"", 0..=old)?;
+    txn.rows.delete_range(Table::Replay, b"", 0..=old)?;
     Ok(())
 }

@@ -14,8 +14,8 @@ use crate::model::rows::{decode, save};
 use crate::sessions::session_store::Stored;
 use crate::sessions::{begin, maintenance};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
-use crate::turn::live::Unconfirmed;
+use crate::txn::Txn;
+use crate::txn::live::Unconfirmed;
 
 const SCOPE: &[u8] = b"unconfirmed";
 
@@ -25,16 +25,16 @@ pub(crate) fn load(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Unconfirmed>, R
     found.iter().map(|(_, bytes)| waits(bytes)).collect()
 }
 
-fn put(turn: &mut Turn<'_>, waits: Unconfirmed) -> Result<(), RowsError> {
-    save(turn.rows, Place::new(Table::Sessions, SCOPE, waits.device.as_bytes()), 0, &waits)?;
-    maintenance::known(turn)?.unconfirmed.insert(waits.device, waits);
+fn put(txn: &mut Txn<'_>, waits: Unconfirmed) -> Result<(), RowsError> {
+    save(txn.rows, Place::new(Table::Sessions, SCOPE, waits.device.as_bytes()), 0, &waits)?;
+    maintenance::known(txn)?.unconfirmed.insert(waits.device, waits);
     Ok(())
 }
 
 /// A session was begun from a bundle that runs out at `expires`.
-pub(crate) fn begun(turn: &mut Turn<'_>, stored: &Stored, expires: Timestamp) -> Result<(), RowsError> {
-    let now = turn.now;
-    let before = maintenance::known(turn)?.unconfirmed.get(&stored.device).cloned();
+pub(crate) fn begun(txn: &mut Txn<'_>, stored: &Stored, expires: Timestamp) -> Result<(), RowsError> {
+    let now = txn.now;
+    let before = maintenance::known(txn)?.unconfirmed.get(&stored.device).cloned();
     // one that ran out is no try that went unanswered
     let tried = before.as_ref().is_some_and(|before| !before.ran_out && before.is_due(now));
     let (accepted, times) = before.map_or((None, 0), |before| (before.accepted, before.times));
@@ -47,38 +47,38 @@ pub(crate) fn begun(turn: &mut Turn<'_>, stored: &Stored, expires: Timestamp) ->
         times: times + u64::from(tried),
         ran_out: false,
     };
-    put(turn, waits)
+    put(txn, waits)
 }
 
 /// The server has a submit: from now on its INITs wait for an answer.
-pub(crate) fn accepted(turn: &mut Turn<'_>, submit: &[u8], full: &[DeviceId]) -> Result<(), RowsError> {
-    if maintenance::known(turn)?.unconfirmed.is_empty() {
+pub(crate) fn accepted(txn: &mut Txn<'_>, submit: &[u8], full: &[DeviceId]) -> Result<(), RowsError> {
+    if maintenance::known(txn)?.unconfirmed.is_empty() {
         return Ok(());
     }
     let Ok(submit) = cbor::decode::<Submit>(submit) else { return Ok(()) };
     for to in submit.to.iter().filter(|to| to.envelope.init.is_some() && !full.contains(&to.device)) {
-        let known = maintenance::known(turn)?.unconfirmed.get(&to.device).cloned();
+        let known = maintenance::known(txn)?.unconfirmed.get(&to.device).cloned();
         let Some(mut waits) = known.filter(|waits| waits.session == to.envelope.sid) else { continue };
         let before = waits.clone();
-        waits.ran_out |= begin::judging_time(turn).is_some_and(|now| now >= waits.expires);
-        waits.accepted.get_or_insert(turn.now);
+        waits.ran_out |= begin::judging_time(txn).is_some_and(|now| now >= waits.expires);
+        waits.accepted.get_or_insert(txn.now);
         if waits != before {
-            put(turn, waits)?;
+            put(txn, waits)?;
         }
     }
     Ok(())
 }
 
 /// Whether the session with a device is to be begun again.
-pub(crate) fn is_due(turn: &mut Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    let now = turn.now;
-    Ok(maintenance::known(turn)?.unconfirmed.get(device).is_some_and(|waits| waits.is_due(now)))
+pub(crate) fn is_due(txn: &mut Txn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    let now = txn.now;
+    Ok(maintenance::known(txn)?.unconfirmed.get(device).is_some_and(|waits| waits.is_due(now)))
 }
 
 /// The device was heard on a session, or is no longer trusted.
-pub(crate) fn forget(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    if maintenance::known(turn)?.unconfirmed.remove(device).is_some() {
-        turn.rows.delete(Place::new(Table::Sessions, SCOPE, device.as_bytes()))?;
+pub(crate) fn forget(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    if maintenance::known(txn)?.unconfirmed.remove(device).is_some() {
+        txn.rows.delete(Place::new(Table::Sessions, SCOPE, device.as_bytes()))?;
     }
     Ok(())
 }

@@ -23,7 +23,7 @@ use crate::peers;
 use crate::sessions::session_store::{self, Stored};
 use crate::sessions::{maintenance, prekeys, restarts};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Least time between two beginnings on the server's word alone.
 const BELIEVED_AGAIN_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
@@ -73,39 +73,39 @@ impl HighWater {
 }
 
 /// The file beside the database says how far that had come: any number above means that it is an old copy.
-pub(crate) fn witnessed(turn: &mut Turn<'_>, marks: &HighWater) -> Result<(), EngineError> {
-    let known = HighWater::of(turn.rows)?;
+pub(crate) fn witnessed(txn: &mut Txn<'_>, marks: &HighWater) -> Result<(), EngineError> {
+    let known = HighWater::of(txn.rows)?;
     if !marks.is_ahead_of(&known) || marks.each().iter().any(|number| *number > MOST) {
         return Ok(());
     }
     tracing::warn!("the database is older than what was noted beside it: sessions are begun anew");
-    Counter::Submit.set(turn.rows, known.submit.max(marks.submit))?;
-    Counter::Bundle.set(turn.rows, known.bundle.max(marks.bundle))?;
+    Counter::Submit.set(txn.rows, known.submit.max(marks.submit))?;
+    Counter::Bundle.set(txn.rows, known.bundle.max(marks.bundle))?;
     // whoever follows the events has seen the numbers between
-    Counter::Event.set(turn.rows, known.event.max(marks.event))?;
-    Counter::Taken.set(turn.rows, known.taken.max(marks.taken))?;
-    begin_anew(turn)
+    Counter::Event.set(txn.rows, known.event.max(marks.event))?;
+    Counter::Taken.set(txn.rows, known.taken.max(marks.taken))?;
+    begin_anew(txn)
 }
 
 /// Compares where the server stands with what is stored here: it can only be behind, unless this is an old copy.
-pub(crate) fn check_rollback(turn: &mut Turn<'_>, server: &LoggedIn) -> Result<(), EngineError> {
+pub(crate) fn check_rollback(txn: &mut Txn<'_>, server: &LoggedIn) -> Result<(), EngineError> {
     let told = Word { acked: server.mailbox_acked, bundle: server.bundle_seq, submit: server.submit_counter };
-    let believed: Word = load(turn.rows, BELIEVED)?.unwrap_or_default();
+    let believed: Word = load(txn.rows, BELIEVED)?.unwrap_or_default();
     let ours = Word {
-        acked: Counter::Mailbox.get(turn.rows)?,
-        bundle: Counter::Bundle.get(turn.rows)?,
-        submit: Counter::Submit.get(turn.rows)?,
+        acked: Counter::Mailbox.get(txn.rows)?,
+        bundle: Counter::Bundle.get(txn.rows)?,
+        submit: Counter::Submit.get(txn.rows)?,
     };
     let news = |of: fn(&Word) -> u64| of(&told) > of(&ours) && of(&told) != of(&believed);
-    let last: Option<Timestamp> = load(turn.rows, ROLLED_BACK)?;
-    let lately = last.is_some_and(|last| turn.now.since(last) < BELIEVED_AGAIN_AFTER);
+    let last: Option<Timestamp> = load(txn.rows, ROLLED_BACK)?;
+    let lately = last.is_some_and(|last| txn.now.since(last) < BELIEVED_AGAIN_AFTER);
     if lately || !(news(|word| word.acked) || news(|word| word.bundle) || news(|word| word.submit)) {
         return Ok(());
     }
     tracing::warn!("the server knows of later states of this device: sessions are begun anew");
-    save(turn.rows, BELIEVED, 0, &told)?;
-    prekeys::follow(turn, told.bundle)?;
-    begin_anew(turn)
+    save(txn.rows, BELIEVED, 0, &told)?;
+    prekeys::follow(txn, told.bundle)?;
+    begin_anew(txn)
 }
 
 /// What the server said it had from this device, when that was last acted upon.
@@ -122,20 +122,20 @@ struct Word {
 
 /// The rows may be those of a device that this account had here before: its mailbox, its sessions and what was sealed
 /// on them are nothing to this one. Says whether they are.
-pub(crate) fn check_device(turn: &mut Turn<'_>) -> Result<bool, EngineError> {
-    let before: Option<DeviceId> = load(turn.rows, DEVICE)?;
-    if before == Some(turn.me.device) {
+pub(crate) fn check_device(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
+    let before: Option<DeviceId> = load(txn.rows, DEVICE)?;
+    if before == Some(txn.me.device) {
         return Ok(false);
     }
-    save(turn.rows, DEVICE, 0, &turn.me.device)?;
+    save(txn.rows, DEVICE, 0, &txn.me.device)?;
     if before.is_none() {
         return Ok(false);
     }
     tracing::info!("this is another device than the one before: sessions are begun anew");
     // it may be of another log too, which the one before could still write while it was replaced
-    peers::entered(turn.rows, &turn.me.user, Some(&turn.me.log))?;
-    Counter::Mailbox.set(turn.rows, 0)?;
-    begin_anew(turn)?;
+    peers::entered(txn.rows, &txn.me.user, Some(&txn.me.log))?;
+    Counter::Mailbox.set(txn.rows, 0)?;
+    begin_anew(txn)?;
     Ok(true)
 }
 
@@ -144,18 +144,18 @@ const DEVICE: Place<'static> = Place::new(Table::State, b"", b"device");
 const BELIEVED: Place<'static> = Place::new(Table::State, b"", b"believed");
 const ROLLED_BACK: Place<'static> = Place::new(Table::State, b"", b"rolled-back");
 
-fn begin_anew(turn: &mut Turn<'_>) -> Result<(), EngineError> {
-    save(turn.rows, ROLLED_BACK, 0, &turn.now)?;
-    let epoch = Counter::Epoch.get(turn.rows)?;
-    Counter::Epoch.set(turn.rows, turn.clock.as_millis().max(epoch.saturating_add(1)))?;
-    for (device, user) in peers_of_sessions(turn.rows)? {
-        let mut known = session_store::standings(turn.rows, &device)?;
+fn begin_anew(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    save(txn.rows, ROLLED_BACK, 0, &txn.now)?;
+    let epoch = Counter::Epoch.get(txn.rows)?;
+    Counter::Epoch.set(txn.rows, txn.clock.as_millis().max(epoch.saturating_add(1)))?;
+    for (device, user) in peers_of_sessions(txn.rows)? {
+        let mut known = session_store::standings(txn.rows, &device)?;
         known.retire_all();
-        session_store::put_standings(turn, &device, &known)?;
-        restarts::forget(turn, &device)?;
-        maintenance::schedule_reset(turn, &user, &device)?;
+        session_store::put_standings(txn, &device, &known)?;
+        restarts::forget(txn, &device)?;
+        maintenance::schedule_reset(txn, &user, &device)?;
     }
-    prekeys::begin_anew(turn)
+    prekeys::begin_anew(txn)
 }
 
 fn peers_of_sessions(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Username>, RowsError> {

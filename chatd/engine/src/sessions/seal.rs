@@ -5,21 +5,21 @@ use chat_protocol::message::Envelope;
 
 use crate::model::error::EngineError;
 use crate::sessions::session_store::{self, Stored};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
-pub(crate) fn seal(turn: &mut Turn<'_>, device: &DeviceId, plaintext: &[u8]) -> Result<Envelope, EngineError> {
-    let sending = session_store::standings(turn.rows, device)?.sending().map(|standing| standing.id);
-    let stored = sending.map(|sid| session_store::find(turn.rows, &sid)).transpose()?.flatten();
-    seal_on(turn, stored.ok_or(EngineError::Damaged("no session to send on"))?, plaintext)
+pub(crate) fn seal(txn: &mut Txn<'_>, device: &DeviceId, plaintext: &[u8]) -> Result<Envelope, EngineError> {
+    let sending = session_store::standings(txn.rows, device)?.sending().map(|standing| standing.id);
+    let stored = sending.map(|sid| session_store::find(txn.rows, &sid)).transpose()?.flatten();
+    seal_on(txn, stored.ok_or(EngineError::Damaged("no session to send on"))?, plaintext)
 }
 
-pub(crate) fn seal_on(turn: &mut Turn<'_>, mut stored: Stored, plaintext: &[u8]) -> Result<Envelope, EngineError> {
+pub(crate) fn seal_on(txn: &mut Txn<'_>, mut stored: Stored, plaintext: &[u8]) -> Result<Envelope, EngineError> {
     let sid = stored.session.id();
     let sealed = stored.session.seal(plaintext).map_err(|_| EngineError::Damaged("a session that cannot send"))?;
-    session_store::put(turn.rows, &stored)?;
-    let mut known = session_store::standings(turn.rows, &stored.device)?;
+    session_store::put(txn.rows, &stored)?;
+    let mut known = session_store::standings(txn.rows, &stored.device)?;
     let init = stored.init.filter(|_| known.needs_init(sid));
     known.sealed(sid);
-    session_store::put_standings(turn, &stored.device, &known)?;
+    session_store::put_standings(txn, &stored.device, &known)?;
     Ok(Envelope { sid, header: sealed.header.into(), token: sealed.token.into(), init })
 }

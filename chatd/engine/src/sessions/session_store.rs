@@ -9,7 +9,7 @@ use minicbor::{Decode, Encode};
 use crate::model::rows::{decode, load, save};
 use crate::sessions::{heartbeats, maintenance};
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// A session as it is kept.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -63,9 +63,9 @@ pub fn standings(rows: &dyn Rows, device: &DeviceId) -> Result<Standings, RowsEr
     Ok(load(rows, Place::new(Table::Sessions, b"standings", device.as_bytes()))?.unwrap_or_default())
 }
 
-pub(crate) fn put_standings(turn: &mut Turn<'_>, device: &DeviceId, standings: &Standings) -> Result<(), RowsError> {
-    save(turn.rows, Place::new(Table::Sessions, b"standings", device.as_bytes()), 0, standings)?;
-    heartbeats::note(turn, device, standings)
+pub(crate) fn put_standings(txn: &mut Txn<'_>, device: &DeviceId, standings: &Standings) -> Result<(), RowsError> {
+    save(txn.rows, Place::new(Table::Sessions, b"standings", device.as_bytes()), 0, standings)?;
+    heartbeats::note(txn, device, standings)
 }
 
 pub(crate) fn put(rows: &mut dyn Rows, stored: &Stored) -> Result<(), RowsError> {
@@ -81,16 +81,16 @@ fn delete(rows: &mut dyn Rows, device: &DeviceId, sid: &SessionId) -> Result<(),
 }
 
 /// Deletes every session with a device that is no longer trusted.
-pub(crate) fn wipe(turn: &mut Turn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    maintenance::forget(turn, device)?;
-    turn.rows.delete(Place::new(Table::Sessions, b"standings", device.as_bytes()))?;
-    with(turn.rows, device)?.iter().try_for_each(|stored| delete(turn.rows, device, &stored.session.id()))
+pub(crate) fn wipe(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+    maintenance::forget(txn, device)?;
+    txn.rows.delete(Place::new(Table::Sessions, b"standings", device.as_bytes()))?;
+    with(txn.rows, device)?.iter().try_for_each(|stored| delete(txn.rows, device, &stored.session.id()))
 }
 
 /// Writes the standings back and deletes what is receive-only beyond the bound.
-pub(crate) fn keep_few(turn: &mut Turn<'_>, device: &DeviceId, mut known: Standings) -> Result<(), RowsError> {
+pub(crate) fn keep_few(txn: &mut Txn<'_>, device: &DeviceId, mut known: Standings) -> Result<(), RowsError> {
     for sid in known.drop_surplus() {
-        delete(turn.rows, device, &sid)?;
+        delete(txn.rows, device, &sid)?;
     }
-    put_standings(turn, device, &known)
+    put_standings(txn, device, &known)
 }

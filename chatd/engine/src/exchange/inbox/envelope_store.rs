@@ -16,7 +16,7 @@ use crate::model::rows::{load, save};
 use crate::records::mailbox::Raw;
 use crate::records::pins;
 use crate::store::{Direction, Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// How long an INIT waits for its author's device to appear in the account log.
 pub(super) const ABSENT_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -64,40 +64,40 @@ fn from_scope(from: &Username) -> Vec<u8> {
 }
 
 /// Keeps an envelope; false if there is no room for it.
-pub(crate) fn keep(turn: &mut Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
-    if !has_room(turn, raw)? {
+pub(crate) fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
+    if !has_room(txn, raw)? {
         return Ok(false);
     }
-    if raw.envelope.init.is_some() && !any_alike(turn, raw)? {
-        waiting::came(turn, raw.position)?;
+    if raw.envelope.init.is_some() && !any_alike(txn, raw)? {
+        waiting::came(txn, raw.position)?;
         let (scope, sid) = (inits_scope(&raw.device), raw.envelope.sid);
-        turn.rows.put(Place::new(Table::Inbox, &scope, &init_key(raw)), raw.position, sid.as_bytes())?;
+        txn.rows.put(Place::new(Table::Inbox, &scope, &init_key(raw)), raw.position, sid.as_bytes())?;
     }
     let key = raw.position.to_be_bytes();
-    add_bytes(turn, raw)?;
-    turn.rows.put(Place::new(Table::Inbox, &from_scope(&raw.from), &key), raw.position, &[])?;
+    add_bytes(txn, raw)?;
+    txn.rows.put(Place::new(Table::Inbox, &from_scope(&raw.from), &key), raw.position, &[])?;
     for scope in [scope(raw), alike_scope(raw)] {
-        turn.rows.put(Place::new(Table::Inbox, &scope, &key), raw.position, &[])?;
+        txn.rows.put(Place::new(Table::Inbox, &scope, &key), raw.position, &[])?;
     }
-    save(turn.rows, place(&key), raw.position, raw)?;
+    save(txn.rows, place(&key), raw.position, raw)?;
     Ok(true)
 }
 
-fn has_room(turn: &Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
+fn has_room(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     let inits = inits_scope(&raw.device);
     let begins =
-        raw.envelope.init.is_some() && turn.rows.get(Place::new(Table::Inbox, &inits, &init_key(raw)))?.is_none();
-    if begins && turn.rows.count(Table::Inbox, &inits)? >= MAX_INITS {
+        raw.envelope.init.is_some() && txn.rows.get(Place::new(Table::Inbox, &inits, &init_key(raw)))?.is_none();
+    if begins && txn.rows.count(Table::Inbox, &inits)? >= MAX_INITS {
         return Ok(false);
     }
-    let peer = pins::get(turn.rows, &raw.from)?;
+    let peer = pins::get(txn.rows, &raw.from)?;
     let changed = peer.as_ref().is_some_and(|peer| peer.rival.is_some());
-    if changed && turn.rows.count(Table::Inbox, &from_scope(&raw.from))? >= MAX_HELD {
+    if changed && txn.rows.count(Table::Inbox, &from_scope(&raw.from))? >= MAX_HELD {
         return Ok(false);
     }
     let most = if peer.is_some() { MAX_BYTES } else { MAX_BYTES_WITH_STRANGERS };
     let bytes = size(raw);
-    Ok(bytes_of(turn, &raw.from)? + bytes <= MAX_BYTES_OF_ONE && all_bytes(turn)? + bytes <= most)
+    Ok(bytes_of(txn, &raw.from)? + bytes <= MAX_BYTES_OF_ONE && all_bytes(txn)? + bytes <= most)
 }
 
 fn size(raw: &Raw) -> u64 {
@@ -108,64 +108,64 @@ fn size(raw: &Raw) -> u64 {
 /// How much waits in all.
 const ALL_BYTES: Place<'static> = Place::new(Table::Inbox, b"bytes", b"");
 
-fn all_bytes(turn: &Turn<'_>) -> Result<u64, RowsError> {
-    Ok(load(turn.rows, ALL_BYTES)?.unwrap_or(0))
+fn all_bytes(txn: &Txn<'_>) -> Result<u64, RowsError> {
+    Ok(load(txn.rows, ALL_BYTES)?.unwrap_or(0))
 }
 
 fn bytes_place(from: &Username) -> Place<'_> {
     Place::new(Table::Inbox, b"bytes", from.as_str().as_bytes())
 }
 
-fn bytes_of(turn: &Turn<'_>, from: &Username) -> Result<u64, RowsError> {
-    Ok(load(turn.rows, bytes_place(from))?.unwrap_or(0))
+fn bytes_of(txn: &Txn<'_>, from: &Username) -> Result<u64, RowsError> {
+    Ok(load(txn.rows, bytes_place(from))?.unwrap_or(0))
 }
 
-fn add_bytes(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
-    let (of_one, all) = (bytes_of(turn, &raw.from)? + size(raw), all_bytes(turn)? + size(raw));
-    save(turn.rows, bytes_place(&raw.from), 0, &of_one)?;
-    save(turn.rows, ALL_BYTES, 0, &all)
+fn add_bytes(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
+    let (of_one, all) = (bytes_of(txn, &raw.from)? + size(raw), all_bytes(txn)? + size(raw));
+    save(txn.rows, bytes_place(&raw.from), 0, &of_one)?;
+    save(txn.rows, ALL_BYTES, 0, &all)
 }
 
-fn take_bytes(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
-    let of_one = bytes_of(turn, &raw.from)?.saturating_sub(size(raw));
-    let all = all_bytes(turn)?.saturating_sub(size(raw));
-    save(turn.rows, ALL_BYTES, 0, &all)?;
+fn take_bytes(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
+    let of_one = bytes_of(txn, &raw.from)?.saturating_sub(size(raw));
+    let all = all_bytes(txn)?.saturating_sub(size(raw));
+    save(txn.rows, ALL_BYTES, 0, &all)?;
     if of_one == 0 {
-        return turn.rows.delete(bytes_place(&raw.from)).map(drop);
+        return txn.rows.delete(bytes_place(&raw.from)).map(drop);
     }
-    save(turn.rows, bytes_place(&raw.from), 0, &of_one)
+    save(txn.rows, bytes_place(&raw.from), 0, &of_one)
 }
 
 /// Whether anything waits for the session of an envelope.
-pub(crate) fn waits(turn: &Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
-    Ok(turn.rows.last_order(Table::Inbox, &scope(raw))?.is_some())
+pub(crate) fn waits(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
+    Ok(txn.rows.last_order(Table::Inbox, &scope(raw))?.is_some())
 }
 
 /// Whether an INIT waits under the session id of an envelope.
-pub(crate) fn init_waits(turn: &Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
+pub(crate) fn init_waits(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     let inits = inits_scope(&raw.device);
-    let found = turn.rows.scan(Table::Inbox, &inits, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    let found = txn.rows.scan(Table::Inbox, &inits, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
     Ok(found.iter().any(|(_, sid)| sid == raw.envelope.sid.as_bytes()))
 }
 
 /// Whether any INIT of a device waits to be opened.
-pub(crate) fn any_of(turn: &Turn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    Ok(turn.rows.last_order(Table::Inbox, &inits_scope(device))?.is_some())
+pub(crate) fn any_of(txn: &Txn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
+    Ok(txn.rows.last_order(Table::Inbox, &inits_scope(device))?.is_some())
 }
 
 /// Takes one envelope out of the store.
-pub(crate) fn remove(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), RowsError> {
+pub(crate) fn remove(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
     let key = raw.position.to_be_bytes();
-    turn.rows.delete(place(&key))?;
-    turn.rows.delete(Place::new(Table::Inbox, &from_scope(&raw.from), &key))?;
+    txn.rows.delete(place(&key))?;
+    txn.rows.delete(Place::new(Table::Inbox, &from_scope(&raw.from), &key))?;
     for scope in [scope(raw), alike_scope(raw)] {
-        turn.rows.delete(Place::new(Table::Inbox, &scope, &key))?;
+        txn.rows.delete(Place::new(Table::Inbox, &scope, &key))?;
     }
-    waiting::gone(turn, raw.position);
-    if !any_alike(turn, raw)? {
-        turn.rows.delete(Place::new(Table::Inbox, &inits_scope(&raw.device), &init_key(raw)))?;
+    waiting::gone(txn, raw.position);
+    if !any_alike(txn, raw)? {
+        txn.rows.delete(Place::new(Table::Inbox, &inits_scope(&raw.device), &init_key(raw)))?;
     }
-    take_bytes(turn, raw)
+    take_bytes(txn, raw)
 }
 
 fn find(rows: &dyn Rows, scope: &[u8], most: usize) -> Result<Vec<Raw>, RowsError> {
@@ -181,22 +181,22 @@ pub(crate) fn alike(rows: &dyn Rows, raw: &Raw, most: usize) -> Result<Vec<Raw>,
     find(rows, &alike_scope(raw), most)
 }
 
-fn any_alike(turn: &Turn<'_>, raw: &Raw) -> Result<bool, RowsError> {
-    Ok(turn.rows.last_order(Table::Inbox, &alike_scope(raw))?.is_some())
+fn any_alike(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
+    Ok(txn.rows.last_order(Table::Inbox, &alike_scope(raw))?.is_some())
 }
 
 /// Takes out all that waits with the INIT of an envelope.
-pub(crate) fn take_alike(turn: &mut Turn<'_>, raw: &Raw) -> Result<Vec<Raw>, RowsError> {
-    take(turn, &alike_scope(raw))
+pub(crate) fn take_alike(txn: &mut Txn<'_>, raw: &Raw) -> Result<Vec<Raw>, RowsError> {
+    take(txn, &alike_scope(raw))
 }
 
 /// Takes out all that waits for the session of an envelope, in the order it came.
-pub(crate) fn take_all(turn: &mut Turn<'_>, raw: &Raw) -> Result<Vec<Raw>, RowsError> {
-    take(turn, &scope(raw))
+pub(crate) fn take_all(txn: &mut Txn<'_>, raw: &Raw) -> Result<Vec<Raw>, RowsError> {
+    take(txn, &scope(raw))
 }
 
-fn take(turn: &mut Turn<'_>, scope: &[u8]) -> Result<Vec<Raw>, RowsError> {
-    let taken = find(turn.rows, scope, usize::MAX)?;
-    taken.iter().try_for_each(|raw| remove(turn, raw))?;
+fn take(txn: &mut Txn<'_>, scope: &[u8]) -> Result<Vec<Raw>, RowsError> {
+    let taken = find(txn.rows, scope, usize::MAX)?;
+    taken.iter().try_for_each(|raw| remove(txn, raw))?;
     Ok(taken)
 }

@@ -8,35 +8,35 @@ use crate::model::rows::decode;
 use crate::records::mailbox::Raw;
 use crate::records::{contacts, events};
 use crate::store::{Direction, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// Something that began a session, or waited for it, will not be shown.
-pub(crate) fn tell_lost(turn: &mut Turn<'_>, from: &Username, why: &str) -> Result<(), EngineError> {
-    if contacts::is_blocked(turn.rows, from)? { Ok(()) } else { Ok(events::undecryptable(turn, from, why)?) }
+pub(crate) fn tell_lost(txn: &mut Txn<'_>, from: &Username, why: &str) -> Result<(), EngineError> {
+    if contacts::is_blocked(txn.rows, from)? { Ok(()) } else { Ok(events::undecryptable(txn, from, why)?) }
 }
 
 /// Drops one envelope, and nothing else.
-pub(crate) fn lose(turn: &mut Turn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
+pub(crate) fn lose(txn: &mut Txn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
     tracing::debug!(device = %raw.device, why, "an INIT did not open");
-    envelope_store::remove(turn, raw)?;
-    tell_lost(turn, &raw.from, why)
+    envelope_store::remove(txn, raw)?;
+    tell_lost(txn, &raw.from, why)
 }
 
 /// An INIT is through. What came without one has lost its session once no other INIT claims to begin it.
-pub(crate) fn ended(turn: &mut Turn<'_>, raw: &Raw) -> Result<(), EngineError> {
-    if !envelope_store::init_waits(turn, raw)? {
-        envelope_store::take_all(turn, raw)?.iter().try_for_each(|raw| tell_lost(turn, &raw.from, "does not open"))?;
+pub(crate) fn ended(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
+    if !envelope_store::init_waits(txn, raw)? {
+        envelope_store::take_all(txn, raw)?.iter().try_for_each(|raw| tell_lost(txn, &raw.from, "does not open"))?;
     }
-    Ok(refused::hurry(turn, &raw.device)?)
+    Ok(refused::hurry(txn, &raw.device)?)
 }
 
 /// Drops what is kept back of an identity the user did not accept.
-pub(crate) fn drop_held(turn: &mut Turn<'_>, user: &Username) -> Result<(), EngineError> {
-    for (_, bytes) in turn.rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+pub(crate) fn drop_held(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
+    for (_, bytes) in txn.rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         let raw: Raw = decode(Table::Inbox, &bytes)?;
         if raw.from == *user && raw.told {
-            envelope_store::take_alike(turn, &raw)?;
-            ended(turn, &raw)?;
+            envelope_store::take_alike(txn, &raw)?;
+            ended(txn, &raw)?;
         }
     }
     Ok(())

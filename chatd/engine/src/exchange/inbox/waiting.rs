@@ -1,4 +1,4 @@
-//! Which envelopes that begin sessions are to be looked at, so that those kept back are not read at every turn.
+//! Which envelopes that begin sessions are to be looked at, so that those kept back are not read each time.
 //!
 //! ```text
 //! came ──▶ due ──the user decides, or a device ended──▶ held
@@ -14,8 +14,8 @@ use crate::exchange::inbox::envelope_store;
 use crate::model::rows::decode;
 use crate::records::mailbox::Raw;
 use crate::store::{Direction, Rows, RowsError, Table};
-use crate::turn::Turn;
-use crate::turn::live::Waiting;
+use crate::txn::Txn;
+use crate::txn::live::Waiting;
 
 /// How often all that is held is looked at, for what is too old.
 const AGAIN: Duration = Duration::from_secs(60 * 60);
@@ -32,18 +32,18 @@ fn read(rows: &dyn Rows, now: Timestamp) -> Result<Waiting, RowsError> {
     Ok(Waiting::new(due, now))
 }
 
-fn loaded<'t>(turn: &'t mut Turn<'_>) -> Result<&'t mut Waiting, RowsError> {
-    let waiting = match turn.live.inbox.take() {
+fn loaded<'t>(txn: &'t mut Txn<'_>) -> Result<&'t mut Waiting, RowsError> {
+    let waiting = match txn.live.inbox.take() {
         Some(waiting) => waiting,
-        None => read(turn.rows, turn.now)?,
+        None => read(txn.rows, txn.now)?,
     };
-    Ok(turn.live.inbox.insert(waiting))
+    Ok(txn.live.inbox.insert(waiting))
 }
 
 /// What is to be looked at now, in the order it came.
-pub(crate) fn due(turn: &mut Turn<'_>) -> Result<Vec<u64>, RowsError> {
-    let now = turn.now;
-    let waiting = loaded(turn)?;
+pub(crate) fn due(txn: &mut Txn<'_>) -> Result<Vec<u64>, RowsError> {
+    let now = txn.now;
+    let waiting = loaded(txn)?;
     // a clock that went back must not put it off
     if now < waiting.looked || now.since(waiting.looked) >= AGAIN {
         waiting.looked = now;
@@ -54,21 +54,21 @@ pub(crate) fn due(turn: &mut Turn<'_>) -> Result<Vec<u64>, RowsError> {
 }
 
 /// The first envelope of an INIT is about to be stored, or those before it are gone.
-pub(crate) fn came(turn: &mut Turn<'_>, position: u64) -> Result<(), RowsError> {
-    loaded(turn)?.due.insert(position);
+pub(crate) fn came(txn: &mut Txn<'_>, position: u64) -> Result<(), RowsError> {
+    loaded(txn)?.due.insert(position);
     Ok(())
 }
 
 /// It was opened or dropped.
-pub(crate) fn gone(turn: &mut Turn<'_>, position: u64) {
-    if let Some(waiting) = &mut turn.live.inbox {
+pub(crate) fn gone(txn: &mut Txn<'_>, position: u64) {
+    if let Some(waiting) = &mut txn.live.inbox {
         waiting.due.remove(&position);
     }
 }
 
 /// It is kept back as long as nothing of its author changes.
-pub(crate) fn hold(turn: &mut Turn<'_>, raw: &Raw) {
-    if let Some(waiting) = &mut turn.live.inbox {
+pub(crate) fn hold(txn: &mut Txn<'_>, raw: &Raw) {
+    if let Some(waiting) = &mut txn.live.inbox {
         waiting.due.remove(&raw.position);
         waiting.held.entry(raw.from.clone()).or_default().insert(raw.position);
     }

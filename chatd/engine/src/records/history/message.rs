@@ -4,7 +4,7 @@ use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// How far a message has come. The order is the order things happen in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
@@ -183,8 +183,8 @@ fn is_false(value: &bool) -> bool {
 }
 
 impl Message {
-    /// A text somebody else sent, stored in this turn.
-    pub(crate) fn text(id: MessageId, chat: String, from: Username, text: String, turn: &Turn<'_>) -> Self {
+    /// A text somebody else sent, stored in this transaction.
+    pub(crate) fn text(id: MessageId, chat: String, from: Username, text: String, txn: &Txn<'_>) -> Self {
         Self {
             id,
             chat,
@@ -193,9 +193,9 @@ impl Message {
             mine: false,
             kind: Kind::Text,
             text,
-            sent: turn.clock,
-            stored: turn.clock,
-            kept: turn.now,
+            sent: txn.clock,
+            stored: txn.clock,
+            kept: txn.now,
             silent: None,
             state: State::Received,
             late: false,

@@ -1,4 +1,4 @@
-//! One turn of the engine: what it may read, change and draw on, and what it asks the daemon to do.
+//! One transaction of the engine: what it may read, change and draw on, and what it asks the daemon to do.
 
 pub(crate) mod action;
 pub(crate) mod live;
@@ -12,16 +12,16 @@ use chat_protocol::time::{SeenTime, Timestamp};
 use rand::CryptoRng;
 
 use crate::store::Rows;
-use crate::turn::action::{Action, Counted};
-use crate::turn::live::{Asked, Link, Live, Subject};
-use crate::turn::local::Local;
+use crate::txn::action::{Action, Counted};
+use crate::txn::live::{Asked, Link, Live, Subject};
+use crate::txn::local::Local;
 
 /// Longest that anything is put off by itself: what was refused again and again is tried that often.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What one input is handled with.
-pub struct Turn<'a> {
-    /// The rows of the transaction this turn is part of.
+pub struct Txn<'a> {
+    /// The rows of the transaction.
     pub rows: &'a mut dyn Rows,
     /// The time that was seen to pass: what spans are measured by, in the rows too. The clock may be far from it.
     pub now: Timestamp,
@@ -40,7 +40,7 @@ pub(crate) fn doubled(span: Duration, times: u32) -> Duration {
     span.saturating_mul(1 << times.min(16)).min(LONGEST_PAUSE)
 }
 
-impl Turn<'_> {
+impl Txn<'_> {
     /// Sends a request if there is a connection and the same thing is not already asked.
     pub(crate) fn ask<T: Call>(&mut self, asked: Asked, request: &T) -> bool {
         self.ask_raw(asked, T::TYPE, || chat_protocol::cbor::encode(request))
@@ -59,7 +59,7 @@ impl Turn<'_> {
         true
     }
 
-    /// Has something counted, if this turn is committed.
+    /// Has something counted, if this transaction is committed.
     pub(crate) fn count(&mut self, counted: Counted) {
         self.actions.push(Action::Count(counted));
     }

@@ -145,7 +145,7 @@ pub(crate) enum Subject {
 }
 
 impl Live {
-    /// What a turn did is not stored: what it asked goes with it, and the rows are looked at again.
+    /// What a transaction did is not stored: what it asked goes with it, and the rows are looked at again.
     pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
         (self.maintenance, self.inbox) = (None, None);
         if let Some(link) = &mut self.link {

@@ -10,7 +10,7 @@ use chat_protocol::time::{Reading, SeenTime};
 
 use crate::model::rows::{load, save};
 use crate::store::{Place, Rows, RowsError, Table};
-use crate::turn::Turn;
+use crate::txn::Txn;
 
 /// What is kept of the time is at most this old, as long as there is anything to do …
 const KEPT_EVERY: Duration = Duration::from_secs(60);
@@ -25,10 +25,10 @@ pub(crate) fn begin(rows: &dyn Rows, at: Reading) -> Result<SeenTime, RowsError>
 }
 
 /// Keeps how far the time has come.
-pub(crate) fn pump(turn: &mut Turn<'_>) -> Result<(), RowsError> {
-    turn.wake(turn.now + LONGEST_IDLE);
-    match turn.seen.to_keep(KEPT_EVERY) {
-        Some(mark) => save(turn.rows, PLACE, 0, &mark),
+pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    txn.wake(txn.now + LONGEST_IDLE);
+    match txn.seen.to_keep(KEPT_EVERY) {
+        Some(mark) => save(txn.rows, PLACE, 0, &mark),
         None => Ok(()),
     }
 }
