@@ -6,6 +6,7 @@
 mod act;
 mod complete;
 mod desk;
+mod edits;
 mod line;
 mod link;
 mod paste;

@@ -118,6 +118,23 @@ async fn a_paste_that_the_terminal_does_not_mark_is_not_drawn_once_for_each_key(
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn no_key_is_lost_among_those_that_come_faster_than_they_are_drawn() {
+    let served = serve();
+    let mut window = Window::open(&served, "@bob");
+    let (head, tail) = ("a".repeat(700), "z".repeat(2000));
+    // Backspace, Alt-Enter, the arrow, Ctrl-A and Ctrl-E, all within what is read at once
+    window.types(&format!("{head}\u{7f}\u{1b}\rb\u{1b}[Dc\u{1}d\u{5}{tail}\r"));
+    window.until("alice:");
+    window.types(&format!("{head}\u{3}left word\u{17}{tail}\r"));
+    window.until("alice:");
+    // what goes up and down again is still there
+    window.types(&format!("{head}\u{1b}[A\u{1b}[B{tail}\r"));
+    window.until("alice:");
+    let short = &head[1..];
+    assert_eq!(texts(&served), [format!("{short}\ndcb{tail}"), format!("left {tail}"), format!("{head}{tail}")]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_text_stays_on_the_line_while_the_identity_is_in_question() {
     let served = serve();
     served.fake.state().trust.insert(user("bob"), IdentityState::Changed);

@@ -13,6 +13,7 @@ use rustyline::{Changeset, Context, Helper};
 use tokio::sync::mpsc::UnboundedSender;
 
 use super::desk::Shared;
+use super::edits::Put;
 use super::said::COMMANDS;
 use super::typed::Typed;
 use crate::output::style::{Look, Paint};
@@ -48,8 +49,8 @@ impl Completer for Assistant {
 
     fn complete(&self, line: &str, place: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
         let desk = self.desk.lock();
-        if let Some(text) = desk.put.clone() {
-            return Ok((0, vec![text]));
+        if let Some(put) = &desk.put {
+            return Ok((0, vec![put.text.clone()]));
         }
         let (start, choices) = candidates(line.get(..place).unwrap_or_default(), &desk.names);
         // Never more than one: while rustyline asks which, it prints nothing.
@@ -63,8 +64,11 @@ impl Completer for Assistant {
     }
 
     fn update(&self, line: &mut LineBuffer, start: usize, elected: &str, changes: &mut Changeset) {
-        if self.desk.lock().put.take().is_some() {
-            line.update(elected, elected.len(), changes);
+        if let Some(Put { text, cursor, edit }) = self.desk.lock().put.take() {
+            line.update(&text, cursor, changes);
+            if let Some(edit) = edit {
+                edit(line, changes);
+            }
         } else {
             line.replace(start..line.pos(), elected, changes);
         }

@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use unicode_width::UnicodeWidthStr as _;
 
+use super::edits::Put;
 use super::paste::Paste;
 use crate::output::page::columns;
 
@@ -20,7 +21,7 @@ pub(super) struct Desk {
     /// What was being typed when the arrow key was pressed.
     draft: String,
     /// What the next completion puts in place of the whole line.
-    pub(super) put: Option<String>,
+    pub(super) put: Option<Put>,
     /// Names that can be completed.
     pub(super) names: Vec<String>,
     /// Text of the newest own message, which `/edit` brings back.

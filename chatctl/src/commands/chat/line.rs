@@ -20,6 +20,7 @@ use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::complete::Assistant;
 use super::desk::{Desk, Shared};
+use super::edits::{Put, edit};
 use super::paste::{MAX_LINE_BYTES, Paste, character, growth};
 use super::said::Said;
 use super::typed::Typed;
@@ -130,7 +131,7 @@ impl ConditionalEventHandler for Pressed {
         if let Event::KeySeq(keys) = event
             && let Some(key) = keys.first()
             && let Some(command) = (self.pasting(*key, at.line()))
-                .or_else(|| self.streaming(*key, at.line()))
+                .or_else(|| self.streaming(*key, at))
                 .or_else(|| self.bounded(*key, times, at.line()))
         {
             return Some(command);
@@ -179,20 +180,58 @@ impl Pressed {
 
     /// A terminal that marks no paste sends it key by key. While more waits than was read, the keys are gathered, and put
     /// on the line together: drawn with each of them, a long line takes time that grows with its square.
-    fn streaming(&self, key: KeyEvent, line: &str) -> Option<Cmd> {
+    fn streaming(&self, key: KeyEvent, at: &EventContext<'_>) -> Option<Cmd> {
+        let text = match self.key {
+            Key::Break => Some('\n'),
+            _ => character(key).filter(|character| *character != '\n'),
+        };
+        let Some(text) = text else { return self.behind_burst(key, at) };
         let mut desk = self.desk.lock();
-        let room = MAX_LINE_BYTES.saturating_sub(line.len()).saturating_sub(desk.burst.len());
-        let text = character(key).filter(|character| *character != '\n' && character.len_utf8() <= room);
-        let waits = text.is_some() && more_waits();
-        if waits || !desk.burst.is_empty() {
-            desk.burst.extend(text);
+        let room = MAX_LINE_BYTES.saturating_sub(at.line().len()).saturating_sub(desk.burst.len());
+        let (fits, waits) = (text.len_utf8() <= room, more_waits());
+        if desk.burst.is_empty() && !(fits && waits) {
+            return None;
+        }
+        if !fits {
+            self.tell_full(&mut desk);
+            return Some(Cmd::Insert(1, std::mem::take(&mut desk.burst)));
+        }
+        desk.full = false;
+        desk.burst.push(text);
+        Some(if waits { Cmd::Noop } else { Cmd::Insert(1, std::mem::take(&mut desk.burst)) })
+    }
+
+    /// What a key that is no text does while a burst waits: it comes behind it, and neither is lost to the other.
+    fn behind_burst(&self, key: KeyEvent, at: &EventContext<'_>) -> Option<Cmd> {
+        let mut desk = self.desk.lock();
+        if desk.burst.is_empty() {
+            return None;
         }
         match self.key {
-            _ if waits => Some(Cmd::Noop),
-            _ if desk.burst.is_empty() => None,
-            Key::Enter => None,
-            _ => Some(Cmd::Insert(1, std::mem::take(&mut desk.burst))),
+            // Enter takes the burst along; what clears the screen, or is not known, leaves it for the next key
+            Key::Enter | Key::Clear => return None,
+            Key::Other => {
+                let edit = edit(key)?;
+                let (text, cursor) = with_burst(at, &std::mem::take(&mut desk.burst));
+                desk.put = Some(Put { text, cursor, edit: Some(edit) });
+                return Some(Cmd::Complete);
+            }
+            Key::Leave => {
+                desk.burst.clear();
+                return Some(Cmd::Kill(Movement::WholeBuffer));
+            }
+            Key::Up | Key::Down => {
+                let choose = if matches!(self.key, Key::Up) { Desk::older } else { Desk::newer };
+                let (shown, _) = with_burst(at, &desk.burst);
+                if let Some(command) = put(&mut desk, &shown, choose) {
+                    desk.burst.clear();
+                    return Some(command);
+                }
+            }
+            Key::Older => self.tell(Typed::Older),
+            Key::Break | Key::Nothing => {}
         }
+        Some(Cmd::Insert(1, std::mem::take(&mut desk.burst)))
     }
 
     /// Hands the line over with what is to be put where the cursor is.
@@ -201,8 +240,7 @@ impl Pressed {
         if burst.is_empty() {
             return self.enter(at.line());
         }
-        let (before, behind) = at.line().split_at_checked(at.pos()).unwrap_or((at.line(), ""));
-        match self.enter(&format!("{before}{burst}{behind}")) {
+        match self.enter(&with_burst(at, &burst).0) {
             // it stays on the line, and so does the rest of it
             Cmd::Noop => Cmd::Insert(1, burst),
             command => command,
@@ -213,14 +251,19 @@ impl Pressed {
     fn bounded(&self, key: KeyEvent, times: RepeatCount, line: &str) -> Option<Cmd> {
         let mut desk = self.desk.lock();
         let grows = growth(key, times, desk.widest);
-        if grows == 0 || line.len().saturating_add(grows) <= MAX_LINE_BYTES {
+        if grows == 0 || line.len().saturating_add(desk.burst.len()).saturating_add(grows) <= MAX_LINE_BYTES {
             desk.full &= grows == 0;
             return None;
         }
+        self.tell_full(&mut desk);
+        Some(Cmd::Noop)
+    }
+
+    /// Once for each time that it is.
+    fn tell_full(&self, desk: &mut Desk) {
         if !std::mem::replace(&mut desk.full, true) {
             self.tell(Typed::Full);
         }
-        Some(Cmd::Noop)
     }
 
     /// Hands the line over, and empties it; `/edit` alone brings back what it is about. What cannot be understood, or
@@ -231,7 +274,7 @@ impl Pressed {
         if line.trim() == "/edit"
             && let Some(own) = desk.own.clone()
         {
-            desk.put = Some(format!("/edit {own}"));
+            desk.put = Some(Put::whole(format!("/edit {own}")));
             return Cmd::Complete;
         }
         if desk.held && said.is_text() {
@@ -262,8 +305,14 @@ fn put(desk: &mut Desk, shown: &str, choose: impl Fn(&mut Desk, &str) -> Option<
     if text.is_empty() {
         return Some(Cmd::Kill(Movement::WholeBuffer));
     }
-    desk.put = Some(text);
+    desk.put = Some(Put::whole(text));
     Some(Cmd::Complete)
+}
+
+/// The line with a burst where the cursor is, and where the cursor is behind it, in bytes.
+fn with_burst(at: &EventContext<'_>, burst: &str) -> (String, usize) {
+    let (before, behind) = at.line().split_at_checked(at.pos()).unwrap_or((at.line(), ""));
+    (format!("{before}{burst}{behind}"), before.len() + burst.len())
 }
 
 /// Whether more is typed, or pasted, than was read.
