@@ -20,7 +20,7 @@ use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use values::hyphen_hint;
-use values::{duration, event_types, message_id, since, user};
+use values::{duration, event_types, life, message_id, since, user};
 
 /// Send, receive and open private chats from a terminal or a script
 #[derive(Debug, Parser)]
@@ -223,8 +223,8 @@ pub(crate) struct Send {
     #[arg(long = "mention", value_name = "USER", value_parser = user)]
     pub(crate) mentions: Vec<Username>,
     /// Let it go from both histories after this time: 30s, 1h, 7d
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    pub(crate) ttl: Option<Duration>,
+    #[arg(long, value_name = "TIME", value_parser = life)]
+    pub(crate) ttl: Option<u32>,
     /// Send it after this time and not before
     #[arg(long = "in", value_name = "TIME", value_parser = duration)]
     pub(crate) delay: Option<Duration>,

@@ -63,11 +63,23 @@ pub(super) fn since(text: &str) -> Result<Since, String> {
     }
 }
 
+/// A time of whole milliseconds, from 1 ms to what an API counts in milliseconds.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let refuse = || "write a time such as 500ms, 30s, 5m, 2h or 7d".to_owned();
+    let refuse = || "write a time of at least 1ms, such as 500ms, 30s, 5m, 2h or 7d".to_owned();
     let span: jiff::Span = text.parse().map_err(|_| refuse())?;
     let span = span.to_duration(jiff::SpanRelativeTo::days_are_24_hours()).map_err(|_| refuse())?;
-    Duration::try_from(span).map_err(|_| refuse())
+    let time = Duration::try_from(span).map_err(|_| refuse())?;
+    // what is finer would be cut off unsaid
+    let whole = u64::try_from(time.as_millis()).ok().map(Duration::from_millis).filter(|whole| *whole == time);
+    whole.filter(|whole| !whole.is_zero()).ok_or_else(refuse)
+}
+
+/// A time of whole seconds, from 1 s to what a message can say.
+pub(super) fn life(text: &str) -> Result<u32, String> {
+    let refuse = || "write a time of whole seconds, at least 1s, such as 30s, 1h or 7d".to_owned();
+    let time = duration(text).map_err(|_| refuse())?;
+    let whole = u32::try_from(time.as_secs()).ok().filter(|_| time.subsec_nanos() == 0);
+    whole.ok_or_else(refuse)
 }
 
 /// A name: standard input is not read for it.
@@ -88,5 +100,20 @@ mod tests {
         for wrong in ["", "5", "s", "-1s", "1mo", "99999999999999999999s"] {
             assert!(duration(wrong).is_err(), "{wrong:?} was accepted");
         }
+    }
+
+    #[test]
+    fn a_time_too_short_to_be_kept_is_refused_and_not_cut_to_nothing() {
+        for wrong in ["0s", "1us", "999µs", "1ns", "0.4ms", "1.5ms", "PT0S", "PT0.0001S"] {
+            assert!(duration(wrong).unwrap_err().contains("at least 1ms"), "{wrong:?}");
+        }
+        for wrong in ["0s", "1ms", "999ms", "1500ms", "1us", "PT0.5S", "1.5s", "999999999d"] {
+            assert!(life(wrong).unwrap_err().contains("at least 1s"), "{wrong:?}");
+        }
+        assert_eq!(
+            (duration("1ms"), duration("1.5s")),
+            (Ok(Duration::from_millis(1)), Ok(Duration::from_millis(1500)))
+        );
+        assert_eq!((life("1s"), life("1000ms"), life("7d")), (Ok(1), Ok(1), Ok(7 * 24 * 60 * 60)));
     }
 }

@@ -35,7 +35,7 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
         require_verified: send.require_verified.then_some(true),
         reply_to: send.reply_to,
         mentions: (!send.mentions.is_empty()).then_some(send.mentions),
-        ttl_s: send.ttl.map(|ttl| u32::try_from(ttl.as_secs()).unwrap_or(u32::MAX)),
+        ttl_s: send.ttl,
         at_ms: send.delay.map(|delay| (clock::now() + delay).as_millis()),
         notify_undelivered_after_ms: send.overdue_after.map(millis),
         ..MsgSend::text(send.to, text)
