@@ -89,8 +89,31 @@ async fn all(client: &Client) -> Result<Vec<Message>, Failure> {
 }
 
 /// What waits until somebody decides, a chat at a time.
-pub(super) async fn held_now(client: &Client) -> Result<BTreeSet<Held>, Failure> {
-    Ok(held(&all(client).await?))
+pub(super) async fn held_now(client: &Client) -> Result<BTreeSet<Held>, Unasked> {
+    all(client).await.map(|messages| held(&messages)).map_err(|failure| Unasked::of(&failure))
+}
+
+/// Nobody knows whether messages are held.
+pub(super) struct Unasked {
+    /// The token may show how chatd is, and not what is written: nothing is wrong.
+    pub(super) forbidden: bool,
+    pub(super) what: String,
+}
+
+impl Unasked {
+    /// The command that says more than `what` does.
+    pub(super) const FIX: &'static str = "chatctl outbox";
+
+    fn of(failure: &Failure) -> Self {
+        let (kind, why) = match failure {
+            Failure::Refused(refusal) => (Some(refusal.kind), format!(": {}", escape(&refusal.message))),
+            _ => (None, String::new()),
+        };
+        Self {
+            forbidden: kind == Some(Kind::ForbiddenScope),
+            what: format!("it could not be asked whether messages are held{why}"),
+        }
+    }
 }
 
 fn held(messages: &[Message]) -> BTreeSet<Held> {

@@ -5,7 +5,7 @@ use chat_protocol::rpc::types::{
 };
 use serde::Serialize;
 
-use super::outbox;
+use super::outbox::{self, Unasked};
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
@@ -26,9 +26,11 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
         Status { account: client.call(&AccountStatus {}).await?, health: client.call(&DaemonHealth {}).await? };
     session.out.table(&status, lines, table)?;
     if status.health.outbox.queued > 0 && status.account.user.is_some() {
-        // a token may show how chatd is, and not what is written
-        for held in outbox::held_now(&client).await.unwrap_or_default() {
-            session.out.talk(&format!("{}; see `{}`", held.what(), held.fix()));
+        match outbox::held_now(&client).await {
+            Ok(held) => {
+                held.iter().for_each(|held| session.out.talk(&format!("{}; see `{}`", held.what(), held.fix())))
+            }
+            Err(unasked) => session.out.talk(&format!("{}; see `{}`", unasked.what, Unasked::FIX)),
         }
     }
     next(&status.account).into_iter().for_each(|line| session.out.talk(&line));

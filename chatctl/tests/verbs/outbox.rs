@@ -118,6 +118,22 @@ async fn messages_held_by_a_changed_identity_are_named_wherever_one_looks() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn who_may_not_ask_whether_messages_are_held_hears_so() {
+    let served = serve();
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("token");
+    let file = file.to_str().unwrap();
+    assert_eq!(run(&served, &["token", "create", "watch", "--scope", "send", "--out", file]).0, 0);
+    served.fake.state().health.outbox = OutboxHealth { queued: 1, failed: 0 };
+    for verb in ["status", "doctor"] {
+        let (_, out, err) = run(&served, &[verb, "--token-file", file]);
+        let said = out + &err;
+        assert!(said.contains("it could not be asked whether messages are held: the token lacks"), "{verb}: {said}");
+        assert!(!said.contains("WRONG  it could not be asked"), "nothing is wrong with that: {said}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn messages_that_failed_are_named_by_doctor_as_by_status() {
     let served = serve();
     served.fake.state().health.outbox = OutboxHealth { queued: 2, failed: 3 };

@@ -200,20 +200,33 @@ pub(super) fn outbox(rows: &dyn Rows, params: &MsgOutbox) -> Answer<OutboxPage> 
     };
     let found = history::unsent::list(rows, behind, limit.saturating_add(1)).map_err(failed)?;
     let shown = |(position, message): &(u64, _)| Some((position.to_string(), view::message(message)?));
-    let (mut messages, cursor) = cut(found.iter().filter_map(shown).collect(), limit);
-    hold(rows, &mut messages)?;
+    outbox_page(found.iter().filter_map(shown).collect(), limit, |user| doubt(rows, user))
+}
+
+/// Cuts a page of the outbox once it says what holds its messages: that has to fit the line too.
+fn outbox_page(
+    mut page: Vec<(String, Message)>,
+    limit: usize,
+    doubt: impl FnMut(&Username) -> Answer<Option<Kind>>,
+) -> Answer<OutboxPage> {
+    // what lies behind the limit only says that there is more
+    hold(page.iter_mut().take(limit).map(|(_, message)| message), doubt)?;
+    let (messages, cursor) = cut(page, limit);
     Ok(OutboxPage { messages, cursor })
 }
 
-/// Adds why those that wait do not leave by themselves. Each peer is read once.
-fn hold(rows: &dyn Rows, messages: &mut [Message]) -> Answer<()> {
+/// Adds why those that wait do not leave by themselves. Nobody's identity is asked for twice.
+fn hold<'m>(
+    messages: impl Iterator<Item = &'m mut Message>,
+    mut doubt: impl FnMut(&Username) -> Answer<Option<Kind>>,
+) -> Answer<()> {
     let mut known: BTreeMap<Username, Option<Kind>> = BTreeMap::new();
-    for message in messages.iter_mut().filter(|message| message.state == Some(MessageState::Queued)) {
+    for message in messages.filter(|message| message.state == Some(MessageState::Queued)) {
         let Some(user) = history::peer(message.chat.as_str()) else { continue };
         let doubt = match known.entry(user) {
             Entry::Occupied(known) => *known.get(),
             Entry::Vacant(new) => {
-                let doubt = doubt(rows, new.key())?;
+                let doubt = doubt(new.key())?;
                 *new.insert(doubt)
             }
         };
@@ -309,5 +322,29 @@ mod tests {
         assert_eq!(cursor, Some((messages.len() - 1).to_string()));
         let answer = serde_json::json!({ "messages": messages, "cursor": cursor }).to_string();
         assert!(answer.len() <= MAX_ANSWER_BYTES && answer.len() > MAX_ANSWER_BYTES - 4 * 1024, "{}", answer.len());
+    }
+
+    #[test]
+    fn a_page_of_the_outbox_fits_its_line_also_with_what_holds_its_messages() {
+        let waits = |place: u64| {
+            let message = serde_json::json!({
+                "id": MessageId::from_uuid("00000000-0000-7000-8000-000000000000").unwrap(),
+                "chat": "@bob", "from": "alice", "outgoing": true, "text": "x".repeat(2_000),
+                "sent_ms": 1_700_000_000_000_u64, "stored_ms": 1_700_000_000_000_u64, "state": "queued",
+            });
+            (place.to_string(), serde_json::from_value(message).unwrap())
+        };
+        let limit = usize::try_from(MOST).unwrap();
+        let mut asked = 0;
+        let held = |_: &Username| {
+            asked += 1;
+            Ok(Some(Kind::IdentityChanged))
+        };
+        let page = outbox_page((0..=u64::from(MOST)).map(waits).collect(), limit, held).unwrap();
+        assert!(page.messages.iter().all(|message| message.held.as_deref() == Some("identity_changed")));
+        assert!(page.messages.len() < limit && page.cursor.is_some(), "the line is what ends it");
+        let bytes = serde_json::to_string(&page).unwrap().len();
+        assert!(bytes <= MAX_ANSWER_BYTES, "{bytes}");
+        assert_eq!(asked, 1, "of everybody once");
     }
 }

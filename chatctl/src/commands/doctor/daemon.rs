@@ -12,7 +12,7 @@ use chat_protocol::rpc::types::{
 
 use super::clock;
 use super::finding::Finding;
-use crate::commands::outbox::held_now;
+use crate::commands::outbox::{Unasked, held_now};
 use crate::error::Failure;
 use crate::output::text::{time, word};
 
@@ -175,9 +175,11 @@ async fn held(client: &Client, account: &AccountStatusAnswer, health: &Health) -
     if health.outbox.queued == 0 || account.user.is_none() {
         return Vec::new();
     }
-    // a token may show how chatd is, and not what is written
-    let held = held_now(client).await.unwrap_or_default();
-    held.iter().map(|held| Finding::bad(held.what(), held.fix())).collect()
+    match held_now(client).await {
+        Ok(held) => held.iter().map(|held| Finding::bad(held.what(), held.fix())).collect(),
+        Err(unasked) if unasked.forbidden => vec![Finding::good(unasked.what)],
+        Err(unasked) => vec![Finding::bad(unasked.what, Unasked::FIX)],
+    }
 }
 
 fn outbox(health: &Health) -> Vec<Finding> {
