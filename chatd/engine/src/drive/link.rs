@@ -173,7 +173,6 @@ pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     messages::tidy(txn)?;
     events::trim(txn)?;
     retention::sweep(txn)?;
-    room::sweep(txn)?;
     expiry::sweep(txn)?;
     reorder::sweep(txn)?;
     sessions::sweep(txn)?;

@@ -21,7 +21,7 @@ use crate::model::rows::{Counter, load, save};
 use crate::queue::{outbox, posts};
 use crate::records::history::{self, Message, ROOM, State};
 use crate::records::{contacts, profile};
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::store::{Place, RowsError, Table};
 use crate::txn::Txn;
 use crate::txn::live::{Asked, Subject};
 
@@ -31,8 +31,6 @@ const FIRST_PAGE: u64 = 100;
 const OVERLAP: u64 = 16;
 /// Pause after the server would not show the room, or contradicted itself; doubled with each time in a row.
 const PAUSE: Duration = Duration::from_secs(10);
-/// How often posts are looked for that no server shows any more.
-const SWEPT_EVERY: Duration = Duration::from_secs(60 * 60);
 /// Where the cursor began; absent until then.
 const BEGUN: Place<'static> = Place::new(Table::Room, b"", b"begun");
 
@@ -193,22 +191,4 @@ pub(crate) fn say(txn: &mut Txn<'_>, message: &Message) -> Result<(), EngineErro
     outbox::admit(txn)?;
     let submit_id = posts::post(txn, message.id, &message.text)?;
     Ok(shown::sent(txn.rows, &submit_id, &message.id, txn.now)?)
-}
-
-/// Lets go of what is known of posts that no server shows any more.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
-    if txn.live.room_swept.is_some_and(|last| txn.now.since(last) < SWEPT_EVERY) {
-        return Ok(());
-    }
-    let more = shown::forget(txn.rows, txn.now, is_queued)?;
-    txn.live.room_swept = (!more).then_some(txn.now);
-    if more {
-        txn.wake(txn.now + Duration::from_millis(1));
-    }
-    Ok(())
-}
-
-fn is_queued(rows: &dyn Rows, id: &[u8]) -> Result<bool, RowsError> {
-    let Ok(id) = MessageId::try_from(id) else { return Ok(false) };
-    Ok(history::get(rows, &id)?.is_some_and(|(_, message)| message.state == State::Queued))
 }

@@ -59,8 +59,6 @@ pub(crate) struct Live {
     pub(crate) tidied: Option<Timestamp>,
     /// When the line was last looked at for what waited too long.
     pub(crate) expired: Option<Timestamp>,
-    /// When posts of the room were last looked for that no server shows any more.
-    pub(crate) room_swept: Option<Timestamp>,
     /// When the history was last looked at for what may go.
     pub(crate) retained: Option<Timestamp>,
     /// The event log is not looked at for what may go before this.
