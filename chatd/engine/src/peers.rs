@@ -46,6 +46,7 @@ pub(crate) fn put(txn: &mut Txn<'_>, peer: &Peer) -> Result<(), RowsError> {
     if let Some(inbox) = &mut txn.live.inbox {
         inbox.look_again(&peer.user);
     }
+    txn.live.pins_changed.insert(peer.user.clone());
     save(txn.rows, pins::place(&peer.user), peer.pinned.first_seen.as_millis(), peer)
 }
 

@@ -156,7 +156,7 @@ fn another_log(world: &mut World, who: usize) -> AccountLog {
 
 /// Alice knows bob, to whom the server gives another identity. Of bob's device there is an INIT under that one, and one
 /// under the true one; the server writes the id of the same session over both.
-fn two_of_one_session() -> (World, usize, usize, [Envelope; 2]) {
+pub fn two_of_one_session() -> (World, usize, usize, [Envelope; 2]) {
     let (mut world, alice, bob) = acquainted();
     let (known, other) = (world.log_of(bob), another_log(&mut world, bob));
     show(&mut world, &other);

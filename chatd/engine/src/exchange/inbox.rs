@@ -265,7 +265,7 @@ pub(crate) fn share_opened(txn: &mut Txn<'_>, job: u64, share: Share) -> Result<
             let rest = envelope_store::take_all(txn, raw)?;
             content::arrived(txn, &opened)?;
             rest.into_iter().try_for_each(|raw| take(txn, raw))?;
-            Ok(refused::hurry(txn, &first.device)?)
+            Ok(refused::hurry(txn, &first)?)
         }
         _ => match next(txn, &first)? {
             Some(_) => Ok(()),

@@ -20,6 +20,8 @@ pub(crate) struct Live {
     pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
     /// Which envelopes of the inbox are to be looked at; absent until the rows were looked through.
     pub(crate) inbox: Option<Waiting>,
+    /// Users of whom what is pinned was stored anew since the last pump.
+    pub(crate) pins_changed: BTreeSet<Username>,
     /// Inbox rows whose RSA share is being opened.
     pub(crate) opening: BTreeSet<u64>,
     /// Names the server is to be asked for in this pump.

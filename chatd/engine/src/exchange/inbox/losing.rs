@@ -27,7 +27,7 @@ pub(crate) fn ended(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
     if !envelope_store::init_waits(txn, raw)? {
         envelope_store::take_all(txn, raw)?.iter().try_for_each(|raw| tell_lost(txn, &raw.from, "does not open"))?;
     }
-    Ok(refused::hurry(txn, &raw.device)?)
+    Ok(refused::hurry(txn, raw)?)
 }
 
 /// Drops what is kept back of an identity the user did not accept.

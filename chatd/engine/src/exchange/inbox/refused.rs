@@ -2,7 +2,8 @@
 //! needs no room.
 //!
 //! That is put off while anything of the device waits, since that may be opened first; while its account is unknown, or
-//! in question; and when it was asked a short while ago. A row stays until the asking is owed, over restarts too.
+//! in question; and when it was asked a short while ago. A row stays until it was asked, over restarts too, at most 30 days
+//! from the last that found no room.
 
 use std::time::Duration;
 
@@ -18,9 +19,12 @@ use crate::store::{Direction, Place, RowsError, Table};
 use crate::txn::{Txn, doubled};
 use crate::{peers, sessions};
 
-const SCOPE: &[u8] = b"no-room";
-/// Most devices for which one of nobody known is noted; for those of accounts that are known there is no end but theirs.
-const MOST_WITH_STRANGERS: u64 = 256;
+/// Devices that the pinned log of their account lists: as many as there are.
+const LISTED: &[u8] = b"no-room-listed";
+/// All others. That there are any is the server's word, whosever it says they are: at most [`MOST_OTHERS`].
+const OTHERS: &[u8] = b"no-room-others";
+const SCOPES: [&[u8]; 2] = [LISTED, OTHERS];
+const MOST_OTHERS: u64 = 256;
 /// What could not be done is tried again after this, doubled with each time in a row.
 const AGAIN: Duration = Duration::from_secs(60);
 /// Most rows that are looked at in one transaction; the rest follow in the next.
@@ -34,6 +38,7 @@ struct Refused {
     user: Username,
     #[n(1)]
     device: DeviceId,
+    /// When something of it last found no room.
     #[n(2)]
     since: Timestamp,
     /// How often it was not possible.
@@ -41,50 +46,104 @@ struct Refused {
     times: u32,
 }
 
-fn place(device: &DeviceId) -> Place<'_> {
-    Place::new(Table::Inbox, SCOPE, device.as_bytes())
+impl Refused {
+    fn of(raw: &Raw, now: Timestamp) -> Self {
+        Self { user: raw.from.clone(), device: raw.device, since: now, times: 0 }
+    }
+
+    fn key(&self) -> Vec<u8> {
+        [self.device.as_bytes().as_slice(), self.user.as_str().as_bytes()].concat()
+    }
 }
 
-fn put(txn: &mut Txn<'_>, refused: &Refused, due: Timestamp) -> Result<(), RowsError> {
+fn scope(txn: &mut Txn<'_>, refused: &Refused) -> Result<&'static [u8], EngineError> {
+    let listed = peers::device(txn, &refused.user, &refused.device)?.is_some();
+    Ok(if listed { LISTED } else { OTHERS })
+}
+
+fn find(txn: &Txn<'_>, scope: &[u8], key: &[u8]) -> Result<Option<Refused>, RowsError> {
+    load(txn.rows, Place::new(Table::Inbox, scope, key))
+}
+
+fn put(txn: &mut Txn<'_>, scope: &[u8], refused: &Refused, due: Timestamp) -> Result<(), RowsError> {
     txn.wake(due);
-    save(txn.rows, place(&refused.device), due.as_millis(), refused)
+    save(txn.rows, Place::new(Table::Inbox, scope, &refused.key()), due.as_millis(), refused)
+}
+
+/// Puts a row where it belongs by now, to be looked at when it is due.
+fn put_off(txn: &mut Txn<'_>, from: &[u8], refused: &Refused, due: Timestamp) -> Result<(), EngineError> {
+    txn.rows.delete(Place::new(Table::Inbox, from, &refused.key()))?;
+    let to = scope(txn, refused)?;
+    Ok(put(txn, to, refused, due)?)
 }
 
 /// An envelope found no room.
-pub(super) fn note(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
-    let noted = txn.rows.get(place(&raw.device))?.is_some();
-    let stranger = peers::get(txn.rows, &raw.from)?.is_none();
-    if noted || stranger && txn.rows.count(Table::Inbox, SCOPE)? >= MOST_WITH_STRANGERS {
-        return Ok(());
+pub(super) fn note(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
+    let now = txn.now;
+    let mut refused = Refused::of(raw, now);
+    let scope = scope(txn, &refused)?;
+    match find(txn, scope, &refused.key())? {
+        Some(noted) => refused.times = noted.times,
+        None if scope == OTHERS && txn.rows.count(Table::Inbox, OTHERS)? >= MOST_OTHERS => return Ok(()),
+        None => {}
     }
-    let (user, now) = (raw.from.clone(), txn.now);
-    put(txn, &Refused { user, device: raw.device, since: now, times: 0 }, now)
+    Ok(put(txn, scope, &refused, now)?)
 }
 
 /// Something of a device that waited is through.
-pub(super) fn hurry(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
+pub(super) fn hurry(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
     let now = txn.now;
-    match load::<Refused>(txn.rows, place(device))? {
-        Some(refused) => put(txn, &Refused { times: 0, ..refused }, now),
-        None => Ok(()),
-    }
-}
-
-/// Asks whom it can.
-pub(super) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    let now = txn.now;
-    for (_, bytes) in txn.rows.scan(Table::Inbox, SCOPE, 0..=now.as_millis(), Direction::Ascending, MOST)? {
-        let refused: Refused = decode(Table::Inbox, &bytes)?;
-        if now.since(refused.since) > ABSENT_KEPT || is_settled(txn, &refused)? {
-            txn.rows.delete(place(&refused.device))?;
-        } else {
-            let due = now + doubled(AGAIN, refused.times);
-            put(txn, &Refused { times: refused.times.saturating_add(1), ..refused }, due)?;
+    let key = Refused::of(raw, now).key();
+    for scope in SCOPES {
+        if let Some(refused) = find(txn, scope, &key)? {
+            put(txn, scope, &Refused { times: 0, ..refused }, now)?;
         }
     }
-    let next = txn.rows.scan(Table::Inbox, SCOPE, 0..=u64::MAX, Direction::Ascending, 1)?;
-    next.first().into_iter().for_each(|(due, _)| txn.wake(Timestamp::from_millis(*due)));
     Ok(())
+}
+
+/// What is known of their users has changed: those may be asked now.
+fn hurry_changed(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    let (now, users) = (txn.now, std::mem::take(&mut txn.live.pins_changed));
+    if users.is_empty() {
+        return Ok(());
+    }
+    for scope in SCOPES {
+        for (_, bytes) in txn.rows.scan(Table::Inbox, scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+            let refused: Refused = decode(Table::Inbox, &bytes)?;
+            if users.contains(&refused.user) {
+                put_off(txn, scope, &Refused { times: 0, ..refused }, now)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Asks whom it can. Without a connection nobody is asked, and that counts for no time in vain.
+pub(super) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    hurry_changed(txn)?;
+    if txn.live.link.is_none() {
+        return Ok(());
+    }
+    for scope in SCOPES {
+        let due = 0..=txn.now.as_millis();
+        for (_, bytes) in txn.rows.scan(Table::Inbox, scope, due, Direction::Ascending, MOST)? {
+            look_at(txn, scope, decode(Table::Inbox, &bytes)?)?;
+        }
+        let next = txn.rows.scan(Table::Inbox, scope, 0..=u64::MAX, Direction::Ascending, 1)?;
+        next.first().into_iter().for_each(|(due, _)| txn.wake(Timestamp::from_millis(*due)));
+    }
+    Ok(())
+}
+
+fn look_at(txn: &mut Txn<'_>, scope: &[u8], refused: Refused) -> Result<(), EngineError> {
+    let now = txn.now;
+    if is_settled(txn, &refused)? || now.since(refused.since) > ABSENT_KEPT {
+        txn.rows.delete(Place::new(Table::Inbox, scope, &refused.key()))?;
+        return Ok(());
+    }
+    let due = now + doubled(AGAIN, refused.times);
+    put_off(txn, scope, &Refused { times: refused.times.saturating_add(1), ..refused }, due)
 }
 
 /// Whether a device was asked, or is none any more.
