@@ -22,7 +22,7 @@ use chat_protocol::message::client::UserHead;
 
 pub(crate) use self::fetch::{fetch, fetched, fetching, refresh};
 pub(crate) use self::names::{ask_names, hurry, look_up, looked_up};
-pub(crate) use self::pin::{PinChange, extend, shown};
+pub(crate) use self::pin::{PinChange, PinChanges, extend, shown};
 pub use self::policy::{policy, policy_of_chat, set_policy};
 pub use self::trust::unverify;
 pub(crate) use self::trust::{accept, accept_compared, mark_verified};

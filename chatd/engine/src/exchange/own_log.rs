@@ -21,7 +21,7 @@ use crate::exchange::devices::{self, Wanted};
 use crate::exchange::read_elsewhere;
 use crate::model::error::EngineError;
 use crate::model::rows::{load, save};
-use crate::peers::{self, PinChange};
+use crate::peers::{self, PinChanges};
 use crate::records::events;
 use crate::store::{Place, Table};
 use crate::txn::Txn;
@@ -90,19 +90,15 @@ fn write(txn: &mut Txn<'_>, log: &AccountLog, wanted: &Wanted) -> Result<Vec<u8>
 }
 
 /// The server took the entry, or did not; what follows.
-pub(crate) fn appended(
-    txn: &mut Txn<'_>,
-    on: u64,
-    answer: Result<(), Refusal>,
-) -> Result<Option<PinChange>, EngineError> {
+pub(crate) fn appended(txn: &mut Txn<'_>, on: u64, answer: Result<(), Refusal>) -> Result<PinChanges, EngineError> {
     let pending = load::<Pending>(txn.rows, PENDING)?.filter(|pending| pending.on.seq == on);
-    let Some(pending) = pending else { return Ok(None) };
+    let Some(pending) = pending else { return Ok(PinChanges::default()) };
     match answer {
         Ok(()) => {
             let peer = peers::own(txn)?;
             let mut log = peer.pinned.log.clone();
             if log.extend(&[&*pending.entry]).is_ok() {
-                return peers::extend(txn, peer, log).map(Some);
+                return Ok(Some(peers::extend(txn, peer, log)?).into());
             }
             // others were quicker: the log as the server has it will show
             fetch(txn)?;
@@ -118,7 +114,7 @@ pub(crate) fn appended(
             txn.back_off(Subject::Append, named.max(APPEND_PAUSE));
         }
     }
-    Ok(None)
+    Ok(PinChanges::default())
 }
 
 fn fetch(txn: &mut Txn<'_>) -> Result<(), EngineError> {

@@ -14,7 +14,7 @@ use crate::exchange::inbox::losing;
 use crate::exchange::{ahead, own_log};
 use crate::model::error::EngineError;
 use crate::peers::pin::{self, Effect};
-use crate::peers::{self, PinChange, policy};
+use crate::peers::{self, PinChange, PinChanges, policy};
 use crate::queue::{failing, retransmit};
 use crate::records::events;
 use crate::sessions;
@@ -46,12 +46,14 @@ pub(crate) fn apply(txn: &mut Txn<'_>, change: PinChange) -> Result<(), EngineEr
     if release { ahead::release(txn, &user) } else { Ok(()) }
 }
 
+fn apply_all(txn: &mut Txn<'_>, changes: PinChanges) -> Result<(), EngineError> {
+    changes.0.into_iter().try_for_each(|change| apply(txn, change))
+}
+
 /// A whole log that somebody shows.
 pub(crate) fn shown(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<(), EngineError> {
-    match peers::shown(txn, user, entries)? {
-        Some(change) => apply(txn, change),
-        None => Ok(()),
-    }
+    let changes = peers::shown(txn, user, entries)?;
+    apply_all(txn, changes)
 }
 
 /// The server's answer to a look-up of names.
@@ -61,7 +63,7 @@ pub(crate) fn looked_up(
     answer: &Result<LookedUp, Refusal>,
 ) -> Result<(), EngineError> {
     let changes = peers::looked_up(txn, users, answer)?;
-    changes.into_iter().try_for_each(|change| apply(txn, change))
+    apply_all(txn, changes)
 }
 
 /// Entries of a log, as the server was asked for them from `from` on.
@@ -71,18 +73,14 @@ pub(crate) fn fetched(
     from: u64,
     answer: Result<LogPage, Refusal>,
 ) -> Result<(), EngineError> {
-    match peers::fetched(txn, user, from, answer)? {
-        Some(change) => apply(txn, change),
-        None => Ok(()),
-    }
+    let changes = peers::fetched(txn, user, from, answer)?;
+    apply_all(txn, changes)
 }
 
 /// The server took an entry of the own log, or did not.
 pub(crate) fn appended(txn: &mut Txn<'_>, on: u64, answer: Result<(), Refusal>) -> Result<(), EngineError> {
-    match own_log::appended(txn, on, answer)? {
-        Some(change) => apply(txn, change),
-        None => Ok(()),
-    }
+    let changes = own_log::appended(txn, on, answer)?;
+    apply_all(txn, changes)
 }
 
 /// Entries a peer sent of its own log, or of this account's; they are as good as fetched ones.

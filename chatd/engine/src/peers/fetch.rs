@@ -9,7 +9,7 @@ use chat_protocol::message::client::{LogFetch, UserHead};
 use chat_protocol::message::server::{Code, LogPage, Refusal};
 
 use crate::model::error::EngineError;
-use crate::peers::pin::{self, Effect, PinChange};
+use crate::peers::pin::{self, Effect, PinChanges};
 use crate::peers::{self, names, withheld};
 use crate::records::pins;
 use crate::txn::Txn;
@@ -82,14 +82,14 @@ pub(crate) fn fetched(
     user: &Username,
     from: u64,
     answer: Result<LogPage, Refusal>,
-) -> Result<Option<PinChange>, EngineError> {
+) -> Result<PinChanges, EngineError> {
     let page = match answer {
         Ok(page) => page,
         Err(refusal) => {
             if refusal.code == Code::NotFound && pins::get(txn.rows, user)?.is_none() {
-                return Ok(Some(names::not_there(txn, user)));
+                return Ok(Some(names::not_there(txn, user)).into());
             }
-            return rest(txn, user).map(|()| None);
+            return rest(txn, user).map(|()| PinChanges::default());
         }
     };
     let (start, mut entries) = txn.live.pages.remove(user).unwrap_or((from, Vec::new()));
@@ -99,7 +99,7 @@ pub(crate) fn fetched(
     if !empty && next <= page.head.seq && entries.len() < MAX_LOG_ENTRIES {
         txn.live.pages.insert(user.clone(), (start, entries));
         txn.ask(Asked::Log(user.clone(), next), &LogFetch { user: user.clone(), from: next });
-        return Ok(None);
+        return Ok(PinChanges::default());
     }
     settle(txn, user, start, &entries, page.head)
 }
@@ -111,24 +111,24 @@ fn settle(
     start: u64,
     entries: &[Blob],
     head: Head,
-) -> Result<Option<PinChange>, EngineError> {
+) -> Result<PinChanges, EngineError> {
     if pinned_at(txn, user, head) {
-        return rest(txn, user).map(|()| None);
+        return rest(txn, user).map(|()| PinChanges::default());
     }
-    let change = match start {
+    let changes = match start {
         0 => pin::shown(txn, user, entries)?,
         _ => match pin::continued(txn, user, entries)? {
-            Effect::Moved(change) => Some(change),
-            Effect::None => None,
+            Effect::Moved(change) => Some(change).into(),
+            Effect::None => PinChanges::default(),
             Effect::Foreign => {
                 // what does not follow from the pin may still be a whole log of its own
                 fetch_from(txn, user, 0);
-                return Ok(None);
+                return Ok(PinChanges::default());
             }
         },
     };
-    if change.is_none() {
+    if changes.0.is_empty() {
         rest(txn, user)?;
     }
-    Ok(change)
+    Ok(changes)
 }

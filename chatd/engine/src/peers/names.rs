@@ -16,7 +16,7 @@ use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
 use crate::peers::fetch;
-use crate::peers::pin::PinChange;
+use crate::peers::pin::{PinChange, PinChanges};
 use crate::txn::live::{Asked, Missing, Subject};
 use crate::txn::{LONGEST_PAUSE, Txn};
 
@@ -67,7 +67,7 @@ pub(crate) fn looked_up(
     txn: &mut Txn<'_>,
     users: BTreeSet<Username>,
     answer: &Result<LookedUp, Refusal>,
-) -> Result<Vec<PinChange>, EngineError> {
+) -> Result<PinChanges, EngineError> {
     let mut changes = Vec::new();
     for user in users {
         match answer {
@@ -75,7 +75,7 @@ pub(crate) fn looked_up(
             Err(refusal) => miss(txn, &user, refusal.retry_after_ms.map(Duration::from_millis)),
         }
     }
-    Ok(changes)
+    Ok(PinChanges(changes))
 }
 
 fn looked_at(txn: &mut Txn<'_>, user: &Username, answer: &LookedUp) -> Result<Option<PinChange>, EngineError> {

@@ -50,6 +50,17 @@ pub(crate) struct DevicesTold {
     pub(crate) left_out: bool,
 }
 
+/// What follows from any number of logs, mostly none. An `Option` or `Vec` could be dropped without a warning.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct PinChanges(pub(crate) Vec<PinChange>);
+
+impl From<Option<PinChange>> for PinChanges {
+    fn from(change: Option<PinChange>) -> Self {
+        Self(change.into_iter().collect())
+    }
+}
+
 impl PinChange {
     /// Nothing follows.
     pub(crate) const fn none(user: Username) -> Self {
@@ -67,19 +78,21 @@ impl PinChange {
 }
 
 /// A whole log under a name, as somebody shows it; what follows if it became the pinned one.
-pub(crate) fn shown(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<Option<PinChange>, EngineError> {
+pub(crate) fn shown(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<PinChanges, EngineError> {
     let Ok(log) = AccountLog::verify(user, entries) else {
         tracing::warn!(%user, "the server showed an account log that is not valid");
-        return Ok(None);
+        return Ok(PinChanges::default());
     };
-    match peers::known(txn, user)? {
-        Some(peer) => compare(txn, peer, log),
-        None => meet(txn, log).map(Some),
-    }
+    let change = match peers::known(txn, user)? {
+        Some(peer) => compare(txn, peer, log)?,
+        None => Some(meet(txn, log)?),
+    };
+    Ok(change.into())
 }
 
 /// What entries that somebody shows have done to the pinned log.
 #[derive(Debug)]
+#[must_use]
 pub(crate) enum Effect {
     /// It goes on.
     Moved(PinChange),

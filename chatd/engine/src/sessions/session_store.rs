@@ -80,7 +80,8 @@ fn delete(rows: &mut dyn Rows, device: &DeviceId, sid: &SessionId) -> Result<(),
     rows.delete_range(Table::Skipped, sid.as_bytes(), 0..=u64::MAX).map(drop)
 }
 
-/// Deletes every session with a device that is no longer trusted.
+/// Deletes every session with a device that is no longer trusted. What waits to be sent to it again is on a floor above:
+/// `queue::retransmit::forget_device` has to follow, as it does in `exchange::pin_change::apply`, which alone calls either.
 pub(crate) fn wipe(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
     maintenance::forget(txn, device)?;
     txn.rows.delete(Place::new(Table::Sessions, b"standings", device.as_bytes()))?;
