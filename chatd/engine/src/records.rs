@@ -5,6 +5,7 @@ pub mod chats;
 pub mod consumers;
 pub(crate) mod contacts;
 pub(crate) mod early_changes;
+pub(crate) mod early_deletions;
 pub mod events;
 pub mod history;
 pub mod kv;

@@ -339,5 +339,5 @@ pub(crate) fn tidy(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     txn.live.tidied = Some(txn.now);
     let old = txn.now - CLIENT_IDS_KEPT;
     txn.rows.delete_range(Table::Clients, b"client_id", 0..=old.as_millis())?;
-    early_changes::sweep(txn.rows, txn.now)
+    early_changes::sweep(txn)
 }

@@ -5,7 +5,7 @@
 //! identity, edits or deletes. What comes before its message waits for it: a deletion keeps it from being
 //! shown, an edit or a sign follows it. Nothing has an effect after the deletion.
 
-use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::ids::{Fingerprint, MessageId, Username};
 use minicbor::{Decode, Encode};
 
 use crate::exchange::read_elsewhere;
@@ -14,7 +14,7 @@ use crate::model::rows::save;
 use crate::queue::outbox::{self, Withdrawn};
 use crate::records::changes::{self, Change, ChangeKind};
 use crate::records::history::{self, Kind, Message, Reaction, State};
-use crate::records::{early_changes, events};
+use crate::records::{early_changes, early_deletions, events, streams};
 use crate::store::RowsError;
 use crate::txn::Txn;
 
@@ -56,9 +56,9 @@ impl AuthorEvent {
 
 /// Shows a message that was written elsewhere, unless its author took it back before.
 fn show(txn: &mut Txn<'_>, mut message: Message) -> Result<(), RowsError> {
-    let early = early_changes::of(txn.rows, &message.chat, &message.id)?;
-    if message.author.is_some()
-        && early.iter().any(|change| change.kind == ChangeKind::Delete && change.author == message.author)
+    let early = early_changes::take(txn.rows, &message.chat, &message.id)?;
+    if let Some(author) = &message.author
+        && early_deletions::take(txn.rows, &message.chat, author, &message.id)?
     {
         return Ok(());
     }
@@ -71,17 +71,14 @@ fn show(txn: &mut Txn<'_>, mut message: Message) -> Result<(), RowsError> {
     }
     history::append(txn, message.clone())?;
     read_elsewhere::stored(txn, &message)?;
-    for change in early.iter().filter(|_| message.kind == Kind::Text) {
-        early_changes::forget(txn.rows, change)?;
-        apply(txn, change)?;
-    }
-    Ok(())
+    let mut early = early.iter().filter(|_| message.kind == Kind::Text);
+    early.try_for_each(|change| apply(txn, change))
 }
 
 /// A change that was made elsewhere takes its effect, if it may have one.
 fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<(), RowsError> {
     let found = history::get(txn.rows, &change.target)?.filter(|(_, message)| message.chat == change.chat);
-    let Some((position, mut message)) = found else { return early_changes::keep(txn.rows, change) };
+    let Some((position, mut message)) = found else { return wait(txn, change) };
     let by_author = match message.mine {
         true => change.by == txn.me.user,
         false => message.author.is_some() && message.author == change.author,
@@ -100,6 +97,29 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<(), RowsError> {
             Ok(())
         }
     }
+}
+
+/// A change of what is not here waits for it, unless that can come no more.
+fn wait(txn: &mut Txn<'_>, change: &Change) -> Result<(), RowsError> {
+    let Change { chat, by, author: Some(author), target, .. } = change else { return Ok(()) };
+    if was_here(txn, change, author)? || early_deletions::has(txn.rows, chat, author, target)? {
+        return Ok(());
+    }
+    if change.kind != ChangeKind::Delete {
+        return early_changes::keep(txn.rows, change);
+    }
+    early_changes::forget(txn.rows, chat, by, target)?;
+    early_deletions::keep(txn.rows, chat, author, target)
+}
+
+/// Whether the message of a change was here and is gone. One that waits for what another device of its author said before
+/// has been seen too, and is yet to be shown.
+fn was_here(txn: &Txn<'_>, change: &Change, author: &Fingerprint) -> Result<bool, RowsError> {
+    if !history::was_seen(txn.rows, author, &change.target)? {
+        return Ok(false);
+    }
+    let waiting = streams::waiting(txn)?;
+    Ok(!waiting.iter().any(|stream| stream.chat == change.chat && stream.user == change.by))
 }
 
 /// Gives a sign in somebody's name in place of the one before; says whether that changed anything.

@@ -128,16 +128,10 @@ fn take(txn: &mut Txn<'_>, scope: &[u8], n: u64, said: AuthorEvent) -> Result<()
 
 /// Gives up gaps that were waited for long enough.
 pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
-    for stream_id in waiting(txn)? {
+    for stream_id in streams::waiting(txn)? {
         give_up_due(txn, &stream_id)?;
     }
     Ok(())
-}
-
-/// Streams in which something waits.
-fn waiting(txn: &Txn<'_>) -> Result<Vec<StreamId>, RowsError> {
-    let found = txn.rows.scan(Table::Held, b"waiting", 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    found.iter().map(|(_, bytes)| decode(Table::Held, bytes)).collect()
 }
 
 fn give_up_due(txn: &mut Txn<'_>, stream_id: &StreamId) -> Result<(), RowsError> {

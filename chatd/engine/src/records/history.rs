@@ -107,13 +107,20 @@ pub fn chats(rows: &dyn Rows, limit: usize) -> Result<Vec<Chat>, RowsError> {
 
 /// Whether a message of this author is stored already; remembers it if not.
 pub(crate) fn seen_before(txn: &mut Txn<'_>, author: &Fingerprint, id: &MessageId) -> Result<bool, RowsError> {
-    let scope = [b"seen:".as_slice(), author.as_bytes()].concat();
-    let place = Place::new(Table::Messages, &scope, id.as_bytes());
-    if txn.rows.get(place)?.is_some() {
+    if was_seen(txn.rows, author, id)? {
         return Ok(true);
     }
-    txn.rows.put(place, txn.now.as_millis(), &[])?;
+    txn.rows.put(Place::new(Table::Messages, &seen_scope(author), id.as_bytes()), txn.now.as_millis(), &[])?;
     Ok(false)
+}
+
+/// Whether a message or a change of this author has come, stored or not: it never comes again.
+pub(crate) fn was_seen(rows: &dyn Rows, author: &Fingerprint, id: &MessageId) -> Result<bool, RowsError> {
+    Ok(rows.get(Place::new(Table::Messages, &seen_scope(author), id.as_bytes()))?.is_some())
+}
+
+fn seen_scope(author: &Fingerprint) -> Vec<u8> {
+    [b"seen:".as_slice(), author.as_bytes()].concat()
 }
 
 /// Adds a message at the end of its chat, with its event, and sees to it that it goes when its time is over.

@@ -4,8 +4,8 @@ use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::session::content::SenderSeq;
 use minicbor::{Decode, Encode};
 
-use crate::model::rows::load;
-use crate::store::{Place, RowsError, Table};
+use crate::model::rows::{decode, load};
+use crate::store::{Direction, Place, RowsError, Table};
 use crate::txn::Txn;
 
 /// Where the conversation with one device of its author stands.
@@ -50,6 +50,12 @@ impl StreamId {
     pub(crate) fn buffered_scope(&self) -> Vec<u8> {
         [b"early:".as_slice(), self.device.as_bytes(), self.chat.as_bytes()].concat()
     }
+}
+
+/// Streams in which something waits for what its author said before.
+pub(crate) fn waiting(txn: &Txn<'_>) -> Result<Vec<StreamId>, RowsError> {
+    let found = txn.rows.scan(Table::Held, b"waiting", 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
+    found.iter().map(|(_, bytes)| decode(Table::Held, bytes)).collect()
 }
 
 fn stream_scope(chat: &str) -> Vec<u8> {
