@@ -49,6 +49,7 @@ async fn unheard(served: &Served, args: &[&str]) -> (i32, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn what_waits_ends_with_its_reader_and_claims_no_success() {
     let served = serve();
+    served.fake.state().waits = true;
     let (code, told) = unheard(&served, &["send", "@bob", "hi", "--wait", "delivered", "--timeout", "10m"]).await;
     assert!(code == 74 && told.contains("nobody reads the output any more"), "{told}");
     let sent =

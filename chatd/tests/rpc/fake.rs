@@ -71,6 +71,10 @@ impl<M: Method> Handle<M> for Fake {
         if M::NAME == PresenceList::NAME {
             drop(self.gate.acquire().await.unwrap());
         }
+        let waits = M::NAME == MsgWait::NAME && self.state().waits;
+        if waits {
+            std::future::pending::<()>().await;
+        }
         self.answer(params)
     }
 }

@@ -31,6 +31,8 @@ pub struct State {
     pub values: BTreeMap<(Name, String), KvEntry>,
     /// How often a consumer's place was stored.
     pub acks: u64,
+    /// Whether `msg.wait` is not answered, as if its time were not over.
+    pub waits: bool,
     pub tokens: BTreeMap<Name, (Token, TokenHash)>,
     /// What tokens were used for, the oldest first.
     pub journal: Vec<AuditEntry>,
@@ -85,6 +87,7 @@ impl Fake {
             profiles: BTreeMap::new(),
             values: BTreeMap::new(),
             acks: 0,
+            waits: false,
             tokens: BTreeMap::new(),
             journal: Vec::new(),
         };
