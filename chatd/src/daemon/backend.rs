@@ -23,7 +23,7 @@ impl Backend for Daemon {
     }
 
     async fn token_create(&self, token: Token, hash: TokenHash) -> Answer<()> {
-        self.command(move |turn| tokens::create(turn, &token, hash)).await
+        self.command(move |txn| tokens::create(txn, &token, hash)).await
     }
 
     async fn token_find(&self, hash: TokenHash) -> Answer<Option<Token>> {
@@ -32,26 +32,26 @@ impl Backend for Daemon {
 
     async fn token_revoke(&self, name: &Name) -> Answer<()> {
         let named = name.clone();
-        let gone = self.command(move |turn| tokens::revoke(turn, &named)).await;
+        let gone = self.command(move |txn| tokens::revoke(txn, &named)).await;
         gone.map_err(|error| errors::none_of(error, &format!("token {name}")))
     }
 
     async fn token_used(&self, used: Use) -> Answer<()> {
-        self.command(move |turn| tokens::note(turn, used)).await
+        self.command(move |txn| tokens::note(txn, used)).await
     }
 
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {
-        self.command(move |turn| consumers::open(turn, &consumer, place)).await
+        self.command(move |txn| consumers::open(txn, &consumer, place)).await
     }
 
     async fn consumer_ack(&self, consumer: &Name, seq: u64) -> Answer<u64> {
         let consumer = consumer.clone();
-        self.command(move |turn| consumers::ack(turn, &consumer, seq)).await
+        self.command(move |txn| consumers::ack(txn, &consumer, seq)).await
     }
 
     async fn consumer_forget(&self, consumer: &Name) -> Answer<()> {
         let consumer = consumer.clone();
-        self.command(move |turn| consumers::forget(turn, &consumer)).await
+        self.command(move |txn| consumers::forget(txn, &consumer)).await
     }
 
     async fn consumers(&self) -> Answer<Vec<Consumer>> {

@@ -34,7 +34,7 @@ fn what_only_one_of_two_devices_could_not_open_comes_again_to_that_one() {
         let id = world.send(alice, bob, "teh");
         world.settle();
         spoiled(&mut world, spoilt, |world| {
-            world.command(alice, |turn| amend::edit(turn, &id, "the".to_owned())).unwrap();
+            world.command(alice, |txn| amend::edit(txn, &id, "the".to_owned())).unwrap();
             three(world, alice, bob);
         });
         world.advance(Duration::from_secs(120));

@@ -123,7 +123,7 @@ fn what_the_history_let_go_is_not_new_when_the_room_is_read_again() {
     let (mut world, both) = acquainted();
     let [alice, _] = both;
     let wanted = SettingsSet { history_days: Some(1), ..SettingsSet::default() };
-    world.command(alice, |turn| Ok(settings::set(turn, &wanted)?)).unwrap();
+    world.command(alice, |txn| Ok(settings::set(txn, &wanted)?)).unwrap();
     begin_to_read(&mut world, both);
     world.advance(Duration::from_secs(3 * 24 * 60 * 60));
     assert!(world.room(alice).is_empty());

@@ -206,7 +206,7 @@ fn atk_27_what_was_written_before_is_never_sealed_for_another_identity() {
     let user = "bob".parse().unwrap();
     let rival = peers::get(&world.nodes[alice].rows, &user).unwrap().unwrap().rival.unwrap();
     let (fingerprint, head) = (rival.log.fingerprint(), rival.log.head());
-    world.command(alice, |turn| trust::accept(turn, &user, &fingerprint, &head)).unwrap();
+    world.command(alice, |txn| trust::accept(txn, &user, &fingerprint, &head)).unwrap();
     world.advance(Duration::from_secs(120));
     assert_eq!(world.state(alice, waiting.id), MessageState::Failed);
     let other = first_device(&user, 5, BEGIN).device;
@@ -223,9 +223,9 @@ fn accepting_names_exactly_what_was_shown() {
     world.advance(Duration::from_secs(120));
     let other = chat_protocol::ids::Fingerprint::new([9; 32]);
     let head = pinned.log.head();
-    let wrong = world.command(alice, |turn| trust::accept(turn, &user, &other, &head));
+    let wrong = world.command(alice, |txn| trust::accept(txn, &user, &other, &head));
     assert!(matches!(wrong, Err(EngineError::Conflict)));
-    world.command(alice, |turn| trust::accept(turn, &user, &pinned.log.fingerprint(), &head)).unwrap();
+    world.command(alice, |txn| trust::accept(txn, &user, &pinned.log.fingerprint(), &head)).unwrap();
     assert!(world.try_send(alice, To::User("bob".parse().unwrap()), "again", None).is_ok());
 }
 

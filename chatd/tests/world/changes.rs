@@ -25,15 +25,15 @@ fn shown(world: &World, who: usize, id: MessageId) -> types::Message {
 }
 
 fn edit(world: &mut World, who: usize, id: MessageId, text: &str) -> Result<(), EngineError> {
-    world.command(who, |turn| amend::edit(turn, &id, text.to_owned())).map(drop)
+    world.command(who, |txn| amend::edit(txn, &id, text.to_owned())).map(drop)
 }
 
 fn delete(world: &mut World, who: usize, id: MessageId) -> Result<(), EngineError> {
-    world.command(who, |turn| amend::delete_everywhere(turn, &id))
+    world.command(who, |txn| amend::delete_everywhere(txn, &id))
 }
 
 fn react(world: &mut World, who: usize, id: MessageId, emoji: &str, remove: bool) -> Result<(), EngineError> {
-    world.command(who, |turn| amend::react(turn, &id, emoji, remove)).map(drop)
+    world.command(who, |txn| amend::react(txn, &id, emoji, remove)).map(drop)
 }
 
 /// What both sides must agree on.
@@ -71,7 +71,7 @@ fn what_comes_after_a_change_is_delivered_and_read_as_ever() {
     react(&mut world, alice, second, "🎉", false).unwrap();
     world.settle();
     assert_eq!(world.state(alice, second), MessageState::Delivered);
-    world.command(bob, |turn| chatd::engine::commands::mark_read(turn, "@alice", None)).unwrap();
+    world.command(bob, |txn| chatd::engine::commands::mark_read(txn, "@alice", None)).unwrap();
     world.settle();
     assert_eq!(world.state(alice, second), MessageState::Read);
     assert_eq!(world.inbox(bob), ["alice: uno", "alice: two"]);
@@ -157,7 +157,7 @@ fn what_has_not_left_is_changed_where_it_lies() {
 fn a_message_that_waits_can_be_cancelled_and_one_under_way_cannot() {
     let (mut world, alice, bob) = two();
     let left = world.send(alice, bob, "gone");
-    let cancel = |world: &mut World, id| world.command(alice, |turn| amend::cancel(turn, &id));
+    let cancel = |world: &mut World, id| world.command(alice, |txn| amend::cancel(txn, &id));
     world.settle();
     assert!(matches!(cancel(&mut world, left), Err(EngineError::TooLate(_))));
     world.go_offline(alice);
@@ -181,7 +181,7 @@ fn a_message_under_way_when_the_line_broke_is_not_cancelled() {
     world.settle();
     let id = world.send(alice, bob, "on the wire");
     world.cut(alice);
-    let outcome = world.command(alice, |turn| amend::cancel(turn, &id));
+    let outcome = world.command(alice, |txn| amend::cancel(txn, &id));
     assert!(matches!(outcome, Err(EngineError::TooLate(_))));
     world.settle();
     assert_eq!(world.state(alice, id), MessageState::Delivered);
@@ -195,13 +195,13 @@ fn a_cancelled_message_is_sent_again_as_a_new_one() {
     world.go_offline(alice);
     let send = Send { reply_to: Some(question), ..Send::text(to("bob"), "yes".to_owned()) };
     let first = world.submit(alice, send).unwrap().id;
-    world.command(alice, |turn| amend::cancel(turn, &first)).unwrap();
-    let again = world.command(alice, |turn| amend::resend(turn, &first)).unwrap();
+    world.command(alice, |txn| amend::cancel(txn, &first)).unwrap();
+    let again = world.command(alice, |txn| amend::resend(txn, &first)).unwrap();
     world.come_online(alice);
     world.settle();
     assert_ne!(again.id, first);
     assert_eq!(shown(&world, bob, again.id).reply_to, Some(question));
-    let outcome = world.command(alice, |turn| amend::resend(turn, &again.id));
+    let outcome = world.command(alice, |txn| amend::resend(txn, &again.id));
     assert!(matches!(outcome, Err(EngineError::TooLate(_))));
 }
 
@@ -222,7 +222,7 @@ fn replies_and_mentions_arrive_and_are_counted_until_read() {
     assert_eq!((message.reply_to, message.mentions), (Some(question), mentions));
     let chat = |world: &World| history::chat(&world.nodes[bob].rows, "@alice").unwrap().unwrap();
     assert_eq!((chat(&world).unread, chat(&world).mentions), (1, 1));
-    world.command(bob, |turn| chatd::engine::commands::mark_read(turn, "@alice", None)).unwrap();
+    world.command(bob, |txn| chatd::engine::commands::mark_read(txn, "@alice", None)).unwrap();
     assert_eq!((chat(&world).unread, chat(&world).mentions), (0, 0));
 }
 
@@ -252,7 +252,7 @@ fn the_room_carries_text_alone_and_keeps_it() {
     assert!(matches!(edit(&mut world, alice, id, "no"), Err(EngineError::Post)));
     assert!(matches!(delete(&mut world, alice, id), Err(EngineError::Post)));
     assert!(matches!(react(&mut world, alice, id, "👍", false), Err(EngineError::Post)));
-    world.command(alice, |turn| amend::delete_here(turn, &id)).unwrap();
+    world.command(alice, |txn| amend::delete_here(txn, &id)).unwrap();
     assert_eq!(world.room(alice), ["alice: "]);
     assert_eq!(world.room(bob), ["alice: hello all"]);
 }
@@ -262,7 +262,7 @@ fn deleting_here_leaves_the_other_side_alone() {
     let (mut world, alice, bob) = two();
     let id = world.send(alice, bob, "keep a copy");
     world.settle();
-    world.command(bob, |turn| amend::delete_here(turn, &id)).unwrap();
+    world.command(bob, |txn| amend::delete_here(txn, &id)).unwrap();
     world.settle();
     assert!(shown(&world, bob, id).deleted);
     assert_eq!(shown(&world, alice, id).text, "keep a copy");
@@ -275,7 +275,7 @@ fn somebody_elses_message_cannot_be_changed_from_here() {
     world.settle();
     assert!(matches!(edit(&mut world, bob, id, "yours"), Err(EngineError::NotAllowed(_))));
     assert!(matches!(delete(&mut world, bob, id), Err(EngineError::NotAllowed(_))));
-    assert!(matches!(world.command(bob, |turn| amend::cancel(turn, &id)), Err(EngineError::NotAllowed(_))));
+    assert!(matches!(world.command(bob, |txn| amend::cancel(txn, &id)), Err(EngineError::NotAllowed(_))));
 }
 
 #[test]
@@ -312,8 +312,8 @@ fn nothing_is_told_about_reading_once_that_is_switched_off() {
     let id = world.send(alice, bob, "seen?");
     world.settle();
     let off = chat_protocol::rpc::types::SettingsSet { read_receipts: Some(false), ..Default::default() };
-    world.command(bob, |turn| Ok(chatd::engine::settings::set(turn, &off)?)).unwrap();
-    world.command(bob, |turn| chatd::engine::commands::mark_read(turn, "@alice", None)).unwrap();
+    world.command(bob, |txn| Ok(chatd::engine::settings::set(txn, &off)?)).unwrap();
+    world.command(bob, |txn| chatd::engine::commands::mark_read(txn, "@alice", None)).unwrap();
     world.settle();
     assert_eq!(world.state(alice, id), MessageState::Delivered);
 }

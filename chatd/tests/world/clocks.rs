@@ -28,7 +28,7 @@ fn two() -> (World, usize, usize) {
 }
 
 fn keep(world: &mut World, who: usize, wanted: &SettingsSet) {
-    world.command(who, |turn| Ok(settings::set(turn, wanted)?)).unwrap();
+    world.command(who, |txn| Ok(settings::set(txn, wanted)?)).unwrap();
 }
 
 fn row(world: &World, who: usize, id: MessageId) -> history::Message {

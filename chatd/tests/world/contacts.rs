@@ -13,7 +13,7 @@ use crate::world::World;
 
 fn block(world: &mut World, who: usize, whom: usize, blocked: bool) {
     let user = world.name(whom);
-    world.command(who, |turn| contacts::block(turn, &user, blocked)).unwrap();
+    world.command(who, |txn| contacts::block(txn, &user, blocked)).unwrap();
 }
 
 fn two() -> (World, usize, usize) {
@@ -54,7 +54,7 @@ fn nothing_is_sent_to_a_blocked_user() {
     let refused = world.try_send(bob, to, "hi", None);
     assert!(matches!(refused, Err(EngineError::Blocked(_))), "{refused:?}");
     let myself = world.name(bob);
-    let refused = world.command(bob, |turn| contacts::block(turn, &myself, true));
+    let refused = world.command(bob, |txn| contacts::block(txn, &myself, true));
     assert!(matches!(refused, Err(EngineError::Invalid("user", _))));
 }
 
@@ -82,7 +82,7 @@ fn what_is_read_after_the_block_is_told_to_nobody() {
     let unread = world.send(alice, bob, "seen?");
     world.settle();
     block(&mut world, bob, alice, true);
-    world.command(bob, |turn| commands::mark_read(turn, "@alice", None)).unwrap();
+    world.command(bob, |txn| commands::mark_read(txn, "@alice", None)).unwrap();
     world.settle();
     assert_eq!(world.state(alice, unread), MessageState::Delivered);
 }
@@ -110,15 +110,15 @@ fn notes_about_users_are_kept_changed_and_taken_away() {
         alias: alias.map(str::to_owned),
         note: note.map(str::to_owned),
     };
-    world.command(alice, |turn| contacts::set(turn, note(Some("Bobby"), Some("owes me a tea")))).unwrap();
+    world.command(alice, |txn| contacts::set(txn, note(Some("Bobby"), Some("owes me a tea")))).unwrap();
     world.crash(alice);
-    let kept = world.command(alice, |turn| contacts::set(turn, note(None, Some("")))).unwrap();
+    let kept = world.command(alice, |txn| contacts::set(txn, note(None, Some("")))).unwrap();
     assert_eq!((kept.alias.as_deref(), kept.note), (Some("Bobby"), None));
-    world.command(alice, |turn| contacts::set(turn, note(Some(""), None))).unwrap();
+    world.command(alice, |txn| contacts::set(txn, note(Some(""), None))).unwrap();
     assert_eq!(contacts::list(&world.nodes[alice].rows).unwrap(), []);
     let told = |body: &EventBody| matches!(body, EventBody::ContactUpdated(_));
     assert_eq!(world.count_events(alice, told), 3);
-    let hostile = world.command(alice, |turn| contacts::set(turn, note(Some("a\u{1b}[2J"), None)));
+    let hostile = world.command(alice, |txn| contacts::set(txn, note(Some("a\u{1b}[2J"), None)));
     assert!(matches!(hostile, Err(EngineError::Invalid("alias", _))));
 }
 
@@ -128,17 +128,17 @@ fn a_muted_chat_counts_no_unread_and_a_message_brings_an_archived_one_back() {
     let id = format!("@{}", world.name(alice));
     let wanted = |muted_until_ms, archived| ChatSet { to: id.parse().unwrap(), muted_until_ms, ttl_s: None, archived };
     let muted = wanted(Some(u64::MAX), Some(true));
-    world.command(bob, |turn| chats::set(turn, &id, &muted)).unwrap();
+    world.command(bob, |txn| chats::set(txn, &id, &muted)).unwrap();
     let unread = |world: &World| chats::unread(&world.nodes[bob].rows, world.now).unwrap().messages;
     assert_eq!(unread(&world), 0);
     world.send(alice, bob, "psst");
     world.settle();
     assert!(!chatd::engine::history::chat(&world.nodes[bob].rows, &id).unwrap().unwrap().archived);
     let loud = wanted(Some(0), None);
-    world.command(bob, |turn| chats::set(turn, &id, &loud)).unwrap();
+    world.command(bob, |txn| chats::set(txn, &id, &loud)).unwrap();
     assert_eq!(unread(&world), 2);
     let room = ChatSet { to: "room:public".parse().unwrap(), muted_until_ms: None, ttl_s: Some(60), archived: None };
-    let refused = world.command(bob, |turn| chats::set(turn, "room:public", &room));
+    let refused = world.command(bob, |txn| chats::set(txn, "room:public", &room));
     assert!(matches!(refused, Err(EngineError::Invalid("ttl_s", _))));
 }
 
@@ -148,7 +148,7 @@ fn chats_that_are_set_before_anything_was_said_have_places_of_their_own() {
     let alice = world.user("alice");
     for id in ["@bob", "@carol"] {
         let quiet = ChatSet { to: id.parse().unwrap(), muted_until_ms: Some(u64::MAX), ttl_s: None, archived: None };
-        world.command(alice, |turn| chats::set(turn, id, &quiet)).unwrap();
+        world.command(alice, |txn| chats::set(txn, id, &quiet)).unwrap();
     }
     let chats = chatd::engine::history::chats(&world.nodes[alice].rows, 10).unwrap();
     let mut places: Vec<_> = chats.iter().map(|chat| chat.activity).collect();
@@ -160,7 +160,7 @@ fn chats_that_are_set_before_anything_was_said_have_places_of_their_own() {
 fn old_messages_go_and_young_ones_and_unsent_ones_stay() {
     let (mut world, alice, bob) = two();
     let wanted = SettingsSet { history_days: Some(7), ..SettingsSet::default() };
-    world.command(alice, |turn| Ok(settings::set(turn, &wanted)?)).unwrap();
+    world.command(alice, |txn| Ok(settings::set(txn, &wanted)?)).unwrap();
     world.go_offline(alice);
     world.send(alice, bob, "when I am back");
     world.advance(Duration::from_secs(8 * 24 * 60 * 60));
@@ -180,11 +180,11 @@ fn values_of_bots_have_versions_and_are_listed_in_order() {
     let (mut world, alice, _) = two();
     let scope: chat_protocol::rpc::Name = "deploy".parse().unwrap();
     for key in ["b", "a", "c"] {
-        world.command(alice, |turn| kv::set(turn, (&scope, key), &json!({"of": key}), Some(0))).unwrap();
+        world.command(alice, |txn| kv::set(txn, (&scope, key), &json!({"of": key}), Some(0))).unwrap();
     }
-    let stale = world.command(alice, |turn| kv::set(turn, (&scope, "a"), &json!(1), Some(0)));
+    let stale = world.command(alice, |txn| kv::set(txn, (&scope, "a"), &json!(1), Some(0)));
     assert!(matches!(stale, Err(EngineError::Version(1))));
-    let second = world.command(alice, |turn| kv::set(turn, (&scope, "a"), &json!(2), Some(1))).unwrap();
+    let second = world.command(alice, |txn| kv::set(txn, (&scope, "a"), &json!(2), Some(1))).unwrap();
     assert_eq!((second.version, second.value), (2, json!(2)));
     world.crash(alice);
     let asked = |after: Option<&str>| chat_protocol::rpc::types::KvList {
@@ -197,11 +197,11 @@ fn values_of_bots_have_versions_and_are_listed_in_order() {
     assert_eq!(page.entries.iter().map(|entry| entry.key.as_str()).collect::<Vec<_>>(), ["a", "b"]);
     assert!(page.more);
     assert!(!kv::list(&world.nodes[alice].rows, &asked(Some("b")), 2).unwrap().more);
-    world.command(alice, |turn| kv::delete(turn, (&scope, "a"), Some(2))).unwrap();
+    world.command(alice, |txn| kv::delete(txn, (&scope, "a"), Some(2))).unwrap();
     assert!(kv::get(&world.nodes[alice].rows, &scope, "a").unwrap().is_none());
     let other: chat_protocol::rpc::Name = "other".parse().unwrap();
     assert!(kv::get(&world.nodes[alice].rows, &other, "b").unwrap().is_none(), "drawers are apart");
-    let large = world.command(alice, |turn| kv::set(turn, (&scope, "x"), &json!("x".repeat(50_000)), None));
+    let large = world.command(alice, |txn| kv::set(txn, (&scope, "x"), &json!("x".repeat(50_000)), None));
     assert!(matches!(large, Err(EngineError::TooLong { .. })));
 }
 
@@ -211,12 +211,12 @@ fn there_are_so_many_drawers_and_one_that_is_emptied_makes_room() {
     let alice = world.user("alice");
     let drawer = |number: u32| format!("bot.{number}").parse::<Name>().unwrap();
     let put =
-        |world: &mut World, number| world.command(alice, |turn| kv::set(turn, (&drawer(number), "a"), &json!(1), None));
+        |world: &mut World, number| world.command(alice, |txn| kv::set(txn, (&drawer(number), "a"), &json!(1), None));
     for number in 0..200 {
         put(&mut world, number).unwrap();
     }
     assert!(matches!(put(&mut world, 200), Err(EngineError::Full(_))));
     put(&mut world, 7).unwrap();
-    world.command(alice, |turn| kv::delete(turn, (&drawer(0), "a"), None)).unwrap();
+    world.command(alice, |txn| kv::delete(txn, (&drawer(0), "a"), None)).unwrap();
     put(&mut world, 200).unwrap();
 }

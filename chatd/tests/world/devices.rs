@@ -35,12 +35,12 @@ impl World {
 
     fn say_alike(&mut self, who: usize, new: usize) -> Result<Approval, EngineError> {
         let (device, digits) = (self.nodes[new].device, self.digits(new));
-        self.command(who, |turn| devices::approve(turn, &device, &digits))
+        self.command(who, |txn| devices::approve(txn, &device, &digits))
     }
 
     fn end_devices(&mut self, who: usize, whom: &[usize]) -> Result<(), EngineError> {
         let ids: Vec<_> = whom.iter().map(|whom| self.nodes[*whom].device).collect();
-        self.command(who, |turn| devices::revoke(turn, &ids))
+        self.command(who, |txn| devices::revoke(txn, &ids))
     }
 
     fn devices(&self, who: usize) -> Vec<Device> {
@@ -124,7 +124,7 @@ fn atk_71_the_old_device_is_shown_a_fabricated_request() {
     world.settle();
 
     let on_the_phone = world.digits(phone);
-    let refused = world.command(alice, |turn| devices::approve(turn, &device, &on_the_phone));
+    let refused = world.command(alice, |txn| devices::approve(txn, &device, &on_the_phone));
     assert!(matches!(refused, Err(EngineError::Digits)), "{refused:?}");
     world.settle();
     assert_eq!(world.log_of(alice).devices().len(), 1, "nothing was signed");
@@ -323,13 +323,13 @@ fn no_local_program_has_a_device_follow_another_version_of_its_own_log() {
     assert_eq!(known(&world).rival.unwrap().log, fork);
 
     let (fingerprint, head) = (fork.fingerprint(), fork.head());
-    let accepted = world.command(alice, |turn| trust::accept(turn, &name, &fingerprint, &head));
+    let accepted = world.command(alice, |txn| trust::accept(txn, &name, &fingerprint, &head));
     assert!(matches!(accepted, Err(EngineError::Conflict)));
-    let verified = world.command(alice, |turn| trust::verify(turn, &name, &Compared::Code(IdentityCode::of(&fork))));
+    let verified = world.command(alice, |txn| trust::verify(txn, &name, &Compared::Code(IdentityCode::of(&fork))));
     assert!(matches!(verified, Err(EngineError::NotTheirs(_))));
     assert_eq!(known(&world).pinned.log, pinned);
     // that the one there is stays can be said
     let (fingerprint, head) = (pinned.fingerprint(), pinned.head());
-    world.command(alice, |turn| trust::accept(turn, &name, &fingerprint, &head)).unwrap();
+    world.command(alice, |txn| trust::accept(txn, &name, &fingerprint, &head)).unwrap();
     assert_eq!((known(&world).pinned.log, known(&world).rival), (pinned, None));
 }

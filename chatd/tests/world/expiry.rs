@@ -66,7 +66,7 @@ fn posts_expire_too_but_for_the_one_that_may_be_with_the_server() {
 fn who_wants_it_to_wait_lets_it_wait() {
     let (mut world, alice, bob) = apart();
     let patient = SettingsSet { outbox_days: Some(0), ..SettingsSet::default() };
-    world.command(alice, |turn| Ok(settings::set(turn, &patient)?)).unwrap();
+    world.command(alice, |txn| Ok(settings::set(txn, &patient)?)).unwrap();
     let id = world.send(alice, bob, "whenever");
     world.advance(DAY * 400);
     assert_eq!(world.state(alice, id), MessageState::Queued);

@@ -36,9 +36,9 @@ fn tamper(world: &mut World, who: usize, message: &Message) {
 
 /// Edits and deletes a message as if it were one's own.
 fn attack(world: &mut World, who: usize, id: MessageId) {
-    world.command(who, |turn| amend::edit(turn, &id, "forged".to_owned())).unwrap();
+    world.command(who, |txn| amend::edit(txn, &id, "forged".to_owned())).unwrap();
     world.settle();
-    world.command(who, |turn| amend::delete_everywhere(turn, &id)).unwrap();
+    world.command(who, |txn| amend::delete_everywhere(txn, &id)).unwrap();
     world.settle();
 }
 
@@ -117,7 +117,7 @@ fn a_deletion_that_overtakes_its_message_keeps_it_from_being_shown() {
     world.go_offline(bob);
     let id = world.send(alice, bob, "regretted");
     world.settle();
-    world.command(alice, |turn| amend::delete_everywhere(turn, &id)).unwrap();
+    world.command(alice, |txn| amend::delete_everywhere(txn, &id)).unwrap();
     world.settle();
     let held = world.take_mailbox(bob);
     assert_eq!(held.len(), 2);
@@ -139,8 +139,8 @@ fn an_edit_or_a_sign_without_its_message_is_ignored() {
     world.settle();
     let chat = "@alice".as_bytes();
     world.nodes[bob].rows.delete(Place::new(Table::Messages, chat, id.as_bytes())).unwrap();
-    world.command(alice, |turn| amend::edit(turn, &id, "found".to_owned())).unwrap();
-    world.command(alice, |turn| amend::react(turn, &id, "👍", false)).unwrap();
+    world.command(alice, |txn| amend::edit(txn, &id, "found".to_owned())).unwrap();
+    world.command(alice, |txn| amend::react(txn, &id, "👍", false)).unwrap();
     world.send(alice, bob, "after");
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: after"]);

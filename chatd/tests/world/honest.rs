@@ -345,7 +345,7 @@ fn atk_95_what_was_read_is_told_although_its_receipt_was_stale() {
     world.settle();
     let refusal = grown(&world, bob);
     world.server.says.insert((world.nodes[alice].device, Submit::TYPE), Err(refusal));
-    world.command(alice, |turn| commands::mark_read(turn, "@bob", None)).unwrap();
+    world.command(alice, |txn| commands::mark_read(txn, "@bob", None)).unwrap();
     world.advance(Duration::from_secs(60));
     world.server.says.clear();
     world.advance(Duration::from_secs(700));

@@ -64,15 +64,15 @@ fn changes(world: &World, who: usize) -> usize {
 
 pub fn accept(world: &mut World, who: usize, log: &AccountLog) -> Result<(), EngineError> {
     let (fingerprint, head) = (log.fingerprint(), log.head());
-    world.command(who, |turn| trust::accept(turn, &bob(), &fingerprint, &head))
+    world.command(who, |txn| trust::accept(txn, &bob(), &fingerprint, &head))
 }
 
 fn verify(world: &mut World, who: usize, compared: &Compared) -> Result<(), EngineError> {
-    world.command(who, |turn| trust::verify(turn, &bob(), compared))
+    world.command(who, |txn| trust::verify(txn, &bob(), compared))
 }
 
 fn set_policy(world: &mut World, who: usize, policy: Policy) {
-    world.command(who, |turn| peers::set_policy(turn, Some(&bob()), Some(policy))).unwrap();
+    world.command(who, |txn| peers::set_policy(txn, Some(&bob()), Some(policy))).unwrap();
 }
 
 fn number(world: &World, alice: usize, log: &AccountLog) -> Compared {
@@ -194,7 +194,7 @@ fn the_pinned_identity_is_restored_with_the_trust_it_had() {
     accept(&mut world, alice, &known).unwrap();
     assert_eq!(peer(&world, alice).trust, Trust::Verified);
     let wrong = Head { seq: 1, ..rival.head() };
-    let refused = world.command(alice, |turn| trust::accept(turn, &bob(), &rival.fingerprint(), &wrong));
+    let refused = world.command(alice, |txn| trust::accept(txn, &bob(), &rival.fingerprint(), &wrong));
     assert!(matches!(refused, Err(EngineError::Conflict)), "exactly what was shown");
 }
 
@@ -218,7 +218,7 @@ fn an_identity_is_verified_with_any_of_three_things_and_told_once() {
     assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::IdentityVerified(_))), 1);
     let send = Send { require_verified: true, ..Send::text(To::User(bob()), "secret".to_owned()) };
     assert!(world.submit(alice, send.clone()).is_ok());
-    world.command(alice, |turn| trust::unverify(turn, &bob())).unwrap();
+    world.command(alice, |txn| trust::unverify(txn, &bob())).unwrap();
     assert!(matches!(world.submit(alice, send), Err(EngineError::Unverified(_))));
 }
 

@@ -16,7 +16,7 @@ fn name(text: &str) -> Name {
 
 fn keep(world: &mut World, who: usize, event_days: Option<u32>, max_events: Option<u64>) {
     let wanted = SettingsSet { event_days, max_events, ..SettingsSet::default() };
-    world.command(who, |turn| Ok(settings::set(turn, &wanted)?)).unwrap();
+    world.command(who, |txn| Ok(settings::set(txn, &wanted)?)).unwrap();
 }
 
 /// A world in which alice has some events.
@@ -39,19 +39,19 @@ fn oldest(world: &World, who: usize) -> u64 {
 #[test]
 fn old_events_go_unless_a_consumer_has_not_acknowledged_them() {
     let (mut world, alice, newest) = world_with_log();
-    world.command(alice, |turn| consumers::open(turn, &name("bot"), Some(5))).unwrap();
+    world.command(alice, |txn| consumers::open(txn, &name("bot"), Some(5))).unwrap();
     world.advance(31 * DAY);
     world.say(alice, "a month later");
     world.settle();
     assert_eq!(oldest(&world, alice), 6, "what the bot needs stays, however old");
 
-    world.command(alice, |turn| consumers::ack(turn, &name("bot"), 9)).unwrap();
+    world.command(alice, |txn| consumers::ack(txn, &name("bot"), 9)).unwrap();
     world.advance(Duration::from_secs(61));
     world.say(alice, "one more");
     world.settle();
     assert_eq!(oldest(&world, alice), 10);
 
-    world.command(alice, |turn| consumers::forget(turn, &name("bot"))).unwrap();
+    world.command(alice, |txn| consumers::forget(txn, &name("bot"))).unwrap();
     world.advance(Duration::from_secs(61));
     world.say(alice, "and one");
     world.settle();
@@ -63,7 +63,7 @@ fn old_events_go_unless_a_consumer_has_not_acknowledged_them() {
 #[test]
 fn young_events_stay_although_everybody_has_them() {
     let (mut world, alice, newest) = world_with_log();
-    world.command(alice, |turn| consumers::open(turn, &name("bot"), Some(newest))).unwrap();
+    world.command(alice, |txn| consumers::open(txn, &name("bot"), Some(newest))).unwrap();
     world.advance(29 * DAY);
     world.say(alice, "a month later, almost");
     world.settle();
@@ -73,10 +73,10 @@ fn young_events_stay_although_everybody_has_them() {
 #[test]
 fn the_number_of_events_is_bounded_whoever_needs_them() {
     let (mut world, alice, _) = world_with_log();
-    world.command(alice, |turn| consumers::open(turn, &name("bot"), Some(0))).unwrap();
+    world.command(alice, |txn| consumers::open(txn, &name("bot"), Some(0))).unwrap();
     keep(&mut world, alice, None, Some(1_000));
     for number in 0..1_100 {
-        world.command(alice, |turn| events_for_test(turn, number)).unwrap();
+        world.command(alice, |txn| events_for_test(txn, number)).unwrap();
     }
     world.advance(Duration::from_secs(61));
     world.say(alice, "the last");
@@ -87,22 +87,22 @@ fn the_number_of_events_is_bounded_whoever_needs_them() {
 }
 
 /// Something that leaves one event.
-fn events_for_test(turn: &mut chatd::engine::Txn<'_>, number: u64) -> Result<(), EngineError> {
+fn events_for_test(txn: &mut chatd::engine::Txn<'_>, number: u64) -> Result<(), EngineError> {
     use chatd::engine::commands::{Send, To, send};
-    send(turn, Send::text(To::Myself, number.to_string())).map(drop)
+    send(txn, Send::text(To::Myself, number.to_string())).map(drop)
 }
 
 #[test]
 fn a_consumers_place_never_goes_back_nor_beyond_the_log() {
     let (mut world, alice, newest) = world_with_log();
     let bot = name("bot");
-    let unknown = world.command(alice, |turn| consumers::ack(turn, &bot, 1));
+    let unknown = world.command(alice, |txn| consumers::ack(txn, &bot, 1));
     assert!(matches!(unknown, Err(EngineError::UnknownConsumer)));
-    assert_eq!(world.command(alice, |turn| consumers::open(turn, &bot, None)).unwrap(), newest);
-    assert_eq!(world.command(alice, |turn| consumers::ack(turn, &bot, 1)).unwrap(), newest);
-    let beyond = world.command(alice, |turn| consumers::ack(turn, &bot, newest + 1_000));
+    assert_eq!(world.command(alice, |txn| consumers::open(txn, &bot, None)).unwrap(), newest);
+    assert_eq!(world.command(alice, |txn| consumers::ack(txn, &bot, 1)).unwrap(), newest);
+    let beyond = world.command(alice, |txn| consumers::ack(txn, &bot, newest + 1_000));
     assert!(matches!(beyond, Err(EngineError::BeyondLog(_))));
     world.crash(alice);
-    assert_eq!(world.command(alice, |turn| consumers::open(turn, &bot, Some(0))).unwrap(), newest);
+    assert_eq!(world.command(alice, |txn| consumers::open(txn, &bot, Some(0))).unwrap(), newest);
     assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::Gap(_))), 0);
 }

@@ -75,7 +75,7 @@ fn what_is_read_is_told() {
     world.settle();
     let message = world.send(alice, bob, "read me");
     world.settle();
-    let unread = world.command(bob, |turn| commands::mark_read(turn, "@alice", None)).unwrap();
+    let unread = world.command(bob, |txn| commands::mark_read(txn, "@alice", None)).unwrap();
     world.settle();
     assert_eq!(unread, 0);
     assert_eq!(world.state(alice, message), MessageState::Read);
@@ -99,7 +99,7 @@ fn what_came_late_is_read_with_what_its_author_sent_after_it() {
     world.deliver(alice, bob, held.remove(0).envelope);
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: hello", "alice: two", "alice: one"]);
-    world.command(bob, |turn| commands::mark_read(turn, "@alice", None)).unwrap();
+    world.command(bob, |txn| commands::mark_read(txn, "@alice", None)).unwrap();
     world.settle();
     assert_eq!((world.state(alice, sent[0]), world.state(alice, sent[1])), (MessageState::Read, MessageState::Read));
 }

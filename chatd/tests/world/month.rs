@@ -171,7 +171,7 @@ impl Month {
     fn says(&mut self, by: usize, to: Username, fate: Fate) {
         let text = self.diary.words(by, &to);
         let send = Send::text(To::User(to.clone()), text.clone());
-        match self.world.command_with(by, fate, |turn| commands::send(turn, send)) {
+        match self.world.command_with(by, fate, |txn| commands::send(txn, send)) {
             Ok(sent) if !fate.leaves_nothing() => self.diary.add(by, to, sent.id, text),
             Ok(_) => {}
             Err(refused) => assert!(self.diary.distrusts(by, &to), "device {by} to {to}: {refused}"),
@@ -195,7 +195,7 @@ impl Month {
         }
         let chat = format!("@{peer}");
         // a device that came later may have no such chat yet
-        if self.world.command(who, |turn| commands::mark_read(turn, &chat, None)).is_ok() {
+        if self.world.command(who, |txn| commands::mark_read(txn, &chat, None)).is_ok() {
             note_seen(&self.world, &mut self.diary, who, &peer);
             self.world.settle();
         }
@@ -238,7 +238,7 @@ impl Month {
     fn phone_is_revoked(&mut self) {
         let stolen = self.stolen.as_ref().unwrap().said;
         let phone = self.world.nodes[PHONE].device;
-        self.world.command(LAPTOP, |turn| devices::revoke(turn, &[phone])).unwrap();
+        self.world.command(LAPTOP, |txn| devices::revoke(txn, &[phone])).unwrap();
         self.world.settle();
         self.diary.ends(PHONE);
         self.diary.is_copied(PHONE, THIEF, stolen);
@@ -284,7 +284,7 @@ impl Month {
     fn accepts(&mut self, who: usize) {
         let (carol, log) = (self.world.name(NEW), self.world.log_of(NEW));
         let (fingerprint, head) = (log.fingerprint(), log.head());
-        self.world.command(who, |turn| trust::accept(turn, &carol, &fingerprint, &head)).unwrap();
+        self.world.command(who, |txn| trust::accept(txn, &carol, &fingerprint, &head)).unwrap();
         self.diary.believes(who);
         self.world.settle();
     }

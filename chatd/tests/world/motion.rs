@@ -349,7 +349,7 @@ fn an_edit_that_could_not_be_opened_takes_its_effect_after_the_reset() {
     let id = world.send(alice, bob, "teh");
     world.settle();
     spoiled(&mut world, bob, |world| {
-        world.command(alice, |turn| amend::edit(turn, &id, "the".to_owned())).unwrap();
+        world.command(alice, |txn| amend::edit(txn, &id, "the".to_owned())).unwrap();
         three(world, alice, bob);
     });
     world.advance(Duration::from_secs(120));

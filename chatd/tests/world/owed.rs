@@ -64,7 +64,7 @@ fn atk_96_first_messages_that_are_withheld_are_missing_and_never_delivered() {
     assert_eq!(missing(&world, bob), 2);
     assert_eq!(states(&world, alice, &sent), [NotReceived, NotReceived, Delivered]);
 
-    world.command(bob, |turn| commands::mark_read(turn, "@alice", None)).unwrap();
+    world.command(bob, |txn| commands::mark_read(txn, "@alice", None)).unwrap();
     world.settle();
     assert_eq!(states(&world, alice, &sent), [NotReceived, NotReceived, MessageState::Read]);
 
@@ -100,7 +100,7 @@ fn a_device_that_came_later_misses_nothing_and_speaks_for_nothing_that_was_said_
     world.settle();
     assert_eq!((world.inbox(phone), missing(&world, phone)), (vec!["alice: three".to_owned()], 0));
     assert_eq!(states(&world, alice, &sent), [Accepted, Accepted, Delivered], "the phone was never sent the others");
-    world.command(phone, |turn| commands::mark_read(turn, "@alice", None)).unwrap();
+    world.command(phone, |txn| commands::mark_read(txn, "@alice", None)).unwrap();
     world.settle();
     assert_eq!(states(&world, alice, &sent), [Accepted, Accepted, Read]);
 

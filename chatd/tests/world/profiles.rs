@@ -20,7 +20,7 @@ fn named(name: &str) -> ProfileSet {
 }
 
 fn set(world: &mut World, who: usize, wanted: ProfileSet) {
-    world.command(who, |turn| profile::set(turn, wanted)).unwrap();
+    world.command(who, |txn| profile::set(txn, wanted)).unwrap();
 }
 
 fn known(world: &World, who: usize, of: usize) -> Option<Profile> {
@@ -180,7 +180,7 @@ fn another_identity_of_the_same_name_neither_changes_nor_inherits_a_profile() {
     assert_eq!(name(&world, alice, bob).as_deref(), Some("the real one"));
     let (fingerprint, head) = (rival.log.fingerprint(), rival.log.head());
     world.go_offline(alice);
-    world.command(alice, |turn| chatd::engine::trust::accept(turn, &user, &fingerprint, &head)).unwrap();
+    world.command(alice, |txn| chatd::engine::trust::accept(txn, &user, &fingerprint, &head)).unwrap();
     assert_eq!(known(&world, alice, bob), None, "what the former said goes with it");
     world.come_online(alice);
     world.advance(Duration::from_secs(120));
@@ -192,7 +192,7 @@ fn another_identity_of_the_same_name_neither_changes_nor_inherits_a_profile() {
 fn nothing_is_told_to_nor_heard_of_a_blocked_user() {
     let (mut world, alice, bob) = acquainted();
     let user = world.name(alice);
-    let block = |world: &mut World, blocked| world.command(bob, |turn| contacts::block(turn, &user, blocked)).unwrap();
+    let block = |world: &mut World, blocked| world.command(bob, |txn| contacts::block(txn, &user, blocked)).unwrap();
     block(&mut world, true);
     set(&mut world, alice, named("Alice"));
     set(&mut world, bob, named("Bob"));
@@ -223,11 +223,11 @@ fn what_could_fool_a_reader_is_refused_and_what_is_empty_is_taken_away() {
     let (mut world, alice, bob) = acquainted();
     let too_long = "é".repeat(41);
     for hostile in ["a\u{1b}[2J", "two\nlines", "\u{202e}ecila", "in\u{200b}visible", &too_long] {
-        let refused = world.command(alice, |turn| profile::set(turn, named(hostile)));
+        let refused = world.command(alice, |txn| profile::set(txn, named(hostile)));
         assert!(matches!(refused, Err(EngineError::Invalid("display_name", _))), "{hostile:?}: {refused:?}");
     }
     let wordy = ProfileSet { display_name: None, about: Some("x".repeat(501)), bot: None };
-    let refused = world.command(alice, |turn| profile::set(turn, wordy));
+    let refused = world.command(alice, |txn| profile::set(txn, wordy));
     assert!(matches!(refused, Err(EngineError::Invalid("about", _))));
     set(&mut world, alice, named("Alice 👩\u{200d}🚀"));
     set(&mut world, alice, ProfileSet { about: Some("grüß dich".to_owned()), ..named("") });

@@ -64,7 +64,7 @@ fn what_was_read_of_more_devices_than_one_receipt_names_is_told_in_several() {
         world.settle();
     }
     assert_eq!(world.inbox(alice).len(), 17);
-    world.command(alice, |turn| commands::mark_read(turn, "@mallory", None)).unwrap();
+    world.command(alice, |txn| commands::mark_read(txn, "@mallory", None)).unwrap();
     world.settle();
     let unread = |who: usize| history::chat(&world.nodes[who].rows, "@mallory").unwrap().unwrap().unread;
     assert_eq!((unread(alice), unread(tablet)), (0, 0));
@@ -182,7 +182,7 @@ fn a_server_that_calls_everything_stale_draws_few_steps_of_a_sibling_session() {
     // it shows alice her log as it was before the tablet, which she knows better
     world.server.own_too.insert(world.name(alice));
     world.show_only(alice, Some(1));
-    world.command(alice, |turn| commands::mark_read(turn, "@bob", None)).unwrap();
+    world.command(alice, |txn| commands::mark_read(txn, "@bob", None)).unwrap();
     let before = world.server.seen.len();
     world.advance(Duration::from_secs(60));
     let (by, to) = (world.nodes[alice].device, world.nodes[tablet].device);

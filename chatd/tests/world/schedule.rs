@@ -92,7 +92,7 @@ impl Storm {
             Step::Read { who, whom } => {
                 let chat = format!("@{}", NAMES[whom]);
                 // there may be no such chat yet
-                let _ = world.command(who, |turn| commands::mark_read(turn, &chat, None));
+                let _ = world.command(who, |txn| commands::mark_read(txn, &chat, None));
             }
             Step::Go { next, most, fate } => self.go(next, most, fate),
             Step::Carry { nth, carried } => {
@@ -125,7 +125,7 @@ impl Storm {
         let text = self.ledger.next(from, to);
         let to_user = To::User(self.world.name(to));
         let send = Send::text(to_user, text.clone());
-        if self.world.command_with(from, fate, |turn| commands::send(turn, send)).is_ok() && !fate.leaves_nothing() {
+        if self.world.command_with(from, fate, |txn| commands::send(txn, send)).is_ok() && !fate.leaves_nothing() {
             self.ledger.sent(from, to, text);
         }
     }
@@ -133,7 +133,7 @@ impl Storm {
     fn say(&mut self, who: usize, fate: Fate) {
         let text = self.ledger.next_post(who);
         let send = Send::text(To::Room, text.clone());
-        if self.world.command_with(who, fate, |turn| commands::send(turn, send)).is_ok() && !fate.leaves_nothing() {
+        if self.world.command_with(who, fate, |txn| commands::send(txn, send)).is_ok() && !fate.leaves_nothing() {
             self.ledger.said(who, text);
         }
     }

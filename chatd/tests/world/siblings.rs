@@ -81,7 +81,7 @@ impl World {
     }
 
     fn mark_read(&mut self, who: usize, chat: &str, up_to: Option<MessageId>) {
-        self.command(who, |turn| commands::mark_read(turn, chat, up_to.as_ref())).unwrap();
+        self.command(who, |txn| commands::mark_read(txn, chat, up_to.as_ref())).unwrap();
     }
 }
 
@@ -120,9 +120,9 @@ fn changes_by_a_sibling_count_on_every_device() {
     let (mut world, alice, tablet, bob) = couple();
     let (one, two) = (world.send(alice, bob, "one"), world.send(alice, bob, "two"));
     world.settle();
-    world.command(tablet, |turn| amend::edit(turn, &one, "won".to_owned())).unwrap();
-    world.command(tablet, |turn| amend::delete_everywhere(turn, &two)).unwrap();
-    world.command(tablet, |turn| amend::react(turn, &one, "👍", false)).unwrap();
+    world.command(tablet, |txn| amend::edit(txn, &one, "won".to_owned())).unwrap();
+    world.command(tablet, |txn| amend::delete_everywhere(txn, &two)).unwrap();
+    world.command(tablet, |txn| amend::react(txn, &one, "👍", false)).unwrap();
     world.settle();
     for who in [alice, tablet, bob] {
         let chat = if who == bob { "@alice" } else { "@bob" };
@@ -191,7 +191,7 @@ fn notes_to_oneself_are_on_every_device() {
     let id = world.try_send(alice, To::Myself, "milk", None).unwrap().id;
     world.settle();
     assert_eq!((world.talk(tablet, SELF), world.unread(tablet, SELF)), (vec!["> milk".to_owned()], 0));
-    world.command(tablet, |turn| amend::edit(turn, &id, "oat milk".to_owned())).unwrap();
+    world.command(tablet, |txn| amend::edit(txn, &id, "oat milk".to_owned())).unwrap();
     world.settle();
     assert_eq!(world.talk(alice, SELF), ["> oat milk"]);
 }
@@ -229,7 +229,7 @@ fn a_profile_set_on_one_device_is_the_accounts() {
     world.send(alice, bob, "hi");
     world.settle();
     let wanted = ProfileSet { display_name: Some("Alice".to_owned()), about: None, bot: None };
-    world.command(tablet, |turn| profile::set(turn, wanted)).unwrap();
+    world.command(tablet, |txn| profile::set(txn, wanted)).unwrap();
     world.send(tablet, bob, "hello");
     world.settle();
     let me = world.name(alice);
@@ -338,7 +338,7 @@ fn what_waits_for_a_lagging_device_is_sealed_as_it_stands_then_and_goes_with_it(
     let (mut world, alice, tablet, bob) = lagging(1);
     let (kept, gone) = (world.send(bob, alice, "kept"), world.send(bob, alice, "gone"));
     world.settle();
-    world.command(bob, |turn| amend::delete_everywhere(turn, &gone)).unwrap();
+    world.command(bob, |txn| amend::delete_everywhere(txn, &gone)).unwrap();
     world.settle();
     world.come_online(tablet);
     world.settle();

@@ -69,8 +69,8 @@ fn a_message_for_later_can_be_edited_and_cancelled() {
     let at = Some(world.now + MINUTE);
     let kept = world.submit(alice, Send { at, ..text("draft") }).unwrap().id;
     let dropped = world.submit(alice, Send { at, ..text("no") }).unwrap().id;
-    world.command(alice, |turn| amend::edit(turn, &kept, "final".to_owned())).unwrap();
-    world.command(alice, |turn| amend::cancel(turn, &dropped)).unwrap();
+    world.command(alice, |txn| amend::edit(txn, &kept, "final".to_owned())).unwrap();
+    world.command(alice, |txn| amend::cancel(txn, &dropped)).unwrap();
     world.advance(MINUTE * 2);
     assert_eq!(world.inbox(bob), ["alice: final"]);
     assert_eq!(world.state(alice, dropped), MessageState::Cancelled);
@@ -194,7 +194,7 @@ fn a_message_delivered_or_cancelled_in_time_is_never_overdue() {
     world.settle();
     world.go_offline(alice);
     let cancelled = world.submit(alice, Send { notify_after: Some(MINUTE), ..text("false alarm") }).unwrap().id;
-    world.command(alice, |turn| amend::cancel(turn, &cancelled)).unwrap();
+    world.command(alice, |txn| amend::cancel(txn, &cancelled)).unwrap();
     world.advance(MINUTE * 5);
     assert_eq!(overdue(&world, alice), 0);
 }

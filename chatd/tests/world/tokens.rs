@@ -25,18 +25,18 @@ fn a_token_is_found_by_its_hash_until_it_is_revoked_also_after_a_crash() {
     let mut world = World::new();
     let alice = world.user("alice");
     let (bot, ci) = (token("bot"), token("ci"));
-    world.command(alice, |turn| tokens::create(turn, &bot, [1; 32])).unwrap();
-    world.command(alice, |turn| tokens::create(turn, &ci, [2; 32])).unwrap();
-    let again = world.command(alice, |turn| tokens::create(turn, &bot, [3; 32]));
+    world.command(alice, |txn| tokens::create(txn, &bot, [1; 32])).unwrap();
+    world.command(alice, |txn| tokens::create(txn, &ci, [2; 32])).unwrap();
+    let again = world.command(alice, |txn| tokens::create(txn, &bot, [3; 32]));
     assert!(matches!(again, Err(EngineError::Taken(_))));
     world.crash(alice);
     let rows = &world.nodes[alice].rows;
     assert_eq!(tokens::find(rows, &[1; 32]).unwrap(), Some(bot.clone()));
     assert_eq!(tokens::find(rows, &[3; 32]).unwrap(), None);
     assert_eq!(tokens::list(rows).unwrap(), [bot.clone(), ci]);
-    world.command(alice, |turn| tokens::revoke(turn, &bot.name)).unwrap();
+    world.command(alice, |txn| tokens::revoke(txn, &bot.name)).unwrap();
     assert_eq!(tokens::find(&world.nodes[alice].rows, &[1; 32]).unwrap(), None);
-    let gone = world.command(alice, |turn| tokens::revoke(turn, &bot.name));
+    let gone = world.command(alice, |txn| tokens::revoke(txn, &bot.name));
     assert!(matches!(gone, Err(EngineError::NotFound)));
 }
 
@@ -47,7 +47,7 @@ fn the_journal_is_read_in_pages_and_by_token() {
     let (bot, ci) = (token("bot").name, token("ci").name);
     for number in 0..10 {
         let who = if number % 2 == 0 { &bot } else { &ci };
-        world.command(alice, |turn| tokens::note(turn, used(who))).unwrap();
+        world.command(alice, |txn| tokens::note(txn, used(who))).unwrap();
     }
     let rows = &world.nodes[alice].rows;
     let seqs = |asked: &AuditList, limit| {
@@ -67,13 +67,13 @@ fn the_journal_keeps_its_last_ten_thousand_entries_whatever_else_is_refused() {
     let alice = world.user("alice");
     let bot = token("bot").name;
     let refused = || Use { refused: Some("forbidden_scope"), ..used(&bot) };
-    world.command(alice, |turn| (0..5).try_for_each(|_| tokens::note(turn, used(&bot)))).unwrap();
-    world.command(alice, |turn| (0..10_005).try_for_each(|_| tokens::note(turn, refused()))).unwrap();
+    world.command(alice, |txn| (0..5).try_for_each(|_| tokens::note(txn, used(&bot)))).unwrap();
+    world.command(alice, |txn| (0..10_005).try_for_each(|_| tokens::note(txn, refused()))).unwrap();
     let oldest = |world: &World, before| {
         let page = tokens::journal(&world.nodes[alice].rows, &asked(None, Some(before)), 100).unwrap();
         page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>()
     };
     assert_eq!(oldest(&world, 13), [12, 11, 5, 4, 3, 2, 1], "no token pushes its traces out");
-    world.command(alice, |turn| (0..9_998).try_for_each(|_| tokens::note(turn, used(&bot)))).unwrap();
+    world.command(alice, |txn| (0..9_998).try_for_each(|_| tokens::note(txn, used(&bot)))).unwrap();
     assert_eq!(oldest(&world, 12), [11, 5, 4]);
 }

@@ -176,7 +176,7 @@ impl World {
     }
 
     pub fn submit(&mut self, who: usize, send: Send) -> Result<Sent, EngineError> {
-        self.command(who, |turn| commands::send(turn, send))
+        self.command(who, |txn| commands::send(txn, send))
     }
 
     pub fn send(&mut self, who: usize, to: usize, text: &str) -> MessageId {

@@ -13,16 +13,16 @@ use crate::engine::{amend, history, view};
 impl Handle<MsgEdit> for Daemon {
     async fn handle(&self, params: MsgEdit) -> Answer<Message> {
         let MsgEdit { id, text } = params;
-        shown(&self.command(move |turn| amend::edit(turn, &id, text)).await?)
+        shown(&self.command(move |txn| amend::edit(txn, &id, text)).await?)
     }
 }
 
 impl Handle<MsgDelete> for Daemon {
     async fn handle(&self, params: MsgDelete) -> Answer<Done> {
         let MsgDelete { id, scope } = params;
-        self.command(move |turn| match scope {
-            DeleteScope::Myself => amend::delete_here(turn, &id),
-            DeleteScope::All => amend::delete_everywhere(turn, &id),
+        self.command(move |txn| match scope {
+            DeleteScope::Myself => amend::delete_here(txn, &id),
+            DeleteScope::All => amend::delete_everywhere(txn, &id),
         })
         .await?;
         Ok(Done {})
@@ -32,21 +32,21 @@ impl Handle<MsgDelete> for Daemon {
 impl Handle<MsgReact> for Daemon {
     async fn handle(&self, params: MsgReact) -> Answer<Message> {
         let MsgReact { id, emoji, remove } = params;
-        shown(&self.command(move |turn| amend::react(turn, &id, &emoji, remove.unwrap_or(false))).await?)
+        shown(&self.command(move |txn| amend::react(txn, &id, &emoji, remove.unwrap_or(false))).await?)
     }
 }
 
 impl Handle<MsgCancel> for Daemon {
     async fn handle(&self, params: MsgCancel) -> Answer<MessageStatus> {
         let id = params.id;
-        self.command(move |turn| amend::cancel(turn, &id)).await?;
+        self.command(move |txn| amend::cancel(txn, &id)).await?;
         self.read(move |rows| reads::message_status(rows, &id)).await
     }
 }
 
 impl Handle<MsgResend> for Daemon {
     async fn handle(&self, params: MsgResend) -> Answer<Sent> {
-        sent(&self.command(move |turn| amend::resend(turn, &params.id)).await?)
+        sent(&self.command(move |txn| amend::resend(txn, &params.id)).await?)
     }
 }
 

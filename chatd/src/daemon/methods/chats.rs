@@ -30,8 +30,8 @@ impl Handle<ChatOpen> for Daemon {
         };
         let (user, chat) = (user.clone(), ChatId::from(&params.to));
         let wanted = user.clone();
-        self.command(move |turn| {
-            commands::open(turn, &wanted);
+        self.command(move |txn| {
+            commands::open(txn, &wanted);
             Ok(())
         })
         .await?;
@@ -43,7 +43,7 @@ impl Handle<ChatSet> for Daemon {
     async fn handle(&self, params: ChatSet) -> Answer<Chat> {
         let chat = reads::to(&params.to, &self.me().await?).chat();
         let id = chat.clone();
-        self.command(move |turn| chats::set(turn, &id, &params)).await?;
+        self.command(move |txn| chats::set(txn, &id, &params)).await?;
         self.read(move |rows| reads::chat(rows, &chat)).await
     }
 }
@@ -53,7 +53,7 @@ impl Handle<ChatMarkRead> for Daemon {
         let ChatMarkRead { to, up_to } = params;
         let to = reads::to(&to, &self.me().await?).chat();
         let chat = view::chat_id(&to).ok_or_else(|| RpcError::from(Kind::NotFound))?;
-        let unread = self.command(move |turn| commands::mark_read(turn, &to, up_to.as_ref())).await?;
+        let unread = self.command(move |txn| commands::mark_read(txn, &to, up_to.as_ref())).await?;
         Ok(MarkedRead { chat, unread })
     }
 }

@@ -21,18 +21,18 @@ impl Handle<ContactGet> for Daemon {
 
 impl Handle<ContactSet> for Daemon {
     async fn handle(&self, params: ContactSet) -> Answer<Contact> {
-        self.command(move |turn| contacts::set(turn, params)).await
+        self.command(move |txn| contacts::set(txn, params)).await
     }
 }
 
 impl Handle<ContactBlock> for Daemon {
     async fn handle(&self, params: ContactBlock) -> Answer<Contact> {
-        self.command(move |turn| contacts::block(turn, &params.user, true)).await
+        self.command(move |txn| contacts::block(txn, &params.user, true)).await
     }
 }
 
 impl Handle<ContactUnblock> for Daemon {
     async fn handle(&self, params: ContactUnblock) -> Answer<Contact> {
-        self.command(move |turn| contacts::block(turn, &params.user, false)).await
+        self.command(move |txn| contacts::block(txn, &params.user, false)).await
     }
 }

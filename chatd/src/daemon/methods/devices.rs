@@ -21,7 +21,7 @@ impl Handle<DeviceApprove> for Daemon {
         let desk = self.desk();
         let account = desk.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
         if account.standing != Standing::Waiting {
-            let state = self.command(move |turn| devices::approve(turn, &device_id, &digits)).await?;
+            let state = self.command(move |txn| devices::approve(txn, &device_id, &digits)).await?;
             return Ok(Approved { state });
         }
         if device_id != account.device() {
@@ -36,7 +36,7 @@ impl Handle<DeviceApprove> for Daemon {
 
 impl Handle<DeviceRevoke> for Daemon {
     async fn handle(&self, params: DeviceRevoke) -> Answer<Done> {
-        self.command(move |turn| devices::revoke(turn, &params.device_ids)).await?;
+        self.command(move |txn| devices::revoke(txn, &params.device_ids)).await?;
         Ok(Done {})
     }
 }

@@ -40,7 +40,7 @@ impl Handle<IdentityVerify> for Daemon {
         let compared = params.compared()?;
         let refreshed = self.refresh(&params.user).await?;
         let user = params.user.clone();
-        self.command(move |turn| trust::verify(turn, &user, &compared)).await?;
+        self.command(move |txn| trust::verify(txn, &user, &compared)).await?;
         let identity = self.read(move |rows| identity(rows, &params.user)).await?;
         Ok(PeerIdentity { refreshed, ..identity })
     }
@@ -50,7 +50,7 @@ impl Handle<IdentityUnverify> for Daemon {
     async fn handle(&self, params: IdentityUnverify) -> Answer<PeerIdentity> {
         let IdentityUnverify { user } = params;
         let named = user.clone();
-        self.command(move |turn| trust::unverify(turn, &named)).await?;
+        self.command(move |txn| trust::unverify(txn, &named)).await?;
         self.read(move |rows| identity(rows, &user)).await
     }
 }
@@ -59,7 +59,7 @@ impl Handle<IdentityAccept> for Daemon {
     async fn handle(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
         let IdentityAccept { user, fingerprint, head } = params;
         let (named, head) = (user.clone(), (&head).into());
-        self.command(move |turn| trust::accept(turn, &named, &fingerprint, &head)).await?;
+        self.command(move |txn| trust::accept(txn, &named, &fingerprint, &head)).await?;
         self.read(move |rows| identity(rows, &user)).await
     }
 }
@@ -74,7 +74,7 @@ impl Handle<PolicySet> for Daemon {
     async fn handle(&self, params: PolicySet) -> Answer<PolicyAnswer> {
         let PolicySet { chat, policy: wanted } = params;
         let user = peer(chat.as_ref())?.cloned();
-        self.command(move |turn| peers::set_policy(turn, user.as_ref(), wanted.map(Into::into))).await?;
+        self.command(move |txn| peers::set_policy(txn, user.as_ref(), wanted.map(Into::into))).await?;
         self.read(move |rows| policy(rows, chat.as_ref())).await
     }
 }
@@ -85,7 +85,7 @@ impl Daemon {
         let me = self.me().await?;
         for user in [user.clone(), me] {
             match self.whole_log(&user).await {
-                Ok(entries) => self.command(move |turn| trust::shown(turn, &user, &entries)).await?,
+                Ok(entries) => self.command(move |txn| trust::shown(txn, &user, &entries)).await?,
                 // an account without a device has no log yet
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) => {

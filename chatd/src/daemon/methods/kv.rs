@@ -17,14 +17,14 @@ impl Handle<KvGet> for Daemon {
 impl Handle<KvSet> for Daemon {
     async fn handle(&self, params: KvSet) -> Answer<KvEntry> {
         let KvSet { scope, key, value, if_version } = params;
-        self.command(move |turn| kv::set(turn, (&scope, &key), &value, if_version)).await
+        self.command(move |txn| kv::set(txn, (&scope, &key), &value, if_version)).await
     }
 }
 
 impl Handle<KvDelete> for Daemon {
     async fn handle(&self, params: KvDelete) -> Answer<Done> {
         let KvDelete { scope, key, if_version } = params;
-        let gone = self.command(move |turn| kv::delete(turn, (&scope, &key), if_version)).await;
+        let gone = self.command(move |txn| kv::delete(txn, (&scope, &key), if_version)).await;
         gone.map_err(|error| errors::none_of(error, "such value")).map(|()| Done {})
     }
 }

@@ -44,7 +44,7 @@ impl Handle<MsgSend> for Daemon {
             notify_after: params.notify_undelivered_after_ms.map(Duration::from_millis),
             ..Send::text(to, params.text)
         };
-        sent(&self.command(move |turn| commands::send(turn, send)).await?)
+        sent(&self.command(move |txn| commands::send(txn, send)).await?)
     }
 }
 

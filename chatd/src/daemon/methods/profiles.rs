@@ -15,6 +15,6 @@ impl Handle<ProfileGet> for Daemon {
 
 impl Handle<ProfileSet> for Daemon {
     async fn handle(&self, params: ProfileSet) -> Answer<Profile> {
-        self.command(move |turn| profile::set(turn, params)).await
+        self.command(move |txn| profile::set(txn, params)).await
     }
 }

@@ -18,7 +18,7 @@ impl Handle<SettingsSet> for Daemon {
     async fn handle(&self, wanted: SettingsSet) -> Answer<Settings> {
         settings::check(&wanted)?;
         let visible = wanted.presence;
-        let settings = self.command(move |turn| Ok(settings::set(turn, &wanted)?)).await?;
+        let settings = self.command(move |txn| Ok(settings::set(txn, &wanted)?)).await?;
         if let Some(visible) = visible {
             // Without a connection the next one says it.
             if let Err(error) = self.ask(&PresenceWatch { visible }).await {
