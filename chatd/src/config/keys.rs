@@ -114,7 +114,7 @@ pub const LOG: Key = Key {
     name: "log",
     kind: Kind::Text,
     effect: Effect::Reload,
-    about: &["What goes to standard error: error, warn, info, debug, trace, or filters as `info,chatd::link=debug`."],
+    about: &["What goes to standard error: error, warn, info, debug, trace, or filters as `info,chat_engine=debug`."],
     unset: "`info`",
     example: r#""info""#,
 };
