@@ -5,7 +5,7 @@
 /// ```text
 /// /// What it is for.
 /// Type("name", Serial | Parallel, [scopes that open it], what it is about) -> Answer { parameters }
-/// errors [kinds beyond those every call can have], or the name of several in `errors.rs`
+/// errors [kinds beyond those every call can have], or a constant of [`Kind`](crate::rpc::Kind)
 /// needs network                                    if it fails without a connection to the server
 /// example {parameters} => {answer}                 both as JSON
 /// ```
@@ -67,10 +67,10 @@ macro_rules! methods {
     };
 }
 
-/// Kinds of errors: a list, or one that has a name.
+/// Kinds of errors: a list, or a constant of `Kind`.
 macro_rules! errors {
     ([$($kind:ident),*]) => { &[$($crate::rpc::errors::Kind::$kind),*] };
-    ($several:ident) => { $crate::rpc::errors::$several };
+    ($several:ident) => { $crate::rpc::errors::Kind::$several };
 }
 
 /// Whether the word is there.

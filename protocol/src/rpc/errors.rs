@@ -151,22 +151,23 @@ pub(crate) const NETWORK: &[Kind] = &[
     Kind::BadCredentials,
     Kind::Conflict,
 ];
-/// What writing to somebody adds.
-pub(crate) const WRITING: &[Kind] = &[
-    Kind::NotFound,
-    Kind::AmbiguousTarget,
-    Kind::NotMember,
-    Kind::NoPermission,
-    Kind::Blocked,
-    Kind::Offline,
-    Kind::IdentityChanged,
-    Kind::IdentityUnverified,
-    Kind::NoKeys,
-    Kind::Conflict,
-    Kind::IdempotencyMismatch,
-];
 
 impl Kind {
+    /// What writing to somebody adds.
+    pub(crate) const WRITING: &[Self] = &[
+        Self::NotFound,
+        Self::AmbiguousTarget,
+        Self::NotMember,
+        Self::NoPermission,
+        Self::Blocked,
+        Self::Offline,
+        Self::IdentityChanged,
+        Self::IdentityUnverified,
+        Self::NoKeys,
+        Self::Conflict,
+        Self::IdempotencyMismatch,
+    ];
+
     /// The kind with this wire name.
     #[must_use]
     pub fn from_wire(name: &str) -> Option<Self> {
