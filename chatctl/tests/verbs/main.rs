@@ -8,32 +8,20 @@
     reason = "tests"
 )]
 
-#[path = "../../chatd/tests/rpc/fake.rs"]
+#[path = "../../../chatd/tests/rpc/fake.rs"]
 mod fake;
 
-#[path = "verbs/account.rs"]
 mod account;
-#[path = "verbs/devices.rs"]
 mod devices;
-#[path = "verbs/doctor.rs"]
 mod doctor;
-#[path = "verbs/outbox.rs"]
 mod outbox;
-#[path = "verbs/pipes.rs"]
 mod pipes;
-#[path = "verbs/readme.rs"]
 mod readme;
-#[path = "verbs/service.rs"]
 mod service;
-#[path = "verbs/shells.rs"]
 mod shells;
-#[path = "verbs/terminal.rs"]
 mod terminal;
-#[path = "verbs/tokens.rs"]
 mod tokens;
-#[path = "verbs/trust.rs"]
 mod trust;
-#[path = "verbs/window.rs"]
 mod window;
 
 use std::process::Output;
