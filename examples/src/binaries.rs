@@ -80,15 +80,17 @@ fn has_tk(python: &Path, home: &Path) -> bool {
     command.args(["-c", "import tkinter"]).output().is_ok_and(|output| output.status.success())
 }
 
-/// Makes a program see another time than it is, as far as libfaketime can: its timers stay right.
+/// Makes a program see another time than it is, as far as libfaketime can: its timers stay right. By how much stands in a
+/// file, which may change while it runs.
 ///
 /// # Panics
 /// If that is not installed.
-pub fn shift_clock(command: &mut Command, offset: &str) {
+pub fn shift_clock(command: &mut Command, offset: &Path) {
     let libraries = std::fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
     let library = libraries.map(|entry| entry.path().join("faketime/libfaketimeMT.so.1")).find(|path| path.is_file());
     let library = library.expect("libfaketime is missing: run `make test-setup`");
-    command.env("LD_PRELOAD", library).env("FAKETIME", offset).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    command.env("LD_PRELOAD", library).env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
+    command.env("FAKETIME_TIMESTAMP_FILE", offset).env("FAKETIME_NO_CACHE", "1");
 }
 
 /// Takes the tester's environment away, but for the search path: no profile, database or home of theirs is touched.

@@ -22,8 +22,8 @@ pub struct Person {
     home: PathBuf,
     /// What the person types where a password is asked.
     pub password: String,
-    /// By how much the daemon's clock is wrong, as `+10y` or `-61s`; from its next start on.
-    pub clock: Option<String>,
+    /// Where it stands by how much the daemon's clock is wrong, if it ever was.
+    clock: Option<PathBuf>,
     daemon: Option<Process>,
     socket: Option<Socket>,
     events: Vec<Value>,
@@ -88,6 +88,18 @@ impl Person {
             binaries::shift_clock(&mut command, offset);
         }
         command
+    }
+
+    /// Sets the daemon's clock wrong by `offset`, as `+10y` or `-61s`: of one that runs at once if it was started with a
+    /// clock that is set, of others from their next start on.
+    ///
+    /// # Panics
+    /// If that cannot be written down.
+    pub fn set_clock(&mut self, offset: &str) {
+        let (clock, next) = (self.home.join("clock"), self.home.join("clock.next"));
+        // whole, since the daemon may read it at any moment
+        std::fs::write(&next, offset).and_then(|()| std::fs::rename(&next, &clock)).expect("a clock");
+        self.clock = Some(clock);
     }
 
     /// A command line of this person.

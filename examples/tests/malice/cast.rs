@@ -92,7 +92,7 @@ pub fn tell(from: &mut Person, to: &mut Person) {
 /// Lets time pass for somebody, as far as a clock can say: the daemon is started again, with another one.
 pub fn later(person: &mut Person, clock: &str) {
     person.stop();
-    person.clock = Some(clock.to_owned());
+    person.set_clock(clock);
     person.start();
     person.turns("online");
 }

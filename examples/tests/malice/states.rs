@@ -105,7 +105,7 @@ fn atk_55_clocks_ten_years_and_an_hour_wrong_open_every_message() {
     let operator = Operator::open();
     let mut people = [("alice", "+10y"), ("bob", "-10y"), ("carol", "+1h")].map(|(name, clock)| {
         let mut person = operator.stranger(name, name);
-        person.clock = Some(clock.to_owned());
+        person.set_clock(clock);
         operator.registered(person)
     });
     for _ in 0..2 {

@@ -91,7 +91,11 @@ fn a_server_that_is_back_is_found_although_the_waits_have_grown() {
 #[test]
 fn a_machine_that_slept_finds_out_at_once_that_it_was_forgotten() {
     let (_stage, wire, mut alice, mut bob) = wired();
-    for (what, cut) in [("forgotten", false), ("cut off", true)] {
+    alice.stop();
+    alice.set_clock("+0s");
+    alice.start();
+    alice.turns("online");
+    for (what, cut, clock) in [("forgotten", false, "+10s"), ("cut off", true, "+20s")] {
         let text = format!("written while you were {what}");
         alice.freeze(true);
         if cut {
@@ -101,8 +105,8 @@ fn a_machine_that_slept_finds_out_at_once_that_it_was_forgotten() {
         }
         let id = bob.send("@alice", &text);
         bob.sees(&id, "accepted");
-        // the night
-        std::thread::sleep(Duration::from_secs(7));
+        // the night: the clock goes on, and no timer does
+        alice.set_clock(clock);
         let began = Instant::now();
         alice.freeze(false);
         alice.hears("@bob", "bob", &text);
