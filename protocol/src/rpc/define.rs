@@ -7,7 +7,7 @@
 /// Type("name", Serial | Parallel, [scopes that open it], what it is about) -> Answer { parameters }
 /// errors [kinds beyond those every call can have], or a constant of [`Kind`](crate::rpc::Kind)
 /// needs network                                    if it fails without a connection to the server
-/// example {parameters} => {answer}                 both as JSON
+/// example {parameters} => {answer}                 both as JSON; or the method whose example has the same answer
 /// ```
 /// What it is about is a parameter and how it names it (see [`Subject`](crate::rpc::Subject)), for tokens that are
 /// confined; it is left out if there is nothing to be confined to.
@@ -31,7 +31,7 @@ macro_rules! method {
             const ERRORS: &'static [$crate::rpc::errors::Kind] = $crate::rpc::define::errors!($errors);
             const NEEDS_NETWORK: bool = $crate::rpc::define::flag!($($network)?);
             const EXAMPLE: $crate::rpc::method::Example =
-                $crate::rpc::method::Example { params: stringify!($params), result: stringify!($result) };
+                $crate::rpc::method::Example { params: stringify!($params), result: $crate::rpc::define::answer!($result) };
             type Answer = $answer;
 
             $(fn subject(&self) -> $crate::rpc::access::Subject<'_> {
@@ -73,6 +73,16 @@ macro_rules! errors {
     ($several:ident) => { $crate::rpc::errors::Kind::$several };
 }
 
+/// The answer of an example: JSON, or that of another method's example.
+macro_rules! answer {
+    ($method:ident) => {
+        <$method as $crate::rpc::method::Method>::EXAMPLE.result
+    };
+    ($json:tt) => {
+        stringify!($json)
+    };
+}
+
 /// Whether the word is there.
 macro_rules! flag {
     () => {
@@ -102,4 +112,4 @@ macro_rules! word {
     };
 }
 
-pub(crate) use {errors, flag, method, methods, object, word};
+pub(crate) use {answer, errors, flag, method, methods, object, word};

@@ -79,10 +79,7 @@ entrance! {
 entrance! {
     /// Makes this daemon a device of an existing account.
     AccountLogin("account.login") -> Entered {}
-    example {"user": "alice", "password": "correct horse battery"} => {
-        "state": "ready", "user": "alice", "device_id": "6f1d9c2b7a4e4d0f8b3c5e7a91d2f604",
-        "fingerprint": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
-    }
+    example {"user": "alice", "password": "correct horse battery"} => AccountRegister
 }
 entrance! {
     /// Starts the account's identity anew, for someone whose devices are lost. Peers will see that it changed.

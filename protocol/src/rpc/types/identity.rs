@@ -256,25 +256,7 @@ method! {
         pub user: Username,
     }
     errors [NotFound]
-    example {"user": "bob"} => {
-        "user": "bob", "state": "tofu",
-        "safety_number": "305716840293175064829317506482931750648293175064829317506482",
-        "seen": [
-            {
-                "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
-                "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
-                "first_seen_ms": 1700000000000, "state": "tofu",
-                "safety_number": "305716840293175064829317506482931750648293175064829317506482"
-            }
-        ],
-        "devices": [
-            {
-                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1700000000000, "unverified": false,
-                "left_out": false
-            }
-        ],
-        "policy": "tofu", "refreshed": true
-    }
+    example {"user": "bob"} => IdentityGet
 }
 method! {
     /// Accepts an identity of a peer, also one that was refused before: exactly the one that was shown, or `conflict`.
@@ -290,25 +272,7 @@ method! {
     example {
         "user": "bob", "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
         "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"}
-    } => {
-        "user": "bob", "state": "tofu",
-        "safety_number": "305716840293175064829317506482931750648293175064829317506482",
-        "seen": [
-            {
-                "fingerprint": "81b637d8fcd2c6da6359e6963113a1170de795e4b725b84d1e0b4cfd9ec58ce9",
-                "head": {"seq": 0, "hash": "5d377b501d0c6ed581b89563466f2554cac5ec0bb11af12c8d7a9331dbb3bfa1"},
-                "first_seen_ms": 1700000000000, "state": "tofu",
-                "safety_number": "305716840293175064829317506482931750648293175064829317506482"
-            }
-        ],
-        "devices": [
-            {
-                "device_id": "41e07a9fd3b84c6692f5a0d81b7e3c25", "added_ms": 1700000000000, "unverified": false,
-                "left_out": false
-            }
-        ],
-        "policy": "tofu", "refreshed": true
-    }
+    } => IdentityGet
 }
 method! {
     /// What happens when peers get new devices.

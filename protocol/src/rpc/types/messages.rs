@@ -335,7 +335,5 @@ method! {
         pub timeout_ms: Option<u64>,
     }
     errors [NotFound, Timeout]
-    example {"id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "state": "delivered", "timeout_ms": 10000} => {
-        "id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "state": "delivered", "recipients": [{"user": "bob"}]
-    }
+    example {"id": "0198f3a2-5c41-7d3e-9b62-4f8a1c7e2d90", "state": "delivered", "timeout_ms": 10000} => MsgStatus
 }
