@@ -8,7 +8,7 @@ use std::time::Duration;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use chat_protocol::invite::Invite;
-use chat_protocol::rpc::types::{AccountRegister, MessageState, MsgList, MsgSend, Sent};
+use chat_protocol::rpc::types::{AccountRegister, ConnectionTrouble, MessageState, MsgList, MsgSend, Sent};
 use chat_protocol::rpc::{Event, EventBody, Handle, Secret, Target};
 use chat_server::config::Config;
 use chat_server::serve::{self, Keys};
@@ -141,6 +141,17 @@ impl Home {
 
     pub async fn until_state(&self, sent: &Sent, state: MessageState) {
         self.until(|event| matches!(event, EventBody::MessageStatus(s) if s.id == sent.id && s.state == state)).await;
+    }
+
+    /// Waits until what keeps the connection away is this.
+    pub async fn until_trouble(&self, trouble: ConnectionTrouble) {
+        let wait = async {
+            let mut newest = self.daemon.newest_event();
+            while self.daemon.health().await.unwrap().connection.trouble != Some(trouble) {
+                newest.changed().await.unwrap();
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(60), wait).await.expect("it is told within a minute");
     }
 
     pub async fn texts(&self, chat: &str) -> Vec<String> {

@@ -1,7 +1,7 @@
 //! How the daemon stands with its account and its server, and what others see of it.
 
 use chat_protocol::rpc::types::{
-    AccountLogout, AccountReset, AccountResetCancel, ConnectionState, ConnectionTrouble, KvDelete, MsgSend, NetKick,
+    AccountLogout, AccountReset, AccountResetCancel, ConnectionState, ConnectionTrouble, KvDelete, MsgSend,
     PresenceList, ResetProgress, SettingsSet, UserLookup,
 };
 use chat_protocol::rpc::{EventBody, Handle, Kind, Target};
@@ -91,23 +91,10 @@ async fn what_keeps_the_server_away_is_told_by_its_kind() {
     let home = Home::registered(&house, "alice").await;
     assert_eq!(home.daemon.health().await.unwrap().connection.trouble, None);
     house.stop().await;
-    let offline =
-        |event: &EventBody| matches!(event, EventBody::Connection(change) if change.state == ConnectionState::Offline);
-    home.until(offline).await;
-    home.daemon.handle(NetKick {}).await.unwrap();
-    home.until(offline).await;
-    let connection = home.daemon.health().await.unwrap().connection;
-    assert_eq!(connection.trouble, Some(ConnectionTrouble::Unreachable), "{connection:?}");
+    home.until_trouble(ConnectionTrouble::Unreachable).await;
     house.key = 3;
     house.start().await;
-    loop {
-        home.daemon.handle(NetKick {}).await.unwrap();
-        home.until(offline).await;
-        let connection = home.daemon.health().await.unwrap().connection;
-        if connection.trouble == Some(ConnectionTrouble::Keys) {
-            break;
-        }
-    }
+    home.until_trouble(ConnectionTrouble::Keys).await;
 }
 
 #[tokio::test]
