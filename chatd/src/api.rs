@@ -18,6 +18,8 @@ pub use crate::engine::tokens::{TokenHash, Use};
 pub const MAX_ID_BYTES: usize = 4096;
 /// Longest answer: what a line has room for besides the id and what frames both.
 pub const MAX_ANSWER_BYTES: usize = MAX_LINE_BYTES - 1024 - MAX_ID_BYTES;
+/// Most bytes of a page's objects: what an answer has room for besides its cursor and names.
+pub const MAX_PAGE_BYTES: usize = MAX_ANSWER_BYTES - 1024;
 
 /// A stretch of the durable event log.
 #[derive(Clone, Debug, Default, PartialEq)]

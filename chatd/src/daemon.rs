@@ -207,7 +207,7 @@ impl Daemon {
         self.order(Order::Command(Box::new(Job::new(step, reply)))).await?;
         match answer.await {
             Ok(Ok(result)) => Ok(result),
-            Ok(Err(Refused::Engine(error))) => Err(errors::engine(&error)),
+            Ok(Err(Refused::Engine(error))) => Err(errors::engine(error)),
             Ok(Err(Refused::NoAccount)) => Err(self.nobody()),
             Err(_) => Err(ended()),
         }

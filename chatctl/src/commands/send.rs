@@ -127,21 +127,15 @@ async fn arrival(client: &Client, mut events: Events, id: MessageId, wait: Wait)
 
 /// Whether a message in `state` need not be waited for any longer.
 fn outcome(state: MessageState, wait: Wait, why: Option<&str>) -> Option<Result<MessageState, Failure>> {
-    let far = match state {
-        MessageState::Queued => 0,
-        MessageState::Accepted => 1,
-        MessageState::Delivered => 2,
-        MessageState::Read => 3,
-        MessageState::NotReceived | MessageState::Failed | MessageState::Cancelled => {
-            return Some(Err(Failure::Refused(given_up(state, why))));
-        }
-    };
+    if state.has_ended() {
+        return Some(Err(Failure::Refused(given_up(state, why))));
+    }
     let wanted = match wait {
-        Wait::Accepted => 1,
-        Wait::Delivered => 2,
-        Wait::Read => 3,
+        Wait::Accepted => MessageState::Accepted,
+        Wait::Delivered => MessageState::Delivered,
+        Wait::Read => MessageState::Read,
     };
-    (far >= wanted).then_some(Ok(state))
+    (state >= wanted).then_some(Ok(state))
 }
 
 /// The reason is the kind of failure, if the daemon knows one.

@@ -6,7 +6,7 @@ use chat_protocol::rpc::types::{Consumer, Health, Token};
 use chat_protocol::rpc::{ChatId, Event, Name};
 use tokio::sync::{broadcast, watch};
 
-use super::{Daemon, errors, reads};
+use super::{Daemon, reads};
 use crate::api::{Answer, Backend, EventPage, TokenHash, Use};
 use crate::engine::{consumers, tokens};
 use crate::metrics::Metrics;
@@ -31,9 +31,8 @@ impl Backend for Daemon {
     }
 
     async fn token_revoke(&self, name: &Name) -> Answer<()> {
-        let named = name.clone();
-        let gone = self.command(move |txn| tokens::revoke(txn, &named)).await;
-        gone.map_err(|error| errors::none_of(error, &format!("token {name}")))
+        let name = name.clone();
+        self.command(move |txn| tokens::revoke(txn, &name)).await
     }
 
     async fn token_used(&self, used: Use) -> Answer<()> {

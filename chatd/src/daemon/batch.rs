@@ -73,7 +73,7 @@ where
         let _ = self.reply.send(match (failure, self.result) {
             (Some(failure), _) => Err(Refused::Engine(failure)),
             (None, Some(result)) => Ok(result),
-            (None, None) => Err(Refused::Engine(EngineError::Damaged("a command without result"))),
+            (None, None) => Err(Refused::Engine(EngineError::damaged("a command without result"))),
         });
     }
 

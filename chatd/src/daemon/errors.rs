@@ -117,44 +117,11 @@ fn if_none_is_left(user: &Username) -> String {
     format!("if no other device of the account is left, `chatctl reset {user}` begins it anew, with a new identity")
 }
 
-/// What was not found, by its own name: the engine's words are about messages.
-pub(super) fn none_of(error: RpcError, what: &str) -> RpcError {
-    match error.kind {
-        Kind::NotFound => RpcError { message: format!("there is no {what}"), ..error },
-        _ => error,
-    }
-}
-
 /// A command of the engine failed.
-pub(super) fn engine(error: &EngineError) -> RpcError {
-    let said = |kind| RpcError::new(kind, error.to_string());
+pub(super) fn engine(error: EngineError) -> RpcError {
     match error {
-        EngineError::Rows(error) => rows(error),
-        EngineError::Damaged(_) => said(Kind::Internal),
-        EngineError::UnknownUser | EngineError::NotFound => said(Kind::NotFound),
-        EngineError::NoDevice(_) => said(Kind::NotFound).with_hint("chatctl device list"),
-        EngineError::Digits => said(Kind::Conflict),
-        EngineError::IdentityChanged(user) => said(Kind::IdentityChanged)
-            .with_hint(format!("ask {user} in another way whether that is true, then compare: chatctl verify @{user}")),
-        EngineError::Unverified(user) => said(Kind::IdentityUnverified).with_hint(format!("chatctl verify @{user}")),
-        EngineError::Invalid(path, why) => RpcError::invalid(*path, *why),
-        EngineError::Post => said(Kind::NoPermission)
-            .with_hint("the server keeps posts as they are: say it right in a new one, or delete it with scope self"),
-        EngineError::NotAllowed(_) => said(Kind::NoPermission),
-        EngineError::TooLate(_) => said(Kind::Conflict),
-        EngineError::Empty => RpcError::invalid("text", error.to_string()),
-        EngineError::TooLong { .. } => said(Kind::TooLarge),
-        EngineError::IdempotencyMismatch => said(Kind::IdempotencyMismatch),
-        EngineError::QueueFull => said(Kind::QuotaExceeded),
-        EngineError::UnknownConsumer => said(Kind::UnknownConsumer).with_hint("chatctl consumers"),
-        EngineError::Taken(_) => said(Kind::AlreadyExists),
-        EngineError::Full(_) => said(Kind::QuotaExceeded),
-        EngineError::Version(_) => said(Kind::Conflict),
-        EngineError::Blocked(user) => said(Kind::Blocked).with_hint(format!("chatctl contact unblock @{user}")),
-        EngineError::BeyondLog(_) => RpcError::invalid("seq", error.to_string()),
-        EngineError::Conflict => said(Kind::Conflict),
-        EngineError::NotTheirs(_) => said(Kind::IdentityUnverified)
-            .with_hint("somebody may be in the middle: write nothing secret until you know why it differs"),
+        EngineError::Rows(error) => rows(&error),
+        EngineError::Refused(refused) => *refused,
     }
 }
 

@@ -15,7 +15,7 @@ use chat_protocol::session::manager::Stage;
 
 use super::errors;
 use crate::account::Account;
-use crate::api::{Answer, EventPage, MAX_ANSWER_BYTES};
+use crate::api::{Answer, EventPage, MAX_PAGE_BYTES};
 use crate::engine::commands::To;
 use crate::engine::{contacts, devices, events, history, outbox, peers, profile, sessions, view};
 use crate::store::{Direction, Rows, RowsError};
@@ -24,8 +24,6 @@ use crate::store::{Direction, Rows, RowsError};
 const CHATS: u32 = 100;
 /// Messages of one page when the caller says nothing.
 const MESSAGES: u32 = 50;
-/// What an answer holds besides the objects of a page.
-const FRAME_BYTES: usize = 1024;
 /// Most of either.
 const MOST: u32 = 500;
 
@@ -83,7 +81,7 @@ pub(super) fn chat(rows: &dyn Rows, id: &str) -> Answer<Chat> {
 
 /// How many of a page's objects fit one line, the first in any case.
 fn fitting<'o>(page: impl Iterator<Item = &'o (impl serde::Serialize + 'o)>) -> usize {
-    let mut room = MAX_ANSWER_BYTES - FRAME_BYTES;
+    let mut room = MAX_PAGE_BYTES;
     let fits = |object: &_| {
         let bytes = serde_json::to_string(object).map_or(usize::MAX, |text| text.len().saturating_add(1));
         let left = room.checked_sub(bytes);
@@ -314,6 +312,7 @@ pub(super) fn events_after(rows: &dyn Rows, seq: u64, max: usize) -> Answer<Even
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::MAX_ANSWER_BYTES;
 
     #[test]
     fn a_full_page_is_an_answer_that_fits_its_line() {

@@ -7,7 +7,7 @@ use chat_protocol::rpc::{EventBody, RpcError};
 use super::errors;
 use super::reads;
 use crate::api::Answer;
-use crate::engine::history::{self, Kind, Message};
+use crate::engine::history::{self, Message, MessageKind};
 use crate::engine::{events, view};
 use crate::store::search::{Entry, SearchIndex, Wanted, has_words};
 use crate::store::{Direction, Rows, RowsError};
@@ -33,7 +33,7 @@ fn failed(error: RowsError) -> RpcError {
 /// Searches, after bringing the index up to the rows.
 pub(super) fn run(search: &mut Option<Search>, rows: &dyn Rows, asked: &MsgSearch) -> Answer<SearchPage> {
     if asked.query.len() > MAX_QUERY_BYTES {
-        return Err(RpcError::invalid("query", "must be at most 4096 bytes"));
+        return Err(RpcError::invalid("query", format!("must be at most {MAX_QUERY_BYTES} bytes")));
     }
     if !has_words(&asked.query) {
         return Err(RpcError::invalid("query", "has nothing that can be searched for: letters, digits or symbols"));
@@ -107,7 +107,7 @@ impl Search {
     /// Indexes a message as it is now.
     fn look_at(&mut self, rows: &dyn Rows, id: &MessageId) -> Result<(), RowsError> {
         match history::get(rows, id)? {
-            Some((_, Message { deleted: false, kind: Kind::Text, text, chat, from, stored, .. })) => {
+            Some((_, Message { deleted: false, kind: MessageKind::Text, text, chat, from, stored, .. })) => {
                 let (chat, author) = (chat.as_str(), from.as_str());
                 self.index.put(&Entry { id: *id, text: &text, chat, author, stored_ms: stored.as_millis() })
             }

@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::access::Access;
 use super::filter::Filter;
 use super::subscribe::now_ms;
-use crate::api::{Answer, Backend, MAX_ANSWER_BYTES};
+use crate::api::{Answer, Backend, MAX_PAGE_BYTES};
 
 /// Events when nothing else is asked for, and at most.
 const USUAL: u32 = 100;
@@ -19,8 +19,6 @@ const MOST: u32 = 1_000;
 const LONGEST_WAIT_MS: u64 = 60_000;
 /// Events read from the log at once.
 const PAGE: usize = 64;
-/// Bytes of the answer that are not events.
-const FRAME_BYTES: usize = 1024;
 
 /// A batch in the making.
 struct Batch {
@@ -45,7 +43,7 @@ pub(super) async fn pull(backend: &dyn Backend, access: &Access, asked: EventsPu
     let mut newest = backend.newest_event();
     newest.mark_unchanged();
     let cursor = backend.consumer_open(asked.consumer, None).await?;
-    let mut batch = Batch { events: Vec::new(), cursor, most, room: MAX_ANSWER_BYTES - FRAME_BYTES };
+    let mut batch = Batch { events: Vec::new(), cursor, most, room: MAX_PAGE_BYTES };
     loop {
         // it may have waited longer than its token was good
         access.check()?;

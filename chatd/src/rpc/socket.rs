@@ -25,7 +25,7 @@ pub enum SocketError {
     #[error(transparent)]
     Directory(#[from] DirError),
     /// The system's limit.
-    #[error("the socket path {0} is longer than 107 bytes; name a shorter one with --socket")]
+    #[error("the socket path {0} is longer than {MAX_SOCKET_PATH_BYTES} bytes; name a shorter one with --socket")]
     TooLong(Quoted),
     /// Something that is no socket of ours has its name.
     #[error("{0} is not a socket of yours; move it away: `mv {0} {0}.old`")]

@@ -4,7 +4,7 @@ use chat_protocol::rpc::types::{
     AccountLogout, AccountReset, AccountResetCancel, ConnectionState, ConnectionTrouble, KvDelete, MsgSend,
     PresenceList, ResetProgress, SettingsSet, UserLookup,
 };
-use chat_protocol::rpc::{EventBody, Handle, Kind, Target};
+use chat_protocol::rpc::{Handle, Kind, Target};
 use chatd::api::Backend;
 
 use crate::house::{Home, House};

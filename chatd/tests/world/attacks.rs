@@ -1,5 +1,6 @@
 //! A server that lies, repeats, withholds and swaps: see ATTACKS in the project's design.
 
+use chat_protocol::rpc::Kind;
 use std::time::Duration;
 
 use chat_protocol::cbor;
@@ -11,12 +12,13 @@ use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::MessageState;
 use chat_protocol::session::ratchet::Session;
 use chatd::engine::commands::To;
-use chatd::engine::history::Kind;
-use chatd::engine::{EngineError, peers, trust};
+use chatd::engine::history::MessageKind;
+use chatd::engine::{peers, trust};
 use chatd::store::{Direction, Place, Rows, Table};
 use minicbor::{Decode, Encode};
 
 use crate::people::first_device;
+use crate::world::is_refused;
 use crate::world::{BEGIN, World};
 
 /// Alice and bob, each with a message of the other.
@@ -189,7 +191,7 @@ fn atk_26_nothing_leaves_for_a_changed_identity_until_it_is_accepted() {
     let waiting = world.try_send(alice, To::User("bob".parse().unwrap()), "secret", None).unwrap();
     world.advance(Duration::from_secs(120));
     let refused = world.try_send(alice, To::User("bob".parse().unwrap()), "more", None);
-    assert!(matches!(refused, Err(EngineError::IdentityChanged(_))));
+    assert!(is_refused(&refused, Kind::IdentityChanged));
     assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::IdentityChanged(_))), 1);
     // what did leave was sealed for the pinned device, refused, and stored by nobody
     let pinned = world.nodes[1].device;
@@ -224,7 +226,7 @@ fn accepting_names_exactly_what_was_shown() {
     let other = chat_protocol::ids::Fingerprint::new([9; 32]);
     let head = pinned.log.head();
     let wrong = world.command(alice, |txn| trust::accept(txn, &user, &other, &head));
-    assert!(matches!(wrong, Err(EngineError::Conflict)));
+    assert!(is_refused(&wrong, Kind::Conflict));
     world.command(alice, |txn| trust::accept(txn, &user, &pinned.log.fingerprint(), &head)).unwrap();
     assert!(world.try_send(alice, To::User("bob".parse().unwrap()), "again", None).is_ok());
 }
@@ -375,7 +377,8 @@ fn atk_53_well_sealed_nonsense_leaves_a_marker_and_asks_for_nothing() {
         world.deliver(bob, alice, envelope);
     }
     world.settle();
-    let markers = world.chat(alice, "@bob").into_iter().filter(|message| message.kind == Kind::Malformed).count();
+    let markers =
+        world.chat(alice, "@bob").into_iter().filter(|message| message.kind == MessageKind::Malformed).count();
     assert_eq!(markers, contents.len());
     let mailbox = world.server.mailbox(world.nodes[alice].device);
     assert_eq!(mailbox.acked, mailbox.last, "none comes again");

@@ -1,15 +1,17 @@
 //! What is noted about others, and those nobody wants to hear of.
 
+use chat_protocol::rpc::Kind;
 use std::time::Duration;
 
 use chat_protocol::rpc::types::{ChatSet, ContactSet, MessageState, SettingsSet};
 use chat_protocol::rpc::{EventBody, Name};
 use chat_protocol::time::Timestamp;
 use chatd::engine::commands::{self, To};
-use chatd::engine::{EngineError, chats, contacts, kv, settings};
+use chatd::engine::{chats, contacts, kv, settings};
 use serde_json::json;
 
 use crate::world::World;
+use crate::world::{is_invalid, is_refused};
 
 fn block(world: &mut World, who: usize, whom: usize, blocked: bool) {
     let user = world.name(whom);
@@ -52,10 +54,10 @@ fn nothing_is_sent_to_a_blocked_user() {
     block(&mut world, bob, alice, true);
     let to = To::User(world.name(alice));
     let refused = world.try_send(bob, to, "hi", None);
-    assert!(matches!(refused, Err(EngineError::Blocked(_))), "{refused:?}");
+    assert!(is_refused(&refused, Kind::Blocked), "{refused:?}");
     let myself = world.name(bob);
     let refused = world.command(bob, |txn| contacts::block(txn, &myself, true));
-    assert!(matches!(refused, Err(EngineError::Invalid("user", _))));
+    assert!(is_invalid(&refused, "user"));
 }
 
 #[test]
@@ -119,7 +121,7 @@ fn notes_about_users_are_kept_changed_and_taken_away() {
     let told = |body: &EventBody| matches!(body, EventBody::ContactUpdated(_));
     assert_eq!(world.count_events(alice, told), 3);
     let hostile = world.command(alice, |txn| contacts::set(txn, note(Some("a\u{1b}[2J"), None)));
-    assert!(matches!(hostile, Err(EngineError::Invalid("alias", _))));
+    assert!(is_invalid(&hostile, "alias"));
 }
 
 #[test]
@@ -139,7 +141,7 @@ fn a_muted_chat_counts_no_unread_and_a_message_brings_an_archived_one_back() {
     assert_eq!(unread(&world), 2);
     let room = ChatSet { to: "room:public".parse().unwrap(), muted_until_ms: None, ttl_s: Some(60), archived: None };
     let refused = world.command(bob, |txn| chats::set(txn, "room:public", &room));
-    assert!(matches!(refused, Err(EngineError::Invalid("ttl_s", _))));
+    assert!(is_invalid(&refused, "ttl_s"));
 }
 
 #[test]
@@ -183,7 +185,7 @@ fn values_of_bots_have_versions_and_are_listed_in_order() {
         world.command(alice, |txn| kv::set(txn, (&scope, key), &json!({"of": key}), Some(0))).unwrap();
     }
     let stale = world.command(alice, |txn| kv::set(txn, (&scope, "a"), &json!(1), Some(0)));
-    assert!(matches!(stale, Err(EngineError::Version(1))));
+    assert!(is_refused(&stale, Kind::Conflict));
     let second = world.command(alice, |txn| kv::set(txn, (&scope, "a"), &json!(2), Some(1))).unwrap();
     assert_eq!((second.version, second.value), (2, json!(2)));
     world.crash(alice);
@@ -202,7 +204,7 @@ fn values_of_bots_have_versions_and_are_listed_in_order() {
     let other: chat_protocol::rpc::Name = "other".parse().unwrap();
     assert!(kv::get(&world.nodes[alice].rows, &other, "b").unwrap().is_none(), "drawers are apart");
     let large = world.command(alice, |txn| kv::set(txn, (&scope, "x"), &json!("x".repeat(50_000)), None));
-    assert!(matches!(large, Err(EngineError::TooLong { .. })));
+    assert!(is_refused(&large, Kind::TooLarge));
 }
 
 #[test]
@@ -215,7 +217,7 @@ fn there_are_so_many_drawers_and_one_that_is_emptied_makes_room() {
     for number in 0..200 {
         put(&mut world, number).unwrap();
     }
-    assert!(matches!(put(&mut world, 200), Err(EngineError::Full(_))));
+    assert!(is_refused(&put(&mut world, 200), Kind::QuotaExceeded));
     put(&mut world, 7).unwrap();
     world.command(alice, |txn| kv::delete(txn, (&drawer(0), "a"), None)).unwrap();
     put(&mut world, 200).unwrap();

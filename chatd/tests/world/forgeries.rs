@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_protocol::cbor;
 use chat_protocol::ids::{Fingerprint, MessageId};
 use chat_protocol::rpc::EventBody;
-use chatd::engine::history::{Kind, Message, State};
+use chatd::engine::history::{Message, MessageKind, State};
 use chatd::engine::{amend, history};
 use chatd::store::{Direction, Place, Rows, Table};
 
@@ -96,7 +96,7 @@ fn a_message_under_the_id_of_another_replaces_nothing() {
     world.settle();
     assert_eq!(row(&world, alice, id).text, "mine");
     let chat = world.chat(alice, "@bob");
-    assert_eq!(chat.last().map(|message| (message.kind, message.text.as_str())), Some((Kind::Malformed, "")));
+    assert_eq!(chat.last().map(|message| (message.kind, message.text.as_str())), Some((MessageKind::Malformed, "")));
 }
 
 /// The one item in line for alice carries another id.

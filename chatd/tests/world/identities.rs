@@ -1,5 +1,6 @@
 //! Whom one talks to: identities that change, what the user decides, and what new devices get.
 
+use chat_protocol::rpc::Kind;
 use std::time::Duration;
 
 use chat_protocol::fixtures::{FirstDevice, first_device};
@@ -10,13 +11,14 @@ use chat_protocol::ids::{Fingerprint, Head, Username};
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{Compared, IdentityState, MessageState};
 use chatd::engine::commands::{Send, To};
-use chatd::engine::history::Kind;
+use chatd::engine::history::MessageKind;
 use chatd::engine::peers::{self, Peer, Policy, Trust};
 use chatd::engine::{EngineError, Local, trust, view};
 use chatd::store::{Rows, Table};
 
 use crate::lies::Shown;
 use crate::world::World;
+use crate::world::is_refused;
 
 const MINUTES: Duration = Duration::from_secs(120);
 
@@ -98,7 +100,7 @@ fn atk_26_under_every_policy_and_trust_nothing_leaves_for_another_identity() {
             let rival = another(&world, 5);
             swap(&mut world, alice, &rival);
             let refused = world.try_send(alice, To::User(bob()), "more", None);
-            assert!(matches!(refused, Err(EngineError::IdentityChanged(_))), "{policy:?}");
+            assert!(is_refused(&refused, Kind::IdentityChanged), "{policy:?}");
             assert_eq!(changes(&world, alice), 1);
             let fake = rival.active_devices().next().unwrap().id();
             assert!(!written_to(&world, before).contains(&fake), "{policy:?}");
@@ -195,7 +197,7 @@ fn the_pinned_identity_is_restored_with_the_trust_it_had() {
     assert_eq!(peer(&world, alice).trust, Trust::Verified);
     let wrong = Head { seq: 1, ..rival.head() };
     let refused = world.command(alice, |txn| trust::accept(txn, &bob(), &rival.fingerprint(), &wrong));
-    assert!(matches!(refused, Err(EngineError::Conflict)), "exactly what was shown");
+    assert!(is_refused(&refused, Kind::Conflict), "exactly what was shown");
 }
 
 #[test]
@@ -203,11 +205,11 @@ fn an_identity_is_verified_with_any_of_three_things_and_told_once() {
     let (mut world, alice, bob_) = acquainted();
     let log = world.log_of(bob_);
     let other = Compared::SafetyNumber("1".repeat(60).parse().unwrap());
-    assert!(matches!(verify(&mut world, alice, &other), Err(EngineError::NotTheirs(_))));
+    assert!(is_refused(&verify(&mut world, alice, &other), Kind::IdentityUnverified));
     let wrong = Compared::Fingerprint(Fingerprint::new([9; 32]));
-    assert!(matches!(verify(&mut world, alice, &wrong), Err(EngineError::NotTheirs(_))));
+    assert!(is_refused(&verify(&mut world, alice, &wrong), Kind::IdentityUnverified));
     let carols = IdentityCode { user: "carol".parse().unwrap(), ..IdentityCode::of(&log) };
-    assert!(matches!(verify(&mut world, alice, &Compared::Code(carols)), Err(EngineError::NotTheirs(_))));
+    assert!(is_refused(&verify(&mut world, alice, &Compared::Code(carols)), Kind::IdentityUnverified));
     assert_eq!(peer(&world, alice).trust, Trust::Tofu);
 
     let number = number(&world, alice, &log);
@@ -219,7 +221,7 @@ fn an_identity_is_verified_with_any_of_three_things_and_told_once() {
     let send = Send { require_verified: true, ..Send::text(To::User(bob()), "secret".to_owned()) };
     assert!(world.submit(alice, send.clone()).is_ok());
     world.command(alice, |txn| trust::unverify(txn, &bob())).unwrap();
-    assert!(matches!(world.submit(alice, send), Err(EngineError::Unverified(_))));
+    assert!(is_refused(&world.submit(alice, send), Kind::IdentityUnverified));
 }
 
 #[test]
@@ -264,7 +266,7 @@ fn a_fingerprint_does_not_decide_between_two_versions_of_one_log() {
     swap(&mut world, alice, &fork);
     assert_eq!(changes(&world, alice), 1);
     let same = Compared::Fingerprint(fork.fingerprint());
-    assert!(matches!(verify(&mut world, alice, &same), Err(EngineError::NotTheirs(_))));
+    assert!(is_refused(&verify(&mut world, alice, &same), Kind::IdentityUnverified));
     let number = number(&world, alice, &fork);
     verify(&mut world, alice, &number).unwrap();
     assert_eq!(peer(&world, alice).pinned.log, fork);
@@ -368,7 +370,7 @@ fn new_devices_are_told_noted_or_left_out_as_the_policy_says() {
                 if change.added == [device] && change.left_out == (policy == Policy::Strict))
         };
         assert_eq!(world.count_events(alice, told), 1, "{policy:?}");
-        let notes = world.chat(alice, "@bob").into_iter().filter(|message| message.kind == Kind::Notice).count();
+        let notes = world.chat(alice, "@bob").into_iter().filter(|message| message.kind == MessageKind::Notice).count();
         assert_eq!(notes, usize::from(policy != Policy::Tofu), "{policy:?}");
 
         let number = number(&world, alice, &world.log_of(bob_));
@@ -404,7 +406,7 @@ fn where_every_device_is_left_out_nothing_is_taken() {
     world.try_send(alice, To::User(bob()), "to whom?", None).unwrap();
     world.advance(MINUTES);
     let refused = world.try_send(alice, To::User(bob()), "nobody", None);
-    assert!(matches!(refused, Err(EngineError::Unverified(_))));
+    assert!(is_refused(&refused, Kind::IdentityUnverified));
     set_policy(&mut world, alice, Policy::Tofu);
     world.advance(MINUTES);
     assert_eq!(world.inbox(phone), ["alice: to whom?"], "what waited leaves");

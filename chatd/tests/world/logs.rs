@@ -314,7 +314,7 @@ fn atk_70_a_message_that_names_somebody_elses_chat_never_appears_there() {
     let carols: Vec<_> = world.chat(alice, "@carol").into_iter().map(|message| message.text).collect();
     assert_eq!(carols, ["hello from carol"]);
     let bobs = world.chat(alice, "@bob");
-    assert!(bobs.iter().any(|message| message.kind == chatd::engine::history::Kind::Unsupported));
+    assert!(bobs.iter().any(|message| message.kind == chatd::engine::history::MessageKind::Unsupported));
     assert!(!bobs.iter().any(|message| message.text == "forged"));
 }
 

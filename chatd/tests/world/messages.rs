@@ -1,12 +1,13 @@
 //! Private messages: they arrive once, in order, whatever the network does.
 
 use chat_protocol::rpc::EventBody;
+use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::types::MessageState;
-use chatd::engine::EngineError;
 use chatd::engine::commands::{self, To};
 use std::time::Duration;
 
 use crate::world::World;
+use crate::world::is_refused;
 
 #[test]
 fn messages_go_both_ways() {
@@ -116,7 +117,7 @@ fn the_same_client_id_is_sent_once() {
     assert!(!first.duplicate && second.duplicate);
     assert_eq!(first.id, second.id);
     let other = world.try_send(alice, to(), "twice", Some("job-7"));
-    assert!(matches!(other, Err(EngineError::IdempotencyMismatch)));
+    assert!(is_refused(&other, Kind::IdempotencyMismatch));
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: once"]);
 }

@@ -262,7 +262,7 @@ fn atk_70_only_a_sibling_may_name_another_chat() {
         assert!(world.chat(who, "@carol").is_empty());
     }
     let shown = world.chat(alice, "@bob");
-    assert_eq!((shown.len(), shown[1].kind), (2, history::Kind::Unsupported), "a marker where it came from");
+    assert_eq!((shown.len(), shown[1].kind), (2, history::MessageKind::Unsupported), "a marker where it came from");
     // the same words of a sibling are alice's own, where they belong
     world.send(tablet, carol, "hello carol");
     world.settle();

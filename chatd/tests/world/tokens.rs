@@ -1,11 +1,12 @@
 //! Tokens as they are kept: found by their hash alone, and the journal of their use.
 
+use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::Name;
 use chat_protocol::rpc::types::{AuditList, Token};
-use chatd::engine::EngineError;
 use chatd::engine::tokens::{self, Use};
 
 use crate::world::World;
+use crate::world::is_refused;
 
 fn token(name: &str) -> Token {
     let name = name.parse().unwrap();
@@ -28,7 +29,7 @@ fn a_token_is_found_by_its_hash_until_it_is_revoked_also_after_a_crash() {
     world.command(alice, |txn| tokens::create(txn, &bot, [1; 32])).unwrap();
     world.command(alice, |txn| tokens::create(txn, &ci, [2; 32])).unwrap();
     let again = world.command(alice, |txn| tokens::create(txn, &bot, [3; 32]));
-    assert!(matches!(again, Err(EngineError::Taken(_))));
+    assert!(is_refused(&again, Kind::AlreadyExists));
     world.crash(alice);
     let rows = &world.nodes[alice].rows;
     assert_eq!(tokens::find(rows, &[1; 32]).unwrap(), Some(bot.clone()));
@@ -37,7 +38,7 @@ fn a_token_is_found_by_its_hash_until_it_is_revoked_also_after_a_crash() {
     world.command(alice, |txn| tokens::revoke(txn, &bot.name)).unwrap();
     assert_eq!(tokens::find(&world.nodes[alice].rows, &[1; 32]).unwrap(), None);
     let gone = world.command(alice, |txn| tokens::revoke(txn, &bot.name));
-    assert!(matches!(gone, Err(EngineError::NotFound)));
+    assert!(is_refused(&gone, Kind::NotFound));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //!
 //! Everything that could happen next is drawn from one seed, so that a failure is repeated by its number.
 
+use chat_protocol::rpc::Kind;
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
@@ -346,4 +347,14 @@ pub fn roomy() -> Config {
     (rates.submits_burst, rates.submits_per_minute) = (1_000_000, 1_000_000);
     rates.lookups_per_minute = 1_000_000;
     config
+}
+
+/// Whether a call broke a rule of this kind.
+pub fn is_refused<T>(outcome: &Result<T, EngineError>, kind: Kind) -> bool {
+    outcome.as_ref().is_err_and(|error| error.kind() == Some(kind))
+}
+
+/// Whether a call was refused for this parameter.
+pub fn is_invalid<T>(outcome: &Result<T, EngineError>, parameter: &str) -> bool {
+    outcome.as_ref().is_err_and(|error| error.parameter() == Some(parameter))
 }

@@ -5,7 +5,7 @@
 //! left is followed by a change of its own, see [`crate::exchange::amendments`].
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::limits::MAX_TEXT_BYTES;
+use chat_protocol::limits::{MAX_REACTION_BYTES, MAX_TEXT_BYTES};
 use chat_protocol::session::content::{is_reaction, text_bytes};
 
 use crate::commands::messages::{self, Send, Sent, To};
@@ -13,14 +13,14 @@ use crate::exchange::amendments::{self, MAX_TEXTS};
 use crate::model::error::EngineError;
 use crate::queue::outbox::{self, Withdrawn};
 use crate::records::changes::ChangeKind;
-use crate::records::history::{self, Kind, Message, ROOM, State};
+use crate::records::history::{self, Message, MessageKind, ROOM, State};
 use crate::records::timers;
 use crate::txn::Txn;
 
 /// Takes a message back that has not left; one that was taken back before stays so.
 ///
 /// # Errors
-/// [`EngineError::NotFound`], [`EngineError::NotAllowed`] for somebody else's, [`EngineError::TooLate`].
+/// `not_found`, `no_permission` for somebody else's, `conflict`.
 pub fn cancel(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
     let (_, message) = own(txn, id)?;
     match message.state {
@@ -29,24 +29,24 @@ pub fn cancel(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
             timers::clear(txn, timers::Due::Overdue, id)?;
             Ok(history::end(txn, id, State::Cancelled, None)?)
         }
-        State::Queued => Err(EngineError::TooLate("the message is under way already")),
-        _ => Err(EngineError::TooLate("the message is not waiting to be sent")),
+        State::Queued => Err(EngineError::too_late("the message is under way already")),
+        _ => Err(EngineError::too_late("the message is not waiting to be sent")),
     }
 }
 
 /// Sends a message that ended without being delivered once more, as a new one.
 ///
 /// # Errors
-/// [`EngineError::TooLate`] if it did not end so, or its text is gone; those of [`super::send`].
+/// `conflict` if it did not end so, or its text is gone; those of [`super::send`].
 pub fn resend(txn: &mut Txn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
     let (position, message) = own(txn, id)?;
     if !matches!(message.state, State::Failed | State::Cancelled | State::NotReceived) {
-        return Err(EngineError::TooLate("only a message that failed, was cancelled or never came is sent again"));
+        return Err(EngineError::too_late("only a message that failed, was cancelled or never came is sent again"));
     }
     if message.deleted {
-        return Err(EngineError::TooLate("the text of the message is gone"));
+        return Err(EngineError::too_late("the text of the message is gone"));
     }
-    let to = To::of(&message.chat).ok_or(EngineError::NotFound)?;
+    let to = To::of(&message.chat).ok_or_else(EngineError::not_found)?;
     let reply_to = match message.reply_to {
         Some(answered) if history::get(txn.rows, &answered)?.is_some() => Some(answered),
         _ => None,
@@ -61,17 +61,17 @@ pub fn resend(txn: &mut Txn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
 /// Gives an own message another text.
 ///
 /// # Errors
-/// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::Post`], [`EngineError::TooLate`],
-/// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
+/// `not_found`, `no_permission`, `no_permission`, `conflict`,
+/// `invalid_params`, `too_large`, `identity_changed`, `quota_exceeded`.
 pub fn edit(txn: &mut Txn<'_>, id: &MessageId, text: String) -> Result<Message, EngineError> {
     let (position, mut message) = own(txn, id)?;
     changeable(&message)?;
     let len = text_bytes(&text, &message.mentions);
     match len {
-        _ if text.is_empty() => return Err(EngineError::Empty),
-        _ if len > MAX_TEXT_BYTES => return Err(EngineError::TooLong { len, max: MAX_TEXT_BYTES }),
+        _ if text.is_empty() => return Err(EngineError::empty()),
+        _ if len > MAX_TEXT_BYTES => return Err(EngineError::too_long(len, MAX_TEXT_BYTES)),
         _ if message.told_in.len() >= MAX_TEXTS => {
-            return Err(EngineError::TooLate("the message was changed too often"));
+            return Err(EngineError::too_late("the message was changed too often"));
         }
         _ => {}
     }
@@ -87,11 +87,11 @@ pub fn edit(txn: &mut Txn<'_>, id: &MessageId, text: String) -> Result<Message, 
 /// Deletes a message from this history.
 ///
 /// # Errors
-/// [`EngineError::NotFound`]; [`EngineError::TooLate`] for an own one that has not left.
+/// `not_found`; `conflict` for an own one that has not left.
 pub fn delete_here(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
-    let (position, message) = history::get(txn.rows, id)?.ok_or(EngineError::NotFound)?;
+    let (position, message) = history::get(txn.rows, id)?.ok_or_else(EngineError::not_found)?;
     if message.mine && message.state == State::Queued {
-        return Err(EngineError::TooLate("the message has not left yet: cancel it first"));
+        return Err(EngineError::too_late("the message has not left yet: cancel it first"));
     }
     if message.deleted {
         return Ok(());
@@ -102,12 +102,12 @@ pub fn delete_here(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError>
 /// Deletes an own message here and for whoever has it.
 ///
 /// # Errors
-/// [`EngineError::NotFound`], [`EngineError::NotAllowed`], [`EngineError::Post`],
-/// [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
+/// `not_found`, `no_permission`, `no_permission`,
+/// `identity_changed`, `quota_exceeded`.
 pub fn delete_everywhere(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
     let (_, message) = own(txn, id)?;
     if message.chat == ROOM {
-        return Err(EngineError::Post);
+        return Err(EngineError::post());
     }
     if message.deleted {
         return Ok(());
@@ -126,16 +126,16 @@ pub fn delete_everywhere(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), Engine
 /// Gives a message a sign in place of the own one before, or takes the same one back.
 ///
 /// # Errors
-/// [`EngineError::NotFound`], [`EngineError::Invalid`], [`EngineError::Post`], [`EngineError::TooLate`],
-/// [`EngineError::IdentityChanged`], [`EngineError::QueueFull`].
+/// `not_found`, `invalid_params`, `no_permission`, `conflict`,
+/// `identity_changed`, `quota_exceeded`.
 pub fn react(txn: &mut Txn<'_>, id: &MessageId, emoji: &str, remove: bool) -> Result<Message, EngineError> {
     if !is_reaction(emoji) {
-        return Err(EngineError::Invalid("emoji", "must be one emoji of at most 64 bytes"));
+        return Err(EngineError::invalid("emoji", format!("must be one emoji of at most {MAX_REACTION_BYTES} bytes")));
     }
-    let (position, message) = history::get(txn.rows, id)?.ok_or(EngineError::NotFound)?;
+    let (position, message) = history::get(txn.rows, id)?.ok_or_else(EngineError::not_found)?;
     changeable(&message)?;
     if message.at.is_some() {
-        return Err(EngineError::TooLate("the message has not been sent yet"));
+        return Err(EngineError::too_late("the message has not been sent yet"));
     }
     let me = txn.me.user.clone();
     let given = message.reactions.iter().any(|given| given.user == me && given.emoji == emoji);
@@ -144,26 +144,26 @@ pub fn react(txn: &mut Txn<'_>, id: &MessageId, emoji: &str, remove: bool) -> Re
         follow(txn, &message, ChangeKind::React(emoji.to_owned()))?;
         amendments::react(txn, position, message, &me, emoji)?;
     }
-    Ok(history::get(txn.rows, id)?.ok_or(EngineError::NotFound)?.1)
+    Ok(history::get(txn.rows, id)?.ok_or_else(EngineError::not_found)?.1)
 }
 
 fn own(txn: &Txn<'_>, id: &MessageId) -> Result<(u64, Message), EngineError> {
-    let found = history::get(txn.rows, id)?.ok_or(EngineError::NotFound)?;
-    if found.1.mine { Ok(found) } else { Err(EngineError::NotAllowed("the message is somebody else's")) }
+    let found = history::get(txn.rows, id)?.ok_or_else(EngineError::not_found)?;
+    if found.1.mine { Ok(found) } else { Err(EngineError::not_allowed("the message is somebody else's")) }
 }
 
 /// Whether others who have the message would take a change of it.
 fn changeable(message: &Message) -> Result<(), EngineError> {
     if message.chat == ROOM {
-        return Err(EngineError::Post);
+        return Err(EngineError::post());
     }
     if message.deleted {
-        return Err(EngineError::TooLate("the message was deleted"));
+        return Err(EngineError::too_late("the message was deleted"));
     }
     if matches!(message.state, State::Failed | State::Cancelled) {
-        return Err(EngineError::TooLate("the message was not sent: send it again instead"));
+        return Err(EngineError::too_late("the message was not sent: send it again instead"));
     }
-    if message.kind == Kind::Text { Ok(()) } else { Err(EngineError::NotAllowed("the message has no text")) }
+    if message.kind == MessageKind::Text { Ok(()) } else { Err(EngineError::not_allowed("the message has no text")) }
 }
 
 /// Sends a change after its message.

@@ -12,10 +12,10 @@ use crate::txn::Txn;
 /// Begins or ends a block. What waits to be sent to them fails, unless it is under way already.
 ///
 /// # Errors
-/// [`EngineError::Invalid`] for the own account; [`EngineError::Full`].
+/// `invalid_params` for the own account; `quota_exceeded`.
 pub fn block(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> Result<types::Contact, EngineError> {
     if *user == txn.me.user {
-        return Err(EngineError::Invalid("user", "that is this account"));
+        return Err(EngineError::invalid("user", "that is this account"));
     }
     if blocked && !contacts::is_blocked(txn.rows, user)? {
         failing::fail_unsealed(txn, user, "blocked")?;

@@ -137,9 +137,9 @@ struct Used {
 /// committed.
 ///
 /// # Errors
-/// [`EngineError::Empty`], [`EngineError::TooLong`], [`EngineError::Invalid`], [`EngineError::NotAllowed`],
-/// [`EngineError::IdentityChanged`], [`EngineError::Blocked`], [`EngineError::Unverified`], [`EngineError::IdempotencyMismatch`],
-/// [`EngineError::QueueFull`].
+/// `invalid_params`, `too_large`, `invalid_params`, `no_permission`,
+/// `identity_changed`, `blocked`, `identity_unverified`, `idempotency_mismatch`,
+/// `quota_exceeded`.
 pub fn send(txn: &mut Txn<'_>, mut send: Send) -> Result<Sent, EngineError> {
     if matches!(&send.to, To::User(user) if *user == txn.me.user) {
         send.to = To::Myself;
@@ -174,18 +174,21 @@ fn check(txn: &Txn<'_>, send: &Send) -> Result<(), EngineError> {
         check_post(send)?;
     }
     if send.ttl_s.is_some_and(|ttl_s| !(MIN_TTL_S..=MAX_TTL_S).contains(&ttl_s)) {
-        return Err(EngineError::Invalid("ttl_s", "must be 5 to 31536000"));
+        return Err(EngineError::invalid("ttl_s", format!("must be {MIN_TTL_S} to {MAX_TTL_S}")));
     }
     if send.at.is_some_and(|at| at.since(txn.clock) > A_YEAR) {
-        return Err(EngineError::Invalid("at_ms", "must be at most a year ahead"));
+        return Err(EngineError::invalid("at_ms", "must be at most a year ahead"));
     }
     if send.notify_after.is_some_and(|span| span.is_zero() || span > A_YEAR) {
-        return Err(EngineError::Invalid("notify_undelivered_after_ms", "must be 1 to 31536000000"));
+        return Err(EngineError::invalid(
+            "notify_undelivered_after_ms",
+            format!("must be 1 to {}", A_YEAR.as_millis()),
+        ));
     }
     if let Some(answered) = &send.reply_to {
         let chat = send.to.chat();
         let found = history::get(txn.rows, answered)?.filter(|(_, message)| message.chat == chat);
-        found.ok_or(EngineError::Invalid("reply_to", "no such message in this chat"))?;
+        found.ok_or_else(|| EngineError::invalid("reply_to", "no such message in this chat"))?;
     }
     if let To::User(user) = &send.to {
         check_peer(txn, user)?;
@@ -197,18 +200,18 @@ fn check(txn: &Txn<'_>, send: &Send) -> Result<(), EngineError> {
 fn check_client_id(name: Option<&str>) -> Result<(), EngineError> {
     match name.map(str::len) {
         None | Some(1..=MAX_CLIENT_ID_BYTES) => Ok(()),
-        Some(_) => Err(EngineError::Invalid("client_id", "must have 1 to 256 bytes")),
+        Some(_) => Err(EngineError::invalid("client_id", format!("must have 1 to {MAX_CLIENT_ID_BYTES} bytes"))),
     }
 }
 
 fn check_text(send: &Send) -> Result<(), EngineError> {
     if send.mentions.len() > MAX_MENTIONS {
-        return Err(EngineError::Invalid("mentions", "must be at most 32 names"));
+        return Err(EngineError::invalid("mentions", format!("must be at most {MAX_MENTIONS} names")));
     }
     let max = if send.to == To::Room { MAX_ROOM_TEXT_BYTES } else { MAX_TEXT_BYTES };
     match text_bytes(&send.text, &send.mentions) {
-        _ if send.text.is_empty() => Err(EngineError::Empty),
-        len if len > max => Err(EngineError::TooLong { len, max }),
+        _ if send.text.is_empty() => Err(EngineError::empty()),
+        len if len > max => Err(EngineError::too_long(len, max)),
         _ => Ok(()),
     }
 }
@@ -217,11 +220,11 @@ fn check_text(send: &Send) -> Result<(), EngineError> {
 fn check_post(send: &Send) -> Result<(), EngineError> {
     let text_alone = "posts of the public room are text alone";
     match send {
-        Send { reply_to: Some(_), .. } => Err(EngineError::Invalid("reply_to", text_alone)),
-        Send { ttl_s: Some(_), .. } => Err(EngineError::Invalid("ttl_s", text_alone)),
-        Send { mentions, .. } if !mentions.is_empty() => Err(EngineError::Invalid("mentions", text_alone)),
+        Send { reply_to: Some(_), .. } => Err(EngineError::invalid("reply_to", text_alone)),
+        Send { ttl_s: Some(_), .. } => Err(EngineError::invalid("ttl_s", text_alone)),
+        Send { mentions, .. } if !mentions.is_empty() => Err(EngineError::invalid("mentions", text_alone)),
         Send { require_verified: true, .. } => {
-            Err(EngineError::Invalid("require_verified", "everybody and the server read the public room"))
+            Err(EngineError::invalid("require_verified", "everybody and the server read the public room"))
         }
         _ => Ok(()),
     }
@@ -235,7 +238,7 @@ fn sent_before(txn: &Txn<'_>, send: &Send, body: &[u8; 32]) -> Result<Option<Sen
     let Some(name) = &send.client_id else { return Ok(None) };
     let Some(used) = load::<Used>(txn.rows, client_place(name))? else { return Ok(None) };
     if used.body != *body {
-        return Err(EngineError::IdempotencyMismatch);
+        return Err(EngineError::idempotency_mismatch());
     }
     // only what was settled long ago goes from the history
     let state = history::get(txn.rows, &used.id)?.map_or(State::Accepted, |(_, message)| message.state);
@@ -244,20 +247,18 @@ fn sent_before(txn: &Txn<'_>, send: &Send, body: &[u8; 32]) -> Result<Option<Sen
 
 pub(crate) fn check_peer(txn: &Txn<'_>, user: &Username) -> Result<(), EngineError> {
     if contacts::is_blocked(txn.rows, user)? {
-        return Err(EngineError::Blocked(user.clone()));
+        return Err(EngineError::blocked(user));
     }
     match pins::get(txn.rows, user)? {
-        Some(peer) if peer.rival.is_some() => Err(EngineError::IdentityChanged(user.clone())),
-        Some(peer) if peers::policy(txn.rows, user)?.leaves_all_out(&peer) => {
-            Err(EngineError::Unverified(user.clone()))
-        }
+        Some(peer) if peer.rival.is_some() => Err(EngineError::identity_changed(user)),
+        Some(peer) if peers::policy(txn.rows, user)?.leaves_all_out(&peer) => Err(EngineError::unverified(user)),
         _ => Ok(()),
     }
 }
 
 fn check_verified(txn: &Txn<'_>, user: &Username, required: bool) -> Result<(), EngineError> {
     let verified = !required || pins::get(txn.rows, user)?.is_some_and(|peer| peer.trust == Trust::Verified);
-    if verified { Ok(()) } else { Err(EngineError::Unverified(user.clone())) }
+    if verified { Ok(()) } else { Err(EngineError::unverified(user)) }
 }
 
 /// The message as it is stored; in line already, unless its time is later.
@@ -316,15 +317,12 @@ pub(crate) fn release(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineErr
     let error = match allowed.and_then(|()| put_in_line(txn, &to, &mut message)) {
         Ok(()) => None,
         Err(EngineError::Rows(error)) => return Err(error.into()),
-        Err(EngineError::IdentityChanged(_)) => Some("identity_changed"),
-        Err(EngineError::Unverified(_)) => Some("identity_unverified"),
-        Err(EngineError::Blocked(_)) => Some("blocked"),
-        Err(_) => Some("quota_exceeded"),
+        Err(EngineError::Refused(refused)) => Some(refused.kind),
     };
     history::lives(txn, &message)?;
     history::to_the_end(txn, &message)?;
     match error {
-        Some(_) => history::end(txn, id, State::Failed, error)?,
+        Some(kind) => history::end(txn, id, State::Failed, Some(kind.as_str()))?,
         None if message.state == State::Read => events::status(txn, &message)?,
         None => {}
     }

@@ -11,7 +11,7 @@ use crate::txn::Txn;
 /// Changes what this account says of itself: what is absent stays, an empty text goes.
 ///
 /// # Errors
-/// [`EngineError::Invalid`].
+/// `invalid_params`.
 pub fn set(txn: &mut Txn<'_>, wanted: ProfileSet) -> Result<types::Profile, EngineError> {
     let (shown, changed) = profile::set(txn, wanted)?;
     if changed {

@@ -16,13 +16,13 @@ use crate::txn::Txn;
 /// Marks a chat read up to a message (its end when absent), and tells the author.
 ///
 /// # Errors
-/// [`EngineError::NotFound`] if the message is not of this chat.
+/// `not_found` if the message is not of this chat.
 pub fn mark_read(txn: &mut Txn<'_>, chat: &str, up_to: Option<&MessageId>) -> Result<u64, EngineError> {
     let position = match up_to {
         None => None,
         Some(id) => {
             let found = history::get(txn.rows, id)?.filter(|(_, message)| message.chat == chat);
-            Some(found.ok_or(EngineError::NotFound)?.0)
+            Some(found.ok_or_else(EngineError::not_found)?.0)
         }
     };
     let newly = history::mark_read(txn, chat, position)?;

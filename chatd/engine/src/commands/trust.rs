@@ -13,7 +13,7 @@ use crate::txn::Txn;
 /// The user decides which identity counts.
 ///
 /// # Errors
-/// [`EngineError::UnknownUser`]; [`EngineError::Conflict`] if no identity is the named one.
+/// `not_found`; `conflict` if no identity is the named one.
 pub fn accept(txn: &mut Txn<'_>, user: &Username, fingerprint: &Fingerprint, head: &Head) -> Result<(), EngineError> {
     let change = peers::accept(txn, user, fingerprint, head)?;
     pin_change::apply(txn, change)
@@ -22,7 +22,7 @@ pub fn accept(txn: &mut Txn<'_>, user: &Username, fingerprint: &Fingerprint, hea
 /// The user has compared an identity. While a change is undecided that decides it.
 ///
 /// # Errors
-/// [`EngineError::UnknownUser`]; [`EngineError::NotTheirs`] if no identity of theirs is the one compared.
+/// `not_found`; `identity_unverified` if no identity of theirs is the one compared.
 pub fn verify(txn: &mut Txn<'_>, user: &Username, compared: &Compared) -> Result<(), EngineError> {
     let change = peers::accept_compared(txn, user, compared)?;
     pin_change::apply(txn, change)?;

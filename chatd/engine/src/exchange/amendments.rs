@@ -6,6 +6,7 @@
 //! shown, an edit or a sign follows it. Nothing has an effect after the deletion.
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
+use chat_protocol::rpc;
 use minicbor::{Decode, Encode};
 
 use crate::exchange::read_elsewhere;
@@ -13,7 +14,7 @@ use crate::model::error::EngineError;
 use crate::model::rows::save;
 use crate::queue::outbox::{self, Withdrawn};
 use crate::records::changes::{self, Change, ChangeKind};
-use crate::records::history::{self, Kind, Message, Reaction, State};
+use crate::records::history::{self, Message, MessageKind, Reaction, State};
 use crate::records::{early_changes, early_deletions, events, streams};
 use crate::store::RowsError;
 use crate::txn::Txn;
@@ -66,12 +67,12 @@ fn show(txn: &mut Txn<'_>, mut message: Message) -> Result<(), RowsError> {
         // ids are the author's to choose, and nobody may write over what is there
         tracing::warn!(user = %message.from, "a message under the id of another");
         message.id = MessageId::from_parts(txn.clock, txn.random());
-        message.kind = Kind::Malformed;
+        message.kind = MessageKind::Malformed;
         message.text.clear();
     }
     history::append(txn, message.clone())?;
     read_elsewhere::stored(txn, &message)?;
-    let mut early = early.iter().filter(|_| message.kind == Kind::Text);
+    let mut early = early.iter().filter(|_| message.kind == MessageKind::Text);
     early.try_for_each(|change| apply(txn, change))
 }
 
@@ -84,7 +85,7 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<(), RowsError> {
         false => message.author.is_some() && message.author == change.author,
     };
     match &change.kind {
-        _ if message.deleted || message.kind != Kind::Text => Ok(()),
+        _ if message.deleted || message.kind != MessageKind::Text => Ok(()),
         ChangeKind::Edit(text) if by_author && message.told_in.len() < MAX_TEXTS => {
             text.clone_into(&mut message.text);
             message.edited = Some(change.at);
@@ -165,7 +166,7 @@ pub(crate) fn expire(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineErro
 fn take_back(txn: &mut Txn<'_>, message: &Message) -> Result<(), EngineError> {
     match submit(txn, message, ChangeKind::Delete) {
         // it goes from there too, a little later
-        Err(EngineError::QueueFull) => Ok(()),
+        Err(error) if error.kind() == Some(rpc::Kind::QuotaExceeded) => Ok(()),
         outcome => outcome,
     }
 }

@@ -13,7 +13,7 @@ use crate::model::error::EngineError;
 use crate::peers::{self, Named};
 use crate::queue::{log_entries, receipts, retransmit};
 use crate::records::changes::{Change, ChangeKind};
-use crate::records::history::{self, Kind, Message};
+use crate::records::history::{self, Message, MessageKind};
 use crate::records::streams::StreamId;
 use crate::records::{contacts, profile};
 use crate::sessions::Received;
@@ -24,7 +24,7 @@ use crate::txn::Txn;
 pub(crate) fn arrived(txn: &mut Txn<'_>, received: &Received) -> Result<(), EngineError> {
     let content = match Content::decode(&received.plaintext) {
         Ok(content) => content,
-        Err(_) => return incoming::marker(txn, received, Kind::Malformed),
+        Err(_) => return incoming::marker(txn, received, MessageKind::Malformed),
     };
     let named = logs(txn, received, &content)?;
     got(txn, received, &content)?;
@@ -33,7 +33,7 @@ pub(crate) fn arrived(txn: &mut Txn<'_>, received: &Received) -> Result<(), Engi
     }
     if content.conversation != Conversation::Direct(received.user.clone()) {
         tracing::warn!(user = %received.user, "a message that names another chat than its author's");
-        return incoming::marker(txn, received, Kind::Unsupported);
+        return incoming::marker(txn, received, MessageKind::Unsupported);
     }
     for ack in content.acks.iter().filter(|ack| ack.device == txn.me.device) {
         acks::heard(txn, (&received.user, &received.device), ack)?;
@@ -100,7 +100,7 @@ pub(crate) fn shown(txn: &mut Txn<'_>, received: &Received, content: Content, na
             changed((received, txn.now), author, content.sent, (target, ChangeKind::React(emoji)))
         }
         body => {
-            let message = incoming::incoming(txn, received, content.id, content.sent, Kind::Text, String::new());
+            let message = incoming::incoming(txn, received, content.id, content.sent, MessageKind::Text, String::new());
             let message =
                 Message { author, number: Some((seq.epoch, seq.n)), from_bot, ..incoming::filled(message, body) };
             AuthorEvent::Message(Box::new(Message { unverified_log, unverified_device, ..message }))

@@ -110,19 +110,19 @@ fn note(txn: &mut Txn<'_>, fingerprint: &Fingerprint, device: Waiting) -> Result
 /// The user says that a device which waits shows these digits; spaces do not count.
 ///
 /// # Errors
-/// [`EngineError::NoDevice`], [`EngineError::Digits`]; [`EngineError::Full`] if no more devices can be active.
+/// `not_found`, `conflict`; `quota_exceeded` if no more devices can be active.
 pub fn approve(txn: &mut Txn<'_>, device: &DeviceId, digits: &str) -> Result<Approval, EngineError> {
     let log = peers::own(txn)?.pinned.log;
     if log.active(device).is_some() {
         return Ok(Approval::Added);
     }
     let found: Option<Waiting> = load(txn.rows, place(device))?;
-    let waiting = found.ok_or(EngineError::NoDevice("no such device waits to be let in"))?;
+    let waiting = found.ok_or_else(|| EngineError::no_device("no such device waits to be let in"))?;
     if digits.split_whitespace().collect::<String>() != approval_digits(&log.fingerprint(), device) {
-        return Err(EngineError::Digits);
+        return Err(EngineError::digits());
     }
     if log.active_devices().count() >= MAX_DEVICES {
-        return Err(EngineError::Full("the account has as many devices as it may have: revoke one first"));
+        return Err(EngineError::full("the account has as many devices as it may have: revoke one first"));
     }
     let order = waiting.cert.created().as_millis();
     save(txn.rows, place(device), order, &Waiting { approved: true, ..waiting })?;
@@ -132,15 +132,15 @@ pub fn approve(txn: &mut Txn<'_>, device: &DeviceId, digits: &str) -> Result<App
 /// Ends devices of the account.
 ///
 /// # Errors
-/// [`EngineError::NoDevice`] if one is not active; [`EngineError::Invalid`] if none is named.
+/// `not_found` if one is not active; `invalid_params` if none is named.
 pub fn revoke(txn: &mut Txn<'_>, devices: &[DeviceId]) -> Result<(), EngineError> {
     if devices.is_empty() {
-        return Err(EngineError::Invalid("device_ids", "must name at least one device"));
+        return Err(EngineError::invalid("device_ids", "must name at least one device"));
     }
     let log = peers::own(txn)?.pinned.log;
     for device in devices {
         if log.active(device).is_none() {
-            return Err(EngineError::NoDevice("the account has no such device, or revoked it before"));
+            return Err(EngineError::no_device("the account has no such device, or revoked it before"));
         }
     }
     let mut wanted: Vec<DeviceId> = load(txn.rows, REVOKE)?.unwrap_or_default();

@@ -8,7 +8,7 @@ use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
 use crate::records::contacts;
-use crate::records::history::{self, Kind, Message};
+use crate::records::history::{self, Message, MessageKind};
 use crate::sessions::Received;
 use crate::txn::Txn;
 
@@ -17,7 +17,7 @@ pub(crate) fn filled(message: Message, body: Body) -> Message {
     let (text, reply_to, mentions, ttl_s) = match body {
         Body::Text(Text { text, mentions, ttl_s }) => (text, None, mentions, ttl_s),
         Body::Reply(Reply { text, to, mentions, ttl_s }) => (text, Some(to), mentions, ttl_s),
-        _ => return Message { kind: Kind::Unsupported, ..message },
+        _ => return Message { kind: MessageKind::Unsupported, ..message },
     };
     // the clock of who wrote it says nothing here
     let expires = ttl_s.map(|ttl_s| message.stored + Duration::from_secs(ttl_s.into()));
@@ -25,7 +25,7 @@ pub(crate) fn filled(message: Message, body: Body) -> Message {
 }
 
 /// Something was sealed correctly and makes no sense: the history says so, and nobody is asked again.
-pub(crate) fn marker(txn: &mut Txn<'_>, received: &Received, kind: Kind) -> Result<(), EngineError> {
+pub(crate) fn marker(txn: &mut Txn<'_>, received: &Received, kind: MessageKind) -> Result<(), EngineError> {
     if contacts::is_blocked(txn.rows, &received.user)? {
         return Ok(());
     }
@@ -39,7 +39,7 @@ pub(crate) fn incoming(
     received: &Received,
     id: MessageId,
     sent: Timestamp,
-    kind: Kind,
+    kind: MessageKind,
     text: String,
 ) -> Message {
     let chat = history::chat_of(txn, &received.user);

@@ -13,7 +13,7 @@ use crate::peers;
 use crate::queue::item::Number;
 use crate::queue::{own_receipts, retransmit};
 use crate::records::changes::{Change, ChangeKind};
-use crate::records::history::{self, Kind, Message, SELF, State};
+use crate::records::history::{self, Message, MessageKind, SELF, State};
 use crate::records::profile;
 use crate::records::streams::StreamId;
 use crate::sessions::Received;
@@ -22,7 +22,7 @@ use crate::txn::Txn;
 /// A content that came through the session with another own device.
 pub(crate) fn arrived(txn: &mut Txn<'_>, received: &Received, said: Content) -> Result<(), EngineError> {
     let Conversation::Direct(peer) = said.conversation.clone() else {
-        return incoming::marker(txn, received, Kind::Unsupported);
+        return incoming::marker(txn, received, MessageKind::Unsupported);
     };
     match said.body {
         Body::Receipt(receipt) => {

@@ -1,6 +1,7 @@
-//! Why an input or a command had no effect.
+//! Why an input or a command had no effect, in the kinds and words of the local socket.
 
 use chat_protocol::ids::Username;
+use chat_protocol::rpc::{Kind, RpcError};
 use thiserror::Error;
 
 use crate::store::RowsError;
@@ -11,78 +12,168 @@ pub enum EngineError {
     /// The rows could not be read or written. The engine has to be started again.
     #[error(transparent)]
     Rows(#[from] RowsError),
+    /// It broke a rule. Whoever called hears this as it is.
+    #[error("{0}")]
+    Refused(Box<RpcError>),
+}
+
+impl From<RpcError> for EngineError {
+    fn from(error: RpcError) -> Self {
+        Self::Refused(Box::new(error))
+    }
+}
+
+impl EngineError {
+    /// What is wrong, if a rule was broken.
+    #[must_use]
+    pub fn kind(&self) -> Option<Kind> {
+        match self {
+            Self::Rows(_) => None,
+            Self::Refused(refused) => Some(refused.kind),
+        }
+    }
+
+    /// The parameter that is out of its bounds, if that is what is wrong.
+    #[must_use]
+    pub fn parameter(&self) -> Option<&str> {
+        match self {
+            Self::Rows(_) => None,
+            Self::Refused(refused) => refused.path.as_deref(),
+        }
+    }
+
+    /// A failure of a kind, with its words and nothing more.
+    fn refused(kind: Kind, message: impl Into<String>) -> Self {
+        RpcError::new(kind, message).into()
+    }
+
+    fn with_hint(kind: Kind, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        RpcError::new(kind, message).with_hint(hint).into()
+    }
+
+    /// The parameter at `path` is out of its bounds.
+    pub(crate) fn invalid(path: &str, why: impl Into<String>) -> Self {
+        RpcError::invalid(path, why).into()
+    }
+
     /// Something in the rows contradicts itself.
-    #[error("damaged in the database: {0}")]
-    Damaged(&'static str),
+    #[must_use]
+    pub fn damaged(what: &str) -> Self {
+        Self::refused(Kind::Internal, format!("damaged in the database: {what}"))
+    }
+
+    /// What was named is not there.
+    pub(crate) fn none(what: &str) -> Self {
+        Self::refused(Kind::NotFound, format!("there is no {what}"))
+    }
+
     /// No such account, as far as is known here.
-    #[error("no such user")]
-    UnknownUser,
+    pub(crate) fn unknown_user() -> Self {
+        Self::refused(Kind::NotFound, "no such user")
+    }
+
     /// No such message or chat.
-    #[error("no such message or chat")]
-    NotFound,
-    /// The peer's identity is not the one known.
-    #[error("the identity of {0} changed")]
-    IdentityChanged(Username),
-    /// The peer's identity was not compared.
-    #[error("the identity of {0} was not compared")]
-    Unverified(Username),
-    /// A parameter is out of its bounds.
-    #[error("{0} {1}")]
-    Invalid(&'static str, &'static str),
-    /// A post in the public room, which the server keeps as it is.
-    #[error("posts of the public room cannot be changed")]
-    Post,
-    /// The user wants to hear nothing of them.
-    #[error("{0} is blocked")]
-    Blocked(Username),
-    /// Something of this name is there.
-    #[error("{0}")]
-    Taken(&'static str),
-    /// There are as many as there may be.
-    #[error("{0}")]
-    Full(&'static str),
-    /// The value has another version.
-    #[error("the version is {0}")]
-    Version(u64),
-    /// Somebody else's message, or one that cannot be changed.
-    #[error("{0}")]
-    NotAllowed(&'static str),
-    /// It has gone too far, or has ended.
-    #[error("{0}")]
-    TooLate(&'static str),
-    /// The text is empty.
-    #[error("the text is empty")]
-    Empty,
-    /// The text is too long.
-    #[error("the text has {len} bytes, at most {max} are possible")]
-    TooLong {
-        /// Bytes it has.
-        len: usize,
-        /// Bytes it may have.
-        max: usize,
-    },
-    /// The same client id with another body.
-    #[error("this client_id was used for another message")]
-    IdempotencyMismatch,
-    /// Too much waits to be sent.
-    #[error("too many messages wait to be sent")]
-    QueueFull,
-    /// No consumer of that name.
-    #[error("there is no such consumer")]
-    UnknownConsumer,
-    /// An event that has not happened.
-    #[error("the log ends at {0}")]
-    BeyondLog(u64),
+    pub(crate) fn not_found() -> Self {
+        Self::refused(Kind::NotFound, "no such message or chat")
+    }
+
     /// No such device of the account.
-    #[error("{0}")]
-    NoDevice(&'static str),
-    /// The digits are not those of the device.
-    #[error("these are not the digits of this device: if its screen shows them, somebody is in between")]
-    Digits,
-    /// What was named is not what is known.
-    #[error("not the identity that is known here")]
-    Conflict,
+    pub(crate) fn no_device(message: &str) -> Self {
+        Self::with_hint(Kind::NotFound, message, "chatctl device list")
+    }
+
+    /// The peer's identity is not the one known.
+    pub(crate) fn identity_changed(user: &Username) -> Self {
+        let hint = format!("ask {user} in another way whether that is true, then compare: chatctl verify @{user}");
+        Self::with_hint(Kind::IdentityChanged, format!("the identity of {user} changed"), hint)
+    }
+
+    /// The peer's identity was not compared.
+    pub(crate) fn unverified(user: &Username) -> Self {
+        let message = format!("the identity of {user} was not compared");
+        Self::with_hint(Kind::IdentityUnverified, message, format!("chatctl verify @{user}"))
+    }
+
     /// What was compared belongs to no identity of the peer.
-    #[error("{0}")]
-    NotTheirs(&'static str),
+    pub(crate) fn not_theirs(message: &str) -> Self {
+        let hint = "somebody may be in the middle: write nothing secret until you know why it differs";
+        Self::with_hint(Kind::IdentityUnverified, message, hint)
+    }
+
+    /// The digits are not those of the device.
+    pub(crate) fn digits() -> Self {
+        let message = "these are not the digits of this device: if its screen shows them, somebody is in between";
+        Self::refused(Kind::Conflict, message)
+    }
+
+    /// What was named is not what is known.
+    pub(crate) fn conflict() -> Self {
+        Self::refused(Kind::Conflict, "not the identity that is known here")
+    }
+
+    /// The user wants to hear nothing of them.
+    pub(crate) fn blocked(user: &Username) -> Self {
+        Self::with_hint(Kind::Blocked, format!("{user} is blocked"), format!("chatctl contact unblock @{user}"))
+    }
+
+    /// A post in the public room, which the server keeps as it is.
+    pub(crate) fn post() -> Self {
+        let hint = "the server keeps posts as they are: say it right in a new one, or delete it with scope self";
+        Self::with_hint(Kind::NoPermission, "posts of the public room cannot be changed", hint)
+    }
+
+    /// Somebody else's message, or one that cannot be changed.
+    pub(crate) fn not_allowed(message: &str) -> Self {
+        Self::refused(Kind::NoPermission, message)
+    }
+
+    /// It has gone too far, or has ended.
+    pub(crate) fn too_late(message: &str) -> Self {
+        Self::refused(Kind::Conflict, message)
+    }
+
+    /// The text is empty.
+    pub(crate) fn empty() -> Self {
+        Self::invalid("text", "the text is empty")
+    }
+
+    /// The text has `len` bytes, and may have `max`.
+    pub(crate) fn too_long(len: usize, max: usize) -> Self {
+        Self::refused(Kind::TooLarge, format!("the text has {len} bytes, at most {max} are possible"))
+    }
+
+    /// The same client id with another body.
+    pub(crate) fn idempotency_mismatch() -> Self {
+        Self::refused(Kind::IdempotencyMismatch, "this client_id was used for another message")
+    }
+
+    /// Something of this name is there.
+    pub(crate) fn taken(message: &str) -> Self {
+        Self::refused(Kind::AlreadyExists, message)
+    }
+
+    /// There are as many as there may be.
+    pub(crate) fn full(message: impl Into<String>) -> Self {
+        Self::refused(Kind::QuotaExceeded, message)
+    }
+
+    /// Too much waits to be sent.
+    pub(crate) fn queue_full() -> Self {
+        Self::full("too many messages wait to be sent")
+    }
+
+    /// The value has another version.
+    pub(crate) fn version(version: u64) -> Self {
+        Self::refused(Kind::Conflict, format!("the version is {version}"))
+    }
+
+    /// No consumer of that name.
+    pub(crate) fn unknown_consumer() -> Self {
+        Self::with_hint(Kind::UnknownConsumer, "there is no such consumer", "chatctl consumers")
+    }
+
+    /// An event that has not happened: the log ends at `newest`.
+    pub(crate) fn beyond_log(newest: u64) -> Self {
+        Self::invalid("seq", format!("the log ends at {newest}"))
+    }
 }

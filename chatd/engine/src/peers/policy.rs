@@ -36,13 +36,13 @@ pub fn policy(rows: &dyn Rows, user: &Username) -> Result<Policy, RowsError> {
 /// Decides for the chat with a user, or for all where nothing else was decided. `None` takes a decision back.
 ///
 /// # Errors
-/// [`EngineError::Invalid`] if the default shall be nothing.
+/// `invalid_params` if the default shall be nothing.
 pub fn set_policy(txn: &mut Txn<'_>, user: Option<&Username>, policy: Option<Policy>) -> Result<(), EngineError> {
     match (user, policy) {
         (Some(user), Some(policy)) => Ok(save(txn.rows, place(user), 0, &policy)?),
         (Some(user), None) => Ok(txn.rows.delete(place(user)).map(drop)?),
         (None, Some(policy)) => Ok(settings::set_policy(txn, policy)?),
-        (None, None) => Err(EngineError::Invalid("policy", "missing: only a chat can go by the default")),
+        (None, None) => Err(EngineError::invalid("policy", "missing: only a chat can go by the default")),
     }
 }
 

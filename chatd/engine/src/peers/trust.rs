@@ -19,9 +19,9 @@ pub(crate) fn accept(
     fingerprint: &Fingerprint,
     head: &Head,
 ) -> Result<PinChange, EngineError> {
-    let peer = pins::get(txn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let peer = pins::get(txn.rows, user)?.ok_or_else(EngineError::unknown_user)?;
     let named = |log: &AccountLog| log.fingerprint() == *fingerprint && log.head() == *head;
-    choose(txn, peer, named)?.ok_or(EngineError::Conflict)
+    choose(txn, peer, named)?.ok_or_else(EngineError::conflict)
 }
 
 /// The user has compared an identity. While a change is undecided that decides it; what follows.
@@ -30,19 +30,21 @@ pub(crate) fn accept_compared(
     user: &Username,
     compared: &Compared,
 ) -> Result<PinChange, EngineError> {
-    let peer = pins::get(txn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let peer = pins::get(txn.rows, user)?.ok_or_else(EngineError::unknown_user)?;
     if matches!(compared, Compared::Fingerprint(_))
         && peer.rival.as_ref().is_some_and(|it| peer.fork(&it.log).is_some())
     {
-        return Err(EngineError::NotTheirs("the fingerprint fits both versions of the log: compare the safety number"));
+        return Err(EngineError::not_theirs(
+            "the fingerprint fits both versions of the log: compare the safety number",
+        ));
     }
     let own = peers::own(txn)?.pinned.log;
-    choose(txn, peer, |log| fits(compared, &own, log))?.ok_or(EngineError::NotTheirs(differs(compared)))
+    choose(txn, peer, |log| fits(compared, &own, log))?.ok_or(EngineError::not_theirs(differs(compared)))
 }
 
 /// The pinned identity is the one that was compared.
 pub(crate) fn mark_verified(txn: &mut Txn<'_>, user: &Username, compared: &Compared) -> Result<(), EngineError> {
-    let mut peer = pins::get(txn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let mut peer = pins::get(txn.rows, user)?.ok_or_else(EngineError::unknown_user)?;
     let before = (peer.trust, peer.known_to);
     peer.trust = Trust::Verified;
     peer.known_to = peer.known_to.max(Some(reach(compared, &peer.pinned.log)));
@@ -56,12 +58,12 @@ pub(crate) fn mark_verified(txn: &mut Txn<'_>, user: &Username, compared: &Compa
 /// The user no longer stands by having compared.
 ///
 /// # Errors
-/// [`EngineError::UnknownUser`]; [`EngineError::Invalid`] for the own account, which nobody has to compare.
+/// `not_found`; `invalid_params` for the own account, which nobody has to compare.
 pub fn unverify(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
     if *user == txn.me.user {
-        return Err(EngineError::Invalid("user", "must be somebody else"));
+        return Err(EngineError::invalid("user", "must be somebody else"));
     }
-    let mut peer = pins::get(txn.rows, user)?.ok_or(EngineError::UnknownUser)?;
+    let mut peer = pins::get(txn.rows, user)?.ok_or_else(EngineError::unknown_user)?;
     peer.trust = Trust::Tofu;
     Ok(peers::put(txn, &peer)?)
 }

@@ -157,7 +157,7 @@ fn content(
     body: Body,
 ) -> Result<Content, EngineError> {
     let own = peers::own(txn)?.pinned.log.head();
-    let peer = peers::known(txn, reader)?.ok_or(EngineError::UnknownUser)?.pinned.log.head();
+    let peer = peers::known(txn, reader)?.ok_or_else(EngineError::unknown_user)?.pinned.log.head();
     Ok(Content {
         conversation: Conversation::Direct(chat),
         id,
@@ -182,5 +182,5 @@ fn ack(device: DeviceId, (epoch, below): (u64, u64), given_up: Vec<u64>) -> Ack 
 }
 
 fn encode(content: &Content) -> Result<Vec<u8>, EngineError> {
-    content.encode().map_err(|_| EngineError::Damaged("a message that cannot be written"))
+    content.encode().map_err(|_| EngineError::damaged("a message that cannot be written"))
 }

@@ -149,7 +149,7 @@ fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, subject: &Usernam
     let log = if *subject == txn.me.user {
         peers::own(txn)?
     } else {
-        peers::known(txn, subject)?.ok_or(EngineError::UnknownUser)?
+        peers::known(txn, subject)?.ok_or_else(EngineError::unknown_user)?
     };
     let log = log.pinned.log;
     let Some(from) = missing(txn, &log, &view) else { return Ok(()) };

@@ -38,7 +38,7 @@ fn destination_place(to: &Username) -> Place<'_> {
 
 /// Whether one more may wait.
 pub(crate) fn admit(txn: &Txn<'_>) -> Result<(), EngineError> {
-    if queued(txn.rows)? < MAX_QUEUED { Ok(()) } else { Err(EngineError::QueueFull) }
+    if queued(txn.rows)? < MAX_QUEUED { Ok(()) } else { Err(EngineError::queue_full()) }
 }
 
 /// Puts a message or a change in line for its recipient, and returns its place.

@@ -14,14 +14,14 @@ use crate::txn::Txn;
 /// Changes what is named; what is absent stays.
 ///
 /// # Errors
-/// [`EngineError::Invalid`].
+/// `invalid_params`.
 pub fn set(txn: &mut Txn<'_>, id: &str, wanted: &ChatSet) -> Result<(), EngineError> {
     if let Some(ttl_s) = wanted.ttl_s {
         if id == ROOM {
-            return Err(EngineError::Invalid("ttl_s", "posts of the public room stay: the server keeps them"));
+            return Err(EngineError::invalid("ttl_s", "posts of the public room stay: the server keeps them"));
         }
         if ttl_s != 0 && !(MIN_TTL_S..=MAX_TTL_S).contains(&ttl_s) {
-            return Err(EngineError::Invalid("ttl_s", "must be 5 to 31536000, or 0"));
+            return Err(EngineError::invalid("ttl_s", format!("must be {MIN_TTL_S} to {MAX_TTL_S}, or 0")));
         }
     }
     let known = history::chat(txn.rows, id)?;

@@ -39,7 +39,7 @@ fn all(rows: &dyn Rows) -> Result<Vec<Consumer>, RowsError> {
 /// Makes sure that there is a consumer, and returns its place. A new one begins behind `begin`, or at the log's end.
 ///
 /// # Errors
-/// [`EngineError::Full`]; [`EngineError::BeyondLog`].
+/// `quota_exceeded`; `invalid_params`.
 pub fn open(txn: &mut Txn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, EngineError> {
     let known = load::<Consumer>(txn.rows, place(name))?;
     let acked = match (&known, begin) {
@@ -48,7 +48,7 @@ pub fn open(txn: &mut Txn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, E
         (None, None) => Counter::Event.get(txn.rows)?,
     };
     if known.is_none() && txn.rows.count(Table::Clients, SCOPE)? >= MOST {
-        return Err(EngineError::Full("too many consumers: forget some that read no more"));
+        return Err(EngineError::full("too many consumers: forget some that read no more"));
     }
     write(txn, name, acked)?;
     Ok(acked)
@@ -57,9 +57,9 @@ pub fn open(txn: &mut Txn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, E
 /// Moves a consumer's place to `seq` unless it is there already, and returns it.
 ///
 /// # Errors
-/// [`EngineError::UnknownConsumer`]; [`EngineError::BeyondLog`].
+/// `unknown_consumer`; `invalid_params`.
 pub fn ack(txn: &mut Txn<'_>, name: &Name, seq: u64) -> Result<u64, EngineError> {
-    let known = load::<Consumer>(txn.rows, place(name))?.ok_or(EngineError::UnknownConsumer)?;
+    let known = load::<Consumer>(txn.rows, place(name))?.ok_or_else(EngineError::unknown_consumer)?;
     let acked = known.acked.max(seq);
     write(txn, name, acked)?;
     Ok(acked)
@@ -68,7 +68,7 @@ pub fn ack(txn: &mut Txn<'_>, name: &Name, seq: u64) -> Result<u64, EngineError>
 fn write(txn: &mut Txn<'_>, name: &Name, acked: u64) -> Result<(), EngineError> {
     let newest = Counter::Event.get(txn.rows)?;
     if acked > newest {
-        return Err(EngineError::BeyondLog(newest));
+        return Err(EngineError::beyond_log(newest));
     }
     let consumer = Consumer { name: name.to_string(), acked, seen: txn.clock };
     Ok(save(txn.rows, place(name), 0, &consumer)?)
@@ -77,9 +77,9 @@ fn write(txn: &mut Txn<'_>, name: &Name, acked: u64) -> Result<(), EngineError> 
 /// Forgets a consumer; nothing is kept for it any more.
 ///
 /// # Errors
-/// [`EngineError::UnknownConsumer`].
+/// `unknown_consumer`.
 pub fn forget(txn: &mut Txn<'_>, name: &Name) -> Result<(), EngineError> {
-    if txn.rows.delete(place(name))? { Ok(()) } else { Err(EngineError::UnknownConsumer) }
+    if txn.rows.delete(place(name))? { Ok(()) } else { Err(EngineError::unknown_consumer()) }
 }
 
 /// Every consumer in order of the names, as the socket shows them, but for whether it reads now.

@@ -86,14 +86,17 @@ pub fn list(rows: &dyn Rows) -> Result<Vec<types::Contact>, RowsError> {
 /// Notes something; what is absent stays, an empty text goes.
 ///
 /// # Errors
-/// [`EngineError::Invalid`]; [`EngineError::Full`].
+/// `invalid_params`; `quota_exceeded`.
 pub fn set(txn: &mut Txn<'_>, wanted: ContactSet) -> Result<types::Contact, EngineError> {
     let ContactSet { user, alias, note } = wanted;
     if alias.as_ref().is_some_and(|alias| alias.len() > MAX_ALIAS_BYTES || alias.chars().any(char::is_control)) {
-        return Err(EngineError::Invalid("alias", "must be at most 150 bytes without control characters"));
+        return Err(EngineError::invalid(
+            "alias",
+            format!("must be at most {MAX_ALIAS_BYTES} bytes without control characters"),
+        ));
     }
     if note.as_ref().is_some_and(|note| note.len() > MAX_NOTE_BYTES) {
-        return Err(EngineError::Invalid("note", "must be at most 4096 bytes"));
+        return Err(EngineError::invalid("note", format!("must be at most {MAX_NOTE_BYTES} bytes")));
     }
     let changed = |new: Option<String>, old| new.map_or(old, |text| Some(text).filter(|text| !text.is_empty()));
     let known = Contact::of(txn.rows, &user)?;
@@ -109,7 +112,7 @@ pub(crate) fn set_blocked(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> 
 fn write(txn: &mut Txn<'_>, contact: Contact) -> Result<types::Contact, EngineError> {
     let before = load::<Contact>(txn.rows, place(&contact.user))?;
     if before.is_none() && txn.rows.count(Table::Peers, SCOPE)? >= MOST {
-        return Err(EngineError::Full("too many contacts"));
+        return Err(EngineError::full("too many contacts"));
     }
     if contact.is_empty() {
         txn.rows.delete(place(&contact.user))?;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
 
-pub use self::message::{Chat, Kind, Message, Reaction, State};
+pub use self::message::{Chat, Message, MessageKind, Reaction, State};
 use crate::model::rows::{Counter, decode, load, save};
 use crate::records::events;
 use crate::records::timers::{self, Due};
@@ -145,7 +145,7 @@ pub(crate) fn lives(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsErro
 pub(crate) fn note(txn: &mut Txn<'_>, user: &Username, text: String) -> Result<(), RowsError> {
     let id = MessageId::from_parts(txn.clock, txn.random());
     let message = Message::text(id, private(user), user.clone(), text, txn);
-    to_the_end(txn, &Message { kind: Kind::Notice, ..message })
+    to_the_end(txn, &Message { kind: MessageKind::Notice, ..message })
 }
 
 /// Writes a message at the end of its chat, wherever it was before.

@@ -65,7 +65,7 @@ pub fn get(rows: &dyn Rows, scope: &Name, key: &str) -> Result<Option<KvEntry>, 
 /// Keeps a value, if its version is `if_version` (0: there is none yet).
 ///
 /// # Errors
-/// [`EngineError::Invalid`], [`EngineError::Conflict`], [`EngineError::Full`].
+/// `invalid_params`, `conflict`, `quota_exceeded`.
 pub fn set(
     txn: &mut Txn<'_>,
     (scope, key): (&Name, &str),
@@ -74,10 +74,10 @@ pub fn set(
 ) -> Result<KvEntry, EngineError> {
     let text = json.to_string();
     if !(1..=MAX_KEY_BYTES).contains(&key.len()) {
-        return Err(EngineError::Invalid("key", "must have 1 to 200 bytes"));
+        return Err(EngineError::invalid("key", format!("must have 1 to {MAX_KEY_BYTES} bytes")));
     }
     if text.len() > MAX_VALUE_BYTES {
-        return Err(EngineError::TooLong { len: text.len(), max: MAX_VALUE_BYTES });
+        return Err(EngineError::too_long(text.len(), MAX_VALUE_BYTES));
     }
     let version = matching(txn.rows, (scope, key), if_version)?;
     if version == 0 {
@@ -91,11 +91,11 @@ pub fn set(
 /// Forgets a value, if its version is `if_version`.
 ///
 /// # Errors
-/// [`EngineError::NotFound`], [`EngineError::Conflict`].
+/// `not_found`, `conflict`.
 pub fn delete(txn: &mut Txn<'_>, (scope, key): (&Name, &str), if_version: Option<u64>) -> Result<(), EngineError> {
     matching(txn.rows, (scope, key), if_version)?;
     if !txn.rows.delete(Place::new(Table::Clients, &drawer(scope), key.as_bytes()))? {
-        return Err(EngineError::NotFound);
+        return Err(EngineError::none("such value"));
     }
     let mut keys = keys(txn.rows, scope)?;
     keys.retain(|known| known != key);
@@ -109,16 +109,16 @@ pub fn delete(txn: &mut Txn<'_>, (scope, key): (&Name, &str), if_version: Option
 /// The version of a value, 0 if there is none, as long as it is the one wanted.
 fn matching(rows: &dyn Rows, (scope, key): (&Name, &str), wanted: Option<u64>) -> Result<u64, EngineError> {
     let version = value(rows, scope, key)?.map_or(0, |value| value.version);
-    if wanted.is_none_or(|wanted| wanted == version) { Ok(version) } else { Err(EngineError::Version(version)) }
+    if wanted.is_none_or(|wanted| wanted == version) { Ok(version) } else { Err(EngineError::version(version)) }
 }
 
 fn note(txn: &mut Txn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
     let mut keys = keys(txn.rows, scope)?;
     if keys.is_empty() && txn.rows.count(Table::Clients, DRAWERS)? >= MOST_DRAWERS {
-        return Err(EngineError::Full("200 drawers have values: empty some that nobody uses"));
+        return Err(EngineError::full(format!("{MOST_DRAWERS} drawers have values: empty some that nobody uses")));
     }
     if keys.len() >= MOST {
-        return Err(EngineError::Full("1000 values are in this drawer"));
+        return Err(EngineError::full(format!("{MOST} values are in this drawer")));
     }
     if let Err(at) = keys.binary_search_by(|known| known.as_str().cmp(key)) {
         keys.insert(at, key.to_owned());

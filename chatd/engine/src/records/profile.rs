@@ -86,16 +86,8 @@ pub(crate) fn is_bot(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError
 /// Changes what this account says of itself: what is absent stays, an empty text goes. Says whether it is another now.
 pub(crate) fn set(txn: &mut Txn<'_>, wanted: ProfileSet) -> Result<(types::Profile, bool), EngineError> {
     let ProfileSet { display_name, about, bot } = wanted;
-    check(
-        display_name.as_deref(),
-        MAX_DISPLAY_NAME_BYTES,
-        ("display_name", "must be at most 80 bytes without control or invisible characters"),
-    )?;
-    check(
-        about.as_deref(),
-        MAX_ABOUT_BYTES,
-        ("about", "must be at most 500 bytes without control or invisible characters"),
-    )?;
+    check("display_name", display_name.as_deref(), MAX_DISPLAY_NAME_BYTES)?;
+    check("about", about.as_deref(), MAX_ABOUT_BYTES)?;
     let me = txn.me.user.clone();
     let known = stored(txn.rows, &me)?;
     let changed = Profile {
@@ -124,9 +116,13 @@ fn newest(txn: &Txn<'_>, known: Option<&Profile>) -> u64 {
     known.filter(|known| is_due(txn, known)).map_or(0, |known| known.version)
 }
 
-fn check(text: Option<&str>, max: usize, (name, why): (&'static str, &'static str)) -> Result<(), EngineError> {
+fn check(name: &str, text: Option<&str>, max: usize) -> Result<(), EngineError> {
     let fits = text.is_none_or(|text| text.len() <= max && !text.contains(is_treacherous));
-    if fits { Ok(()) } else { Err(EngineError::Invalid(name, why)) }
+    if fits {
+        Ok(())
+    } else {
+        Err(EngineError::invalid(name, format!("must be at most {max} bytes without control or invisible characters")))
+    }
 }
 
 /// What this account says of itself was changed on another of its devices, which also tells everybody.

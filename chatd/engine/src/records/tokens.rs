@@ -58,15 +58,15 @@ fn token(kept: &Kept) -> Result<Token, RowsError> {
 /// Keeps a new token.
 ///
 /// # Errors
-/// [`EngineError::Taken`]; [`EngineError::Full`].
+/// `already_exists`; `quota_exceeded`.
 pub fn create(txn: &mut Txn<'_>, token: &Token, hash: TokenHash) -> Result<(), EngineError> {
     if load::<Kept>(txn.rows, place(&token.name))?.is_some() {
-        return Err(EngineError::Taken("there is a token of this name"));
+        return Err(EngineError::taken("there is a token of this name"));
     }
     if txn.rows.count(Table::Clients, TOKENS)? >= MOST {
-        return Err(EngineError::Full("200 tokens are there: revoke some that nobody uses"));
+        return Err(EngineError::full(format!("{MOST} tokens are there: revoke some that nobody uses")));
     }
-    let json = serde_json::to_string(token).map_err(|_| EngineError::Damaged("a token cannot be written"))?;
+    let json = serde_json::to_string(token).map_err(|_| EngineError::damaged("a token cannot be written"))?;
     save(txn.rows, place(&token.name), 0, &Kept { json, hash })?;
     Ok(save(txn.rows, Place::new(Table::Clients, HASHES, &hash), 0, &token.name.to_string())?)
 }
@@ -74,9 +74,9 @@ pub fn create(txn: &mut Txn<'_>, token: &Token, hash: TokenHash) -> Result<(), E
 /// Forgets a token.
 ///
 /// # Errors
-/// [`EngineError::NotFound`].
+/// `not_found`.
 pub fn revoke(txn: &mut Txn<'_>, name: &Name) -> Result<(), EngineError> {
-    let kept = load::<Kept>(txn.rows, place(name))?.ok_or(EngineError::NotFound)?;
+    let kept = load::<Kept>(txn.rows, place(name))?.ok_or_else(|| EngineError::none(&format!("token {name}")))?;
     txn.rows.delete(Place::new(Table::Clients, HASHES, &kept.hash))?;
     txn.rows.delete(place(name))?;
     Ok(())
@@ -119,7 +119,7 @@ pub fn note(txn: &mut Txn<'_>, used: Use) -> Result<(), EngineError> {
         chat: used.chat,
         refused: used.refused.map(str::to_owned),
     };
-    let json = serde_json::to_vec(&entry).map_err(|_| EngineError::Damaged("an entry cannot be written"))?;
+    let json = serde_json::to_vec(&entry).map_err(|_| EngineError::damaged("an entry cannot be written"))?;
     txn.rows.put(Place::new(Table::Clients, scope, &seq.to_be_bytes()), seq, &json)?;
     if txn.rows.count(Table::Clients, scope)? > KEPT
         && let Some((oldest, _)) = txn.rows.scan(Table::Clients, scope, 0..=seq, Direction::Ascending, 1)?.first()

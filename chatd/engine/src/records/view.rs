@@ -10,7 +10,7 @@ use chat_protocol::rpc::types::{
 use chat_protocol::rpc::{ChatId, Target};
 use chat_protocol::time::Timestamp;
 
-use crate::records::history::{self, Chat, Kind, Message, ROOM, SELF, State};
+use crate::records::history::{self, Chat, Message, MessageKind, ROOM, SELF, State};
 use crate::records::pins::{self, Identity, Peer, Policy, Trust};
 use crate::store::{Rows, RowsError};
 
@@ -24,9 +24,9 @@ const MALFORMED: &str = "[a message that cannot be read]";
 pub fn message(message: &Message) -> Option<types::Message> {
     let text = match message.kind {
         _ if message.deleted => String::new(),
-        Kind::Text | Kind::Notice => message.text.clone(),
-        Kind::Unsupported => UNSUPPORTED.to_owned(),
-        Kind::Malformed => MALFORMED.to_owned(),
+        MessageKind::Text | MessageKind::Notice => message.text.clone(),
+        MessageKind::Unsupported => UNSUPPORTED.to_owned(),
+        MessageKind::Malformed => MALFORMED.to_owned(),
     };
     Some(types::Message {
         id: message.id,
@@ -51,7 +51,7 @@ pub fn message(message: &Message) -> Option<types::Message> {
         from_bot: message.from_bot,
         unverified_log: message.unverified_log,
         unverified_device: message.unverified_device,
-        notice: message.kind == Kind::Notice,
+        notice: message.kind == MessageKind::Notice,
     })
 }
 

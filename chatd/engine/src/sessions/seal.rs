@@ -10,12 +10,12 @@ use crate::txn::Txn;
 pub(crate) fn seal(txn: &mut Txn<'_>, device: &DeviceId, plaintext: &[u8]) -> Result<Envelope, EngineError> {
     let sending = session_store::standings(txn.rows, device)?.sending().map(|standing| standing.id);
     let stored = sending.map(|sid| session_store::find(txn.rows, &sid)).transpose()?.flatten();
-    seal_on(txn, stored.ok_or(EngineError::Damaged("no session to send on"))?, plaintext)
+    seal_on(txn, stored.ok_or_else(|| EngineError::damaged("no session to send on"))?, plaintext)
 }
 
 pub(crate) fn seal_on(txn: &mut Txn<'_>, mut stored: Stored, plaintext: &[u8]) -> Result<Envelope, EngineError> {
     let sid = stored.session.id();
-    let sealed = stored.session.seal(plaintext).map_err(|_| EngineError::Damaged("a session that cannot send"))?;
+    let sealed = stored.session.seal(plaintext).map_err(|_| EngineError::damaged("a session that cannot send"))?;
     session_store::put(txn.rows, &stored)?;
     let mut known = session_store::standings(txn.rows, &stored.device)?;
     let init = stored.init.filter(|_| known.needs_init(sid));

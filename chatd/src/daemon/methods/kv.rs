@@ -4,7 +4,7 @@ use chat_protocol::rpc::types::{Done, KvDelete, KvEntry, KvGet, KvList, KvPage, 
 use chat_protocol::rpc::{Handle, Kind, RpcError};
 
 use crate::api::Answer;
-use crate::daemon::{Daemon, errors, reads};
+use crate::daemon::{Daemon, reads};
 use crate::engine::kv;
 
 impl Handle<KvGet> for Daemon {
@@ -24,8 +24,8 @@ impl Handle<KvSet> for Daemon {
 impl Handle<KvDelete> for Daemon {
     async fn handle(&self, params: KvDelete) -> Answer<Done> {
         let KvDelete { scope, key, if_version } = params;
-        let gone = self.command(move |txn| kv::delete(txn, (&scope, &key), if_version)).await;
-        gone.map_err(|error| errors::none_of(error, "such value")).map(|()| Done {})
+        self.command(move |txn| kv::delete(txn, (&scope, &key), if_version)).await?;
+        Ok(Done {})
     }
 }
 

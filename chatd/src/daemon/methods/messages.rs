@@ -93,12 +93,13 @@ impl Handle<MsgOutbox> for Daemon {
 /// Waits beside the loop: looks again whenever something was stored. A caller that hangs up leaves nothing.
 impl Handle<MsgWait> for Daemon {
     async fn handle(&self, params: MsgWait) -> Answer<MessageStatus> {
-        let wanted = rank(params.state)
-            .filter(|rank| *rank > 0)
-            .ok_or_else(|| RpcError::invalid("state", "must be accepted, delivered or read"))?;
+        let wanted = params.state;
+        if wanted == MessageState::Queued || wanted.has_ended() {
+            return Err(RpcError::invalid("state", "must be accepted, delivered or read"));
+        }
         let span = params.timeout_ms.unwrap_or(WAIT_MS);
         if span > LONGEST_WAIT_MS {
-            return Err(RpcError::invalid("timeout_ms", "must be at most 600000"));
+            return Err(RpcError::invalid("timeout_ms", format!("must be at most {LONGEST_WAIT_MS}")));
         }
         let id = params.id;
         self.read(move |rows| check_wait(rows, &id, wanted)).await?;
@@ -108,7 +109,7 @@ impl Handle<MsgWait> for Daemon {
                 // before the row is read, so that nothing stored meanwhile is missed
                 newest.borrow_and_update();
                 let status = self.read(move |rows| reads::message_status(rows, &id)).await?;
-                if rank(status.state).is_none_or(|rank| rank >= wanted) {
+                if status.state >= wanted || status.state.has_ended() {
                     return Ok(status);
                 }
                 newest.changed().await.map_err(|_| ended())?;
@@ -140,25 +141,14 @@ fn not_in_time() -> RpcError {
 }
 
 /// Whether there is something to wait for.
-fn check_wait(rows: &dyn Rows, id: &MessageId, wanted: u8) -> Answer<()> {
+fn check_wait(rows: &dyn Rows, id: &MessageId, wanted: MessageState) -> Answer<()> {
     let found = history::get(rows, id).map_err(|error| errors::rows(&error))?;
     let (_, message) = found.ok_or_else(|| RpcError::new(Kind::NotFound, "no such message"))?;
     if !message.mine {
         return Err(RpcError::invalid("id", "only own messages are on their way to somebody"));
     }
-    if message.chat == history::ROOM && wanted > 1 {
+    if message.chat == history::ROOM && wanted > MessageState::Accepted {
         return Err(RpcError::invalid("state", "posts of the public room are accepted, and no more is ever told"));
     }
     Ok(())
-}
-
-/// How far a message has come; `None` once it has ended otherwise.
-const fn rank(state: MessageState) -> Option<u8> {
-    match state {
-        MessageState::Queued => Some(0),
-        MessageState::Accepted => Some(1),
-        MessageState::Delivered => Some(2),
-        MessageState::Read => Some(3),
-        MessageState::NotReceived | MessageState::Failed | MessageState::Cancelled => None,
-    }
 }

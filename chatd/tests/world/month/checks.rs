@@ -6,7 +6,7 @@ use std::ops::Range;
 use chat_protocol::ids::{SessionId, Username};
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::MessageState;
-use chatd::engine::history::{self, Kind, Message};
+use chatd::engine::history::{self, Message, MessageKind};
 use chatd::engine::{outbox, sessions};
 
 use super::diary::{Diary, Said};
@@ -43,7 +43,7 @@ fn check_entitled(diary: &Diary, who: usize, shown: &[Message]) {
         let said = said.unwrap_or_else(|| panic!("device {who} shows what nobody said: {message:?}"));
         assert!(said.must.contains(&who) || said.may.contains(&who), "device {who} may not show {:?}", said.text);
         assert!(seen.insert(&said.text), "device {who} shows {:?} twice", said.text);
-        assert_eq!((message.kind, message.id, &message.from), (Kind::Text, said.id, &said.author));
+        assert_eq!((message.kind, message.id, &message.from), (MessageKind::Text, said.id, &said.author));
         assert_eq!(message.chat, chat_of(said, message.mine), "device {who}: {:?}", said.text);
     }
     let missing = diary.said.iter().filter(|said| said.must.contains(&who) && !seen.contains(&said.text));

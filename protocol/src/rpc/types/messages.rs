@@ -9,22 +9,30 @@ methods! {
 }
 
 word! {
-    /// What became of a sent message. Only ever moves forward.
+    /// What became of a sent message. Only ever moves forward, in this order.
+    #[derive(PartialOrd, Ord)]
     MessageState {
         /// Stored by the daemon, not yet by the server.
         Queued,
         /// Stored by the server.
         Accepted,
+        /// The recipient's device says it could not open it, or that it never came.
+        NotReceived,
         /// On every device of the recipient that could get it.
         Delivered,
         /// Seen.
         Read,
-        /// The recipient's device says it could not open it, or that it never came.
-        NotReceived,
         /// Given up.
         Failed,
         /// Taken back before it left.
         Cancelled,
+    }
+}
+impl MessageState {
+    /// Whether it is not on its way any more, and not there either. What was not received may still be, late.
+    #[must_use]
+    pub const fn has_ended(self) -> bool {
+        matches!(self, Self::NotReceived | Self::Failed | Self::Cancelled)
     }
 }
 object! {

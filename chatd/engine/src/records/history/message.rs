@@ -39,7 +39,7 @@ pub enum State {
 /// What a message shows besides its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
-pub enum Kind {
+pub enum MessageKind {
     /// Text.
     #[n(0)]
     Text,
@@ -75,7 +75,7 @@ pub struct Message {
     pub mine: bool,
     /// What it is.
     #[n(5)]
-    pub kind: Kind,
+    pub kind: MessageKind,
     /// What it says.
     #[n(6)]
     pub text: String,
@@ -191,7 +191,7 @@ impl Message {
             from,
             device: None,
             mine: false,
-            kind: Kind::Text,
+            kind: MessageKind::Text,
             text,
             sent: txn.clock,
             stored: txn.clock,
@@ -276,7 +276,7 @@ impl Chat {
 
     /// Counts a message that was added, or was unread and is so no more.
     pub(crate) fn count(&mut self, message: &Message, me: &Username, by: i64) {
-        if message.mine || message.deleted || message.kind == Kind::Notice {
+        if message.mine || message.deleted || message.kind == MessageKind::Notice {
             return;
         }
         self.unread = self.unread.saturating_add_signed(by);
