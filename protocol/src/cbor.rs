@@ -18,9 +18,16 @@ pub struct Malformed;
 #[must_use]
 pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
     let mut bytes = Vec::new();
-    let outcome = minicbor::encode(value, &mut bytes);
-    debug_assert!(outcome.is_ok(), "encoding into memory failed");
+    encode_into(value, &mut bytes);
     bytes
+}
+
+/// Encodes a value behind what is there.
+pub fn encode_into<T: Encode<()>>(value: &T, bytes: &mut Vec<u8>) {
+    #[cfg(feature = "fixtures")]
+    crate::fixtures::counts::written::<T>();
+    let outcome = minicbor::encode(value, bytes);
+    debug_assert!(outcome.is_ok(), "encoding into memory failed");
 }
 
 /// Decodes exactly one strict item that fills `bytes`.
@@ -40,6 +47,8 @@ pub fn decode_own<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Malformed
 }
 
 fn decode_up_to<'b, T: Decode<'b, ()>>(bytes: &'b [u8], highest: u64) -> Result<T, Malformed> {
+    #[cfg(feature = "fixtures")]
+    crate::fixtures::counts::read::<T>();
     match (Scanner { rest: bytes, highest }.run()) {
         Ok([]) => minicbor::decode(bytes).map_err(|_| Malformed),
         _ => Err(Malformed),

@@ -1,7 +1,9 @@
 //! Devices for tests whose keys are public knowledge. Never part of the default features.
 //!
-//! [`inputs`] is what a fuzzer does with each of its inputs, and the ordinary test that replays what was found.
+//! [`inputs`] is what a fuzzer does with each of its inputs, and the ordinary test that replays what was found; [`counts`]
+//! tells how often values are read and written.
 
+pub mod counts;
 pub mod inputs;
 
 use crate::crypto::agreement::SecretKey;

@@ -77,14 +77,21 @@ impl Frame {
 
     /// Appends the frame to a record's body.
     pub fn encode_into(&self, body: &mut Vec<u8>) {
-        let outcome = self.encode_head(body);
-        debug_assert!(outcome.is_ok(), "encoding into memory failed");
+        encode_head((self.kind, self.id, self.number), body);
         body.extend_from_slice(&self.payload);
     }
+}
 
-    fn encode_head(&self, body: &mut Vec<u8>) -> Result<(), minicbor::encode::Error<std::convert::Infallible>> {
-        Encoder::new(body).array(4)?.u8(self.kind as u8)?.u64(self.id)?.u16(self.number)?.ok()
-    }
+/// Appends a push to a record's body, its payload written in place.
+pub fn push_into<T: Encode<()>>(number: u16, payload: &T, body: &mut Vec<u8>) {
+    encode_head((FrameKind::Push, 0, number), body);
+    cbor::encode_into(payload, body);
+}
+
+fn encode_head((kind, id, number): (FrameKind, u64, u16), body: &mut Vec<u8>) {
+    let mut encoder = Encoder::new(body);
+    let outcome = encoder.array(4).and_then(|e| e.u8(kind as u8)?.u64(id)?.u16(number));
+    debug_assert!(outcome.is_ok(), "encoding into memory failed");
 }
 
 /// Reads the frames of a data record, in order.

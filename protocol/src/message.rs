@@ -4,11 +4,14 @@
 //! may answer or push. Type numbers are assigned once and never reused.
 
 pub mod client;
+mod envelope;
 mod password;
 pub mod push;
 pub mod server;
 
 use minicbor::{CborLen, Decode, Encode};
+
+pub use self::envelope::{EncodedEnvelope, Envelope, EnvelopeSizes, Verbatim};
 
 /// A request type and the answer it gets.
 pub trait Call: Encode<()> + for<'b> Decode<'b, ()> {
@@ -52,22 +55,4 @@ impl std::ops::Deref for Blob {
     fn deref(&self) -> &[u8] {
         &self.0
     }
-}
-
-/// One end-to-end message for one device, as submitted and as delivered.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
-#[cbor(map)]
-pub struct Envelope {
-    /// Session it belongs to.
-    #[n(0)]
-    pub sid: crate::ids::SessionId,
-    /// Ratchet header, 40 bytes: ratchet key ‖ pn ‖ n.
-    #[n(1)]
-    pub header: Blob,
-    /// The Fernet token, base64url-decoded.
-    #[n(2)]
-    pub token: Blob,
-    /// The INIT, until the initiator has opened a reply.
-    #[n(3)]
-    pub init: Option<Blob>,
 }

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::server::{Accepted, Code, Post, Push, Refusal, RoomPosted};
 use futures_util::future::join_all;
@@ -102,7 +103,7 @@ pub async fn commit_loop(commits: Commits, mut jobs: mpsc::Receiver<Job>) {
 struct Pending {
     from: Username,
     device: DeviceId,
-    envelopes: BTreeMap<DeviceId, Vec<u8>>,
+    envelopes: BTreeMap<DeviceId, Bytes>,
     answer: Answer<Accepted>,
 }
 

@@ -200,7 +200,7 @@ mod tests {
             seq,
             from: "alice".parse().unwrap(),
             from_device: DeviceId::new([9; 16]),
-            envelope: chat_protocol::cbor::encode(&envelope),
+            envelope: chat_protocol::cbor::encode(&envelope).into(),
         }
     }
 
@@ -226,6 +226,16 @@ mod tests {
         assert_eq!(seqs(&pushes(&bob).await), [1, 2]);
         carol.push(encode(&Frame::push(&Push::Presence(change(&[])))));
         assert_eq!(seqs(&pushes(&carol).await), [0u64; 0]);
+    }
+
+    #[tokio::test]
+    async fn a_row_that_holds_no_envelope_is_passed_over() {
+        let router = Router::default();
+        let bob = peer(&router, "bob", 1);
+        bob.open(Opening { window: 9, acked: 0, last: 3 }, []);
+        let damaged = Mail { envelope: b"poison".as_slice().into(), ..mail(2) };
+        assert_eq!(bob.stored(&[mail(1), damaged, mail(3)]), 3);
+        assert_eq!(seqs(&pushes(&bob).await), [1, 3]);
     }
 
     #[tokio::test]

@@ -36,7 +36,7 @@ mod txn;
 
 use std::time::Duration;
 
-use chat_protocol::message::server::{Deliver, LoggedIn, Push, Refusal};
+use chat_protocol::message::server::{DeliveryId, LoggedIn, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::session::init::Share;
 use chat_protocol::time::{Reading, SeenTime};
@@ -132,11 +132,11 @@ impl Engine {
     pub fn give_up(
         &mut self,
         rows: &mut dyn Rows,
-        deliver: &Deliver,
+        delivery: &DeliveryId,
         at: Reading,
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<Action>, EngineError> {
-        self.txn(rows, at, rng, |txn| inbox::given_up(txn, deliver)).map(|((), actions)| actions)
+        self.txn(rows, at, rng, |txn| inbox::given_up(txn, delivery)).map(|((), actions)| actions)
     }
 
     /// Handles one input. An error means that the rows it changed must not be committed.

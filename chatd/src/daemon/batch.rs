@@ -187,7 +187,7 @@ fn one(
     let outcome = match event {
         Event::Input(input) => {
             let delivered = match &input {
-                Input::Push(Push::Deliver(deliver)) => Some(deliver.clone()),
+                Input::Push(Push::Deliver(delivery)) => Some(delivery.id()),
                 _ => None,
             };
             let outcome = rows.attempt(|rows| engine.handle(rows, input, at, rng));
@@ -195,8 +195,8 @@ fn one(
                 tracing::error!(%error, "an input had no effect");
             }
             match (outcome, delivered) {
-                (Err(error), Some(deliver)) if !matches!(error, EngineError::Rows(_)) => {
-                    rows.attempt(|rows| engine.give_up(rows, &deliver, at, rng))
+                (Err(error), Some(delivery)) if !matches!(error, EngineError::Rows(_)) => {
+                    rows.attempt(|rows| engine.give_up(rows, &delivery, at, rng))
                 }
                 (outcome, _) => outcome,
             }

@@ -196,7 +196,7 @@ fn what_a_server_from_a_backup_delivers_again_is_known_and_nothing_is_told_of_it
         ..truth
     });
     for deliver in again.iter().chain(&again) {
-        pushes(&mut world, alice, Push::Deliver(deliver.clone()));
+        pushes(&mut world, alice, Push::Deliver(deliver.clone().into()));
     }
     assert_eq!(world.inbox(alice), ["bob: hello", "bob: 1", "bob: 2", "bob: 3"]);
     let undecryptable = |body: &EventBody| matches!(body, EventBody::MessageUndecryptable(_));

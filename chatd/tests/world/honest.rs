@@ -66,7 +66,8 @@ fn post(world: &World, bob: usize, room_seq: u64, at: Timestamp) -> Post {
 pub fn garbage(world: &World, bob: usize, mailbox_seq: u64) -> Push {
     let (header, token) = (Blob(vec![0; 40]), Blob(vec![0; 73]));
     let envelope = Envelope { sid: SessionId::new([9; 16]), header, token, init: None };
-    Push::Deliver(Deliver { mailbox_seq, from: world.name(bob), from_device: world.nodes[bob].device, envelope })
+    let (from, from_device) = (world.name(bob), world.nodes[bob].device);
+    Push::Deliver(Deliver { mailbox_seq, from, from_device, envelope }.into())
 }
 
 pub fn room_is(world: &mut World, [alice, bob]: [usize; 2], shown: Vec<u64>, last: u64) {

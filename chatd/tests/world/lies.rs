@@ -49,7 +49,7 @@ impl Server {
             return Heard::Answered(answer.clone());
         }
         match Request::decode(number, &payload).unwrap() {
-            Request::Submit(submit) => self.submitted(by, device, submit),
+            Request::Submit(_) => self.submitted(by, device, cbor::decode(&payload).unwrap()),
             Request::RoomPost(_) if self.puts_off() => Heard::Answered(Err(Code::Busy.into())),
             Request::BundleFetch(fetch) if self.bundleless.contains(&fetch.device) => {
                 Heard::Answered(Err(Code::NotFound.into()))

@@ -40,6 +40,7 @@ mod names;
 mod network;
 mod node;
 mod owed;
+mod passes;
 mod people;
 mod prekeys;
 mod profiles;

@@ -350,7 +350,7 @@ impl Month {
                 let mailbox_seq = (1 << 40) + HighWater::of(&self.world.nodes[THIEF].rows).unwrap().taken;
                 let envelope = to.envelope;
                 let deliver = Deliver { mailbox_seq, from: from.clone(), from_device: by, envelope };
-                self.world.feed(THIEF, vec![Input::Push(Push::Deliver(deliver))], Fate::Done);
+                self.world.feed(THIEF, vec![Input::Push(Push::Deliver(deliver.into()))], Fate::Done);
             }
             self.world.settle();
         }

@@ -1,5 +1,6 @@
 //! The network between the daemons and the server, and what it brings to either.
 
+use chat_protocol::fixtures::counts;
 use chat_protocol::frame::{Frame, FrameKind};
 use chat_protocol::ids::DeviceId;
 use chat_protocol::message::client::Request;
@@ -80,11 +81,11 @@ impl World {
         if wire.line.up.capacity() == 0 {
             return wire.up.push_front((id, number, payload));
         }
-        match self.server.hear(&node.user, node.device, number, payload) {
+        match counts::apart(|| self.server.hear(&node.user, node.device, number, payload)) {
             Heard::Answered(answer) => wire.down.push_back(Down::Answer(id, answer)),
             Heard::Passed(payload) => {
-                wire.note(id, number, &payload);
-                self.check_acknowledgement(who, number, &payload);
+                counts::apart(|| wire.note(id, number, &payload));
+                counts::apart(|| self.check_acknowledgement(who, number, &payload));
                 let wire = self.nodes[who].wire.as_ref().unwrap();
                 // a connection that ends meanwhile takes it along
                 let _ = wire.line.up.try_send(Frame { kind: FrameKind::Request, id, number, payload });
@@ -170,5 +171,5 @@ impl World {
 }
 
 fn deliver(push: &Push) -> Option<Deliver> {
-    if let Push::Deliver(deliver) = push { Some(deliver.clone()) } else { None }
+    if let Push::Deliver(delivery) = push { Some(delivery.clone().into_inner()) } else { None }
 }

@@ -156,7 +156,7 @@ fn flood(world: &mut World, to: usize, from: &str, envelope: &Envelope, devices:
             from_device: DeviceId::new(device),
             envelope: envelope.clone(),
         };
-        world.push(&world.nodes[to].device.clone(), Push::Deliver(deliver));
+        world.push(&world.nodes[to].device.clone(), Push::Deliver(deliver.into()));
     }
     world.settle();
 }

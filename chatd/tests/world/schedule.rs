@@ -116,7 +116,10 @@ impl Storm {
                 let node = &world.nodes[who];
                 let deliver = node.heard.get(nth % node.heard.len().max(1)).cloned();
                 let (device, online) = (node.device, node.engine.is_online());
-                deliver.filter(|_| online).into_iter().for_each(|deliver| world.push(&device, Push::Deliver(deliver)));
+                deliver
+                    .filter(|_| online)
+                    .into_iter()
+                    .for_each(|deliver| world.push(&device, Push::Deliver(deliver.into())));
             }
         }
     }

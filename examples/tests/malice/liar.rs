@@ -81,7 +81,7 @@ impl Liar {
         let mut rows = Vec::new();
         for (to, envelope) in envelopes {
             let (submit_id, heads) = (SubmitId::new(0, rand::random()), self.truth_of(to).await);
-            rows.push(SubmitRow { sender, submit_id, heads, to: vec![(to, envelope)], at: Timestamp::ZERO });
+            rows.push(SubmitRow { sender, submit_id, heads, to: vec![(to, envelope.into())], at: Timestamp::ZERO });
         }
         let quota = Quota { messages: 1 << 20, bytes: 1 << 32, from_one: 1 << 20 };
         let outcomes = self.truth.commit_submits(rows, quota).await.unwrap();

@@ -74,8 +74,8 @@ impl Lies {
             if self.devices.contains_key(&device) {
                 continue;
             }
-            let mut changed = self.tamper(&device, envelope).into_iter().map(|envelope| (device, envelope));
-            kept.extend(changed.next());
+            let mut changed = self.tamper(&device, envelope.to_vec()).into_iter().map(|envelope| (device, envelope));
+            kept.extend(changed.next().map(|(device, envelope)| (device, envelope.into())));
             extra.extend(changed);
         }
         row.to = kept;

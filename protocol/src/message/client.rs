@@ -7,7 +7,7 @@ use super::server::{
     Accepted, Bundle, Enrolled, LogPage, LoggedIn, LookedUp, OneTimeLeft, PresenceList, ResetState, RoomPage,
     RoomPosted, WaitingDevices,
 };
-use super::{Blob, Call, Done, Envelope};
+use super::{Blob, Call, Done, EncodedEnvelope, Envelope};
 use crate::ids::{DeviceId, Head, SubmitId, Username};
 
 /// Declares a request: its number, its answer and its fields.
@@ -172,13 +172,13 @@ call! {
 /// One device's share of a submit.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
 #[cbor(map)]
-pub struct Addressed {
+pub struct Addressed<E = Envelope> {
     /// Recipient device.
     #[n(0)]
     pub device: DeviceId,
     /// What it gets.
     #[n(1)]
-    pub envelope: Envelope,
+    pub envelope: E,
 }
 
 /// The log head of an account as its sender knows it.
@@ -193,18 +193,28 @@ pub struct UserHead {
     pub head: Head,
 }
 
-call! {
-    /// Hands envelopes to mailboxes. The same `submit_id` is stored once, however often it is sent.
-    /// Errors: `stale` with the true heads, `mailbox_full` when all are, `not_found`, `rate_limited`,
-    /// `too_large`, `busy`.
-    Submit = 48 -> Accepted {
-        /// Deduplicated per sending device for 31 days.
-        #[n(0)] pub submit_id: SubmitId,
-        /// Heads of every account named through its devices.
-        #[n(1)] pub heads: Vec<UserHead>,
-        /// Devices and envelopes.
-        #[n(2)] pub to: Vec<Addressed>,
-    }
+/// Hands envelopes to mailboxes. The same `submit_id` is stored once, however often it is sent.
+/// Errors: `stale` with the true heads, `mailbox_full` when all are, `not_found`, `rate_limited`,
+/// `too_large`, `busy`.
+///
+/// A server reads it with [`EncodedEnvelope`]s, which it passes on.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Submit<E = Envelope> {
+    /// Deduplicated per sending device for 31 days.
+    #[n(0)]
+    pub submit_id: SubmitId,
+    /// Heads of every account named through its devices.
+    #[n(1)]
+    pub heads: Vec<UserHead>,
+    /// Devices and envelopes.
+    #[n(2)]
+    pub to: Vec<Addressed<E>>,
+}
+
+impl Call for Submit {
+    const TYPE: u16 = 48;
+    type Answer = Accepted;
 }
 call! {
     /// Everything up to and including `seq` is stored here: forget it.
@@ -267,7 +277,7 @@ pub enum Request {
     /// See [`OneTimeStatus`].
     OneTimeStatus(OneTimeStatus),
     /// See [`Submit`].
-    Submit(Submit),
+    Submit(Submit<EncodedEnvelope>),
     /// See [`MailboxAck`].
     MailboxAck(MailboxAck),
     /// See [`RoomPost`].
@@ -311,7 +321,10 @@ impl Request {
             BundlePublish::TYPE => read(payload, Self::BundlePublish),
             BundleFetch::TYPE => read(payload, Self::BundleFetch),
             OneTimeStatus::TYPE => read(payload, Self::OneTimeStatus),
-            Submit::TYPE => read(payload, Self::Submit),
+            Submit::TYPE => {
+                let submit = crate::cbor::decode(payload).map(Self::Submit);
+                submit.map_err(|_| RequestError::Malformed(Submit::TYPE))
+            }
             MailboxAck::TYPE => read(payload, Self::MailboxAck),
             RoomPost::TYPE => read(payload, Self::RoomPost),
             RoomSince::TYPE => read(payload, Self::RoomSince),

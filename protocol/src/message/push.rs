@@ -4,22 +4,83 @@ use minicbor::{CborLen, Decode, Encode};
 
 use super::Envelope;
 use super::server::{Post, answer};
+use crate::cbor::{self, Malformed};
+use crate::crypto::kdf::sha256;
 use crate::ids::{DeviceId, Head, Username};
 use crate::time::Timestamp;
 
-answer! {
-    /// Push 1: a message from the mailbox.
-    Deliver {
-        /// Contiguous per device, from 1.
-        #[n(0)] pub mailbox_seq: u64,
-        /// Account of the device that submitted it: a hint where to look it up, proven by the session.
-        #[n(1)] pub from: Username,
-        /// Device that submitted it, verified by the server.
-        #[n(2)] pub from_device: DeviceId,
-        /// As submitted.
-        #[n(3)] pub envelope: Envelope,
+/// Push 1: a message from the mailbox. A server writes it with [`super::Verbatim`] bytes of the envelope.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct Deliver<E = Envelope> {
+    /// Contiguous per device, from 1.
+    #[n(0)]
+    pub mailbox_seq: u64,
+    /// Account of the device that submitted it: a hint where to look it up, proven by the session.
+    #[n(1)]
+    pub from: Username,
+    /// Device that submitted it, verified by the server.
+    #[n(2)]
+    pub from_device: DeviceId,
+    /// As submitted.
+    #[n(3)]
+    pub envelope: E,
+}
+
+/// Number of a [`Deliver`] on the wire.
+pub const DELIVER: u16 = 1;
+
+/// A message from the mailbox as it came.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    deliver: Deliver,
+    hash: [u8; 32],
+}
+
+/// What a delivery is known by, without its envelope.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeliveryId {
+    /// As [`Deliver::mailbox_seq`].
+    pub mailbox_seq: u64,
+    /// As [`Deliver::from`].
+    pub from: Username,
+    /// SHA-256 of the payload as it came.
+    pub hash: [u8; 32],
+}
+
+impl Delivery {
+    fn read(payload: &[u8]) -> Result<Self, Malformed> {
+        Ok(Self { deliver: cbor::decode(payload)?, hash: sha256(payload) })
+    }
+
+    /// What it is known by if it comes again.
+    #[must_use]
+    pub fn id(&self) -> DeliveryId {
+        DeliveryId { mailbox_seq: self.mailbox_seq, from: self.from.clone(), hash: self.hash }
+    }
+
+    /// What it says.
+    #[must_use]
+    pub fn into_inner(self) -> Deliver {
+        self.deliver
     }
 }
+
+impl std::ops::Deref for Delivery {
+    type Target = Deliver;
+
+    fn deref(&self) -> &Deliver {
+        &self.deliver
+    }
+}
+
+/// One that was not read but made here.
+impl From<Deliver> for Delivery {
+    fn from(deliver: Deliver) -> Self {
+        Self { hash: sha256(&cbor::encode(&deliver)), deliver }
+    }
+}
+
 answer! {
     /// Push 3: who came and who went since the last one, coalesced over a second.
     PresenceChange {
@@ -64,7 +125,7 @@ answer! {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Push {
     /// See [`Deliver`].
-    Deliver(Deliver),
+    Deliver(Delivery),
     /// Push 2: something was said in the public room.
     Room(Post),
     /// See [`PresenceChange`].
@@ -84,7 +145,7 @@ impl Push {
     #[must_use]
     pub const fn number(&self) -> u16 {
         match self {
-            Self::Deliver(_) => 1,
+            Self::Deliver(_) => DELIVER,
             Self::Room(_) => 2,
             Self::Presence(_) => 3,
             Self::Reset(_) => 4,
@@ -98,24 +159,24 @@ impl Push {
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         match self {
-            Self::Deliver(push) => crate::cbor::encode(push),
-            Self::Room(push) => crate::cbor::encode(push),
-            Self::Presence(push) => crate::cbor::encode(push),
-            Self::Reset(push) => crate::cbor::encode(push),
-            Self::LogGrew(push) => crate::cbor::encode(push),
-            Self::Drained(push) => crate::cbor::encode(push),
-            Self::DeviceWaits(push) => crate::cbor::encode(push),
+            Self::Deliver(push) => cbor::encode(&push.deliver),
+            Self::Room(push) => cbor::encode(push),
+            Self::Presence(push) => cbor::encode(push),
+            Self::Reset(push) => cbor::encode(push),
+            Self::LogGrew(push) => cbor::encode(push),
+            Self::Drained(push) => cbor::encode(push),
+            Self::DeviceWaits(push) => cbor::encode(push),
         }
     }
 
     /// Reads a push; `None` for a number this version does not know, which is ignored.
     ///
     /// # Errors
-    /// [`crate::cbor::Malformed`] for a payload that is not the number's own.
-    pub fn decode(number: u16, payload: &[u8]) -> Result<Option<Self>, crate::cbor::Malformed> {
-        use crate::cbor::decode;
+    /// [`Malformed`] for a payload that is not the number's own.
+    pub fn decode(number: u16, payload: &[u8]) -> Result<Option<Self>, Malformed> {
+        use cbor::decode;
         Ok(Some(match number {
-            1 => Self::Deliver(decode(payload)?),
+            DELIVER => Self::Deliver(Delivery::read(payload)?),
             2 => Self::Room(decode(payload)?),
             3 => Self::Presence(decode(payload)?),
             4 => Self::Reset(decode(payload)?),

@@ -4,7 +4,9 @@ use minicbor::{CborLen, Decode, Encode};
 
 use super::Blob;
 use super::client::UserHead;
-pub use super::push::{Deliver, DeviceWaits, LogGrew, MailboxDrained, PresenceChange, Push, ResetNotice};
+pub use super::push::{
+    DELIVER, Deliver, Delivery, DeliveryId, DeviceWaits, LogGrew, MailboxDrained, PresenceChange, Push, ResetNotice,
+};
 use crate::ids::{DeviceId, Fingerprint, Head, KeyHash, Username};
 use crate::time::Timestamp;
 

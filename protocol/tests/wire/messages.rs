@@ -145,7 +145,8 @@ fn requests_about_messages_are_frozen() {
     frozen.request("bundle_fetch", &BundleFetch { user: user("bob"), device: device() }, Request::BundleFetch);
     frozen.request("one_time_status", &OneTimeStatus {}, Request::OneTimeStatus);
     let to = vec![Addressed { device: device(), envelope: envelope() }];
-    frozen.request("submit", &Submit { submit_id: submit_id(), heads: vec![user_head()], to }, Request::Submit);
+    let submit = Submit { submit_id: submit_id(), heads: vec![user_head()], to };
+    frozen.request("submit", &submit, |submit| Request::Submit(cbor::decode(&cbor::encode(&submit)).unwrap()));
     frozen.request("mailbox_ack", &MailboxAck { seq: 300 }, Request::MailboxAck);
     frozen.request("room_post", &RoomPost { submit_id: submit_id(), text: "hi all".into() }, Request::RoomPost);
     frozen.request("room_since", &RoomSince { seq: Some(98), max: 500 }, Request::RoomSince);
@@ -184,7 +185,7 @@ fn answers_are_frozen() {
 fn pushes_are_frozen() {
     let mut frozen = Frozen::group("pushes");
     let deliver = Deliver { mailbox_seq: 12, from: user("bob"), from_device: device(), envelope: envelope() };
-    frozen.push("deliver", &Push::Deliver(deliver));
+    frozen.push("deliver", &Push::Deliver(deliver.into()));
     frozen.push("room", &Push::Room(post()));
     let change = PresenceChange { online: vec![user("alice")], offline: vec![user("bob")] };
     frozen.push("presence", &Push::Presence(change));

@@ -101,7 +101,7 @@ mod tests {
             seq: 3,
             from: "alice".parse().unwrap(),
             from_device: DeviceId::new([1; 16]),
-            envelope: cbor::encode(&envelope),
+            envelope: cbor::encode(&envelope).into(),
         }
     }
 

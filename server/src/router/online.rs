@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::EncodedEnvelope;
 use tokio::sync::Notify;
 
 use super::outbox::Outbox;
@@ -127,7 +128,7 @@ impl Online {
             }
         };
         if fresh {
-            self.push_mail(mail);
+            self.outbox.push(deliver_frame(mail));
         }
         drop(flow);
         if !fresh {
@@ -154,7 +155,7 @@ impl Online {
                 break;
             }
             if window.stored(mail.seq) {
-                self.push_mail(mail);
+                self.push_stored(mail);
                 pushed += 1;
             }
         }
@@ -162,10 +163,10 @@ impl Online {
     }
 
     /// A row without an envelope was never written by this server; skipping it keeps the mailbox usable.
-    fn push_mail(&self, mail: &Mail) {
-        match deliver_frame(mail) {
-            Some(frame) => self.outbox.push(frame),
-            None => tracing::error!(device = %self.device, seq = mail.seq, "mailbox row holds no envelope"),
+    fn push_stored(&self, mail: &Mail) {
+        match EncodedEnvelope::check(&mail.envelope) {
+            Ok(()) => self.outbox.push(deliver_frame(mail)),
+            Err(_) => tracing::error!(device = %self.device, seq = mail.seq, "mailbox row holds no envelope"),
         }
     }
 

@@ -1,10 +1,14 @@
 //! Frames as they go into an outbox: encoded once, shared from then on.
 
 use bytes::Bytes;
-use chat_protocol::frame::{Frame, FrameKind};
-use chat_protocol::message::server::{Deliver, MailboxDrained, Push};
+use chat_protocol::frame::{Frame, FrameKind, push_into};
+use chat_protocol::message::Verbatim;
+use chat_protocol::message::server::{DELIVER, Deliver, MailboxDrained, Push};
 
 use crate::store::Mail;
+
+/// A delivery without its envelope: numbers, a device and a name of usual length.
+const HEAD_BYTES: usize = 64;
 
 /// Encodes a frame.
 #[must_use]
@@ -14,16 +18,18 @@ pub fn encode(frame: &Frame) -> Bytes {
     bytes.into()
 }
 
-/// The delivery of a stored message. `None` for a row that does not hold an envelope.
+/// The delivery of a message, its envelope as it was submitted.
 #[must_use]
-pub fn deliver_frame(mail: &Mail) -> Option<Bytes> {
+pub fn deliver_frame(mail: &Mail) -> Bytes {
     let deliver = Deliver {
         mailbox_seq: mail.seq,
         from: mail.from.clone(),
         from_device: mail.from_device,
-        envelope: chat_protocol::cbor::decode(&mail.envelope).ok()?,
+        envelope: Verbatim(&mail.envelope),
     };
-    Some(encode(&Frame::push(&Push::Deliver(deliver))))
+    let mut bytes = Vec::with_capacity(mail.envelope.len() + HEAD_BYTES);
+    push_into(DELIVER, &deliver, &mut bytes);
+    bytes.into()
 }
 
 /// The end of what waited at login.

@@ -3,12 +3,11 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use chat_protocol::cbor;
 use chat_protocol::crypto::fernet::raw_token_len;
 use chat_protocol::limits::{MAX_CONTENT_BYTES, MAX_INIT_BYTES, MAX_ONE_TIME_KEYS, MAX_SUBMIT_DEVICES};
 use chat_protocol::message::client::{BundleFetch, BundlePublish, MailboxAck, Submit};
 use chat_protocol::message::server::{Bundle, Code, OneTimeLeft, Refusal};
-use chat_protocol::message::{Blob, Done, Envelope};
+use chat_protocol::message::{Blob, Done, EncodedEnvelope, EnvelopeSizes};
 
 use super::asked::{Asked, bad_request};
 use super::delivery::Acknowledged;
@@ -58,7 +57,7 @@ impl Ready {
     }
 
     /// Queues a submit; its answer follows its commit. The sender is this device, whatever it may claim.
-    pub(super) async fn submit(&self, asked: Asked, ask: Submit) {
+    pub(super) async fn submit(&self, asked: Asked, ask: Submit<EncodedEnvelope>) {
         let checked = check_submit(&ask).and_then(|()| Ok(self.shared().limits().submits.check(&self.device())?));
         if let Err(refusal) = self.shared().counters.submits.judged(checked) {
             return self.refuse(asked, refusal);
@@ -68,7 +67,7 @@ impl Ready {
             sender: self.device(),
             submit_id: ask.submit_id,
             heads: ask.heads,
-            to: ask.to.into_iter().map(|to| (to.device, cbor::encode(&to.envelope))).collect(),
+            to: ask.to.into_iter().map(|to| (to.device, to.envelope.into_bytes().into())).collect(),
             at: self.shared().seen(),
         };
         let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
@@ -89,7 +88,7 @@ impl Ready {
 }
 
 /// What can be refused without the store.
-fn check_submit(ask: &Submit) -> Result<(), Refusal> {
+fn check_submit(ask: &Submit<EncodedEnvelope>) -> Result<(), Refusal> {
     if ask.to.len() > MAX_SUBMIT_DEVICES || ask.heads.len() > MAX_SUBMIT_DEVICES {
         return Err(Code::TooLarge.into());
     }
@@ -98,15 +97,14 @@ fn check_submit(ask: &Submit) -> Result<(), Refusal> {
     if ask.to.is_empty() || devices.len() < ask.to.len() || users.len() < ask.heads.len() {
         return Err(bad_request());
     }
-    ask.to.iter().try_for_each(|to| check_envelope(&to.envelope))
+    ask.to.iter().try_for_each(|to| check_sizes(to.envelope.sizes()))
 }
 
-fn check_envelope(envelope: &Envelope) -> Result<(), Refusal> {
-    if envelope.header.len() != HEADER_BYTES {
+fn check_sizes(EnvelopeSizes { header, token, init }: EnvelopeSizes) -> Result<(), Refusal> {
+    if header != HEADER_BYTES {
         return Err(bad_request());
     }
-    let init = envelope.init.as_ref().map_or(0, |init| init.len());
-    if envelope.token.len() > raw_token_len(MAX_CONTENT_BYTES) || init > MAX_INIT_BYTES {
+    if token > raw_token_len(MAX_CONTENT_BYTES) || init > MAX_INIT_BYTES {
         return Err(Code::TooLarge.into());
     }
     Ok(())

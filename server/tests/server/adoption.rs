@@ -101,7 +101,7 @@ async fn killed_database_comes_back_and_nothing_accepted_is_lost() {
 
     let last = accepted.load(Ordering::Relaxed);
     let mail = store.mailbox_after(bob.device, 0, 100_000, 1 << 30).await.unwrap();
-    let texts: Vec<_> = mail.iter().map(|mail| String::from_utf8(mail.envelope.clone()).unwrap()).collect();
+    let texts: Vec<_> = mail.iter().map(|mail| String::from_utf8(mail.envelope.to_vec()).unwrap()).collect();
     assert_eq!(texts, (1..=last).map(|n| n.to_string()).collect::<Vec<_>>(), "each once, in order");
     assert_eq!(mail.iter().map(|mail| mail.seq).collect::<Vec<_>>(), (1..=last).collect::<Vec<_>>());
 }

@@ -17,7 +17,7 @@ mod waiting;
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Username};
-use chat_protocol::message::server::Deliver;
+use chat_protocol::message::server::{Delivery, DeliveryId};
 use chat_protocol::session::init::{Init, Share};
 
 use crate::exchange::content;
@@ -42,10 +42,11 @@ const MAX_OPENING: usize = 8;
 const MAX_TRIED: usize = 64;
 
 /// One delivery. What was stored before is not looked at again.
-pub(crate) fn delivered(txn: &mut Txn<'_>, deliver: Deliver) -> Result<(), EngineError> {
+pub(crate) fn delivered(txn: &mut Txn<'_>, delivery: Delivery) -> Result<(), EngineError> {
     // numbers of the mailbox are the server's word, and may come again
-    let Some(position) = mailbox::take(txn, &deliver)? else { return Ok(()) };
-    peers::hurry(txn, &deliver.from);
+    let Some(position) = mailbox::take(txn, &delivery.id())? else { return Ok(()) };
+    peers::hurry(txn, &delivery.from);
+    let deliver = delivery.into_inner();
     let raw = Raw {
         position,
         from: deliver.from,
@@ -58,9 +59,9 @@ pub(crate) fn delivered(txn: &mut Txn<'_>, deliver: Deliver) -> Result<(), Engin
 }
 
 /// A delivery that could not be handled for a reason of this side.
-pub(crate) fn given_up(txn: &mut Txn<'_>, deliver: &Deliver) -> Result<(), EngineError> {
-    mailbox::take(txn, deliver)?;
-    Ok(events::undecryptable(txn, &deliver.from, "could not be handled")?)
+pub(crate) fn given_up(txn: &mut Txn<'_>, delivery: &DeliveryId) -> Result<(), EngineError> {
+    mailbox::take(txn, delivery)?;
+    Ok(events::undecryptable(txn, &delivery.from, "could not be handled")?)
 }
 
 fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {

@@ -5,12 +5,10 @@
 //! number alone. A connection acknowledges only what it delivered itself: a server that is honest begins behind what it
 //! saw acknowledged, and delivers all of it.
 
-use chat_protocol::cbor;
-use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::message::client::MailboxAck;
-use chat_protocol::message::server::Deliver;
+use chat_protocol::message::server::DeliveryId;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
@@ -28,8 +26,8 @@ const ODD: &[u8] = b"delivered:odd";
 
 /// Notes what is stored with this transaction. Its position among all that were ever taken; `None` if it was stored before:
 /// then it is acknowledged again, and not looked at.
-pub(crate) fn take(txn: &mut Txn<'_>, deliver: &Deliver) -> Result<Option<u64>, RowsError> {
-    let (seq, hash) = (deliver.mailbox_seq, sha256(&cbor::encode(deliver)));
+pub(crate) fn take(txn: &mut Txn<'_>, delivery: &DeliveryId) -> Result<Option<u64>, RowsError> {
+    let DeliveryId { mailbox_seq: seq, hash, .. } = *delivery;
     let repeated = is_known(txn, seq, &hash)?;
     if let Some(link) = &mut txn.live.link {
         link.delivered = seq;

@@ -32,7 +32,8 @@ pub(super) async fn after<C: Queryable>(
     while left > 0 {
         let want = left.min(READ_AT_ONCE);
         let page = many(db, sql, (&device.as_bytes()[..], int(seq), want), |row| {
-            Ok(Mail { seq: uint(row, 0)?, from: user(row, 1)?, from_device: id(row, 2)?, envelope: blob(row, 3)? })
+            let envelope = blob(row, 3)?.into();
+            Ok(Mail { seq: uint(row, 0)?, from: user(row, 1)?, from_device: id(row, 2)?, envelope })
         });
         let page = page.await?;
         let last_page = page.len() < want as usize;

@@ -1,5 +1,6 @@
 //! Mailboxes: reading them and forgetting what was acknowledged.
 
+use bytes::Bytes;
 use chat_protocol::ids::DeviceId;
 use rusqlite::Connection;
 
@@ -22,7 +23,7 @@ pub(super) fn after(db: &Connection, device: DeviceId, seq: u64, limit: u32, max
     let mut rows = statement.query((device.as_bytes(), int(seq), limit))?;
     let (mut mail, mut bytes) = (Vec::new(), 0);
     while let Some(row) = rows.next()? {
-        let envelope: Vec<u8> = row.get(3)?;
+        let envelope = Bytes::from(row.get::<_, Vec<u8>>(3)?);
         bytes += envelope.len() as u64;
         if bytes > max_bytes && !mail.is_empty() {
             break;

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, KeyHash, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
 use chat_protocol::message::server::Post;
@@ -53,7 +54,7 @@ pub struct SubmitRow {
     /// Log heads as the sender knows them.
     pub heads: Vec<UserHead>,
     /// Devices and their encoded envelopes, each device at most once.
-    pub to: Vec<(DeviceId, Vec<u8>)>,
+    pub to: Vec<(DeviceId, Bytes)>,
     /// Now, in time that was seen to pass.
     pub at: Timestamp,
 }
@@ -102,7 +103,7 @@ pub struct Mail {
     /// Device that submitted it.
     pub from_device: DeviceId,
     /// Encoded envelope, as submitted.
-    pub envelope: Vec<u8>,
+    pub envelope: Bytes,
 }
 
 /// Where a mailbox stands.

@@ -20,7 +20,7 @@ fn stored(placed: &[(&Person, u64)], full: &[&Person]) -> SubmitOutcome {
 
 async fn read(store: &Shared, person: &Person) -> Vec<(u64, String)> {
     let mail = store.mailbox_after(person.device, 0, 1_000, 1 << 30).await.unwrap();
-    mail.into_iter().map(|mail| (mail.seq, String::from_utf8(mail.envelope).unwrap())).collect()
+    mail.into_iter().map(|mail| (mail.seq, String::from_utf8(mail.envelope.to_vec()).unwrap())).collect()
 }
 
 pub async fn sequences_are_contiguous_per_device(home: &Home) {
@@ -68,7 +68,10 @@ pub async fn one_bad_row_fails_alone(home: &Home) {
     let store = &home.store;
     let (alice, bob, carol) = three(store).await;
     let mut bad = submit(&alice, 2, &[&bob], "bad");
-    bad.to = vec![(carol.device, b"good part".to_vec()), (DeviceId::new(bytes(fresh())), b"lost".to_vec())];
+    bad.to = vec![
+        (carol.device, b"good part".as_slice().into()),
+        (DeviceId::new(bytes(fresh())), b"lost".as_slice().into()),
+    ];
     let rows = vec![submit(&alice, 1, &[&bob], "one"), bad, submit(&carol, 1, &[&bob], "two")];
     let outcomes = store.commit_submits(rows, ROOMY).await.unwrap();
     assert!(!matches!(outcomes[1], SubmitOutcome::Stored { .. } | SubmitOutcome::Repeated { .. }));

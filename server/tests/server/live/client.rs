@@ -157,7 +157,7 @@ impl Client {
     }
 
     pub async fn delivery(&mut self) -> Deliver {
-        self.push_of(|push| if let Push::Deliver(deliver) = push { Some(deliver) } else { None }).await
+        self.push_of(|push| if let Push::Deliver(delivery) = push { Some(delivery.into_inner()) } else { None }).await
     }
 
     /// Pushes that arrived up to a moment after which nothing older is on its way: everything queued

@@ -249,7 +249,7 @@ async fn alone_every_submit_has_its_own_commit_and_waits_for_no_timer() {
     world.ended().await.unwrap();
     let (answer, answered) = tokio::sync::oneshot::channel();
     let submit = alice.letter(&bob, "with the clock stopped");
-    let to = submit.to.iter().map(|to| (to.device, chat_protocol::cbor::encode(&to.envelope))).collect();
+    let to = submit.to.iter().map(|to| (to.device, chat_protocol::cbor::encode(&to.envelope).into())).collect();
     let row = SubmitRow { sender: alice.id(), submit_id: submit.submit_id, heads: submit.heads, to, at: now() };
     tokio::time::pause();
     // a timer, were there one, would let this clock jump
