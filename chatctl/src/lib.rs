@@ -3,6 +3,9 @@
 //! stdout is data, stderr is talk. Secrets come from a prompt without echo, from standard input or from a file, never
 //! from an argument or the environment. Text of others is escaped before a terminal sees it. The
 //! exit code says what kind of failure it was; `chatctl help` lists them.
+//!
+//! `cli` is what can be said, a file in `commands` what a verb does; `session` finds the daemon by `places` and calls
+//! it; `input` and `secrets` read, `output` writes; `error` and `hints` say what went wrong and what helps.
 
 pub mod cli;
 mod commands;

@@ -5,6 +5,19 @@
 //! bytes a stranger chose: callers hand in bytes, the time and randomness, and get values back.
 //! `PROTOCOL.md` beside this crate describes every byte; a client in another language can be
 //! written from it alone.
+//!
+//! From the wire inwards, each using those above it:
+//!
+//! ```text
+//! limits ids time text      numbers, checked names, time as a value, characters that fool
+//! cbor crypto               the doors to the encoding and to the cryptographic crates
+//! handshake record frame    a connection: keys agreed on, records encrypted, requests and pushes
+//! message                   what client and server say to each other
+//! identity                  a device's keys, the signed log of an account, safety numbers
+//! session                   what two devices say, end-to-end: INIT, ratchet, content
+//! invite                    a server's address and keys in one line
+//! rpc                       the local socket: each method with its parameters, answer, scopes, errors, example
+//! ```
 
 pub mod cbor;
 pub mod crypto;

@@ -6,11 +6,15 @@
 //!     └── router ◀─┴▶ mailbox ┘
 //! ```
 //!
-//! [`serve`] starts and ends it. Bytes meet sockets in `transport` alone; `session` holds one peer and
-//! decides what it may; [`router`] knows who is online; [`mailbox`] commits what is submitted, together
-//! with whatever else waits, before anybody hears of it; [`store`] keeps every row, and no SQL leaves
-//! it. The server verifies who speaks, and nothing of what is said. `README.md` beside this crate says
-//! what it guarantees and how it fails.
+//! [`serve`] starts and ends it. Bytes meet sockets in `transport` alone; `session` holds one peer, a struct
+//! per state, and decides what it may; [`rules`] says what a submit deserves, [`limits`] how often; [`router`]
+//! knows who is online; [`mailbox`] commits what is submitted, together with whatever else waits, before
+//! anybody hears of it; [`store`] keeps every row, and no SQL leaves it. The server verifies who speaks, and
+//! nothing of what is said. `README.md` beside this crate says what it guarantees and how it fails.
+//!
+//! Around that: [`config`] holds every setting with its reason, `shared` what the tasks have in common, [`work`]
+//! the permits for CPU work such as [`password`] hashes, [`status`] what monitoring reads of [`counters`].
+//! [`cli`] is what an operator can say, [`admin`] what it does, [`archive`] a backup, [`failure`] how it fails.
 
 pub mod admin;
 pub mod archive;

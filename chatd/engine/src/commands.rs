@@ -13,7 +13,7 @@ use crate::model::error::EngineError;
 use crate::records::events;
 use crate::txn::Txn;
 
-pub use self::messages::{Send, Sent, To, send};
+pub use self::messages::send;
 pub use self::read::mark_read;
 
 /// Starts sessions with a user's devices although nothing waits to be sent.

@@ -16,7 +16,6 @@ use chat_protocol::session::manager::Stage;
 use super::errors;
 use crate::account::Account;
 use crate::api::{Answer, EventPage, MAX_PAGE_BYTES};
-use crate::engine::commands::To;
 use crate::engine::{contacts, devices, events, history, outbox, peers, profile, sessions, view};
 use crate::store::{Direction, Rows, RowsError};
 
@@ -42,20 +41,11 @@ pub(super) fn limit(wanted: Option<u32>, usual: u32) -> Answer<usize> {
     }
 }
 
-/// Whom a target names; whoever names himself means the notes to himself.
-pub(super) fn to(target: &Target, me: &Username) -> To {
-    match named(target) {
-        To::User(user) if user == *me => To::Myself,
-        to => to,
-    }
-}
-
-/// Whom a target names, as it is written.
-pub(super) fn named(target: &Target) -> To {
+/// Whom a target names: whoever names himself means the notes to himself.
+pub(super) fn to(target: &Target, me: &Username) -> Target {
     match target {
-        Target::User(user) => To::User(user.clone()),
-        Target::Room => To::Room,
-        Target::Myself => To::Myself,
+        Target::User(user) if user == me => Target::Myself,
+        other => other.clone(),
     }
 }
 
@@ -64,7 +54,7 @@ pub(super) fn account(rows: &dyn Rows) -> Answer<Account> {
 }
 
 pub(super) fn chat_of(rows: &dyn Rows, target: &Target) -> Answer<String> {
-    Ok(to(target, &account(rows)?.user).chat())
+    Ok(to(target, &account(rows)?.user).to_string())
 }
 
 pub(super) fn chat(rows: &dyn Rows, id: &str) -> Answer<Chat> {
@@ -125,7 +115,7 @@ pub(super) fn chats(rows: &dyn Rows, params: &ChatList) -> Answer<ChatPage> {
 /// The kinds of error a message to `target` would meet now.
 pub(super) fn can_send(rows: &dyn Rows, target: &Target) -> Answer<CanSend> {
     let mut kinds = Vec::new();
-    if let To::User(user) = to(target, &account(rows)?.user) {
+    if let Target::User(user) = to(target, &account(rows)?.user) {
         if contacts::is_blocked(rows, &user).map_err(failed)? {
             kinds.push(Kind::Blocked);
         }

@@ -1,6 +1,6 @@
 //! A server that lies, repeats, withholds and swaps: see ATTACKS in the project's design.
 
-use chat_protocol::rpc::Kind;
+use chat_protocol::rpc::{EventBody, Kind, Target};
 use std::time::Duration;
 
 use chat_protocol::cbor;
@@ -8,18 +8,15 @@ use chat_protocol::ids::MessageId;
 use chat_protocol::message::Envelope;
 use chat_protocol::message::client::Submit;
 use chat_protocol::message::server::Deliver;
-use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::MessageState;
 use chat_protocol::session::ratchet::Session;
-use chatd::engine::commands::To;
 use chatd::engine::history::MessageKind;
 use chatd::engine::{peers, trust};
 use chatd::store::{Direction, Place, Rows, Table};
 use minicbor::{Decode, Encode};
 
 use crate::people::first_device;
-use crate::world::is_refused;
-use crate::world::{BEGIN, World};
+use crate::world::{BEGIN, World, is_refused};
 
 /// Alice and bob, each with a message of the other.
 fn acquainted() -> (World, usize, usize) {
@@ -188,9 +185,9 @@ fn atk_26_nothing_leaves_for_a_changed_identity_until_it_is_accepted() {
     let (mut world, alice, _) = acquainted();
     swap_identity(&mut world, "bob", 5);
     let before = world.server.seen.len();
-    let waiting = world.try_send(alice, To::User("bob".parse().unwrap()), "secret", None).unwrap();
+    let waiting = world.try_send(alice, Target::User("bob".parse().unwrap()), "secret", None).unwrap();
     world.advance(Duration::from_secs(120));
-    let refused = world.try_send(alice, To::User("bob".parse().unwrap()), "more", None);
+    let refused = world.try_send(alice, Target::User("bob".parse().unwrap()), "more", None);
     assert!(is_refused(&refused, Kind::IdentityChanged));
     assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::IdentityChanged(_))), 1);
     // what did leave was sealed for the pinned device, refused, and stored by nobody
@@ -203,7 +200,7 @@ fn atk_26_nothing_leaves_for_a_changed_identity_until_it_is_accepted() {
 fn atk_27_what_was_written_before_is_never_sealed_for_another_identity() {
     let (mut world, alice, _) = acquainted();
     swap_identity(&mut world, "bob", 5);
-    let waiting = world.try_send(alice, To::User("bob".parse().unwrap()), "secret", None).unwrap();
+    let waiting = world.try_send(alice, Target::User("bob".parse().unwrap()), "secret", None).unwrap();
     world.advance(Duration::from_secs(120));
     let user = "bob".parse().unwrap();
     let rival = peers::get(&world.nodes[alice].rows, &user).unwrap().unwrap().rival.unwrap();
@@ -221,14 +218,14 @@ fn accepting_names_exactly_what_was_shown() {
     let user = "bob".parse().unwrap();
     let pinned = peers::get(&world.nodes[alice].rows, &user).unwrap().unwrap().pinned;
     swap_identity(&mut world, "bob", 5);
-    world.try_send(alice, To::User("bob".parse().unwrap()), "secret", None).unwrap();
+    world.try_send(alice, Target::User("bob".parse().unwrap()), "secret", None).unwrap();
     world.advance(Duration::from_secs(120));
     let other = chat_protocol::ids::Fingerprint::new([9; 32]);
     let head = pinned.log.head();
     let wrong = world.command(alice, |txn| trust::accept(txn, &user, &other, &head));
     assert!(is_refused(&wrong, Kind::Conflict));
     world.command(alice, |txn| trust::accept(txn, &user, &pinned.log.fingerprint(), &head)).unwrap();
-    assert!(world.try_send(alice, To::User("bob".parse().unwrap()), "again", None).is_ok());
+    assert!(world.try_send(alice, Target::User("bob".parse().unwrap()), "again", None).is_ok());
 }
 
 #[test]

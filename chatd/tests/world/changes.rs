@@ -1,14 +1,11 @@
 //! Messages that are edited, deleted, answered with a sign: both sides see the same, and only the author may.
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::rpc::EventBody;
-use chat_protocol::rpc::Kind;
-use chat_protocol::rpc::types::{self, MessageState};
-use chatd::engine::commands::{Send, To};
+use chat_protocol::rpc::types::{self, MessageState, MsgSend};
+use chat_protocol::rpc::{EventBody, Kind, Target};
 use chatd::engine::{EngineError, amend, history, view};
 
-use crate::world::World;
-use crate::world::{is_invalid, is_refused};
+use crate::world::{World, is_invalid, is_refused};
 
 /// Alice and bob, who have talked.
 fn two() -> (World, usize, usize) {
@@ -18,8 +15,8 @@ fn two() -> (World, usize, usize) {
     (world, alice, bob)
 }
 
-fn to(name: &str) -> To {
-    To::User(name.parse().unwrap())
+fn to(name: &str) -> Target {
+    Target::User(name.parse().unwrap())
 }
 
 fn shown(world: &World, who: usize, id: MessageId) -> types::Message {
@@ -195,7 +192,7 @@ fn a_cancelled_message_is_sent_again_as_a_new_one() {
     let question = world.send(bob, alice, "ready?");
     world.settle();
     world.go_offline(alice);
-    let send = Send { reply_to: Some(question), ..Send::text(to("bob"), "yes".to_owned()) };
+    let send = MsgSend { reply_to: Some(question), ..MsgSend::text(to("bob"), "yes".to_owned()) };
     let first = world.submit(alice, send).unwrap().id;
     world.command(alice, |txn| amend::cancel(txn, &first)).unwrap();
     let again = world.command(alice, |txn| amend::resend(txn, &first)).unwrap();
@@ -213,10 +210,10 @@ fn replies_and_mentions_arrive_and_are_counted_until_read() {
     let question = world.send(bob, alice, "who?");
     world.settle();
     let mentions = vec![world.name(bob), "carol".parse().unwrap()];
-    let send = Send {
+    let send = MsgSend {
         reply_to: Some(question),
-        mentions: mentions.clone(),
-        ..Send::text(to("bob"), "@bob and @carol".to_owned())
+        mentions: Some(mentions.clone()),
+        ..MsgSend::text(to("bob"), "@bob and @carol".to_owned())
     };
     let id = world.submit(alice, send).unwrap().id;
     world.settle();
@@ -233,7 +230,7 @@ fn an_answer_to_a_message_of_another_chat_is_refused() {
     let (mut world, alice, _) = two();
     let elsewhere = world.say(alice, "hello all");
     world.settle();
-    let send = Send { reply_to: Some(elsewhere), ..Send::text(to("bob"), "yes".to_owned()) };
+    let send = MsgSend { reply_to: Some(elsewhere), ..MsgSend::text(to("bob"), "yes".to_owned()) };
     assert!(is_invalid(&world.submit(alice, send), "reply_to"));
 }
 
@@ -242,12 +239,12 @@ fn the_room_carries_text_alone_and_keeps_it() {
     let (mut world, alice, bob) = two();
     let id = world.say(alice, "hello all");
     world.settle();
-    let text = || Send::text(To::Room, "hi".to_owned());
+    let text = || MsgSend::text(Target::Room, "hi".to_owned());
     for send in [
-        Send { reply_to: Some(id), ..text() },
-        Send { ttl_s: Some(60), ..text() },
-        Send { mentions: vec![world.name(bob)], ..text() },
-        Send { require_verified: true, ..text() },
+        MsgSend { reply_to: Some(id), ..text() },
+        MsgSend { ttl_s: Some(60), ..text() },
+        MsgSend { mentions: Some(vec![world.name(bob)]), ..text() },
+        MsgSend { require_verified: Some(true), ..text() },
     ] {
         assert!(is_refused(&world.submit(alice, send), Kind::InvalidParams));
     }
@@ -285,26 +282,26 @@ fn a_client_id_stands_for_the_whole_message() {
     let (mut world, alice, bob) = two();
     let question = world.send(bob, alice, "ready?");
     world.settle();
-    let plain = || Send { client_id: Some("job-7".to_owned()), ..Send::text(to("bob"), "yes".to_owned()) };
+    let plain = || MsgSend { client_id: Some("job-7".to_owned()), ..MsgSend::text(to("bob"), "yes".to_owned()) };
     world.submit(alice, plain()).unwrap();
     assert!(world.submit(alice, plain()).unwrap().duplicate);
     for other in [
-        Send { reply_to: Some(question), ..plain() },
-        Send { mentions: vec![world.name(bob)], ..plain() },
-        Send { ttl_s: Some(60), ..plain() },
-        Send { at: Some(world.now), ..plain() },
-        Send { to: To::Room, ..plain() },
+        MsgSend { reply_to: Some(question), ..plain() },
+        MsgSend { mentions: Some(vec![world.name(bob)]), ..plain() },
+        MsgSend { ttl_s: Some(60), ..plain() },
+        MsgSend { at_ms: Some(world.now.as_millis()), ..plain() },
+        MsgSend { to: Target::Room, ..plain() },
     ] {
         assert!(is_refused(&world.submit(alice, other), Kind::IdempotencyMismatch));
     }
-    let nameless = Send { client_id: Some(String::new()), ..plain() };
+    let nameless = MsgSend { client_id: Some(String::new()), ..plain() };
     assert!(is_invalid(&world.submit(alice, nameless), "client_id"));
 }
 
 #[test]
 fn only_a_compared_identity_gets_what_wants_one() {
     let (mut world, alice, _) = two();
-    let send = Send { require_verified: true, ..Send::text(to("bob"), "secret".to_owned()) };
+    let send = MsgSend { require_verified: Some(true), ..MsgSend::text(to("bob"), "secret".to_owned()) };
     assert!(is_refused(&world.submit(alice, send), Kind::IdentityUnverified));
 }
 

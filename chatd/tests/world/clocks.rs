@@ -3,10 +3,9 @@
 use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::rpc::EventBody;
-use chat_protocol::rpc::types::{MessageState, SettingsSet};
+use chat_protocol::rpc::types::{MessageState, MsgSend, SettingsSet};
+use chat_protocol::rpc::{EventBody, Target};
 use chat_protocol::time::Timestamp;
-use chatd::engine::commands::{Send, To};
 use chatd::engine::{history, settings};
 use chatd::store::{Rows, Table};
 
@@ -58,14 +57,17 @@ fn atk_100_a_clock_40_days_ahead_for_a_minute_fails_nothing_and_sweeps_nothing_h
     let wanted =
         SettingsSet { outbox_days: Some(1), history_days: Some(1), event_days: Some(1), ..SettingsSet::default() };
     keep(&mut world, alice, &wanted);
-    let named = world.try_send(alice, To::User("bob".parse().unwrap()), "named", Some("once")).unwrap();
+    let named = world.try_send(alice, Target::User("bob".parse().unwrap()), "named", Some("once")).unwrap();
     world.settle();
     world.go_offline(alice);
     let events = world.events(alice).len();
-    let send = |text: &str| Send::text(To::User("bob".parse().unwrap()), text.to_owned());
+    let send = |text: &str| MsgSend::text(Target::User("bob".parse().unwrap()), text.to_owned());
     let waits = world.submit(alice, send("waits")).unwrap().id;
-    let lives = world.submit(alice, Send { ttl_s: Some(600), ..send("lives") }).unwrap().id;
-    let alarm = world.submit(alice, Send { notify_after: Some(HOUR), ..send("alarm") }).unwrap().id;
+    let lives = world.submit(alice, MsgSend { ttl_s: Some(600), ..send("lives") }).unwrap().id;
+    let alarm = world
+        .submit(alice, MsgSend { notify_undelivered_after_ms: Some(HOUR.as_millis() as u64), ..send("alarm") })
+        .unwrap()
+        .id;
     for ahead_ms in [FORTY_DAYS_MS, -FORTY_DAYS_MS, FORTY_DAYS_MS] {
         leap(&mut world, alice, ahead_ms);
     }
@@ -75,7 +77,7 @@ fn atk_100_a_clock_40_days_ahead_for_a_minute_fails_nothing_and_sweeps_nothing_h
     }
     assert_eq!(row(&world, alice, named.id).text, "named", "the history keeps it");
     assert_eq!(world.events(alice).len(), events + 3, "the events are all there, and nothing is overdue");
-    let again = world.try_send(alice, To::User("bob".parse().unwrap()), "named", Some("once")).unwrap();
+    let again = world.try_send(alice, Target::User("bob".parse().unwrap()), "named", Some("once")).unwrap();
     assert!(again.duplicate, "the name of a message is remembered");
     world.come_online(alice);
     world.settle();
@@ -152,8 +154,10 @@ fn an_alert_queued_by_a_machine_that_booted_in_the_past_leaves_when_its_clock_is
     keep(&mut world, alice, &SettingsSet { outbox_days: Some(1), ..SettingsSet::default() });
     world.nodes[alice].ahead_ms = -10 * 365 * 24 * 60 * 60 * 1000;
     world.crash(alice);
-    let alert =
-        Send { ttl_s: Some(HOUR.as_secs() as u32), ..Send::text(To::User("bob".parse().unwrap()), "water".to_owned()) };
+    let alert = MsgSend {
+        ttl_s: Some(HOUR.as_secs() as u32),
+        ..MsgSend::text(Target::User("bob".parse().unwrap()), "water".to_owned())
+    };
     let id = world.submit(alice, alert).unwrap().id;
     world.advance(Duration::from_secs(2));
     world.nodes[alice].ahead_ms = 0;
@@ -224,8 +228,9 @@ fn a_message_for_later_goes_when_the_clock_says_so_and_lives_from_then_on() {
     let (mut world, alice, bob) = two();
     world.nodes[alice].ahead_ms = -FORTY_DAYS_MS;
     world.command(alice, |_| Ok(())).unwrap();
-    let at = Some(world.nodes[alice].clock(world.now) + DAY);
-    let send = Send { at, ttl_s: Some(600), ..Send::text(To::User("bob".parse().unwrap()), "later".to_owned()) };
+    let at_ms = Some((world.nodes[alice].clock(world.now) + DAY).as_millis());
+    let send =
+        MsgSend { at_ms, ttl_s: Some(600), ..MsgSend::text(Target::User("bob".parse().unwrap()), "later".to_owned()) };
     let id = world.submit(alice, send).unwrap().id;
     world.advance(HOUR);
     assert_eq!(world.inbox(bob).len(), 1);
@@ -242,8 +247,10 @@ fn a_message_for_later_goes_when_the_clock_says_so_and_lives_from_then_on() {
 fn an_idle_daemon_notices_within_a_minute_that_its_clock_was_set_past_the_time_of_a_message() {
     let (mut world, alice, bob) = two();
     world.advance(DAY);
-    let at = Some(world.now + DAY * 2);
-    world.submit(alice, Send { at, ..Send::text(To::User("bob".parse().unwrap()), "later".to_owned()) }).unwrap();
+    let at_ms = Some((world.now + DAY * 2).as_millis());
+    world
+        .submit(alice, MsgSend { at_ms, ..MsgSend::text(Target::User("bob".parse().unwrap()), "later".to_owned()) })
+        .unwrap();
     world.advance(HOUR);
     world.nodes[alice].ahead_ms = FORTY_DAYS_MS;
     world.advance(MINUTE + Duration::from_secs(1));

@@ -1,17 +1,14 @@
 //! What is noted about others, and those nobody wants to hear of.
 
-use chat_protocol::rpc::Kind;
+use chat_protocol::rpc::{EventBody, Kind, Name, Target};
 use std::time::Duration;
 
 use chat_protocol::rpc::types::{ChatSet, ContactSet, MessageState, SettingsSet};
-use chat_protocol::rpc::{EventBody, Name};
 use chat_protocol::time::Timestamp;
-use chatd::engine::commands::{self, To};
-use chatd::engine::{chats, contacts, kv, settings};
+use chatd::engine::{chats, commands, contacts, kv, settings};
 use serde_json::json;
 
-use crate::world::World;
-use crate::world::{is_invalid, is_refused};
+use crate::world::{World, is_invalid, is_refused};
 
 fn block(world: &mut World, who: usize, whom: usize, blocked: bool) {
     let user = world.name(whom);
@@ -52,7 +49,7 @@ fn a_blocked_user_is_not_heard_and_notices_nothing() {
 fn nothing_is_sent_to_a_blocked_user() {
     let (mut world, alice, bob) = two();
     block(&mut world, bob, alice, true);
-    let to = To::User(world.name(alice));
+    let to = Target::User(world.name(alice));
     let refused = world.try_send(bob, to, "hi", None);
     assert!(is_refused(&refused, Kind::Blocked), "{refused:?}");
     let myself = world.name(bob);

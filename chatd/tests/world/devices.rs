@@ -1,6 +1,6 @@
 //! Several devices of one account: asked for, compared, let in, ended.
 
-use chat_protocol::rpc::Kind;
+use chat_protocol::rpc::{EventBody, Kind};
 use std::time::Duration;
 
 use chat_protocol::fixtures::device_keys;
@@ -9,14 +9,12 @@ use chat_protocol::identity::safety_number::approval_digits;
 use chat_protocol::ids::DeviceId;
 use chat_protocol::message::Blob;
 use chat_protocol::message::server::{Code, DeviceWaits, LogGrew, Push, WaitingDevice};
-use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{Approval, Compared, Device, DeviceState};
 use chatd::engine::{EngineError, devices, peers, trust};
 use chatd::store::{Place, Rows, Table};
 
 use crate::lies::Shown;
-use crate::world::World;
-use crate::world::{is_invalid, is_refused};
+use crate::world::{World, is_invalid, is_refused};
 
 impl World {
     /// The server tells an account that `new` waits, and what it signed if its user compared.

@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
+use chat_protocol::rpc::Target;
 use chat_protocol::rpc::types::{MessageState, SettingsSet};
-use chatd::engine::commands::To;
 use chatd::engine::{history, outbox, settings};
 
 use crate::world::World;
@@ -50,12 +50,12 @@ fn posts_expire_too_but_for_the_one_that_may_be_with_the_server() {
     let (mut world, alice, bob) = apart();
     let ids: Vec<_> = ["first", "second", "third"]
         .into_iter()
-        .map(|text| world.try_send(alice, To::Room, text, None).unwrap().id)
+        .map(|text| world.try_send(alice, Target::Room, text, None).unwrap().id)
         .collect();
     world.advance(DAY * 31);
     let states: Vec<_> = ids.iter().map(|id| world.state(alice, *id)).collect();
     assert_eq!(states, [MessageState::Queued, MessageState::Failed, MessageState::Failed]);
-    world.try_send(alice, To::Room, "fourth", None).unwrap();
+    world.try_send(alice, Target::Room, "fourth", None).unwrap();
     world.come_online(alice);
     world.settle();
     assert_eq!(world.room(bob), ["alice: first", "alice: fourth"]);
@@ -101,7 +101,7 @@ fn a_store_that_does_not_know_the_length_of_its_line_counts_once() {
     let (mut world, alice, bob) = apart();
     for n in 0..3 {
         world.send(alice, bob, &n.to_string());
-        world.try_send(alice, To::Room, "post", None).unwrap();
+        world.try_send(alice, Target::Room, "post", None).unwrap();
     }
     let rows = &mut world.nodes[alice].rows;
     assert!(rows.delete(Place::new(Table::Outbox, b"tally", b"")).unwrap());

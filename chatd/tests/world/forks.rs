@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use chat_protocol::identity::account_log::AccountLog;
-use chat_protocol::rpc::EventBody;
-use chatd::engine::commands::To;
+use chat_protocol::rpc::{EventBody, Target};
 
 use crate::identities::{accept, bob, peer, show};
 use crate::logs::{forge, with_tablet};
@@ -19,7 +18,7 @@ fn forked() -> (World, usize, usize, [AccountLog; 2]) {
     let old = AccountLog::verify(&bob(), &pinned.entries_from(0).take(1).collect::<Vec<_>>()).unwrap();
     let fork = world.grown(&old, bob_);
     show(&mut world, &fork);
-    drop(world.try_send(alice, To::User(bob()), "hm", None));
+    drop(world.try_send(alice, Target::User(bob()), "hm", None));
     world.advance(MINUTES);
     assert_eq!(peer(&world, alice).rival.map(|rival| rival.log), Some(fork.clone()));
     (world, alice, bob_, [pinned, fork])

@@ -1,6 +1,6 @@
 //! Whom one talks to: identities that change, what the user decides, and what new devices get.
 
-use chat_protocol::rpc::Kind;
+use chat_protocol::rpc::{EventBody, Kind, Target};
 use std::time::Duration;
 
 use chat_protocol::fixtures::{FirstDevice, first_device};
@@ -8,17 +8,14 @@ use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::code::IdentityCode;
 use chat_protocol::identity::safety_number::SafetyNumber;
 use chat_protocol::ids::{Fingerprint, Head, Username};
-use chat_protocol::rpc::EventBody;
-use chat_protocol::rpc::types::{Compared, IdentityState, MessageState};
-use chatd::engine::commands::{Send, To};
+use chat_protocol::rpc::types::{Compared, IdentityState, MessageState, MsgSend};
 use chatd::engine::history::MessageKind;
 use chatd::engine::peers::{self, Peer, Policy, Trust};
 use chatd::engine::{EngineError, Local, trust, view};
 use chatd::store::{Rows, Table};
 
 use crate::lies::Shown;
-use crate::world::World;
-use crate::world::is_refused;
+use crate::world::{World, is_refused};
 
 const MINUTES: Duration = Duration::from_secs(120);
 
@@ -56,7 +53,7 @@ pub fn another(world: &World, keys: usize) -> AccountLog {
 /// The server shows another log, and alice asks for it by writing.
 fn swap(world: &mut World, alice: usize, log: &AccountLog) {
     show(world, log);
-    drop(world.try_send(alice, To::User(bob()), "are you there?", None));
+    drop(world.try_send(alice, Target::User(bob()), "are you there?", None));
     world.advance(MINUTES);
 }
 
@@ -99,7 +96,7 @@ fn atk_26_under_every_policy_and_trust_nothing_leaves_for_another_identity() {
             let before = world.server.seen.len();
             let rival = another(&world, 5);
             swap(&mut world, alice, &rival);
-            let refused = world.try_send(alice, To::User(bob()), "more", None);
+            let refused = world.try_send(alice, Target::User(bob()), "more", None);
             assert!(is_refused(&refused, Kind::IdentityChanged), "{policy:?}");
             assert_eq!(changes(&world, alice), 1);
             let fake = rival.active_devices().next().unwrap().id();
@@ -162,7 +159,7 @@ fn a_change_is_told_once_however_often_the_server_changes_its_story() {
 impl World {
     /// Has alice ask for bob, whose identity may have changed.
     fn send_anyway(&mut self, alice: usize) {
-        drop(self.try_send(alice, To::User(bob()), "hello?", None));
+        drop(self.try_send(alice, Target::User(bob()), "hello?", None));
         let head = self.server.head_for(&self.name(alice), &bob());
         let grew = chat_protocol::message::server::LogGrew { user: bob(), head };
         let device = self.nodes[alice].device;
@@ -218,7 +215,7 @@ fn an_identity_is_verified_with_any_of_three_things_and_told_once() {
         assert_eq!(peer(&world, alice).trust, Trust::Verified);
     }
     assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::IdentityVerified(_))), 1);
-    let send = Send { require_verified: true, ..Send::text(To::User(bob()), "secret".to_owned()) };
+    let send = MsgSend { require_verified: Some(true), ..MsgSend::text(Target::User(bob()), "secret".to_owned()) };
     assert!(world.submit(alice, send.clone()).is_ok());
     world.command(alice, |txn| trust::unverify(txn, &bob())).unwrap();
     assert!(is_refused(&world.submit(alice, send), Kind::IdentityUnverified));
@@ -403,9 +400,9 @@ fn where_every_device_is_left_out_nothing_is_taken() {
     let phone = world.another_device(bob_);
     world.revoke(phone, &[bob_]);
     world.settle();
-    world.try_send(alice, To::User(bob()), "to whom?", None).unwrap();
+    world.try_send(alice, Target::User(bob()), "to whom?", None).unwrap();
     world.advance(MINUTES);
-    let refused = world.try_send(alice, To::User(bob()), "nobody", None);
+    let refused = world.try_send(alice, Target::User(bob()), "nobody", None);
     assert!(is_refused(&refused, Kind::IdentityUnverified));
     set_policy(&mut world, alice, Policy::Tofu);
     world.advance(MINUTES);

@@ -5,12 +5,11 @@ use std::time::Duration;
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::ids::MessageId;
 use chat_protocol::message::Envelope;
-use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::{EventBody, Target};
 use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq};
 use chat_protocol::session::init::{self, Initiated, Own};
-use chatd::engine::commands::To;
 use chatd::store::{Rows, Table};
 use rand::RngExt;
 
@@ -160,7 +159,7 @@ pub fn two_of_one_session() -> (World, usize, usize, [Envelope; 2]) {
     let (mut world, alice, bob) = acquainted();
     let (known, other) = (world.log_of(bob), another_log(&mut world, bob));
     show(&mut world, &other);
-    drop(world.try_send(alice, To::User(world.name(bob)), "are you there?", None));
+    drop(world.try_send(alice, Target::User(world.name(bob)), "are you there?", None));
     world.advance(MINUTES);
     world.go_offline(bob);
     let [mut foreign, good] = [&other, &known].map(|log| {

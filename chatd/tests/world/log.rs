@@ -1,14 +1,12 @@
 //! The event log and its consumers: what is kept for whom, and for how long.
 
-use chat_protocol::rpc::Kind;
+use chat_protocol::rpc::{EventBody, Kind, Name};
 use std::time::Duration;
 
 use chat_protocol::rpc::types::SettingsSet;
-use chat_protocol::rpc::{EventBody, Name};
 use chatd::engine::{EngineError, consumers, events, settings};
 
-use crate::world::World;
-use crate::world::{is_invalid, is_refused};
+use crate::world::{World, is_invalid, is_refused};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -90,8 +88,10 @@ fn the_number_of_events_is_bounded_whoever_needs_them() {
 
 /// Something that leaves one event.
 fn events_for_test(txn: &mut chatd::engine::Txn<'_>, number: u64) -> Result<(), EngineError> {
-    use chatd::engine::commands::{Send, To, send};
-    send(txn, Send::text(To::Myself, number.to_string())).map(drop)
+    use chat_protocol::rpc::Target;
+    use chat_protocol::rpc::types::MsgSend;
+    use chatd::engine::commands::send;
+    send(txn, MsgSend::text(Target::Myself, number.to_string())).map(drop)
 }
 
 #[test]

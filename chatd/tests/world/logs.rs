@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::ids::{DeviceId, Head, HeadHash};
-use chat_protocol::rpc::EventBody;
+use chat_protocol::rpc::{EventBody, Target};
 use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq, kind};
 use chat_protocol::session::init::{self, Own};
-use chatd::engine::commands::To;
 use chatd::engine::peers;
 
 use crate::identities::{acquainted, another, bob, peer, show};
@@ -254,7 +253,7 @@ fn atk_29_a_fork_leaves_the_pin_and_is_kept_beside_it() {
     let old = AccountLog::verify(&bob(), &pinned.entries_from(0).take(1).collect::<Vec<_>>()).unwrap();
     let fork = world.grown(&old, bob_);
     show(&mut world, &fork);
-    drop(world.try_send(alice, To::User(bob()), "hm", None));
+    drop(world.try_send(alice, Target::User(bob()), "hm", None));
     world.advance(MINUTES);
     assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::IdentityChanged(_))), 1);
     let now = peer(&world, alice);

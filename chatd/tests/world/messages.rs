@@ -1,13 +1,11 @@
 //! Private messages: they arrive once, in order, whatever the network does.
 
-use chat_protocol::rpc::EventBody;
-use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::types::MessageState;
-use chatd::engine::commands::{self, To};
+use chat_protocol::rpc::{EventBody, Kind, Target};
+use chatd::engine::commands;
 use std::time::Duration;
 
-use crate::world::World;
-use crate::world::is_refused;
+use crate::world::{World, is_refused};
 
 #[test]
 fn messages_go_both_ways() {
@@ -110,7 +108,7 @@ fn the_same_client_id_is_sent_once() {
     let mut world = World::new();
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     world.settle();
-    let to = || To::User("bob".parse().unwrap());
+    let to = || Target::User("bob".parse().unwrap());
     let first = world.try_send(alice, to(), "once", Some("job-7")).unwrap();
     world.crash(alice);
     let second = world.try_send(alice, to(), "once", Some("job-7")).unwrap();
@@ -127,7 +125,7 @@ fn a_message_to_nobody_fails() {
     let mut world = World::new();
     let alice = world.user("alice");
     world.settle();
-    let sent = world.try_send(alice, To::User("nobody".parse().unwrap()), "hello?", None).unwrap();
+    let sent = world.try_send(alice, Target::User("nobody".parse().unwrap()), "hello?", None).unwrap();
     world.settle();
     assert_eq!(world.state(alice, sent.id), MessageState::Failed);
 }
@@ -151,7 +149,7 @@ fn notes_to_oneself_never_leave() {
     let mut world = World::new();
     let alice = world.user("alice");
     world.settle();
-    world.try_send(alice, To::User("alice".parse().unwrap()), "buy milk", None).unwrap();
+    world.try_send(alice, Target::User("alice".parse().unwrap()), "buy milk", None).unwrap();
     world.settle();
     assert_eq!(world.chat(alice, "self").len(), 1);
     assert!(world.server.seen.is_empty());

@@ -18,9 +18,10 @@ use std::time::Duration;
 
 use chat_protocol::ids::{SessionId, Username};
 use chat_protocol::message::server::{Deliver, Push};
-use chatd::engine::commands::{self, Send, To};
+use chat_protocol::rpc::Target;
+use chat_protocol::rpc::types::MsgSend;
 use chatd::engine::sessions::{self, HighWater};
-use chatd::engine::{Input, devices, trust};
+use chatd::engine::{Input, commands, devices, trust};
 use chatd::store::MemoryRows;
 
 use crate::world::{BEGIN, Fate, World};
@@ -170,7 +171,7 @@ impl Month {
 
     fn says(&mut self, by: usize, to: Username, fate: Fate) {
         let text = self.diary.words(by, &to);
-        let send = Send::text(To::User(to.clone()), text.clone());
+        let send = MsgSend::text(Target::User(to.clone()), text.clone());
         match self.world.command_with(by, fate, |txn| commands::send(txn, send)) {
             Ok(sent) if !fate.leaves_nothing() => self.diary.add(by, to, sent.id, text),
             Ok(_) => {}

@@ -5,8 +5,8 @@ use std::time::Duration;
 use chat_protocol::message::Call;
 use chat_protocol::message::client::Lookup;
 use chat_protocol::message::server::{Code, Refusal};
+use chat_protocol::rpc::Target;
 use chat_protocol::rpc::types::MessageState;
-use chatd::engine::commands::To;
 use chatd::engine::history::State;
 
 use crate::world::World;
@@ -17,7 +17,7 @@ const SECOND: Duration = Duration::from_secs(1);
 fn whoever_registers_after_they_were_written_to_gets_the_next_word_at_once() {
     let mut world = World::new();
     let alice = world.user("alice");
-    let carl = || To::User("carl".parse().unwrap());
+    let carl = || Target::User("carl".parse().unwrap());
     world.settle();
     for _ in 0..3 {
         let failed = world.try_send(alice, carl(), "are you there?", None).unwrap().id;
@@ -37,7 +37,7 @@ fn what_somebody_sends_who_has_just_registered_is_shown_at_once() {
     let mut world = World::new();
     let alice = world.user("alice");
     world.settle();
-    world.try_send(alice, To::User("carl".parse().unwrap()), "are you there?", None).unwrap();
+    world.try_send(alice, Target::User("carl".parse().unwrap()), "are you there?", None).unwrap();
     world.advance(SECOND * 2);
     let carl = world.user("carl");
     world.settle();
@@ -54,7 +54,7 @@ fn whoever_has_no_device_yet_is_asked_for_again_within_five_seconds() {
     names.iter().for_each(|name| world.server.register(&name.parse().unwrap()));
     world.settle();
     for name in &names {
-        world.try_send(alice, To::User(name.parse().unwrap()), "hello", None).unwrap();
+        world.try_send(alice, Target::User(name.parse().unwrap()), "hello", None).unwrap();
     }
     world.advance(SECOND * 5);
     let before = world.server.lookups;
@@ -70,7 +70,7 @@ fn a_name_that_is_written_to_without_end_is_asked_for_once_a_second() {
     let alice = world.user("alice");
     world.settle();
     for n in 0..100 {
-        world.try_send(alice, To::User("carl".parse().unwrap()), &n.to_string(), None).unwrap();
+        world.try_send(alice, Target::User("carl".parse().unwrap()), &n.to_string(), None).unwrap();
         world.advance(SECOND / 10);
     }
     assert!((8..=12).contains(&world.server.lookups), "{}", world.server.lookups);

@@ -4,15 +4,13 @@ use std::time::Duration;
 
 use chat_protocol::cbor;
 use chat_protocol::ids::{MessageId, Username};
-use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{Profile, ProfileSet};
+use chat_protocol::rpc::{EventBody, Target};
 use chat_protocol::session::content;
-use chatd::engine::commands::To;
 use chatd::engine::{contacts, history, peers, profile};
 use chatd::store::{Place, Rows, Table};
 
-use crate::world::World;
-use crate::world::is_invalid;
+use crate::world::{World, is_invalid};
 
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -308,7 +306,7 @@ fn a_message_that_waits_for_its_peer_takes_the_profile_of_then_along() {
     let alice = world.user("alice");
     world.settle();
     set(&mut world, alice, named("young"));
-    world.try_send(alice, To::User("bob".parse().unwrap()), "are you there?", None).unwrap();
+    world.try_send(alice, Target::User("bob".parse().unwrap()), "are you there?", None).unwrap();
     world.go_offline(alice);
     set(&mut world, alice, named("grown"));
     let bob = world.user("bob");

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use chat_protocol::message::Call;
 use chat_protocol::message::client::Submit;
-use chatd::engine::commands::To;
+use chat_protocol::rpc::Target;
 use chatd::engine::{commands, history, outbox, peers};
 
 use crate::identities::{another, bob as called_bob, show};
@@ -97,7 +97,7 @@ fn an_own_device_gets_what_it_lacks_whatever_becomes_of_those_it_was_said_to() {
     world.advance(A_MOMENT);
     let rival = another(&world, 5);
     show(&mut world, &rival);
-    world.try_send(alice, To::User(called_bob()), "never to leave", None).unwrap();
+    world.try_send(alice, Target::User(called_bob()), "never to leave", None).unwrap();
     world.advance(A_MOMENT);
     assert!(peers::get(&world.nodes[alice].rows, &called_bob()).unwrap().unwrap().rival.is_some());
     world.send(alice, carol, "to carol");

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use chat_protocol::limits::ORDER_WAIT;
 use chat_protocol::message::server::Push;
+use chat_protocol::rpc::Target;
+use chat_protocol::rpc::types::MsgSend;
 use chat_server::fixtures::Line;
-use chatd::engine::commands::{self, Send, To};
+use chatd::engine::commands;
 
 use crate::disk::Carried;
 use crate::promises::Ledger;
@@ -21,7 +23,7 @@ pub const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 /// One thing that happens.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    Send { from: usize, to: usize, fate: Fate },
+    MsgSend { from: usize, to: usize, fate: Fate },
     Say { who: usize, fate: Fate },
     Read { who: usize, whom: usize },
     Go { next: Next, most: usize, fate: Fate },
@@ -87,7 +89,7 @@ impl Storm {
     pub fn apply(&mut self, step: Step) {
         let world = &mut self.world;
         match step {
-            Step::Send { from, to, fate } => self.send(from, to, fate),
+            Step::MsgSend { from, to, fate } => self.send(from, to, fate),
             Step::Say { who, fate } => self.say(who, fate),
             Step::Read { who, whom } => {
                 let chat = format!("@{}", NAMES[whom]);
@@ -126,8 +128,8 @@ impl Storm {
 
     fn send(&mut self, from: usize, to: usize, fate: Fate) {
         let text = self.ledger.next(from, to);
-        let to_user = To::User(self.world.name(to));
-        let send = Send::text(to_user, text.clone());
+        let to_user = Target::User(self.world.name(to));
+        let send = MsgSend::text(to_user, text.clone());
         if self.world.command_with(from, fate, |txn| commands::send(txn, send)).is_ok() && !fate.leaves_nothing() {
             self.ledger.sent(from, to, text);
         }
@@ -135,7 +137,7 @@ impl Storm {
 
     fn say(&mut self, who: usize, fate: Fate) {
         let text = self.ledger.next_post(who);
-        let send = Send::text(To::Room, text.clone());
+        let send = MsgSend::text(Target::Room, text.clone());
         if self.world.command_with(who, fate, |txn| commands::send(txn, send)).is_ok() && !fate.leaves_nothing() {
             self.ledger.said(who, text);
         }
@@ -191,7 +193,7 @@ impl Storm {
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Send { from, to, fate } => write!(f, "{} sends to {}{fate}", NAMES[from], NAMES[to]),
+            Self::MsgSend { from, to, fate } => write!(f, "{} sends to {}{fate}", NAMES[from], NAMES[to]),
             Self::Say { who, fate } => write!(f, "{} posts in the room{fate}", NAMES[who]),
             Self::Read { who, whom } => write!(f, "{} reads what {} wrote", NAMES[who], NAMES[whom]),
             Self::Go { next: Next::Connect(who), .. } => write!(f, "{} connects", NAMES[who]),

@@ -28,7 +28,7 @@ const FOUND: [(Beginning, &[Step]); 2] = [
         &[
             Step::Read { who: 0, whom: 1 },
             Step::Jump { who: 0, millis: -30 * 24 * 3_600_000 },
-            Step::Send { from: 1, to: 0, fate: Fate::Done },
+            Step::MsgSend { from: 1, to: 0, fate: Fate::Done },
         ],
     ),
     (
@@ -38,7 +38,7 @@ const FOUND: [(Beginning, &[Step]); 2] = [
             Step::Go { next: Next::Connect(1), most: 5, fate: Fate::Done },
             Step::Carry { nth: 1, carried: Carried::Out },
             Step::Carry { nth: 0, carried: Carried::Out },
-            Step::Send { from: 1, to: 2, fate: Fate::Done },
+            Step::MsgSend { from: 1, to: 2, fate: Fate::Done },
             Step::Go { next: Next::Down(1), most: 2, fate: Fate::Done },
             Step::Jump { who: 1, millis: -30 * 24 * 3_600_000 },
         ],

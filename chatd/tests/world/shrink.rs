@@ -48,7 +48,7 @@ fn with_simpler(mut steps: Vec<Step>, fails: &impl Fn(&[Step]) -> bool) -> Vec<S
 
 fn simpler(step: Step) -> Option<Step> {
     let simple = match step {
-        Step::Send { from, to, .. } => Step::Send { from, to, fate: Fate::Done },
+        Step::MsgSend { from, to, .. } => Step::MsgSend { from, to, fate: Fate::Done },
         Step::Say { who, .. } => Step::Say { who, fate: Fate::Done },
         Step::Go { next, most, .. } => Step::Go { next, most, fate: Fate::Done },
         Step::Carry { nth, .. } => Step::Carry { nth, carried: Carried::Out },
@@ -61,10 +61,10 @@ fn simpler(step: Step) -> Option<Step> {
 #[test]
 fn a_failing_schedule_shrinks_to_what_makes_it_fail() {
     let crash = Step::Crash { who: 1 };
-    let send = |fate| Step::Send { from: 0, to: 1, fate };
+    let send = |fate| Step::MsgSend { from: 0, to: 1, fate };
     let long = vec![Step::Wait { millis: 10 }, send(Fate::DiesAfter), crash, Step::Away { away: true }, crash];
     let fails = |steps: &[Step]| {
-        let sent = steps.iter().position(|step| matches!(step, Step::Send { .. }));
+        let sent = steps.iter().position(|step| matches!(step, Step::MsgSend { .. }));
         sent.is_some_and(|sent| steps[sent..].contains(&crash))
     };
     assert_eq!(shrink(long, fails), [send(Fate::Done), crash]);

@@ -3,11 +3,10 @@
 use chat_protocol::cbor;
 use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId, Username};
 use chat_protocol::message::{Blob, Envelope};
-use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{MessageState, ProfileSet};
+use chat_protocol::rpc::{EventBody, Target};
 use chat_protocol::session::content::{Ack, Body, Content, Conversation, Heads, Receipt, SenderSeq, Text};
 use chat_protocol::session::ratchet::Session;
-use chatd::engine::commands::To;
 use chatd::engine::history::SELF;
 use chatd::engine::sessions::standings;
 use chatd::engine::{amend, commands, history, profile};
@@ -188,7 +187,7 @@ fn what_a_stolen_device_called_read_is_unread_once_it_is_revoked() {
 #[test]
 fn notes_to_oneself_are_on_every_device() {
     let (mut world, alice, tablet, _) = couple();
-    let id = world.try_send(alice, To::Myself, "milk", None).unwrap().id;
+    let id = world.try_send(alice, Target::Myself, "milk", None).unwrap().id;
     world.settle();
     assert_eq!((world.talk(tablet, SELF), world.unread(tablet, SELF)), (vec!["> milk".to_owned()], 0));
     world.command(tablet, |txn| amend::edit(txn, &id, "oat milk".to_owned())).unwrap();

@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::rpc::EventBody;
-use chat_protocol::rpc::types::MessageState;
-use chatd::engine::commands::{Send, To};
+use chat_protocol::rpc::types::{MessageState, MsgSend};
+use chat_protocol::rpc::{EventBody, Target};
 use chatd::engine::{amend, history};
 
-use crate::world::World;
-use crate::world::is_invalid;
+use crate::world::{World, is_invalid};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -20,8 +18,8 @@ fn two() -> (World, usize, usize) {
     (world, alice, bob)
 }
 
-fn text(words: &str) -> Send {
-    Send::text(To::User("bob".parse().unwrap()), words.to_owned())
+fn text(words: &str) -> MsgSend {
+    MsgSend::text(Target::User("bob".parse().unwrap()), words.to_owned())
 }
 
 fn row(world: &World, who: usize, id: MessageId) -> history::Message {
@@ -39,7 +37,8 @@ fn expired(world: &World, who: usize) -> usize {
 #[test]
 fn a_message_for_later_leaves_at_its_time_and_holds_nothing_up() {
     let (mut world, alice, bob) = two();
-    let later = world.submit(alice, Send { at: Some(world.now + MINUTE * 10), ..text("later") }).unwrap();
+    let later =
+        world.submit(alice, MsgSend { at_ms: Some((world.now + MINUTE * 10).as_millis()), ..text("later") }).unwrap();
     world.send(alice, bob, "now");
     world.advance(MINUTE * 9);
     assert_eq!(world.inbox(bob), ["alice: now"]);
@@ -55,7 +54,8 @@ fn a_message_for_later_leaves_at_its_time_and_holds_nothing_up() {
 #[test]
 fn a_message_for_later_survives_restarts_and_goes_late_rather_than_never() {
     let (mut world, alice, bob) = two();
-    let later = world.submit(alice, Send { at: Some(world.now + MINUTE), ..text("later") }).unwrap();
+    let later =
+        world.submit(alice, MsgSend { at_ms: Some((world.now + MINUTE).as_millis()), ..text("later") }).unwrap();
     world.crash(alice);
     world.go_offline(alice);
     world.advance(MINUTE * 5);
@@ -67,9 +67,9 @@ fn a_message_for_later_survives_restarts_and_goes_late_rather_than_never() {
 #[test]
 fn a_message_for_later_can_be_edited_and_cancelled() {
     let (mut world, alice, bob) = two();
-    let at = Some(world.now + MINUTE);
-    let kept = world.submit(alice, Send { at, ..text("draft") }).unwrap().id;
-    let dropped = world.submit(alice, Send { at, ..text("no") }).unwrap().id;
+    let at_ms = Some((world.now + MINUTE).as_millis());
+    let kept = world.submit(alice, MsgSend { at_ms, ..text("draft") }).unwrap().id;
+    let dropped = world.submit(alice, MsgSend { at_ms, ..text("no") }).unwrap().id;
     world.command(alice, |txn| amend::edit(txn, &kept, "final".to_owned())).unwrap();
     world.command(alice, |txn| amend::cancel(txn, &dropped)).unwrap();
     world.advance(MINUTE * 2);
@@ -80,10 +80,10 @@ fn a_message_for_later_can_be_edited_and_cancelled() {
 #[test]
 fn posts_and_notes_can_be_for_later() {
     let (mut world, alice, bob) = two();
-    let at = Some(world.now + MINUTE);
-    world.submit(alice, Send { at, ..Send::text(To::Room, "hear, hear".to_owned()) }).unwrap();
-    let note = world.submit(alice, Send { at, ..Send::text(To::Myself, "stand up".to_owned()) }).unwrap();
-    assert_eq!(note.state, history::State::Queued);
+    let at_ms = Some((world.now + MINUTE).as_millis());
+    world.submit(alice, MsgSend { at_ms, ..MsgSend::text(Target::Room, "hear, hear".to_owned()) }).unwrap();
+    let note = world.submit(alice, MsgSend { at_ms, ..MsgSend::text(Target::Myself, "stand up".to_owned()) }).unwrap();
+    assert_eq!(note.state, MessageState::Queued);
     world.advance(MINUTE * 2);
     assert_eq!(world.room(bob), ["alice: hear, hear"]);
     assert_eq!(world.state(alice, note.id), MessageState::Read);
@@ -92,8 +92,8 @@ fn posts_and_notes_can_be_for_later() {
 #[test]
 fn a_time_that_has_passed_is_now_and_one_too_far_ahead_is_refused() {
     let (mut world, alice, bob) = two();
-    world.submit(alice, Send { at: Some(world.now), ..text("now") }).unwrap();
-    let too_far = Send { at: Some(world.now + MINUTE * 60 * 24 * 366), ..text("never") };
+    world.submit(alice, MsgSend { at_ms: Some(world.now.as_millis()), ..text("now") }).unwrap();
+    let too_far = MsgSend { at_ms: Some((world.now + MINUTE * 60 * 24 * 366).as_millis()), ..text("never") };
     assert!(is_invalid(&world.submit(alice, too_far), "at_ms"));
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: now"]);
@@ -102,7 +102,7 @@ fn a_time_that_has_passed_is_now_and_one_too_far_ahead_is_refused() {
 #[test]
 fn a_message_with_a_life_goes_from_both_histories_even_over_a_restart() {
     let (mut world, alice, bob) = two();
-    let id = world.submit(alice, Send { ttl_s: Some(60), ..text("burn this") }).unwrap().id;
+    let id = world.submit(alice, MsgSend { ttl_s: Some(60), ..text("burn this") }).unwrap().id;
     world.settle();
     assert_eq!(world.inbox(bob), ["alice: burn this"]);
     world.crash(bob);
@@ -119,7 +119,7 @@ fn a_message_with_a_life_goes_from_both_histories_even_over_a_restart() {
 fn the_life_of_a_message_begins_where_it_is_stored() {
     let (mut world, alice, bob) = two();
     world.go_offline(bob);
-    let id = world.submit(alice, Send { ttl_s: Some(60), ..text("when you are back") }).unwrap().id;
+    let id = world.submit(alice, MsgSend { ttl_s: Some(60), ..text("when you are back") }).unwrap().id;
     world.advance(MINUTE * 5);
     world.come_online(bob);
     world.settle();
@@ -135,7 +135,7 @@ fn a_message_that_could_not_leave_in_its_life_fails_and_leaves_no_gap() {
     world.send(alice, bob, "before");
     world.settle();
     world.go_offline(alice);
-    let id = world.submit(alice, Send { ttl_s: Some(30), ..text("urgent") }).unwrap().id;
+    let id = world.submit(alice, MsgSend { ttl_s: Some(30), ..text("urgent") }).unwrap().id;
     world.advance(MINUTE);
     assert_eq!(world.state(alice, id), MessageState::Failed);
     assert_eq!(row(&world, alice, id).error.as_deref(), Some("expired"));
@@ -151,7 +151,7 @@ fn what_may_have_left_when_its_life_ended_is_taken_back() {
     let (mut world, alice, bob) = two();
     world.send(alice, bob, "before");
     world.settle();
-    let id = world.submit(alice, Send { ttl_s: Some(30), ..text("on the wire") }).unwrap().id;
+    let id = world.submit(alice, MsgSend { ttl_s: Some(30), ..text("on the wire") }).unwrap().id;
     world.cut(alice);
     world.go_offline(alice);
     world.advance(MINUTE);
@@ -167,7 +167,7 @@ fn what_may_have_left_when_its_life_ended_is_taken_back() {
 fn lives_outside_their_bounds_are_refused() {
     let (mut world, alice, _) = two();
     for ttl_s in [0, 4, 365 * 24 * 60 * 60 + 1] {
-        let outcome = world.submit(alice, Send { ttl_s: Some(ttl_s), ..text("hi") });
+        let outcome = world.submit(alice, MsgSend { ttl_s: Some(ttl_s), ..text("hi") });
         assert!(is_invalid(&outcome, "ttl_s"));
     }
 }
@@ -176,7 +176,7 @@ fn lives_outside_their_bounds_are_refused() {
 fn an_undelivered_message_is_told_once_at_its_time() {
     let (mut world, alice, bob) = two();
     world.go_offline(bob);
-    let send = || Send { notify_after: Some(MINUTE), ..text("alarm") };
+    let send = || MsgSend { notify_undelivered_after_ms: Some(MINUTE.as_millis() as u64), ..text("alarm") };
     world.submit(alice, send()).unwrap();
     world.advance(Duration::from_secs(50));
     assert_eq!(overdue(&world, alice), 0);
@@ -191,10 +191,15 @@ fn an_undelivered_message_is_told_once_at_its_time() {
 #[test]
 fn a_message_delivered_or_cancelled_in_time_is_never_overdue() {
     let (mut world, alice, _) = two();
-    world.submit(alice, Send { notify_after: Some(MINUTE), ..text("alarm") }).unwrap();
+    world
+        .submit(alice, MsgSend { notify_undelivered_after_ms: Some(MINUTE.as_millis() as u64), ..text("alarm") })
+        .unwrap();
     world.settle();
     world.go_offline(alice);
-    let cancelled = world.submit(alice, Send { notify_after: Some(MINUTE), ..text("false alarm") }).unwrap().id;
+    let cancelled = world
+        .submit(alice, MsgSend { notify_undelivered_after_ms: Some(MINUTE.as_millis() as u64), ..text("false alarm") })
+        .unwrap()
+        .id;
     world.command(alice, |txn| amend::cancel(txn, &cancelled)).unwrap();
     world.advance(MINUTE * 5);
     assert_eq!(overdue(&world, alice), 0);

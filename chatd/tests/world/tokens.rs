@@ -1,12 +1,10 @@
 //! Tokens as they are kept: found by their hash alone, and the journal of their use.
 
-use chat_protocol::rpc::Kind;
-use chat_protocol::rpc::Name;
 use chat_protocol::rpc::types::{AuditList, Token};
+use chat_protocol::rpc::{Kind, Name};
 use chatd::engine::tokens::{self, Use};
 
-use crate::world::World;
-use crate::world::is_refused;
+use crate::world::{World, is_refused};
 
 fn token(name: &str) -> Token {
     let name = name.parse().unwrap();

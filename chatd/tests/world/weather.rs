@@ -73,7 +73,7 @@ impl Weather {
         let (who, other) = (self.below(people), 1 + self.below(people - 1));
         match self.below(100) {
             0..60 => self.progress(storm),
-            60..78 => Step::Send { from: who, to: (who + other) % people, fate: self.fate() },
+            60..78 => Step::MsgSend { from: who, to: (who + other) % people, fate: self.fate() },
             78..81 => Step::Say { who, fate: self.fate() },
             81..84 => Step::Read { who, whom: (who + other) % people },
             84..90 => Step::Wait { millis: self.waits[self.below(self.waits.len())] },

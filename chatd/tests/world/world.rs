@@ -2,19 +2,18 @@
 //!
 //! Everything that could happen next is drawn from one seed, so that a failure is repeated by its number.
 
-use chat_protocol::rpc::Kind;
+use chat_protocol::rpc::{Kind, Target};
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::message::server::{Deliver, Push};
 use chat_protocol::rpc::events::ConnectionChanged;
-use chat_protocol::rpc::types::ConnectionState;
+use chat_protocol::rpc::types::{ConnectionState, MsgSend, Sent};
 use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
-use chatd::engine::commands::{self, Send, Sent, To};
 use chatd::engine::sessions::HighWater;
-use chatd::engine::{Action, EngineError, Input, Local, Txn};
+use chatd::engine::{Action, EngineError, Input, Local, Txn, commands};
 use chatd::store::MemoryRows;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
@@ -172,21 +171,27 @@ impl World {
         Ok(result)
     }
 
-    pub fn try_send(&mut self, who: usize, to: To, text: &str, client_id: Option<&str>) -> Result<Sent, EngineError> {
-        self.submit(who, Send { client_id: client_id.map(str::to_owned), ..Send::text(to, text.to_owned()) })
+    pub fn try_send(
+        &mut self,
+        who: usize,
+        to: Target,
+        text: &str,
+        client_id: Option<&str>,
+    ) -> Result<Sent, EngineError> {
+        self.submit(who, MsgSend { client_id: client_id.map(str::to_owned), ..MsgSend::text(to, text.to_owned()) })
     }
 
-    pub fn submit(&mut self, who: usize, send: Send) -> Result<Sent, EngineError> {
+    pub fn submit(&mut self, who: usize, send: MsgSend) -> Result<Sent, EngineError> {
         self.command(who, |txn| commands::send(txn, send))
     }
 
     pub fn send(&mut self, who: usize, to: usize, text: &str) -> MessageId {
-        let to = To::User(self.nodes[to].user.clone());
+        let to = Target::User(self.nodes[to].user.clone());
         self.try_send(who, to, text, None).unwrap().id
     }
 
     pub fn say(&mut self, who: usize, text: &str) -> MessageId {
-        self.try_send(who, To::Room, text, None).unwrap().id
+        self.try_send(who, Target::Room, text, None).unwrap().id
     }
 
     /// One batch for a daemon: handled, committed, performed; or what its fate is.

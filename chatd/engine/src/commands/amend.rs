@@ -6,9 +6,10 @@
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::{MAX_REACTION_BYTES, MAX_TEXT_BYTES};
+use chat_protocol::rpc::types::{MsgSend, Sent};
 use chat_protocol::session::content::{is_reaction, text_bytes};
 
-use crate::commands::messages::{self, Send, Sent, To};
+use crate::commands::messages;
 use crate::exchange::amendments::{self, MAX_TEXTS};
 use crate::model::error::EngineError;
 use crate::queue::outbox::{self, Withdrawn};
@@ -46,13 +47,13 @@ pub fn resend(txn: &mut Txn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
     if message.deleted {
         return Err(EngineError::too_late("the text of the message is gone"));
     }
-    let to = To::of(&message.chat).ok_or_else(EngineError::not_found)?;
+    let to = message.chat.parse().map_err(|_| EngineError::not_found())?;
     let reply_to = match message.reply_to {
         Some(answered) if history::get(txn.rows, &answered)?.is_some() => Some(answered),
         _ => None,
     };
-    let (mentions, text) = (message.mentions.clone(), message.text.clone());
-    let send = Send { reply_to, mentions, ttl_s: message.ttl_s, ..Send::text(to, text) };
+    let mentions = Some(message.mentions.clone());
+    let send = MsgSend { reply_to, mentions, ttl_s: message.ttl_s, ..MsgSend::text(to, message.text.clone()) };
     let sent = messages::send(txn, send)?;
     history::write(txn.rows, position, &Message { resent: true, ..message })?;
     Ok(sent)

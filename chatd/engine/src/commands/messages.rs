@@ -6,6 +6,8 @@ use chat_protocol::cbor;
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::limits::{MAX_MENTIONS, MAX_ROOM_TEXT_BYTES, MAX_TEXT_BYTES, MAX_TTL_S, MIN_TTL_S};
+use chat_protocol::rpc::types::{MessageState, MsgSend, Sent};
+use chat_protocol::rpc::{ChatId, Target};
 use chat_protocol::session::content::text_bytes;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
@@ -15,10 +17,10 @@ use crate::model::error::EngineError;
 use crate::model::rows::{load, save};
 use crate::peers;
 use crate::queue::outbox;
-use crate::records::history::{self, Message, ROOM, SELF, State};
+use crate::records::history::{self, Message, SELF, State};
 use crate::records::pins::{self, Trust};
 use crate::records::timers::{self, Due};
-use crate::records::{contacts, early_changes, events};
+use crate::records::{contacts, early_changes, events, view};
 use crate::store::{Place, RowsError, Table};
 use crate::txn::Txn;
 
@@ -31,96 +33,11 @@ const CLIENT_IDS_KEPT: Duration = Duration::from_secs(60 * 24 * 60 * 60);
 /// How often old names are looked for.
 const TIDY_EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Whom a message is for.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum To {
-    /// A user, end-to-end.
-    User(Username),
-    /// Everybody, readable by the server.
-    Room,
-    /// Oneself; never leaves the device.
-    Myself,
-}
-
-impl To {
-    /// The chat's id.
-    #[must_use]
-    pub fn chat(&self) -> String {
-        match self {
-            Self::User(user) => history::private(user),
-            Self::Room => ROOM.to_owned(),
-            Self::Myself => SELF.to_owned(),
-        }
-    }
-
-    /// Whom the messages of a chat are for.
-    pub(crate) fn of(chat: &str) -> Option<Self> {
-        match chat {
-            ROOM => Some(Self::Room),
-            SELF => Some(Self::Myself),
-            chat => history::peer(chat).map(Self::User),
-        }
-    }
-}
-
-/// A text to be sent.
-#[derive(Clone, Debug)]
-pub struct Send {
-    /// For whom.
-    pub to: To,
-    /// What it says.
-    pub text: String,
-    /// The caller's own name for it: the same name is sent once.
-    pub client_id: Option<String>,
-    /// The message of the same chat it answers.
-    pub reply_to: Option<MessageId>,
-    /// Whom it mentions.
-    pub mentions: Vec<Username>,
-    /// How many seconds after it was sent it goes; what the chat says when absent.
-    pub ttl_s: Option<u32>,
-    /// Not before.
-    pub at: Option<Timestamp>,
-    /// Whether it goes only to an identity the user compared.
-    pub require_verified: bool,
-    /// How long after it was to be sent somebody wants to know that it was not delivered.
-    pub notify_after: Option<Duration>,
-}
-
-impl Send {
-    /// A plain text.
-    #[must_use]
-    pub const fn text(to: To, text: String) -> Self {
-        Self {
-            to,
-            text,
-            client_id: None,
-            reply_to: None,
-            mentions: Vec::new(),
-            ttl_s: None,
-            at: None,
-            require_verified: false,
-            notify_after: None,
-        }
-    }
-
-    /// Names all of it that makes it another message.
-    fn digest(&self) -> [u8; 32] {
-        let Self { to, text, reply_to, mentions, ttl_s, at, .. } = self;
-        sha256(&cbor::encode(&(to.chat(), text, reply_to, mentions, ttl_s, at)))
-    }
-}
-
-/// What became of it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sent {
-    /// The message.
-    pub id: MessageId,
-    /// Its chat.
-    pub chat: String,
-    /// How far it has come.
-    pub state: State,
-    /// Whether the same client id had been sent before.
-    pub duplicate: bool,
+/// Names all of a message that makes it another one.
+fn digest(send: &MsgSend) -> [u8; 32] {
+    let MsgSend { to, text, reply_to, mentions, ttl_s, at_ms, .. } = send;
+    let mentions = mentions.as_deref().unwrap_or_default();
+    sha256(&cbor::encode(&(to.to_string(), text, reply_to, mentions, ttl_s, at_ms.map(Timestamp::from_millis))))
 }
 
 /// What a client id was used for.
@@ -140,11 +57,11 @@ struct Used {
 /// `invalid_params`, `too_large`, `invalid_params`, `no_permission`,
 /// `identity_changed`, `blocked`, `identity_unverified`, `idempotency_mismatch`,
 /// `quota_exceeded`.
-pub fn send(txn: &mut Txn<'_>, mut send: Send) -> Result<Sent, EngineError> {
-    if matches!(&send.to, To::User(user) if *user == txn.me.user) {
-        send.to = To::Myself;
+pub fn send(txn: &mut Txn<'_>, mut send: MsgSend) -> Result<Sent, EngineError> {
+    if matches!(&send.to, Target::User(user) if *user == txn.me.user) {
+        send.to = Target::Myself;
     }
-    let body = send.digest();
+    let body = digest(&send);
     if let Some(sent) = sent_before(txn, &send, &body)? {
         return Ok(sent);
     }
@@ -154,45 +71,54 @@ pub fn send(txn: &mut Txn<'_>, mut send: Send) -> Result<Sent, EngineError> {
         let used = Used { id: message.id, body };
         save(txn.rows, client_place(name), txn.now.as_millis(), &used)?;
     }
-    if let Some(span) = send.notify_after {
+    if let Some(span) = notify_after(&send) {
         let begins = message.at.map_or(Duration::ZERO, |at| at.since(txn.clock));
         timers::set(txn, Due::Overdue, message.id, txn.now + begins + span)?;
     }
     if let Some(at) = message.at {
         timers::set(txn, Due::Send, message.id, at)?;
     }
-    let sent = Sent { id: message.id, chat: message.chat.clone(), state: message.state, duplicate: false };
+    let sent = sent(&send.to, message.id, message.state, false);
     history::append(txn, message)?;
     Ok(sent)
 }
 
+fn sent(to: &Target, id: MessageId, state: State, duplicate: bool) -> Sent {
+    // own messages have a state there
+    Sent { id, chat: ChatId::from(to), state: view::state(state).unwrap_or(MessageState::Queued), duplicate }
+}
+
+fn notify_after(send: &MsgSend) -> Option<Duration> {
+    send.notify_undelivered_after_ms.map(Duration::from_millis)
+}
+
 /// The rules of a message, whatever its client id.
-fn check(txn: &Txn<'_>, send: &Send) -> Result<(), EngineError> {
+fn check(txn: &Txn<'_>, send: &MsgSend) -> Result<(), EngineError> {
     check_client_id(send.client_id.as_deref())?;
     check_text(send)?;
-    if send.to == To::Room {
+    if send.to == Target::Room {
         check_post(send)?;
     }
     if send.ttl_s.is_some_and(|ttl_s| !(MIN_TTL_S..=MAX_TTL_S).contains(&ttl_s)) {
         return Err(EngineError::invalid("ttl_s", format!("must be {MIN_TTL_S} to {MAX_TTL_S}")));
     }
-    if send.at.is_some_and(|at| at.since(txn.clock) > A_YEAR) {
+    if send.at_ms.is_some_and(|at| Timestamp::from_millis(at).since(txn.clock) > A_YEAR) {
         return Err(EngineError::invalid("at_ms", "must be at most a year ahead"));
     }
-    if send.notify_after.is_some_and(|span| span.is_zero() || span > A_YEAR) {
+    if notify_after(send).is_some_and(|span| span.is_zero() || span > A_YEAR) {
         return Err(EngineError::invalid(
             "notify_undelivered_after_ms",
             format!("must be 1 to {}", A_YEAR.as_millis()),
         ));
     }
     if let Some(answered) = &send.reply_to {
-        let chat = send.to.chat();
+        let chat = send.to.to_string();
         let found = history::get(txn.rows, answered)?.filter(|(_, message)| message.chat == chat);
         found.ok_or_else(|| EngineError::invalid("reply_to", "no such message in this chat"))?;
     }
-    if let To::User(user) = &send.to {
+    if let Target::User(user) = &send.to {
         check_peer(txn, user)?;
-        check_verified(txn, user, send.require_verified)?;
+        check_verified(txn, user, send.require_verified == Some(true))?;
     }
     Ok(())
 }
@@ -204,12 +130,13 @@ fn check_client_id(name: Option<&str>) -> Result<(), EngineError> {
     }
 }
 
-fn check_text(send: &Send) -> Result<(), EngineError> {
-    if send.mentions.len() > MAX_MENTIONS {
+fn check_text(send: &MsgSend) -> Result<(), EngineError> {
+    let mentions = send.mentions.as_deref().unwrap_or_default();
+    if mentions.len() > MAX_MENTIONS {
         return Err(EngineError::invalid("mentions", format!("must be at most {MAX_MENTIONS} names")));
     }
-    let max = if send.to == To::Room { MAX_ROOM_TEXT_BYTES } else { MAX_TEXT_BYTES };
-    match text_bytes(&send.text, &send.mentions) {
+    let max = if send.to == Target::Room { MAX_ROOM_TEXT_BYTES } else { MAX_TEXT_BYTES };
+    match text_bytes(&send.text, mentions) {
         _ if send.text.is_empty() => Err(EngineError::empty()),
         len if len > max => Err(EngineError::too_long(len, max)),
         _ => Ok(()),
@@ -217,13 +144,15 @@ fn check_text(send: &Send) -> Result<(), EngineError> {
 }
 
 /// A post is text and nothing else, and the server reads it.
-fn check_post(send: &Send) -> Result<(), EngineError> {
+fn check_post(send: &MsgSend) -> Result<(), EngineError> {
     let text_alone = "posts of the public room are text alone";
     match send {
-        Send { reply_to: Some(_), .. } => Err(EngineError::invalid("reply_to", text_alone)),
-        Send { ttl_s: Some(_), .. } => Err(EngineError::invalid("ttl_s", text_alone)),
-        Send { mentions, .. } if !mentions.is_empty() => Err(EngineError::invalid("mentions", text_alone)),
-        Send { require_verified: true, .. } => {
+        MsgSend { reply_to: Some(_), .. } => Err(EngineError::invalid("reply_to", text_alone)),
+        MsgSend { ttl_s: Some(_), .. } => Err(EngineError::invalid("ttl_s", text_alone)),
+        MsgSend { mentions: Some(mentions), .. } if !mentions.is_empty() => {
+            Err(EngineError::invalid("mentions", text_alone))
+        }
+        MsgSend { require_verified: Some(true), .. } => {
             Err(EngineError::invalid("require_verified", "everybody and the server read the public room"))
         }
         _ => Ok(()),
@@ -234,7 +163,7 @@ fn client_place(name: &str) -> Place<'_> {
     Place::new(Table::Clients, b"client_id", name.as_bytes())
 }
 
-fn sent_before(txn: &Txn<'_>, send: &Send, body: &[u8; 32]) -> Result<Option<Sent>, EngineError> {
+fn sent_before(txn: &Txn<'_>, send: &MsgSend, body: &[u8; 32]) -> Result<Option<Sent>, EngineError> {
     let Some(name) = &send.client_id else { return Ok(None) };
     let Some(used) = load::<Used>(txn.rows, client_place(name))? else { return Ok(None) };
     if used.body != *body {
@@ -242,7 +171,7 @@ fn sent_before(txn: &Txn<'_>, send: &Send, body: &[u8; 32]) -> Result<Option<Sen
     }
     // only what was settled long ago goes from the history
     let state = history::get(txn.rows, &used.id)?.map_or(State::Accepted, |(_, message)| message.state);
-    Ok(Some(Sent { id: used.id, chat: send.to.chat(), state, duplicate: true }))
+    Ok(Some(sent(&send.to, used.id, state, true)))
 }
 
 pub(crate) fn check_peer(txn: &Txn<'_>, user: &Username) -> Result<(), EngineError> {
@@ -262,11 +191,12 @@ fn check_verified(txn: &Txn<'_>, user: &Username, required: bool) -> Result<(), 
 }
 
 /// The message as it is stored; in line already, unless its time is later.
-fn compose(txn: &mut Txn<'_>, send: &Send) -> Result<Message, EngineError> {
-    let chat = send.to.chat();
-    let usual = if send.to == To::Room { None } else { history::chat(txn.rows, &chat)?.and_then(|chat| chat.ttl_s) };
+fn compose(txn: &mut Txn<'_>, send: &MsgSend) -> Result<Message, EngineError> {
+    let chat = send.to.to_string();
+    let usual =
+        if send.to == Target::Room { None } else { history::chat(txn.rows, &chat)?.and_then(|chat| chat.ttl_s) };
     let ttl_s = send.ttl_s.or(usual);
-    let at = send.at.filter(|at| *at > txn.clock);
+    let at = send.at_ms.map(Timestamp::from_millis).filter(|at| *at > txn.clock);
     let begins = at.unwrap_or(txn.clock);
     let id = MessageId::from_parts(txn.clock, txn.random());
     let mut message = Message {
@@ -275,7 +205,7 @@ fn compose(txn: &mut Txn<'_>, send: &Send) -> Result<Message, EngineError> {
         state: State::Queued,
         client_id: send.client_id.clone(),
         reply_to: send.reply_to,
-        mentions: send.mentions.clone(),
+        mentions: send.mentions.clone().unwrap_or_default(),
         ttl_s,
         expires: ttl_s.map(|ttl_s| begins + Duration::from_secs(ttl_s.into())),
         at,
@@ -287,11 +217,11 @@ fn compose(txn: &mut Txn<'_>, send: &Send) -> Result<Message, EngineError> {
     Ok(message)
 }
 
-fn put_in_line(txn: &mut Txn<'_>, to: &To, message: &mut Message) -> Result<(), EngineError> {
+fn put_in_line(txn: &mut Txn<'_>, to: &Target, message: &mut Message) -> Result<(), EngineError> {
     match to {
-        To::User(user) => message.queued_at = Some(outbox::enqueue(txn, message.id, user.clone())?),
-        To::Room => room::say(txn, message)?,
-        To::Myself => {
+        Target::User(user) => message.queued_at = Some(outbox::enqueue(txn, message.id, user.clone())?),
+        Target::Room => room::say(txn, message)?,
+        Target::Myself => {
             message.state = State::Read;
             if let Some(me) = outbox::addressee(txn, SELF)? {
                 message.queued_at = Some(outbox::enqueue(txn, message.id, me)?);
@@ -304,15 +234,15 @@ fn put_in_line(txn: &mut Txn<'_>, to: &To, message: &mut Message) -> Result<(), 
 /// The time of a message has come: it joins the line, and the end of its chat.
 pub(crate) fn release(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
     let Some((_, mut message)) = history::get(txn.rows, id)? else { return Ok(()) };
-    let Some(to) = To::of(&message.chat) else { return Ok(()) };
+    let Some(to) = message.chat.parse().ok() else { return Ok(()) };
     if message.state != State::Queued || message.at.take().is_none() {
         return Ok(());
     }
     (message.sent, message.kept) = (txn.clock, txn.now);
     message.expires = message.ttl_s.map(|ttl_s| txn.clock + Duration::from_secs(ttl_s.into()));
     let allowed = match &to {
-        To::User(user) => check_peer(txn, user),
-        To::Room | To::Myself => Ok(()),
+        Target::User(user) => check_peer(txn, user),
+        Target::Room | Target::Myself => Ok(()),
     };
     let error = match allowed.and_then(|()| put_in_line(txn, &to, &mut message)) {
         Ok(()) => None,

@@ -8,6 +8,7 @@ pub mod unsent;
 use std::time::Duration;
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
+use chat_protocol::rpc::target::{PUBLIC_ROOM, SELF_CHAT};
 
 pub use self::message::{Chat, Message, MessageKind, Reaction, State};
 use crate::model::rows::{Counter, decode, load, save};
@@ -17,9 +18,9 @@ use crate::store::{Direction, Place, Rows, RowsError, Table};
 use crate::txn::Txn;
 
 /// The public room's chat id.
-pub const ROOM: &str = "room:public";
+pub const ROOM: &str = PUBLIC_ROOM;
 /// The chat with oneself.
-pub const SELF: &str = "self";
+pub const SELF: &str = SELF_CHAT;
 
 /// The chat with a user.
 #[must_use]

@@ -5,15 +5,14 @@ use chat_protocol::rpc::types::{
 };
 use chat_protocol::rpc::{Handle, Kind, RpcError};
 
-use super::messages::sent;
 use crate::api::Answer;
 use crate::daemon::{Daemon, reads};
-use crate::engine::{amend, history, view};
+use crate::engine::{EngineError, amend, history, view};
 
 impl Handle<MsgEdit> for Daemon {
     async fn handle(&self, params: MsgEdit) -> Answer<Message> {
         let MsgEdit { id, text } = params;
-        shown(&self.command(move |txn| amend::edit(txn, &id, text)).await?)
+        self.command(move |txn| shown(&amend::edit(txn, &id, text)?)).await
     }
 }
 
@@ -32,24 +31,27 @@ impl Handle<MsgDelete> for Daemon {
 impl Handle<MsgReact> for Daemon {
     async fn handle(&self, params: MsgReact) -> Answer<Message> {
         let MsgReact { id, emoji, remove } = params;
-        shown(&self.command(move |txn| amend::react(txn, &id, &emoji, remove.unwrap_or(false))).await?)
+        self.command(move |txn| shown(&amend::react(txn, &id, &emoji, remove.unwrap_or(false))?)).await
     }
 }
 
 impl Handle<MsgCancel> for Daemon {
     async fn handle(&self, params: MsgCancel) -> Answer<MessageStatus> {
         let id = params.id;
-        self.command(move |txn| amend::cancel(txn, &id)).await?;
-        self.read(move |rows| reads::message_status(rows, &id)).await
+        self.command(move |txn| {
+            amend::cancel(txn, &id)?;
+            Ok(reads::message_status(txn.rows, &id)?)
+        })
+        .await
     }
 }
 
 impl Handle<MsgResend> for Daemon {
     async fn handle(&self, params: MsgResend) -> Answer<Sent> {
-        sent(&self.command(move |txn| amend::resend(txn, &params.id)).await?)
+        self.command(move |txn| amend::resend(txn, &params.id)).await
     }
 }
 
-fn shown(message: &history::Message) -> Answer<Message> {
-    view::message(message).ok_or_else(|| RpcError::from(Kind::NotFound))
+fn shown(message: &history::Message) -> Result<Message, EngineError> {
+    view::message(message).ok_or_else(|| RpcError::from(Kind::NotFound).into())
 }

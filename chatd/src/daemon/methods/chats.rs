@@ -4,12 +4,12 @@ use chat_protocol::rpc::types::{
     CanSend, Chat, ChatCanSend, ChatGet, ChatList, ChatMarkRead, ChatOpen, ChatPage, ChatSet, ChatUnread, MarkedRead,
     OpenedChat, Unread,
 };
-use chat_protocol::rpc::{ChatId, Handle, Kind, RpcError, Target};
+use chat_protocol::rpc::{ChatId, Handle, RpcError, Target};
 
 use crate::api::Answer;
 use crate::clock;
 use crate::daemon::{Daemon, reads};
-use crate::engine::{chats, commands, view};
+use crate::engine::{chats, commands};
 
 impl Handle<ChatList> for Daemon {
     async fn handle(&self, params: ChatList) -> Answer<ChatPage> {
@@ -29,31 +29,31 @@ impl Handle<ChatOpen> for Daemon {
             return Err(RpcError::invalid("to", "only a chat with one user has sessions"));
         };
         let (user, chat) = (user.clone(), ChatId::from(&params.to));
-        let wanted = user.clone();
         self.command(move |txn| {
-            commands::open(txn, &wanted);
-            Ok(())
+            commands::open(txn, &user);
+            Ok(reads::opened(txn.rows, &user, chat)?)
         })
-        .await?;
-        self.read(move |rows| reads::opened(rows, &user, chat)).await
+        .await
     }
 }
 
 impl Handle<ChatSet> for Daemon {
     async fn handle(&self, params: ChatSet) -> Answer<Chat> {
-        let chat = reads::to(&params.to, &self.me().await?).chat();
-        let id = chat.clone();
-        self.command(move |txn| chats::set(txn, &id, &params)).await?;
-        self.read(move |rows| reads::chat(rows, &chat)).await
+        self.command(move |txn| {
+            let chat = reads::chat_of(txn.rows, &params.to)?;
+            chats::set(txn, &chat, &params)?;
+            Ok(reads::chat(txn.rows, &chat)?)
+        })
+        .await
     }
 }
 
 impl Handle<ChatMarkRead> for Daemon {
     async fn handle(&self, params: ChatMarkRead) -> Answer<MarkedRead> {
         let ChatMarkRead { to, up_to } = params;
-        let to = reads::to(&to, &self.me().await?).chat();
-        let chat = view::chat_id(&to).ok_or_else(|| RpcError::from(Kind::NotFound))?;
-        let unread = self.command(move |txn| commands::mark_read(txn, &to, up_to.as_ref())).await?;
+        let to = reads::to(&to, &self.me().await?);
+        let chat = ChatId::from(&to);
+        let unread = self.command(move |txn| commands::mark_read(txn, &to.to_string(), up_to.as_ref())).await?;
         Ok(MarkedRead { chat, unread })
     }
 }

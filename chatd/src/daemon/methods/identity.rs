@@ -39,28 +39,33 @@ impl Handle<IdentityVerify> for Daemon {
     async fn handle(&self, params: IdentityVerify) -> Answer<PeerIdentity> {
         let compared = params.compared()?;
         let refreshed = self.refresh(&params.user).await?;
-        let user = params.user.clone();
-        self.command(move |txn| trust::verify(txn, &user, &compared)).await?;
-        let identity = self.read(move |rows| identity(rows, &params.user)).await?;
-        Ok(PeerIdentity { refreshed, ..identity })
+        self.command(move |txn| {
+            trust::verify(txn, &params.user, &compared)?;
+            Ok(PeerIdentity { refreshed, ..identity(txn.rows, &params.user)? })
+        })
+        .await
     }
 }
 
 impl Handle<IdentityUnverify> for Daemon {
     async fn handle(&self, params: IdentityUnverify) -> Answer<PeerIdentity> {
         let IdentityUnverify { user } = params;
-        let named = user.clone();
-        self.command(move |txn| trust::unverify(txn, &named)).await?;
-        self.read(move |rows| identity(rows, &user)).await
+        self.command(move |txn| {
+            trust::unverify(txn, &user)?;
+            Ok(identity(txn.rows, &user)?)
+        })
+        .await
     }
 }
 
 impl Handle<IdentityAccept> for Daemon {
     async fn handle(&self, params: IdentityAccept) -> Answer<PeerIdentity> {
         let IdentityAccept { user, fingerprint, head } = params;
-        let (named, head) = (user.clone(), (&head).into());
-        self.command(move |txn| trust::accept(txn, &named, &fingerprint, &head)).await?;
-        self.read(move |rows| identity(rows, &user)).await
+        self.command(move |txn| {
+            trust::accept(txn, &user, &fingerprint, &(&head).into())?;
+            Ok(identity(txn.rows, &user)?)
+        })
+        .await
     }
 }
 
@@ -74,8 +79,11 @@ impl Handle<PolicySet> for Daemon {
     async fn handle(&self, params: PolicySet) -> Answer<PolicyAnswer> {
         let PolicySet { chat, policy: wanted } = params;
         let user = peer(chat.as_ref())?.cloned();
-        self.command(move |txn| peers::set_policy(txn, user.as_ref(), wanted.map(Into::into))).await?;
-        self.read(move |rows| policy(rows, chat.as_ref())).await
+        self.command(move |txn| {
+            peers::set_policy(txn, user.as_ref(), wanted.map(Into::into))?;
+            Ok(policy(txn.rows, chat.as_ref())?)
+        })
+        .await
     }
 }
 

@@ -9,12 +9,10 @@ use chat_protocol::rpc::types::{
     MsgWait, OutboxPage, Sent,
 };
 use chat_protocol::rpc::{Handle, Kind, RpcError, Target};
-use chat_protocol::time::Timestamp;
 
 use crate::api::Answer;
 use crate::daemon::{Daemon, ended, errors, reads};
-use crate::engine::commands::{self, Send, To};
-use crate::engine::{history, peers, view};
+use crate::engine::{commands, history, peers};
 use crate::store::Rows;
 
 /// A server that takes longer to say whether a name exists is not waited for.
@@ -26,25 +24,15 @@ const LONGEST_WAIT_MS: u64 = 600_000;
 
 impl Handle<MsgSend> for Daemon {
     async fn handle(&self, params: MsgSend) -> Answer<Sent> {
-        let to = reads::named(&params.to);
         let online = self.connection().state == ConnectionState::Online;
-        if params.require_online == Some(true) && !online && reads::to(&params.to, &self.me().await?) != To::Myself {
+        if params.require_online == Some(true) && !online && reads::to(&params.to, &self.me().await?) != Target::Myself
+        {
             return Err(self.offline());
         }
         if let (Some(true), Target::User(user)) = (params.require_user, &params.to) {
             self.require_user(user).await?;
         }
-        let send = Send {
-            client_id: params.client_id,
-            reply_to: params.reply_to,
-            mentions: params.mentions.unwrap_or_default(),
-            ttl_s: params.ttl_s,
-            at: params.at_ms.map(Timestamp::from_millis),
-            require_verified: params.require_verified.unwrap_or(false),
-            notify_after: params.notify_undelivered_after_ms.map(Duration::from_millis),
-            ..Send::text(to, params.text)
-        };
-        sent(&self.command(move |txn| commands::send(txn, send)).await?)
+        self.command(move |txn| commands::send(txn, params)).await
     }
 }
 
@@ -123,16 +111,6 @@ impl Handle<MsgWait> for Daemon {
             () = self.closing.cancelled() => Err(ended()),
         }
     }
-}
-
-/// A message as it was sent.
-pub(super) fn sent(sent: &commands::Sent) -> Answer<Sent> {
-    Ok(Sent {
-        id: sent.id,
-        chat: view::chat_id(&sent.chat).ok_or_else(|| RpcError::from(Kind::NotFound))?,
-        state: view::state(sent.state).unwrap_or(MessageState::Queued),
-        duplicate: sent.duplicate,
-    })
 }
 
 fn not_in_time() -> RpcError {
