@@ -1,6 +1,7 @@
 //! One transaction of the engine: what it may read, change and draw on, and what it asks the daemon to do.
 
 pub(crate) mod action;
+mod inits_read;
 pub(crate) mod live;
 pub(crate) mod local;
 pub(crate) mod retention_clock;

@@ -18,7 +18,7 @@ use crate::link::LinkSetup;
 use crate::store::Store;
 
 /// INITs whose share is to be opened, by job.
-pub(super) type Jobs = mpsc::Sender<(u64, Box<Init>)>;
+pub(super) type Jobs = mpsc::Sender<(u64, Arc<Init>)>;
 /// Opened shares, by job.
 pub(super) type Shares = mpsc::Receiver<(u64, Share)>;
 
@@ -52,7 +52,7 @@ impl Entry {
 
     /// Starts the task that opens RSA shares, one at a time and off the runtime. It ends with its queue.
     pub(super) fn spawn_opener(&self, room: usize) -> (Jobs, Shares) {
-        let (jobs, mut waiting) = mpsc::channel::<(u64, Box<Init>)>(room);
+        let (jobs, mut waiting) = mpsc::channel::<(u64, Arc<Init>)>(room);
         let (done, shares) = mpsc::channel(room);
         let (key, rejection) = (self.decryption.clone(), self.rejection.clone());
         tokio::spawn(async move {

@@ -1,6 +1,7 @@
 //! A daemon without its process: what was committed, and what would be lost with it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 use std::time::Duration;
 
 use chat_protocol::cbor;
@@ -102,7 +103,7 @@ pub struct Node {
     pub refused: Option<Code>,
     /// Its RSA takes for ever.
     pub slow: bool,
-    pub shares: VecDeque<(u64, Box<Init>)>,
+    pub shares: VecDeque<(u64, Arc<Init>)>,
     /// Ids of all requests since the process began.
     pub asked: Vec<u64>,
     /// How far its clock is ahead of the server's, in milliseconds.

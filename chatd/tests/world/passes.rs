@@ -20,13 +20,15 @@ fn acquainted() -> (World, usize, usize) {
 fn assert_once(passes: &Passes) {
     let submits = passes.written("client::Submit");
     assert!(submits > 0, "{passes:?}");
+    for kind in ["push::Deliver", "wire::Wire"] {
+        assert_eq!((passes.read(kind), passes.written(kind)), (submits, submits), "{kind}: {passes:?}");
+    }
     assert_eq!(passes.read("client::Submit"), submits, "{passes:?}");
-    assert_eq!((passes.read("push::Deliver"), passes.written("push::Deliver")), (submits, submits), "{passes:?}");
     assert_eq!((passes.read("message::Envelope"), passes.written("message::Envelope")), (0, 0), "{passes:?}");
 }
 
 #[test]
-fn an_envelope_is_written_once_and_read_once_by_the_server_and_by_its_device() {
+fn an_envelope_and_its_content_are_written_once_and_read_once_at_each_end() {
     let (mut world, alice, bob) = acquainted();
     let ((), passes) = counts::during(|| {
         world.send(alice, bob, "once");
@@ -48,4 +50,22 @@ fn an_envelope_that_waited_in_the_mailbox_is_not_written_anew() {
     });
     assert_eq!(world.inbox(bob).last().unwrap(), "alice: once");
     assert_once(&passes);
+}
+
+#[test]
+fn an_init_is_read_once_however_often_it_comes() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.go_offline(bob);
+    let ((), passes) = counts::during(|| {
+        for text in ["one", "two", "three"] {
+            world.send(alice, bob, text);
+            world.settle();
+        }
+        world.come_online(bob);
+        world.settle();
+    });
+    assert_eq!(world.inbox(bob), ["alice: one", "alice: two", "alice: three"]);
+    assert_eq!((passes.read("init::Body"), passes.written("init::Body")), (1, 1), "{passes:?}");
 }

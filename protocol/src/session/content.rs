@@ -155,11 +155,11 @@ impl Content {
     /// Takes as many of `acks` as fit without growing the padded size: how many it took. The rest
     /// follows in a receipt.
     pub fn fit_acks(&mut self, acks: &[Ack]) -> usize {
-        let size = padded_len(self.to_cbor().len());
+        let size = padded_len(self.cbor_len());
         let before = self.acks.len();
         for ack in acks.iter().take(MAX_ACKS.saturating_sub(before)) {
             self.acks.push(ack.clone());
-            if padded_len(self.to_cbor().len()) != size {
+            if padded_len(self.cbor_len()) != size {
                 self.acks.pop();
                 break;
             }

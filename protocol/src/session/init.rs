@@ -174,6 +174,12 @@ impl Init {
         }
     }
 
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
     /// SHA-256 of its bytes: tells an INIT seen before from a new one.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {

@@ -56,7 +56,7 @@ pub(crate) fn release(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineEr
         let waiting: Waiting = decode(Table::Held, &bytes)?;
         if waiting.user == *user {
             txn.rows.delete(place(&waiting.number.to_be_bytes()))?;
-            come(txn, &waiting.received(), Some(Timestamp::from_millis(until)))?;
+            come(txn, waiting.received(), Some(Timestamp::from_millis(until)))?;
         }
     }
     Ok(())
@@ -64,7 +64,8 @@ pub(crate) fn release(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineEr
 
 impl Waiting {
     fn received(self) -> Received {
-        Received { user: self.user, device: self.device, plaintext: self.plaintext.0.into() }
+        let content = Content::decode(&self.plaintext).ok();
+        Received { user: self.user, device: self.device, plaintext: self.plaintext.0.into(), content }
     }
 }
 
@@ -73,7 +74,7 @@ pub(crate) fn show_overdue(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     for (_, bytes) in txn.rows.scan(Table::Held, WAITING, 0..=now, Direction::Ascending, usize::MAX)? {
         let waiting: Waiting = decode(Table::Held, &bytes)?;
         txn.rows.delete(place(&waiting.number.to_be_bytes()))?;
-        come(txn, &waiting.received(), None)?;
+        come(txn, waiting.received(), None)?;
     }
     let next = txn.rows.scan(Table::Held, WAITING, 0..=u64::MAX, Direction::Ascending, 1)?;
     if let Some((until, _)) = next.first() {
@@ -84,8 +85,9 @@ pub(crate) fn show_overdue(txn: &mut Txn<'_>) -> Result<(), EngineError> {
 
 /// A message that waited for its author's log comes again: since that has grown, with the time it waits until; or since
 /// that time has come.
-pub(crate) fn come(txn: &mut Txn<'_>, received: &Received, until: Option<Timestamp>) -> Result<(), EngineError> {
-    let Ok(content) = Content::decode(&received.plaintext) else { return Ok(()) };
+pub(crate) fn come(txn: &mut Txn<'_>, mut received: Received, until: Option<Timestamp>) -> Result<(), EngineError> {
+    let Some(content) = received.content.take() else { return Ok(()) };
+    let received = &received;
     if peers::device(txn, &received.user, &received.device)?.is_none() {
         return Ok(events::held(txn, &received.user, "device_revoked")?);
     }

@@ -21,11 +21,10 @@ use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// An opened content takes its effect, in the transaction that stores the session it came through.
-pub(crate) fn arrived(txn: &mut Txn<'_>, received: &Received) -> Result<(), EngineError> {
-    let content = match Content::decode(&received.plaintext) {
-        Ok(content) => content,
-        Err(_) => return incoming::marker(txn, received, MessageKind::Malformed),
-    };
+pub(crate) fn arrived(txn: &mut Txn<'_>, mut received: Received) -> Result<(), EngineError> {
+    let content = received.content.take();
+    let received = &received;
+    let Some(content) = content else { return incoming::marker(txn, received, MessageKind::Malformed) };
     let named = logs(txn, received, &content)?;
     got(txn, received, &content)?;
     if received.user == txn.me.user {

@@ -75,7 +75,7 @@ fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {
             Ok(events::undecryptable(txn, &raw.from, "session of another device")?)
         };
     }
-    let begins = raw.envelope.init.is_some() && !sessions::is_replay(txn.rows, &raw.envelope)?;
+    let begins = raw.envelope.init.is_some() && !sessions::is_replay(txn, &raw.envelope)?;
     if begins || envelope_store::waits(txn, &raw)? {
         return keep(txn, &raw);
     }
@@ -87,7 +87,7 @@ fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {
 
 fn open(txn: &mut Txn<'_>, raw: &Raw, session: &sessions::Stored) -> Result<(), EngineError> {
     match sessions::open(txn, session, &raw.envelope)? {
-        Some(opened) => content::arrived(txn, &opened),
+        Some(received) => content::arrived(txn, received),
         None => sessions::did_not_open(txn, &raw.from, &raw.device),
     }
 }
@@ -183,7 +183,7 @@ fn start(txn: &mut Txn<'_>, raw: &Raw) -> Result<Step, EngineError> {
         return Ok(Step::Waits);
     }
     txn.live.opening.insert(raw.position);
-    txn.actions.push(Action::OpenShare { job: raw.position, init: Box::new(init) });
+    txn.actions.push(Action::OpenShare { job: raw.position, init });
     Ok(Step::UnderWay)
 }
 
@@ -260,11 +260,11 @@ pub(crate) fn share_opened(txn: &mut Txn<'_>, job: u64, share: Share) -> Result<
         losing::lose(txn, raw, "does not open")?;
     }
     match (accepted, alike.get(failed)) {
-        (Some((_, opened)), Some(raw)) => {
+        (Some((_, received)), Some(raw)) => {
             envelope_store::remove(txn, raw)?;
             // none of them waits any more: what follows shows them in their order
             let rest = envelope_store::take_all(txn, raw)?;
-            content::arrived(txn, &opened)?;
+            content::arrived(txn, received)?;
             rest.into_iter().try_for_each(|raw| take(txn, raw))?;
             Ok(refused::hurry(txn, &first)?)
         }

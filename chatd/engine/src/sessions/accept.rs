@@ -1,22 +1,26 @@
 //! Answering the INIT of a peer.
 
+use std::sync::Arc;
+
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::message::Envelope;
-use chat_protocol::session::content::{Body, Content};
+use chat_protocol::session::content::Body;
 use chat_protocol::session::init::{self, Init, Own, Share};
 
 use crate::model::error::EngineError;
 use crate::peers;
 use crate::records::mailbox::Raw;
-use crate::sessions::open::{self, Received};
+use crate::sessions::open::{self, Read, Received};
 use crate::sessions::prekeys;
 use crate::sessions::session_store::{self, Stored};
 use crate::store::{Place, Rows, RowsError, Table};
 use crate::txn::Txn;
 
 /// Reads the INIT of a waiting envelope; `None` if nothing will ever come of it.
-pub(crate) fn read_init(txn: &Txn<'_>, raw: &Raw) -> Result<Option<Init>, RowsError> {
-    let Some(init) = raw.envelope.init.as_ref().and_then(|bytes| Init::read(bytes).ok()) else { return Ok(None) };
+pub(crate) fn read_init(txn: &mut Txn<'_>, raw: &Raw) -> Result<Option<Arc<Init>>, RowsError> {
+    let Some(init) = raw.envelope.init.as_ref().and_then(|bytes| txn.live.inits_read.read(bytes)) else {
+        return Ok(None);
+    };
     let addressed = init.check_addressed(&raw.device, &txn.me.cert).is_ok() && init.initiator().user == raw.from;
     let known = addressed && prekeys::names_known(txn.rows, &init)? && !known_init(txn.rows, &init)?;
     Ok(known.then_some(init))
@@ -27,9 +31,9 @@ fn known_init(rows: &dyn Rows, init: &Init) -> Result<bool, RowsError> {
 }
 
 /// Whether an envelope begins a session that was begun before and is gone.
-pub(crate) fn is_replay(rows: &dyn Rows, envelope: &Envelope) -> Result<bool, RowsError> {
-    match envelope.init.as_ref().and_then(|bytes| Init::read(bytes).ok()) {
-        Some(init) => known_init(rows, &init),
+pub(crate) fn is_replay(txn: &mut Txn<'_>, envelope: &Envelope) -> Result<bool, RowsError> {
+    match envelope.init.as_ref().and_then(|bytes| txn.live.inits_read.read(bytes)) {
+        Some(init) => known_init(txn.rows, &init),
         None => Ok(false),
     }
 }
@@ -61,12 +65,13 @@ pub(crate) fn accept(txn: &mut Txn<'_>, alike: &[Raw], share: Share) -> Result<O
         Some((nth, session.open(&envelope.header, &envelope.token, None, txn.rng).ok()?))
     });
     let Some((nth, opened)) = opened.next() else { return Ok(None) };
-    let reset = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Reset);
+    let read = Read::of(opened);
+    let reset = read.says(&Body::Reset);
     let stored = Stored { session, user: raw.from.clone(), device: raw.device, init: None };
     let kept = txn.now;
     txn.rows.put(Place::new(Table::Replay, b"", &init.hash()), kept.as_millis(), &[])?;
     prekeys::used(txn, &init)?;
     let mut known = session_store::standings(txn.rows, &raw.device)?;
     known.take_in(raw.envelope.sid, reset, txn.now);
-    Ok(Some((nth, open::commit(txn, stored, opened, known, true)?)))
+    Ok(Some((nth, open::commit(txn, stored, read, known, true)?)))
 }

@@ -23,6 +23,25 @@ pub(crate) struct Received {
     pub(crate) user: Username,
     pub(crate) device: DeviceId,
     pub(crate) plaintext: Zeroizing<Vec<u8>>,
+    /// What the plaintext says, until somebody takes it; `None` if it makes no sense.
+    pub(crate) content: Option<Content>,
+}
+
+/// A message that a session opened, and what it says; `None` if that makes no sense.
+pub(crate) struct Read {
+    opened: Opened,
+    content: Option<Content>,
+}
+
+impl Read {
+    pub(crate) fn of(opened: Opened) -> Self {
+        Self { content: Content::decode(&opened.plaintext).ok(), opened }
+    }
+
+    /// Whether it says this and nothing else.
+    pub(crate) fn says(&self, body: &Body) -> bool {
+        self.content.as_ref().is_some_and(|content| content.body == *body)
+    }
 }
 
 /// Opens an envelope on a session. `None` leaves everything as it was.
@@ -37,18 +56,19 @@ pub(crate) fn open(txn: &mut Txn<'_>, stored: &Stored, envelope: &Envelope) -> R
         txn.rows.delete(Place::new(Table::Skipped, scope, &id))?;
     }
     let known = session_store::standings(txn.rows, &stored.device)?;
-    commit(txn, stored.clone(), opened, known, envelope.init.is_some()).map(Some)
+    commit(txn, stored.clone(), Read::of(opened), known, envelope.init.is_some()).map(Some)
 }
 
 /// Stores all that opening a message has changed.
 pub(crate) fn commit(
     txn: &mut Txn<'_>,
     mut stored: Stored,
-    opened: Opened,
+    read: Read,
     mut known: Standings,
     with_init: bool,
 ) -> Result<Received, EngineError> {
-    let sid = stored.session.id();
+    let (sid, heartbeat) = (stored.session.id(), read.says(&Body::Heartbeat));
+    let Read { opened, content } = read;
     if !opened.new_skipped.is_empty() {
         skipped::note(txn, &sid, &opened)?;
     }
@@ -59,7 +79,6 @@ pub(crate) fn commit(
         txn.rows.delete_range(Table::Skipped, sid.as_bytes(), 0..=last)?;
     }
     stored.session = opened.session;
-    let heartbeat = Content::decode(&opened.plaintext).is_ok_and(|content| content.body == Body::Heartbeat);
     known.opened(sid, Arrival { with_init, heartbeat, now: txn.now });
     if known.get(sid).is_some_and(|standing| standing.stage == Stage::Confirmed) {
         restarts::forget(txn, &stored.device)?;
@@ -69,7 +88,7 @@ pub(crate) fn commit(
     }
     session_store::put(txn.rows, &stored)?;
     session_store::keep_few(txn, &stored.device, known)?;
-    Ok(Received { user: stored.user, device: stored.device, plaintext: opened.plaintext })
+    Ok(Received { user: stored.user, device: stored.device, plaintext: opened.plaintext, content })
 }
 
 /// An envelope did not open: one event, and after several a new session.

@@ -1,5 +1,7 @@
 //! What the daemon is asked to do once the rows are committed.
 
+use std::sync::Arc;
+
 use chat_protocol::ids::Username;
 use chat_protocol::session::init::Init;
 
@@ -20,7 +22,7 @@ pub enum Action {
         /// Which.
         job: u64,
         /// What carries it.
-        init: Box<Init>,
+        init: Arc<Init>,
     },
     /// Count something that was stored.
     Count(Counted),

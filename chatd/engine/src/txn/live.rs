@@ -9,6 +9,8 @@ use chat_protocol::session::manager::{RESTARTS, restart_due};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
+use crate::txn::inits_read::InitsRead;
+
 /// What is forgotten at a restart, because the rows say it all again.
 #[derive(Debug, Default)]
 pub(crate) struct Live {
@@ -55,6 +57,8 @@ pub(crate) struct Live {
     pub(crate) bundleless: BTreeMap<DeviceId, u32>,
     /// Times at which new INITs of a device were opened, for the rate limit.
     pub(crate) inits: BTreeMap<DeviceId, Vec<Timestamp>>,
+    /// INITs that were read lately.
+    pub(crate) inits_read: InitsRead,
     /// When a receipt last went to a device.
     pub(crate) receipts: BTreeMap<DeviceId, Timestamp>,
     /// When old rows were last looked for.

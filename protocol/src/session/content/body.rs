@@ -206,7 +206,7 @@ pub enum Body {
 }
 
 /// A body without fields.
-#[derive(Encode, Decode)]
+#[derive(Encode, Decode, CborLen)]
 #[cbor(map)]
 struct Empty {}
 
@@ -253,6 +253,22 @@ impl Body {
             Self::LogEntries(body) => cbor::encode(body),
             Self::Profile(body) => cbor::encode(body),
             Self::Unsupported(body) => body.body.clone(),
+        }
+    }
+
+    /// Bytes of [`Self::to_cbor`], which is not done for it.
+    pub(super) fn cbor_len(&self) -> usize {
+        match self {
+            Self::Text(body) => minicbor::len(body),
+            Self::Reply(body) => minicbor::len(body),
+            Self::Edit(body) => minicbor::len(body),
+            Self::Delete(body) => minicbor::len(body),
+            Self::Reaction(body) => minicbor::len(body),
+            Self::Receipt(body) => minicbor::len(body),
+            Self::Heartbeat | Self::Reset => minicbor::len(Empty {}),
+            Self::LogEntries(body) => minicbor::len(body),
+            Self::Profile(body) => minicbor::len(body),
+            Self::Unsupported(body) => body.body.len(),
         }
     }
 

@@ -51,12 +51,23 @@ struct WireConversation {
 
 impl Content {
     pub(super) fn to_cbor(&self) -> Vec<u8> {
+        cbor::encode(&self.wire(self.body.to_cbor()))
+    }
+
+    /// Bytes of [`Self::to_cbor`], which is not done for it.
+    pub(super) fn cbor_len(&self) -> usize {
+        let body = self.body.cbor_len();
+        // the head of a byte string is as long as that of a number; an empty one is a byte
+        minicbor::len(self.wire(Vec::new())) - 1 + minicbor::len(body) + body
+    }
+
+    fn wire(&self, body: Vec<u8>) -> Wire {
         let conversation = match &self.conversation {
             Conversation::Direct(user) => WireConversation { user: Some(user.clone()), group: None },
             Conversation::Group(id) => WireConversation { user: None, group: Some(id.to_vec().into()) },
             Conversation::Unknown => WireConversation { user: None, group: None },
         };
-        cbor::encode(&Wire {
+        Wire {
             version: VERSION,
             kind: self.body.kind(),
             conversation,
@@ -65,8 +76,8 @@ impl Content {
             sent: self.sent,
             heads: self.heads,
             acks: self.acks.clone(),
-            body: self.body.to_cbor().into(),
-        })
+            body: body.into(),
+        }
     }
 
     /// All but the body is alike in every version. What a later one means by its body is not known here, whatever its type.
@@ -96,6 +107,35 @@ impl WireConversation {
             (None, Some(id)) => id.0.try_into().map(Conversation::Group).map_err(|_| ContentError::Malformed),
             (None, None) => Ok(Conversation::Unknown),
             (Some(_), Some(_)) => Err(ContentError::Malformed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::{DeviceId, Head, HeadHash};
+    use crate::session::content::Profile;
+
+    #[test]
+    fn a_content_is_counted_as_long_as_it_is_written() {
+        let head = Head { seq: 12, hash: HeadHash::new([1; 32]) };
+        let lengths = (0..300).chain([65_500, 65_520, 65_536, 70_000]);
+        let texts = lengths.map(|len| Body::text("x".repeat(len)));
+        for body in texts.chain([Body::Heartbeat, Body::Reset, Body::Profile(Profile::default())]) {
+            for acks in 0..3 {
+                let ack = Ack { device: DeviceId::new([2; 16]), epoch: 1 << 40, below: 300, given_up: vec![7] };
+                let content = Content {
+                    conversation: Conversation::Direct("bob".parse().unwrap()),
+                    id: MessageId::new([7; 16]),
+                    sender_seq: body.is_message().then_some(SenderSeq { epoch: 1, n: 70_000, first: None }),
+                    sent: Timestamp::from_millis(1_800_000_000_000),
+                    heads: Heads { own: head, peer: head },
+                    acks: vec![ack; acks],
+                    body: body.clone(),
+                };
+                assert_eq!(content.cbor_len(), content.to_cbor().len());
+            }
         }
     }
 }
