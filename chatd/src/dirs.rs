@@ -10,7 +10,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use chat_programs::private::{self, FileError, Kind};
+use chat_programs::private::{self, FileError};
 use chat_protocol::rpc::paths::{LOCK, MAX_SIGN_BYTES, SOCKET_SIGN, told_socket};
 use thiserror::Error;
 use zeroize::Zeroizing;
@@ -65,8 +65,7 @@ impl DataDir {
     pub fn open(path: &Path) -> Result<Self, DirError> {
         private::make_directory(path).map_err(FileError::io("create", path))?;
         let path = private::resolved(path).map_err(FileError::io("look at", path))?;
-        let meta = fs::symlink_metadata(&path).map_err(FileError::io("look at", &path))?;
-        private::check(&path, &meta, Kind::Directory).map_err(FileError::from)?;
+        private::check_directory(&path)?;
         Ok(Self { path })
     }
 
@@ -88,9 +87,7 @@ impl DataDir {
     /// [`DirError::InUse`], naming the process that has it.
     pub fn lock(&self) -> Result<Lock, DirError> {
         let path = self.file(LOCK);
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
-        let mut file = private::open(&path, &mut options)?;
+        let mut file = private::lock_file(&path)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(fs::TryLockError::WouldBlock) => return Err(self.in_use(file)),

@@ -7,10 +7,11 @@
 use std::io::IsTerminal;
 
 use chat_programs::log::{self, SetFilter};
+use chat_programs::settings::{self, Effect};
 use tokio::sync::watch;
 use tracing_subscriber::EnvFilter;
 
-use crate::config::keys::{Effect, KEYS, Key, LOG};
+use crate::config::keys::LOG;
 use crate::config::{Config, ConfigError, HttpConfig, Sources};
 use crate::report::Chain;
 use crate::rpc::Policy;
@@ -30,7 +31,7 @@ impl Reload {
     /// Begins the log as `config` has it.
     ///
     /// # Errors
-    /// [`ConfigError::Value`].
+    /// [`ConfigError::Wrong`].
     pub(crate) fn begin(sources: Sources, config: Config) -> Result<Self, ConfigError> {
         let set_filter = log::begin(config.filter()?, std::io::stderr().is_terminal());
         let policy = watch::Sender::new(policy(&config.http));
@@ -52,7 +53,7 @@ impl Reload {
 
     fn apply(&mut self, filter: EnvFilter, config: Config) {
         let changed = changes(&self.config, &config, Effect::Reload);
-        if changed.contains(&LOG.name) {
+        if changed.iter().any(|key| key == LOG) {
             // it only fails when there is no log any more
             let _ = (self.set_filter)(filter);
         }
@@ -74,8 +75,7 @@ fn policy(http: &HttpConfig) -> Policy {
 }
 
 /// Names of the keys of one kind whose values differ.
-fn changes(before: &Config, after: &Config, effect: Effect) -> Vec<&'static str> {
-    let value = |config: &Config, key: &Key| config.setting(key).and_then(|setting| setting.value.clone());
-    let changed = |key: &&'static Key| key.effect == effect && value(before, key) != value(after, key);
-    KEYS.into_iter().filter(changed).map(|key| key.name).collect()
+fn changes(before: &Config, after: &Config, effect: Effect) -> Vec<String> {
+    let changed = settings::changed(&before.settings, &after.settings).into_iter();
+    changed.filter(|key| key.effect == effect).map(|key| key.name).collect()
 }

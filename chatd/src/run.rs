@@ -9,15 +9,15 @@ use std::time::Duration;
 
 use chat_programs::documents::ManualError;
 use chat_programs::patient::Patient;
+use chat_programs::settings::{self, Entry, Origin, Wrong};
 use chat_protocol::rpc::{RpcError, openrpc};
 use clap::ArgMatches;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{ChangeKey, Cli, Command, Exit, ShowConfig};
-use crate::config::file::FileError;
-use crate::config::layers::Origin;
-use crate::config::{Config, ConfigError, PassphraseError, Sources, show, unlock};
+use crate::config::keys::{self, Values};
+use crate::config::{Config, ConfigError, PassphraseError, Sources, unlock};
 use crate::daemon::{Daemon, Setup};
 use crate::dirs::{DataDir, DirError, Lock};
 use crate::documents;
@@ -31,6 +31,14 @@ use crate::store::{RowsError, Store, StoreError};
 
 /// How often deleted rows are wiped from the write-ahead log.
 const TIDY_EVERY: Duration = Duration::from_secs(60);
+
+/// How a file of settings begins that is printed.
+const HEAD: [&str; 4] = [
+    "Settings of chatd. ~/.config/chatd/<profile>.toml is read for one profile, `default` unless another is",
+    "named; /etc/chatd/chatd.toml for all. Options and variables count before both, and paths may begin with",
+    "~/. Only you, or root, may have the right to write these files. `chatd config` shows what counts. A change",
+    "counts at the next SIGHUP, or, where that is said, at the next start. Remove the # before a key to set it.",
+];
 
 /// Why the daemon did not start, or what else failed.
 #[derive(Debug, Error)]
@@ -88,12 +96,12 @@ const fn config_exit(error: &ConfigError) -> Exit {
         ConfigError::Paths(_) | ConfigError::Passphrase(PassphraseError::Differ | PassphraseError::NoTerminal(_)) => {
             Exit::Usage
         }
-        ConfigError::Value { origin: Origin::CommandLine(_), .. } => Exit::Usage,
+        ConfigError::Wrong(Wrong { origin: Origin::CommandLine(_), .. }) => Exit::Usage,
         ConfigError::Passphrase(PassphraseError::Dir(error)) => dir_exit(error),
-        ConfigError::File(FileError::File(_) | FileError::Writable { .. }) => Exit::Refused,
+        ConfigError::File(_) => Exit::Refused,
         ConfigError::Passphrase(PassphraseError::NotText | PassphraseError::NoLine) => Exit::Usage,
         ConfigError::Passphrase(PassphraseError::Input(_)) => Exit::Io,
-        ConfigError::Value { .. } | ConfigError::File(_) | ConfigError::Missing(_) => Exit::Config,
+        ConfigError::Wrong(_) | ConfigError::Missing(_) => Exit::Config,
     }
 }
 
@@ -141,11 +149,12 @@ fn print_document() -> Result<(), RunError> {
 }
 
 fn show_config(sources: &Sources, wanted: &ShowConfig) -> Result<(), RunError> {
-    match (wanted.defaults, wanted.json) {
-        (true, _) => print(&show::defaults()),
-        (false, true) => print(&show::lines(&sources.read()?)),
-        (false, false) => print(&show::table(&sources.read()?)),
+    if wanted.defaults {
+        return print(&settings::documented::<Values>(&HEAD, keys::spoken));
     }
+    let shown = |entry: &Entry| if wanted.json { settings::object(entry).to_string() } else { settings::line(entry) };
+    let lines = sources.read()?.settings.iter().map(|entry| shown(entry) + "\n").collect::<String>();
+    print(&lines)
 }
 
 /// Standard output is data here: whoever reads it is a program, or asked for it.

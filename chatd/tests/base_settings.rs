@@ -28,17 +28,17 @@ fn every_setting_is_shown_with_who_says_so() {
     let home = Home::new();
     let path = home.configure("log = \"warn\"\n[http]\norigins = [\"https://chat.example\"]\n");
     let shown = home.prints(&["config", "--effective", "--key-file", "/stick/key"]);
-    let origin = |key: &str| {
+    let line = |key: &str| {
         let line = shown.lines().find(|line| line.starts_with(&format!("{key} "))).unwrap();
-        line.split("  ").filter(|part| !part.is_empty()).skip(1).map(|part| part.trim().to_owned()).collect::<Vec<_>>()
+        line.split_whitespace().collect::<Vec<_>>().join(" ")
     };
-    let file = format!("file {}", path.display());
-    assert_eq!(origin("data_dir"), [home.data().to_str().unwrap(), "command line --data-dir"]);
-    assert_eq!(origin("socket"), [home.data().join("chat.sock").to_str().unwrap(), "default"]);
-    assert_eq!(origin("key_file"), ["/stick/key", "command line --key-file"]);
-    assert_eq!(origin("log"), ["warn", &file]);
-    assert_eq!(origin("http.listen"), ["-", "default"]);
-    assert_eq!(origin("http.origins"), ["https://chat.example", &file]);
+    let (data, file) = (home.data(), path.display());
+    assert_eq!(line("data_dir"), format!("data_dir = \"{}\" # command line --data-dir", data.display()));
+    assert_eq!(line("socket"), format!("socket = \"{}/chat.sock\" # default", data.display()));
+    assert_eq!(line("key_file"), "key_file = \"/stick/key\" # command line --key-file");
+    assert_eq!(line("log"), format!("log = \"warn\" # {file}, line 1"));
+    assert_eq!(line("#http.listen"), "#http.listen = # not set");
+    assert_eq!(line("http.origins"), format!("http.origins = [\"https://chat.example\"] # {file}, line 3"));
 
     let output = home.command(&["config", "--json"]).env("CHATD_LOG", "trace").output().unwrap();
     let lines = String::from_utf8(output.stdout).unwrap();
@@ -65,7 +65,7 @@ fn a_wrong_file_keeps_the_daemon_from_starting_and_says_where() {
 
     home.configure("[http]\nlisten = \"0.0.0.0:8898\"\n");
     let (code, told) = home.ends(&[]);
-    assert!(code == 78 && told.contains("`http.listen` (file ") && told.contains("in the clear"), "{told}");
+    assert!(code == 78 && told.contains(", line 2: `http.listen`: ") && told.contains("in the clear"), "{told}");
 
     fs::set_permissions(&path, fs::Permissions::from_mode(0o660)).unwrap();
     let (code, told) = home.ends(&[]);

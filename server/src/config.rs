@@ -1,37 +1,44 @@
 //! Every setting of this process, with its default and its reason.
 //!
 //! Numbers both ends share are in `chat_protocol::limits`; everything an administrator may turn is
-//! here and nowhere else. [`layers`] puts the values together: command line, environment, file,
-//! default, in that order; a key nobody knows is an error. [`table`] lists them with what is said here.
+//! here and nowhere else. [`chat_programs::settings`] puts the values together: command line, environment, file, default, in
+//! that order; a key nobody knows is an error. `chat-server config --defaults` prints what is said here.
 
 pub mod dotenv;
-pub mod layers;
 pub mod live;
 pub mod public;
-pub mod table;
 
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use chat_programs::settings;
+use chat_programs::settings::{Misfit, Said, Setting, Settings};
 use chat_protocol::limits;
-use serde::{Deserialize, Serialize};
+use toml::Value;
+use tracing_subscriber::EnvFilter;
 
 use crate::rules::Quota;
 use crate::store::{DatabaseUrl, Retention};
 
 pub use live::{Change, Live};
-use table::{At, Entry, Listed};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// Prefix of the environment variables that are settings.
+pub const ENV_PREFIX: &str = "CHAT_SERVER_";
+/// Names, with the prefix, a file that holds what `CHAT_SERVER_DATABASE` would say: for the credentials of a service manager,
+/// since others may see the environment.
+pub const DATABASE_FILE: &str = "DATABASE_FILE";
+/// Variables with the prefix that are no settings.
+pub const NOT_SETTINGS: [&str; 2] = ["DATA", DATABASE_FILE];
+
 /// Lowest bcrypt cost that is not warned about.
 pub const MIN_BCRYPT_COST: u32 = 12;
 
 /// Who may register.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize, Serialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Registration {
     /// Whoever holds the secret key, within the rate limit.
     #[default]
@@ -40,67 +47,41 @@ pub enum Registration {
     Invite,
 }
 
-/// Declares a table of settings: documented fields, and defaults beside them.
-///
-/// `#[seconds("key")]` is a duration with another name in the file, `#[example("value")]` what the documented
-/// file shows where there is no default.
-macro_rules! settings {
-    ($(#[doc = $doc:literal])* $name:ident { $(
-        $(#[doc = $field_doc:literal])* $(#[seconds($key:literal)])? $(#[example($example:literal)])?
-        $field:ident: $type:ty = $default:expr,
-    )* }) => {
-        $(#[doc = $doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        pub struct $name { $(
-            $(#[doc = $field_doc])* $(#[serde(rename = $key, with = "seconds")])? pub $field: $type,
-        )* }
-
-        impl Default for $name {
-            fn default() -> Self {
-                Self { $($field: $default,)* }
-            }
+impl Setting for Registration {
+    fn read(said: &Said) -> Result<Self, Misfit> {
+        match said.text() {
+            Some("open") => Ok(Self::Open),
+            Some("invite") => Ok(Self::Invite),
+            _ => Err(Misfit::Kind("`open` or `invite`")),
         }
+    }
 
-        impl Listed for $name {
-            fn list(&self, at: At<'_>, entries: &mut Vec<Entry>) {
-                $(self.$field.list(At {
-                    section: at.key,
-                    key: first!($($key)? stringify!($field)),
-                    doc: &[$($field_doc),*],
-                    example: first!($(Some($example))? None),
-                }, entries);)*
-            }
-        }
-    };
+    fn shown(&self) -> Option<Value> {
+        let word = match self {
+            Self::Open => "open",
+            Self::Invite => "invite",
+        };
+        Some(Value::String(word.to_owned()))
+    }
 }
 
-/// The first of one or two.
-macro_rules! first {
-    ($first:literal $second:expr) => {
-        $first
-    };
-    (Some($first:expr) None) => {
-        Some($first)
-    };
-    ($only:expr) => {
-        $only
-    };
+impl Settings for Config {
+    const HELP: &'static str = "chat-server config --defaults";
 }
 
 settings! {
     /// The file `server.toml`.
-    Config {
+    pub Config {
         /// Address to listen on; absent: this machine's own address and port if `public` names them (`localhost`,
         /// 127.0.0.1 or ::1), else every interface, on the port the first Python application used.
-        #[example("0.0.0.0:8897")]
+        #[example("0.0.0.0:8897")] #[effect(Restart)]
         listen: Option<SocketAddr> = None,
         /// `HOST:PORT` under which clients reach this server; goes into invites.
         #[example("chat.example.org:8897")]
         public: Option<String> = None,
         /// Database; absent: `DB_*` variables of the first application, else SQLite in the data directory.
         /// The file must be 0600 if there is a password in it.
-        #[example("mysql://USER@HOST:3306/NAME")]
+        #[example("mysql://USER@HOST:3306/NAME")] #[effect(Restart)]
         database: Option<DatabaseUrl> = None,
         /// Who may register.
         registration: Registration = Registration::Open,
@@ -126,32 +107,37 @@ settings! {
 
 settings! {
     /// Passwords and their hashes.
-    Passwords {
+    pub Passwords {
         /// bcrypt cost of new hashes; a lower stored one is replaced at the next login. 12 takes 0.3 s.
         bcrypt_cost: u32 = MIN_BCRYPT_COST,
         /// Hashes computed at once: one, so that messages keep the other cores.
+        #[effect(Restart)]
         at_once: usize = 1,
         /// Hashes that may wait; more are answered `busy`. 16 wait about five seconds.
+        #[effect(Restart)]
         queue: usize = 16,
     }
 }
 
 settings! {
     /// Connections and their queues.
-    Connections {
+    pub Connections {
         /// Open connections. Each costs two queues and, before login, less than 64 KiB.
+        #[effect(Restart)]
         most: usize = 20_000,
         /// Open connections that have not logged in.
+        #[effect(Restart)]
         most_guests: usize = 2_000,
         /// New connections per address and minute, counted before any cryptography.
         per_address_per_minute: u32 = 600,
         /// Time for the handshake.
-        #[seconds("handshake_seconds")]
+        #[key("handshake_seconds")]
         handshake: Duration = limits::HANDSHAKE_DEADLINE,
         /// Time from the handshake to a login. Waiting for a password hash counts.
-        #[seconds("login_seconds")]
+        #[key("login_seconds")]
         login: Duration = MINUTE,
         /// Handshake keys remembered so that a recorded handshake is refused.
+        #[effect(Restart)]
         remembered_handshakes: usize = 65_536,
         /// Requests of one connection in progress at once; the next is read when one is done.
         requests_at_once: usize = 64,
@@ -160,24 +146,24 @@ settings! {
         /// Bytes waiting for one reader.
         outbox_bytes: usize = 8 * 1024 * 1024,
         /// Time for one write to make progress.
-        #[seconds("write_seconds")]
+        #[key("write_seconds")]
         write: Duration = Duration::from_secs(30),
         /// Time that connections get to finish when the server stops.
-        #[seconds("drain_seconds")]
+        #[key("drain_seconds")]
         drain: Duration = Duration::from_secs(10),
         /// Changes of presence are gathered for this long.
-        #[seconds("presence_seconds")]
+        #[key("presence_seconds")] #[effect(Restart)]
         presence: Duration = Duration::from_secs(1),
     }
 }
 
 settings! {
     /// How often who may do what.
-    Rates {
+    pub Rates {
         /// Wrong passwords per account and address, and wrong signatures per device and address …
         failed_logins: u32 = 5,
         /// … within this time.
-        #[seconds("failed_logins_seconds")]
+        #[key("failed_logins_seconds")]
         failed_logins_within: Duration = Duration::from_secs(15 * 60),
         /// Registrations per address and hour.
         registrations_per_hour: u32 = 20,
@@ -194,7 +180,7 @@ settings! {
 
 settings! {
     /// Mailboxes.
-    Mailboxes {
+    pub Mailboxes {
         /// Days that messages nobody acknowledged are kept.
         days: u32 = 30,
         /// Messages one mailbox holds.
@@ -206,6 +192,7 @@ settings! {
         /// Deliveries on their way to one device and not acknowledged.
         delivery_window: u64 = 1_000,
         /// Submits that wait for a commit; more are answered `busy`.
+        #[effect(Restart)]
         queue: usize = 4_096,
         /// Submits stored in one transaction.
         commit_at_once: usize = 512,
@@ -214,7 +201,7 @@ settings! {
 
 settings! {
     /// The public room.
-    Room {
+    pub Room {
         /// Days that posts are kept.
         days: u32 = 30,
     }
@@ -222,35 +209,59 @@ settings! {
 
 settings! {
     /// Accounts and devices.
-    Accounts {
+    pub Accounts {
         /// A reset waits this long when a device of the account was seen lately …
-        #[seconds("reset_wait_seconds")]
+        #[key("reset_wait_seconds")]
         reset_wait: Duration = DAY,
         /// … within this time.
-        #[seconds("reset_seen_seconds")]
+        #[key("reset_seen_seconds")]
         reset_seen: Duration = Duration::from_secs(7 * 24 * 60 * 60),
         /// A device waits this long for approval.
-        #[seconds("approval_wait_seconds")]
+        #[key("approval_wait_seconds")]
         approval_wait: Duration = DAY,
         /// Days a personal invite is good for.
         invite_days: u32 = 7,
         /// What has outlived its time is deleted this often.
-        #[seconds("sweep_seconds")]
+        #[key("sweep_seconds")] #[effect(Restart)]
         sweep: Duration = HOUR,
     }
 }
 
 settings! {
     /// What monitoring sees.
-    Metrics {
+    pub Metrics {
         /// Address where metrics and health are served over HTTP; absent: nowhere. Whoever reaches it can read them:
         /// one of this machine or a private network.
-        #[example("127.0.0.1:9108")]
+        #[example("127.0.0.1:9108")] #[effect(Restart)]
         listen: Option<SocketAddr> = None,
     }
 }
 
 impl Config {
+    /// Refuses values with which nothing would work.
+    ///
+    /// # Errors
+    /// The key, and why its value is refused.
+    pub fn check(&self) -> Result<(), (&'static str, String)> {
+        if !(4..=31).contains(&self.passwords.bcrypt_cost) {
+            return Err(("passwords.bcrypt_cost", "it must be from 4 to 31".to_owned()));
+        }
+        if self.log.as_ref().is_some_and(|log| EnvFilter::try_new(log).is_err()) {
+            return Err(("log", "this is no log filter, as in `chat_server=debug,warn`".to_owned()));
+        }
+        let zeros = [
+            ("passwords.at_once", self.passwords.at_once),
+            ("connections.most", self.connections.most),
+            ("connections.most_guests", self.connections.most_guests),
+            ("connections.requests_at_once", self.connections.requests_at_once),
+            ("connections.outbox_frames", self.connections.outbox_frames),
+            ("mailbox.queue", self.mailbox.queue),
+            ("mailbox.commit_at_once", self.mailbox.commit_at_once),
+        ];
+        let zero = zeros.into_iter().find(|(_, value)| *value == 0);
+        zero.map_or(Ok(()), |(key, _)| Err((key, "it must be at least 1".to_owned())))
+    }
+
     /// Where to listen: as far as what `public` names can be reached from, unless told otherwise.
     #[must_use]
     pub fn listens_on(&self) -> SocketAddr {
@@ -278,13 +289,89 @@ impl Config {
     }
 }
 
-/// Durations are whole seconds in the file.
-mod seconds {
-    use std::time::Duration;
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::path::Path;
 
-    use serde::{Deserialize, Deserializer};
+    use chat_programs::settings::{Layer, Origins, Source, entries};
 
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_secs)
+    use super::*;
+
+    /// The settings of such a file.
+    pub(crate) fn read(file: &str) -> Config {
+        layer(file).map(|file| settings::read(&[&file]).unwrap().config).unwrap()
+    }
+
+    /// The settings after one `--set`.
+    pub(crate) fn set(pair: &str) -> Config {
+        tried(pair).unwrap()
+    }
+
+    fn layer(file: &str) -> Result<Layer, String> {
+        let source = Source::new(Path::new("/server.toml"), file.as_bytes()).unwrap();
+        source.layer::<Config>(|_, value| Ok(value)).map_err(|wrong| format!("{wrong} {wrong:?}"))
+    }
+
+    fn tried(pair: &str) -> Result<Config, String> {
+        let layer = Layer::pairs::<Config>(&[pair.to_owned()]).map_err(|wrong| wrong.to_string())?;
+        let config = settings::read::<Config>(&[&layer]).map_err(|wrong| wrong.to_string())?.config;
+        config.check().map_err(|(key, why)| format!("{key}: {why}"))?;
+        Ok(config)
+    }
+
+    #[test]
+    fn nothing_given_means_the_defaults_of_the_protocol() {
+        let config = read("");
+        assert_eq!(config, Config::default());
+        assert_eq!(config.listens_on().port(), 8897);
+        assert_eq!((config.rates.submits_per_minute, config.rates.submits_burst), (600, 2_000));
+        assert_eq!((config.mailbox.messages, config.mailbox.per_sender), (100_000, 10_000));
+        assert_eq!(config.retention().submits, Duration::from_secs(31 * 24 * 60 * 60));
+    }
+
+    #[test]
+    fn every_setting_is_in_the_readme_with_its_default() {
+        let readme = include_str!("../README.md");
+        for entry in entries(&Config::default(), &Origins::new()) {
+            let default = match (&entry.value, entry.key.name.as_str()) {
+                (_, "listen") => "see right".to_owned(),
+                (None, _) => "absent".to_owned(),
+                (Some(Value::String(text)), _) => format!("`\"{text}\"`"),
+                (Some(value), _) => value.to_string(),
+            };
+            let row = format!("| `{}` | {default} |", entry.key.name);
+            assert!(readme.contains(&row), "{row}");
+        }
+    }
+
+    #[test]
+    fn values_with_which_nothing_works_are_refused() {
+        for pair in ["passwords.bcrypt_cost=3", "mailbox.queue=0", "listen=nowhere", "log=,=,", "registration=all"] {
+            assert!(tried(pair).is_err(), "{pair}");
+        }
+        assert!(tried("listen.port=1").is_err());
+    }
+
+    #[test]
+    fn every_key_is_explained_and_has_a_default_or_an_example_that_can_be_used() {
+        for entry in entries(&Config::default(), &Origins::new()) {
+            let key = &entry.key;
+            assert!(!key.about.is_empty() && key.about.iter().all(|line| line.starts_with(' ')), "{}", key.name);
+            let text = entry.value.as_ref().and_then(|value| value.as_str().map(str::to_owned));
+            let text = text.or_else(|| key.example.map(str::to_owned));
+            let text = text.or_else(|| entry.value.as_ref().map(ToString::to_string)).unwrap();
+            let shown = entries(&set(&format!("{}={text}", key.name)), &Origins::new());
+            let shown = shown.into_iter().find(|shown| shown.key == *key).unwrap().value.unwrap();
+            assert_eq!(shown.as_str().map_or_else(|| shown.to_string(), str::to_owned), text, "{}", key.name);
+        }
+    }
+
+    #[test]
+    fn atk_62_errors_and_debug_never_show_a_password() {
+        for file in ["database = \"mysql://chat:hunter2@\n", "database = \"mysql://chat:hunter2@[x\""] {
+            assert!(!layer(file).unwrap_err().contains("hunter2"), "{file}");
+        }
+        let shown = format!("{:?}", read("database = \"mysql://chat:hunter2@db/chat\""));
+        assert!(!shown.contains("hunter2") && shown.contains("mysql://chat@db:3306/chat"), "{shown}");
     }
 }

@@ -3,9 +3,9 @@
 use std::error::Error;
 use std::fmt;
 
+use chat_programs::private::FileError;
 use chat_protocol::text::escape;
 
-use crate::private::PrivateError;
 use crate::store::{Mend, StoreError};
 
 /// What the process exits with, after sysexits.h.
@@ -82,16 +82,17 @@ impl fmt::Display for Failure {
     }
 }
 
-impl From<PrivateError> for Failure {
-    fn from(error: PrivateError) -> Self {
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
         let exit = match &error {
-            PrivateError::Missing(_) | PrivateError::TooLarge(_) => Exit::Config,
-            PrivateError::Exists(_) | PrivateError::Io { .. } => Exit::CannotCreate,
-            PrivateError::NotPrivate(_) => Exit::NotPrivate,
+            missing if missing.is_missing() => Exit::Config,
+            FileError::TooLarge(_) => Exit::Config,
+            FileError::NotPrivate(_) => Exit::NotPrivate,
+            FileError::Io { .. } => Exit::CannotCreate,
         };
         let failure = Self::new(exit, error.to_string());
         match error {
-            PrivateError::Io { source, .. } => failure.because(source),
+            FileError::Io { source, .. } => failure.because(source),
             _ => failure,
         }
     }

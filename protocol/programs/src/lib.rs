@@ -1,5 +1,5 @@
-//! What the programs have in common besides the protocol: how they log, whose files they use, how they tell the time,
-//! and the completions and manual pages that are made from their command lines. A file each.
+//! What the programs have in common besides the protocol: their settings, how they log, whose files they use, how they tell
+//! the time, and the completions and manual pages that are made from their command lines. A file each.
 //!
 //! Other than the protocol this touches the machine, which is why it is a crate of its own.
 
@@ -9,3 +9,4 @@ pub mod log;
 pub mod named;
 pub mod patient;
 pub mod private;
+pub mod settings;

@@ -5,6 +5,7 @@
 //! and a secret of mode 0444 on a read-only mount are used, since only root could change what is in them.
 
 mod files;
+mod quoted;
 
 use std::fmt;
 use std::fs::Metadata;
@@ -15,7 +16,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 use thiserror::Error;
 
-pub use files::{FileError, TooLarge, check, directory_of, make_directory, open, read, read_named, sync_directory_of};
+pub use files::{
+    FileError, TooLarge, bounded, check, check_directory, check_file, directory, directory_of, lock_file,
+    make_directory, open, read, read_named, read_trusted, sync_directory_of,
+};
+pub use quoted::Quoted;
 
 const ROOT: u32 = 0;
 /// Bits that let others write.
@@ -78,6 +83,14 @@ pub enum NotPrivate {
         mode: u32,
         /// What to do.
         remedy: Remedy,
+    },
+    /// Others may write it.
+    #[error("{path} can be changed by others (mode {mode:04o}); fix it with `chmod go-w {path}`")]
+    Writable {
+        /// What is there.
+        path: Quoted,
+        /// Its mode.
+        mode: u32,
     },
 }
 
@@ -146,6 +159,29 @@ pub fn judge(path: &Path, meta: &Metadata, kind: Kind) -> Result<Standing, NotPr
         Kind::Directory => found.directory(&Surroundings::of_directory(path, meta)),
         Kind::File => found.file(is_read_only(path)),
     }
+}
+
+/// Judges what `meta` tells of a file that anybody may read, and whoever may write it decides what we do. Root could change
+/// everything else as well.
+///
+/// # Errors
+/// [`NotPrivate`].
+pub fn judge_trusted(path: &Path, meta: &Metadata) -> Result<(), NotPrivate> {
+    let me = rustix::process::geteuid().as_raw();
+    if !meta.is_file() {
+        return Err(NotPrivate::WrongKind { path: path.into(), wanted: "file" });
+    }
+    if meta.uid() != me && meta.uid() != ROOT {
+        return Err(NotPrivate::Foreign {
+            path: path.into(),
+            owner: meta.uid(),
+            remedy: Remedy::Chown(me, path.into()),
+        });
+    }
+    if meta.mode() & WRITE != 0 {
+        return Err(NotPrivate::Writable { path: path.into(), mode: meta.mode() & 0o7777 });
+    }
+    Ok(())
 }
 
 /// Something that is not simply ours.
@@ -250,24 +286,6 @@ pub fn resolved(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-/// A path that prints so that a shell takes it as one word.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Quoted(PathBuf);
-
-impl From<&Path> for Quoted {
-    fn from(path: &Path) -> Self {
-        Self(path.to_owned())
-    }
-}
-
-impl fmt::Display for Quoted {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let text = self.0.to_string_lossy();
-        // refused is only a NUL, which no path holds
-        f.write_str(&shlex::try_quote(&text).unwrap_or_default())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -354,15 +372,5 @@ mod tests {
             judge(&end, &end.symlink_metadata().unwrap(), Kind::Directory),
             Err(NotPrivate::Symlink { .. })
         ));
-    }
-
-    #[test]
-    fn paths_in_messages_can_be_pasted() {
-        assert_eq!(Quoted::from(Path::new("/a/b-c")).to_string(), "/a/b-c");
-        assert_eq!(Quoted::from(Path::new("/not here")).to_string(), "'/not here'");
-        for path in ["/it's here", "/a\"b`c$d", "/-e;f", "/g\\h"] {
-            let pasted = Quoted::from(Path::new(path)).to_string();
-            assert_eq!(shlex::split(&format!("chmod 600 {pasted}")).unwrap(), ["chmod", "600", path]);
-        }
     }
 }

@@ -76,7 +76,7 @@ pub enum PathsError {
     #[error("`{key}` must be a whole path, from `/` or `~/`: {path} depends on where a program was started")]
     Relative {
         /// Key of the file.
-        key: &'static str,
+        key: String,
         /// What it says.
         path: PathBuf,
     },
@@ -112,10 +112,10 @@ impl Given {
     ///
     /// # Errors
     /// [`PathsError::Relative`].
-    pub fn whole(&self, key: &'static str, path: &Path) -> Result<PathBuf, PathsError> {
+    pub fn whole(&self, key: &str, path: &Path) -> Result<PathBuf, PathsError> {
         let at_home = |rest: &Path| self.home.as_ref().map(|home| home.join(rest));
         let whole = path.strip_prefix("~").map_or_else(|_| Some(path.to_owned()), at_home);
-        let relative = || PathsError::Relative { key, path: path.to_owned() };
+        let relative = || PathsError::Relative { key: key.to_owned(), path: path.to_owned() };
         whole.filter(|path| path.is_absolute()).ok_or_else(relative)
     }
 

@@ -5,6 +5,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 
 use chat_programs::named::{STANDARD, is_standard};
+use chat_programs::settings::Layer;
 use serde_json::json;
 
 use super::home::Home;
@@ -19,7 +20,7 @@ use crate::{clock, private};
 
 pub(super) async fn backup(home: &Home, place: &Path) -> Done {
     home.keys()?;
-    let config = home.config(&[])?;
+    let config = home.config(&Layer::default())?;
     let standard = is_standard(place);
     if standard && io::stdout().is_terminal() {
         return Err(Failure::new(Exit::Usage, "a backup is nothing to look at, and holds the keys of the server")
@@ -30,7 +31,7 @@ pub(super) async fn backup(home: &Home, place: &Path) -> Done {
     let mut writer =
         if standard { stream(home)? } else { Writer::create(place, clock::now().as_millis(), progress())? };
     for name in FILES.iter().filter(|name| home.path(name).exists()) {
-        writer.file(name, private::read(&home.path(name))?.as_bytes())?;
+        writer.file(name, &private::read(&home.path(name))?)?;
     }
     copy::dump(&home.database(&config)?, &mut writer).await.map_err(|error| match error {
         CopyError::Store(error) => Failure::from(error),

@@ -1,8 +1,10 @@
 //! The data directory of a server and what is in it: keys, settings, the way to the database.
 
-use std::ffi::OsString;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use chat_programs::private::{self, FileError};
+use chat_programs::settings::{self, Layer, Layered, Origin, Problem, Said, Source, Wrong};
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use zeroize::Zeroizing;
@@ -10,10 +12,9 @@ use zeroize::Zeroizing;
 use super::output::{Done, talk};
 use super::seed;
 use crate::cli::Place;
-use crate::config::Config;
-use crate::config::layers::{self, Layered};
+use crate::config::{Config, DATABASE_FILE, ENV_PREFIX, NOT_SETTINGS};
 use crate::failure::{Exit, Failure};
-use crate::private;
+use crate::private::{create, read, read_named};
 use crate::serve::Keys;
 use crate::store::{self, DatabaseUrl, ESCAPES, Opened, StoreError};
 
@@ -33,6 +34,8 @@ pub(super) struct Home {
     pub(super) dir: PathBuf,
     pub(super) json: bool,
     sets: Vec<String>,
+    /// Options that say what a setting can say, and go before those.
+    options: Layer,
     password_in_arguments: bool,
 }
 
@@ -42,15 +45,15 @@ impl Home {
             Failure::new(Exit::Config, "there is no home directory to keep data in")
                 .hint("name a directory: `--data DIR`")
         })?;
-        let mut sets = place.set;
         let given = place.database.as_deref().map(str::parse::<DatabaseUrl>).transpose();
         let given = given.map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-        sets.extend(place.database.map(|url| format!("database={url}")));
+        let mut options = Layer::default();
+        say(&mut options, "database", place.database);
         // given by its variable it is a setting of that layer
         let by_variable = |log: &String| std::env::var("CHAT_SERVER_LOG").is_ok_and(|variable| variable == *log);
-        sets.extend(place.log.filter(|log| !by_variable(log)).map(|log| format!("log={log}")));
+        say(&mut options, "log", place.log.filter(|log| !by_variable(log)));
         let password_in_arguments = given.is_some_and(|url| url.has_password());
-        Ok(Self { dir, json: place.json, sets, password_in_arguments })
+        Ok(Self { dir, json: place.json, sets: place.set, options, password_in_arguments })
     }
 
     pub(super) fn path(&self, name: &str) -> PathBuf {
@@ -58,39 +61,34 @@ impl Home {
     }
 
     /// The settings, with these of the command line on top.
-    pub(super) fn config(&self, more: &[String]) -> Result<Config, Failure> {
+    pub(super) fn config(&self, more: &Layer) -> Result<Config, Failure> {
         self.layered(more).map(|layered| layered.config)
     }
 
     /// The settings, those of `otherwise` if there is no file of them.
     pub(super) fn config_or(&self, otherwise: &str) -> Result<Config, Failure> {
-        self.read(otherwise, &[]).map(|layered| layered.config)
+        self.read(otherwise, &Layer::default()).map(|layered| layered.config)
     }
 
     /// The settings, with the origin of each.
-    pub(super) fn layered(&self, more: &[String]) -> Result<Layered, Failure> {
+    pub(super) fn layered(&self, more: &Layer) -> Result<Layered<Config>, Failure> {
         self.read("", more)
     }
 
-    fn read(&self, otherwise: &str, more: &[String]) -> Result<Layered, Failure> {
+    fn read(&self, otherwise: &str, more: &Layer) -> Result<Layered<Config>, Failure> {
         let path = self.path(SETTINGS);
-        let file = match std::fs::read_to_string(&path) {
-            Ok(text) => text,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => otherwise.to_owned(),
-            Err(error) => {
-                return Err(Failure::new(Exit::Config, format!("cannot read {}", path.display())).because(error));
-            }
-        };
-        let wrong = |error: layers::ConfigError| {
-            Failure::new(Exit::Config, format!("settings are wrong: {error}"))
-                .hint(format!("look into {}, the environment (CHAT_SERVER_…) and `--set`", path.display()))
-        };
-        if layers::read(&file, [], &[]).map_err(wrong)?.database.is_some_and(|url| url.has_password()) {
+        let file = source(&path, otherwise)?.layer::<Config>(|_, value| Ok(value)).map_err(wrong)?;
+        let of_file = settings::read::<Config>(&[&file]).map_err(wrong)?.config;
+        if of_file.database.is_some_and(|url| url.has_password()) {
             private::check_file(&path)?;
         }
-        let env = environment()?;
-        let sets: Vec<_> = self.sets.iter().chain(more).cloned().collect();
-        layers::layered(&file, &path.display().to_string(), env, &sets).map_err(wrong)
+        let (environment, sets) = (environment()?, Layer::pairs::<Config>(&self.sets).map_err(wrong)?);
+        let layered = settings::read::<Config>(&[more, &self.options, &sets, &environment, &file]).map_err(wrong)?;
+        layered.config.check().map_err(|(key, why)| {
+            let origin = layered.origins.get(key).cloned().unwrap_or_default();
+            wrong(Wrong { origin, problem: Problem::Refused { key: key.to_owned(), why } })
+        })?;
+        Ok(layered)
     }
 
     /// Fails with what to do when `init` was not run here: nothing is made of a name that was mistyped.
@@ -173,38 +171,72 @@ fn default_dir() -> Option<PathBuf> {
     directories::BaseDirs::new().map(|base| base.data_dir().join("chat-server"))
 }
 
+/// Says what an option says of the setting of the same name.
+pub(super) fn say(layer: &mut Layer, name: &str, value: Option<impl ToString>) {
+    if let Some(value) = value {
+        layer.say(name, Said::Text(value.to_string().into()), Origin::CommandLine(format!("--{name}")));
+    }
+}
+
+fn source(path: &Path, otherwise: &str) -> Result<Source, Failure> {
+    // who else may change it does not matter: nobody else comes into the directory
+    let opened = File::open(path).map_err(FileError::io("open", path));
+    match opened.and_then(|file| private::bounded(path, file, Source::MAX_BYTES)) {
+        Err(error) if error.is_missing() => Source::new(path, otherwise.as_bytes()).map_err(wrong),
+        Err(error) => {
+            let words = error.to_string();
+            Err(Failure::new(Exit::Config, words).because(error))
+        }
+        Ok(bytes) => Source::new(path, &bytes).map_err(wrong),
+    }
+}
+
+fn wrong(wrong: Wrong) -> Failure {
+    let failure = Failure::new(Exit::Config, wrong.to_string());
+    match wrong.problem {
+        Problem::Unknown { .. } => failure,
+        _ => failure.hint("what every setting takes: `chat-server config --defaults`"),
+    }
+}
+
 /// The environment, with the database out of the file that it may name; a variable that says it itself goes before.
-fn environment() -> Result<Vec<(String, String)>, Failure> {
-    let text = |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-    let mut variables: Vec<_> = std::env::vars_os().filter_map(text).collect();
-    if let Some(path) = std::env::var_os(layers::DATABASE_FILE) {
+fn environment() -> Result<Layer, Failure> {
+    let mut layer = Layer::environment::<Config>(ENV_PREFIX, std::env::vars_os(), &NOT_SETTINGS).map_err(wrong)?;
+    let name = format!("{ENV_PREFIX}{DATABASE_FILE}");
+    if let Some(path) = std::env::var_os(&name) {
         let url = credential(Path::new(&path))?;
-        let said = format!("{}DATABASE", layers::ENV_PREFIX);
-        if !variables.iter().any(|(name, _)| *name == said) {
-            variables.push((said, url.trim().to_owned()));
+        if layer.about("database").is_none() {
+            layer.say("database", Said::Text(url.trim().into()), Origin::Environment(name));
         }
     }
-    Ok(variables)
+    Ok(layer)
 }
 
 /// A private file; or one of the service manager's, which belongs to root and is readable to us by an access list.
 fn credential(path: &Path) -> Result<Zeroizing<String>, Failure> {
     let handed = std::env::var_os("CREDENTIALS_DIRECTORY").is_some_and(|dir| path.starts_with(dir));
     if !handed {
-        return Ok(private::read_named(path)?);
+        return text(path, read_named(path)?);
     }
     let read = std::fs::read_to_string(path).map(Zeroizing::new);
     read.map_err(|error| Failure::new(Exit::Config, format!("cannot read {}", path.display())).because(error))
 }
 
 fn read_server_key(path: &Path) -> Result<ServerKey, Failure> {
-    let text = private::read(path)?;
+    let text = text(path, read(path)?)?;
     ServerKey::from_text(&text).map_err(|error| damaged(path, error))
 }
 
 pub(super) fn read_secret(path: &Path) -> Result<FernetKey, Failure> {
-    let text = private::read(path)?;
+    let text = text(path, read(path)?)?;
     FernetKey::from_base64(text.trim().as_bytes()).map_err(|error| damaged(path, error))
+}
+
+fn text(path: &Path, mut bytes: Zeroizing<Vec<u8>>) -> Result<Zeroizing<String>, Failure> {
+    String::from_utf8(std::mem::take(&mut *bytes)).map(Zeroizing::new).map_err(|error| {
+        drop(Zeroizing::new(error.into_bytes()));
+        Failure::new(Exit::Data, format!("{} is not UTF-8", path.display()))
+    })
 }
 
 fn damaged(path: &Path, error: impl std::error::Error + Send + Sync + 'static) -> Failure {
@@ -225,9 +257,9 @@ pub(super) fn lock(dir: &Path) -> Result<std::fs::File, Failure> {
 
 /// Creates what is missing and tells whether it was; a file that is there must be right.
 pub(super) fn create_or_check(path: &Path, contents: &str, check: impl FnOnce(&Path) -> Done) -> Result<bool, Failure> {
-    match private::create(path, contents.as_bytes()) {
+    match create(path, contents.as_bytes()) {
         Ok(()) => Ok(true),
-        Err(private::PrivateError::Exists(_)) => check(path).map(|()| false),
+        Err(error) if error.is_there() => check(path).map(|()| false),
         Err(error) => Err(error.into()),
     }
 }

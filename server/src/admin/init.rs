@@ -3,6 +3,8 @@
 use std::fmt::Write as _;
 use std::net::SocketAddr;
 
+use chat_programs::private::directory;
+use chat_programs::settings::Layer;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::handshake::ServerKey;
@@ -15,7 +17,7 @@ use super::output::{Done, object, say, talk};
 use crate::config::{Config, Registration, public};
 use crate::failure::{Exit, Failure};
 use crate::serve::Keys;
-use crate::{clock, private, store};
+use crate::{clock, store};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
@@ -28,7 +30,7 @@ pub(super) fn init(home: &Home, listen: Option<SocketAddr>, public: Option<Strin
     if let Some(public) = &public {
         address_of(public)?;
     }
-    private::directory(&home.dir)?;
+    directory(&home.dir)?;
     let config = home.config(&over(listen, public.as_deref()))?;
     let mut rng = rand::rng();
     let secret = FernetKey::generate(&mut rng).to_base64();
@@ -117,9 +119,11 @@ fn address_of(public: &str) -> Result<(String, u16), Failure> {
     Ok((host, port))
 }
 
-fn over(listen: Option<SocketAddr>, public: Option<&str>) -> Vec<String> {
-    let listen = listen.map(|listen| format!("listen={listen}"));
-    listen.into_iter().chain(public.map(|public| format!("public={public}"))).collect()
+fn over(listen: Option<SocketAddr>, public: Option<&str>) -> Layer {
+    let mut layer = Layer::default();
+    home::say(&mut layer, "listen", listen);
+    home::say(&mut layer, "public", public);
+    layer
 }
 
 fn settings_text(listen: Option<SocketAddr>, public: Option<&str>) -> String {

@@ -6,6 +6,7 @@
 //! In between the server answers under both and tells everybody who connects. Whoever was away all that time needs
 //! the new invite.
 
+use chat_programs::settings::Layer;
 use chat_protocol::handshake::ServerKey;
 use serde_json::json;
 
@@ -48,5 +49,5 @@ fn finish(home: &Home) -> Done {
     private::replace(&home.path(NEXT_KEY), &home.path(SERVER_KEY))?;
     talk("Restart the server: it then answers under the new key alone");
     talk("Invites from before are void. Whoever has not been here since the change began needs this one:");
-    init::print_invite(home, &home.config(&[])?, &home.keys()?, None)
+    init::print_invite(home, &home.config(&Layer::default())?, &home.keys()?, None)
 }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE;
+use chat_programs::settings::Layer;
 use chat_protocol::cbor;
 use chat_protocol::ids::Username;
 use chat_protocol::message::Envelope;
@@ -26,7 +27,7 @@ const TOKEN_SHOWN: usize = 88;
 pub(super) async fn mailbox(home: &Home, command: Mailbox) -> Done {
     let Mailbox::Peek { user } = command;
     let user = users::parse(&user)?;
-    let store = home.open(&home.config(&[])?).await?.store;
+    let store = home.open(&home.config(&Layer::default())?).await?.store;
     let mut waiting = Vec::new();
     for device in store.devices(&user).await?.iter().filter(|device| device.state == DeviceState::Active) {
         waiting.extend(store.mailbox_after(device.device, 0, SHOWN, SHOWN_BYTES).await?);

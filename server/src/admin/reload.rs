@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 
+use chat_programs::settings::Layer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::home::Home;
@@ -19,7 +20,7 @@ pub(super) fn hangups() -> io::Result<Signal> {
 }
 
 /// Reloads at every hangup. `more` are settings of the command line, as for [`Home::config`].
-pub(super) async fn on(mut hangups: Signal, home: &Home, more: &[String], log: &Log, server: Reload) -> Infallible {
+pub(super) async fn on(mut hangups: Signal, home: &Home, more: &Layer, log: &Log, server: Reload) -> Infallible {
     while hangups.recv().await.is_some() {
         service::reloading();
         match once(home, more, log, &server) {
@@ -32,7 +33,7 @@ pub(super) async fn on(mut hangups: Signal, home: &Home, more: &[String], log: &
     pending().await
 }
 
-fn once(home: &Home, more: &[String], log: &Log, server: &Reload) -> Result<Option<Change>, Failure> {
+fn once(home: &Home, more: &Layer, log: &Log, server: &Reload) -> Result<Option<Change>, Failure> {
     let config = home.config(more)?;
     log.follow(&config)?;
     Ok(server.apply(config))

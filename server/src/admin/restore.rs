@@ -8,6 +8,7 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 
 use chat_programs::named::is_standard;
+use chat_programs::private::directory;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use serde_json::json;
@@ -25,7 +26,7 @@ use crate::{clock, private};
 pub(super) async fn restore(home: &Home, place: &Path, force: bool) -> Done {
     let archive = if is_standard(place) { from_input()? } else { Reader::open(place).map_err(unread)? };
     check_keys(&archive)?;
-    private::directory(&home.dir)?;
+    directory(&home.dir)?;
     let _lock = home::lock(&home.dir)?;
     let files = Files::plan(home, &archive, force)?;
     fill(home, &archive, force).await?;
@@ -84,7 +85,7 @@ impl Files {
             let there = if path.exists() { Some(private::read(&path)?) } else { None };
             match (there, wanted) {
                 (Some(_), _) if *name == SETTINGS => talk(&format!("Keeping the {SETTINGS} that is there")),
-                (Some(there), Some(wanted)) if there.as_bytes() == wanted.as_slice() => {}
+                (Some(there), Some(wanted)) if there.as_slice() == wanted.as_slice() => {}
                 (Some(_), _) if !force => return Err(occupied(home, name)),
                 (there, wanted) => {
                     files.aside.extend(there.map(|_| (path.clone(), home.path(&format!("{name}.before-restore")))));
@@ -93,7 +94,7 @@ impl Files {
             }
         }
         match files.aside.iter().find(|(_, aside)| aside.exists()) {
-            Some((_, aside)) => Err(private::PrivateError::Exists(aside.clone()).into()),
+            Some((_, aside)) => Err(Failure::new(Exit::CannotCreate, format!("{} exists already", aside.display()))),
             None => Ok(files),
         }
     }

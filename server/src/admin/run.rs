@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::thread;
 
+use chat_programs::settings::Layer;
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
@@ -23,8 +24,9 @@ const LOOKED_AT: u32 = 1_000;
 
 pub(super) async fn run(home: &Home, log: &Log, listen: Option<SocketAddr>) -> Done {
     let keys = home.keys()?;
-    let listen: Vec<_> = listen.map(|listen| format!("listen={listen}")).into_iter().collect();
-    let config = home.config(&listen)?;
+    let mut more = Layer::default();
+    home::say(&mut more, "listen", listen);
+    let config = home.config(&more)?;
     log.follow(&config)?;
     let _lock = home::lock(&home.dir)?;
     if config.passwords.bcrypt_cost < MIN_BCRYPT_COST {
@@ -48,7 +50,7 @@ pub(super) async fn run(home: &Home, log: &Log, listen: Option<SocketAddr>) -> D
         beside.spawn(server.status().serve(watched));
     }
     beside.spawn(service::tell(stop, address));
-    let reloading = reload::on(hangups, home, &listen, log, server.reload());
+    let reloading = reload::on(hangups, home, &more, log, server.reload());
     // what runs beside the server ends with this function
     let served = tokio::select! {
         served = server.serve(listener) => served,
@@ -99,7 +101,7 @@ async fn warn_of_refused(store: &crate::store::SharedStore) -> Done {
 }
 
 pub(super) async fn migrate(home: &Home) -> Done {
-    let config = home.config(&[])?;
+    let config = home.config(&Layer::default())?;
     let applied = home.open(&config).await?.applied;
     if home.json {
         return object(&json!({ "applied": applied }));

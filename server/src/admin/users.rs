@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::io::{self, BufRead, IsTerminal};
 
+use chat_programs::settings::Layer;
 use chat_protocol::ids::Username;
 use chat_protocol::message::client::Password;
 use serde_json::json;
@@ -18,7 +19,7 @@ use crate::store::{AccountSummary, Renaming, SharedStore};
 const PAGE: u32 = 1_000;
 
 pub(super) async fn user(home: &Home, command: User) -> Done {
-    let config = home.config(&[])?;
+    let config = home.config(&Layer::default())?;
     match command {
         User::List => list(home, &home.open(&config).await?.store).await,
         User::Passwd { name } => {

@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, PoisonError, RwLock};
 
+use chat_programs::settings::{self, Effect, Origins, Part};
+
 use super::Config;
 
 /// A value that is replaced now and then; whoever has read it keeps what was read.
@@ -46,14 +48,7 @@ impl Config {
         let settled = |config: Self| Self { listen: Some(config.listens_on()), ..config };
         let (before, wanted) = (settled(self.clone()), settled(wanted));
         let mut config = wanted.clone();
-        (config.listen, config.database) = (before.listen, self.database.clone());
-        (config.passwords.at_once, config.passwords.queue) = (self.passwords.at_once, self.passwords.queue);
-        let (new, old) = (&mut config.connections, &self.connections);
-        (new.most, new.most_guests, new.presence) = (old.most, old.most_guests, old.presence);
-        new.remembered_handshakes = old.remembered_handshakes;
-        config.mailbox.queue = self.mailbox.queue;
-        config.accounts.sweep = self.accounts.sweep;
-        config.metrics.listen = self.metrics.listen;
+        config.keep(&before, Effect::Reload);
         let mut kept = different(&config, &wanted);
         if config.database != wanted.database && !kept.iter().any(|key| key == "database") {
             // only its password differs, which the table does not show
@@ -63,19 +58,21 @@ impl Config {
     }
 }
 
-/// Keys whose values differ.
+/// Keys whose shown values differ.
 fn different(one: &Config, other: &Config) -> Vec<String> {
-    let pairs = one.entries().into_iter().zip(other.entries());
-    pairs.filter(|(one, other)| one.value != other.value).map(|(entry, _)| entry.key).collect()
+    let shown = |config| settings::entries(config, &Origins::new());
+    settings::changed(&shown(one), &shown(other)).into_iter().map(|key| key.name).collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::layers::read;
+    use chat_programs::settings::Settings;
+
+    use super::super::tests::{read, set};
     use super::*;
 
     fn after(file: &str) -> Change {
-        Config::default().changed_to(read(file, [], &[]).unwrap())
+        Config::default().changed_to(read(file))
     }
 
     #[test]
@@ -91,7 +88,7 @@ mod tests {
 
     #[test]
     fn address_that_follows_from_the_public_one_stays_until_a_restart() {
-        let of = |public: &str| read("", [], &[format!("public={public}")]).unwrap();
+        let of = |public: &str| set(&format!("public={public}"));
         let first = of("localhost:8897").changed_to(of("chat.example.org:8897"));
         assert_eq!((first.applied, first.kept), (vec!["public".to_owned()], vec!["listen".to_owned()]));
         let again = first.config.changed_to(of("chat.example.org:8897"));
@@ -106,26 +103,26 @@ mod tests {
         let readme = include_str!("../../README.md");
         let exceptions =
             readme.split_once("SIGHUP (").and_then(|(_, rest)| rest.split_once("until a restart")).unwrap().0;
-        for entry in Config::default().entries() {
-            let value = match entry.key.as_str() {
+        for key in Config::keys() {
+            let value = match key.name.as_str() {
                 "listen" | "metrics.listen" => "127.0.0.1:1",
                 "database" => "sqlite:other.db",
                 "registration" => "invite",
                 "public" | "log" => "debug",
                 _ => "5",
             };
-            let wanted = read("", [], &[format!("{}={value}", entry.key)]).unwrap();
+            let wanted = set(&format!("{}={value}", key.name));
             let from = if wanted == Config::default() { continue } else { Config::default() };
             let change = from.changed_to(wanted);
-            let named = exceptions.contains(&format!("`{}`", entry.key));
-            assert_eq!(named, !change.kept.is_empty(), "{}: what the README says of SIGHUP", entry.key);
-            assert_eq!([change.applied, change.kept].concat(), [entry.key]);
+            let named = exceptions.contains(&format!("`{}`", key.name));
+            assert_eq!(named, !change.kept.is_empty(), "{}: what the README says of SIGHUP", key.name);
+            assert_eq!([change.applied, change.kept].concat(), [key.name]);
         }
     }
 
     #[test]
     fn atk_62_new_database_password_is_noticed_and_not_shown() {
-        let of = |password: &str| read("", [], &[format!("database=mysql://chat:{password}@db/chat")]).unwrap();
+        let of = |password: &str| set(&format!("database=mysql://chat:{password}@db/chat"));
         let change = of("hunter1").changed_to(of("hunter2"));
         assert_eq!((change.applied.len(), change.kept.as_slice()), (0, ["database".to_owned()].as_slice()));
     }

@@ -39,10 +39,10 @@ fn is_own_name(host: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::layers::read;
+    use super::super::tests::read;
 
     fn listens(file: &str) -> String {
-        read(file, [], &[]).unwrap().listens_on().to_string()
+        read(file).listens_on().to_string()
     }
 
     #[test]

@@ -5,8 +5,9 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, de};
+use chat_programs::settings::{Misfit, Said, Setting};
 use thiserror::Error;
+use toml::Value;
 
 /// A database to open.
 #[derive(Clone, PartialEq, Eq)]
@@ -180,9 +181,14 @@ impl FromStr for DatabaseUrl {
     }
 }
 
-impl<'de> Deserialize<'de> for DatabaseUrl {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer)?.parse().map_err(de::Error::custom)
+impl Setting for DatabaseUrl {
+    fn read(said: &Said) -> Result<Self, Misfit> {
+        let text = said.text().ok_or(Misfit::Kind("a text"))?;
+        text.parse().map_err(|error: DatabaseUrlError| Misfit::Refused(error.to_string()))
+    }
+
+    fn shown(&self) -> Option<Value> {
+        Some(Value::String(self.masked()))
     }
 }
 

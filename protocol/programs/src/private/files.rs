@@ -1,15 +1,15 @@
 //! Opening and reading what was judged, with no moment in between.
 
-use std::fs::{self, DirBuilder, File, Metadata, OpenOptions};
+use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
 use std::io::{self, Read};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::{Kind, NotPrivate, Quoted, Standing, judge};
+use super::{ANY, Kind, NotPrivate, Quoted, Standing, judge, judge_trusted};
 
 /// A file that is far larger than what belongs there.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -53,6 +53,12 @@ impl FileError {
     pub fn is_missing(&self) -> bool {
         matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::NotFound)
     }
+
+    /// Whether something was to be made that is there already.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        matches!(self, Self::Io { source, .. } if source.kind() == io::ErrorKind::AlreadyExists)
+    }
 }
 
 /// What others may look at is used only where that is not ours to change; it is said all the same.
@@ -79,7 +85,25 @@ pub fn read_named(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileErr
 /// # Errors
 /// [`FileError`] for a link, a foreign owner, an open mode or a larger file.
 pub fn read(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
-    let file = open(path, OpenOptions::new().read(true))?;
+    bounded(path, open(path, OpenOptions::new().read(true))?, limit)
+}
+
+/// Reads a file that only root and we may change, at most `limit` bytes. Links are followed: people keep such files
+/// elsewhere.
+///
+/// # Errors
+/// [`FileError`] for a foreign owner, a mode that lets others write, or a larger file.
+pub fn read_trusted(path: &Path, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
+    let file = File::open(path).map_err(FileError::io("open", path))?;
+    judge_trusted(path, &file.metadata().map_err(FileError::io("look at", path))?)?;
+    bounded(path, file, limit)
+}
+
+/// Reads a file that was opened, at most `limit` bytes.
+///
+/// # Errors
+/// [`FileError`] for a larger file, or what the system says.
+pub fn bounded(path: &Path, file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>, FileError> {
     // room for all of it at once: growing would leave copies behind
     let mut bytes = Zeroizing::new(Vec::with_capacity(usize::try_from(limit).unwrap_or(0).saturating_add(1)));
     file.take(limit.saturating_add(1)).read_to_end(&mut bytes).map_err(FileError::io("read", path))?;
@@ -97,6 +121,35 @@ pub fn make_directory(path: &Path) -> io::Result<()> {
             sync_directory_of(path)
         }
         _ => Ok(()),
+    }
+}
+
+/// Makes a directory for us alone, with those above it, or checks the one that is there.
+///
+/// # Errors
+/// [`FileError`] for a link in its place, a foreign owner or an open mode.
+pub fn directory(path: &Path) -> Result<(), FileError> {
+    make_directory(path).map_err(FileError::io("create", path))?;
+    check_directory(path)
+}
+
+/// Checks a directory that must be there.
+///
+/// # Errors
+/// As [`directory`].
+pub fn check_directory(path: &Path) -> Result<(), FileError> {
+    let meta = fs::symlink_metadata(path).map_err(FileError::io("look at", path))?;
+    Ok(check(path, &meta, Kind::Directory)?)
+}
+
+/// Checks that a file, if it is there, is ours alone.
+///
+/// # Errors
+/// [`FileError`] for a link, a foreign owner or an open mode.
+pub fn check_file(path: &Path) -> Result<(), FileError> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        looked => Ok(check(path, &looked.map_err(FileError::io("look at", path))?, Kind::File)?),
     }
 }
 
@@ -119,10 +172,32 @@ pub fn sync_directory_of(path: &Path) -> io::Result<()> {
 /// # Errors
 /// [`FileError`].
 pub fn open(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
+    let file = open_unjudged(path, options)?;
+    judged(path, file)
+}
+
+/// Opens or makes a file to hold its lock and to say who does. One of ours that is open to others is closed to them.
+///
+/// # Errors
+/// [`FileError`].
+pub fn lock_file(path: &Path) -> Result<File, FileError> {
+    let mut options = OpenOptions::new();
+    let file = open_unjudged(path, options.read(true).write(true).create(true).truncate(false).mode(0o600))?;
+    let meta = file.metadata().map_err(FileError::io("look at", path))?;
+    if meta.is_file() && meta.uid() == rustix::process::geteuid().as_raw() && meta.mode() & ANY != 0 {
+        file.set_permissions(Permissions::from_mode(0o600)).map_err(FileError::io("change the mode of", path))?;
+    }
+    judged(path, file)
+}
+
+fn open_unjudged(path: &Path, options: &mut OpenOptions) -> Result<File, FileError> {
     // what is no file must not be waited for
     let flags = OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let file = options.custom_flags(flags).open(path).map_err(|source| refused(path, source))?;
+    options.custom_flags(flags).open(path).map_err(|source| refused(path, source))
+}
+
+fn judged(path: &Path, file: File) -> Result<File, FileError> {
     let meta = file.metadata().map_err(FileError::io("look at", path))?;
     check(path, &meta, Kind::File)?;
     Ok(file)
@@ -138,10 +213,53 @@ fn refused(path: &Path, source: io::Error) -> FileError {
 
 #[cfg(test)]
 mod tests {
-    use std::fs::Permissions;
-    use std::os::unix::fs::{PermissionsExt, symlink};
+    use std::os::unix::fs::symlink;
 
     use super::*;
+
+    fn mode(path: &Path, mode: u32) {
+        fs::set_permissions(path, Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn atk_63_open_and_linked_directories_are_refused_with_the_fix() {
+        let room = tempfile::tempdir().unwrap();
+        let home = room.path().join("a/b");
+        directory(&home).unwrap();
+        assert_eq!(fs::metadata(&home).unwrap().mode() & 0o777, 0o700);
+        mode(&home, 0o750);
+        let told = directory(&home).unwrap_err().to_string();
+        assert!(told.contains("(mode 0750)") && told.contains("`chmod 700 "), "{told}");
+        symlink(&home, room.path().join("link")).unwrap();
+        let linked = directory(&room.path().join("link")).unwrap_err();
+        assert!(matches!(linked, FileError::NotPrivate(NotPrivate::Symlink { .. })), "{linked}");
+        assert!(check_directory(&room.path().join("none")).unwrap_err().is_missing());
+    }
+
+    #[test]
+    fn atk_63_a_file_that_may_be_missing_may_not_be_open() {
+        let room = tempfile::tempdir().unwrap();
+        let file = room.path().join("secret");
+        check_file(&file).unwrap();
+        fs::write(&file, "words").unwrap();
+        mode(&file, 0o640);
+        let told = check_file(&file).unwrap_err().to_string();
+        assert!(told.ends_with(&format!("fix it with `chmod 600 {}`", file.display())), "{told}");
+    }
+
+    #[test]
+    fn a_lock_is_private_also_when_it_was_not_and_never_a_link() {
+        let room = tempfile::tempdir().unwrap();
+        let file = room.path().join("lock");
+        for _ in 0..2 {
+            lock_file(&file).unwrap();
+            assert_eq!(fs::metadata(&file).unwrap().mode() & 0o777, 0o600);
+            mode(&file, 0o644);
+        }
+        symlink(&file, room.path().join("link")).unwrap();
+        let linked = lock_file(&room.path().join("link")).unwrap_err();
+        assert!(matches!(linked, FileError::NotPrivate(NotPrivate::Symlink { .. })), "{linked}");
+    }
 
     #[test]
     fn a_link_and_what_is_no_file_are_named_and_not_waited_for() {
@@ -157,6 +275,25 @@ mod tests {
         assert!(pipe.success() && matches!(wrong("pipe"), NotPrivate::WrongKind { .. }));
         let missing = read(&named("none"), 10).unwrap_err();
         assert!(matches!(missing, FileError::Io { source, .. } if source.kind() == io::ErrorKind::NotFound));
+    }
+
+    #[test]
+    fn atk_63_what_others_may_change_is_not_trusted_and_told_its_chmod() {
+        let room = tempfile::tempdir().unwrap();
+        let path = room.path().join("default.toml");
+        fs::write(&path, "text").unwrap();
+        let set = |mode| fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        for mode in [0o660, 0o602, 0o666] {
+            set(mode);
+            let told = read_trusted(&path, 9).unwrap_err().to_string();
+            assert!(told.ends_with(&format!("fix it with `chmod go-w {}`", path.display())), "{told}");
+        }
+        set(0o644);
+        symlink("default.toml", room.path().join("link")).unwrap();
+        assert_eq!(&**read_trusted(&room.path().join("link"), 9).unwrap(), b"text");
+        assert!(read_trusted(&room.path().join("none"), 9).unwrap_err().is_missing());
+        assert!(matches!(read_trusted(&path, 3), Err(FileError::TooLarge(_))));
+        assert!(matches!(read_trusted(room.path(), 9), Err(FileError::NotPrivate(NotPrivate::WrongKind { .. }))));
     }
 
     #[test]

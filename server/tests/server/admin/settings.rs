@@ -24,11 +24,11 @@ fn every_setting_is_printed_with_its_value_and_origin() {
     let printed = desk.finish(command, "");
     assert_eq!((printed.code, printed.err.as_str()), (0, ""));
     for (key, wanted) in [
-        ("public", "public = \"chat.example.org:8897\" # ROOT/data/server.toml"),
-        ("mailbox.days", "mailbox.days = 7 # ROOT/data/server.toml"),
-        ("rates.submits_burst", "rates.submits_burst = 9 # environment: CHAT_SERVER_RATES__SUBMITS_BURST"),
-        ("log", "log = \"debug\" # environment: CHAT_SERVER_LOG"),
-        ("room.days", "room.days = 3 # command line"),
+        ("public", "public = \"chat.example.org:8897\" # ROOT/data/server.toml, line 1"),
+        ("mailbox.days", "mailbox.days = 7 # ROOT/data/server.toml, line 3"),
+        ("rates.submits_burst", "rates.submits_burst = 9 # environment CHAT_SERVER_RATES__SUBMITS_BURST"),
+        ("log", "log = \"debug\" # environment CHAT_SERVER_LOG"),
+        ("room.days", "room.days = 3 # command line --set"),
         ("connections.drain_seconds", "connections.drain_seconds = 10 # default"),
         ("database", "database = \"sqlite:ROOT/data/chat.db\" # default"),
         ("#metrics.listen", "#metrics.listen = # not set"),
@@ -45,9 +45,10 @@ fn programs_get_the_settings_as_json() {
     let printed = desk.run(&["config", "--json", "--set", "room.days=3"]);
     let all: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
     let of = |key: &str| all.as_array().unwrap().iter().find(|entry| entry["key"] == key).unwrap().clone();
-    assert_eq!(of("room.days"), serde_json::json!({ "key": "room.days", "value": 3, "origin": "command_line" }));
-    let public = of("public");
-    assert_eq!((&public["origin"], &public["from"]), (&"file".into(), &"ROOT/data/server.toml".into()));
+    let origin = serde_json::json!({ "from": "command_line", "name": "--set" });
+    assert_eq!(of("room.days"), serde_json::json!({ "key": "room.days", "value": 3, "origin": origin }));
+    let origin = serde_json::json!({ "from": "file", "name": "ROOT/data/server.toml", "line": 2 });
+    assert_eq!(of("public")["origin"], origin);
     assert!(of("metrics.listen")["value"].is_null());
 }
 
@@ -58,7 +59,9 @@ fn documented_file_is_printed_and_can_be_used() {
     assert_eq!(printed.code, 0);
     assert!(printed.out.contains("\n[rates]\n"), "{}", printed.out);
     assert!(printed.out.contains("\n# Submits and posts per device and minute …\n#submits_per_minute = 600\n"));
-    assert!(printed.out.contains("\n# Not set by default; for example:\n#listen = \"127.0.0.1:9108\"\n"));
+    assert!(
+        printed.out.contains("\n# A change counts at the next start.\n# For example:\n#listen = \"127.0.0.1:9108\"\n")
+    );
     let desk = Desk::set_up();
     fs::write(desk.data().join("server.toml"), &printed.out).unwrap();
     assert_eq!(desk.run(&["invite"]).code, 0);
