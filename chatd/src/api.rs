@@ -7,7 +7,7 @@
 use async_trait::async_trait;
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::{Consumer, Health, Token};
-use chat_protocol::rpc::{ChatId, Event, MAX_LINE_BYTES, Methods, Name, RpcError};
+use chat_protocol::rpc::{ChatId, MAX_LINE_BYTES, Methods, Name, RpcError, WrittenEvent};
 use tokio::sync::{broadcast, watch};
 
 use crate::metrics::Metrics;
@@ -25,7 +25,7 @@ pub const MAX_PAGE_BYTES: usize = MAX_ANSWER_BYTES - 1024;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct EventPage {
     /// Events behind the place asked for, ascending, each with its `seq`.
-    pub events: Vec<Event>,
+    pub events: Vec<WrittenEvent>,
     /// The oldest sequence still kept; one more than the newest when the log is empty.
     pub oldest_seq: u64,
 }
@@ -68,7 +68,7 @@ pub trait Backend: Send + Sync + 'static {
     /// Events behind `seq`, at most `max`.
     async fn events_after(&self, seq: u64, max: usize) -> Answer<EventPage>;
     /// Volatile events from now on. Whoever lags behind misses some, and is not told.
-    fn volatile(&self) -> broadcast::Receiver<Event>;
+    fn volatile(&self) -> broadcast::Receiver<WrittenEvent>;
     /// What is counted.
     fn metrics(&self) -> &Metrics;
 }

@@ -30,7 +30,7 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::{Connection, ConnectionState};
-use chat_protocol::rpc::{Event, Kind, RpcError};
+use chat_protocol::rpc::{Kind, RpcError, WrittenEvent};
 use tokio::sync::{broadcast, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -74,7 +74,7 @@ pub struct Daemon {
     index: Arc<Mutex<Option<search::Search>>>,
     orders: mpsc::Sender<Order>,
     newest: watch::Receiver<u64>,
-    volatile: broadcast::Sender<Event>,
+    volatile: broadcast::Sender<WrittenEvent>,
     connection: Arc<Mutex<Connection>>,
     heard: Heard,
     unstored: Unstored,

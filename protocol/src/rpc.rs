@@ -19,6 +19,7 @@ pub mod secret;
 pub mod target;
 pub mod types;
 mod values;
+pub mod written;
 
 pub use crate::limits::{MAX_BATCH, MAX_LINE_BYTES};
 pub use access::{Scope, Subject};
@@ -29,6 +30,7 @@ pub use methods::Methods;
 pub use name::Name;
 pub use secret::Secret;
 pub use target::{ChatId, Target};
+pub use written::WrittenEvent;
 
 /// Version of this API, as `hello` names it.
 pub const API_VERSION: &str = "1";

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::{Consumer, Health, Token};
-use chat_protocol::rpc::{ChatId, Event, Name};
+use chat_protocol::rpc::{ChatId, Name, WrittenEvent};
 use tokio::sync::{broadcast, watch};
 
 use super::{Daemon, reads};
@@ -65,7 +65,7 @@ impl Backend for Daemon {
         self.read(move |rows| reads::events_after(rows, seq, max)).await
     }
 
-    fn volatile(&self) -> broadcast::Receiver<Event> {
+    fn volatile(&self) -> broadcast::Receiver<WrittenEvent> {
         self.volatile.subscribe()
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use chat_protocol::rpc::events::{ConnectionChanged, PresenceChanged};
 use chat_protocol::rpc::types::{Connection, ConnectionState, ConnectionTrouble};
-use chat_protocol::rpc::{Event as Shown, EventBody};
+use chat_protocol::rpc::{EventBody, WrittenEvent};
 use chat_protocol::session::init::Share;
 use tokio::sync::{broadcast, mpsc, watch};
 use tokio::time::Instant;
@@ -41,7 +41,7 @@ pub(super) struct Parts {
     pub(super) store: Arc<Store>,
     pub(super) orders: mpsc::Receiver<Order>,
     pub(super) newest: watch::Sender<u64>,
-    pub(super) volatile: broadcast::Sender<Shown>,
+    pub(super) volatile: broadcast::Sender<WrittenEvent>,
     pub(super) connection: Arc<Mutex<Connection>>,
     pub(super) heard: Heard,
     pub(super) unstored: Unstored,
@@ -329,7 +329,7 @@ impl Loop {
             (Action::Presence { online, offline }, _) => {
                 let body = EventBody::Presence(PresenceChanged { online, offline });
                 // nobody listening is no failure
-                let _ = self.parts.volatile.send(Shown::volatile(clock::now().as_millis(), None, &body));
+                let _ = self.parts.volatile.send(WrittenEvent::volatile(clock::now().as_millis(), None, &body));
                 true
             }
             _ => true,

@@ -2,7 +2,7 @@
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::{MsgSearch, SearchPage};
-use chat_protocol::rpc::{EventBody, RpcError};
+use chat_protocol::rpc::{EventBody, RpcError, WrittenEvent};
 
 use super::errors;
 use super::reads;
@@ -97,7 +97,7 @@ impl Search {
             }
             for event in page {
                 self.told = event.seq.unwrap_or(self.told);
-                if let Some(id) = changed(event.body()) {
+                if let Some(id) = changed(&event) {
                     self.look_at(rows, &id)?;
                 }
             }
@@ -117,8 +117,11 @@ impl Search {
 }
 
 /// The message an event is about, if its text may be another now.
-fn changed(body: Option<EventBody>) -> Option<MessageId> {
-    match body? {
+fn changed(event: &WrittenEvent) -> Option<MessageId> {
+    if !["message.new", "message.edited", "message.deleted"].contains(&event.kind.as_str()) {
+        return None;
+    }
+    match event.body()? {
         EventBody::MessageNew(message) | EventBody::MessageEdited(message) => Some(message.id),
         EventBody::MessageDeleted(deleted) => Some(deleted.id),
         _ => None,

@@ -1,7 +1,7 @@
 //! What a reader of the log wants to hear, and may.
 
 use chat_protocol::rpc::types::{EventsPull, EventsSubscribe};
-use chat_protocol::rpc::{ChatId, Event, EventBody, RpcError};
+use chat_protocol::rpc::{ChatId, EventBody, RpcError, WrittenEvent};
 
 use super::access::Access;
 use crate::api::Answer;
@@ -46,18 +46,17 @@ impl Filter {
     }
 
     /// Whether the reader wants to hear it.
-    pub(super) fn wants(&self, event: &Event) -> bool {
-        let own = || event.data.get("outgoing").and_then(serde_json::Value::as_bool) == Some(true);
+    pub(super) fn wants(&self, event: &WrittenEvent) -> bool {
         self.types.as_ref().is_none_or(|types| types.contains(&event.kind))
             && match (&self.chats, &event.chat) {
                 (Some(chats), Some(chat)) => chats.contains(chat),
                 _ => true,
             }
-            && (self.include_self || !own())
+            && (self.include_self || !event.outgoing)
             && self.may(event)
     }
 
-    fn may(&self, event: &Event) -> bool {
+    fn may(&self, event: &WrittenEvent) -> bool {
         match (&self.confined, &event.chat) {
             (None, _) => true,
             (Some(chats), Some(chat)) => chats.contains(chat),

@@ -84,6 +84,19 @@ impl MethodTable {
         F: Fn(Arc<Shared>, Access, M) -> Fut + Clone + Send + Sync + 'static,
         Fut: Future<Output = Answer<M::Answer>> + Send + 'static,
     {
+        self.add_written(move |shared, access, asked: M| {
+            let answer = handler(shared, access, asked);
+            async move { written(&answer.await?) }
+        });
+    }
+
+    /// The same, for a handler that writes the JSON of its answer itself.
+    pub(super) fn add_written<M, F, Fut>(&mut self, handler: F)
+    where
+        M: Method,
+        F: Fn(Arc<Shared>, Access, M) -> Fut + Clone + Send + Sync + 'static,
+        Fut: Future<Output = Answer<Box<RawValue>>> + Send + 'static,
+    {
         let shared = Arc::clone(&self.shared);
         let call = move |access: Access, params: Option<Box<RawValue>>| -> BoxFuture<'static, _> {
             let (shared, handler) = (Arc::clone(&shared), handler.clone());
@@ -91,7 +104,7 @@ impl MethodTable {
                 authorize::open::<M>(&access, shared.backend.as_ref()).await?;
                 let asked = read::<M>(params.as_deref())?;
                 authorize::admit(&access, shared.backend.as_ref(), &asked).await?;
-                write(&handler(shared, access, asked).await?)
+                fitting(handler(shared, access, asked).await?)
             })
         };
         self.handlers.insert(M::NAME, Box::new(call));
@@ -166,9 +179,8 @@ fn path_of(found: &str, message: &str) -> String {
     }
 }
 
-/// Writes an answer out, and refuses one that would not fit its line.
-fn write(answer: &impl serde::Serialize) -> Result<Box<RawValue>, RpcError> {
-    let text = written(answer)?;
+/// Refuses an answer that would not fit its line.
+fn fitting(text: Box<RawValue>) -> Result<Box<RawValue>, RpcError> {
     if text.get().len() > MAX_ANSWER_BYTES {
         let refusal = RpcError::new(Kind::TooLarge, "the answer does not fit into one line");
         return Err(refusal.with_hint("ask for fewer with `limit`"));

@@ -30,7 +30,7 @@ pub(super) fn add(table: &mut MethodTable) {
         shared.consumers.acked(&consumer, acked_seq);
         Ok(Acked { acked_seq })
     });
-    table.add(|shared, access, params: EventsPull| async move {
+    table.add_written(|shared, access, params: EventsPull| async move {
         pull::pull(shared.backend.as_ref(), &access, params).await
     });
     table.add(|shared, access, EventsConsumers {}| async move {

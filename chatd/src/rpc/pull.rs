@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use chat_protocol::rpc::events::Range;
-use chat_protocol::rpc::types::{EventBatch, EventsPull};
-use chat_protocol::rpc::{Event, EventBody, RpcError};
+use chat_protocol::rpc::types::EventsPull;
+use chat_protocol::rpc::{EventBody, Kind, RpcError, WrittenEvent};
+use serde_json::value::RawValue;
 use tokio::time::{Instant, timeout_at};
 
 use super::access::Access;
@@ -22,7 +23,9 @@ const PAGE: usize = 64;
 
 /// A batch in the making.
 struct Batch {
-    events: Vec<Event>,
+    /// JSON of the events, with commas between.
+    events: String,
+    count: usize,
     cursor: u64,
     most: usize,
     room: usize,
@@ -32,7 +35,7 @@ struct Batch {
 ///
 /// # Errors
 /// [`RpcError`] for limits out of range, unknown types, and what the log says.
-pub(super) async fn pull(backend: &dyn Backend, access: &Access, asked: EventsPull) -> Answer<EventBatch> {
+pub(super) async fn pull(backend: &dyn Backend, access: &Access, asked: EventsPull) -> Answer<Box<RawValue>> {
     let most = match asked.max.unwrap_or(USUAL) {
         0 => return Err(RpcError::invalid("max", "must be at least 1")),
         max => usize::try_from(max.min(MOST)).unwrap_or(usize::MAX),
@@ -43,14 +46,14 @@ pub(super) async fn pull(backend: &dyn Backend, access: &Access, asked: EventsPu
     let mut newest = backend.newest_event();
     newest.mark_unchanged();
     let cursor = backend.consumer_open(asked.consumer, None).await?;
-    let mut batch = Batch { events: Vec::new(), cursor, most, room: MAX_PAGE_BYTES };
+    let mut batch = Batch { events: String::new(), count: 0, cursor, most, room: MAX_PAGE_BYTES };
     loop {
         // it may have waited longer than its token was good
         access.check()?;
         batch.fill(backend, &filter).await?;
         let grown = batch.events.is_empty() && matches!(timeout_at(until, newest.changed()).await, Ok(Ok(())));
         if !grown {
-            return Ok(EventBatch { events: batch.events, next_seq: batch.cursor.saturating_add(1) });
+            return batch.finish();
         }
     }
 }
@@ -63,7 +66,7 @@ impl Batch {
             if page.oldest_seq > self.cursor.saturating_add(1) {
                 let last = page.oldest_seq - 1;
                 let gap = EventBody::Gap(Range { from: self.cursor + 1, to: last });
-                if !self.take(Event { replayed: true, ..Event::durable(last, now_ms(), None, &gap) }) {
+                if !self.take(&WrittenEvent::durable(last, now_ms(), None, &gap)) {
                     return Ok(());
                 }
             }
@@ -74,7 +77,7 @@ impl Batch {
                 let seq = event.seq.unwrap_or(self.cursor);
                 if !filter.wants(&event) {
                     self.cursor = seq;
-                } else if !self.take(Event { replayed: true, ..event }) {
+                } else if !self.take(&event) {
                     return Ok(());
                 }
             }
@@ -82,14 +85,28 @@ impl Batch {
     }
 
     /// Adds an event and moves behind it; false if there is no room for it.
-    fn take(&mut self, event: Event) -> bool {
-        let bytes = serde_json::to_vec(&event).map_or(usize::MAX, |json| json.len() + 1);
-        if self.events.len() >= self.most || bytes > self.room {
+    fn take(&mut self, event: &WrittenEvent) -> bool {
+        if self.count >= self.most {
             return false;
         }
-        self.room -= bytes;
+        let before = self.events.len();
+        if before > 0 {
+            self.events.push(',');
+        }
+        event.write_into(&mut self.events, None, true);
+        if self.events.len() > self.room {
+            self.events.truncate(before);
+            return false;
+        }
+        self.count += 1;
         self.cursor = event.seq.unwrap_or(self.cursor);
-        self.events.push(event);
         true
+    }
+
+    /// An [`EventBatch`](chat_protocol::rpc::types::EventBatch).
+    fn finish(self) -> Answer<Box<RawValue>> {
+        let Self { events, cursor, .. } = self;
+        let json = format!(r#"{{"events":[{events}],"next_seq":{}}}"#, cursor.saturating_add(1));
+        RawValue::from_string(json).map_err(|_| RpcError::new(Kind::Internal, "an event in the log is not JSON"))
     }
 }

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_protocol::rpc::events::{Beat, Ended, Range};
 use chat_protocol::rpc::types::{AckMode, EventsSubscribe, Since, SinceWord, Subscribed};
-use chat_protocol::rpc::{Event, EventBody, Kind, RpcError};
+use chat_protocol::rpc::{EventBody, Kind, RpcError, WrittenEvent};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -131,11 +131,11 @@ impl Subscription {
                 End::Broken(error) => error.kind.as_str().to_owned(),
             },
         };
-        let ended = Event::volatile(now_ms(), None, &EventBody::SubscriptionEnded(Ended { reason }));
+        let ended = WrittenEvent::volatile(now_ms(), None, &EventBody::SubscriptionEnded(Ended { reason }));
         tokio::select! {
             () = unsubscribed.cancelled() => {}
             // The connection is gone if this fails.
-            _ = outbound.send(Outgoing::event(&id, ended, None)) => {}
+            _ = outbound.send(Outgoing::event(&id, ended, false, None)) => {}
         }
     }
 }
@@ -151,7 +151,7 @@ enum End {
 /// What can end a subscription's sleep.
 struct Wakers {
     newest: watch::Receiver<u64>,
-    volatile: broadcast::Receiver<Event>,
+    volatile: broadcast::Receiver<WrittenEvent>,
     ending: CancellationToken,
     /// Since when nothing was sent.
     idle: Option<Instant>,
@@ -160,7 +160,7 @@ struct Wakers {
 /// What did.
 enum Woken {
     Grown,
-    Volatile(Event),
+    Volatile(WrittenEvent),
     Missed(u64),
     Acks,
     Idle,
@@ -218,7 +218,11 @@ impl Reader {
                 Woken::Missed(events) => self.backend.metrics().dropped(events),
                 Woken::Idle => {
                     self.acks.settle(self.backend.as_ref(), self.cursor).await;
-                    self.offer(Event::volatile(now_ms(), None, &EventBody::Heartbeat(Beat { seq: self.cursor })));
+                    self.offer(WrittenEvent::volatile(
+                        now_ms(),
+                        None,
+                        &EventBody::Heartbeat(Beat { seq: self.cursor }),
+                    ));
                     wakers.idle = None;
                 }
             }
@@ -240,7 +244,7 @@ impl Reader {
                 let seq = event.seq.unwrap_or(self.cursor);
                 if self.filter.wants(&event) {
                     let replayed = seq <= self.replay_until;
-                    self.send(Event { replayed, ..event }, ending).await?;
+                    self.send(event, replayed, ending).await?;
                     sent = true;
                 }
                 self.cursor = seq;
@@ -252,13 +256,13 @@ impl Reader {
     /// Says that everything up to `last` is gone from the log.
     async fn skip_to(&mut self, last: u64, ending: &CancellationToken) -> Result<(), End> {
         let gap = EventBody::Gap(Range { from: self.cursor + 1, to: last });
-        self.send(Event::durable(last, now_ms(), None, &gap), ending).await?;
+        self.send(WrittenEvent::durable(last, now_ms(), None, &gap), false, ending).await?;
         self.cursor = last;
         Ok(())
     }
 
     /// Waits for room, for as long as the reader takes.
-    async fn send(&mut self, event: Event, ending: &CancellationToken) -> Result<(), End> {
+    async fn send(&mut self, event: WrittenEvent, replayed: bool, ending: &CancellationToken) -> Result<(), End> {
         tokio::select! {
             biased;
             () = self.acks.room() => {}
@@ -266,14 +270,14 @@ impl Reader {
             () = ending.cancelled() => return Err(End::Gone),
         }
         let written = self.acks.sending(event.seq);
-        let note = Outgoing::event(&self.id, event, written);
+        let note = Outgoing::event(&self.id, event, replayed, written);
         self.outbound.send(note).await.map_err(|_| End::Gone)
     }
 
     /// Sends only if there is room now.
-    fn offer(&self, event: Event) {
+    fn offer(&self, event: WrittenEvent) {
         // Volatile events are the first to be dropped.
-        if self.outbound.try_send(Outgoing::event(&self.id, event, None)).is_err() {
+        if self.outbound.try_send(Outgoing::event(&self.id, event, false, None)).is_err() {
             self.backend.metrics().dropped(1);
         }
     }

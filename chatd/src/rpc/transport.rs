@@ -50,10 +50,8 @@ impl<W> LineSink<W> {
 
 impl<W: AsyncWrite + Unpin + Send + 'static> Sink for LineSink<W> {
     fn add(&mut self, outgoing: &Outgoing) -> usize {
-        if let Some(json) = outgoing.to_json() {
-            self.bytes.extend_from_slice(json.as_bytes());
-            self.bytes.push(b'\n');
-        }
+        self.bytes.extend_from_slice(outgoing.to_json().as_bytes());
+        self.bytes.push(b'\n');
         self.bytes.len()
     }
 

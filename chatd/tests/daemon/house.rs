@@ -123,7 +123,7 @@ impl Home {
                 for event in self.daemon.events_after(seq, 100).await.unwrap().events {
                     seq = event.seq.unwrap();
                     if event.body().is_some_and(|body| is(&body)) {
-                        return event;
+                        return event.event(false);
                     }
                 }
                 if *newest.borrow_and_update() <= seq {

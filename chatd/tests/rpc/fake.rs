@@ -29,7 +29,7 @@ use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::rpc::events::{Deleted, Reacted, StatusChanged, Synced};
 use chat_protocol::rpc::types::*;
-use chat_protocol::rpc::{ChatId, Event, EventBody, Handle, Kind, Method, Name, RpcError, Target};
+use chat_protocol::rpc::{ChatId, Event, EventBody, Handle, Kind, Method, Name, RpcError, Target, WrittenEvent};
 use chatd::api::{Answer, Backend, EventPage, TokenHash, Use};
 use chatd::dirs::DataDir;
 use chatd::metrics::Metrics;
@@ -153,10 +153,10 @@ impl Backend for Fake {
     async fn events_after(&self, seq: u64, max: usize) -> Answer<EventPage> {
         let state = self.state();
         let behind = state.log.iter().filter(|event| event.seq.unwrap_or(0) > seq);
-        Ok(EventPage { events: behind.take(max).cloned().collect(), oldest_seq: state.oldest })
+        Ok(EventPage { events: behind.take(max).cloned().map(WrittenEvent::from).collect(), oldest_seq: state.oldest })
     }
 
-    fn volatile(&self) -> broadcast::Receiver<Event> {
+    fn volatile(&self) -> broadcast::Receiver<WrittenEvent> {
         self.volatile.subscribe()
     }
 

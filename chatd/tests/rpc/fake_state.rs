@@ -42,7 +42,7 @@ pub struct Fake {
     pub(super) state: Mutex<State>,
     pub(super) newest: watch::Sender<u64>,
     pub(super) metrics: Metrics,
-    pub(super) volatile: broadcast::Sender<Event>,
+    pub(super) volatile: broadcast::Sender<WrittenEvent>,
     /// `presence.list` waits for a permit and gives it back.
     pub gate: Semaphore,
     pub stop: CancellationToken,
@@ -141,7 +141,7 @@ impl Fake {
     }
 
     pub fn say(&self, body: &EventBody) {
-        self.volatile.send(Event::volatile(NOW, None, body)).unwrap();
+        self.volatile.send(WrittenEvent::volatile(NOW, None, body)).unwrap();
     }
 
     /// Forgets the oldest events.

@@ -1,6 +1,11 @@
 //! What goes from one daemon to another is read and written once on its way.
 
+use chat_protocol::cbor;
 use chat_protocol::fixtures::counts::{self, Passes};
+use chat_protocol::time::Timestamp;
+use chatd::engine::{amend, events};
+use chatd::store::{Place, Rows, Table};
+use minicbor::Encode;
 
 use crate::world::World;
 
@@ -68,4 +73,67 @@ fn an_init_is_read_once_however_often_it_comes() {
     });
     assert_eq!(world.inbox(bob), ["alice: one", "alice: two", "alice: three"]);
     assert_eq!((passes.read("init::Body"), passes.written("init::Body")), (1, 1), "{passes:?}");
+}
+
+/// The newest event of a daemon's log.
+fn newest(world: &World, who: usize) -> u64 {
+    events::newest(&world.nodes[who].rows).unwrap()
+}
+
+#[test]
+fn an_event_is_written_once_and_parsed_for_no_reader() {
+    let (mut world, alice, bob) = acquainted();
+    let before = newest(&world, alice) + newest(&world, bob);
+    let ((), passes) = counts::during(|| {
+        world.send(alice, bob, "once");
+        world.settle();
+    });
+    let appended = newest(&world, alice) + newest(&world, bob) - before;
+    assert!(appended > 0);
+    assert_eq!(passes.written("written::WrittenEvent"), appended, "{passes:?}");
+    let (read, passes) = counts::during(|| {
+        let read = |id: &str| {
+            let mut text = String::new();
+            for event in events::after(&world.nodes[bob].rows, 0, usize::MAX).unwrap() {
+                event.write_into(&mut text, Some(id), false);
+            }
+            text
+        };
+        ["one", "two", "three"].map(read)
+    });
+    assert!(read.iter().all(|text| text.contains("once")));
+    assert_eq!((passes.read("written::WrittenEvent"), passes.written("written::WrittenEvent")), (0, 0), "{passes:?}");
+}
+
+/// An event as the first version kept it.
+#[derive(Encode)]
+#[cbor(map)]
+struct First {
+    #[n(0)]
+    json: String,
+    #[n(1)]
+    at: Timestamp,
+}
+
+#[test]
+fn events_of_the_first_version_are_read_and_forget_what_was_deleted() {
+    let (mut world, alice, bob) = acquainted();
+    let message = world.send(alice, bob, "a secret");
+    world.settle();
+    let whole = |world: &World| -> Vec<_> {
+        let found = events::after(&world.nodes[bob].rows, 0, usize::MAX).unwrap();
+        found.iter().map(|event| serde_json::to_string(&event.event(false)).unwrap()).collect()
+    };
+    let (before, at) = (whole(&world), world.now);
+    let first = newest(&world, bob) + 1 - before.len() as u64;
+    for (seq, json) in (first..).zip(&before) {
+        let row = cbor::encode(&First { json: json.clone(), at });
+        let key = seq.to_be_bytes();
+        world.nodes[bob].rows.put(Place::new(Table::Events, b"", &key), seq, &row).unwrap();
+    }
+    assert_eq!(whole(&world), before);
+    assert!(before.iter().any(|json| json.contains("a secret")));
+    world.command(alice, |txn| amend::delete_everywhere(txn, &message)).unwrap();
+    world.settle();
+    assert!(!whole(&world).iter().any(|json| json.contains("a secret")), "{:?}", whole(&world));
 }

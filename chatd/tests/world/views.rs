@@ -40,7 +40,8 @@ impl World {
     }
 
     pub fn events(&self, who: usize) -> Vec<Event> {
-        events::after(&self.nodes[who].rows, 0, usize::MAX).unwrap()
+        let kept = events::after(&self.nodes[who].rows, 0, usize::MAX).unwrap();
+        kept.iter().map(|event| event.event(false)).collect()
     }
 
     pub fn count_events(&self, who: usize, is: impl Fn(&EventBody) -> bool) -> usize {

@@ -67,6 +67,11 @@ macro_rules! bodies {
                 match self { $(Self::$name(_) => $wire),* }
             }
 
+            pub(super) fn to_json(&self) -> String {
+                let json = match self { $(Self::$name(data) => serde_json::to_string(data)),* };
+                json.unwrap_or_else(|_| "null".to_owned())
+            }
+
             fn to_data(&self) -> Value {
                 match self { $(Self::$name(data) => serde_json::to_value(data).unwrap_or_default()),* }
             }
@@ -333,6 +338,17 @@ data! {
     Beat {
         /// Newest event in the log.
         pub seq: u64,
+    }
+}
+
+impl EventBody {
+    /// Whether it carries a message that this account wrote.
+    #[must_use]
+    pub const fn is_outgoing(&self) -> bool {
+        matches!(
+            self,
+            Self::MessageNew(Message { outgoing: true, .. }) | Self::MessageEdited(Message { outgoing: true, .. })
+        )
     }
 }
 

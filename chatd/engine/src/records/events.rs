@@ -10,7 +10,7 @@ use chat_protocol::rpc::events::{
     AboutUser, ConnectionChanged, Deleted, DeviceChange, DevicesChange, ForkEvidence, Held, IdentityChange, Missing,
     ProfileOf, Reacted, ReadUpTo, ResetAt, Skew, StatusChanged, Synced, Undecryptable, Verified, WaitingDevice,
 };
-use chat_protocol::rpc::{Event, EventBody, types};
+use chat_protocol::rpc::{EventBody, WrittenEvent, types};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
@@ -32,25 +32,57 @@ const TRIM_STEP: u64 = 1_000;
 #[derive(Encode, Decode)]
 #[cbor(map)]
 struct Kept {
+    /// The whole event as JSON: so the first version wrote it.
     #[n(0)]
-    json: String,
+    json: Option<String>,
     /// When it happened, in time that was seen to pass.
     #[n(1)]
     at: Timestamp,
+    #[n(2)]
+    written: Option<Written>,
+}
+
+/// An event and, beside its text, what its readers choose it by.
+#[derive(Encode, Decode)]
+#[cbor(map)]
+struct Written {
+    /// When it happened, by the clock.
+    #[n(0)]
+    time_ms: u64,
+    #[n(1)]
+    kind: String,
+    #[n(2)]
+    chat: Option<String>,
+    #[n(3)]
+    outgoing: bool,
+    /// What it carries, as JSON.
+    #[n(4)]
+    data: String,
 }
 
 impl Kept {
-    fn of(event: &Event, at: Timestamp) -> Result<Self, RowsError> {
-        let json = serde_json::to_string(event).map_err(|error| RowsError::Corrupt(error.to_string()))?;
-        Ok(Self { json, at })
+    fn of(event: &WrittenEvent, at: Timestamp) -> Self {
+        let written = Written {
+            time_ms: event.time_ms,
+            kind: event.kind.clone(),
+            chat: event.chat.as_ref().map(|chat| chat.as_str().to_owned()),
+            outgoing: event.outgoing,
+            data: event.data.to_string(),
+        };
+        Self { json: None, at, written: Some(written) }
     }
 
     fn read(bytes: &[u8]) -> Result<Self, RowsError> {
         decode(Table::Events, bytes)
     }
 
-    fn event(&self) -> Result<Event, RowsError> {
-        serde_json::from_str(&self.json).map_err(|_| RowsError::Corrupt("an event is not JSON".to_owned()))
+    fn event(self, seq: u64) -> Result<WrittenEvent, RowsError> {
+        let no_event = || RowsError::Corrupt("an event is not JSON".to_owned());
+        let Some(Written { time_ms, kind, chat, outgoing, data }) = self.written else {
+            return WrittenEvent::read(&self.json.ok_or_else(no_event)?).map_err(|_| no_event());
+        };
+        let chat = chat.as_deref().and_then(view::chat_id);
+        Ok(WrittenEvent { seq: Some(seq), time_ms, kind, chat, outgoing, data: data.into() })
     }
 }
 
@@ -75,19 +107,19 @@ pub fn oldest(rows: &dyn Rows) -> Result<u64, RowsError> {
 ///
 /// # Errors
 /// [`RowsError`].
-pub fn after(rows: &dyn Rows, seq: u64, max: usize) -> Result<Vec<Event>, RowsError> {
+pub fn after(rows: &dyn Rows, seq: u64, max: usize) -> Result<Vec<WrittenEvent>, RowsError> {
     let Some(from) = seq.checked_add(1) else { return Ok(Vec::new()) };
     rows.scan(Table::Events, b"", from..=u64::MAX, Direction::Ascending, max)?
         .iter()
-        .map(|(_, bytes)| Kept::read(bytes)?.event())
+        .map(|(seq, bytes)| Kept::read(bytes)?.event(*seq))
         .collect()
 }
 
 /// Appends an event to the log, in the transaction of its cause.
 pub(crate) fn append(txn: &mut Txn<'_>, chat: Option<&str>, body: &EventBody) -> Result<(), RowsError> {
     let seq = Counter::Event.next(txn.rows)?;
-    let event = Event::durable(seq, txn.clock.as_millis(), chat.and_then(view::chat_id), body);
-    let kept = Kept::of(&event, txn.now)?;
+    let event = WrittenEvent::durable(seq, txn.clock.as_millis(), chat.and_then(view::chat_id), body);
+    let kept = Kept::of(&event, txn.now);
     save(txn.rows, Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &kept)?;
     txn.count(Counted::Event(body.type_name()));
     Ok(())
@@ -186,9 +218,10 @@ pub(crate) fn redact(txn: &mut Txn<'_>, told_in: &[u64], message: &Message) -> R
         let key = seq.to_be_bytes();
         let place = Place::new(Table::Events, b"", &key);
         let Some(kept) = load::<Kept>(txn.rows, place)? else { continue };
-        let mut event = kept.event()?;
-        event.data = serde_json::to_value(&shown).map_err(|error| RowsError::Corrupt(error.to_string()))?;
-        save(txn.rows, place, *seq, &Kept::of(&event, kept.at)?)?;
+        let at = kept.at;
+        let data = serde_json::to_string(&shown).map_err(|error| RowsError::Corrupt(error.to_string()))?.into();
+        let event = WrittenEvent { data, ..kept.event(*seq)? };
+        save(txn.rows, place, *seq, &Kept::of(&event, at))?;
     }
     Ok(())
 }

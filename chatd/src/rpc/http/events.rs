@@ -101,8 +101,8 @@ fn sent(queued: mpsc::Receiver<Outgoing>, taken: Arc<Taken>) -> impl Stream<Item
 
 fn event(outgoing: &Outgoing) -> Option<Sent> {
     let Outgoing::Event(note) = outgoing else { return None };
-    let event = Sent::default().data(serde_json::to_string(&note.notified).ok()?);
-    Some(match note.notified.event.seq {
+    let event = Sent::default().data(note.params());
+    Some(match note.seq() {
         Some(seq) => event.id(seq.to_string()),
         None => event,
     })
@@ -158,7 +158,7 @@ mod tests {
     use std::sync::Mutex;
 
     use chat_protocol::rpc::events::Synced;
-    use chat_protocol::rpc::{Event, EventBody};
+    use chat_protocol::rpc::{EventBody, WrittenEvent};
     use hyper::service::service_fn;
     use hyper_util::rt::TokioIo;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -177,8 +177,8 @@ mod tests {
         let (outbound, queued) = mpsc::channel(QUEUE);
         let (written, known) = Written::new();
         for seq in 1..=EVENTS {
-            let event = Event::durable(seq, now_ms(), None, &EventBody::SyncDone(Synced { replayed: seq }));
-            outbound.send(Outgoing::event("a", event, Some(written.clone()))).await.unwrap();
+            let event = WrittenEvent::durable(seq, now_ms(), None, &EventBody::SyncDone(Synced { replayed: seq }));
+            outbound.send(Outgoing::event("a", event, false, Some(written.clone()))).await.unwrap();
         }
         let taken = Arc::<Taken>::default();
         let response = Mutex::new(Some(Sse::new(sent(queued, Arc::clone(&taken))).into_response()));

@@ -66,10 +66,9 @@ struct MessageSink {
 
 impl Sink for MessageSink {
     fn add(&mut self, outgoing: &Outgoing) -> usize {
-        if let Some(json) = outgoing.to_json() {
-            self.bytes += json.len();
-            self.waiting.push(Message::Text(Utf8Bytes::from(json.as_ref())));
-        }
+        let json = Utf8Bytes::from(outgoing.to_json().into_owned());
+        self.bytes += json.len();
+        self.waiting.push(Message::Text(json));
         self.bytes
     }
 
