@@ -6,7 +6,9 @@
     clippy::panic,
     clippy::indexing_slicing,
     clippy::print_stdout,
-    reason = "a benchmark prints, and its values are its own"
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "a benchmark measures and prints, and its values are its own"
 )]
 
 use std::hint::black_box;
