@@ -1,15 +1,19 @@
 //! The command tree: what can be said, and how it is explained.
 
 pub(crate) mod account;
+pub(crate) mod chats;
+pub(crate) mod consumers;
+pub(crate) mod contacts;
 pub(crate) mod devices;
-pub(crate) mod keep;
+mod help_text;
+pub(crate) mod kv;
 pub(crate) mod messages;
 pub(crate) mod profile;
 pub(crate) mod service;
+pub(crate) mod settings;
 pub(crate) mod tokens;
 pub(crate) mod trust;
 mod values;
-mod words;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -24,7 +28,7 @@ use values::{duration, event_types, life, message_id, since, user};
 
 /// Send, receive and open private chats from a terminal or a script
 #[derive(Debug, Parser)]
-#[command(name = "chatctl", version, after_help = words::EXIT_CODES, max_term_width = 100)]
+#[command(name = "chatctl", version, after_help = help_text::EXIT_CODES, max_term_width = 100)]
 pub struct Cli {
     #[command(flatten)]
     pub(crate) options: Options,
@@ -70,112 +74,112 @@ pub(crate) enum Colour {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
     /// Make an account and this machine its first device
-    #[command(after_help = words::REGISTER)]
-    Register(account::Entrance),
+    #[command(after_help = help_text::REGISTER)]
+    Register(account::AccountFlags),
     /// Make this machine a device of an existing account
-    #[command(after_help = words::LOGIN)]
-    Login(account::Entrance),
+    #[command(after_help = help_text::LOGIN)]
+    Login(account::AccountFlags),
     /// Disconnect and forget the login
-    #[command(after_help = words::LOGOUT)]
+    #[command(after_help = help_text::LOGOUT)]
     Logout(account::Logout),
     /// Show the account and the connection
-    #[command(after_help = words::STATUS)]
+    #[command(after_help = help_text::STATUS)]
     Status,
     /// Change the password
-    #[command(after_help = words::PASSWD)]
+    #[command(after_help = help_text::PASSWD)]
     Passwd(account::Passwd),
     /// Show who is online
-    #[command(after_help = words::WHO)]
+    #[command(after_help = help_text::WHO)]
     Who,
     /// Send a message
-    #[command(after_help = words::SEND)]
+    #[command(after_help = help_text::SEND)]
     Send(Send),
     /// Show messages as they come
-    #[command(after_help = words::LISTEN)]
+    #[command(after_help = help_text::LISTEN)]
     Listen(Listen),
     /// Talk: read, write and see who is there, on one screen
-    #[command(after_help = words::CHAT)]
+    #[command(after_help = help_text::CHAT)]
     Chat(Chat),
     /// Show the messages of a chat
-    #[command(after_help = words::HISTORY)]
+    #[command(after_help = help_text::HISTORY)]
     History(History),
     /// Find messages by their words
-    #[command(after_help = words::SEARCH)]
+    #[command(after_help = help_text::SEARCH)]
     Search(messages::Search),
     /// Write messages to a new file
-    #[command(after_help = words::EXPORT)]
+    #[command(after_help = help_text::EXPORT)]
     Export(messages::Export),
     /// Change the text of your message, for everybody
-    #[command(after_help = words::EDIT)]
+    #[command(after_help = help_text::EDIT)]
     Edit(messages::Edit),
     /// Delete a message
-    #[command(after_help = words::DELETE)]
+    #[command(after_help = help_text::DELETE)]
     Delete(messages::Delete),
     /// React to a message with an emoji
-    #[command(after_help = words::REACT)]
+    #[command(after_help = help_text::REACT)]
     React(messages::React),
     /// Show what waits to be sent, and what did not arrive
-    #[command(after_help = words::OUTBOX)]
+    #[command(after_help = help_text::OUTBOX)]
     Outbox,
     /// Take a message back that has not left yet
-    #[command(after_help = words::CANCEL)]
+    #[command(after_help = help_text::CANCEL)]
     Cancel(messages::OneMessage),
     /// Send a failed or cancelled message again
-    #[command(after_help = words::RESEND)]
+    #[command(after_help = help_text::RESEND)]
     Resend(messages::OneMessage),
     /// Show how much is unread
-    #[command(after_help = words::UNREAD)]
-    Unread(keep::Unread),
+    #[command(after_help = help_text::UNREAD)]
+    Unread(chats::Unread),
     /// Note something about others, or block them
-    #[command(subcommand, after_help = words::CONTACT)]
-    Contact(keep::Contact),
+    #[command(subcommand, after_help = help_text::CONTACT)]
+    Contact(contacts::Contact),
     /// Compare identities: that you talk to whom you think
-    #[command(after_help = words::VERIFY)]
+    #[command(after_help = help_text::VERIFY)]
     Verify(trust::Verify),
     /// Decide whom to trust after a change, and what new devices get
-    #[command(subcommand, after_help = words::TRUST)]
+    #[command(subcommand, after_help = help_text::TRUST)]
     Trust(trust::Trust),
     /// Show, let in and end the devices of this account
-    #[command(subcommand, after_help = words::DEVICE)]
+    #[command(subcommand, after_help = help_text::DEVICE)]
     Device(devices::Device),
     /// Show or change what accounts say of themselves
-    #[command(after_help = words::PROFILE)]
+    #[command(after_help = help_text::PROFILE)]
     Profile(profile::Profile),
     /// Let a chat make no noise
-    #[command(after_help = words::MUTE)]
-    Mute(keep::Mute),
+    #[command(after_help = help_text::MUTE)]
+    Mute(chats::Mute),
     /// Put a chat away until somebody writes
-    #[command(after_help = words::ARCHIVE)]
-    Archive(keep::Archive),
+    #[command(after_help = help_text::ARCHIVE)]
+    Archive(chats::Archive),
     /// Show or change the account's settings
-    #[command(after_help = words::SETTINGS)]
-    Settings(keep::Settings),
+    #[command(after_help = help_text::SETTINGS)]
+    Settings(settings::Settings),
     /// Show the named readers of the event log
-    #[command(after_help = words::CONSUMERS)]
-    Consumers(keep::Consumers),
+    #[command(after_help = help_text::CONSUMERS)]
+    Consumers(consumers::Consumers),
     /// Keep small values for bots
-    #[command(subcommand, after_help = words::KV)]
-    Kv(keep::Kv),
+    #[command(subcommand, after_help = help_text::KV)]
+    Kv(kv::Kv),
     /// Give programs fewer rights than you have
-    #[command(subcommand, after_help = words::TOKEN)]
+    #[command(subcommand, after_help = help_text::TOKEN)]
     Token(tokens::Token),
     /// Show what tokens were used for
-    #[command(after_help = words::AUDIT)]
+    #[command(after_help = help_text::AUDIT)]
     Audit(tokens::Audit),
     /// Run chatd as a service of yours, under systemd
-    #[command(subcommand, after_help = words::SERVICE)]
+    #[command(subcommand, after_help = help_text::SERVICE)]
     Service(service::Service),
     /// Find what is wrong, and the command that mends it
-    #[command(after_help = words::DOCTOR)]
+    #[command(after_help = help_text::DOCTOR)]
     Doctor,
     /// Make any call and print its result
-    #[command(after_help = words::RPC)]
+    #[command(after_help = help_text::RPC)]
     Rpc(Rpc),
     /// Start the account's identity anew after all its devices were lost
-    #[command(after_help = words::RESET)]
+    #[command(after_help = help_text::RESET)]
     Reset(account::Reset),
     /// Print the completions of a shell
-    #[command(after_help = words::COMPLETIONS)]
+    #[command(after_help = help_text::COMPLETIONS)]
     Completions {
         /// Which shell
         shell: chat_programs::documents::Shell,
@@ -188,7 +192,7 @@ pub(crate) enum Verb {
         words: Vec<String>,
     },
     /// Print a manual page
-    #[command(after_help = words::MAN)]
+    #[command(after_help = help_text::MAN)]
     Man(chat_programs::documents::Wanted),
 }
 

@@ -2,12 +2,16 @@
 
 mod account;
 mod chat;
+mod chats;
+mod completion;
+mod consumers;
+mod contacts;
 mod devices;
 mod doctor;
 mod documents;
 mod history;
-mod keep;
 mod known;
+mod kv;
 mod listen;
 mod messages;
 mod outbox;
@@ -15,13 +19,13 @@ mod profile;
 mod rpc;
 mod send;
 mod service;
+mod settings;
 mod shells;
 mod status;
 mod tokens;
 mod trust;
 mod verify;
 mod who;
-mod words;
 
 use crate::cli::Verb;
 use crate::error::Failure;
@@ -49,23 +53,23 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Outbox => outbox::run(session).await,
         Verb::Cancel(message) => messages::cancel(&message, session).await,
         Verb::Resend(message) => messages::resend(&message, session).await,
-        Verb::Unread(unread) => keep::unread(&unread, session).await,
-        Verb::Contact(contact) => keep::contact(contact, session).await,
+        Verb::Unread(unread) => chats::unread(&unread, session).await,
+        Verb::Contact(contact) => contacts::contact(contact, session).await,
         Verb::Verify(verify) => verify::run(verify, session).await,
         Verb::Trust(trust) => trust::run(trust, session).await,
         Verb::Device(device) => devices::run(device, session).await,
         Verb::Profile(profile) => profile::run(profile, session).await,
-        Verb::Mute(mute) => keep::mute(mute, session).await,
-        Verb::Archive(archive) => keep::archive(archive, session).await,
-        Verb::Settings(settings) => keep::settings(settings, session).await,
-        Verb::Consumers(consumers) => keep::consumers(consumers, session).await,
-        Verb::Kv(kv) => keep::kv(kv, session).await,
+        Verb::Mute(mute) => chats::mute(mute, session).await,
+        Verb::Archive(archive) => chats::archive(archive, session).await,
+        Verb::Settings(settings) => settings::settings(settings, session).await,
+        Verb::Consumers(consumers) => consumers::consumers(consumers, session).await,
+        Verb::Kv(kv) => kv::kv(kv, session).await,
         Verb::Token(token) => tokens::token(token, session).await,
         Verb::Audit(audit) => tokens::audit(audit, session).await,
         Verb::Service(service) => service::run(service, session).await,
         Verb::Doctor => doctor::run(session).await,
         Verb::Rpc(rpc) => rpc::run(&rpc, session).await,
-        Verb::Complete { words } => words::run(&words, session).await,
+        Verb::Complete { words } => completion::run(&words, session).await,
         Verb::Completions { shell } => documents::completions(shell, session),
         Verb::Man(wanted) => documents::man(&wanted, session),
     }

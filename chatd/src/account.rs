@@ -10,7 +10,7 @@
 //! ```
 
 mod access;
-mod entrance;
+mod enrolment;
 mod error;
 mod record;
 pub mod waiting;
@@ -27,7 +27,7 @@ use chat_protocol::message::server::LoggedIn;
 use chat_protocol::time::Timestamp;
 
 pub use self::access::{Access, AccessError};
-use self::entrance::Entrance;
+use self::enrolment::Enrolment;
 pub use self::error::AccountError;
 pub use self::record::{Account, Reset, Standing, Wait, keep_server_keys, note_revoked};
 use crate::dirs::DataDir;
@@ -37,7 +37,7 @@ use crate::store::{RowsError, SealedRows, Store};
 
 /// What entering an account needs of the daemon.
 #[derive(Clone, Debug)]
-pub struct Desk {
+pub struct AccountContext {
     /// Where rows are kept.
     pub store: Arc<Store>,
     /// Where the PEM files are.
@@ -48,7 +48,7 @@ pub struct Desk {
     pub timing: Timing,
 }
 
-/// Where an entrance led.
+/// Where an enrolment led.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Entered {
     /// The device is active; the account is kept and a link may be started.
@@ -84,12 +84,12 @@ pub enum ResetOutcome {
 /// # Errors
 /// [`AccountError`].
 pub async fn register(
-    desk: &Desk,
+    context: &AccountContext,
     access: Access,
     user: Username,
     password: Password,
 ) -> Result<Entered, AccountError> {
-    Entrance::open(desk, access, user, password).await?.register().await
+    Enrolment::open(context, access, user, password).await?.register().await
 }
 
 /// Makes this daemon a device of an account that exists. Without `access`, the way it went before.
@@ -100,13 +100,13 @@ pub async fn register(
 /// # Errors
 /// [`AccountError`].
 pub async fn login(
-    desk: &Desk,
+    context: &AccountContext,
     access: Option<Access>,
     user: Username,
     password: Password,
 ) -> Result<Entered, AccountError> {
-    let access = known_way(desk, access)?;
-    Entrance::open(desk, access, user, password).await?.login().await
+    let access = known_way(context, access)?;
+    Enrolment::open(context, access, user, password).await?.login().await
 }
 
 /// Begins the account's identity anew. Until it is done, an account that is already here stays as it is.
@@ -114,23 +114,23 @@ pub async fn login(
 /// # Errors
 /// [`AccountError`].
 pub async fn reset(
-    desk: &Desk,
+    context: &AccountContext,
     access: Option<Access>,
     user: Username,
     password: Password,
 ) -> Result<ResetOutcome, AccountError> {
-    let access = known_way(desk, access)?;
-    entrance::reset(desk, access, user, password).await
+    let access = known_way(context, access)?;
+    enrolment::reset(context, access, user, password).await
 }
 
 /// Changes the password at the server, over a connection of its own.
 ///
 /// # Errors
 /// [`AccountError::BadCredentials`] for a wrong old password, and the rest.
-pub async fn change_password(desk: &Desk, old: Password, new: Password) -> Result<(), AccountError> {
-    let account = desk.account()?.ok_or(AccountError::NoAccount)?;
-    let keys = desk.keys_of(&account).await?;
-    let mut connection = Connection::dial(&account.server, &desk.timing).await?;
+pub async fn change_password(context: &AccountContext, old: Password, new: Password) -> Result<(), AccountError> {
+    let account = context.account()?.ok_or(AccountError::NoAccount)?;
+    let keys = context.keys_of(&account).await?;
+    let mut connection = Connection::dial(&account.server, &context.timing).await?;
     log_in(&mut connection, &keys, &account.cert).await?;
     connection.call(&ChangePassword { old, new }).await?;
     connection.close().await;
@@ -143,17 +143,17 @@ pub async fn change_password(desk: &Desk, old: Password, new: Password) -> Resul
 ///
 /// # Errors
 /// [`AccountError`].
-pub fn leave(desk: &Desk, forget_keys: bool) -> Result<(), AccountError> {
-    let account = desk.account()?.ok_or(AccountError::NoAccount)?;
+pub fn leave(context: &AccountContext, forget_keys: bool) -> Result<(), AccountError> {
+    let account = context.account()?.ok_or(AccountError::NoAccount)?;
     if !forget_keys {
         let account = Account { standing: Standing::LoggedOut, ..account };
-        return desk.commit(|rows| account.save(rows));
+        return context.commit(|rows| account.save(rows));
     }
-    desk.commit(|rows| Account::delete(rows))?;
-    Ok(KeyRing::new(&desk.store, &desk.dir, &account.user).forget()?)
+    context.commit(|rows| Account::delete(rows))?;
+    Ok(KeyRing::new(&context.store, &context.dir, &account.user).forget()?)
 }
 
-impl Desk {
+impl AccountContext {
     /// The account that is kept, if any.
     ///
     /// # Errors
@@ -191,14 +191,14 @@ impl Desk {
     }
 }
 
-/// Where an entrance without directions goes: where the account lives that is here, or that is waited for.
-fn known_way(desk: &Desk, access: Option<Access>) -> Result<Access, AccountError> {
+/// Where an enrolment without directions goes: where the account lives that is here, or that is waited for.
+fn known_way(context: &AccountContext, access: Option<Access>) -> Result<Access, AccountError> {
     match access {
         Some(access) => Ok(access),
         None => {
             let reset =
-                || desk.commit(|rows| Reset::load(rows)).map(|reset| reset.map(|reset| reset.account().clone()));
-            let account = desk.account()?.map_or_else(reset, |account| Ok(Some(account)))?;
+                || context.commit(|rows| Reset::load(rows)).map(|reset| reset.map(|reset| reset.account().clone()));
+            let account = context.account()?.map_or_else(reset, |account| Ok(Some(account)))?;
             Ok(Access { server: account.ok_or(AccountError::NoAccount)?.server, token: None })
         }
     }

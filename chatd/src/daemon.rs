@@ -18,12 +18,12 @@ mod batch;
 mod errors;
 mod export;
 mod health;
+mod high_water_file;
 mod methods;
 mod reads;
 mod run;
 mod search;
 mod waiting;
-mod witness;
 
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -72,7 +72,7 @@ pub struct Daemon {
     reader: Arc<Reader>,
     /// Of the history; made when somebody searches.
     index: Arc<Mutex<Option<search::Search>>>,
-    orders: mpsc::Sender<Order>,
+    orders: mpsc::Sender<LoopMessage>,
     newest: watch::Receiver<u64>,
     volatile: broadcast::Sender<WrittenEvent>,
     connection: Arc<Mutex<Connection>>,
@@ -84,7 +84,7 @@ pub struct Daemon {
     ending: CancellationToken,
     /// Cancelled when nobody is to wait for anything any more.
     closing: CancellationToken,
-    /// One entrance at a time.
+    /// One enrolment at a time.
     entering: tokio::sync::Mutex<()>,
     /// While this device waits to be let in.
     waiting: waiting::Waiting,
@@ -97,7 +97,7 @@ pub struct Daemon {
 type Unstored = Arc<Mutex<Option<String>>>;
 
 /// What the loop is told.
-enum Order {
+enum LoopMessage {
     /// Run this in the next transaction.
     Command(Box<dyn Command>),
     /// Ask the server and answer with what it says.
@@ -194,7 +194,7 @@ impl Daemon {
     /// Waits until the loop has taken an order; false once it has ended.
     pub async fn lives(&self) -> bool {
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Probe(reply)).await.is_ok() && answer.await.is_ok()
+        self.order(LoopMessage::Probe(reply)).await.is_ok() && answer.await.is_ok()
     }
 
     /// Runs a step of the engine in the next transaction and waits for its commit.
@@ -204,7 +204,7 @@ impl Daemon {
         F: FnOnce(&mut Txn<'_>) -> Result<T, EngineError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.order(Order::Command(Box::new(Job::new(step, reply)))).await?;
+        self.order(LoopMessage::Command(Box::new(Job::new(step, reply)))).await?;
         match answer.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Refused::Engine(error))) => Err(errors::engine(error)),
@@ -213,7 +213,7 @@ impl Daemon {
         }
     }
 
-    async fn order(&self, order: Order) -> Answer<()> {
+    async fn order(&self, order: LoopMessage) -> Answer<()> {
         self.orders.send(order).await.map_err(|_| ended())
     }
 

@@ -12,7 +12,7 @@
 //! daemon             the loop that owns every write (daemon/run, daemon/batch), and a method's work (daemon/methods)
 //! engine             what is decided, without I/O: the crate chat-engine below this folder
 //! api                what the socket side may ask of the daemon
-//! rpc, doors         JSON-RPC over socket, pipes and loopback port: who calls, may they, in which order
+//! rpc, listeners         JSON-RPC over socket, pipes and loopback port: who calls, may they, in which order
 //! metrics, service   what is counted; what the service manager hears
 //! ```
 //!
@@ -27,9 +27,9 @@ pub mod config;
 pub mod daemon;
 pub mod dirs;
 mod documents;
-mod doors;
 pub mod keys;
 pub mod link;
+mod listeners;
 pub mod metrics;
 pub mod process;
 mod reload;

@@ -47,7 +47,7 @@ use tracing::{debug, warn};
 use crate::api::Api;
 use access::Access;
 use connection::Connection;
-use http::{Door, Web};
+use http::{Endpoint, Web};
 use lines::Lines;
 use seats::{EXTRA_WITHIN, Seat, Seats};
 use transport::LineSink;
@@ -85,7 +85,7 @@ impl Server {
 
     /// Serves HTTP on a loopback port, to callers with a token. Ends as [`Self::socket`] does.
     pub async fn port(self, listener: TcpListener, policy: watch::Receiver<Policy>) {
-        self.serve(listener, move |server, stream| server.web(Door::Port(policy.clone())).serve(stream)).await;
+        self.serve(listener, move |server, stream| server.web(Endpoint::Port(policy.clone())).serve(stream)).await;
     }
 
     /// Serves one caller that is the owner over a pair of pipes, to its last word.
@@ -127,7 +127,7 @@ impl Server {
             },
         };
         if first.is_ascii_uppercase() {
-            self.web(Door::Socket).serve(tokio::io::join(input, output)).await;
+            self.web(Endpoint::Socket).serve(tokio::io::join(input, output)).await;
         } else {
             self.connection().run(Lines::new(input, MAX_LINE_BYTES), LineSink::new(output)).await;
         }
@@ -138,8 +138,8 @@ impl Server {
         Connection::new(Arc::clone(&self.table), Access::Owner, self.shutdown.child_token())
     }
 
-    fn web(&self, door: Door) -> Web {
-        Web::new(Arc::clone(&self.table), door, self.shutdown.clone())
+    fn web(&self, endpoint: Endpoint) -> Web {
+        Web::new(Arc::clone(&self.table), endpoint, self.shutdown.clone())
     }
 }
 

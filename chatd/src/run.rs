@@ -1,7 +1,7 @@
 //! From the command line to a running daemon and back: the order in which things begin and end.
 //!
 //! Protect the process → directory → lock → store → daemon → socket, and then the reverse. The socket is there
-//! before any network or account is. Tasks: the daemon's own, the doors', and one that keeps the store tidy.
+//! before any network or account is. Tasks: the daemon's own, the listeners', and one that keeps the store tidy.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -21,8 +21,8 @@ use crate::config::{Config, ConfigError, PassphraseError, Sources, unlock};
 use crate::daemon::{Daemon, Setup};
 use crate::dirs::{DataDir, DirError, Lock};
 use crate::documents;
-use crate::doors::{Doors, Plan};
 use crate::link::Timing;
+use crate::listeners::{Listeners, Plan};
 use crate::process;
 use crate::reload::Reload;
 use crate::rpc::SocketError;
@@ -211,7 +211,7 @@ fn serve(sources: Sources, pipes: bool) -> Result<(), RunError> {
 async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut reload: Reload) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(|source| RunError::System { doing: "listen for signals", source })?;
     let daemon = Daemon::start(setup, Arc::clone(&store))?;
-    let doors = Doors::open(Arc::clone(&daemon) as _, plan, lock)?;
+    let listeners = Listeners::open(Arc::clone(&daemon) as _, plan, lock)?;
     let tidying = tokio::spawn(keep_tidy(Arc::clone(&store)));
     let watching = tokio::spawn(service::feed_watchdog(Arc::clone(&daemon)));
     tracing::info!(socket = %plan.socket.display(), "ready");
@@ -225,12 +225,12 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut rel
     tokio::select! {
         name = signals.end(read_again) => tracing::info!(signal = name, "ending"),
         () = daemon.asked_to_end() => tracing::info!("ending as asked on the socket"),
-        () = doors.parted() => tracing::info!("ending with the program that started this one"),
+        () = listeners.parted() => tracing::info!("ending with the program that started this one"),
     }
     service::stopping();
     daemon.close();
     // first no new work comes in, then what was begun is committed, then the files are closed
-    doors.close().await;
+    listeners.close().await;
     daemon.stop().await;
     tidying.abort();
     watching.abort();

@@ -26,7 +26,7 @@ use chat_protocol::message::client::{Enrol, Password, Request, UserHead};
 use chat_protocol::message::server::{Code, Enrolled, Refusal, ResetState};
 use chat_protocol::rpc::errors::Kind;
 use chat_protocol::time::Timestamp;
-use chatd::account::{self, Access, AccountError, Desk, Entered, ResetOutcome, Standing};
+use chatd::account::{self, Access, AccountContext, AccountError, Entered, ResetOutcome, Standing};
 use chatd::dirs::DataDir;
 use chatd::link::Timing;
 use chatd::store::{Store, Unlock};
@@ -34,7 +34,7 @@ use toy::{Peer, Toy, logged_in};
 
 struct Home {
     _outer: tempfile::TempDir,
-    desk: Desk,
+    context: AccountContext,
     toy: Toy,
 }
 
@@ -43,8 +43,8 @@ impl Home {
         let outer = tempfile::tempdir().unwrap();
         let dir = DataDir::open(&outer.path().join("data")).unwrap();
         let store = Arc::new(Store::open(&dir, &Unlock::KeyFile(dir.file("key"))).unwrap());
-        let desk = Desk { store, dir, import_key: None, timing: Timing::default() };
-        Self { _outer: outer, desk, toy: Toy::new().await }
+        let context = AccountContext { store, dir, import_key: None, timing: Timing::default() };
+        Self { _outer: outer, context, toy: Toy::new().await }
     }
 
     fn access(&self) -> Access {
@@ -53,17 +53,17 @@ impl Home {
 
     /// Registers while the server plays its part.
     async fn register(&self, server: impl AsyncFnOnce(&Toy)) -> Result<Entered, AccountError> {
-        let entering = account::register(&self.desk, self.access(), alice(), password());
+        let entering = account::register(&self.context, self.access(), alice(), password());
         tokio::join!(entering, server(&self.toy)).0
     }
 
     async fn login(&self, server: impl AsyncFnOnce(&Toy)) -> Result<Entered, AccountError> {
-        let entering = account::login(&self.desk, Some(self.access()), alice(), password());
+        let entering = account::login(&self.context, Some(self.access()), alice(), password());
         tokio::join!(entering, server(&self.toy)).0
     }
 
     async fn reset(&self, server: impl AsyncFnOnce(&Toy)) -> Result<ResetOutcome, AccountError> {
-        let entering = account::reset(&self.desk, Some(self.access()), alice(), password());
+        let entering = account::reset(&self.context, Some(self.access()), alice(), password());
         tokio::join!(entering, server(&self.toy)).0
     }
 }
@@ -124,29 +124,29 @@ async fn registration_keeps_the_account_it_was_given() {
         .await
         .unwrap();
 
-    let kept = home.desk.account().unwrap().unwrap();
+    let kept = home.context.account().unwrap().unwrap();
     let fingerprint = kept.log.as_ref().unwrap().fingerprint();
     assert_eq!(entered, Entered::Ready { device: kept.device(), fingerprint });
     assert_eq!((kept.user.as_str(), kept.standing), ("alice", Standing::Active));
     assert_eq!(kept.server.key, home.toy.server().key);
 
     // a second registration finds it, whoever it is for
-    let again = account::register(&home.desk, home.access(), "bob".parse().unwrap(), password()).await;
+    let again = account::register(&home.context, home.access(), "bob".parse().unwrap(), password()).await;
     assert!(matches!(again, Err(AccountError::Another { user }) if user == alice()));
 
-    account::leave(&home.desk, false).unwrap();
-    assert_eq!(home.desk.account().unwrap().unwrap().standing, Standing::LoggedOut);
+    account::leave(&home.context, false).unwrap();
+    assert_eq!(home.context.account().unwrap().unwrap().standing, Standing::LoggedOut);
     back_in_with_the_password(&home).await;
     // what the server said of it is no reason to give the keys up: it may say something else
-    account::note_revoked(&home.desk.store).unwrap();
+    account::note_revoked(&home.context.store).unwrap();
     back_in_with_the_password(&home).await;
-    account::leave(&home.desk, true).unwrap();
-    assert!(home.desk.account().unwrap().is_none());
+    account::leave(&home.context, true).unwrap();
+    assert!(home.context.account().unwrap().is_none());
 }
 
 /// Keys are slow to make, so this goes on with the account above.
 async fn back_in_with_the_password(home: &Home) {
-    let before = home.desk.account().unwrap().unwrap();
+    let before = home.context.account().unwrap().unwrap();
     let refused = home
         .login(async |toy| {
             let mut peer = toy.accept().await.unwrap();
@@ -155,7 +155,7 @@ async fn back_in_with_the_password(home: &Home) {
         })
         .await;
     assert!(matches!(refused, Err(AccountError::BadCredentials)), "the keys alone are not enough: {refused:?}");
-    assert_eq!(home.desk.account().unwrap().unwrap().standing, before.standing);
+    assert_eq!(home.context.account().unwrap().unwrap().standing, before.standing);
     let entered = home
         .login(async |toy| {
             let mut peer = toy.accept().await.unwrap();
@@ -164,7 +164,7 @@ async fn back_in_with_the_password(home: &Home) {
         })
         .await;
     assert!(matches!(entered, Ok(Entered::Ready { device, .. }) if device == before.device()));
-    assert_eq!(home.desk.account().unwrap().unwrap().standing, Standing::Active);
+    assert_eq!(home.context.account().unwrap().unwrap().standing, Standing::Active);
 }
 
 #[tokio::test]
@@ -179,7 +179,7 @@ async fn a_crash_at_any_step_is_finished_by_registering_again() {
         })
         .await;
     assert!(matches!(lost, Err(AccountError::Lost(_))), "{lost:?}");
-    assert!(home.desk.account().unwrap().is_none());
+    assert!(home.context.account().unwrap().is_none());
 
     // … and again before the enrolment is: the server has the account by now
     let mut offered = None;
@@ -248,7 +248,7 @@ async fn refusals_are_told_apart_and_leave_nothing_behind() {
             })
             .await;
         assert_eq!(refused.unwrap_err().kind(), kind);
-        assert!(home.desk.account().unwrap().is_none());
+        assert!(home.context.account().unwrap().is_none());
     }
     let denied = home
         .login(async |toy| {
@@ -276,7 +276,7 @@ async fn a_further_device_waits_for_its_approval() {
         })
         .await
         .unwrap();
-    let kept = home.desk.account().unwrap().unwrap();
+    let kept = home.context.account().unwrap().unwrap();
     assert_eq!(entered, Entered::ApprovalRequired { device: kept.device() });
     assert_eq!(kept.digits(), Some(approval_digits(&named, &kept.device())));
     assert_eq!((kept.standing, kept.log), (Standing::Waiting, None));
@@ -302,7 +302,7 @@ async fn a_reset_waits_its_time_and_is_asked_for_with_the_same_bytes() {
         })
         .await;
     assert_eq!(outcome.unwrap(), ResetOutcome::Waiting(later));
-    assert!(home.desk.account().unwrap().is_none(), "nothing is replaced before it is done");
+    assert!(home.context.account().unwrap().is_none(), "nothing is replaced before it is done");
 
     let mut second = None;
     let outcome = home
@@ -317,7 +317,7 @@ async fn a_reset_waits_its_time_and_is_asked_for_with_the_same_bytes() {
     assert_eq!((&first.cert, &first.genesis), (&second.cert, &second.genesis));
     let log = AccountLog::verify(&alice(), &[first.genesis.unwrap().0]).unwrap();
     assert_eq!(log.replaces(), Some(old.hash));
-    let kept = home.desk.account().unwrap().unwrap();
+    let kept = home.context.account().unwrap().unwrap();
     assert_eq!(outcome.unwrap(), ResetOutcome::Done { device: kept.device(), fingerprint: log.fingerprint() });
 }
 
@@ -348,7 +348,7 @@ async fn a_reset_that_waits_is_kept_whatever_entrance_is_tried_meanwhile() {
     let mut offered = Vec::new();
     assert_eq!(ask(&mut offered).await.unwrap(), ResetOutcome::Waiting(later));
     let waits =
-        || home.desk.store.transaction(|rows| account::Reset::load(rows)).unwrap().and_then(|reset| reset.due_ms());
+        || home.context.store.transaction(|rows| account::Reset::load(rows)).unwrap().and_then(|reset| reset.due_ms());
     assert_eq!(waits(), Some(later.as_millis()));
     let refused = home
         .login(async |toy| {
@@ -366,10 +366,10 @@ async fn a_reset_that_waits_is_kept_whatever_entrance_is_tried_meanwhile() {
 #[tokio::test]
 async fn without_an_account_there_is_nothing_to_change() {
     let home = Home::new().await;
-    let changed = account::change_password(&home.desk, password(), password()).await;
+    let changed = account::change_password(&home.context, password(), password()).await;
     assert!(matches!(changed, Err(AccountError::NoAccount)));
-    assert!(matches!(account::leave(&home.desk, true), Err(AccountError::NoAccount)));
-    let login = account::login(&home.desk, None, alice(), password()).await;
+    assert!(matches!(account::leave(&home.context, true), Err(AccountError::NoAccount)));
+    let login = account::login(&home.context, None, alice(), password()).await;
     assert_eq!(login.unwrap_err().kind(), Kind::Unauthenticated);
 }
 
@@ -377,7 +377,7 @@ async fn without_an_account_there_is_nothing_to_change() {
 async fn atk_57_the_password_is_in_no_file() {
     let home = Home::new().await;
     let _ = home.register(async |toy| drop(toy.accept().await.unwrap())).await;
-    for entry in std::fs::read_dir(home.desk.dir.path()).unwrap() {
+    for entry in std::fs::read_dir(home.context.dir.path()).unwrap() {
         let path = entry.unwrap().path();
         let bytes = std::fs::read(&path).unwrap();
         let found = |secret: &[u8]| bytes.windows(secret.len()).any(|window| window == secret);

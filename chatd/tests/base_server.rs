@@ -23,7 +23,7 @@ use chat_protocol::rpc::errors::Kind;
 use chat_server::config::Config;
 use chat_server::serve::{self, Keys};
 use chat_server::store::sqlite::SqliteStore;
-use chatd::account::{self, Access, AccountError, Desk, Entered, ResetOutcome, Standing};
+use chatd::account::{self, Access, AccountContext, AccountError, Entered, ResetOutcome, Standing};
 use chatd::dirs::DataDir;
 use chatd::link::{ConnectError, LinkEvent, LinkHandle, Server, Timing, spawn};
 use chatd::store::{Store, Unlock};
@@ -83,7 +83,7 @@ impl House {
 /// One daemon's directory.
 struct Home {
     _outer: tempfile::TempDir,
-    desk: Desk,
+    context: AccountContext,
 }
 
 impl Home {
@@ -96,19 +96,19 @@ impl Home {
             longest_wait: Duration::from_millis(50),
             ..Timing::default()
         };
-        Self { _outer: outer, desk: Desk { store, dir, import_key: None, timing } }
+        Self { _outer: outer, context: AccountContext { store, dir, import_key: None, timing } }
     }
 
     async fn register(&self, access: Access) -> Result<Entered, AccountError> {
-        account::register(&self.desk, access, alice(), password("correct horse")).await
+        account::register(&self.context, access, alice(), password("correct horse")).await
     }
 
     async fn link(&self) -> (LinkHandle, mpsc::Receiver<LinkEvent>) {
-        let account = self.desk.account().unwrap().unwrap();
-        let keys = self.desk.keys_of(&account).await.unwrap();
+        let account = self.context.account().unwrap().unwrap();
+        let keys = self.context.keys_of(&account).await.unwrap();
         let (sender, events) = mpsc::channel(64);
-        let setup = account.link_setup(&keys, self.desk.timing);
-        (spawn(account::keep_server_keys(setup, &self.desk.store), sender), events)
+        let setup = account.link_setup(&keys, self.context.timing);
+        (spawn(account::keep_server_keys(setup, &self.context.store), sender), events)
     }
 }
 
@@ -163,7 +163,7 @@ async fn an_account_is_made_once_and_its_link_survives_a_restart_of_the_server()
 /// Announced, then done: whoever was online in between knows the new key, also after a restart of the daemon.
 async fn the_server_changes_its_key(house: &mut House, home: &Home, events: &mut mpsc::Receiver<LinkEvent>) {
     let (old, new) = (ServerKey::from_bytes([1; 32]), ServerKey::from_bytes([3; 32]));
-    let kept = || home.desk.account().unwrap().unwrap();
+    let kept = || home.context.account().unwrap().unwrap();
     house.stop().await;
     house.start_with(old.clone(), Some(new.clone())).await;
     // a server that is ending may have let the link in once more
@@ -188,10 +188,10 @@ async fn passwords_are_checked_and_changed(house: &House, home: &Home) {
     let elsewhere = Home::new();
     let taken = elsewhere.register(house.access()).await.unwrap_err();
     assert!(matches!(&taken, AccountError::NameTaken { user } if *user == alice()), "{taken:?}");
-    let login = |text| account::login(&elsewhere.desk, Some(house.access()), alice(), password(text));
+    let login = |text| account::login(&elsewhere.context, Some(house.access()), alice(), password(text));
     assert_eq!(login("wrong").await.unwrap_err().kind(), Kind::BadCredentials);
 
-    let change = |old, new| account::change_password(&home.desk, password(old), password(new));
+    let change = |old, new| account::change_password(&home.context, password(old), password(new));
     assert_eq!(change("wrong", "battery staple").await.unwrap_err().kind(), Kind::BadCredentials);
     change("correct horse", "battery staple").await.unwrap();
     assert_eq!(login("correct horse").await.unwrap_err().kind(), Kind::BadCredentials);
@@ -199,14 +199,14 @@ async fn passwords_are_checked_and_changed(house: &House, home: &Home) {
 
 async fn another_device_waits_and_a_reset_takes_over(house: &House, home: &Home) {
     let second = Home::new();
-    let entered = account::login(&second.desk, Some(house.access()), alice(), password("battery staple")).await;
+    let entered = account::login(&second.context, Some(house.access()), alice(), password("battery staple")).await;
     assert!(matches!(entered, Ok(Entered::ApprovalRequired { .. })), "{entered:?}");
-    assert_eq!(second.desk.account().unwrap().unwrap().standing, Standing::Waiting);
+    assert_eq!(second.context.account().unwrap().unwrap().standing, Standing::Waiting);
 
     // the first device was seen lately: a reset is announced and waits
-    let reset = account::reset(&second.desk, None, alice(), password("battery staple")).await.unwrap();
+    let reset = account::reset(&second.context, None, alice(), password("battery staple")).await.unwrap();
     assert!(matches!(reset, ResetOutcome::Waiting(until) if until > chatd::clock::now()), "{reset:?}");
-    assert_eq!(home.desk.account().unwrap().unwrap().standing, Standing::Active);
+    assert_eq!(home.context.account().unwrap().unwrap().standing, Standing::Active);
 }
 
 /// Passes bytes on, but of the server's words only the first `spared` reads; then it cuts both ends.
@@ -240,10 +240,10 @@ async fn a_registration_cut_at_any_answer_is_finished_by_doing_it_again() {
         let through = house.access_through(cutter(house.address, spared).await);
         let cut = home.register(through).await;
         assert!(cut.is_err(), "cut after {spared}: {cut:?}");
-        assert!(home.desk.account().unwrap().is_none());
+        assert!(home.context.account().unwrap().is_none());
     }
     let entered = home.register(house.access()).await.unwrap();
-    let kept = home.desk.account().unwrap().unwrap();
+    let kept = home.context.account().unwrap().unwrap();
     assert!(matches!(entered, Entered::Ready { device, .. } if device == kept.device()));
     assert_eq!(kept.server.port, house.address.port());
     let (_link, mut events) = home.link().await;
@@ -263,5 +263,5 @@ async fn a_wrong_invite_and_an_absent_server_are_told_apart() {
     house.stop().await;
     let absent = home.register(house.access()).await.unwrap_err();
     assert_eq!(absent.kind(), Kind::ServerUnreachable);
-    assert!(home.desk.account().unwrap().is_none());
+    assert!(home.context.account().unwrap().is_none());
 }

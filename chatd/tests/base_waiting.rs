@@ -26,7 +26,7 @@ use chat_protocol::message::client::{Login, Password, Request};
 use chat_protocol::message::server::{Code, Enrolled, LogPage, Refusal};
 use chat_protocol::time::Timestamp;
 use chatd::account::waiting::{self, Looked};
-use chatd::account::{self, Access, AccountError, Desk, Entered, Standing};
+use chatd::account::{self, Access, AccountContext, AccountError, Entered, Standing};
 use chatd::dirs::DataDir;
 use chatd::link::Timing;
 use chatd::store::{Store, Unlock};
@@ -37,7 +37,7 @@ const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 /// A device that waits, and the account it wants into.
 struct Newcomer {
     _outer: tempfile::TempDir,
-    desk: Desk,
+    context: AccountContext,
     toy: Toy,
     old: FirstDevice,
     cert: DeviceCert,
@@ -70,11 +70,11 @@ impl Newcomer {
         let outer = tempfile::tempdir().unwrap();
         let dir = DataDir::open(&outer.path().join("data")).unwrap();
         let store = Arc::new(Store::open(&dir, &Unlock::KeyFile(dir.file("key"))).unwrap());
-        let desk = Desk { store, dir, import_key: None, timing: Timing::default() };
+        let context = AccountContext { store, dir, import_key: None, timing: Timing::default() };
         let (toy, old) = (Toy::new().await, first_device(&alice(), 0, AT));
         let access = Access { server: toy.server(), token: None };
         let named = named(&old);
-        let entering = account::login(&desk, Some(access), alice(), Password::new("correct horse".into()).unwrap());
+        let entering = account::login(&context, Some(access), alice(), Password::new("correct horse".into()).unwrap());
         let serving = async {
             let mut peer = toy.accept().await.unwrap();
             let (frame, request) = next(&mut peer).await;
@@ -85,12 +85,12 @@ impl Newcomer {
         };
         let (entered, cert) = tokio::join!(entering, serving);
         assert_eq!(entered.unwrap(), Entered::ApprovalRequired { device: cert.id() });
-        Self { _outer: outer, desk, toy, old, cert }
+        Self { _outer: outer, context, toy, old, cert }
     }
 
     async fn look(&self, server: impl AsyncFnOnce(&mut Peer)) -> Result<Looked, AccountError> {
         let serving = async { server(&mut self.toy.accept().await.unwrap()).await };
-        tokio::join!(waiting::look(&self.desk), serving).0
+        tokio::join!(waiting::look(&self.context), serving).0
     }
 
     /// The digits as a device of the account shows them.
@@ -108,7 +108,7 @@ impl Newcomer {
     }
 
     fn standing(&self) -> Standing {
-        self.desk.account().unwrap().unwrap().standing
+        self.context.account().unwrap().unwrap().standing
     }
 }
 
@@ -136,7 +136,7 @@ async fn a_device_is_in_once_its_user_and_the_log_say_so() {
 
     let spaced: Vec<String> =
         new.digits().as_bytes().chunks(5).map(|five| str::from_utf8(five).unwrap().into()).collect();
-    waiting::confirm(&new.desk, &spaced.join(" ")).await.unwrap();
+    waiting::confirm(&new.context, &spaced.join(" ")).await.unwrap();
     let mut acceptance = Vec::new();
     for _ in 0..2 {
         let after = new
@@ -153,7 +153,7 @@ async fn a_device_is_in_once_its_user_and_the_log_say_so() {
 
     let grown = new.grown(acceptance).expect("good for the account's own log");
     assert_eq!(new.look(async |peer| show(peer, &grown).await).await.unwrap(), Looked::In);
-    let kept = new.desk.account().unwrap().unwrap();
+    let kept = new.context.account().unwrap().unwrap();
     assert_eq!((kept.standing, kept.wait), (Standing::Active, None));
     assert_eq!(kept.log.unwrap().head(), grown.head());
 }
@@ -162,10 +162,10 @@ async fn a_device_is_in_once_its_user_and_the_log_say_so() {
 async fn atk_71_the_new_device_is_shown_a_fabricated_account() {
     let mallory = first_device(&alice(), 3, AT);
     let new = Newcomer::at(|_| mallory.log.fingerprint()).await;
-    let shown = new.desk.account().unwrap().unwrap().digits().unwrap();
+    let shown = new.context.account().unwrap().unwrap().digits().unwrap();
     assert_ne!(shown, new.digits(), "the screens differ");
 
-    let refused = waiting::confirm(&new.desk, &new.digits()).await;
+    let refused = waiting::confirm(&new.context, &new.digits()).await;
     assert!(matches!(refused, Err(AccountError::Digits)), "{refused:?}");
     let looked = new
         .look(async |peer| {
@@ -181,7 +181,7 @@ async fn atk_71_the_new_device_is_shown_a_fabricated_account() {
 #[tokio::test]
 async fn atk_71_after_comparing_another_account_is_shown_instead() {
     let new = Newcomer::at(|old| old.log.fingerprint()).await;
-    waiting::confirm(&new.desk, &new.digits()).await.unwrap();
+    waiting::confirm(&new.context, &new.digits()).await.unwrap();
     let mallory = first_device(&alice(), 3, AT);
     for log in [&mallory.log, &new.old.log] {
         let looked = new.look(async |peer| show(peer, log).await).await;

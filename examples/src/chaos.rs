@@ -1,13 +1,13 @@
-//! Real processes under blows: people push messages while everything is killed, stopped, cut off and filled up.
+//! Real processes under faults: people push messages while everything is killed, stopped, cut off and filled up.
 //!
 //! What is counted is what a reader handled, by its own notes: nothing that was accepted may be lost, come again after its
-//! acknowledgement, or come out of its sender's order. The schedule of blows comes from a seed, which is printed.
+//! acknowledgement, or come out of its sender's order. The schedule of faults comes from a seed, which is printed.
 //!
 //! Threads: one for each sender and chat, one that strikes; readers are processes of their own, so that they can be
 //! killed like everything else.
 
-mod blows;
 mod cast;
+mod faults;
 mod reader;
 mod sender;
 mod verdict;
@@ -21,8 +21,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use blows::{Blows, Struck};
 use cast::Cast;
+use faults::{FaultCounts, FaultInjector};
 
 /// Which database the server uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,7 +52,7 @@ pub struct Figures {
     /// As it was planned.
     pub plan: Plan,
     /// What was done to the processes.
-    pub struck: Struck,
+    pub counts: FaultCounts,
     /// What became of the messages.
     pub verdict: Verdict,
     /// How long it took.
@@ -86,7 +86,7 @@ impl Progress {
         self.killed.load(Ordering::Relaxed)
     }
 
-    /// Whether the senders are ahead of the blows, so that the rest would pass in peace.
+    /// Whether the senders are ahead of the faults, so that the rest would pass in peace.
     pub(crate) fn is_ahead(&self) -> bool {
         let Plan { messages, kills, .. } = self.plan;
         let sent = self.sent.load(Ordering::Relaxed);
@@ -105,15 +105,15 @@ pub fn run(plan: Plan) -> Figures {
     let mut cast = Cast::assemble(plan.database);
     let routes = cast.routes(plan.messages);
     let senders: Vec<_> = routes.iter().map(|route| sender::spawn(route.clone(), Arc::clone(&progress))).collect();
-    let mut blows = Blows::new(plan.seed);
+    let mut faults = FaultInjector::new(plan.seed);
     while progress.kills() < plan.kills {
-        blows.strike(&mut cast, &progress);
+        faults.strike(&mut cast, &progress);
     }
     cast.heal();
     let deadline = thread::spawn(move || senders.into_iter().for_each(|sender| sender.join().expect("it ends")));
     let verdict = settle(&cast, &routes);
     deadline.join().expect("senders end");
-    Figures { plan, struck: blows.struck, verdict, took: began.elapsed() }
+    Figures { plan, counts: faults.counts, verdict, took: began.elapsed() }
 }
 
 /// Waits until the readers have everything, or nothing moves any more.
@@ -132,17 +132,17 @@ fn settle(cast: &Cast, routes: &[sender::Route]) -> Verdict {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { plan, struck, verdict, took } = self;
+        let Self { plan, counts, verdict, took } = self;
         writeln!(
             f,
             "{} messages, {} kills: {} lost, {} repeated, {} out of order",
             plan.messages,
-            struck.kills(),
+            counts.kills(),
             verdict.lost,
             verdict.repeated,
             verdict.disordered
         )?;
-        write!(f, "{:?}, seed {}, {} s; {struck}", plan.database, plan.seed, took.as_secs())?;
+        write!(f, "{:?}, seed {}, {} s; {counts}", plan.database, plan.seed, took.as_secs())?;
         verdict.trouble.as_ref().map_or(Ok(()), |trouble| write!(f, "\n{trouble}"))
     }
 }

@@ -22,7 +22,7 @@ use crate::counters::Closed;
 use crate::limits::Source;
 use crate::router::outbox::{Outbox, OutboxLimits};
 use crate::serve::{Keys, Server, sweep_once};
-use crate::session::{Asked, Door, Peer, Ready};
+use crate::session::{Asked, Peer, PeerContext, Ready};
 use crate::store::SharedStore;
 
 /// Frames of one connection that the server has not read yet; more wait on the way.
@@ -59,14 +59,14 @@ impl Server {
         let outbox = Arc::new(Outbox::new(limits));
         let (up, frames) = mpsc::channel(UNREAD);
         let source = Source::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let door = Door { shared: Arc::clone(&self.shared), outbox: Arc::clone(&outbox), source };
+        let door = PeerContext { shared: Arc::clone(&self.shared), outbox: Arc::clone(&outbox), source };
         tokio::spawn(serve(door, user, device, frames));
         Line { up, outbox }
     }
 }
 
 /// A connection from its login to its end, as the transport leads it.
-async fn serve(door: Door, user: Username, device: DeviceId, frames: mpsc::Receiver<Frame>) {
+async fn serve(door: PeerContext, user: Username, device: DeviceId, frames: mpsc::Receiver<Frame>) {
     let (outbox, asked) = (Arc::clone(&door.outbox), Asked { id: 0, number: Login::TYPE });
     let ready = match Ready::enter(door, user, device, |state| asked.answer(&Ok(state))).await {
         Ok(ready) => ready,

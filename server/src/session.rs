@@ -32,7 +32,7 @@ use asked::unreadable;
 pub(crate) use guest::Guest;
 pub(crate) use handshaking::{Handshaking, Welcomed};
 #[cfg(feature = "fixtures")]
-pub(crate) use ready::Door;
+pub(crate) use ready::PeerContext;
 pub(crate) use ready::Ready;
 
 use crate::counters::Closed;

@@ -3,7 +3,7 @@
 //! Below everything that runs: sessions, transport and status know this room, and it knows none of them.
 
 mod acceptances;
-mod gate;
+mod connection_limits;
 mod replays;
 
 use std::sync::Arc;
@@ -23,11 +23,11 @@ use crate::counters::Counters;
 use crate::limits::Limits;
 use crate::mailbox::{self, Commits, Job, Mailbox};
 use crate::router::Router;
-use crate::store::{Counted, SharedStore};
-use crate::work::Desk;
+use crate::store::{MeteredStore, SharedStore};
+use crate::work::CpuPool;
 
 use acceptances::Acceptances;
-pub(crate) use gate::{Gate, Permits};
+pub(crate) use connection_limits::{ConnectionLimits, Permits};
 use replays::Replays;
 
 /// Signatures that may wait for a core; more are answered `busy`. A thousand take a third of a second.
@@ -57,11 +57,11 @@ pub(crate) struct Shared {
     /// How often who may do what, as it is now.
     limits: Live<Limits>,
     /// Who may connect.
-    pub gate: Arc<Gate>,
+    pub gate: Arc<ConnectionLimits>,
     /// Where password hashes are computed.
-    pub passwords: Arc<Desk>,
+    pub passwords: Arc<CpuPool>,
     /// Where signatures are verified.
-    pub signatures: Desk,
+    pub signatures: CpuPool,
     /// Handshakes seen.
     pub replays: Replays,
     /// Handshake keys.
@@ -88,7 +88,7 @@ impl Shared {
         clock: Clock,
     ) -> (Self, Commits, Receiver<Job>) {
         let (router, counters) = (Arc::new(Router::default()), Arc::new(Counters::default()));
-        let store: SharedStore = Arc::new(Counted { store, counters: Arc::clone(&counters) });
+        let store: SharedStore = Arc::new(MeteredStore { store, counters: Arc::clone(&counters) });
         let settings = Arc::new(Live::new(config));
         let config = settings.now();
         let (mailbox, jobs) = mailbox::queue(config.mailbox.queue);
@@ -101,9 +101,9 @@ impl Shared {
         let listening = Listening::new(&keys.server, &keys.secret);
         let shared = Self {
             limits: Live::new(Limits::new(&config)),
-            gate: Arc::new(Gate::new(&config.connections)),
-            passwords: Arc::new(Desk::new(config.passwords.at_once, config.passwords.queue)),
-            signatures: Desk::new(cores(), WAITING_SIGNATURES),
+            gate: Arc::new(ConnectionLimits::new(&config.connections)),
+            passwords: Arc::new(CpuPool::new(config.passwords.at_once, config.passwords.queue)),
+            signatures: CpuPool::new(cores(), WAITING_SIGNATURES),
             replays: Replays::new(config.connections.remembered_handshakes),
             listening: keys.next.as_ref().map_or(listening.clone(), |next| listening.and_next(next)),
             next_key: keys.next.as_ref().map(|next| Blob(next.public().as_bytes().to_vec())),

@@ -31,9 +31,9 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::metrics::{self, Moment};
 use crate::router::Router;
-use crate::shared::{Gate, Shared};
+use crate::shared::{ConnectionLimits, Shared};
 use crate::store::SharedStore;
-use crate::work::Desk;
+use crate::work::CpuPool;
 
 /// Connections at once: a scraper, a load balancer and somebody who looks. More are closed unread.
 const CONNECTIONS: usize = 16;
@@ -60,8 +60,8 @@ struct Watched {
     counters: Arc<Counters>,
     router: Arc<Router>,
     store: SharedStore,
-    gate: Arc<Gate>,
-    passwords: Arc<Desk>,
+    gate: Arc<ConnectionLimits>,
+    passwords: Arc<CpuPool>,
     stopping: CancellationToken,
     born: Instant,
     started: Duration,

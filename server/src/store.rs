@@ -6,7 +6,7 @@
 
 mod contract;
 pub mod copy;
-mod counted;
+mod metered;
 pub mod mysql;
 mod schema;
 pub mod sqlite;
@@ -16,7 +16,7 @@ mod url;
 use std::sync::Arc;
 
 pub use contract::{Cause, Mend, Result, SharedStore, Store, StoreError};
-pub(crate) use counted::Counted;
+pub(crate) use metered::MeteredStore;
 pub use types::{
     Account, AccountSummary, AppendEntry, Creation, DeviceState, Invite, KnownHead, LogPage, LogWrite, Mail,
     MailboxState, NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication,

@@ -15,13 +15,13 @@ pub struct Busy;
 
 /// Runs CPU work, so much at once and so much waiting.
 #[derive(Debug)]
-pub struct Desk {
+pub struct CpuPool {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
     most: usize,
 }
 
-impl Desk {
+impl CpuPool {
     /// `running` jobs at once (at least one), `waiting` more in line.
     #[must_use]
     pub fn new(running: usize, waiting: usize) -> Self {
@@ -58,7 +58,7 @@ mod tests {
 
     #[tokio::test]
     async fn surplus_is_refused_while_the_admitted_finish() {
-        let desk = Arc::new(Desk::new(1, 1));
+        let desk = Arc::new(CpuPool::new(1, 1));
         let (release, blocked) = std::sync::mpsc::channel::<()>();
         let first = tokio::spawn({
             let desk = Arc::clone(&desk);

@@ -9,19 +9,19 @@ use super::values::user;
 
 /// Which account, by which way.
 #[derive(Debug, Args)]
-pub(crate) struct Entrance {
+pub(crate) struct AccountFlags {
     /// Name of the account
     #[arg(value_parser = user)]
     pub(crate) user: Username,
     #[command(flatten)]
-    pub(crate) door: DoorFlags,
+    pub(crate) server_flags: ServerFlags,
     #[command(flatten)]
     pub(crate) password: PasswordFlags,
 }
 
 /// The way to the server; a prompt asks for the invite when nothing is said.
 #[derive(Debug, Args)]
-pub(crate) struct DoorFlags {
+pub(crate) struct ServerFlags {
     /// Read the invite from a file; `-` is stdin
     #[arg(long, value_name = "FILE", conflicts_with_all = ["invite_stdin", "server"])]
     pub(crate) invite_file: Option<PathBuf>,
@@ -85,7 +85,7 @@ pub(crate) struct Reset {
     #[arg(long, value_name = "USER")]
     pub(crate) confirm: Option<String>,
     #[command(flatten)]
-    pub(crate) door: DoorFlags,
+    pub(crate) server_flags: ServerFlags,
     #[command(flatten)]
     pub(crate) password: PasswordFlags,
 }

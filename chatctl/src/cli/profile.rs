@@ -2,7 +2,7 @@
 
 use clap::{Args, Subcommand};
 
-use super::keep::Who;
+use super::contacts::Who;
 use super::values::yes;
 
 #[derive(Debug, Args)]

@@ -7,7 +7,7 @@ use chat_protocol::rpc::Target;
 use chat_protocol::rpc::types::TrustPolicy;
 use clap::{Args, Subcommand};
 
-use super::keep::Who;
+use super::contacts::Who;
 use super::values::{policy, user};
 
 #[derive(Debug, Args)]

@@ -10,7 +10,7 @@ use chat_protocol::rpc::{Kind, RpcError, Secret};
 
 use super::devices;
 use super::verify::asked;
-use crate::cli::account::{DoorFlags, Entrance, Logout, Passwd, PasswordFlags, Reset};
+use crate::cli::account::{AccountFlags, Logout, Passwd, PasswordFlags, Reset, ServerFlags};
 use crate::error::Failure;
 use crate::input;
 use crate::output::progress::during;
@@ -31,18 +31,18 @@ enum Password {
 }
 
 /// `chatctl register NAME`
-pub(super) async fn register(entrance: Entrance, session: &mut Session) -> Result<(), Failure> {
+pub(super) async fn register(account: AccountFlags, session: &mut Session) -> Result<(), Failure> {
     // Whether chatd runs is found out before anything is asked.
     let client = session.client().await?;
-    let invite = invite(&entrance.door, true, session)?;
-    let password = password(&entrance.password, Password::New, session)?;
-    let DoorFlags { server, server_key, secret_key_file, .. } = entrance.door;
+    let invite = invite(&account.server_flags, true, session)?;
+    let password = password(&account.password, Password::New, session)?;
+    let ServerFlags { server, server_key, secret_key_file, .. } = account.server_flags;
     let params = AccountRegister {
         invite,
         server,
         server_key,
         secret_key_file: secret_key_file.map(absolute).transpose()?,
-        user: entrance.user,
+        user: account.user,
         password: Some(password),
         password_file: None,
     };
@@ -51,17 +51,17 @@ pub(super) async fn register(entrance: Entrance, session: &mut Session) -> Resul
 }
 
 /// `chatctl login NAME`
-pub(super) async fn login(entrance: Entrance, session: &mut Session) -> Result<(), Failure> {
+pub(super) async fn login(account: AccountFlags, session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
-    let invite = invite(&entrance.door, !knows_server(&client).await?, session)?;
-    let password = password(&entrance.password, Password::Known, session)?;
-    let DoorFlags { server, server_key, secret_key_file, .. } = entrance.door;
+    let invite = invite(&account.server_flags, !knows_server(&client).await?, session)?;
+    let password = password(&account.password, Password::Known, session)?;
+    let ServerFlags { server, server_key, secret_key_file, .. } = account.server_flags;
     let params = AccountLogin {
         invite,
         server,
         server_key,
         secret_key_file: secret_key_file.map(absolute).transpose()?,
-        user: entrance.user,
+        user: account.user,
         password: Some(password),
         password_file: None,
     };
@@ -143,9 +143,9 @@ pub(super) async fn reset(reset: Reset, session: &mut Session) -> Result<(), Fai
     };
     let client = session.client().await?;
     let confirm = confirmed(&user, reset.confirm)?;
-    let invite = invite(&reset.door, !knows_server(&client).await?, session)?;
+    let invite = invite(&reset.server_flags, !knows_server(&client).await?, session)?;
     let password = password(&reset.password, Password::Known, session)?;
-    let DoorFlags { server, server_key, secret_key_file, .. } = reset.door;
+    let ServerFlags { server, server_key, secret_key_file, .. } = reset.server_flags;
     let params = AccountReset {
         invite,
         server,
@@ -196,11 +196,11 @@ async fn knows_server(client: &Client) -> Result<bool, Failure> {
 }
 
 /// The invite, from wherever it was said to be; asked for only if `needed`.
-fn invite(door: &DoorFlags, needed: bool, session: &Session) -> Result<Option<Secret>, Failure> {
-    match &door.invite_file {
+fn invite(server_flags: &ServerFlags, needed: bool, session: &Session) -> Result<Option<Secret>, Failure> {
+    match &server_flags.invite_file {
         Some(file) => session.secret(file, "invite").map(Some),
-        None if door.invite_stdin => session.line("invite").map(Some),
-        None if door.server.is_none() && needed => secrets::ask("invite", INVITE_FLAGS).map(Some),
+        None if server_flags.invite_stdin => session.line("invite").map(Some),
+        None if server_flags.server.is_none() && needed => secrets::ask("invite", INVITE_FLAGS).map(Some),
         None => Ok(None),
     }
 }

@@ -5,15 +5,15 @@
 
 mod act;
 mod complete;
-mod desk;
 mod edits;
 mod line;
 mod link;
 mod paste;
-mod said;
 mod screen;
+mod state;
 mod talk;
 mod typed;
+mod typed_line;
 
 use std::io::{IsTerminal, Write};
 use std::time::Duration;
@@ -36,9 +36,9 @@ use crate::error::Failure;
 use crate::output::style::Look;
 use crate::session::Session;
 use act::Chatter;
-use desk::Shared;
 use link::Heard;
 use screen::Screen;
+use state::Shared;
 use talk::Talk;
 use typed::Typed;
 
@@ -60,10 +60,10 @@ pub(super) async fn run(chat: Chat, session: &mut Session) -> Result<(), Failure
     drop(client);
 
     let mut before = Terminal::remember()?;
-    let (paint, desk) = (session.out.paint(), Shared::default());
-    let (keys, out) = line::open(format!("{}> ", chat.to), paint, &desk)?;
+    let (paint, state) = (session.out.paint(), Shared::default());
+    let (keys, out) = line::open(format!("{}> ", chat.to), paint, &state)?;
     let heard = link::follow(session.way()?, wanted(&chat.to));
-    let talk = Talk::new(chat.to, paint, desk, Screen::new(out));
+    let talk = Talk::new(chat.to, paint, state, Screen::new(out));
     let mut chatter = Chatter::new(talk, me, chat.limit);
     let outcome = converse(&mut chatter, keys, heard, &mut before).await;
     leave(&chatter.unsent(), outcome, session)
@@ -148,7 +148,7 @@ async fn converse(
                 Some(Typed::TooLong(bytes)) => chatter.talk.too_long(bytes),
                 Some(Typed::Full) => chatter.talk.say(Look::Warn, "the line is full: a message has no room for more"),
                 Some(Typed::End(None)) => {
-                    chatter.talk.desk.lock().line.clear();
+                    chatter.talk.state.lock().line.clear();
                     return Ok(());
                 }
                 Some(Typed::End(Some(why))) => return before.torn(why),

@@ -5,10 +5,11 @@ use std::time::Duration;
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{ChatGet, IdentityState, UserLookup};
-use chat_protocol::rpc::{Kind, RpcError, Target};
+use chat_protocol::rpc::{Kind, Method, RpcError, Target};
 
 use crate::error::Failure;
 use crate::output::Output;
+use crate::session::Session;
 
 /// A server that takes longer to say whether a name exists is not waited for.
 const WITHIN: Duration = Duration::from_secs(5);
@@ -47,4 +48,27 @@ async fn look_up(client: &Client, user: &Username, out: &mut Output) -> Result<(
     };
     out.talk(&format!("whether there is a user {user} could not be asked: {why}"));
     Ok(())
+}
+
+/// A call about somebody who exists.
+pub(super) async fn about<M: Method>(
+    user: Username,
+    params: &M,
+    human: impl FnOnce(&M::Answer) -> Vec<String>,
+    session: &mut Session,
+) -> Result<(), Failure> {
+    in_chat(&Target::User(user), params, human, session).await
+}
+
+/// A call about a chat, with somebody who exists if it is one with somebody.
+pub(super) async fn in_chat<M: Method>(
+    to: &Target,
+    params: &M,
+    human: impl FnOnce(&M::Answer) -> Vec<String>,
+    session: &mut Session,
+) -> Result<(), Failure> {
+    let client = session.client().await?;
+    require(&client, std::slice::from_ref(to), &mut session.out).await?;
+    let answer = client.call(params).await?;
+    session.out.answer(&answer, human)
 }

@@ -31,7 +31,7 @@ fn password(served: &Served) -> String {
 async fn who_lost_the_only_device_reads_of_reset_wherever_it_asks() {
     let served = serve();
     let waits = Kind::ApprovalRequired.into();
-    served.fake.state().entrance = Some(waits);
+    served.fake.state().enrolment = Some(waits);
     let password = password(&served);
     let (code, _, err) = run(&served, &["login", "alice", "--password-file", &password]);
     assert!(code == 77 && err.contains("`chatctl reset NAME`"), "{err}");
@@ -82,7 +82,7 @@ async fn no_verb_says_of_a_logged_out_account_that_there_is_none() {
 async fn an_entrance_that_did_not_reach_the_server_is_said_to_be_over() {
     let served = serve();
     let password = password(&served);
-    served.fake.state().entrance = Some(RpcError::new(Kind::ServerUnreachable, "cannot reach 127.0.0.1:9"));
+    served.fake.state().enrolment = Some(RpcError::new(Kind::ServerUnreachable, "cannot reach 127.0.0.1:9"));
     for verb in ["register", "login"] {
         let args = [verb, "alice", "--server", "h:1", "--server-key", "k", "--secret-key-file", "f"];
         let (code, _, err) = run(&served, &[&args[..], &["--password-file", &password]].concat());
@@ -237,7 +237,7 @@ async fn what_is_wrong_with_an_entrance_is_the_parameter_that_is_named() {
     for (path, word) in
         [("password", "another password"), ("confirm", "--confirm NAME"), ("invite", "chat-server invite")]
     {
-        served.fake.state().entrance = Some(RpcError::invalid(path, "not so"));
+        served.fake.state().enrolment = Some(RpcError::invalid(path, "not so"));
         let (code, _, err) = run(&served, &["login", "alice", "--password-file", &password]);
         assert!(code == 64 && err.contains(word), "{path}: {err}");
         assert_eq!(err.contains("chat-server invite"), path == "invite", "{path}: {err}");

@@ -1,4 +1,4 @@
-//! Why an entrance failed, sorted the way callers tell failures apart.
+//! Why an enrolment failed, sorted the way callers tell failures apart.
 
 use chat_protocol::handshake::HandshakeError;
 use chat_protocol::identity::account_log::LogError;

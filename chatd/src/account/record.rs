@@ -162,7 +162,7 @@ fn keep_keys(store: &Store, key: ServerPublicKey, next_key: Option<ServerPublicK
     }
 }
 
-/// An entrance the server may already know of: the same bytes are offered again until it is settled.
+/// An enrolment the server may already know of: the same bytes are offered again until it is settled.
 #[derive(Clone, Debug)]
 pub(super) struct Pending {
     /// The account as it will be; its log is the genesis on offer.
@@ -189,7 +189,7 @@ impl Pending {
     }
 }
 
-/// A reset that was asked for here: the same bytes are offered again until it is done. An entrance that is tried
+/// A reset that was asked for here: the same bytes are offered again until it is done. An enrolment that is tried
 /// meanwhile has a row of its own, so that the waiting does not begin anew.
 #[derive(Clone, Debug)]
 pub struct Reset {

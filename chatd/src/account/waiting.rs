@@ -14,7 +14,7 @@ use chat_protocol::message::Blob;
 use chat_protocol::message::client::LogFetch;
 use chat_protocol::message::server::Code;
 
-use super::{Account, AccountError, Desk, Standing, Wait, log_in_with};
+use super::{Account, AccountContext, AccountError, Standing, Wait, log_in_with};
 use crate::link::{CallError, Connection};
 
 /// What a look at the server showed.
@@ -32,8 +32,8 @@ pub enum Looked {
 ///
 /// # Errors
 /// [`AccountError::NotWaiting`]; [`AccountError::Digits`], and nothing happens.
-pub async fn confirm(desk: &Desk, digits: &str) -> Result<(), AccountError> {
-    let account = desk.account()?.ok_or(AccountError::NoAccount)?;
+pub async fn confirm(context: &AccountContext, digits: &str) -> Result<(), AccountError> {
+    let account = context.account()?.ok_or(AccountError::NoAccount)?;
     let (Some(shown), Some(wait)) = (account.digits(), account.wait.clone()) else {
         return Err(AccountError::NotWaiting);
     };
@@ -43,41 +43,41 @@ pub async fn confirm(desk: &Desk, digits: &str) -> Result<(), AccountError> {
     if wait.acceptance.is_some() {
         return Ok(());
     }
-    let keys = desk.keys_of(&account).await?;
+    let keys = context.keys_of(&account).await?;
     let acceptance = Blob(keys.accept(&wait.fingerprint, &account.cert, &mut rand::rng()));
     let wait = Some(Wait { acceptance: Some(acceptance), ..wait });
-    desk.commit(|rows| Account { wait, ..account }.save(rows))
+    context.commit(|rows| Account { wait, ..account }.save(rows))
 }
 
 /// Logs in once to see whether the device is in by now.
 ///
 /// # Errors
 /// [`AccountError`]; it waits on then.
-pub async fn look(desk: &Desk) -> Result<Looked, AccountError> {
-    let account = desk.account()?.filter(|account| account.standing == Standing::Waiting);
+pub async fn look(context: &AccountContext) -> Result<Looked, AccountError> {
+    let account = context.account()?.filter(|account| account.standing == Standing::Waiting);
     let Some(account) = account else { return Ok(Looked::Over) };
-    let keys = desk.keys_of(&account).await?;
+    let keys = context.keys_of(&account).await?;
     let acceptance = account.wait.as_ref().and_then(|wait| wait.acceptance.clone());
-    let mut connection = Connection::dial(&account.server, &desk.timing).await?;
+    let mut connection = Connection::dial(&account.server, &context.timing).await?;
     let over = match log_in_with(&mut connection, &keys, &account.cert, acceptance).await {
-        Ok(_) => return enter(desk, account, connection).await,
+        Ok(_) => return enter(context, account, connection).await,
         Err(CallError::Refused(refusal)) if refusal.code == Code::ApprovalRequired => return Ok(Looked::Waits),
         Err(CallError::Refused(refusal)) if refusal.code == Code::Denied => Standing::Lapsed,
         Err(CallError::Refused(refusal)) if refusal.code == Code::Revoked => Standing::Revoked,
         Err(error) => return Err(error.into()),
     };
-    desk.commit(|rows| Account { standing: over, ..account }.save(rows))?;
+    context.commit(|rows| Account { standing: over, ..account }.save(rows))?;
     Ok(Looked::Over)
 }
 
 /// The server calls the device active: that is true if the log says so which the user accepted.
-async fn enter(desk: &Desk, account: Account, mut connection: Connection) -> Result<Looked, AccountError> {
+async fn enter(context: &AccountContext, account: Account, mut connection: Connection) -> Result<Looked, AccountError> {
     let accepted = account.wait.as_ref().filter(|wait| wait.acceptance.is_some()).map(|wait| wait.fingerprint);
     let Some(accepted) = accepted else { return Ok(Looked::Waits) };
     let log = fetch(&mut connection, &account).await?;
     let log = log.filter(|log| is_ours(log, accepted, &account)).ok_or(AccountError::AnotherLog)?;
     connection.close().await;
-    desk.commit(|rows| Account { standing: Standing::Active, log: Some(log), wait: None, ..account }.save(rows))?;
+    context.commit(|rows| Account { standing: Standing::Active, log: Some(log), wait: None, ..account }.save(rows))?;
     Ok(Looked::In)
 }
 

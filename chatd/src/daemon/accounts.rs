@@ -9,8 +9,8 @@ use chat_protocol::rpc::RpcError;
 use chat_protocol::session::init::{Init, Share, open_share};
 use tokio::sync::{mpsc, oneshot};
 
-use super::{Daemon, Order, Setup, ended, errors};
-use crate::account::{self, Account, AccountError, Desk, Standing};
+use super::{Daemon, LoopMessage, Setup, ended, errors};
+use crate::account::{self, Account, AccountContext, AccountError, Standing};
 use crate::api::Answer;
 use crate::engine::{Local, peers};
 use crate::keys::KeyRing;
@@ -89,11 +89,11 @@ pub(super) fn standing(store: &Store) -> Result<Option<Standing>, RpcError> {
 impl Daemon {
     /// Why there is no account to do anything for.
     pub(super) fn nobody(&self) -> RpcError {
-        errors::idle(self.desk().account().ok().flatten().as_ref())
+        errors::idle(self.context().account().ok().flatten().as_ref())
     }
 
-    pub(super) fn desk(&self) -> Desk {
-        Desk {
+    pub(super) fn context(&self) -> AccountContext {
+        AccountContext {
             store: Arc::clone(&self.store),
             dir: self.setup.dir.clone(),
             import_key: self.setup.import_key.clone(),
@@ -103,15 +103,15 @@ impl Daemon {
 
     /// Has the loop work for the account that is now kept.
     pub(super) async fn work_for_account(&self) -> Answer<()> {
-        let desk = self.desk();
-        let account = desk.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
-        let keys = desk.keys_of(&account).await?;
+        let context = self.context();
+        let account = context.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
+        let keys = context.keys_of(&account).await?;
         self.store
             .transaction(|rows| peers::entered(rows, &account.user, account.log.as_ref()))
             .map_err(|error| errors::rows(&error))?;
         let Some(entry) = Entry::of(&self.setup, &self.store, &account, keys) else { return Ok(()) };
         let (done, taken) = oneshot::channel();
-        self.order(Order::Enter(Box::new(entry), done)).await?;
+        self.order(LoopMessage::Enter(Box::new(entry), done)).await?;
         taken.await.map_err(|_| ended())
     }
 }

@@ -11,7 +11,7 @@ use chat_protocol::message::server::Refusal;
 use chat_protocol::rpc::{Kind, RpcError};
 use tokio::sync::oneshot;
 
-use super::{Daemon, Order, ended, errors};
+use super::{Daemon, LoopMessage, ended, errors};
 use crate::account::Standing;
 use crate::api::Answer;
 use crate::link::LinkHandle;
@@ -90,7 +90,7 @@ impl Daemon {
     pub(super) async fn ask<T: Call>(&self, request: &T) -> Answer<T::Answer> {
         let (reply, answer) = oneshot::channel();
         let question = Question { number: T::TYPE, payload: cbor::encode(request), reply };
-        self.order(Order::Ask(question)).await?;
+        self.order(LoopMessage::Ask(question)).await?;
         match answer.await.map_err(|_| ended())? {
             Ok(payload) => cbor::decode(&payload)
                 .map_err(|_| RpcError::new(Kind::ServerRejected, "the server's answer makes no sense")),
@@ -101,7 +101,7 @@ impl Daemon {
     }
     /// Why the server cannot be asked: nobody is logged in here, or there is no connection just now.
     pub(super) fn offline(&self) -> RpcError {
-        match self.desk().account() {
+        match self.context().account() {
             Ok(Some(account)) if account.standing == Standing::Active => {
                 RpcError::new(Kind::Offline, "there is no connection to the server")
             }

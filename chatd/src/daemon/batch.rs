@@ -10,7 +10,7 @@ use chat_protocol::time::Reading;
 use rand::CryptoRng;
 use tokio::sync::oneshot;
 
-use super::witness::Witness;
+use super::high_water_file::HighWaterFile;
 use crate::clock;
 use crate::engine::sessions::HighWater;
 use crate::engine::{Action, Engine, EngineError, Input, Txn, events};
@@ -95,7 +95,7 @@ pub(super) struct Writer {
     pub(super) store: Arc<Store>,
     pub(super) engine: Option<Engine>,
     /// The counter file of the engine's device.
-    pub(super) witness: Option<Witness>,
+    pub(super) high_water_file: Option<HighWaterFile>,
 }
 
 /// What a committed batch leaves to be done.
@@ -119,7 +119,7 @@ impl Writer {
             return Ok(Outcome { actions: Vec::new(), newest: 0, marks: None });
         };
         let mut commands = Vec::new();
-        let noted = self.witness.as_mut().filter(|witness| witness.is_due());
+        let noted = self.high_water_file.as_mut().filter(|high_water_file| high_water_file.is_due());
         let outcome = self.store.transaction(|rows| {
             let outcome = run(engine, rows, batch, &mut commands)?;
             let marks = noted.as_ref().map(|_| HighWater::of(rows)).transpose()?;
@@ -133,8 +133,8 @@ impl Writer {
             let failure = outcome.as_ref().err().map(|error: &RowsError| EngineError::Rows(error.clone())).or(failure);
             command.answer(failure);
         }
-        if let (Some(witness), Ok(Outcome { marks: Some(marks), .. })) = (noted, &outcome) {
-            witness.write(marks);
+        if let (Some(high_water_file), Ok(Outcome { marks: Some(marks), .. })) = (noted, &outcome) {
+            high_water_file.write(marks);
         }
         outcome
     }

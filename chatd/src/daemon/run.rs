@@ -17,7 +17,7 @@ use self::active::Active;
 use super::accounts::Entry;
 use super::ask::Asked;
 use super::batch::{Event, Job, Outcome, Writer};
-use super::{Order, Unstored, idle};
+use super::{LoopMessage, Unstored, idle};
 use crate::clock::{self, Offset};
 use crate::dirs::DataDir;
 use crate::engine::{Action, Input, commands};
@@ -39,7 +39,7 @@ const FAILED_PAUSE: Duration = Duration::from_secs(5);
 /// What the loop is made of.
 pub(super) struct Parts {
     pub(super) store: Arc<Store>,
-    pub(super) orders: mpsc::Receiver<Order>,
+    pub(super) orders: mpsc::Receiver<LoopMessage>,
     pub(super) newest: watch::Sender<u64>,
     pub(super) volatile: broadcast::Sender<WrittenEvent>,
     pub(super) connection: Arc<Mutex<Connection>>,
@@ -68,7 +68,7 @@ struct Loop {
 
 /// Starts the loop, for an account if there is one. It ends when the daemon is shut down.
 pub(super) fn spawn(parts: Parts, entry: Option<Entry>) {
-    let writer = Some(Writer { store: Arc::clone(&parts.store), engine: None, witness: None });
+    let writer = Some(Writer { store: Arc::clone(&parts.store), engine: None, high_water_file: None });
     let mut main =
         Loop { parts, writer, active: None, asked: Asked::default(), revoked: false, trouble: None, rest_until: None };
     tokio::spawn(async move {
@@ -81,7 +81,7 @@ pub(super) fn spawn(parts: Parts, entry: Option<Entry>) {
 
 /// What woke the loop.
 enum Woken {
-    Order(Option<Order>),
+    LoopMessage(Option<LoopMessage>),
     Link(Option<LinkEvent>),
     Share(Option<(u64, Share)>),
     Deadline,
@@ -93,9 +93,9 @@ impl Loop {
     async fn run(&mut self) {
         loop {
             match self.wait().await {
-                Woken::Ending | Woken::Order(None) => return self.end().await,
+                Woken::Ending | Woken::LoopMessage(None) => return self.end().await,
                 Woken::Deadline => self.handle(vec![Event::Input(Input::Tick)]).await,
-                Woken::Order(Some(order)) => self.take_orders(order).await,
+                Woken::LoopMessage(Some(order)) => self.take_orders(order).await,
                 Woken::Link(Some(event)) => self.take_link_events(event).await,
                 Woken::Share(Some((job, share))) => {
                     self.handle(vec![Event::Input(Input::ShareOpened { job, share })]).await;
@@ -113,14 +113,14 @@ impl Loop {
         let Some(active) = &mut self.active else {
             tokio::select! {
                 () = self.parts.ending.cancelled() => return Woken::Ending,
-                order = orders.recv() => return Woken::Order(order),
+                order = orders.recv() => return Woken::LoopMessage(order),
             }
         };
         tokio::select! {
             biased;
             () = self.parts.ending.cancelled() => Woken::Ending,
             share = active.shares.recv() => Woken::Share(share),
-            order = orders.recv() => Woken::Order(order),
+            order = orders.recv() => Woken::LoopMessage(order),
             // the link that was cut has nothing more to say
             event = active.events.recv(), if rest.is_none() => Woken::Link(event),
             () = tokio::time::sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => Woken::Rested,
@@ -138,12 +138,12 @@ impl Loop {
         Some(engine.due_in(clock::read())?.min(LONGEST_SLEEP))
     }
 
-    async fn take_orders(&mut self, first: Order) {
+    async fn take_orders(&mut self, first: LoopMessage) {
         let mut batch = Vec::new();
         let mut next = Some(first);
         while let Some(order) = next.take() {
             match order {
-                Order::Command(command) => batch.push(Event::Command(command)),
+                LoopMessage::Command(command) => batch.push(Event::Command(command)),
                 other => {
                     self.handle(std::mem::take(&mut batch)).await;
                     self.obey(other).await;
@@ -157,26 +157,26 @@ impl Loop {
         self.handle_to_the_end(batch).await;
     }
 
-    async fn obey(&mut self, order: Order) {
+    async fn obey(&mut self, order: LoopMessage) {
         match order {
-            Order::Command(_) => {}
-            Order::Ask(question) => {
+            LoopMessage::Command(_) => {}
+            LoopMessage::Ask(question) => {
                 let active = self.active.as_ref();
                 self.asked.ask(question, active.map(|active| &active.link), active.is_some_and(|active| active.online));
             }
-            Order::Enter(entry, done) => {
+            LoopMessage::Enter(entry, done) => {
                 self.leave();
                 self.enter(*entry).await;
                 let _ = done.send(());
             }
-            Order::Leave(done) => {
+            LoopMessage::Leave(done) => {
                 self.leave();
                 let _ = done.send(());
             }
-            Order::Probe(reply) => {
+            LoopMessage::Probe(reply) => {
                 let _ = reply.send(());
             }
-            Order::Kick => {
+            LoopMessage::Kick => {
                 // whoever made room on the disk need not wait either
                 self.rest_until = self.rest_until.map(|_| Instant::now());
                 if let Some(active) = &self.active {
@@ -349,12 +349,12 @@ impl Loop {
     async fn end(&mut self) {
         self.parts.orders.close();
         while let Ok(order) = self.parts.orders.try_recv() {
-            if let Order::Command(command) = order {
+            if let LoopMessage::Command(command) = order {
                 self.handle(vec![Event::Command(command)]).await;
             }
         }
-        if let Some(witness) = self.writer.as_mut().and_then(|writer| writer.witness.as_mut()) {
-            witness.hurry();
+        if let Some(high_water_file) = self.writer.as_mut().and_then(|writer| writer.high_water_file.as_mut()) {
+            high_water_file.hurry();
         }
         let (reply, _) = tokio::sync::oneshot::channel();
         self.handle(vec![Event::Command(Box::new(Job::new(commands::stopping, reply)))]).await;

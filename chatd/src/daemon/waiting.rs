@@ -67,7 +67,7 @@ impl Daemon {
     /// One look at the server; true when there is nothing more to wait for.
     async fn look(&self) -> bool {
         let _entering = self.entering.lock().await;
-        let looked = match waiting::look(&self.desk()).await {
+        let looked = match waiting::look(&self.context()).await {
             Ok(looked) => looked,
             Err(error) => {
                 tracing::info!(error = %Chain(&error), "whether this device is let in could not be seen");
@@ -100,7 +100,7 @@ impl Daemon {
 
     /// Shows why there is no connection, and will be none.
     pub(super) fn show_over(&self) {
-        let standing = self.desk().account().ok().flatten().map(|account| account.standing);
+        let standing = self.context().account().ok().flatten().map(|account| account.standing);
         match standing {
             Some(Standing::Lapsed) => self.show_waiting(LAPSED),
             Some(Standing::Revoked) => self.show_waiting(&AuthFailure::Revoked.to_string()),
@@ -109,7 +109,7 @@ impl Daemon {
     }
 
     fn show_waiting(&self, reason: &str) {
-        let account = self.desk().account().ok().flatten();
+        let account = self.context().account().ok().flatten();
         let server = account.map(|account| format!("{}:{}", account.server.host, account.server.port));
         let (state, reason) = (ConnectionState::AuthFailed, Some(reason.to_owned()));
         let shown = Connection { state, server, reason, ..idle() };

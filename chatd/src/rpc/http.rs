@@ -59,7 +59,7 @@ pub struct Policy {
 
 /// Where requests come in.
 #[derive(Clone, Debug)]
-pub(super) enum Door {
+pub(super) enum Endpoint {
     /// The Unix socket: whoever may open it is the owner, unless a token says otherwise.
     Socket,
     /// A loopback port: every user and every page of this machine can reach it. Who may call can change.
@@ -70,7 +70,7 @@ pub(super) enum Door {
 #[derive(Clone)]
 pub(super) struct Web {
     table: Arc<MethodTable>,
-    door: Arc<Door>,
+    endpoint: Arc<Endpoint>,
     /// Cancelled when the daemon ends.
     shutdown: CancellationToken,
     /// Counts what goes on behind a request of this connection: WebSockets and streams of events.
@@ -81,7 +81,7 @@ pub(super) struct Web {
     taken: Arc<Taken>,
 }
 
-impl Door {
+impl Endpoint {
     /// Who calls without a token.
     const fn stranger(&self) -> Access {
         match self {
@@ -92,9 +92,16 @@ impl Door {
 }
 
 impl Web {
-    pub(super) fn new(table: Arc<MethodTable>, door: Door, shutdown: CancellationToken) -> Self {
-        let caller = Caller::new(door.stranger());
-        Self { table, door: Arc::new(door), shutdown, lasting: TaskTracker::new(), caller, taken: Arc::default() }
+    pub(super) fn new(table: Arc<MethodTable>, endpoint: Endpoint, shutdown: CancellationToken) -> Self {
+        let caller = Caller::new(endpoint.stranger());
+        Self {
+            table,
+            endpoint: Arc::new(endpoint),
+            shutdown,
+            lasting: TaskTracker::new(),
+            caller,
+            taken: Arc::default(),
+        }
     }
 
     /// Speaks HTTP with one caller until it leaves, has no rights any more, or the daemon ends.
@@ -127,7 +134,7 @@ impl Web {
 }
 
 fn router(web: Web) -> Router {
-    let cross = cross_origin(&web.door);
+    let cross = cross_origin(&web.endpoint);
     Router::new()
         .route("/rpc", post(call::answer))
         .route("/ws", get(ws::upgrade))
@@ -146,10 +153,10 @@ fn router(web: Web) -> Router {
 }
 
 /// Lets a browser know which pages may read the answers: those that may call.
-fn cross_origin(door: &Door) -> CorsLayer {
-    let origins = match door {
-        Door::Socket => Vec::new(),
-        Door::Port(policy) => {
+fn cross_origin(endpoint: &Endpoint) -> CorsLayer {
+    let origins = match endpoint {
+        Endpoint::Socket => Vec::new(),
+        Endpoint::Port(policy) => {
             policy.borrow().origins.iter().filter_map(|origin| HeaderValue::from_str(origin).ok()).collect()
         }
     };

@@ -13,9 +13,9 @@ pub(super) fn add(fake: &mut Fake) {
         if params.user.as_str() == "taken" {
             return Err(RpcError::new(Kind::AlreadyExists, "that name is taken"));
         }
-        fake.enter(params.user.clone(), params.password(), params.door())
+        fake.enter(params.user.clone(), params.password(), params.server_access())
     });
-    fake.on(|fake, params: AccountLogin| fake.enter(params.user.clone(), params.password(), params.door()));
+    fake.on(|fake, params: AccountLogin| fake.enter(params.user.clone(), params.password(), params.server_access()));
     fake.on(|fake, _: AccountStatus| {
         if let Some(account) = fake.state().account.clone() {
             return Ok(account);

@@ -18,7 +18,7 @@ pub struct State {
     /// How the account stands, if not as [`Self::logged_in`] has it.
     pub account: Option<AccountStatusAnswer>,
     /// What is said instead of entering an account.
-    pub entrance: Option<RpcError>,
+    pub enrolment: Option<RpcError>,
     /// What is said instead of sending to these.
     pub refuses: HashMap<String, RpcError>,
     pub consumers: BTreeMap<Name, u64>,
@@ -68,7 +68,7 @@ impl Fake {
             secrets: Vec::new(),
             logged_in: true,
             account: None,
-            entrance: None,
+            enrolment: None,
             refuses: HashMap::new(),
             consumers: BTreeMap::new(),
             settings: Settings {
@@ -212,12 +212,12 @@ impl Fake {
         &self,
         user: Username,
         password: Answer<PasswordFrom>,
-        door: Answer<Option<Door>>,
+        server: Answer<Option<ServerAccess>>,
     ) -> Answer<Entered> {
-        if let Some(refusal) = self.state().entrance.clone() {
+        if let Some(refusal) = self.state().enrolment.clone() {
             return Err(refusal);
         }
-        if let Some(Door::Invite(invite)) = door? {
+        if let Some(ServerAccess::Invite(invite)) = server? {
             self.state().secrets.push(invite.expose().to_owned());
         }
         let PasswordFrom::Given(password) = password? else {

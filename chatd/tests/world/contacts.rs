@@ -199,23 +199,24 @@ fn values_of_bots_have_versions_and_are_listed_in_order() {
     world.command(alice, |txn| kv::delete(txn, (&scope, "a"), Some(2))).unwrap();
     assert!(kv::get(&world.nodes[alice].rows, &scope, "a").unwrap().is_none());
     let other: chat_protocol::rpc::Name = "other".parse().unwrap();
-    assert!(kv::get(&world.nodes[alice].rows, &other, "b").unwrap().is_none(), "drawers are apart");
+    assert!(kv::get(&world.nodes[alice].rows, &other, "b").unwrap().is_none(), "namespaces are apart");
     let large = world.command(alice, |txn| kv::set(txn, (&scope, "x"), &json!("x".repeat(50_000)), None));
     assert!(is_refused(&large, Kind::TooLarge));
 }
 
 #[test]
-fn there_are_so_many_drawers_and_one_that_is_emptied_makes_room() {
+fn there_are_so_many_namespaces_and_one_that_is_emptied_makes_room() {
     let mut world = World::new();
     let alice = world.user("alice");
-    let drawer = |number: u32| format!("bot.{number}").parse::<Name>().unwrap();
-    let put =
-        |world: &mut World, number| world.command(alice, |txn| kv::set(txn, (&drawer(number), "a"), &json!(1), None));
+    let namespace = |number: u32| format!("bot.{number}").parse::<Name>().unwrap();
+    let put = |world: &mut World, number| {
+        world.command(alice, |txn| kv::set(txn, (&namespace(number), "a"), &json!(1), None))
+    };
     for number in 0..200 {
         put(&mut world, number).unwrap();
     }
     assert!(is_refused(&put(&mut world, 200), Kind::QuotaExceeded));
     put(&mut world, 7).unwrap();
-    world.command(alice, |txn| kv::delete(txn, (&drawer(0), "a"), None)).unwrap();
+    world.command(alice, |txn| kv::delete(txn, (&namespace(0), "a"), None)).unwrap();
     put(&mut world, 200).unwrap();
 }

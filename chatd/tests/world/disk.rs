@@ -39,7 +39,7 @@ struct Call {
 }
 
 #[derive(Default)]
-struct Desk {
+struct State {
     gated: bool,
     away: bool,
     calls: VecDeque<Call>,
@@ -52,7 +52,7 @@ struct Desk {
 
 pub struct Disk {
     tables: SqliteStore,
-    desk: Mutex<Desk>,
+    state: Mutex<State>,
 }
 
 /// An empty database, made once.
@@ -64,7 +64,7 @@ impl Disk {
     }
 
     pub fn from_image(image: &[u8]) -> Arc<Self> {
-        Arc::new(Self { tables: SqliteStore::from_image(image).unwrap(), desk: Mutex::default() })
+        Arc::new(Self { tables: SqliteStore::from_image(image).unwrap(), state: Mutex::default() })
     }
 
     pub fn image(&self) -> Vec<u8> {
@@ -81,41 +81,41 @@ impl Disk {
         self.tables.meddle(sql).unwrap();
     }
 
-    fn desk(&self) -> MutexGuard<'_, Desk> {
-        self.desk.lock().unwrap()
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
     }
 
     /// Whether calls wait for [`Self::carry`].
     pub fn gate(&self, gated: bool) {
-        self.desk().gated = gated;
+        self.state().gated = gated;
     }
 
     /// Whether the database cannot be reached.
     pub fn set_away(&self, away: bool) {
-        self.desk().away = away;
+        self.state().away = away;
     }
 
     /// Whether a mailbox takes nothing.
     pub fn set_full(&self, device: DeviceId, full: bool) {
-        let mut desk = self.desk();
+        let mut state = self.state();
         if full {
-            desk.full.insert(device)
+            state.full.insert(device)
         } else {
-            desk.full.remove(&device)
+            state.full.remove(&device)
         };
     }
 
     /// How many calls wait.
     pub fn waiting(&self) -> usize {
-        self.desk().calls.len()
+        self.state().calls.len()
     }
 
     /// Decides about one of the waiting calls; what it was.
     pub fn carry(&self, nth: usize, carried: Carried) -> Option<&'static str> {
-        let mut desk = self.desk();
-        let count = desk.calls.len();
-        let call = desk.calls.remove(nth % count.max(1))?;
-        drop(desk);
+        let mut state = self.state();
+        let count = state.calls.len();
+        let call = state.calls.remove(nth % count.max(1))?;
+        drop(state);
         // whoever asked may be gone
         let _ = call.turn.send(carried);
         Some(call.what)
@@ -123,24 +123,24 @@ impl Disk {
 
     /// The server died: what was not carried out never will be.
     pub fn forget(&self) {
-        self.desk().calls.clear();
+        self.state().calls.clear();
     }
 
     pub fn has_committed(&self, device: DeviceId, id: SubmitId) -> bool {
-        self.desk().committed.contains(&(device, id))
+        self.state().committed.contains(&(device, id))
     }
 
     async fn turn(&self, what: &'static str) -> Carried {
         let (turn, decided) = oneshot::channel();
         {
-            let mut desk = self.desk();
-            if desk.away {
+            let mut state = self.state();
+            if state.away {
                 return Carried::Never;
             }
-            if !desk.gated {
+            if !state.gated {
                 return Carried::Out;
             }
-            desk.calls.push_back(Call { what, turn });
+            state.calls.push_back(Call { what, turn });
         }
         decided.await.unwrap_or(Carried::Never)
     }
@@ -168,22 +168,22 @@ impl Disk {
 
     /// Takes the full mailboxes out of a row; and which they are.
     fn strip(&self, mut row: SubmitRow) -> (Vec<DeviceId>, SubmitRow) {
-        let desk = self.desk();
+        let state = self.state();
         let id = (row.sender, row.submit_id);
-        let full = match desk.left_out.get(&id) {
+        let full = match state.left_out.get(&id) {
             Some(then) => then.clone(),
-            None => row.to.iter().map(|(to, _)| *to).filter(|to| desk.full.contains(to)).collect(),
+            None => row.to.iter().map(|(to, _)| *to).filter(|to| state.full.contains(to)).collect(),
         };
         row.to.retain(|(to, _)| !full.contains(to));
         (full, row)
     }
 
     fn amend(&self, outcome: SubmitOutcome, left_out: Vec<DeviceId>, id: (DeviceId, SubmitId)) -> SubmitOutcome {
-        let mut desk = self.desk();
+        let mut state = self.state();
         if let SubmitOutcome::Stored { .. } | SubmitOutcome::Repeated { .. } = outcome {
-            desk.committed.insert(id);
+            state.committed.insert(id);
             if !left_out.is_empty() {
-                desk.left_out.insert(id, left_out.clone());
+                state.left_out.insert(id, left_out.clone());
             }
         }
         match outcome {
@@ -196,7 +196,7 @@ impl Disk {
     async fn store_post(&self, post: NewPost) -> Result<Posted> {
         let id = (post.device, post.submit_id);
         let posted = self.tables.room_post(post).await?;
-        self.desk().committed.insert(id);
+        self.state().committed.insert(id);
         Ok(posted)
     }
 }

@@ -15,10 +15,10 @@ scripts that only call; ``AsyncBot`` and ``AsyncClient`` are the same for asynci
 explains everything with examples.
 """
 
-from .aio import AsyncClient, AsyncDrawer, AsyncEvents
+from .aio import AsyncClient, AsyncNamespace, AsyncEvents
 from .async_bot import AsyncBot
 from .bot import Bot
-from .client import Client, Drawer, Events
+from .client import Client, Namespace, Events
 from .data import ROOM, Entry, Event, Message, Sent
 from .errors import (
     Blocked,
@@ -53,7 +53,7 @@ __all__ = [
     "ANY",
     "AsyncBot",
     "AsyncClient",
-    "AsyncDrawer",
+    "AsyncNamespace",
     "AsyncEvents",
     "AsyncIncoming",
     "Blocked",
@@ -63,7 +63,7 @@ __all__ = [
     "Conflict",
     "CrashLoop",
     "Disconnected",
-    "Drawer",
+    "Namespace",
     "Entry",
     "Event",
     "Events",

@@ -17,7 +17,7 @@ from .connection import MAX_CALLS, READ_BYTES, clock, trouble
 from .data import Entry, Event, Message, Sent
 from .errors import Conflict, Disconnected, NoAnswer, NotFound, Refused
 from .paths import socket_path
-from .requests import UPDATE_TRIES, DrawerRequests, Request
+from .requests import UPDATE_TRIES, NamespaceRequests, Request
 from .wire import Json
 
 T = TypeVar("T")
@@ -244,9 +244,9 @@ class AsyncClient:
         """Name of the account; empty while there is none."""
         return await self.ask(requests.me())
 
-    def kv(self, scope: str) -> AsyncDrawer:
-        """A drawer of values that the daemon keeps."""
-        return AsyncDrawer(self, scope)
+    def kv(self, scope: str) -> AsyncNamespace:
+        """A namespace of values that the daemon keeps."""
+        return AsyncNamespace(self, scope)
 
     async def events(
         self,
@@ -319,8 +319,8 @@ class AsyncEvents:
         await self._client.ask(requests.ack(self._consumer, seq))
 
 
-class AsyncDrawer(DrawerRequests):
-    """Values under one name; see :class:`~chatd_bot.client.Drawer`."""
+class AsyncNamespace(NamespaceRequests):
+    """Values under one name; see :class:`~chatd_bot.client.Namespace`."""
 
     def __init__(self, client: AsyncClient, scope: str) -> None:
         super().__init__(scope)
@@ -363,7 +363,7 @@ class AsyncDrawer(DrawerRequests):
         raise last
 
     async def items(self, prefix: str | None = None) -> dict[str, Any]:
-        """Everything in the drawer whose key begins so, in order of the keys."""
+        """Everything in the namespace whose key begins so, in order of the keys."""
         found: dict[str, Any] = {}
         after: str | None = None
         while True:

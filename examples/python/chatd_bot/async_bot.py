@@ -9,7 +9,7 @@ import signal
 from collections.abc import Iterator
 from typing import Any
 
-from .aio import AsyncClient, AsyncDrawer, AsyncEvents
+from .aio import AsyncClient, AsyncNamespace, AsyncEvents
 from .data import Event, Sent
 from .declared import SIGNALS, Backoff, Declared, final, speak
 from .errors import Disconnected, NoAnswer, Refused, SubscriptionEnded
@@ -33,8 +33,8 @@ class AsyncBot(Declared):
         self._stop: asyncio.Future[None] | None = None
 
     @property
-    def kv(self) -> AsyncDrawer:
-        """The bot's own drawer of values, which the daemon keeps."""
+    def kv(self) -> AsyncNamespace:
+        """The bot's own namespace of values, which the daemon keeps."""
         return self.client.kv(self.name)
 
     async def send(self, to: str, text: str, **more: Any) -> Sent:

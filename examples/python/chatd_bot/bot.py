@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from typing import Any
 
-from .client import Client, Drawer, Events
+from .client import Client, Namespace, Events
 from .connection import readable
 from .data import Event, Sent
 from .declared import SIGNALS, Backoff, Declared, final, speak
@@ -46,8 +46,8 @@ class Bot(Declared):
         self._waker.setblocking(False)
 
     @property
-    def kv(self) -> Drawer:
-        """The bot's own drawer of values, which the daemon keeps."""
+    def kv(self) -> Namespace:
+        """The bot's own namespace of values, which the daemon keeps."""
         return self.client.kv(self.name)
 
     def send(self, to: str, text: str, **more: Any) -> Sent:

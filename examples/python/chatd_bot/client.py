@@ -13,7 +13,7 @@ from .connection import Connection, Pool, Woken, clock
 from .data import Entry, Event, Message, Sent
 from .errors import Conflict, Disconnected, NotFound, SubscriptionEnded
 from .paths import socket_path
-from .requests import UPDATE_TRIES, DrawerRequests, Request
+from .requests import UPDATE_TRIES, NamespaceRequests, Request
 
 T = TypeVar("T")
 
@@ -148,9 +148,9 @@ class Client:
         """Name of the account; empty while there is none."""
         return self.ask(requests.me())
 
-    def kv(self, scope: str) -> Drawer:
-        """A drawer of values that the daemon keeps, sealed on disk like everything else."""
-        return Drawer(self, scope)
+    def kv(self, scope: str) -> Namespace:
+        """A namespace of values that the daemon keeps, sealed on disk like everything else."""
+        return Namespace(self, scope)
 
     def events(
         self,
@@ -253,7 +253,7 @@ def notified(message: dict[str, Any], subscription: str) -> Event | None:
     return None if event.type == "heartbeat" else event
 
 
-class Drawer(DrawerRequests):
+class Namespace(NamespaceRequests):
     """Values under one name: any JSON, at most 48 KiB each and 1,000 of them."""
 
     def __init__(self, client: Client, scope: str) -> None:
@@ -298,7 +298,7 @@ class Drawer(DrawerRequests):
         raise last
 
     def items(self, prefix: str | None = None) -> dict[str, Any]:
-        """Everything in the drawer whose key begins so, in order of the keys."""
+        """Everything in the namespace whose key begins so, in order of the keys."""
         found: dict[str, Any] = {}
         after: str | None = None
         while True:

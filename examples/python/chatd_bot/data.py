@@ -105,7 +105,7 @@ class Sent:
 
 @dataclass
 class Entry:
-    """A value in a drawer of ``kv``. ``version`` grows with each change; 0 says that there is none yet."""
+    """A value in a namespace of ``kv``. ``version`` grows with each change; 0 says that there is none yet."""
 
     key: str
     value: Any

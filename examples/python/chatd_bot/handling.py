@@ -22,12 +22,12 @@ from . import requests
 from .data import Event
 from .errors import ChatdError, Disconnected, NotFound, Refused, UsageError
 from .guard import RateGuard
-from .requests import DrawerRequests, Request
+from .requests import NamespaceRequests, Request
 from .routes import Route, Router, Trigger
 
 log = logging.getLogger("chatd_bot")
 
-#: Where a bot notes which event it began with after a start; in its own drawer.
+#: Where a bot notes which event it began with after a start; in its own namespace.
 IN_HAND = "chatd_bot.in_hand"
 
 
@@ -140,13 +140,13 @@ class Handling:
         if self._began or not event.replayed:
             self._began = True
             return 1
-        drawer = DrawerRequests(self.name)
+        namespace = NamespaceRequests(self.name)
         try:
-            noted = (yield drawer.entry(IN_HAND)).value
+            noted = (yield namespace.entry(IN_HAND)).value
         except NotFound:
             noted = None
         starts = noted["starts"] + 1 if isinstance(noted, dict) and noted.get("seq") == event.seq else 1
-        yield drawer.put(IN_HAND, {"seq": event.seq, "starts": starts}, None)
+        yield namespace.put(IN_HAND, {"seq": event.seq, "starts": starts}, None)
         self._began = True
         return starts
 

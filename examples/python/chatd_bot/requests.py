@@ -15,7 +15,7 @@ from .wire import Json
 
 T = TypeVar("T")
 
-#: Tries of :meth:`Drawer.update` before it gives up against others that change the same value.
+#: Tries of :meth:`Namespace.update` before it gives up against others that change the same value.
 UPDATE_TRIES = 20
 
 
@@ -135,11 +135,11 @@ def subscribe(
     return params
 
 
-class DrawerRequests:
-    """The calls on one drawer of ``kv``."""
+class NamespaceRequests:
+    """The calls on one namespace of ``kv``."""
 
     def __init__(self, scope: str) -> None:
-        #: Name of the drawer.
+        #: Name of the namespace.
         self.scope = scope
 
     def entry(self, key: str) -> Request[Entry]:
@@ -157,6 +157,6 @@ class DrawerRequests:
         return Request("kv.delete", params, _nothing, repeat=if_version is None)
 
     def page(self, prefix: str | None, after: str | None) -> Request[Json]:
-        """A page of the drawer."""
+        """A page of the namespace."""
         params = _said(scope=self.scope, prefix=prefix, after=after, limit=500)
         return Request("kv.list", params, lambda answer: dict(answer))

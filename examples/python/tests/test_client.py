@@ -1,4 +1,4 @@
-"""Calls, streams and drawers, of both clients."""
+"""Calls, streams and namespaces, of both clients."""
 
 from __future__ import annotations
 
@@ -208,31 +208,31 @@ class ClientTests:
         with self.assertRaisesRegex(Disconnected, "not even a heartbeat"):
             self.stream("reader", silence=0.1).next()
 
-    def test_a_drawer_keeps_values_with_versions(self: Any) -> None:
-        drawer = self.client().kv("bot")
-        self.assertEqual(drawer.get("n", 7), 7)
-        self.assertEqual(drawer.set("n", {"a": [1, None]}, if_version=0), 1)
-        self.assertEqual(drawer.get("n"), {"a": [1, None]})
-        self.assertEqual(drawer.set("none", None), 1)
-        self.assertEqual((drawer.get("none", 7), drawer.look("none").version), (None, 1))
+    def test_a_namespace_keeps_values_with_versions(self: Any) -> None:
+        namespace = self.client().kv("bot")
+        self.assertEqual(namespace.get("n", 7), 7)
+        self.assertEqual(namespace.set("n", {"a": [1, None]}, if_version=0), 1)
+        self.assertEqual(namespace.get("n"), {"a": [1, None]})
+        self.assertEqual(namespace.set("none", None), 1)
+        self.assertEqual((namespace.get("none", 7), namespace.look("none").version), (None, 1))
         with self.assertRaises(Conflict):
-            drawer.set("n", 1, if_version=0)
-        self.assertTrue(drawer.delete("n"))
-        self.assertFalse(drawer.delete("n"))
+            namespace.set("n", 1, if_version=0)
+        self.assertTrue(namespace.delete("n"))
+        self.assertFalse(namespace.delete("n"))
 
     def test_an_update_looks_again_when_somebody_was_faster(self: Any) -> None:
-        drawer = self.client().kv("bot")
-        drawer.set("n", 1)
+        namespace = self.client().kv("bot")
+        namespace.set("n", 1)
 
         def change(value: int) -> int:
             if value == 1:
                 self.daemon.on_kv_set(None, {"scope": "bot", "key": "n", "value": 10})
             return value + 1
 
-        self.assertEqual(drawer.update("n", change), 11)
-        self.assertEqual(drawer.update("new", lambda value: value + ["x"], default=[]), ["x"])
+        self.assertEqual(namespace.update("n", change), 11)
+        self.assertEqual(namespace.update("new", lambda value: value + ["x"], default=[]), ["x"])
 
-    def test_a_drawer_lists_more_than_a_page(self: Any) -> None:
+    def test_a_namespace_lists_more_than_a_page(self: Any) -> None:
         for number in range(1001):
             self.daemon.on_kv_set(None, {"scope": "bot", "key": f"k{number:04}", "value": number})
         items = self.client().kv("bot").items("k")

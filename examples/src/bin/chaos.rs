@@ -23,7 +23,7 @@ struct Cli {
     /// Processes to kill meanwhile
     #[arg(long, default_value_t = 200)]
     kills: u64,
-    /// Where the schedule of blows comes from [default: a new one]
+    /// Where the schedule of faults comes from [default: a new one]
     #[arg(long)]
     seed: Option<u64>,
 }

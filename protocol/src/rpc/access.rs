@@ -98,7 +98,7 @@ pub enum Subject<'a> {
     EveryChat,
     /// A message, and with it its chat.
     Message(&'a MessageId),
-    /// A name out of those that callers give to things of theirs: a consumer, a drawer of values.
+    /// A name out of those that callers give to things of theirs: a consumer, a namespace of values.
     Own(&'a Name),
     /// A file that the daemon reads for the caller, who may be another program on another machine.
     File,

@@ -1,4 +1,4 @@
-//! Names that callers choose for things of theirs: consumers, drawers, tokens.
+//! Names that callers choose for things of theirs: consumers, namespaces, tokens.
 
 use std::fmt;
 use std::str::FromStr;

@@ -11,7 +11,7 @@ use minicbor::Encode;
 use super::Peer;
 use super::account::{Enrolment, ResetOutcome};
 use super::asked::Asked;
-use super::ready::{Door, Ready};
+use super::ready::{PeerContext, Ready};
 use crate::counters::Closed;
 use crate::limits::Source;
 use crate::router::outbox::Outbox;
@@ -81,7 +81,8 @@ impl Guest {
         device: DeviceId,
         wrap: fn(LoggedIn) -> A,
     ) -> Peer {
-        let door = Door { shared: Arc::clone(&self.shared), outbox: Arc::clone(&self.outbox), source: self.source };
+        let door =
+            PeerContext { shared: Arc::clone(&self.shared), outbox: Arc::clone(&self.outbox), source: self.source };
         match Ready::enter(door, user, device, |state| asked.answer(&Ok(wrap(state)))).await {
             Ok(ready) => {
                 ready.shared().counters.logins.done.one();

@@ -1,6 +1,6 @@
 //! What peers have to prove, verified off the runtime.
 //!
-//! Each function here is one job for [`crate::work::Desk`]: an RSA verification takes 0.3 ms, which is
+//! Each function here is one job for [`crate::work::CpuPool`]: an RSA verification takes 0.3 ms, which is
 //! little for one login and much for ten thousand after a restart. Behind permits they take at most the cores
 //! there are, while messages of those already logged in are handled in between.
 

@@ -30,7 +30,7 @@ pub(crate) struct Ready {
 }
 
 /// Where somebody comes in: the server, the connection's queue, and where it comes from.
-pub(crate) struct Door {
+pub(crate) struct PeerContext {
     pub(crate) shared: Arc<Shared>,
     pub(crate) outbox: Arc<Outbox>,
     pub(crate) source: Source,
@@ -54,12 +54,12 @@ impl Ready {
     /// In this order: a message committed, or a revocation accepted, from the moment the place is taken finds this
     /// connection; what came before is in the state read afterwards.
     pub(crate) async fn enter(
-        door: Door,
+        door: PeerContext,
         user: Username,
         device: DeviceId,
         answer: impl FnOnce(LoggedIn) -> Bytes,
     ) -> Result<Self, Refusal> {
-        let Door { shared, outbox, source } = door;
+        let PeerContext { shared, outbox, source } = door;
         let peer = Arc::new(Online::new(user, device, outbox));
         shared.router.enter(&peer);
         let seat = Seat { shared: Arc::clone(&shared), peer: Arc::clone(&peer) };

@@ -11,8 +11,8 @@ use chat_protocol::rpc::types::{
 };
 use chat_protocol::rpc::{Kind, Method};
 
-use super::said::{COMMANDS, Said};
 use super::talk::{Need, Talk};
+use super::typed_line::{COMMANDS, TypedLine};
 use crate::error::Failure;
 use crate::hints::{Case, Doing};
 use crate::output::page::size;
@@ -97,30 +97,30 @@ impl Chatter {
 
     /// Does what a typed line says.
     pub(super) async fn said(&mut self, line: &str) {
-        match Said::parse(line) {
+        match TypedLine::parse(line) {
             // The keyboard ends by itself.
-            Said::Nothing | Said::Quit => {}
-            Said::Help => self.help(),
-            Said::Who => self.presence(true).await,
-            Said::More => self.older().await,
-            Said::Wrong(why) => self.talk.say(Look::Warn, &why),
-            Said::Text(text) => self.write(text, None).await,
-            Said::Reply(number, text) => {
+            TypedLine::Nothing | TypedLine::Quit => {}
+            TypedLine::Help => self.help(),
+            TypedLine::Who => self.presence(true).await,
+            TypedLine::More => self.older().await,
+            TypedLine::Wrong(why) => self.talk.say(Look::Warn, &why),
+            TypedLine::Text(text) => self.write(text, None).await,
+            TypedLine::Reply(number, text) => {
                 if let Some(id) = self.which(false, number) {
                     self.write(text, Some(id)).await;
                 }
             }
-            Said::Edit(number, text) => {
+            TypedLine::Edit(number, text) => {
                 if let Some(id) = self.which(true, number) {
                     self.order(&MsgEdit { id, text }, line).await;
                 }
             }
-            Said::Delete(number) => {
+            TypedLine::Delete(number) => {
                 if let Some(id) = self.which(true, number) {
                     self.order(&MsgDelete { id, scope: DeleteScope::All }, line).await;
                 }
             }
-            Said::React(number, sign) => self.react(number, sign, line).await,
+            TypedLine::React(number, sign) => self.react(number, sign, line).await,
         }
     }
 
@@ -200,7 +200,7 @@ impl Chatter {
 
     /// What was written and did not leave, the last of it on the line still.
     pub(super) fn unsent(&self) -> Vec<String> {
-        let line = self.talk.desk.lock().typed();
+        let line = self.talk.state.lock().typed();
         let waiting = self.waiting.iter().map(|message| message.text.clone());
         waiting.chain((!line.trim().is_empty()).then_some(line)).collect()
     }

@@ -12,15 +12,15 @@ use rustyline::validate::Validator;
 use rustyline::{Changeset, Context, Helper};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::desk::Shared;
 use super::edits::Put;
-use super::said::COMMANDS;
+use super::state::Shared;
 use super::typed::Typed;
+use super::typed_line::COMMANDS;
 use crate::output::style::{Look, Paint};
 
-/// Knows the commands, and from the desk the names.
+/// Knows the commands, and from the state the names.
 pub(super) struct Assistant {
-    desk: Shared,
+    state: Shared,
     paint: Paint,
     /// Taken when the line is drawn for the first time.
     ready: RefCell<Option<Sender<()>>>,
@@ -28,16 +28,16 @@ pub(super) struct Assistant {
 }
 
 impl Assistant {
-    pub(super) const fn new(desk: Shared, paint: Paint, ready: Sender<()>, typed: UnboundedSender<Typed>) -> Self {
-        Self { desk, paint, ready: RefCell::new(Some(ready)), typed }
+    pub(super) const fn new(state: Shared, paint: Paint, ready: Sender<()>, typed: UnboundedSender<Typed>) -> Self {
+        Self { state, paint, ready: RefCell::new(Some(ready)), typed }
     }
 
     /// Notes what is on the line, and the hint behind it. This is done for every key, and so measures nothing.
     fn note(&self, line: &str, hint: &str) {
-        let mut desk = self.desk.lock();
-        desk.widest = desk.widest.max(line.len());
-        line.clone_into(&mut desk.line);
-        hint.clone_into(&mut desk.hint);
+        let mut state = self.state.lock();
+        state.widest = state.widest.max(line.len());
+        line.clone_into(&mut state.line);
+        hint.clone_into(&mut state.hint);
     }
 }
 
@@ -48,11 +48,11 @@ impl Completer for Assistant {
     type Candidate = String;
 
     fn complete(&self, line: &str, place: usize, _: &Context<'_>) -> rustyline::Result<(usize, Vec<String>)> {
-        let desk = self.desk.lock();
-        if let Some(put) = &desk.put {
+        let state = self.state.lock();
+        if let Some(put) = &state.put {
             return Ok((0, vec![put.text.clone()]));
         }
-        let (start, choices) = candidates(line.get(..place).unwrap_or_default(), &desk.names);
+        let (start, choices) = candidates(line.get(..place).unwrap_or_default(), &state.names);
         // Never more than one: while rustyline asks which, it prints nothing.
         let sure = common(&choices);
         if choices.len() > 1 && start + sure.len() <= place {
@@ -64,7 +64,7 @@ impl Completer for Assistant {
     }
 
     fn update(&self, line: &mut LineBuffer, start: usize, elected: &str, changes: &mut Changeset) {
-        if let Some(Put { text, cursor, edit }) = self.desk.lock().put.take() {
+        if let Some(Put { text, cursor, edit }) = self.state.lock().put.take() {
             line.update(&text, cursor, changes);
             if let Some(edit) = edit {
                 edit(line, changes);

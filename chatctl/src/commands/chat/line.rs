@@ -19,11 +19,11 @@ use rustyline::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use super::complete::Assistant;
-use super::desk::{Desk, Shared};
 use super::edits::{Put, edit};
 use super::paste::{MAX_LINE_BYTES, Paste, character, growth};
-use super::said::Said;
+use super::state::{ChatState, Shared};
 use super::typed::Typed;
+use super::typed_line::TypedLine;
 use crate::error::Failure;
 use crate::output::style::Paint;
 
@@ -31,20 +31,20 @@ use crate::output::style::Paint;
 pub(super) fn open(
     prompt: String,
     paint: Paint,
-    desk: &Shared,
+    state: &Shared,
 ) -> Result<(UnboundedReceiver<Typed>, Sender<String>), Failure> {
     let mut editor = Editor::<Assistant, MemHistory>::with_history(rustyline::Config::default(), MemHistory::new())
         .map_err(failed)?;
     editor.set_completion_type(rustyline::CompletionType::List);
     editor.set_keyseq_timeout(Some(50));
-    desk.lock().prompt.clone_from(&prompt);
+    state.lock().prompt.clone_from(&prompt);
     let (typed, keys) = unbounded_channel();
-    bind(&mut editor, desk, &typed);
+    bind(&mut editor, state, &typed);
     let printer = editor.create_external_printer().map_err(failed)?;
     let (out, blocks) = channel();
     // Printing begins when rustyline has the terminal.
     let (ready, begin) = channel();
-    editor.set_helper(Some(Assistant::new(desk.clone(), paint, ready, typed.clone())));
+    editor.set_helper(Some(Assistant::new(state.clone(), paint, ready, typed.clone())));
     thread::spawn(move || print(&begin, &blocks, printer));
     thread::spawn(move || {
         let end = match editor.readline(&prompt) {
@@ -80,7 +80,7 @@ fn print(begin: &Receiver<()>, blocks: &Receiver<String>, mut printer: impl rust
     }
 }
 
-fn bind(editor: &mut Editor<Assistant, MemHistory>, desk: &Shared, typed: &UnboundedSender<Typed>) {
+fn bind(editor: &mut Editor<Assistant, MemHistory>, state: &Shared, typed: &UnboundedSender<Typed>) {
     let keys = [
         (KeyCode::Enter, Modifiers::NONE, Key::Enter),
         (KeyCode::Char('M'), Modifiers::CTRL, Key::Enter),
@@ -98,7 +98,8 @@ fn bind(editor: &mut Editor<Assistant, MemHistory>, desk: &Shared, typed: &Unbou
         (KeyCode::Char('R'), Modifiers::CTRL, Key::Nothing),
         (KeyCode::Char('S'), Modifiers::CTRL, Key::Nothing),
     ];
-    let pressed = |key| EventHandler::Conditional(Box::new(Pressed { key, desk: desk.clone(), typed: typed.clone() }));
+    let pressed =
+        |key| EventHandler::Conditional(Box::new(Pressed { key, state: state.clone(), typed: typed.clone() }));
     for (code, modifiers, key) in keys {
         editor.bind_sequence(KeyEvent(code, modifiers), pressed(key));
     }
@@ -122,7 +123,7 @@ enum Key {
 
 struct Pressed {
     key: Key,
-    desk: Shared,
+    state: Shared,
     typed: UnboundedSender<Typed>,
 }
 
@@ -150,8 +151,8 @@ impl ConditionalEventHandler for Pressed {
                 self.tell(Typed::Older);
                 Cmd::Noop
             }
-            Key::Up => put(&mut self.desk.lock(), at.line(), Desk::older)?,
-            Key::Down => put(&mut self.desk.lock(), at.line(), Desk::newer)?,
+            Key::Up => put(&mut self.state.lock(), at.line(), ChatState::older)?,
+            Key::Down => put(&mut self.state.lock(), at.line(), ChatState::newer)?,
             Key::Nothing => Cmd::Noop,
         })
     }
@@ -165,15 +166,15 @@ impl Pressed {
 
     /// What a key does between the marks of a paste: it is part of it, whatever it does elsewhere.
     fn pasting(&self, key: KeyEvent, line: &str) -> Option<Cmd> {
-        let mut desk = self.desk.lock();
+        let mut state = self.state.lock();
         match key.0 {
-            KeyCode::BracketedPasteStart => desk.paste = Some(Paste::default()),
-            KeyCode::BracketedPasteEnd => match desk.paste.take()?.fitting(line.len()) {
+            KeyCode::BracketedPasteStart => state.paste = Some(Paste::default()),
+            KeyCode::BracketedPasteEnd => match state.paste.take()?.fitting(line.len()) {
                 Ok(text) if text.is_empty() => {}
                 Ok(text) => return Some(Cmd::Insert(1, text)),
                 Err(bytes) => self.tell(Typed::TooLong(bytes)),
             },
-            _ => desk.paste.as_mut()?.take(key),
+            _ => state.paste.as_mut()?.take(key),
         }
         Some(Cmd::Noop)
     }
@@ -186,25 +187,25 @@ impl Pressed {
             _ => character(key).filter(|character| *character != '\n'),
         };
         let Some(text) = text else { return self.behind_burst(key, at) };
-        let mut desk = self.desk.lock();
-        let room = MAX_LINE_BYTES.saturating_sub(at.line().len()).saturating_sub(desk.burst.len());
+        let mut state = self.state.lock();
+        let room = MAX_LINE_BYTES.saturating_sub(at.line().len()).saturating_sub(state.burst.len());
         let (fits, waits) = (text.len_utf8() <= room, more_waits());
-        if desk.burst.is_empty() && !(fits && waits) {
+        if state.burst.is_empty() && !(fits && waits) {
             return None;
         }
         if !fits {
-            self.tell_full(&mut desk);
-            return Some(Cmd::Insert(1, std::mem::take(&mut desk.burst)));
+            self.tell_full(&mut state);
+            return Some(Cmd::Insert(1, std::mem::take(&mut state.burst)));
         }
-        desk.full = false;
-        desk.burst.push(text);
-        Some(if waits { Cmd::Noop } else { Cmd::Insert(1, std::mem::take(&mut desk.burst)) })
+        state.full = false;
+        state.burst.push(text);
+        Some(if waits { Cmd::Noop } else { Cmd::Insert(1, std::mem::take(&mut state.burst)) })
     }
 
     /// What a key that is no text does while a burst waits: it comes behind it, and neither is lost to the other.
     fn behind_burst(&self, key: KeyEvent, at: &EventContext<'_>) -> Option<Cmd> {
-        let mut desk = self.desk.lock();
-        if desk.burst.is_empty() {
+        let mut state = self.state.lock();
+        if state.burst.is_empty() {
             return None;
         }
         match self.key {
@@ -212,31 +213,31 @@ impl Pressed {
             Key::Enter | Key::Clear => return None,
             Key::Other => {
                 let edit = edit(key)?;
-                let (text, cursor) = with_burst(at, &std::mem::take(&mut desk.burst));
-                desk.put = Some(Put { text, cursor, edit: Some(edit) });
+                let (text, cursor) = with_burst(at, &std::mem::take(&mut state.burst));
+                state.put = Some(Put { text, cursor, edit: Some(edit) });
                 return Some(Cmd::Complete);
             }
             Key::Leave => {
-                desk.burst.clear();
+                state.burst.clear();
                 return Some(Cmd::Kill(Movement::WholeBuffer));
             }
             Key::Up | Key::Down => {
-                let choose = if matches!(self.key, Key::Up) { Desk::older } else { Desk::newer };
-                let (shown, _) = with_burst(at, &desk.burst);
-                if let Some(command) = put(&mut desk, &shown, choose) {
-                    desk.burst.clear();
+                let choose = if matches!(self.key, Key::Up) { ChatState::older } else { ChatState::newer };
+                let (shown, _) = with_burst(at, &state.burst);
+                if let Some(command) = put(&mut state, &shown, choose) {
+                    state.burst.clear();
                     return Some(command);
                 }
             }
             Key::Older => self.tell(Typed::Older),
             Key::Break | Key::Nothing => {}
         }
-        Some(Cmd::Insert(1, std::mem::take(&mut desk.burst)))
+        Some(Cmd::Insert(1, std::mem::take(&mut state.burst)))
     }
 
     /// Hands the line over with what is to be put where the cursor is.
     fn enter_with_burst(&self, at: &EventContext<'_>) -> Cmd {
-        let burst = std::mem::take(&mut self.desk.lock().burst);
+        let burst = std::mem::take(&mut self.state.lock().burst);
         if burst.is_empty() {
             return self.enter(at.line());
         }
@@ -249,19 +250,19 @@ impl Pressed {
 
     /// Nothing makes the line longer than it may be.
     fn bounded(&self, key: KeyEvent, times: RepeatCount, line: &str) -> Option<Cmd> {
-        let mut desk = self.desk.lock();
-        let grows = growth(key, times, desk.widest);
-        if grows == 0 || line.len().saturating_add(desk.burst.len()).saturating_add(grows) <= MAX_LINE_BYTES {
-            desk.full &= grows == 0;
+        let mut state = self.state.lock();
+        let grows = growth(key, times, state.widest);
+        if grows == 0 || line.len().saturating_add(state.burst.len()).saturating_add(grows) <= MAX_LINE_BYTES {
+            state.full &= grows == 0;
             return None;
         }
-        self.tell_full(&mut desk);
+        self.tell_full(&mut state);
         Some(Cmd::Noop)
     }
 
     /// Once for each time that it is.
-    fn tell_full(&self, desk: &mut Desk) {
-        if !std::mem::replace(&mut desk.full, true) {
+    fn tell_full(&self, state: &mut ChatState) {
+        if !std::mem::replace(&mut state.full, true) {
             self.tell(Typed::Full);
         }
     }
@@ -269,25 +270,25 @@ impl Pressed {
     /// Hands the line over, and empties it; `/edit` alone brings back what it is about. What cannot be understood, or
     /// may not leave, stays.
     fn enter(&self, line: &str) -> Cmd {
-        let said = Said::parse(line);
-        let mut desk = self.desk.lock();
+        let said = TypedLine::parse(line);
+        let mut state = self.state.lock();
         if line.trim() == "/edit"
-            && let Some(own) = desk.own.clone()
+            && let Some(own) = state.own.clone()
         {
-            desk.put = Some(Put::whole(format!("/edit {own}")));
+            state.put = Some(Put::whole(format!("/edit {own}")));
             return Cmd::Complete;
         }
-        if desk.held && said.is_text() {
+        if state.held && said.is_text() {
             self.tell(Typed::Held);
             return Cmd::Noop;
         }
-        if !matches!(said, Said::Wrong(_)) {
-            desk.remember(line);
+        if !matches!(said, TypedLine::Wrong(_)) {
+            state.remember(line);
         }
-        drop(desk);
+        drop(state);
         match said {
-            Said::Quit => Cmd::Interrupt,
-            Said::Wrong(_) => {
+            TypedLine::Quit => Cmd::Interrupt,
+            TypedLine::Wrong(_) => {
                 self.tell(Typed::Line(line.to_owned()));
                 Cmd::Noop
             }
@@ -300,12 +301,12 @@ impl Pressed {
 }
 
 /// Puts another text in place of the line. Only completion can do that and leave the cursor behind the text.
-fn put(desk: &mut Desk, shown: &str, choose: impl Fn(&mut Desk, &str) -> Option<String>) -> Option<Cmd> {
-    let text = choose(desk, shown)?;
+fn put(state: &mut ChatState, shown: &str, choose: impl Fn(&mut ChatState, &str) -> Option<String>) -> Option<Cmd> {
+    let text = choose(state, shown)?;
     if text.is_empty() {
         return Some(Cmd::Kill(Movement::WholeBuffer));
     }
-    desk.put = Some(Put::whole(text));
+    state.put = Some(Put::whole(text));
     Some(Cmd::Complete)
 }
 

@@ -8,8 +8,8 @@ use chat_protocol::rpc::events::{PresenceChanged, Reacted, StatusChanged};
 use chat_protocol::rpc::types::{Chat, ConnectionState, IdentityState, Message, MessageState, Reaction};
 use chat_protocol::rpc::{EventBody, Target};
 
-use super::desk::Shared;
 use super::screen::Screen;
+use super::state::Shared;
 use crate::commands::listen::notice;
 use crate::output::page::{Page, date, size};
 use crate::output::style::{Look, Paint};
@@ -35,7 +35,7 @@ pub(super) struct Talk {
     pub(super) known: Vec<Message>,
     /// The newest message of others that was shown and is not marked as read.
     pub(super) unmarked: Option<MessageId>,
-    pub(super) desk: Shared,
+    pub(super) state: Shared,
     online: BTreeSet<Username>,
     connected: bool,
     identity: Option<IdentityState>,
@@ -48,15 +48,15 @@ impl Talk {
     /// Whether the peer's identity is in question: no text leaves then.
     pub(super) fn set_identity(&mut self, identity: Option<IdentityState>) {
         self.identity = identity;
-        self.desk.lock().held = identity == Some(IdentityState::Changed);
+        self.state.lock().held = identity == Some(IdentityState::Changed);
     }
 
-    pub(super) fn new(to: Target, paint: Paint, desk: Shared, screen: Screen) -> Self {
+    pub(super) fn new(to: Target, paint: Paint, state: Shared, screen: Screen) -> Self {
         Self {
             to,
             known: Vec::new(),
             unmarked: None,
-            desk,
+            state,
             online: BTreeSet::new(),
             connected: true,
             identity: None,
@@ -141,7 +141,7 @@ impl Talk {
             self.show(None, vec![line]);
         }
         if message.outgoing {
-            self.desk.lock().own = Some(message.text.clone());
+            self.state.lock().own = Some(message.text.clone());
         } else {
             self.unmarked = Some(message.id);
         }
@@ -175,7 +175,7 @@ impl Talk {
     fn change(&mut self, id: MessageId, instead: Option<(Look, String)>, change: impl FnOnce(&mut Message)) {
         let Some(message) = self.known.iter_mut().find(|message| message.id == id) else { return };
         change(message);
-        let (lines, below) = (self.lines(id), self.desk.lock().rows());
+        let (lines, below) = (self.lines(id), self.state.lock().rows());
         if !self.screen.renew(id, &lines, size(), below)
             && let Some((look, text)) = instead
         {
@@ -244,7 +244,7 @@ impl Talk {
     fn edited(&mut self, now: Message) {
         let told = Some((Look::Faint, format!("{} says now: {}", now.from, now.text)));
         if now.outgoing && self.nth(true, 1).is_some_and(|newest| newest.id == now.id) {
-            self.desk.lock().own = Some(now.text.clone());
+            self.state.lock().own = Some(now.text.clone());
         }
         self.change(now.id, told, |message| *message = now);
     }
@@ -342,6 +342,6 @@ impl Talk {
         let mut names: BTreeSet<&Username> = self.online.iter().collect();
         names.extend(self.known.iter().filter(|message| !message.outgoing).map(|message| &message.from));
         names.extend(self.peer());
-        self.desk.lock().names = names.into_iter().map(ToString::to_string).collect();
+        self.state.lock().names = names.into_iter().map(ToString::to_string).collect();
     }
 }

@@ -1,6 +1,6 @@
 //! Values that bots keep here instead of in files of their own: small, named, and with versions.
 //!
-//! A drawer's keys are one row, so that they can be listed in their order although the store hides them.
+//! A namespace's keys are one row, so that they can be listed in their order although the store hides them.
 
 use chat_protocol::rpc::Name;
 use chat_protocol::rpc::types::{KvEntry, KvList, KvPage};
@@ -14,14 +14,14 @@ use crate::txn::Txn;
 /// Longest key and value, in bytes.
 const MAX_KEY_BYTES: usize = 200;
 const MAX_VALUE_BYTES: usize = 48 * 1024;
-/// Most values of one drawer.
+/// Most values of one namespace.
 const MOST: usize = 1_000;
-/// Most drawers: a token makes as many as it likes, and the disk is not its own.
-const MOST_DRAWERS: u64 = 200;
+/// Most namespaces: a token makes as many as it likes, and the disk is not its own.
+const MOST_NAMESPACES: u64 = 200;
 /// Bytes of a page's values: with the longest keys it still fits its line.
 const PAGE_BYTES: usize = 700 * 1024;
 
-const DRAWERS: &[u8] = b"kv";
+const NAMESPACES: &[u8] = b"kv";
 
 /// A value as it is stored.
 #[derive(Encode, Decode)]
@@ -33,12 +33,12 @@ struct Value {
     version: u64,
 }
 
-fn drawer(scope: &Name) -> Vec<u8> {
+fn namespace(scope: &Name) -> Vec<u8> {
     [b"kv:".as_slice(), scope.as_str().as_bytes()].concat()
 }
 
 fn keys_place(scope: &Name) -> Place<'_> {
-    Place::new(Table::Clients, DRAWERS, scope.as_str().as_bytes())
+    Place::new(Table::Clients, NAMESPACES, scope.as_str().as_bytes())
 }
 
 fn keys(rows: &dyn Rows, scope: &Name) -> Result<Vec<String>, RowsError> {
@@ -46,7 +46,7 @@ fn keys(rows: &dyn Rows, scope: &Name) -> Result<Vec<String>, RowsError> {
 }
 
 fn value(rows: &dyn Rows, scope: &Name, key: &str) -> Result<Option<Value>, RowsError> {
-    load(rows, Place::new(Table::Clients, &drawer(scope), key.as_bytes()))
+    load(rows, Place::new(Table::Clients, &namespace(scope), key.as_bytes()))
 }
 
 fn entry(key: &str, value: &Value) -> Result<KvEntry, RowsError> {
@@ -84,7 +84,7 @@ pub fn set(
         note(txn, scope, key)?;
     }
     let value = Value { json: text, version: version + 1 };
-    save(txn.rows, Place::new(Table::Clients, &drawer(scope), key.as_bytes()), 0, &value)?;
+    save(txn.rows, Place::new(Table::Clients, &namespace(scope), key.as_bytes()), 0, &value)?;
     Ok(entry(key, &value)?)
 }
 
@@ -94,7 +94,7 @@ pub fn set(
 /// `not_found`, `conflict`.
 pub fn delete(txn: &mut Txn<'_>, (scope, key): (&Name, &str), if_version: Option<u64>) -> Result<(), EngineError> {
     matching(txn.rows, (scope, key), if_version)?;
-    if !txn.rows.delete(Place::new(Table::Clients, &drawer(scope), key.as_bytes()))? {
+    if !txn.rows.delete(Place::new(Table::Clients, &namespace(scope), key.as_bytes()))? {
         return Err(EngineError::none("such value"));
     }
     let mut keys = keys(txn.rows, scope)?;
@@ -114,11 +114,13 @@ fn matching(rows: &dyn Rows, (scope, key): (&Name, &str), wanted: Option<u64>) -
 
 fn note(txn: &mut Txn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
     let mut keys = keys(txn.rows, scope)?;
-    if keys.is_empty() && txn.rows.count(Table::Clients, DRAWERS)? >= MOST_DRAWERS {
-        return Err(EngineError::full(format!("{MOST_DRAWERS} drawers have values: empty some that nobody uses")));
+    if keys.is_empty() && txn.rows.count(Table::Clients, NAMESPACES)? >= MOST_NAMESPACES {
+        return Err(EngineError::full(format!(
+            "{MOST_NAMESPACES} namespaces have values: empty some that nobody uses"
+        )));
     }
     if keys.len() >= MOST {
-        return Err(EngineError::full(format!("{MOST} values are in this drawer")));
+        return Err(EngineError::full(format!("{MOST} values are in this namespace")));
     }
     if let Err(at) = keys.binary_search_by(|known| known.as_str().cmp(key)) {
         keys.insert(at, key.to_owned());
@@ -126,7 +128,7 @@ fn note(txn: &mut Txn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
     Ok(save(txn.rows, keys_place(scope), 0, &keys)?)
 }
 
-/// Values of a drawer in order of the keys, as many as asked for and as fit into an answer.
+/// Values of a namespace in order of the keys, as many as asked for and as fit into an answer.
 ///
 /// # Errors
 /// [`RowsError`].

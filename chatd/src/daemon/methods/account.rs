@@ -5,15 +5,15 @@ use std::path::Path;
 use chat_protocol::message::client::{ChangePassword, Password, ResetCancel};
 use chat_protocol::rpc::types::{
     AccountLogin, AccountLogout, AccountPassword, AccountRegister, AccountReset, AccountResetCancel, AccountState,
-    AccountStatus, AccountStatusAnswer, ConnectionState, Done, Door, Entered, EnteredState, PasswordFrom, ResetAnswer,
-    ResetProgress,
+    AccountStatus, AccountStatusAnswer, ConnectionState, Done, Entered, EnteredState, PasswordFrom, ResetAnswer,
+    ResetProgress, ServerAccess,
 };
 use chat_protocol::rpc::{Handle, Kind, RpcError};
 use tokio::sync::oneshot;
 
 use crate::account::{self, Access, Account, AccountError, Entered as Came, Reset, ResetOutcome, Standing};
 use crate::api::Answer;
-use crate::daemon::{Daemon, Order, ended, errors};
+use crate::daemon::{Daemon, LoopMessage, ended, errors};
 use crate::dirs;
 use crate::engine::link;
 
@@ -23,11 +23,11 @@ const MAX_PASSWORD_FILE_BYTES: u64 = 1024;
 impl Handle<AccountRegister> for Daemon {
     async fn handle(&self, params: AccountRegister) -> Answer<Entered> {
         let _entering = self.entering.lock().await;
-        let access = access(params.door()?)?
+        let access = access(params.server_access()?)?
             .ok_or_else(|| RpcError::invalid("invite", "name the server: an invite, or address, key and secret"))?;
         let password = password(&params.password()?)?;
         fit_to_be_set(&password, "password")?;
-        let came = account::register(&self.desk(), access, params.user, password).await?;
+        let came = account::register(&self.context(), access, params.user, password).await?;
         self.entered(came).await
     }
 }
@@ -35,9 +35,9 @@ impl Handle<AccountRegister> for Daemon {
 impl Handle<AccountLogin> for Daemon {
     async fn handle(&self, params: AccountLogin) -> Answer<Entered> {
         let _entering = self.entering.lock().await;
-        let (access, password) = (access(params.door()?)?, password(&params.password()?)?);
+        let (access, password) = (access(params.server_access()?)?, password(&params.password()?)?);
         let user = params.user.clone();
-        let came = account::login(&self.desk(), access, params.user, password).await;
+        let came = account::login(&self.context(), access, params.user, password).await;
         let came = came.map_err(|error| errors::entering(error, &user))?;
         self.entered(came).await
     }
@@ -49,8 +49,8 @@ impl Handle<AccountReset> for Daemon {
         if params.confirm != params.user.as_str() {
             return Err(RpcError::invalid("confirm", "repeat the account's name"));
         }
-        let (access, password) = (access(params.door()?)?, password(&params.password()?)?);
-        let outcome = account::reset(&self.desk(), access, params.user, password).await?;
+        let (access, password) = (access(params.server_access()?)?, password(&params.password()?)?);
+        let outcome = account::reset(&self.context(), access, params.user, password).await?;
         match outcome {
             ResetOutcome::Done { .. } => {
                 self.work_for_account().await?;
@@ -84,7 +84,7 @@ impl Handle<AccountPassword> for Daemon {
         let (old, new) = (checked(params.old.expose(), "old")?, checked(params.new.expose(), "new")?);
         fit_to_be_set(&new, "new")?;
         if self.connection().state != ConnectionState::Online {
-            account::change_password(&self.desk(), old, new).await?;
+            account::change_password(&self.context(), old, new).await?;
             return Ok(Done {});
         }
         // over the connection there is: the server ends it when the device logs in on a second one
@@ -100,9 +100,9 @@ impl Handle<AccountLogout> for Daemon {
         let _entering = self.entering.lock().await;
         let (done, left) = oneshot::channel();
         self.waiting.stop();
-        self.order(Order::Leave(done)).await?;
+        self.order(LoopMessage::Leave(done)).await?;
         left.await.map_err(|_| ended())?;
-        account::leave(&self.desk(), params.forget_keys.unwrap_or(false))?;
+        account::leave(&self.context(), params.forget_keys.unwrap_or(false))?;
         Ok(Done {})
     }
 }
@@ -142,8 +142,8 @@ impl Handle<AccountStatus> for Daemon {
 impl Daemon {
     async fn entered(&self, came: Came) -> Answer<Entered> {
         self.work_for_account().await?;
-        let desk = self.desk();
-        let account = desk.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
+        let context = self.context();
+        let account = context.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
         let (state, device_id, fingerprint) = match came {
             Came::Ready { device, fingerprint } => (EnteredState::Ready, device, Some(fingerprint)),
             Came::ApprovalRequired { device } => {
@@ -181,11 +181,11 @@ fn resets(reset: &Reset) -> AccountStatusAnswer {
     }
 }
 
-fn access(door: Option<Door>) -> Answer<Option<Access>> {
-    let read = match door {
+fn access(server: Option<ServerAccess>) -> Answer<Option<Access>> {
+    let read = match server {
         None => return Ok(None),
-        Some(Door::Invite(invite)) => Access::from_invite(invite.expose()),
-        Some(Door::Parts { server, server_key, secret_key_file }) => {
+        Some(ServerAccess::Invite(invite)) => Access::from_invite(invite.expose()),
+        Some(ServerAccess::Parts { server, server_key, secret_key_file }) => {
             Access::from_parts(&server, &server_key, Path::new(&secret_key_file))
         }
     };

@@ -18,8 +18,8 @@ impl Handle<DeviceList> for Daemon {
 impl Handle<DeviceApprove> for Daemon {
     async fn handle(&self, params: DeviceApprove) -> Answer<Approved> {
         let DeviceApprove { device_id, digits } = params;
-        let desk = self.desk();
-        let account = desk.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
+        let context = self.context();
+        let account = context.account().map_err(AccountError::from)?.ok_or_else(|| errors::idle(None))?;
         if account.standing != Standing::Waiting {
             let state = self.command(move |txn| devices::approve(txn, &device_id, &digits)).await?;
             return Ok(Approved { state });
@@ -28,7 +28,7 @@ impl Handle<DeviceApprove> for Daemon {
             return Err(AccountError::NotWaiting.into());
         }
         let _entering = self.entering.lock().await;
-        waiting::confirm(&desk, &digits).await?;
+        waiting::confirm(&context, &digits).await?;
         self.waiting.kick();
         Ok(Approved { state: Approval::Approved })
     }

@@ -4,7 +4,7 @@ use chat_protocol::rpc::types::{DaemonInfo, DaemonInfoAnswer, DaemonLimits, Daem
 use chat_protocol::rpc::{API_VERSION, Handle};
 
 use crate::api::Answer;
-use crate::daemon::{Daemon, Order};
+use crate::daemon::{Daemon, LoopMessage};
 
 impl Handle<DaemonInfo> for Daemon {
     async fn handle(&self, DaemonInfo {}: DaemonInfo) -> Answer<DaemonInfoAnswer> {
@@ -34,7 +34,7 @@ impl Handle<DaemonShutdown> for Daemon {
 
 impl Handle<NetKick> for Daemon {
     async fn handle(&self, NetKick {}: NetKick) -> Answer<Done> {
-        self.order(Order::Kick).await?;
+        self.order(LoopMessage::Kick).await?;
         Ok(Done {})
     }
 }

@@ -7,8 +7,8 @@ use tokio::sync::mpsc;
 
 use super::super::accounts::{Entry, Jobs, Shares};
 use super::super::batch::Event;
+use super::super::high_water_file::HighWaterFile;
 use super::super::idle;
-use super::super::witness::Witness;
 use super::{LINK_EVENTS, Loop, SHARES};
 use crate::account;
 use crate::engine::{Engine, Input};
@@ -46,10 +46,10 @@ impl Loop {
         let (opener, shares) = entry.spawn_opener(SHARES);
         let link = link::spawn(entry.link.clone(), sender);
         let server = entry.server.clone();
-        let witness = Witness::new(&self.parts.dir, entry.local.device);
-        let marks = witness.read();
+        let high_water_file = HighWaterFile::new(&self.parts.dir, entry.local.device);
+        let marks = high_water_file.read();
         if let Some(writer) = &mut self.writer {
-            (writer.engine, writer.witness) = (Some(Engine::new(entry.local)), Some(witness));
+            (writer.engine, writer.high_water_file) = (Some(Engine::new(entry.local)), Some(high_water_file));
         }
         self.active = Some(Active { link, events, shares, opener, setup: entry.link, server, online: false });
         self.note(ConnectionState::Connecting, None, None);
@@ -63,7 +63,7 @@ impl Loop {
             active.link.stop();
         }
         if let Some(writer) = &mut self.writer {
-            (writer.engine, writer.witness) = (None, None);
+            (writer.engine, writer.high_water_file) = (None, None);
         }
         self.asked.lost();
         self.show(idle());

@@ -7,7 +7,7 @@ use axum::http::{HeaderMap, header};
 use chat_protocol::rpc::{Kind, RpcError, Secret};
 
 use super::refusal::Refusal;
-use super::{Door, Policy, Web};
+use super::{Endpoint, Policy, Web};
 use crate::rpc::access::Access;
 use crate::rpc::authorize;
 
@@ -27,7 +27,7 @@ impl FromRequestParts<Web> for Local {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
-        check_place(&web.door, parts)?;
+        check_place(&web.endpoint, parts)?;
         Ok(Self)
     }
 }
@@ -36,10 +36,10 @@ impl FromRequestParts<Web> for Guest {
     type Rejection = Refusal;
 
     async fn from_request_parts(parts: &mut Parts, web: &Web) -> Result<Self, Refusal> {
-        check_place(&web.door, parts)?;
+        check_place(&web.endpoint, parts)?;
         let access = match bearer(&parts.headers)? {
             Some(token) => web.table.shared.tokens.present(web.table.shared.backend.as_ref(), &token).await?,
-            None => web.door.stranger(),
+            None => web.endpoint.stranger(),
         };
         // somebody without a token, on a connection that showed one, keeps it no longer than that one does
         if !access.is(&Access::Nobody) {
@@ -61,12 +61,12 @@ impl FromRequestParts<Web> for Known {
 }
 
 /// On the socket any name will do, since no page can get there; an origin is a page all the same.
-fn check_place(door: &Door, parts: &Parts) -> Result<(), RpcError> {
-    let Policy { hosts, origins } = match door {
-        Door::Socket => Policy::default(),
-        Door::Port(policy) => policy.borrow().clone(),
+fn check_place(endpoint: &Endpoint, parts: &Parts) -> Result<(), RpcError> {
+    let Policy { hosts, origins } = match endpoint {
+        Endpoint::Socket => Policy::default(),
+        Endpoint::Port(policy) => policy.borrow().clone(),
     };
-    if matches!(door, Door::Port(_)) && !is_own_host(parts, &hosts) {
+    if matches!(endpoint, Endpoint::Port(_)) && !is_own_host(parts, &hosts) {
         return Err(refused("the request names another host").with_hint("`http.hosts` of the configuration names more"));
     }
     let foreign = |origin: &[u8]| !origins.iter().any(|known| known.as_bytes().eq_ignore_ascii_case(origin));

@@ -19,7 +19,7 @@ use crate::rpc::service::{Caller, Service};
 /// How long a body may take: a mebibyte over a slow pipe.
 const BODY_WITHIN: Duration = Duration::from_secs(30);
 
-/// Written once: whoever may reach the door may ask for it, as often as it likes.
+/// Written once: whoever may reach the endpoint may ask for it, as often as it likes.
 static DOCUMENT: LazyLock<String> = LazyLock::new(|| openrpc::document().to_string());
 
 /// Carries out what the body asks for.
@@ -44,7 +44,7 @@ pub(super) async fn answer(
     Ok(reply.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |reply| answered(&reply)))
 }
 
-/// `GET /openrpc.json`: the document, for whoever may reach the door.
+/// `GET /openrpc.json`: the document, for whoever may reach the endpoint.
 pub(super) async fn document(_: Local) -> Response {
     json(&DOCUMENT).into_response()
 }

@@ -53,8 +53,8 @@ macro_rules! entrance {
             ///
             /// # Errors
             /// `invalid_params` when both ways are mixed or one is incomplete.
-            pub fn door(&self) -> Result<Option<Door>, RpcError> {
-                door(self.invite.as_ref(), [&self.server, &self.server_key, &self.secret_key_file])
+            pub fn server_access(&self) -> Result<Option<ServerAccess>, RpcError> {
+                server_access(self.invite.as_ref(), [&self.server, &self.server_key, &self.secret_key_file])
             }
 
             /// Where the password comes from.
@@ -94,7 +94,7 @@ entrance! {
 
 /// The way to a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum ServerAccess {
     /// An invite's text.
     Invite(Secret),
     /// Its three parts.
@@ -117,12 +117,12 @@ pub enum PasswordFrom {
     File(String),
 }
 
-fn door(invite: Option<&Secret>, parts: [&Option<String>; 3]) -> Result<Option<Door>, RpcError> {
+fn server_access(invite: Option<&Secret>, parts: [&Option<String>; 3]) -> Result<Option<ServerAccess>, RpcError> {
     match (invite, parts) {
         (None, [None, None, None]) => Ok(None),
-        (Some(invite), [None, None, None]) => Ok(Some(Door::Invite(invite.clone()))),
+        (Some(invite), [None, None, None]) => Ok(Some(ServerAccess::Invite(invite.clone()))),
         (Some(_), _) => Err(RpcError::invalid("invite", "an invite already names the server")),
-        (None, [Some(server), Some(server_key), Some(file)]) => Ok(Some(Door::Parts {
+        (None, [Some(server), Some(server_key), Some(file)]) => Ok(Some(ServerAccess::Parts {
             server: server.clone(),
             server_key: server_key.clone(),
             secret_key_file: file.clone(),
@@ -288,18 +288,19 @@ mod tests {
     fn atk_62_parameters_with_secrets_do_not_print_them() {
         let login: AccountLogin = serde_json::from_str(LOGIN).unwrap();
         let change = AccountPassword { old: login.password.clone().unwrap(), new: login.invite.clone().unwrap() };
-        let printed = format!("{login:?} {change:?} {:?} {:?}", login.door().unwrap(), login.password().unwrap());
+        let printed =
+            format!("{login:?} {change:?} {:?} {:?}", login.server_access().unwrap(), login.password().unwrap());
         assert!(!printed.contains("canary"), "{printed}");
     }
 
     #[test]
     fn an_entrance_is_one_invite_or_three_parts() {
         let mut login: AccountLogin = serde_json::from_str(LOGIN).unwrap();
-        assert!(matches!(login.door(), Ok(Some(Door::Invite(_)))));
+        assert!(matches!(login.server_access(), Ok(Some(ServerAccess::Invite(_)))));
         login.server = Some("chat.example:8897".to_owned());
-        assert_eq!(login.door().unwrap_err().path.as_deref(), Some("invite"));
+        assert_eq!(login.server_access().unwrap_err().path.as_deref(), Some("invite"));
         login.invite = None;
-        assert_eq!(login.door().unwrap_err().path.as_deref(), Some("server_key"));
+        assert_eq!(login.server_access().unwrap_err().path.as_deref(), Some("server_key"));
     }
 
     #[test]

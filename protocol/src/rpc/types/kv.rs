@@ -11,7 +11,7 @@ methods! {
 method! {
     /// A value a bot keeps in the daemon.
     KvGet("kv.get", Parallel, [], own(scope)) -> KvEntry {
-        /// The bot's own drawer.
+        /// The bot's own namespace.
         pub scope: Name,
         /// Which: 1 to 200 bytes.
         pub key: String,
@@ -33,7 +33,7 @@ object! {
 method! {
     /// Keeps a value.
     KvSet("kv.set", Serial, [], own(scope)) -> KvEntry {
-        /// The bot's own drawer.
+        /// The bot's own namespace.
         pub scope: Name,
         /// At most 200 bytes.
         pub key: String,
@@ -51,7 +51,7 @@ method! {
 method! {
     /// Forgets a value.
     KvDelete("kv.delete", Serial, [], own(scope)) -> Done {
-        /// The bot's own drawer.
+        /// The bot's own namespace.
         pub scope: Name,
         /// Key.
         pub key: String,
@@ -63,9 +63,9 @@ method! {
     example {"scope": "mailbot", "key": "last"} => {}
 }
 method! {
-    /// Everything in a drawer, in order of the keys.
+    /// Everything in a namespace, in order of the keys.
     KvList("kv.list", Parallel, [], own(scope)) -> KvPage {
-        /// The bot's own drawer.
+        /// The bot's own namespace.
         pub scope: Name,
         /// Only keys that begin so.
         #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -15,7 +15,7 @@ methods! {
 method! {
     /// Makes a token for a program. Its text is in this answer and nowhere else; the daemon keeps only a hash.
     ///
-    /// Only the owner makes tokens: a call with a token cannot. A token's own consumers and drawers of values are
+    /// Only the owner makes tokens: a call with a token cannot. A token's own consumers and namespaces of values are
     /// those named like it, or beginning with its name and a dot.
     TokenCreate("token.create", Serial, [Owner]) -> TokenMade {
         /// What it is called; without dots. A token of this name must not be there.

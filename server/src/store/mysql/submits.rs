@@ -6,9 +6,9 @@ use mysql_async::prelude::Queryable;
 
 use super::super::types::{SubmitOutcome, SubmitRow};
 use super::accounts::Names;
-use super::ground::{Counters, Ground};
+use super::decide::{Changes, NewMail, decide};
 use super::row::{Sql, int, marks, millis, run, value};
-use super::settle::{Changes, NewMail, settle};
+use super::snapshot::{Counters, Snapshot};
 use crate::rules::Quota;
 
 /// Rows in one statement …
@@ -25,24 +25,24 @@ pub(super) async fn commit<C: Queryable>(
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let mut ground = Ground::read(db, names, rows).await?;
-    let (outcomes, changes) = settle(&mut ground, rows, quota);
-    store(db, &ground, changes).await?;
+    let mut snapshot = Snapshot::read(db, names, rows).await?;
+    let (outcomes, changes) = decide(&mut snapshot, rows, quota);
+    store(db, &snapshot, changes).await?;
     Ok(outcomes)
 }
 
-async fn store<C: Queryable>(db: &mut C, ground: &Ground, changes: Changes<'_>) -> Sql<()> {
+async fn store<C: Queryable>(db: &mut C, snapshot: &Snapshot, changes: Changes<'_>) -> Sql<()> {
     let mail: Vec<_> = changes.mail.iter().map(mail_values).collect();
     let insert = "INSERT INTO mail (device, seq, sender, sender_account, at_ms, envelope) VALUES ";
     insert_all(db, insert, "(?, ?, ?, ?, ?, ?)", "", mail).await?;
 
-    let mailboxes = changes.mailboxes.iter().map(|device| mailbox_values(ground, *device)).collect();
+    let mailboxes = changes.mailboxes.iter().map(|device| mailbox_values(snapshot, *device)).collect();
     let insert = "INSERT INTO mailbox (device, last_seq, acked_seq, messages, bytes) VALUES ";
     let or_update = " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), messages = VALUES(messages), \
                      bytes = VALUES(bytes)";
     insert_all(db, insert, "(?, ?, 0, ?, ?)", or_update, mailboxes).await?;
 
-    let senders = changes.senders.iter().map(|key| sender_values(ground, *key)).collect();
+    let senders = changes.senders.iter().map(|key| sender_values(snapshot, *key)).collect();
     let insert = "INSERT INTO mailbox_sender (device, account, messages) VALUES ";
     let or_update = " ON DUPLICATE KEY UPDATE messages = VALUES(messages)";
     insert_all(db, insert, "(?, ?, ?)", or_update, senders).await?;
@@ -72,13 +72,13 @@ fn mail_values(mail: &NewMail<'_>) -> Vec<Value> {
     ]
 }
 
-fn mailbox_values(ground: &Ground, device: DeviceId) -> Vec<Value> {
-    let Counters { last, messages, bytes } = ground.mailboxes.get(&device).copied().unwrap_or_default();
+fn mailbox_values(snapshot: &Snapshot, device: DeviceId) -> Vec<Value> {
+    let Counters { last, messages, bytes } = snapshot.mailboxes.get(&device).copied().unwrap_or_default();
     vec![value(device.as_bytes()), int(last).into(), int(messages).into(), int(bytes).into()]
 }
 
-fn sender_values(ground: &Ground, key: (DeviceId, i64)) -> Vec<Value> {
-    let messages = ground.senders.get(&key).copied().unwrap_or(0);
+fn sender_values(snapshot: &Snapshot, key: (DeviceId, i64)) -> Vec<Value> {
+    let messages = snapshot.senders.get(&key).copied().unwrap_or(0);
     vec![value(key.0.as_bytes()), key.1.into(), int(messages).into()]
 }
 

@@ -6,29 +6,29 @@ use std::process::Command;
 
 use chat_server::store::copy::SCHEMA;
 
-use super::desk::{Desk, Running, mode};
+use super::operator::{Operator, Running, mode};
 
 /// The line of the manifest that names the schema.
 fn schema(number: usize) -> String {
     format!("\"schema\": {number}")
 }
 
-/// A desk with two adopted accounts, and its backup.
-fn backed_up() -> (Desk, PathBuf) {
-    let desk = Desk::set_up();
-    desk.adopt(&["alice", "bob"]);
-    let file = desk.root.path().join("chat.backup");
-    let made = desk.run(&["backup", file.to_str().unwrap()]);
+/// A operator with two adopted accounts, and its backup.
+fn backed_up() -> (Operator, PathBuf) {
+    let operator = Operator::set_up();
+    operator.adopt(&["alice", "bob"]);
+    let file = operator.root.path().join("chat.backup");
+    let made = operator.run(&["backup", file.to_str().unwrap()]);
     assert_eq!(
         (made.code, made.err.as_str()),
         (0, "Everything is in ROOT/chat.backup; it holds the keys of the server: keep it as you keep them\n")
     );
-    (desk, file)
+    (operator, file)
 }
 
-/// A restore of this file at another desk.
-fn restore(desk: &Desk, file: &Path, more: &[&str]) -> (i32, String) {
-    let outcome = desk.run(&[&["restore", file.to_str().unwrap()], more].concat());
+/// A restore of this file at another operator.
+fn restore(operator: &Operator, file: &Path, more: &[&str]) -> (i32, String) {
+    let outcome = operator.run(&[&["restore", file.to_str().unwrap()], more].concat());
     (outcome.code, outcome.err.replace(file.to_str().unwrap(), "FILE"))
 }
 
@@ -40,7 +40,7 @@ fn tar(words: &[&str]) -> String {
 
 #[test]
 fn backup_is_a_private_tar_file_that_any_tool_reads() {
-    let (desk, file) = backed_up();
+    let (operator, file) = backed_up();
     assert_eq!(mode(&file), 0o600);
     let path = file.to_str().unwrap();
     let members: Vec<_> = tar(&["-tf", path]).lines().map(str::to_owned).collect();
@@ -49,20 +49,20 @@ fn backup_is_a_private_tar_file_that_any_tool_reads() {
     assert_eq!(tar(&["-xOf", path, "rows/chat_app.ndjson"]), "[1,\"alice\",\"x\"]\n[2,\"bob\",\"x\"]\n");
     let manifest: serde_json::Value = serde_json::from_str(&tar(&["-xOf", path, "manifest.json"])).unwrap();
     assert_eq!((&manifest["format"], &manifest["schema"]), (&1.into(), &SCHEMA.into()));
-    let again = desk.run(&["backup", path]);
+    let again = operator.run(&["backup", path]);
     assert_eq!(again.code, 73);
     assert_eq!(
         again.err,
         "Error: ROOT/chat.backup exists already\nHint: name another file: a backup never replaces one\n"
     );
-    let left: Vec<_> = fs::read_dir(desk.root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(operator.root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "nothing else stays: {left:?}");
 }
 
 #[test]
 fn restored_server_has_the_keys_the_settings_and_the_accounts() {
-    let (desk, file) = backed_up();
-    let other = Desk::new();
+    let (operator, file) = backed_up();
+    let other = Operator::new();
     assert_eq!(
         restore(&other, &file, &[]),
         (
@@ -73,11 +73,11 @@ fn restored_server_has_the_keys_the_settings_and_the_accounts() {
         )
     );
     for name in ["server.key", "secret.key", "server.toml"] {
-        assert_eq!(fs::read(other.data().join(name)).unwrap(), fs::read(desk.data().join(name)).unwrap(), "{name}");
+        assert_eq!(fs::read(other.data().join(name)).unwrap(), fs::read(operator.data().join(name)).unwrap(), "{name}");
         assert_eq!(mode(&other.data().join(name)), 0o600);
     }
-    assert_eq!(other.run(&["user", "list"]).out, desk.run(&["user", "list"]).out);
-    assert_eq!(other.run(&["invite"]).out, desk.run(&["invite"]).out);
+    assert_eq!(other.run(&["user", "list"]).out, operator.run(&["user", "list"]).out);
+    assert_eq!(other.run(&["invite"]).out, operator.run(&["invite"]).out);
     let again = restore(&other, &file, &[]);
     assert_eq!(
         again,
@@ -93,8 +93,8 @@ fn restored_server_has_the_keys_the_settings_and_the_accounts() {
 
 #[test]
 fn restore_over_another_server_needs_force_and_keeps_its_keys() {
-    let (_desk, file) = backed_up();
-    let other = Desk::set_up();
+    let (_operator, file) = backed_up();
+    let other = Operator::set_up();
     other.adopt(&["carol"]);
     let key = fs::read(other.data().join("server.key")).unwrap();
     let (code, words) = restore(&other, &file, &[]);
@@ -111,45 +111,45 @@ fn restore_over_another_server_needs_force_and_keeps_its_keys() {
 
 #[test]
 fn restore_refuses_while_a_server_runs() {
-    let (desk, file) = backed_up();
-    let mut server = Running::start(desk.command(&["run", "--listen", "127.0.0.1:0"]));
-    let (code, words) = restore(&desk, &file, &["--force"]);
+    let (operator, file) = backed_up();
+    let mut server = Running::start(operator.command(&["run", "--listen", "127.0.0.1:0"]));
+    let (code, words) = restore(&operator, &file, &["--force"]);
     assert_eq!(code, 75);
     assert!(words.starts_with("Error: another chat-server runs on ROOT/data\n"), "{words}");
-    let beside = desk.root.path().join("beside.backup");
-    assert_eq!(desk.run(&["backup", beside.to_str().unwrap()]).code, 0, "a backup works beside it");
+    let beside = operator.root.path().join("beside.backup");
+    assert_eq!(operator.run(&["backup", beside.to_str().unwrap()]).code, 0, "a backup works beside it");
     assert_eq!(server.stop(), Some(0));
 }
 
 /// What a command prints as it is, its exit code, and what it says.
-fn through(desk: &Desk, words: &[&str], input: &[u8]) -> (Vec<u8>, i32, String) {
-    let output = assert_cmd::Command::from_std(desk.command(words)).write_stdin(input).output().unwrap();
-    (output.stdout, output.status.code().unwrap(), super::desk::talk(&String::from_utf8(output.stderr).unwrap()))
+fn through(operator: &Operator, words: &[&str], input: &[u8]) -> (Vec<u8>, i32, String) {
+    let output = assert_cmd::Command::from_std(operator.command(words)).write_stdin(input).output().unwrap();
+    (output.stdout, output.status.code().unwrap(), super::operator::talk(&String::from_utf8(output.stderr).unwrap()))
 }
 
 #[test]
 fn dash_is_standard_output_of_a_backup_and_standard_input_of_a_restore() {
-    let (desk, _file) = backed_up();
-    let (archive, code, said) = through(&desk, &["backup", "-"], b"");
+    let (operator, _file) = backed_up();
+    let (archive, code, said) = through(&operator, &["backup", "-"], b"");
     assert_eq!(code, 0);
     assert_eq!(said, "Everything is on its way; it holds the keys of the server: keep it as you keep them\n");
-    let left: Vec<_> = fs::read_dir(desk.root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    let left: Vec<_> = fs::read_dir(operator.root.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left.len(), 2, "no file is called -: {left:?}");
-    let other = Desk::new();
+    let other = Operator::new();
     let (_, code, said) = through(&other, &["restore", "-"], &archive);
     assert_eq!(code, 0, "{said}");
     assert_eq!(other.run(&["user", "list"]).out, "alice\tno devices\nbob\tno devices\n");
-    let (cut, code, said) = through(&Desk::new(), &["restore", "-"], &archive[..archive.len() / 2]);
+    let (cut, code, said) = through(&Operator::new(), &["restore", "-"], &archive[..archive.len() / 2]);
     assert_eq!((cut.len(), code), (0, 65), "{said}");
-    let (archive, _, said) = through(&desk, &["backup", "-", "--json"], b"");
+    let (archive, _, said) = through(&operator, &["backup", "-", "--json"], b"");
     let made: serde_json::Value = serde_json::from_str(&said).unwrap();
     assert_eq!((made["file"].as_str(), archive.is_empty()), (Some("-"), false), "what was made is said beside it");
 }
 
 #[test]
 fn backup_whose_reader_goes_away_fails() {
-    let (desk, _file) = backed_up();
-    let mut command = desk.command(&["backup", "-"]);
+    let (operator, _file) = backed_up();
+    let mut command = operator.command(&["backup", "-"]);
     let mut child = command.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::null()).spawn().unwrap();
     drop(child.stdout.take());
     assert_eq!(child.wait().unwrap().code(), Some(74));
@@ -157,11 +157,11 @@ fn backup_whose_reader_goes_away_fails() {
 
 #[test]
 fn backups_that_were_packed_or_encrypted_are_named_with_how_to_undo_it() {
-    let (desk, file) = backed_up();
+    let (operator, file) = backed_up();
     let packed = Command::new("gzip").arg("-c").arg(&file).output().unwrap().stdout;
-    let beside = desk.root.path().join("packed");
+    let beside = operator.root.path().join("packed");
     fs::write(&beside, &packed).unwrap();
-    let other = Desk::new();
+    let other = Operator::new();
     assert_eq!(
         restore(&other, &beside, &[]),
         (
@@ -185,7 +185,7 @@ fn backups_that_were_packed_or_encrypted_are_named_with_how_to_undo_it() {
 
 #[test]
 fn damaged_backups_are_refused_before_anything_is_written() {
-    let (desk, file) = backed_up();
+    let (operator, file) = backed_up();
     let whole = fs::read(&file).unwrap();
     let at = whole.windows(5).position(|bytes| bytes == b"alice").unwrap();
     let mut changed = whole.clone();
@@ -197,9 +197,9 @@ fn damaged_backups_are_refused_before_anything_is_written() {
         (Vec::new(), "Error: not a whole backup of a chat server: its manifest is missing\n"),
     ];
     for (bytes, wanted) in cases {
-        let broken = desk.root.path().join("broken");
+        let broken = operator.root.path().join("broken");
         fs::write(&broken, bytes).unwrap();
-        let other = Desk::new();
+        let other = Operator::new();
         let (code, words) = restore(&other, &broken, &[]);
         assert_eq!(code, 65, "{words}");
         assert!(words.starts_with(wanted), "{words}");
@@ -210,7 +210,7 @@ fn damaged_backups_are_refused_before_anything_is_written() {
 
 #[test]
 fn atk_archives_with_foreign_members_or_versions_are_refused() {
-    let (_desk, file) = backed_up();
+    let (_operator, file) = backed_up();
     let root = tempfile::tempdir().unwrap();
     let unpacked = root.path().join("unpacked");
     fs::create_dir(&unpacked).unwrap();
@@ -220,7 +220,7 @@ fn atk_archives_with_foreign_members_or_versions_are_refused() {
     let packed = root.path().join("packed");
     let pack = |names: &[&str]| {
         tar(&[&["-cf", packed.to_str().unwrap(), "-C", dir], names].concat());
-        restore(&Desk::new(), &packed, &[])
+        restore(&Operator::new(), &packed, &[])
     };
     let names: Vec<_> = names.lines().collect();
     assert_eq!(pack(&names).0, 0, "another tar made the same");

@@ -6,7 +6,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use super::desk::{Desk, Running};
+use super::operator::{Operator, Running};
 use crate::support::python;
 
 const PARSE: &str = "
@@ -29,9 +29,9 @@ fn get(address: &str, path: &str) -> String {
 
 #[test]
 fn metrics_are_what_prometheus_reads() {
-    let desk = Desk::set_up();
+    let operator = Operator::set_up();
     let words = ["run", "--listen", "127.0.0.1:0", "--set", "metrics.listen=127.0.0.1:0"];
-    let mut server = Running::start(desk.command(&words));
+    let mut server = Running::start(operator.command(&words));
     let line = server.line();
     let address = line.strip_prefix("metrics and health on http://").expect(&line);
     while !get(address, "/health/ready").ends_with("\r\n\r\nready\n") {}
@@ -44,13 +44,13 @@ fn metrics_are_what_prometheus_reads() {
 
 #[test]
 fn nothing_listens_for_monitoring_unless_told_to() {
-    let desk = Desk::set_up();
-    let mut server = Running::start(desk.command(&["run", "--listen", "127.0.0.1:0"]));
+    let operator = Operator::set_up();
+    let mut server = Running::start(operator.command(&["run", "--listen", "127.0.0.1:0"]));
     assert_eq!(server.stop(), Some(0));
     assert_eq!(server.line(), "", "one address, one line");
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let setting = format!("metrics.listen={}", taken.local_addr().unwrap());
-    let refused = desk.run(&["run", "--listen", "127.0.0.1:0", "--set", &setting]);
+    let refused = operator.run(&["run", "--listen", "127.0.0.1:0", "--set", &setting]);
     assert_eq!(refused.code, 69);
     assert!(refused.err.ends_with("Hint: name another one: `--set metrics.listen=ADDR`\n"), "{}", refused.err);
 }
@@ -76,13 +76,13 @@ impl Drop for Owned {
 
 #[test]
 fn a_reader_that_reads_nothing_keeps_the_server_neither_from_serving_nor_from_its_end() {
-    let desk = Desk::set_up();
+    let operator = Operator::set_up();
     let (_reader, writer) = full_pipe();
     // the service manager hears where it is; it is told after standard output
-    let manager = UnixDatagram::bind(desk.root.path().join("notify")).unwrap();
+    let manager = UnixDatagram::bind(operator.root.path().join("notify")).unwrap();
     manager.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
-    let mut command = desk.command(&["run", "--listen", "127.0.0.1:0"]);
-    command.env("NOTIFY_SOCKET", desk.root.path().join("notify"));
+    let mut command = operator.command(&["run", "--listen", "127.0.0.1:0"]);
+    command.env("NOTIFY_SOCKET", operator.root.path().join("notify"));
     let both = (writer.try_clone().unwrap(), writer);
     let mut server = Owned(command.stdout(both.0).stderr(Stdio::from(both.1)).spawn().unwrap());
     let mut heard = [0; 512];

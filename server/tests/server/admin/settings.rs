@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use super::desk::Desk;
+use super::operator::Operator;
 
 /// The line of one key.
 fn line<'a>(printed: &'a str, key: &str) -> &'a str {
@@ -17,11 +17,11 @@ fn words(line: &str) -> String {
 
 #[test]
 fn every_setting_is_printed_with_its_value_and_origin() {
-    let desk = Desk::set_up();
-    fs::write(desk.data().join("server.toml"), "public = \"chat.example.org:8897\"\n[mailbox]\ndays = 7\n").unwrap();
-    let mut command = desk.command(&["config", "--set", "room.days=3"]);
+    let operator = Operator::set_up();
+    fs::write(operator.data().join("server.toml"), "public = \"chat.example.org:8897\"\n[mailbox]\ndays = 7\n").unwrap();
+    let mut command = operator.command(&["config", "--set", "room.days=3"]);
     command.env("CHAT_SERVER_RATES__SUBMITS_BURST", "9").env("CHAT_SERVER_LOG", "debug");
-    let printed = desk.finish(command, "");
+    let printed = operator.finish(command, "");
     assert_eq!((printed.code, printed.err.as_str()), (0, ""));
     for (key, wanted) in [
         ("public", "public = \"chat.example.org:8897\" # ROOT/data/server.toml, line 1"),
@@ -35,14 +35,14 @@ fn every_setting_is_printed_with_its_value_and_origin() {
     ] {
         assert_eq!(words(line(&printed.out, key)), wanted);
     }
-    fs::write(desk.data().join("server.toml"), &printed.out).unwrap();
-    assert_eq!(desk.run(&["config"]).code, 0, "what it prints is a settings file");
+    fs::write(operator.data().join("server.toml"), &printed.out).unwrap();
+    assert_eq!(operator.run(&["config"]).code, 0, "what it prints is a settings file");
 }
 
 #[test]
 fn programs_get_the_settings_as_json() {
-    let desk = Desk::set_up();
-    let printed = desk.run(&["config", "--json", "--set", "room.days=3"]);
+    let operator = Operator::set_up();
+    let printed = operator.run(&["config", "--json", "--set", "room.days=3"]);
     let all: serde_json::Value = serde_json::from_str(&printed.out).unwrap();
     let of = |key: &str| all.as_array().unwrap().iter().find(|entry| entry["key"] == key).unwrap().clone();
     let origin = serde_json::json!({ "from": "command_line", "name": "--set" });
@@ -54,30 +54,30 @@ fn programs_get_the_settings_as_json() {
 
 #[test]
 fn documented_file_is_printed_and_can_be_used() {
-    let desk = Desk::new();
-    let printed = desk.run(&["config", "--defaults"]);
+    let operator = Operator::new();
+    let printed = operator.run(&["config", "--defaults"]);
     assert_eq!(printed.code, 0);
     assert!(printed.out.contains("\n[rates]\n"), "{}", printed.out);
     assert!(printed.out.contains("\n# Submits and posts per device and minute …\n#submits_per_minute = 600\n"));
     assert!(
         printed.out.contains("\n# A change counts at the next start.\n# For example:\n#listen = \"127.0.0.1:9108\"\n")
     );
-    let desk = Desk::set_up();
-    fs::write(desk.data().join("server.toml"), &printed.out).unwrap();
-    assert_eq!(desk.run(&["invite"]).code, 0);
+    let operator = Operator::set_up();
+    fs::write(operator.data().join("server.toml"), &printed.out).unwrap();
+    assert_eq!(operator.run(&["invite"]).code, 0);
 }
 
 #[test]
 fn atk_62_config_masks_the_password_of_the_database() {
-    let desk = Desk::set_up();
+    let operator = Operator::set_up();
     let url = "mysql://chat:hunter2@127.0.0.1:1/chat";
     for words in [["config", "--database", url].as_slice(), &["config", "--json", "--database", url]] {
-        let printed = desk.run(words);
+        let printed = operator.run(words);
         assert!(printed.out.contains("mysql://chat:***@127.0.0.1:1/chat"), "{}", printed.out);
         assert!(!format!("{}{}", printed.out, printed.err).contains("hunter2"));
     }
-    let mut by_seed = desk.command(&["config"]);
+    let mut by_seed = operator.command(&["config"]);
     by_seed.env("DB_HOST", "127.0.0.1:1").env("DB_USER", "chat").env("DB_PASS", "hunter2").env("DB_NAME", "chat");
-    let printed = desk.finish(by_seed, "");
+    let printed = operator.finish(by_seed, "");
     assert!(line(&printed.out, "database").contains("mysql://chat:***@127.0.0.1:1/chat"), "{}", printed.out);
 }

@@ -1,8 +1,8 @@
 //! The daemon's ways in, opened and closed together: the socket, the loopback port, and the pipes of a parent.
 //!
-//! Tasks: one for each and one that keeps the socket's file, which end when the doors are closed. The file goes with them.
+//! Tasks: one for each and one that keeps the socket's file, which end when the listeners are closed. The file goes with them.
 
-mod doorway;
+mod socket_file;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -18,7 +18,7 @@ use crate::api::Api;
 use crate::dirs::{DataDir, Lock};
 use crate::rpc::{self, Policy, Server, SocketError};
 use crate::service;
-use doorway::{Doorway, Sign};
+use socket_file::{Sign, SocketFile};
 
 /// Which ways in there are.
 pub(crate) struct Plan {
@@ -34,16 +34,16 @@ pub(crate) struct Plan {
     pub(crate) pipes: bool,
 }
 
-/// What is left of the socket when the doors are closed.
+/// What is left of the socket when the listeners are closed.
 enum Socket {
     /// The service manager's; its sign is ours.
     HandedOver { _sign: Option<Sign> },
     /// Our own, once nobody looks after it any more.
-    Kept(JoinHandle<Doorway>),
+    Kept(JoinHandle<SocketFile>),
 }
 
 /// The open ways in.
-pub(crate) struct Doors {
+pub(crate) struct Listeners {
     shutdown: CancellationToken,
     serving: TaskTracker,
     socket: Socket,
@@ -51,7 +51,7 @@ pub(crate) struct Doors {
     parted: CancellationToken,
 }
 
-impl Doors {
+impl Listeners {
     /// Opens all of them. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -60,9 +60,8 @@ impl Doors {
         let inherited = service::inherited().map_err(SocketError::HandedOver)?;
         let opened = match inherited {
             Some(listener) => (listener, None),
-            None => {
-                Doorway::open(&plan.socket, &plan.dir, lock).map(|(listener, doorway)| (listener, Some(doorway)))?
-            }
+            None => SocketFile::open(&plan.socket, &plan.dir, lock)
+                .map(|(listener, socket_file)| (listener, Some(socket_file)))?,
         };
         let port = plan.listen.map(rpc::bind_port).transpose()?;
         let (shutdown, serving, parted) = (CancellationToken::new(), TaskTracker::new(), CancellationToken::new());
@@ -102,12 +101,12 @@ impl Doors {
 
 fn serve_socket(
     server: &Server,
-    (listener, doorway): (UnixListener, Option<Doorway>),
+    (listener, socket_file): (UnixListener, Option<SocketFile>),
     dir: &DataDir,
     serving: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Socket {
-    let Some(doorway) = doorway else {
+    let Some(socket_file) = socket_file else {
         let address = listener.local_addr().ok();
         let path = address.as_ref().and_then(|address| address.as_pathname());
         let _sign = path.map(|path| Sign::put_up(dir, path));
@@ -116,5 +115,5 @@ fn serve_socket(
     };
     let (sender, moved) = mpsc::channel(1);
     serving.spawn(server.clone().sockets(listener, moved));
-    Socket::Kept(serving.spawn(doorway.keep(sender, shutdown.clone())))
+    Socket::Kept(serving.spawn(socket_file.keep(sender, shutdown.clone())))
 }

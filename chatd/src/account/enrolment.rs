@@ -10,14 +10,15 @@ use chat_protocol::time::Timestamp;
 
 use super::record::Pending;
 use super::{
-    Access, Account, AccountError, Desk, Entered, Reset as ResetRow, ResetOutcome, Standing, Wait, binding, log_in,
+    Access, Account, AccountContext, AccountError, Entered, Reset as ResetRow, ResetOutcome, Standing, Wait, binding,
+    log_in,
 };
 use crate::clock;
 use crate::link::{CallError, Connection};
 
 /// Everything is committed and the server is there: the talk can begin.
-pub(super) struct Entrance<'d> {
-    desk: &'d Desk,
+pub(super) struct Enrolment<'d> {
+    context: &'d AccountContext,
     connection: Connection,
     keys: DeviceKeys,
     offer: Account,
@@ -29,32 +30,32 @@ pub(super) struct Entrance<'d> {
     settled: bool,
 }
 
-impl<'d> Entrance<'d> {
+impl<'d> Enrolment<'d> {
     /// Commits what will be offered, or finds what was offered before, and connects.
     pub(super) async fn open(
-        desk: &'d Desk,
+        context: &'d AccountContext,
         access: Access,
         user: Username,
         password: Password,
     ) -> Result<Self, AccountError> {
-        let known = desk.account()?;
+        let known = context.account()?;
         let settled = known.is_some();
         if let Some(Account { user: other, .. }) = known.as_ref().filter(|account| account.user != user) {
             return Err(AccountError::Another { user: other.clone() });
         }
         let (offer, keys, again) = match known {
             Some(account) => {
-                let keys = desk.keys_of(&account).await?;
+                let keys = context.keys_of(&account).await?;
                 (Account { server: access.server, ..account }, keys, true)
             }
-            None => offer(desk, &access, &user).await?,
+            None => offer(context, &access, &user).await?,
         };
-        let connection = Connection::dial(&offer.server, &desk.timing).await?;
-        Ok(Self { desk, connection, keys, offer, token: access.token, password, again, settled })
+        let connection = Connection::dial(&offer.server, &context.timing).await?;
+        Ok(Self { context, connection, keys, offer, token: access.token, password, again, settled })
     }
 
     pub(super) async fn register(mut self) -> Result<Entered, AccountError> {
-        if self.desk.account()?.is_some() {
+        if self.context.account()?.is_some() {
             return Err(AccountError::Already { user: self.offer.user });
         }
         if self.again && self.known().await? {
@@ -86,10 +87,10 @@ impl<'d> Entrance<'d> {
     }
 
     async fn claim(self) -> Result<Entered, AccountError> {
-        let (desk, user) = (self.desk, self.offer.user.clone());
+        let (context, user) = (self.context, self.offer.user.clone());
         match self.enrol().await {
             Err(AccountError::BadCredentials) => {
-                desk.commit(|rows| Pending::delete(rows))?;
+                context.commit(|rows| Pending::delete(rows))?;
                 Err(AccountError::NameTaken { user })
             }
             outcome => outcome,
@@ -108,7 +109,7 @@ impl<'d> Entrance<'d> {
             Err(CallError::Refused(refusal)) if refusal.code == Code::Revoked => Err(AccountError::Revoked),
             Err(CallError::Refused(refusal)) if refusal.code == Code::Denied => {
                 // nothing of ours is known there; another attempt makes a fresh offer
-                self.desk.commit(|rows| Pending::delete(rows))?;
+                self.context.commit(|rows| Pending::delete(rows))?;
                 Err(AccountError::BadCredentials)
             }
             Err(error) => Err(error.into()),
@@ -120,7 +121,7 @@ impl<'d> Entrance<'d> {
         let before = self.offer.wait.clone().filter(|wait| wait.fingerprint == fingerprint);
         let wait = before.unwrap_or(Wait { fingerprint, acceptance: None });
         let account = Account { standing: Standing::Waiting, log: None, wait: Some(wait), ..self.offer };
-        self.desk.commit(|rows| Pending::settle(&account, rows))?;
+        self.context.commit(|rows| Pending::settle(&account, rows))?;
         self.connection.close().await;
         Ok(Entered::ApprovalRequired { device: account.device() })
     }
@@ -136,7 +137,7 @@ impl<'d> Entrance<'d> {
         // without a log that may be believed, all there is to do is to wait
         let standing = if self.offer.log.is_some() { Standing::Active } else { Standing::Waiting };
         let account = Account { standing, ..self.offer };
-        self.desk.commit(|rows| Pending::settle(&account, rows))?;
+        self.context.commit(|rows| Pending::settle(&account, rows))?;
         self.connection.close().await;
         let device = account.device();
         match account.log {
@@ -152,24 +153,28 @@ impl<'d> Entrance<'d> {
             Code::Denied => AccountError::InviteRefused,
             _ => return Err(AccountError::Refused(refusal.clone())),
         };
-        self.desk.commit(|rows| Pending::delete(rows))?;
+        self.context.commit(|rows| Pending::delete(rows))?;
         Err(error)
     }
 }
 
 /// What was offered before and not settled, or a fresh offer; either way it is committed.
-async fn offer(desk: &Desk, access: &Access, user: &Username) -> Result<(Account, DeviceKeys, bool), AccountError> {
-    let before = desk.commit(|rows| Pending::load(rows))?;
+async fn offer(
+    context: &AccountContext,
+    access: &Access,
+    user: &Username,
+) -> Result<(Account, DeviceKeys, bool), AccountError> {
+    let before = context.commit(|rows| Pending::load(rows))?;
     if let Some(Pending { account }) = before
         && account.user == *user
     {
-        let keys = desk.keys_of(&account).await?;
+        let keys = context.keys_of(&account).await?;
         let account = Account { server: access.server.clone(), ..account };
-        return Ok((commit_offer(desk, account)?, keys, true));
+        return Ok((commit_offer(context, account)?, keys, true));
     }
-    let keys = desk.make_keys(user).await?;
+    let keys = context.make_keys(user).await?;
     let account = fresh(&keys, access, user, None)?;
-    Ok((commit_offer(desk, account)?, keys, false))
+    Ok((commit_offer(context, account)?, keys, false))
 }
 
 fn fresh(
@@ -186,9 +191,9 @@ fn fresh(
     Ok(Account { user, server, cert, log, standing: Standing::Active, next_key: None, wait: None })
 }
 
-fn commit_offer(desk: &Desk, account: Account) -> Result<Account, AccountError> {
+fn commit_offer(context: &AccountContext, account: Account) -> Result<Account, AccountError> {
     let pending = Pending { account };
-    desk.commit(|rows| pending.save(rows))?;
+    context.commit(|rows| pending.save(rows))?;
     Ok(pending.account)
 }
 
@@ -198,25 +203,25 @@ fn genesis_of(log: &AccountLog) -> Option<Blob> {
 
 /// Begins an identity anew; see [`super::reset`].
 pub(super) async fn reset(
-    desk: &Desk,
+    context: &AccountContext,
     access: Access,
     user: Username,
     password: Password,
 ) -> Result<ResetOutcome, AccountError> {
-    if let Some(Account { user: other, .. }) = desk.account()?.filter(|account| account.user != user) {
+    if let Some(Account { user: other, .. }) = context.account()?.filter(|account| account.user != user) {
         return Err(AccountError::Another { user: other });
     }
-    let keys = desk.make_keys(&user).await?;
-    let connection = Connection::dial(&access.server, &desk.timing).await?;
-    let before = desk.commit(|rows| ResetRow::load(rows))?.map(|reset| reset.account().clone());
+    let keys = context.make_keys(&user).await?;
+    let connection = Connection::dial(&access.server, &context.timing).await?;
+    let before = context.commit(|rows| ResetRow::load(rows))?.map(|reset| reset.account().clone());
     let offer = before.filter(|account| account.user == user);
     let offer = offer.map(|account| Account { server: access.server.clone(), ..account });
-    let mut talk = ResetTalk { desk, access, user, password, keys, connection };
+    let mut talk = ResetTalk { context, access, user, password, keys, connection };
     talk.run(offer).await
 }
 
 struct ResetTalk<'d> {
-    desk: &'d Desk,
+    context: &'d AccountContext,
     access: Access,
     user: Username,
     password: Password,
@@ -272,11 +277,11 @@ impl ResetTalk<'_> {
     }
 
     fn keep(&self, offer: &Account, until: Option<Timestamp>) -> Result<(), AccountError> {
-        self.desk.commit(|rows| ResetRow::new(offer.clone(), until).save(rows))
+        self.context.commit(|rows| ResetRow::new(offer.clone(), until).save(rows))
     }
 
     fn done(&self, offer: &Account) -> Result<ResetOutcome, AccountError> {
-        self.desk.commit(|rows| {
+        self.context.commit(|rows| {
             ResetRow::delete(rows)?;
             Pending::settle(offer, rows)
         })?;

@@ -14,7 +14,7 @@ pub(super) const COMMANDS: [(&str, &str, &str); 8] = [
 
 /// A typed line, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Said {
+pub(super) enum TypedLine {
     /// Nothing but blanks.
     Nothing,
     /// Something to say.
@@ -39,7 +39,7 @@ pub(super) enum Said {
     Wrong(String),
 }
 
-impl Said {
+impl TypedLine {
     /// Whether somebody else would read something of it.
     pub(super) const fn is_text(&self) -> bool {
         matches!(self, Self::Text(_) | Self::Reply(..) | Self::Edit(..))
@@ -87,9 +87,9 @@ fn usage(name: &str) -> &'static str {
     COMMANDS.iter().find(|(known, ..)| known.trim_start_matches('/') == name).map_or("", |(_, usage, _)| usage)
 }
 
-fn unknown(name: &str, command: &str) -> Said {
+fn unknown(name: &str, command: &str) -> TypedLine {
     let known = COMMANDS.iter().any(|(known, ..)| known.trim_start_matches('/') == name);
-    Said::Wrong(if known {
+    TypedLine::Wrong(if known {
         format!("nothing follows /{name}")
     } else {
         format!("there is no /{name}: see /help, or write //{command} to send it as it is")
@@ -102,23 +102,23 @@ mod tests {
 
     #[test]
     fn lines_are_texts_unless_they_begin_with_a_slash() {
-        assert_eq!(Said::parse("hello\nthere\n"), Said::Text("hello\nthere".to_owned()));
-        assert_eq!(Said::parse("//etc/passwd"), Said::Text("/etc/passwd".to_owned()));
-        assert_eq!(Said::parse("  \n"), Said::Nothing);
-        assert_eq!(Said::parse("/who "), Said::Who);
-        assert!(matches!(Said::parse("/etc/passwd"), Said::Wrong(why) if why.contains("//etc/passwd")));
-        assert!(matches!(Said::parse("/who bob"), Said::Wrong(_)));
+        assert_eq!(TypedLine::parse("hello\nthere\n"), TypedLine::Text("hello\nthere".to_owned()));
+        assert_eq!(TypedLine::parse("//etc/passwd"), TypedLine::Text("/etc/passwd".to_owned()));
+        assert_eq!(TypedLine::parse("  \n"), TypedLine::Nothing);
+        assert_eq!(TypedLine::parse("/who "), TypedLine::Who);
+        assert!(matches!(TypedLine::parse("/etc/passwd"), TypedLine::Wrong(why) if why.contains("//etc/passwd")));
+        assert!(matches!(TypedLine::parse("/who bob"), TypedLine::Wrong(_)));
     }
 
     #[test]
     fn commands_count_from_the_newest_message() {
-        assert_eq!(Said::parse("/reply yes"), Said::Reply(1, "yes".to_owned()));
-        assert_eq!(Said::parse("/edit ^3  two  words "), Said::Edit(3, "two  words".to_owned()));
-        assert_eq!(Said::parse("/delete ^2"), Said::Delete(2));
-        assert_eq!(Said::parse("/react 👍"), Said::React(1, Some("👍".to_owned())));
-        assert_eq!(Said::parse("/react ^2 -"), Said::React(2, None));
+        assert_eq!(TypedLine::parse("/reply yes"), TypedLine::Reply(1, "yes".to_owned()));
+        assert_eq!(TypedLine::parse("/edit ^3  two  words "), TypedLine::Edit(3, "two  words".to_owned()));
+        assert_eq!(TypedLine::parse("/delete ^2"), TypedLine::Delete(2));
+        assert_eq!(TypedLine::parse("/react 👍"), TypedLine::React(1, Some("👍".to_owned())));
+        assert_eq!(TypedLine::parse("/react ^2 -"), TypedLine::React(2, None));
         for wrong in ["/reply", "/edit ^2", "/react", "/delete ^0", "/delete ^x", "/reply ^-1 x"] {
-            assert!(matches!(Said::parse(wrong), Said::Wrong(_)), "{wrong}");
+            assert!(matches!(TypedLine::parse(wrong), TypedLine::Wrong(_)), "{wrong}");
         }
     }
 }

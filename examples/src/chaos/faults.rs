@@ -7,14 +7,14 @@ use std::time::Duration;
 use super::Progress;
 use super::cast::Cast;
 
-/// Between two blows, in milliseconds.
+/// Between two faults, in milliseconds.
 const PAUSE_MS: std::ops::Range<u64> = 30..300;
 /// How long something sleeps, is dead, or has no room.
 const SPELL_MS: std::ops::Range<u64> = 100..1_500;
 
 /// How often each was done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Struck {
+pub struct FaultCounts {
     /// Daemons killed.
     pub daemons: u64,
     /// Readers killed.
@@ -33,7 +33,7 @@ pub struct Struck {
     pub full: u64,
 }
 
-impl Struck {
+impl FaultCounts {
     /// Processes killed.
     #[must_use]
     pub const fn kills(&self) -> u64 {
@@ -41,7 +41,7 @@ impl Struck {
     }
 }
 
-impl fmt::Display for Struck {
+impl fmt::Display for FaultCounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { daemons, readers, servers, databases, sleeps, cuts, silences, full } = self;
         write!(f, "killed {daemons} daemons, {readers} readers, {servers} servers, {databases} databases; ")?;
@@ -50,45 +50,45 @@ impl fmt::Display for Struck {
 }
 
 /// Strikes.
-pub(crate) struct Blows {
+pub(crate) struct FaultInjector {
     dice: fastrand::Rng,
-    pub(crate) struck: Struck,
+    pub(crate) counts: FaultCounts,
 }
 
-impl Blows {
+impl FaultInjector {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { dice: fastrand::Rng::with_seed(seed), struck: Struck::default() }
+        Self { dice: fastrand::Rng::with_seed(seed), counts: FaultCounts::default() }
     }
 
     /// One blow, and the pause before it.
     pub(crate) fn strike(&mut self, cast: &mut Cast, progress: &Progress) {
         self.wait(PAUSE_MS);
-        let before = self.struck.kills();
+        let before = self.counts.kills();
         let who = self.dice.usize(..cast.people());
         match self.dice.u32(..16) {
             0..5 => {
                 cast.member(who).kill_daemon();
-                self.struck.daemons += 1;
+                self.counts.daemons += 1;
             }
             5..8 => {
                 cast.member(who).kill_reader();
-                self.struck.readers += 1;
+                self.counts.readers += 1;
             }
             8..11 => {
                 cast.stage.server.kill();
                 cast.stage.server.start();
-                self.struck.servers += 1;
+                self.counts.servers += 1;
             }
             11 => self.strike_database(cast),
             12 => self.sleep(cast, who),
             13 => {
                 cast.wire.cut();
-                self.struck.cuts += 1;
+                self.counts.cuts += 1;
             }
             14 => self.silence(cast),
             _ => self.fill(cast, who),
         }
-        if self.struck.kills() > before {
+        if self.counts.kills() > before {
             progress.killed();
         }
     }
@@ -96,7 +96,7 @@ impl Blows {
     fn strike_database(&mut self, cast: &mut Cast) {
         if let Some(database) = &mut cast.database {
             database.crash_and_restart();
-            self.struck.databases += 1;
+            self.counts.databases += 1;
         }
     }
 
@@ -104,7 +104,7 @@ impl Blows {
         cast.member(who).freeze(true);
         self.wait(SPELL_MS);
         cast.member(who).freeze(false);
-        self.struck.sleeps += 1;
+        self.counts.sleeps += 1;
     }
 
     fn silence(&mut self, cast: &Cast) {
@@ -112,13 +112,13 @@ impl Blows {
         self.wait(SPELL_MS);
         cast.wire.set_dead(false);
         cast.wire.cut();
-        self.struck.silences += 1;
+        self.counts.silences += 1;
     }
 
     fn fill(&mut self, cast: &mut Cast, who: usize) {
         if cast.member(who).fill() {
             self.wait(SPELL_MS);
-            self.struck.full += 1;
+            self.counts.full += 1;
         }
         cast.member(who).empty();
     }

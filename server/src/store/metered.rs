@@ -17,14 +17,14 @@ use crate::counters::{Counters, DatabaseFailure};
 use crate::rules::{Ack, Quota};
 
 /// A store, and where its failures are counted.
-pub(crate) struct Counted {
+pub(crate) struct MeteredStore {
     /// What answers.
     pub(crate) store: SharedStore,
     /// What counts.
     pub(crate) counters: Arc<Counters>,
 }
 
-impl Counted {
+impl MeteredStore {
     fn note<T>(&self, outcome: Result<T>) -> Result<T> {
         outcome.inspect_err(|error| {
             self.counters.database.one(match error {
@@ -40,7 +40,7 @@ impl Counted {
 macro_rules! counted {
     ($($method:ident($($name:ident: $kind:ty),*) -> $answer:ty;)*) => {
         #[async_trait]
-        impl Store for Counted {
+        impl Store for MeteredStore {
             $(async fn $method(&self, $($name: $kind),*) -> Result<$answer> {
                 self.note(self.store.$method($($name),*).await)
             })*

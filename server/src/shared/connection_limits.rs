@@ -16,7 +16,7 @@ pub(crate) struct Permits {
 }
 
 /// The bounds of the accept loop.
-pub(crate) struct Gate {
+pub(crate) struct ConnectionLimits {
     connections: Arc<Semaphore>,
     guests: Arc<Semaphore>,
     most: usize,
@@ -24,7 +24,7 @@ pub(crate) struct Gate {
     accepting: AtomicBool,
 }
 
-impl Gate {
+impl ConnectionLimits {
     /// The bounds the settings name; closed until the accept loop begins.
     pub(crate) fn new(settings: &Connections) -> Self {
         let (most, most_guests) =

@@ -21,13 +21,13 @@ const MAX_BYTES: u64 = 256;
 const PAUSE: Duration = Duration::from_secs(60);
 
 /// The counter file of one device.
-pub(super) struct Witness {
+pub(super) struct HighWaterFile {
     path: PathBuf,
     device: DeviceId,
     written: Option<Instant>,
 }
 
-impl Witness {
+impl HighWaterFile {
     pub(super) fn new(dir: &DataDir, device: DeviceId) -> Self {
         Self { path: dir.file(NAME), device, written: None }
     }
@@ -73,15 +73,15 @@ mod tests {
     fn what_was_noted_is_read_again_by_the_same_device_alone() {
         let outer = tempfile::tempdir().unwrap();
         let dir = DataDir::open(&outer.path().join("data")).unwrap();
-        let mut witness = Witness::new(&dir, DeviceId::new([1; 16]));
-        assert_eq!((witness.read(), witness.is_due()), (None, true));
+        let mut high_water_file = HighWaterFile::new(&dir, DeviceId::new([1; 16]));
+        assert_eq!((high_water_file.read(), high_water_file.is_due()), (None, true));
         let marks = HighWater { taken: 1, submit: 2, bundle: 3, event: 4 };
-        witness.write(&marks);
-        assert_eq!((witness.read(), witness.is_due()), (Some(marks), false));
-        assert_eq!(Witness::new(&dir, DeviceId::new([2; 16])).read(), None);
+        high_water_file.write(&marks);
+        assert_eq!((high_water_file.read(), high_water_file.is_due()), (Some(marks), false));
+        assert_eq!(HighWaterFile::new(&dir, DeviceId::new([2; 16])).read(), None);
         std::fs::write(dir.file(NAME), b"damaged").unwrap();
-        assert_eq!(witness.read(), None);
-        witness.hurry();
-        assert!(witness.is_due());
+        assert_eq!(high_water_file.read(), None);
+        high_water_file.hurry();
+        assert!(high_water_file.is_due());
     }
 }

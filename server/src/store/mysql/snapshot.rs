@@ -27,7 +27,7 @@ pub(super) struct Counters {
 
 /// The state of everything a group of submits touches.
 #[derive(Default)]
-pub(super) struct Ground {
+pub(super) struct Snapshot {
     pub(super) devices: HashMap<DeviceId, (i64, DeviceState)>,
     pub(super) people: HashMap<i64, Person>,
     /// Heads of accounts that were named without a device.
@@ -39,7 +39,7 @@ pub(super) struct Ground {
     pub(super) earlier: HashMap<(DeviceId, SubmitId), Vec<DeviceId>>,
 }
 
-impl Ground {
+impl Snapshot {
     /// Locks the devices and reads the rest.
     pub(super) async fn read<C: Queryable>(db: &mut C, names: Names, rows: &[SubmitRow]) -> Sql<Self> {
         let named = |row: &SubmitRow| row.to.iter().map(|(device, _)| *device).collect::<Vec<_>>();
@@ -47,16 +47,16 @@ impl Ground {
         let all: Vec<_> = rows.iter().map(|row| row.sender).chain(targets.iter().copied()).collect();
         let locked = devices::lock(db, all).await?;
         let devices = locked.into_iter().map(|(device, account, state)| (device, (account, state))).collect();
-        let mut ground = Self { devices, ..Self::default() };
-        let targets = targets.into_iter().filter(|device| ground.devices.contains_key(device)).collect();
+        let mut snapshot = Self { devices, ..Self::default() };
+        let targets = targets.into_iter().filter(|device| snapshot.devices.contains_key(device)).collect();
         let targets: Vec<_> = padded(targets).iter().map(|id| value(id.as_bytes())).collect();
-        ground.read_people(db).await?;
-        ground.read_claimed(db, names, rows).await?;
+        snapshot.read_people(db).await?;
+        snapshot.read_claimed(db, names, rows).await?;
         if !targets.is_empty() {
-            ground.read_mailboxes(db, targets).await?;
+            snapshot.read_mailboxes(db, targets).await?;
         }
-        ground.read_earlier(db, rows).await?;
-        Ok(ground)
+        snapshot.read_earlier(db, rows).await?;
+        Ok(snapshot)
     }
 
     async fn read_people<C: Queryable>(&mut self, db: &mut C) -> Sql<()> {

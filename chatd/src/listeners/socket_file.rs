@@ -62,7 +62,7 @@ impl Drop for Sign {
 }
 
 /// The socket's file, where it should be or where it can be.
-pub(super) struct Doorway {
+pub(super) struct SocketFile {
     /// The first is where it should be.
     places: [PathBuf; 2],
     lock: Lock,
@@ -72,7 +72,7 @@ pub(super) struct Doorway {
     lost: bool,
 }
 
-impl Doorway {
+impl SocketFile {
     /// Listens on `socket`. Must be called within a tokio runtime.
     ///
     /// # Errors
@@ -151,8 +151,8 @@ mod tests {
             self.outer.path().join("run/chatd/default.sock")
         }
 
-        fn open(&self) -> (UnixListener, Doorway) {
-            Doorway::open(&self.socket(), &self.dir, &self.dir.lock().unwrap()).unwrap()
+        fn open(&self) -> (UnixListener, SocketFile) {
+            SocketFile::open(&self.socket(), &self.dir, &self.dir.lock().unwrap()).unwrap()
         }
 
         fn sign(&self) -> String {
@@ -163,32 +163,32 @@ mod tests {
     #[tokio::test]
     async fn a_socket_whose_directory_was_emptied_is_back() {
         let world = World::new();
-        let (_first, mut doorway) = world.open();
-        assert!(doorway.look().is_none(), "nothing is done while it is there");
+        let (_first, mut socket_file) = world.open();
+        assert!(socket_file.look().is_none(), "nothing is done while it is there");
         assert_eq!(world.sign(), format!("{}\n", world.socket().display()));
         fs::remove_dir_all(world.outer.path().join("run/chatd")).unwrap();
-        let _second = doorway.look().unwrap();
+        let _second = socket_file.look().unwrap();
         UnixStream::connect(world.socket()).unwrap();
-        assert!(doorway.look().is_none());
-        drop(doorway);
+        assert!(socket_file.look().is_none());
+        drop(socket_file);
         assert!(!world.socket().exists() && world.sign().is_empty(), "both go with the daemon");
     }
 
     #[tokio::test]
     async fn a_socket_whose_directory_cannot_be_made_is_with_the_data_and_moves_back() {
         let world = World::new();
-        let (_first, mut doorway) = world.open();
+        let (_first, mut socket_file) = world.open();
         let run = world.outer.path().join("run");
         fs::remove_dir_all(&run).unwrap();
         // in the way of the directory
         fs::write(&run, "").unwrap();
-        let _second = doorway.look().unwrap();
+        let _second = socket_file.look().unwrap();
         let with_the_data = world.dir.file(SOCKET_IN_DATA);
         UnixStream::connect(&with_the_data).unwrap();
         assert_eq!(world.sign(), format!("{}\n", with_the_data.display()));
-        assert!(doorway.look().is_none(), "nothing is done while it cannot move back");
+        assert!(socket_file.look().is_none(), "nothing is done while it cannot move back");
         fs::remove_file(&run).unwrap();
-        let _third = doorway.look().unwrap();
+        let _third = socket_file.look().unwrap();
         UnixStream::connect(world.socket()).unwrap();
         assert!(!with_the_data.exists());
         assert_eq!(world.sign(), format!("{}\n", world.socket().display()));
@@ -199,10 +199,10 @@ mod tests {
         let world = World::new();
         // in the way of the sign
         fs::create_dir(world.dir.file(SOCKET_SIGN)).unwrap();
-        let (_listener, mut doorway) = world.open();
+        let (_listener, mut socket_file) = world.open();
         assert!(world.sign().is_empty());
         fs::remove_dir(world.dir.file(SOCKET_SIGN)).unwrap();
-        assert!(doorway.look().is_none());
+        assert!(socket_file.look().is_none());
         assert_eq!(world.sign(), format!("{}\n", world.socket().display()));
     }
 }

@@ -13,7 +13,7 @@ const REMEMBERED: usize = 500;
 
 /// What the threads and the conversation share.
 #[derive(Debug, Default)]
-pub(super) struct Desk {
+pub(super) struct ChatState {
     /// Lines typed before, the newest last.
     lines: Vec<String>,
     /// Which of them is shown, counted from the newest; 0 is none.
@@ -44,18 +44,18 @@ pub(super) struct Desk {
     pub(super) full: bool,
 }
 
-/// The desk, shared.
+/// The state, shared.
 #[derive(Clone, Default)]
-pub(super) struct Shared(Arc<Mutex<Desk>>);
+pub(super) struct Shared(Arc<Mutex<ChatState>>);
 
 impl Shared {
     /// A thread that panicked leaves nothing half done here.
-    pub(super) fn lock(&self) -> MutexGuard<'_, Desk> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, ChatState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Desk {
+impl ChatState {
     /// Rows that the line takes on the screen.
     pub(super) fn rows(&self) -> usize {
         let columns = columns().max(1);
@@ -108,23 +108,23 @@ mod tests {
 
     #[test]
     fn lines_typed_before_come_back_and_so_does_the_draft() {
-        let mut desk = Desk::default();
-        assert_eq!(desk.older("dra"), None);
+        let mut state = ChatState::default();
+        assert_eq!(state.older("dra"), None);
         for line in ["one", "two", "two", "  "] {
-            desk.remember(line);
+            state.remember(line);
         }
-        assert_eq!(desk.older("dra").as_deref(), Some("two"));
-        assert_eq!(desk.older("two").as_deref(), Some("one"));
-        assert_eq!(desk.older("one"), None);
-        assert_eq!(desk.newer("").as_deref(), Some("two"));
-        assert_eq!(desk.newer("").as_deref(), Some("dra"));
-        assert_eq!(desk.newer(""), None);
+        assert_eq!(state.older("dra").as_deref(), Some("two"));
+        assert_eq!(state.older("two").as_deref(), Some("one"));
+        assert_eq!(state.older("one"), None);
+        assert_eq!(state.newer("").as_deref(), Some("two"));
+        assert_eq!(state.newer("").as_deref(), Some("dra"));
+        assert_eq!(state.newer(""), None);
     }
 
     #[test]
     fn only_so_many_lines_are_remembered() {
-        let mut desk = Desk::default();
-        (0..REMEMBERED + 5).for_each(|number| desk.remember(&number.to_string()));
-        assert_eq!((desk.lines.len(), desk.lines[0].as_str()), (REMEMBERED, "5"));
+        let mut state = ChatState::default();
+        (0..REMEMBERED + 5).for_each(|number| state.remember(&number.to_string()));
+        assert_eq!((state.lines.len(), state.lines[0].as_str()), (REMEMBERED, "5"));
     }
 }

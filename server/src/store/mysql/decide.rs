@@ -8,7 +8,7 @@ use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
 
 use super::super::types::{DeviceState, SubmitOutcome, SubmitRow};
-use super::ground::Ground;
+use super::snapshot::Snapshot;
 use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
 
 /// A message to be inserted.
@@ -29,7 +29,7 @@ pub(super) struct Remembered {
     pub(super) full: Vec<DeviceId>,
 }
 
-/// What changes; the values of mailboxes and senders are in the ground.
+/// What changes; the values of mailboxes and senders are in the snapshot.
 #[derive(Default)]
 pub(super) struct Changes<'a> {
     pub(super) mail: Vec<NewMail<'a>>,
@@ -39,42 +39,42 @@ pub(super) struct Changes<'a> {
     pub(super) counters: BTreeMap<DeviceId, u64>,
 }
 
-pub(super) fn settle<'a>(
-    ground: &mut Ground,
+pub(super) fn decide<'a>(
+    snapshot: &mut Snapshot,
     rows: &'a [SubmitRow],
     quota: &Quota,
 ) -> (Vec<SubmitOutcome>, Changes<'a>) {
     let mut changes = Changes::default();
-    let outcomes = rows.iter().map(|row| one(ground, &mut changes, row, quota)).collect();
+    let outcomes = rows.iter().map(|row| one(snapshot, &mut changes, row, quota)).collect();
     (outcomes, changes)
 }
 
-fn one<'a>(ground: &mut Ground, changes: &mut Changes<'a>, row: &'a SubmitRow, quota: &Quota) -> SubmitOutcome {
+fn one<'a>(snapshot: &mut Snapshot, changes: &mut Changes<'a>, row: &'a SubmitRow, quota: &Quota) -> SubmitOutcome {
     if row.repeats_a_device() {
         return SubmitOutcome::Failed;
     }
-    if let Some(full) = ground.earlier.get(&(row.sender, row.submit_id)) {
+    if let Some(full) = snapshot.earlier.get(&(row.sender, row.submit_id)) {
         return SubmitOutcome::Repeated { full: full.clone() };
     }
-    let Some((account, DeviceState::Active)) = ground.devices.get(&row.sender).copied() else {
+    let Some((account, DeviceState::Active)) = snapshot.devices.get(&row.sender).copied() else {
         return SubmitOutcome::NotFound;
     };
-    let targets: Vec<_> = row.to.iter().map(|(device, envelope)| ground.target(*device, account, envelope)).collect();
-    match judge(quota, &row.heads, &ground.truth(row, &targets), &targets) {
+    let targets: Vec<_> = row.to.iter().map(|(device, envelope)| snapshot.target(*device, account, envelope)).collect();
+    match judge(quota, &row.heads, &snapshot.truth(row, &targets), &targets) {
         Verdict::Stale(heads) => SubmitOutcome::Stale(heads),
         Verdict::NotFound => SubmitOutcome::NotFound,
         Verdict::Full => SubmitOutcome::Full,
         Verdict::Store { to, full } => {
             let envelopes = row.to.iter().filter(|(device, _)| to.contains(device));
             let placed =
-                envelopes.map(|(device, bytes)| place(ground, changes, row, account, *device, bytes)).collect();
-            remember(ground, changes, row, full.clone());
+                envelopes.map(|(device, bytes)| place(snapshot, changes, row, account, *device, bytes)).collect();
+            remember(snapshot, changes, row, full.clone());
             SubmitOutcome::Stored { placed, full }
         }
     }
 }
 
-impl Ground {
+impl Snapshot {
     fn target(&self, device: DeviceId, sender: i64, envelope: &[u8]) -> Target {
         let owner = self.devices.get(&device).and_then(|(account, state)| {
             let person = self.people.get(account)?;
@@ -101,18 +101,18 @@ impl Ground {
 }
 
 fn place<'a>(
-    ground: &mut Ground,
+    snapshot: &mut Snapshot,
     changes: &mut Changes<'a>,
     row: &'a SubmitRow,
     account: i64,
     device: DeviceId,
     envelope: &'a [u8],
 ) -> (DeviceId, u64) {
-    let counters = ground.mailboxes.entry(device).or_default();
+    let counters = snapshot.mailboxes.entry(device).or_default();
     counters.last = next_seq(counters.last);
     counters.messages += 1;
     counters.bytes += envelope.len() as u64;
-    *ground.senders.entry((device, account)).or_default() += 1;
+    *snapshot.senders.entry((device, account)).or_default() += 1;
     changes.mailboxes.insert(device);
     changes.senders.insert((device, account));
     let (seq, sender, at) = (counters.last, row.sender, row.at);
@@ -120,8 +120,8 @@ fn place<'a>(
     (device, seq)
 }
 
-fn remember(ground: &mut Ground, changes: &mut Changes<'_>, row: &SubmitRow, full: Vec<DeviceId>) {
-    ground.earlier.insert((row.sender, row.submit_id), full.clone());
+fn remember(snapshot: &mut Snapshot, changes: &mut Changes<'_>, row: &SubmitRow, full: Vec<DeviceId>) {
+    snapshot.earlier.insert((row.sender, row.submit_id), full.clone());
     let counter = changes.counters.entry(row.sender).or_default();
     *counter = row.submit_id.counter().max(*counter);
     changes.remembered.push(Remembered { sender: row.sender, submit_id: row.submit_id, at: row.at, full });

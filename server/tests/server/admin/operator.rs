@@ -1,4 +1,4 @@
-//! An administrator's desk: a directory with a server's data, and the program at hand.
+//! An administrator's operator: a directory with a server's data, and the program at hand.
 
 use std::fs;
 use std::io::{BufRead, BufReader};
@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 
 use tempfile::TempDir;
 
-pub struct Desk {
+pub struct Operator {
     pub root: TempDir,
 }
 
@@ -18,15 +18,15 @@ pub struct Outcome {
     pub err: String,
 }
 
-impl Desk {
+impl Operator {
     pub fn new() -> Self {
         Self { root: tempfile::tempdir().unwrap() }
     }
 
     pub fn set_up() -> Self {
-        let desk = Self::new();
-        assert_eq!(desk.run(&["init", "--public", "chat.example.org:8897"]).code, 0);
-        desk
+        let operator = Self::new();
+        assert_eq!(operator.run(&["init", "--public", "chat.example.org:8897"]).code, 0);
+        operator
     }
 
     pub fn data(&self) -> PathBuf {

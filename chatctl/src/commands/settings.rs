@@ -1,0 +1,33 @@
+//! The settings of the account.
+
+use chat_protocol::rpc::types::{self, SettingsGet, SettingsSet};
+
+use crate::cli::settings::Settings;
+use crate::error::Failure;
+use crate::output::text::word;
+use crate::session::Session;
+
+/// `chatctl settings`
+pub(super) async fn settings(settings: Settings, session: &mut Session) -> Result<(), Failure> {
+    let Settings { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days } =
+        settings;
+    let wanted =
+        SettingsSet { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days };
+    if wanted == SettingsSet::default() {
+        session.simple(&SettingsGet {}, shown).await
+    } else {
+        session.simple(&wanted, shown).await
+    }
+}
+
+fn shown(settings: &types::Settings) -> Vec<String> {
+    vec![
+        format!("--read-receipts {}", settings.read_receipts),
+        format!("--presence {}", settings.presence),
+        format!("--history-days {}", settings.history_days),
+        format!("--event-days {}", settings.event_days),
+        format!("--max-events {}", settings.max_events),
+        format!("--trust-policy {}", word(&settings.trust_policy)),
+        format!("--outbox-days {}", settings.outbox_days),
+    ]
+}
