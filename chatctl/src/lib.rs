@@ -30,6 +30,10 @@ use session::Session;
 /// Reads the arguments, does what they say, and tells how it went.
 #[must_use]
 pub fn run() -> ExitCode {
+    // passwords are typed here; what `--exec` starts has limits of its own
+    if let Err(error) = chat_programs::process::hide_memory() {
+        return end(Err(Failure::from(error)), false, &Doing::nothing());
+    }
     match understood() {
         Ok((cli, verb)) => act(cli, &verb),
         Err(usage) if usage.use_stderr() => {

@@ -31,7 +31,6 @@ pub mod keys;
 pub mod link;
 mod listeners;
 pub mod metrics;
-pub mod process;
 mod reload;
 pub mod report;
 pub mod rpc;

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use chat_programs::documents::ManualError;
 use chat_programs::patient::Patient;
+use chat_programs::process;
 use chat_programs::settings::{self, Entry, Origin, Wrong};
 use chat_protocol::rpc::{RpcError, openrpc};
 use clap::ArgMatches;
@@ -23,7 +24,6 @@ use crate::dirs::{DataDir, DirError, Lock};
 use crate::documents;
 use crate::link::Timing;
 use crate::listeners::{Listeners, Plan};
-use crate::process;
 use crate::reload::Reload;
 use crate::rpc::SocketError;
 use crate::service;

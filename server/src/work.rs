@@ -58,23 +58,23 @@ mod tests {
 
     #[tokio::test]
     async fn surplus_is_refused_while_the_admitted_finish() {
-        let desk = Arc::new(CpuPool::new(1, 1));
+        let pool = Arc::new(CpuPool::new(1, 1));
         let (release, blocked) = std::sync::mpsc::channel::<()>();
         let first = tokio::spawn({
-            let desk = Arc::clone(&desk);
-            async move { desk.run(move || blocked.recv().is_ok()).await }
+            let pool = Arc::clone(&pool);
+            async move { pool.run(move || blocked.recv().is_ok()).await }
         });
-        while desk.running.available_permits() > 0 {
+        while pool.running.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
         let second = tokio::spawn({
-            let desk = Arc::clone(&desk);
-            async move { desk.run(|| 2).await }
+            let pool = Arc::clone(&pool);
+            async move { pool.run(|| 2).await }
         });
-        while desk.admitted.available_permits() > 0 {
+        while pool.admitted.available_permits() > 0 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(desk.run(|| 3).await, Err(Busy));
+        assert_eq!(pool.run(|| 3).await, Err(Busy));
         release.send(()).unwrap();
         assert_eq!(first.await.unwrap(), Ok(true));
         assert_eq!(second.await.unwrap(), Ok(2));

@@ -14,6 +14,7 @@ mod fake;
 mod account;
 mod devices;
 mod doctor;
+mod memory;
 mod outbox;
 mod pipes;
 mod readme;

@@ -69,13 +69,15 @@ fn atk_57_the_data_directory_shows_no_word_and_no_key() {
 }
 
 #[test]
-fn atk_57_a_running_daemon_leaves_no_core() {
+fn atk_57_a_running_daemon_and_its_server_leave_no_core() {
     let stage = Stage::open();
     let alice = stage.member("alice");
-    let limits = fs::read_to_string(format!("/proc/{}/limits", alice.id())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-    let [soft, hard] = [4, 5].map(|field| core.split_whitespace().nth(field).unwrap());
-    assert_eq!((soft, hard), ("0", "0"), "{core}");
+    for process in [alice.id(), stage.server.id()] {
+        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+        let [soft, hard] = [4, 5].map(|field| core.split_whitespace().nth(field).unwrap());
+        assert_eq!((soft, hard), ("0", "0"), "{core}");
+    }
 }
 
 #[test]

@@ -9,4 +9,5 @@ pub mod log;
 pub mod named;
 pub mod patient;
 pub mod private;
+pub mod process;
 pub mod settings;

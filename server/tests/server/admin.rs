@@ -1,9 +1,9 @@
 //! The administrator's command line: exact words, exit codes, what is written where.
 
 mod backups;
-mod operator;
 mod keys;
 mod monitoring;
+mod operator;
 mod settings;
 
 use std::fs;

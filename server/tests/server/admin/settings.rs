@@ -18,7 +18,8 @@ fn words(line: &str) -> String {
 #[test]
 fn every_setting_is_printed_with_its_value_and_origin() {
     let operator = Operator::set_up();
-    fs::write(operator.data().join("server.toml"), "public = \"chat.example.org:8897\"\n[mailbox]\ndays = 7\n").unwrap();
+    fs::write(operator.data().join("server.toml"), "public = \"chat.example.org:8897\"\n[mailbox]\ndays = 7\n")
+        .unwrap();
     let mut command = operator.command(&["config", "--set", "room.days=3"]);
     command.env("CHAT_SERVER_RATES__SUBMITS_BURST", "9").env("CHAT_SERVER_LOG", "debug");
     let printed = operator.finish(command, "");
