@@ -31,9 +31,8 @@ const READERS: usize = 10;
 /// How often an INIT was read before its session stood, and a content until it was shown.
 const INIT_READS: usize = 4;
 const CONTENT_READS: usize = 3;
-/// Rounds of which the quickest counts, and for how long each is repeated.
-const ROUNDS: usize = 7;
-const ROUND: Duration = Duration::from_millis(40);
+const ROUNDS: usize = 25;
+const ROUND: Duration = Duration::from_millis(20);
 
 fn main() {
     println!("{:<44} {:>12} {:>12} {:>7}", "", "before", "after", "ratio");
@@ -49,28 +48,36 @@ fn main() {
     let init = init();
     compare("INIT until its session stands", || init_before(&init), || init_after(&init));
     let content = content("x".repeat(300)).encode().unwrap();
-    let before = || (0..CONTENT_READS).map(|_| Content::decode(&content).unwrap()).next_back();
+    let before = || times(CONTENT_READS, || Content::decode(&content).unwrap());
     compare("content until it is shown", before, || Content::decode(&content).unwrap());
     let (json, written) = event();
     compare("event to ten subscribers", || event_before(&json), || event_after(&written));
 }
 
-/// Prints the time of one pass of either.
+/// Prints the time of one pass of either: the quickest of some rounds, which take turns, since others use the machine too.
 fn compare<A, B>(title: &str, before: impl Fn() -> A, after: impl Fn() -> B) {
-    let (before, after) = (quickest(before), quickest(after));
-    println!("{title:<44} {before:>9.0} ns {after:>9.0} ns {:>6.1}x", before / after);
+    let (mut was, mut is) = (f64::INFINITY, f64::INFINITY);
+    for _ in 0..ROUNDS {
+        was = was.min(round(&before));
+        is = is.min(round(&after));
+    }
+    println!("{title:<44} {was:>9.0} ns {is:>9.0} ns {:>6.1}x", was / is);
 }
 
-fn quickest<T>(work: impl Fn() -> T) -> f64 {
-    let round = |_| {
-        let (begun, mut times) = (Instant::now(), 0);
-        while begun.elapsed() < ROUND {
-            (0..32).for_each(|_| drop(black_box(work())));
-            times += 32;
-        }
-        begun.elapsed().as_nanos() as f64 / f64::from(times)
-    };
-    (0..ROUNDS).map(round).fold(f64::INFINITY, f64::min)
+/// Nanoseconds of one pass.
+fn round<T>(work: impl Fn() -> T) -> f64 {
+    let (begun, mut passes) = (Instant::now(), 0);
+    while begun.elapsed() < ROUND {
+        (0..32).for_each(|_| drop(black_box(work())));
+        passes += 32;
+    }
+    begun.elapsed().as_nanos() as f64 / f64::from(passes)
+}
+
+/// Does the same so often; what came of it the last time.
+fn times<T>(count: usize, work: impl Fn() -> T) -> T {
+    (1..count).for_each(|_| drop(black_box(work())));
+    work()
 }
 
 fn user() -> Username {
@@ -166,8 +173,8 @@ fn head() -> Head {
     Head { seq: 12, hash: HeadHash::new([1; 32]) }
 }
 
-fn init_before(bytes: &[u8]) -> Option<Init> {
-    (0..INIT_READS).map(|_| Init::read(bytes).unwrap()).next_back()
+fn init_before(bytes: &[u8]) -> Init {
+    times(INIT_READS, || Init::read(bytes).unwrap())
 }
 
 /// Read once, and known again by its bytes.
