@@ -5,12 +5,12 @@
 //! on, opening another terminal, choosing a password. Nothing of the tester's own is touched, and nothing outlives the
 //! [`Reader`].
 
-use std::net::TcpListener;
+use std::net::Ipv4Addr;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::sync::atomic::{AtomicU16, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::{fs, process};
 
 use rustix::process::{Pid, Signal, kill_process_group};
@@ -20,10 +20,6 @@ use tempfile::TempDir;
 use crate::process::{Outcome, Process};
 use crate::window::Screen;
 use crate::{binaries, stage};
-
-/// The ports of the documents, where every reader has some of its own: the server's, and a daemon's.
-const PORT: &str = "8897";
-const HTTP_PORT: &str = "8898";
 
 /// What opens a window, which stays.
 const WINDOW: &str = "python3 examples/desktop";
@@ -173,9 +169,8 @@ impl Reader {
         let path = binaries::repository().join(document);
         let text = fs::read_to_string(&path).expect("the document can be read");
         let script = script(&text, !path.with_file_name("tests/test_readme.py").is_file());
-        let port = free_port().to_string();
+        let address = own_address().to_string();
         let file = self.room(&document.replace('/', "-"));
-        let script = script.replace(PORT, &port).replace(HTTP_PORT, &free_port().to_string());
         fs::write(&file, script).expect("the place can be written");
         let mut shell = binaries::tool("bash", &self.room("home"));
         shell.env("XDG_RUNTIME_DIR", self.room("run")).env("TMPDIR", self.room("tmp"));
@@ -183,7 +178,7 @@ impl Reader {
         shell.env("PYTHONPATH", self.room("clone/examples/python")).env("PYTHONDONTWRITEBYTECODE", "1");
         shell.current_dir(self.room("clone")).process_group(0);
         shell.arg(binaries::repository().join("examples/tests/documents.sh"));
-        shell.arg(file).arg(&port).arg(if settled { "settled" } else { "new" });
+        shell.arg(file).arg(&address).arg(if settled { "settled" } else { "new" });
         let shell = Process::start(document, shell);
         let _group = Group(Pid::from_raw(shell.id().cast_signed()).expect("no process is number 0"));
         shell.line("that it was followed", |line| line.ends_with(" was followed").then_some(()));
@@ -233,13 +228,13 @@ impl Drop for Group {
     }
 }
 
-/// A port nobody uses, below those the system gives away by itself.
-fn free_port() -> u16 {
-    static NEXT: AtomicU16 = AtomicU16::new(0);
-    let first = u16::try_from(process::id() % 10_000).expect("less than 10,000");
-    let free = |port: &u16| TcpListener::bind(("127.0.0.1", *port)).is_ok();
-    let mut ports = std::iter::repeat_with(|| 20_000 + (first + NEXT.fetch_add(1, Ordering::Relaxed)) % 10_000);
-    ports.find(free).expect("the iterator does not end")
+/// An address of this machine that no other reader has, so that each has every port of the documents for itself: of the
+/// millions that are the loopback's, one by the number of this process and of the reader in it.
+fn own_address() -> Ipv4Addr {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let number = process::id().wrapping_mul(16).wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
+    // 127.1.0.0 to 127.254.255.255
+    Ipv4Addr::from_bits(0x7f01_0000 + number % 0x00fe_0000)
 }
 
 /// What a document says and the daemon refused: answers over the socket do not end a shell.

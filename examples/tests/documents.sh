@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Follows a document that was made a script (examples/src/documents.rs), and does what its reader does beside typing.
 #
-#   documents.sh SCRIPT PORT new|settled
+#   documents.sh SCRIPT ADDRESS new|settled
+#
+# ADDRESS is of this machine, and this reader's alone: ports are those of the document.
 #
 # Everything it starts is in its process group, and ends with it.
 set -eEuo pipefail
@@ -18,7 +20,7 @@ trap 'trap "" TERM; kill -TERM 0; wait' EXIT
 exec {owner}<&0 </dev/null
 { cat >/dev/null; kill -TERM 0; } <&"$owner" &
 
-script=$1 port=$2 reader=$3
+script=$1 address=$2 reader=$3
 declare -A begun
 
 # The documents' programs are built already; whether they name what the Makefile knows can be seen all the same.
@@ -46,11 +48,13 @@ chatctl() {
   command chatctl "$@"
 }
 
-# Only this machine is listened to.
+# Only this machine is listened to, at the address that is the reader's own.
 chat-server() {
-  case " $* " in *' run '*) set -- "$@" --listen "127.0.0.1:$port" ;; esac
-  command chat-server "$@"
+  case " $* " in *' run '*) set -- "$@" --listen "$address:8897" ;; esac
+  command chat-server "${@/#localhost:/$address:}"
 }
+chatd() { command chatd "${@/#127.0.0.1:/$address:}"; }
+curl() { command curl --connect-to "127.0.0.1::$address:" "$@"; }
 
 until_it_says() { # line words: reads `from`; what comes later is shown too
   local said
@@ -122,7 +126,7 @@ promised() { # line command words...: the words are said
 }
 
 if [ "$reader" = settled ]; then
-  chat-server init --data ~/chat-server --public "localhost:$port" >~/invite
+  chat-server init --data ~/chat-server --public localhost:8897 >~/invite
   chmod 600 ~/invite
   start server 'chat-server run --data ~/chat-server'
   start alice chatd
