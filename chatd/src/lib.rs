@@ -27,6 +27,8 @@ pub mod config;
 pub mod daemon;
 pub mod dirs;
 mod documents;
+#[cfg(feature = "fixtures")]
+pub mod fixtures;
 pub mod keys;
 pub mod link;
 mod listeners;

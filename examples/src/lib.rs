@@ -19,8 +19,6 @@
 pub mod backlog;
 pub mod binaries;
 pub mod chaos;
-#[path = "../../chatd/tests/rpc/contract.rs"]
-pub mod contract;
 pub mod database;
 pub mod disk;
 pub mod documents;

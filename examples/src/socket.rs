@@ -9,9 +9,9 @@ use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use chat_protocol::rpc::contract::Contract;
 use serde_json::{Value, json};
 
-use crate::contract::Contract;
 use crate::{DEADLINE, binaries};
 
 /// What the daemon answered instead of a result.

@@ -7,6 +7,8 @@
 pub mod access;
 #[cfg(feature = "rpc-client")]
 pub mod client;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod define;
 pub mod errors;
 pub mod events;

@@ -8,8 +8,6 @@
     reason = "tests"
 )]
 
-#[path = "../../../chatd/tests/rpc/fake.rs"]
-mod fake;
 mod places;
 
 use std::io::Read;
@@ -19,6 +17,7 @@ use std::process::Output;
 
 use assert_cmd::Command;
 use chat_protocol::rpc::types::MessageState;
+use chatd::fixtures as fake;
 use clap::CommandFactory;
 use fake::{PASSWORD, Served, serve};
 use insta::assert_snapshot;

@@ -8,9 +8,6 @@
     reason = "tests"
 )]
 
-#[path = "../../../chatd/tests/rpc/fake.rs"]
-mod fake;
-
 mod account;
 mod devices;
 mod doctor;
@@ -31,6 +28,7 @@ use assert_cmd::Command;
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::events::PresenceChanged;
 use chat_protocol::rpc::types::Profile;
+use chatd::fixtures as fake;
 use fake::{Served, serve};
 use serde_json::{Value, json};
 

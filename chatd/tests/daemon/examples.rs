@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use chat_protocol::rpc::contract::Contract;
 use chat_protocol::rpc::types::{AccountLogin, DeviceApprove, DeviceList, MsgSend};
 use chat_protocol::rpc::{EventBody, Handle};
 use chatd::rpc::Server;
@@ -10,7 +11,6 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, DuplexStream, ReadHalf, WriteHalf};
 use tokio_util::sync::CancellationToken;
 
-use crate::contract::Contract;
 use crate::house::{Home, House};
 
 /// These come first, each after those that make what it needs.

@@ -1,21 +1,10 @@
 //! The program itself: how it begins, refuses to begin, is asked for things, and ends.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "process/home.rs"]
-mod home;
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use crate::home::Home;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use chat_protocol::invite::Invite;
@@ -23,7 +12,6 @@ use chat_server::config::Config;
 use chat_server::serve::{self, Keys};
 use chat_server::store::sqlite::SqliteStore;
 use chatd::dirs::write_private;
-use home::Home;
 use rustix::process::Signal;
 use serde_json::json;
 

@@ -1,13 +1,4 @@
 //! Account and link against the real server: entering, restarts, cut connections, wrong keys.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::net::SocketAddr;
 use std::sync::Arc;

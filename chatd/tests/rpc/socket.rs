@@ -1,12 +1,4 @@
 //! The socket as a file: who may call, and what is never replaced.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};

@@ -6,8 +6,8 @@ use chat_protocol::handshake::ServerKey;
 use chatd::link::{LinkSetup, spawn};
 use tokio::sync::mpsc;
 
-use super::toy::Toy;
 use super::{Fixture, hasty, setup};
+use crate::toy::Toy;
 
 #[tokio::test]
 async fn a_key_that_was_replaced_is_good_for_nothing_once_the_next_one_was_proven() {

@@ -1,16 +1,4 @@
 //! Settings as people meet them: shown with who says so, refused with what helps, and read again.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "process/home.rs"]
-mod home;
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -19,7 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
 use std::time::Duration;
 
-use home::Home;
+use crate::home::Home;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 

@@ -1,9 +1,15 @@
 //! Holds what is really said on the socket against the OpenRPC document.
 //!
 //! A call that succeeds had parameters the document allows, and an answer it describes; one that fails says a kind of
-//! error the document lists for it; an event carries what the document says of its type.
+//! error the document lists for it; an event carries what the document says of its type. Never part of the default
+//! features.
 
-#![allow(unreachable_pub, reason = "shared by the tests of chatd and the stories")]
+#![allow(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "only tests use it, of chatd and the stories: what does not hold fails them"
+)]
 
 use std::collections::HashMap;
 
@@ -27,6 +33,10 @@ struct Call {
 
 impl Contract {
     /// Reads the document.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
     pub fn of(document: &Value) -> Self {
         let components = document["components"].clone();
         let calls = document["methods"].as_array().expect("methods").iter();
@@ -38,6 +48,9 @@ impl Contract {
     }
 
     /// Checks a call and what it was answered; methods the document does not know are refused in words.
+    ///
+    /// # Panics
+    /// If the document says otherwise.
     pub fn call(&self, method: &str, params: &Value, answer: &Value) {
         let Some(call) = self.calls.get(method) else {
             assert_eq!(answer["error"]["data"]["kind"], "unknown_method", "{method} is not in the document: {answer}");
@@ -53,6 +66,9 @@ impl Contract {
     }
 
     /// Checks `params` of a notification `event`.
+    ///
+    /// # Panics
+    /// If the document says otherwise.
     pub fn event(&mut self, notified: &Value) {
         holds(&self.event, notified, "an event");
         let name = text(&notified["type"]);

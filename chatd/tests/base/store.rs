@@ -1,13 +1,4 @@
 //! The sealed store keeps its promises: as the rows in memory, through crashes, against damage and prying.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::fs;
 use std::ops::RangeInclusive;

@@ -1,19 +1,8 @@
 //! Entering an account survives a crash at every step: what was offered once is offered again, and settled.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "base/toy.rs"]
-mod toy;
 
 use std::sync::Arc;
 
+use crate::toy::{Peer, Toy, logged_in};
 use chat_protocol::frame::Frame;
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::DeviceCert;
@@ -30,7 +19,6 @@ use chatd::account::{self, Access, AccountContext, AccountError, Entered, ResetO
 use chatd::dirs::DataDir;
 use chatd::link::Timing;
 use chatd::store::{Store, Unlock};
-use toy::{Peer, Toy, logged_in};
 
 struct Home {
     _outer: tempfile::TempDir,

@@ -1,20 +1,8 @@
 //! A new device is let in by its user and its account's log, and by nobody else: least of all by the server.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
-
-#[path = "base/toy.rs"]
-#[allow(dead_code, reason = "shared with other tests")]
-mod toy;
 
 use std::sync::Arc;
 
+use crate::toy::{Peer, Toy, logged_in};
 use chat_protocol::fixtures::{FirstDevice, first_device};
 use chat_protocol::frame::Frame;
 use chat_protocol::identity::account_log::{AccountLog, Author};
@@ -30,7 +18,6 @@ use chatd::account::{self, Access, AccountContext, AccountError, Entered, Standi
 use chatd::dirs::DataDir;
 use chatd::link::Timing;
 use chatd::store::{Store, Unlock};
-use toy::{Peer, Toy, logged_in};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 

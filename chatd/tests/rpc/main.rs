@@ -9,29 +9,21 @@
     reason = "tests"
 )]
 
-#[path = "rpc/answers.rs"]
 mod answers;
-#[path = "rpc/contract.rs"]
-mod contract;
-#[path = "rpc/crowds.rs"]
 mod crowds;
-#[path = "rpc/events.rs"]
 mod events;
-#[path = "rpc/fake.rs"]
-mod fake;
-#[path = "rpc/tokens.rs"]
+mod socket;
 mod tokens;
-#[path = "rpc/trust.rs"]
 mod trust;
-#[path = "rpc/web.rs"]
 mod web;
 
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
+use chat_protocol::rpc::contract::Contract;
 use chat_protocol::rpc::types::MessageState;
 use chat_protocol::rpc::{EventBody, MAX_LINE_BYTES, Target, openrpc};
-use contract::Contract;
+use chatd::fixtures as fake;
 use fake::{Served, nothing_much, serve};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};

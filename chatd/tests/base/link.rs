@@ -1,22 +1,10 @@
 //! The link keeps its promises against servers that restart, fall silent, refuse, or are not the right ones.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
-#[path = "base/link_keys.rs"]
-mod link_keys;
-#[path = "base/toy.rs"]
-mod toy;
-
+mod keys;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::toy::{Toy, logged_in};
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::frame::{Frame, FrameKind};
 use chat_protocol::handshake::ServerKey;
@@ -27,7 +15,6 @@ use chat_protocol::message::{Call, Done};
 use chat_protocol::record::Record;
 use chatd::link::{AuthFailure, Heard, LinkEvent, LinkHandle, LinkSetup, RequestError, Server, Timing, spawn};
 use tokio::sync::mpsc;
-use toy::{Toy, logged_in};
 
 /// Waits as short as they can be; silence as long as it must not matter.
 fn hasty() -> Timing {

@@ -10,17 +10,9 @@
     reason = "tests"
 )]
 
-#[path = "rpc/contract.rs"]
-mod contract;
-#[path = "daemon/examples.rs"]
 mod examples;
-#[path = "daemon/house.rs"]
 mod house;
-#[path = "daemon/messages.rs"]
 mod messages;
-#[path = "daemon/outbox.rs"]
 mod outbox;
-#[path = "daemon/pages.rs"]
 mod pages;
-#[path = "daemon/standing.rs"]
 mod standing;

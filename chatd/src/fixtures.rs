@@ -1,22 +1,22 @@
 //! A daemon without network, keys or disk behind a real socket: what callers see of one.
 //!
-//! Methods that tests do not care about are answered by their examples.
+//! Methods that tests do not care about are answered by their examples. Never part of the default features.
 
-#![allow(unreachable_pub, dead_code, reason = "shared by the tests of chatd and chatctl")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    missing_docs,
+    reason = "only tests use it, of chatd and of chatctl"
+)]
 
-#[path = "fake_account.rs"]
 mod account;
-#[path = "fake_identity.rs"]
 pub mod identity;
-#[path = "fake_messages.rs"]
 mod messages;
-#[path = "fake_people.rs"]
 mod people;
-#[path = "fake_served.rs"]
 mod served;
-#[path = "fake_state.rs"]
 mod state;
-#[path = "fake_values.rs"]
 mod values;
 
 use std::any::Any;
@@ -25,15 +25,15 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use crate::api::{Answer, Backend, EventPage, TokenHash, Use};
+use crate::dirs::DataDir;
+use crate::metrics::Metrics;
+use crate::rpc::{Policy, Server};
 use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::rpc::events::{Deleted, Reacted, StatusChanged, Synced};
 use chat_protocol::rpc::types::*;
 use chat_protocol::rpc::{ChatId, Event, EventBody, Handle, Kind, Method, Name, RpcError, Target, WrittenEvent};
-use chatd::api::{Answer, Backend, EventPage, TokenHash, Use};
-use chatd::dirs::DataDir;
-use chatd::metrics::Metrics;
-use chatd::rpc::{Policy, Server};
 use tokio::sync::{Semaphore, broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
@@ -58,6 +58,9 @@ impl Fake {
     }
 
     /// As it was told to, or else with the method's example.
+    ///
+    /// # Errors
+    /// Those it was told to answer.
     pub fn answer<M: Method>(&self, params: M) -> Answer<M::Answer> {
         match self.replies.get(M::NAME) {
             Some(reply) => reply.downcast_ref::<Reply<M>>().unwrap()(self, params),

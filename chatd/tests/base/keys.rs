@@ -1,13 +1,4 @@
 //! A device's keys are made once, kept encrypted, and used again; the first application's key can be taken over.
-#![allow(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::indexing_slicing,
-    missing_docs,
-    reason = "tests"
-)]
 
 use std::fs;
 use std::io::Write;
