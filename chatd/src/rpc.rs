@@ -27,9 +27,10 @@ mod socket;
 mod subscribe;
 mod transport;
 
+pub use access::MAX_TOKEN_CONNECTIONS;
 pub use connection::FINISH_WITHIN;
 pub use http::Policy;
-pub use seats::MAX_CONNECTIONS;
+pub use seats::{MAX_CONNECTIONS, MAX_NAMELESS};
 pub use socket::{Bound, SocketError, bind, bind_port, same_user};
 
 use std::pin::pin;
@@ -49,7 +50,8 @@ use access::Access;
 use connection::Connection;
 use http::{Endpoint, Web};
 use lines::Lines;
-use seats::{EXTRA_WITHIN, Seat, Seats};
+use seats::{EXTRA_WITHIN, Nameless, Seat, Seats};
+use service::Caller;
 use transport::LineSink;
 
 /// How long to wait after the system had no more sockets to give.
@@ -60,13 +62,15 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Server {
     table: Arc<methods::MethodTable>,
     shutdown: CancellationToken,
+    /// The caller's seat, as long as it has not said who it is and has to.
+    nameless: Option<Nameless>,
 }
 
 impl Server {
     /// Answers from `api`, until `shutdown` is cancelled.
     #[must_use]
     pub fn new<A: Api>(api: Arc<A>, shutdown: CancellationToken) -> Self {
-        Self { table: Arc::new(methods::MethodTable::new(api)), shutdown }
+        Self { table: Arc::new(methods::MethodTable::new(api)), shutdown, nameless: None }
     }
 
     /// Serves the Unix socket until shutdown, and until every connection has ended.
@@ -80,12 +84,15 @@ impl Server {
 
     /// The same of a socket whose place another may take; connections through the former go on.
     pub(crate) async fn sockets(self, current: UnixListener, moved: mpsc::Receiver<UnixListener>) {
-        self.serve(Sockets { current, moved }, Self::on_socket).await;
+        self.serve(Seats::default(), Sockets { current, moved }, Self::on_socket).await;
     }
 
     /// Serves HTTP on a loopback port, to callers with a token. Ends as [`Self::socket`] does.
     pub async fn port(self, listener: TcpListener, policy: watch::Receiver<Policy>) {
-        self.serve(listener, move |server, stream| server.web(Endpoint::Port(policy.clone())).serve(stream)).await;
+        self.serve(Seats::guarded(), listener, move |server, stream| {
+            server.web(Endpoint::Port(policy.clone())).serve(stream)
+        })
+        .await;
     }
 
     /// Serves one caller that is the owner over a pair of pipes, to its last word.
@@ -95,11 +102,11 @@ impl Server {
     }
 
     /// Serves whoever is accepted, each in a task of its own.
-    async fn serve<L: Listener, F>(self, mut listener: L, on: impl Fn(Self, L::Stream) -> F)
+    async fn serve<L: Listener, F>(self, seats: Seats, mut listener: L, on: impl Fn(Self, L::Stream) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        let (seats, connections) = (Seats::default(), TaskTracker::new());
+        let connections = TaskTracker::new();
         loop {
             // A connection that is dropped half-accepted at shutdown is one nobody serves any more.
             let (stream, caller) = tokio::select! {
@@ -107,8 +114,7 @@ impl Server {
                 caller = listener.next() => caller,
             };
             let Some(seat) = seats.take(caller, &self.shutdown) else { continue };
-            let shutdown = seat.cut.as_ref().unwrap_or(&self.shutdown).clone();
-            let served = on(Self { shutdown, ..self.clone() }, stream);
+            let served = on(Self { shutdown: seat.end.clone(), nameless: seat.nameless(), ..self.clone() }, stream);
             connections.spawn(seated(seat, served));
         }
         connections.close();
@@ -135,22 +141,24 @@ impl Server {
 
     /// A new connection of the owner.
     fn connection(&self) -> Connection {
-        Connection::new(Arc::clone(&self.table), Access::Owner, self.shutdown.child_token())
+        Connection::new(Arc::clone(&self.table), Caller::new(Access::Owner, None), self.shutdown.child_token())
     }
 
     fn web(&self, endpoint: Endpoint) -> Web {
-        Web::new(Arc::clone(&self.table), endpoint, self.shutdown.clone())
+        Web::new(Arc::clone(&self.table), endpoint, self.shutdown.clone(), self.nameless.clone())
     }
 }
 
 /// Serves a caller for as long as the seat allows.
 async fn seated(seat: Seat, served: impl Future<Output = ()>) {
-    let Some(cut) = &seat.cut else { return served.await };
+    if !seat.extra {
+        return served.await;
+    }
     let mut served = pin!(served);
     // what was begun is still answered when the time is over
     tokio::select! {
         () = &mut served => return,
-        () = tokio::time::sleep(EXTRA_WITHIN) => cut.cancel(),
+        () = tokio::time::sleep(EXTRA_WITHIN) => seat.end.cancel(),
     }
     served.await;
 }

@@ -16,6 +16,7 @@ use chat_protocol::rpc::{ChatId, Kind, Name, RpcError, Scope, Secret};
 use governor::clock::{Clock, DefaultClock};
 use governor::{DefaultDirectRateLimiter, Quota, RateLimiter};
 use rand::RngExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
@@ -26,6 +27,8 @@ use crate::api::{Answer, Backend};
 const PREFIX: &str = "chatd_";
 /// Longest text that is looked at.
 const MAX_TEXT_BYTES: usize = 128;
+/// Most connections of one token at once: a bot has a few, and others want to call too.
+pub const MAX_TOKEN_CONNECTIONS: usize = 32;
 /// How long a connection that needs a token may be without one.
 const GREETING_WITHIN: Duration = Duration::from_secs(10);
 /// How often a connection looks whether its token has ended: the clock may be set meanwhile.
@@ -48,6 +51,8 @@ pub(super) struct Bearer {
     pub(super) token: Token,
     /// Of calls that reach others.
     rate: Option<DefaultDirectRateLimiter>,
+    /// Places of its connections.
+    connections: Arc<Semaphore>,
     /// Cancelled when the token is revoked.
     revoked: CancellationToken,
 }
@@ -101,6 +106,20 @@ impl Access {
         if let Self::Bearer(bearer) = self { bearer.check() } else { Ok(()) }
     }
 
+    /// A place among the connections of its token, if it has one.
+    ///
+    /// # Errors
+    /// `quota_exceeded` if all are taken.
+    pub(super) fn place(&self) -> Answer<Option<OwnedSemaphorePermit>> {
+        let Self::Bearer(bearer) = self else { return Ok(None) };
+        let place = Arc::clone(&bearer.connections).try_acquire_owned();
+        place.map(Some).map_err(|_| {
+            let why = format!("this token has {MAX_TOKEN_CONNECTIONS} connections, and no more are possible");
+            RpcError::new(Kind::QuotaExceeded, why)
+                .with_hint("close some, or ask the owner for another token: chatctl token create")
+        })
+    }
+
     /// Whether both are the owner, nobody, or one use of one token.
     pub(super) fn is(&self, other: &Self) -> bool {
         match (self, other) {
@@ -123,7 +142,8 @@ impl Access {
 impl Bearer {
     fn new(token: Token) -> Self {
         let rate = token.rate.and_then(NonZeroU32::new).map(|most| RateLimiter::direct(Quota::per_minute(most)));
-        Self { token, rate, revoked: CancellationToken::new() }
+        let connections = Arc::new(Semaphore::new(MAX_TOKEN_CONNECTIONS));
+        Self { token, rate, connections, revoked: CancellationToken::new() }
     }
 
     /// Time until the token ends by itself.

@@ -19,7 +19,6 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tracing::debug;
 
-use super::access::Access;
 use super::lines::Line;
 use super::methods::MethodTable;
 use super::outbound::{Outbound, Outgoing, QUEUE};
@@ -60,11 +59,10 @@ struct Job {
 }
 
 impl Connection {
-    /// A connection; `stop` ends it as the end of input would.
-    pub(super) fn new(table: Arc<MethodTable>, access: Access, stop: CancellationToken) -> Self {
+    /// A connection of `caller`; `stop` ends it as the end of input would.
+    pub(super) fn new(table: Arc<MethodTable>, caller: Arc<Caller>, stop: CancellationToken) -> Self {
         let (queue, queued) = mpsc::channel(QUEUE);
         let stream = Arc::new(Stream::new(queue.clone()));
-        let caller = Caller::new(access);
         let service = Service::new(Arc::clone(&table), Arc::clone(&caller), Some(Arc::clone(&stream)));
         let calls = Calls {
             tracker: TaskTracker::new(),

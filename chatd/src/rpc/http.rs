@@ -40,6 +40,7 @@ use tracing::debug;
 use super::access::Access;
 use super::connection::FINISH_WITHIN;
 use super::methods::MethodTable;
+use super::seats::Nameless;
 use super::service::Caller;
 use taken::{Taken, Tapped};
 
@@ -92,8 +93,13 @@ impl Endpoint {
 }
 
 impl Web {
-    pub(super) fn new(table: Arc<MethodTable>, endpoint: Endpoint, shutdown: CancellationToken) -> Self {
-        let caller = Caller::new(endpoint.stranger());
+    pub(super) fn new(
+        table: Arc<MethodTable>,
+        endpoint: Endpoint,
+        shutdown: CancellationToken,
+        nameless: Option<Nameless>,
+    ) -> Self {
+        let caller = Caller::new(endpoint.stranger(), nameless);
         Self {
             table,
             endpoint: Arc::new(endpoint),

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use chat_protocol::rpc::types::{Done, EventsSubscribe, EventsUnsubscribe, Hello};
 use chat_protocol::rpc::{Kind, Method, RpcError, Secret};
 use serde_json::value::RawValue;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -20,6 +20,7 @@ use super::outbound::{Outbound, Outgoing};
 use super::own;
 use super::reply::{Gathered, Id, Reply, written};
 use super::requests::{Call, Entry};
+use super::seats::Nameless;
 use super::subscribe::{self, Place};
 use crate::api::Answer;
 
@@ -38,30 +39,48 @@ pub(super) struct Service {
 
 /// Who calls on a connection: a token that `hello` brings changes it.
 #[derive(Debug)]
-pub(super) struct Caller(watch::Sender<Access>);
+pub(super) struct Caller {
+    access: watch::Sender<Access>,
+    /// Its place among the connections of its token.
+    place: Mutex<Option<OwnedSemaphorePermit>>,
+    /// Its seat, if it has to say who it is.
+    nameless: Option<Nameless>,
+}
 
 impl Caller {
     /// At first.
-    pub(super) fn new(access: Access) -> Arc<Self> {
-        Arc::new(Self(watch::Sender::new(access)))
+    pub(super) fn new(access: Access, nameless: Option<Nameless>) -> Arc<Self> {
+        Arc::new(Self { access: watch::Sender::new(access), place: Mutex::default(), nameless })
+    }
+
+    /// The same in the same seat, with rights of its own from now on.
+    pub(super) fn seated_with(&self, access: Access) -> Arc<Self> {
+        Self::new(access, self.nameless.clone())
     }
 
     fn access(&self) -> Access {
-        self.0.borrow().clone()
+        self.access.borrow().clone()
     }
 
     /// Has these rights from now on; says whether they were others before.
-    pub(super) fn take(&self, access: Access) -> bool {
-        self.0.send_if_modified(|known| {
-            let other = !known.is(&access);
-            *known = access;
-            other
-        })
+    ///
+    /// # Errors
+    /// `quota_exceeded` if the token has as many connections as it may; nothing has changed then.
+    pub(super) fn take(&self, access: Access) -> Answer<bool> {
+        if self.access.borrow().is(&access) {
+            return Ok(false);
+        }
+        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = access.place()?;
+        if let (Some(nameless), Access::Owner | Access::Bearer(_)) = (&self.nameless, &access) {
+            nameless.is_known();
+        }
+        self.access.send_replace(access);
+        Ok(true)
     }
 
     /// Waits until the caller's token is good no longer.
     pub(super) async fn ended(&self) {
-        let mut changes = self.0.subscribe();
+        let mut changes = self.access.subscribe();
         loop {
             let access = changes.borrow_and_update().clone();
             // Either wait can be begun anew.
@@ -188,11 +207,15 @@ impl Service {
     /// Has no rights but those of the token; none if it is none. What was begun with others ends.
     async fn present(&self, token: &Secret) -> Answer<()> {
         let known = self.table.shared.tokens.present(self.table.shared.backend.as_ref(), token).await;
-        let changed = self.caller.take(known.clone().unwrap_or(Access::Nobody));
+        let taken = known.and_then(|access| self.caller.take(access));
+        let changed = match &taken {
+            Ok(changed) => *changed,
+            Err(_) => self.caller.take(Access::Nobody)?,
+        };
         if let Some(stream) = self.stream.as_ref().filter(|_| changed) {
             stream.cut();
         }
-        known.map(drop)
+        taken.map(drop)
     }
 
     /// Answers through the connection's queue, so that the answer is there before the first event.

@@ -1,11 +1,12 @@
 //! More callers than there is room for: a script that leaks connections locks nobody out.
 
-use chatd::rpc::MAX_CONNECTIONS;
+use chatd::rpc::{MAX_CONNECTIONS, MAX_NAMELESS};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::AsyncReadExt;
-use tokio::net::UnixStream;
+use tokio::net::{TcpStream, UnixStream};
 
 use super::*;
+use crate::web::{bearer, dial, post, say, token};
 
 /// A daemon whose seats are all taken, by callers that say nothing.
 async fn crowd() -> (Served, Vec<UnixStream>) {
@@ -48,4 +49,23 @@ async fn who_comes_when_there_is_no_room_is_served_for_a_while() {
     let mut left = silent.pop().unwrap();
     let waits = tokio::time::timeout(Duration::from_secs(3600), left.read_u8()).await;
     assert!(waits.is_err(), "who has a seat keeps it");
+}
+
+#[tokio::test]
+async fn atk_92_silent_callers_of_the_port_take_few_places_and_no_place_of_who_is_known() {
+    let (served, mut silent) = (serve(), Vec::new());
+    let token = token(&served, "bot", json!({})).await;
+    let mut known = dial(TcpStream::connect(served.port).await.unwrap(), &[]).await.unwrap();
+    let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"api": "1", "client": "bot/1", "token": token}});
+    assert!(say(&mut known, hello.to_string()).await["result"].is_object());
+    for _ in 0..MAX_CONNECTIONS {
+        silent.push(TcpStream::connect(served.port).await.unwrap());
+    }
+    let info = r#"{"jsonrpc": "2.0", "id": 2, "method": "daemon.info"}"#;
+    assert_eq!(post(&served, &[&bearer(&token)], info).await.status, 200);
+    assert!(say(&mut known, info).await["result"].is_object());
+    for oldest in &mut silent[..MAX_CONNECTIONS - MAX_NAMELESS] {
+        let end = tokio::time::timeout(Duration::from_secs(9), oldest.read_u8()).await;
+        assert!(end.expect("cut sooner than for saying nothing").is_err());
+    }
 }

@@ -4,6 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_protocol::rpc::events::PresenceChanged;
 use chat_protocol::rpc::{EventBody, Scope, openrpc};
+use chatd::rpc::MAX_TOKEN_CONNECTIONS;
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -311,6 +312,27 @@ async fn a_revoked_token_ends_its_connections_and_opens_no_more() {
     let again = Script::connect(&served).await.call("hello", json!({"api": "1", "client": "x", "token": token})).await;
     assert_eq!(kind(&again), "unauthenticated");
     assert_eq!(post(&served, &[&bearer(&token)], &line("daemon.info")).await.status, 401);
+}
+
+#[tokio::test]
+async fn atk_91_a_token_takes_its_own_share_of_the_connections() {
+    let served = serve();
+    let (bot, other) = (token(&served, "bot", json!({})).await, token(&served, "other", json!({})).await);
+    let greeting = |token: &str| json!({"api": "1", "client": "x", "token": token});
+    let mut connections = Vec::new();
+    for _ in 0..MAX_TOKEN_CONNECTIONS {
+        connections.push(with_token(&served, &bot).await);
+    }
+    let mut one_more = Script::connect(&served).await;
+    assert_eq!(kind(&one_more.call("hello", greeting(&bot)).await), "quota_exceeded");
+    assert_eq!(kind(&one_more.call("msg.list", json!({"to": "@bob"})).await), "unauthenticated", "it has no rights");
+    assert_eq!(post(&served, &[&bearer(&bot)], &line("daemon.info")).await.status, 429);
+    assert!(with_token(&served, &other).await.call("daemon.info", json!({})).await["result"].is_object());
+    assert!(Script::connect(&served).await.call("daemon.info", json!({})).await["result"].is_object());
+    let mut last = connections.pop().unwrap();
+    assert!(last.call("hello", greeting(&bot)).await["result"].is_object(), "it has a place already");
+    assert!(last.call("hello", greeting(&other)).await["result"].is_object());
+    assert!(one_more.call("hello", greeting(&bot)).await["result"].is_object(), "there is a place again");
 }
 
 #[tokio::test]

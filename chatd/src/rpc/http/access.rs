@@ -43,7 +43,7 @@ impl FromRequestParts<Web> for Guest {
         };
         // somebody without a token, on a connection that showed one, keeps it no longer than that one does
         if !access.is(&Access::Nobody) {
-            web.caller.take(access.clone());
+            web.caller.take(access.clone())?;
         }
         Ok(Self(access))
     }

@@ -79,7 +79,7 @@ async fn begin(web: &Web, access: Access, asked: EventsSubscribe) -> Result<mpsc
     let (subscription, _) =
         subscribe::begin(Arc::clone(&web.table.shared.backend), &web.table.shared.consumers, asked, place).await?;
     tokio::spawn(async move {
-        let caller = Caller::new(access);
+        let caller = Caller::new(access, None);
         tokio::select! {
             () = subscription.run() => {}
             () = caller.ended() => {}

@@ -29,7 +29,7 @@ const GOODBYE_WITHIN: Duration = Duration::from_secs(1);
 /// Goes on as a WebSocket.
 pub(super) async fn upgrade(State(web): State<Web>, Guest(access): Guest, upgrade: WebSocketUpgrade) -> Response {
     let lasting = web.lasting.token();
-    let connection = Connection::new(web.table.clone(), access, web.shutdown.child_token());
+    let connection = Connection::new(web.table.clone(), web.caller.seated_with(access), web.shutdown.child_token());
     upgrade.max_message_size(MAX_READ_BYTES).max_frame_size(MAX_READ_BYTES).on_upgrade(async move |socket| {
         let (output, input) = socket.split();
         connection.run(Messages(input), MessageSink { output, waiting: Vec::new(), bytes: 0 }).await;
