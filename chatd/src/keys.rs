@@ -6,20 +6,19 @@
 
 use std::path::{Path, PathBuf};
 
+use chat_engine::rows::DEVICE_KEYS;
 use chat_protocol::crypto::agreement::SecretKey;
 use chat_protocol::crypto::rsa::{DecryptionKey, RsaError, SigningKey};
-use chat_protocol::crypto::secret::SecretBytes;
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::ids::Username;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::dirs::{self, DataDir, DirError, Quoted};
-use crate::store::{Place, Rows, RowsError, Store, Table};
+use crate::store::{RowsError, Store};
 
 /// More than the PEM of any key we accept.
 const MAX_PEM_BYTES: u64 = 16 * 1024;
-const SCOPE: &[u8] = b"device-key";
 
 /// Why there are no keys.
 #[derive(Debug, Error)]
@@ -114,7 +113,7 @@ impl<'a> KeyRing<'a> {
     /// # Errors
     /// [`KeyError`]; what could not be deleted is still there.
     pub fn forget(&self) -> Result<(), KeyError> {
-        self.store.transaction(|rows| rows.delete(self.place()))?;
+        self.store.transaction(|rows| DEVICE_KEYS.delete(rows, self.user))?;
         for path in [self.private_path(), self.signing_path(), self.public_path()] {
             dirs::remove(&path)?;
         }
@@ -168,21 +167,15 @@ impl<'a> KeyRing<'a> {
     }
 
     fn agreement(&self) -> Result<SecretKey, KeyError> {
-        let found = self.store.transaction(|rows| match rows.get(self.place())? {
-            Some(bytes) => Ok(Zeroizing::new(bytes)),
+        let found = self.store.transaction(|rows| match DEVICE_KEYS.get(rows, self.user)? {
+            Some(key) => Ok(key),
             None => {
-                let fresh = SecretKey::generate(&mut rand::rng());
-                rows.put(self.place(), 0, fresh.bytes().expose())?;
-                Ok::<_, RowsError>(Zeroizing::new(fresh.bytes().expose().to_vec()))
+                let fresh = SecretKey::generate(&mut rand::rng()).bytes().clone();
+                DEVICE_KEYS.put(rows, self.user, 0, &fresh)?;
+                Ok::<_, RowsError>(fresh)
             }
         })?;
-        let bytes =
-            found.as_slice().try_into().map_err(|_| RowsError::Corrupt("an X25519 key of odd length".into()))?;
-        Ok(SecretKey::from_bytes(*SecretBytes::<32>::new(bytes).expose()))
-    }
-
-    fn place(&self) -> Place<'_> {
-        Place::new(Table::Account, SCOPE, self.user.as_str().as_bytes())
+        Ok(SecretKey::from_bytes(*found.expose()))
     }
 
     fn private_path(&self) -> PathBuf {

@@ -16,7 +16,8 @@
 //! peers      account logs: asked for, pinned, compared
 //! records    history, events, contacts, settings, timers
 //! txn        one transaction, and what is kept beside the rows
-//! model      values in rows, counters, errors
+//! rows       every family of rows: where it is, its keys and values
+//! model      errors
 //! store      the rows it is handed
 //! ```
 //! A message goes `commands ─▶ records + queue ─▶ sessions ─▶ submit ─▶ accepted ─▶ receipts of the peer`, and comes
@@ -30,6 +31,7 @@ mod model;
 pub mod peers;
 mod queue;
 mod records;
+pub mod rows;
 pub mod sessions;
 pub mod store;
 mod txn;

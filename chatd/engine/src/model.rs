@@ -1,4 +1,3 @@
-//! What everything rests on: rows with their counters, and errors.
+//! What everything rests on: errors.
 
 pub(crate) mod error;
-pub(crate) mod rows;

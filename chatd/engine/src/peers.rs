@@ -28,9 +28,9 @@ pub use self::trust::unverify;
 pub(crate) use self::trust::{accept, accept_compared, mark_verified};
 pub(crate) use self::withheld::{Named, announced, sweep};
 use crate::model::error::EngineError;
-use crate::model::rows::save;
 use crate::records::pins;
 pub use crate::records::pins::{Identity, Peer, Policy, Trust, all, get};
+use crate::rows::PINS;
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
@@ -47,7 +47,7 @@ pub(crate) fn put(txn: &mut Txn<'_>, peer: &Peer) -> Result<(), RowsError> {
         inbox.look_again(&peer.user);
     }
     txn.live.pins_changed.insert(peer.user.clone());
-    save(txn.rows, pins::place(&peer.user), peer.pinned.first_seen.as_millis(), peer)
+    PINS.put(txn.rows, &peer.user, peer.pinned.first_seen.as_millis(), peer)
 }
 
 /// The own log: what the account row says, and what was appended since.
@@ -70,7 +70,7 @@ pub fn entered(rows: &mut dyn Rows, user: &Username, log: Option<&AccountLog>) -
     let known = pins::get(rows, user)?.map(|peer| peer.pinned.log);
     let same = known.zip(log).is_some_and(|(known, log)| known.fingerprint() == log.fingerprint());
     if !same {
-        rows.delete(pins::place(user))?;
+        PINS.delete(rows, user)?;
     }
     Ok(())
 }

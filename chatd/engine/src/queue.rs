@@ -8,7 +8,6 @@ pub(crate) mod expiry;
 pub(crate) mod failing;
 pub(crate) mod first;
 pub(crate) mod flush;
-pub(crate) mod item;
 pub(crate) mod log_entries;
 pub(crate) mod mailbox_full;
 pub(crate) mod maintenance;

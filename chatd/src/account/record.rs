@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use chat_protocol::cbor;
+use chat_engine::rows::account::AccountRow;
+pub use chat_engine::rows::account::{Standing, Wait};
+use chat_engine::rows::{ACCOUNT, ACCOUNT_RESET, PENDING_ACCOUNT};
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::crypto::secret::SecretBytes;
 use chat_protocol::handshake::ServerPublicKey;
@@ -10,50 +12,11 @@ use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::identity::login::Binding;
 use chat_protocol::identity::safety_number::approval_digits;
-use chat_protocol::ids::{DeviceId, Fingerprint, Username};
-use chat_protocol::message::Blob;
+use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
 use crate::link::{Heard, LinkSetup, Server, Timing};
-use crate::store::{Place, Rows, RowsError, Store, Table};
-
-const ACCOUNT: Place<'static> = Place::new(Table::Account, b"self", b"account");
-const PENDING: Place<'static> = Place::new(Table::Account, b"self", b"pending");
-const RESET: Place<'static> = Place::new(Table::Account, b"self", b"reset");
-
-/// Whether the daemon shall be connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Standing {
-    /// The device is active in the account's log.
-    #[n(0)]
-    Active,
-    /// Another device of the account has to approve it.
-    #[n(1)]
-    Waiting,
-    /// Its user logged out; keys and history are still here.
-    #[n(2)]
-    LoggedOut,
-    /// Its account ended it.
-    #[n(3)]
-    Revoked,
-    /// Nobody let it in while it waited.
-    #[n(4)]
-    Lapsed,
-}
-
-/// What a device that waits goes by.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Wait {
-    /// The account's identity as the server names it: worth nothing until the digits were compared.
-    #[n(0)]
-    pub fingerprint: Fingerprint,
-    /// What this device signed once its user had compared them.
-    #[n(1)]
-    pub acceptance: Option<Blob>,
-}
+use crate::store::{Rows, RowsError, Store};
 
 /// The one account of this daemon.
 #[derive(Clone, Debug)]
@@ -94,7 +57,7 @@ impl Account {
     /// # Errors
     /// [`RowsError`].
     pub fn load(rows: &dyn Rows) -> Result<Option<Self>, RowsError> {
-        Ok(read::<Stored>(rows, ACCOUNT)?.map(Stored::open))
+        Ok(ACCOUNT.get(rows)?.map(open))
     }
 
     /// Writes the account.
@@ -102,7 +65,7 @@ impl Account {
     /// # Errors
     /// [`RowsError`].
     pub fn save(&self, rows: &mut dyn Rows) -> Result<(), RowsError> {
-        rows.put(ACCOUNT, 0, &cbor::encode(&Stored::of(self)))
+        ACCOUNT.put(rows, &row(self))
     }
 
     /// Removes the account and whatever was under way.
@@ -110,7 +73,7 @@ impl Account {
     /// # Errors
     /// [`RowsError`].
     pub fn delete(rows: &mut dyn Rows) -> Result<(), RowsError> {
-        rows.delete(ACCOUNT)?;
+        ACCOUNT.delete(rows)?;
         Pending::delete(rows)?;
         Reset::delete(rows)
     }
@@ -171,15 +134,15 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn load(rows: &dyn Rows) -> Result<Option<Self>, RowsError> {
-        Ok(read::<Stored>(rows, PENDING)?.map(|stored| Self { account: stored.open() }))
+        Ok(PENDING_ACCOUNT.get(rows)?.map(|row| Self { account: open(row) }))
     }
 
     pub(super) fn save(&self, rows: &mut dyn Rows) -> Result<(), RowsError> {
-        rows.put(PENDING, 0, &cbor::encode(&Stored::of(&self.account)))
+        PENDING_ACCOUNT.put(rows, &row(&self.account))
     }
 
     pub(super) fn delete(rows: &mut dyn Rows) -> Result<(), RowsError> {
-        rows.delete(PENDING).map(drop)
+        PENDING_ACCOUNT.delete(rows).map(drop)
     }
 
     /// The server took it: it becomes the account, in one transaction.
@@ -219,79 +182,43 @@ impl Reset {
     /// # Errors
     /// [`RowsError`].
     pub fn load(rows: &dyn Rows) -> Result<Option<Self>, RowsError> {
-        Ok(read::<Stored>(rows, RESET)?.map(|stored| Self { due: stored.due, account: stored.open() }))
+        Ok(ACCOUNT_RESET.get(rows)?.map(|row| Self { due: row.due, account: open(row) }))
     }
 
     pub(super) fn save(&self, rows: &mut dyn Rows) -> Result<(), RowsError> {
-        rows.put(RESET, 0, &cbor::encode(&Stored { due: self.due, ..Stored::of(&self.account) }))
+        ACCOUNT_RESET.put(rows, &AccountRow { due: self.due, ..row(&self.account) })
     }
 
     /// It was done, or the account has gone.
     pub(super) fn delete(rows: &mut dyn Rows) -> Result<(), RowsError> {
-        rows.delete(RESET).map(drop)
+        ACCOUNT_RESET.delete(rows).map(drop)
     }
 }
 
-/// The row.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Stored {
-    #[n(0)]
-    user: Username,
-    #[n(1)]
-    host: String,
-    #[n(2)]
-    port: u16,
-    #[n(3)]
-    server_key: SecretBytes<32>,
-    #[n(4)]
-    secret: SecretBytes<32>,
-    #[n(5)]
-    cert: DeviceCert,
-    #[n(6)]
-    log: Option<AccountLog>,
-    #[n(7)]
-    standing: Standing,
-    #[n(8)]
-    due: Option<Timestamp>,
-    #[n(9)]
-    next_key: Option<SecretBytes<32>>,
-    #[n(10)]
-    wait: Option<Wait>,
-}
-
-impl Stored {
-    fn of(account: &Account) -> Self {
-        Self {
-            user: account.user.clone(),
-            host: account.server.host.clone(),
-            port: account.server.port,
-            server_key: SecretBytes::new(*account.server.key.as_bytes()),
-            secret: account.server.secret.bytes().clone(),
-            cert: account.cert.clone(),
-            log: account.log.clone(),
-            standing: account.standing,
-            due: None,
-            next_key: account.next_key.map(|key| SecretBytes::new(*key.as_bytes())),
-            wait: account.wait.clone(),
-        }
-    }
-
-    fn open(self) -> Account {
-        let server = Server {
-            host: self.host,
-            port: self.port,
-            key: ServerPublicKey::new(*self.server_key.expose()),
-            secret: FernetKey::from_bytes(*self.secret.expose()),
-        };
-        let next_key = self.next_key.map(|key| ServerPublicKey::new(*key.expose()));
-        let Self { user, cert, log, standing, wait, .. } = self;
-        Account { user, server, cert, log, standing, next_key, wait }
+fn row(account: &Account) -> AccountRow {
+    AccountRow {
+        user: account.user.clone(),
+        host: account.server.host.clone(),
+        port: account.server.port,
+        server_key: SecretBytes::new(*account.server.key.as_bytes()),
+        secret: account.server.secret.bytes().clone(),
+        cert: account.cert.clone(),
+        log: account.log.clone(),
+        standing: account.standing,
+        due: None,
+        next_key: account.next_key.map(|key| SecretBytes::new(*key.as_bytes())),
+        wait: account.wait.clone(),
     }
 }
 
-fn read<T: for<'b> Decode<'b, ()>>(rows: &dyn Rows, place: Place<'_>) -> Result<Option<T>, RowsError> {
-    let Some(bytes) = rows.get(place)? else { return Ok(None) };
-    let bytes = zeroize::Zeroizing::new(bytes);
-    cbor::decode(&bytes).map(Some).map_err(|_| RowsError::Corrupt("the account's row cannot be read".into()))
+fn open(row: AccountRow) -> Account {
+    let server = Server {
+        host: row.host,
+        port: row.port,
+        key: ServerPublicKey::new(*row.server_key.expose()),
+        secret: FernetKey::from_bytes(*row.secret.expose()),
+    };
+    let next_key = row.next_key.map(|key| ServerPublicKey::new(*key.expose()));
+    let AccountRow { user, cert, log, standing, wait, .. } = row;
+    Account { user, server, cert, log, standing, next_key, wait }
 }

@@ -13,9 +13,10 @@ use crate::commands::messages;
 use crate::exchange::amendments::{self, MAX_TEXTS};
 use crate::model::error::EngineError;
 use crate::queue::outbox::{self, Withdrawn};
-use crate::records::changes::ChangeKind;
 use crate::records::history::{self, Message, MessageKind, ROOM, State};
 use crate::records::timers;
+use crate::rows::outbox::ChangeKind;
+use crate::rows::state::Due;
 use crate::txn::Txn;
 
 /// Takes a message back that has not left; one that was taken back before stays so.
@@ -27,7 +28,7 @@ pub fn cancel(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
     match message.state {
         State::Cancelled => Ok(()),
         State::Queued if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
-            timers::clear(txn, timers::Due::Overdue, id)?;
+            timers::clear(txn, Due::Overdue, id)?;
             Ok(history::end(txn, id, State::Cancelled, None)?)
         }
         State::Queued => Err(EngineError::too_late("the message is under way already")),

@@ -10,18 +10,19 @@ use chat_protocol::rpc::types::{MessageState, MsgSend, Sent};
 use chat_protocol::rpc::{ChatId, Target};
 use chat_protocol::session::content::text_bytes;
 use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
 use crate::exchange::room;
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
 use crate::peers;
 use crate::queue::outbox;
 use crate::records::history::{self, Message, SELF, State};
 use crate::records::pins::{self, Trust};
-use crate::records::timers::{self, Due};
+use crate::records::timers;
 use crate::records::{contacts, early_changes, events, view};
-use crate::store::{Place, RowsError, Table};
+use crate::rows::CLIENT_IDS;
+use crate::rows::clients::UsedClientId;
+use crate::rows::state::Due;
+use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// Furthest a message may be put off, and longest wait for its delivery.
@@ -38,16 +39,6 @@ fn digest(send: &MsgSend) -> [u8; 32] {
     let MsgSend { to, text, reply_to, mentions, ttl_s, at_ms, .. } = send;
     let mentions = mentions.as_deref().unwrap_or_default();
     sha256(&cbor::encode(&(to.to_string(), text, reply_to, mentions, ttl_s, at_ms.map(Timestamp::from_millis))))
-}
-
-/// What a client id was used for.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Used {
-    #[n(0)]
-    id: MessageId,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    body: [u8; 32],
 }
 
 /// Stores a message and puts it in line, or keeps it until its time. It survives a crash once the transaction is
@@ -68,8 +59,8 @@ pub fn send(txn: &mut Txn<'_>, mut send: MsgSend) -> Result<Sent, EngineError> {
     check(txn, &send)?;
     let message = compose(txn, &send)?;
     if let Some(name) = &message.client_id {
-        let used = Used { id: message.id, body };
-        save(txn.rows, client_place(name), txn.now.as_millis(), &used)?;
+        let used = UsedClientId { id: message.id, body };
+        CLIENT_IDS.put(txn.rows, name, txn.now.as_millis(), &used)?;
     }
     if let Some(span) = notify_after(&send) {
         let begins = message.at.map_or(Duration::ZERO, |at| at.since(txn.clock));
@@ -159,13 +150,9 @@ fn check_post(send: &MsgSend) -> Result<(), EngineError> {
     }
 }
 
-fn client_place(name: &str) -> Place<'_> {
-    Place::new(Table::Clients, b"client_id", name.as_bytes())
-}
-
 fn sent_before(txn: &Txn<'_>, send: &MsgSend, body: &[u8; 32]) -> Result<Option<Sent>, EngineError> {
     let Some(name) = &send.client_id else { return Ok(None) };
-    let Some(used) = load::<Used>(txn.rows, client_place(name))? else { return Ok(None) };
+    let Some(used) = CLIENT_IDS.get(txn.rows, name)? else { return Ok(None) };
     if used.body != *body {
         return Err(EngineError::idempotency_mismatch());
     }
@@ -266,6 +253,6 @@ pub(crate) fn tidy(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     }
     txn.live.tidied = Some(txn.now);
     let old = txn.now - CLIENT_IDS_KEPT;
-    txn.rows.delete_range(Table::Clients, b"client_id", 0..=old.as_millis())?;
+    CLIENT_IDS.delete_range(txn.rows, 0..=old.as_millis())?;
     early_changes::sweep(txn)
 }

@@ -6,11 +6,11 @@ use chat_protocol::ids::{MessageId, Username};
 
 use crate::exchange::read_elsewhere;
 use crate::model::error::EngineError;
-use crate::queue::own_receipts::Read;
 use crate::queue::receipts;
 use crate::records::contacts;
 use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
+use crate::rows::outbox::Read;
 use crate::txn::Txn;
 
 /// Marks a chat read up to a message (its end when absent), and tells the author.

@@ -6,11 +6,11 @@ use chat_protocol::time::Timestamp;
 use crate::commands::messages;
 use crate::exchange::amendments;
 use crate::model::error::EngineError;
-use crate::model::rows::decode;
 use crate::records::events;
 use crate::records::history::{self, ROOM, State};
-use crate::records::timers::{self, Due, SPANS, TIMES, Timer};
-use crate::store::{Direction, RowsError, Table};
+use crate::records::timers::{self, Measure};
+use crate::rows::state::{Due, Timer};
+use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
 /// Most timers of one transaction; the rest follow in the next.
@@ -18,13 +18,12 @@ const MOST: usize = 256;
 
 /// Does what is due and asks to be woken for what is next.
 pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
-    [TIMES, SPANS].into_iter().try_for_each(|scope| sweep_scope(txn, scope))
+    [Measure::Clock, Measure::Span].into_iter().try_for_each(|measure| sweep_by(txn, measure))
 }
 
-fn sweep_scope(txn: &mut Txn<'_>, scope: &[u8]) -> Result<(), RowsError> {
-    let now = timers::time(txn, scope).as_millis();
-    for (_, bytes) in txn.rows.scan(Table::State, scope, 0..=now, Direction::Ascending, MOST)? {
-        let Timer { due, id } = decode(Table::State, &bytes)?;
+fn sweep_by(txn: &mut Txn<'_>, measure: Measure) -> Result<(), RowsError> {
+    let now = measure.time(txn).as_millis();
+    for (_, Timer { due, id }) in measure.timers().scan(txn.rows, 0..=now, Direction::Ascending, MOST)? {
         timers::clear(txn, due, &id)?;
         match fire(txn, due, &id) {
             Ok(()) => {}
@@ -33,9 +32,8 @@ fn sweep_scope(txn: &mut Txn<'_>, scope: &[u8]) -> Result<(), RowsError> {
             Err(error) => tracing::error!(%error, ?due, "a timer had no effect"),
         }
     }
-    let next = txn.rows.scan(Table::State, scope, 0..=u64::MAX, Direction::Ascending, 1)?;
-    if let Some((at, _)) = next.first() {
-        timers::wake(txn, scope, Timestamp::from_millis(*at));
+    if let Some((at, _)) = measure.timers().first(txn.rows)? {
+        measure.wake(txn, Timestamp::from_millis(at));
     }
     Ok(())
 }

@@ -2,29 +2,28 @@
 
 use std::ops::RangeInclusive;
 
-use chat_protocol::ids::{DeviceId, MessageId, Username};
+use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::session::content::Ack;
 
-use crate::queue::item::Number;
 use crate::queue::{first, numbers, retransmit};
 use crate::records::changes;
 use crate::records::history::{self, State};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::rows::{SENT, UNREAD};
+use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
 /// A peer's device tells what it got of the messages this device sent to it.
 pub(crate) fn heard(txn: &mut Txn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
     let (Some(covered), (user, _)) = (covered(txn, by, ack)?, by) else { return Ok(()) };
-    let scope = numbers::sent_scope(user, ack.epoch);
+    let sent = SENT.of(&(ack.epoch, user.clone()));
     let unsure_below = retransmit::unsure_below(ack);
-    for (n, id) in txn.rows.scan(Table::Outbox, &scope, covered, Direction::Ascending, usize::MAX)? {
-        let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
+    for (n, id) in sent.scan(txn.rows, covered, Direction::Ascending, usize::MAX)? {
         if ack.given_up.contains(&n) {
             history::advance(txn, &id, State::NotReceived)?;
         } else if n >= unsure_below {
             history::advance(txn, &id, State::Delivered)?;
             changes::delivered(txn, &id)?;
-            txn.rows.delete(Place::new(Table::Outbox, &scope, &n.to_be_bytes()))?;
+            sent.delete(txn.rows, &n)?;
             numbers::await_read(txn, user, (ack.epoch, n), &id)?;
         }
     }
@@ -34,12 +33,11 @@ pub(crate) fn heard(txn: &mut Txn<'_>, by: (&Username, &DeviceId), ack: &Ack) ->
 /// A peer's user has read what a device of theirs got, and nothing that none got.
 pub(crate) fn read(txn: &mut Txn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> Result<(), RowsError> {
     let (Some(covered), (user, _)) = (covered(txn, by, ack)?, by) else { return Ok(()) };
-    let scope = numbers::unread_scope(user, ack.epoch);
-    for (_, id) in txn.rows.scan(Table::Outbox, &scope, covered.clone(), Direction::Ascending, usize::MAX)? {
-        let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
+    let unread = UNREAD.of(&(ack.epoch, user.clone()));
+    for (_, id) in unread.scan(txn.rows, covered.clone(), Direction::Ascending, usize::MAX)? {
         history::advance(txn, &id, State::Read)?;
     }
-    txn.rows.delete_range(Table::Outbox, &scope, covered).map(drop)
+    unread.delete_range(txn.rows, covered)
 }
 
 /// The numbers an acknowledgement covers, if such messages were ever sent: none from before the device was written to.
@@ -48,7 +46,7 @@ fn covered(
     (user, device): (&Username, &DeviceId),
     ack: &Ack,
 ) -> Result<Option<RangeInclusive<u64>>, RowsError> {
-    let known: Option<Number> = numbers::last_number(txn, user)?;
+    let known = numbers::last_number(txn, user)?;
     if known.is_none_or(|(epoch, last)| ack.epoch != epoch || ack.below > last + 1) {
         tracing::warn!(%user, "acknowledgement of messages that were never sent");
         return Ok(None);

@@ -7,34 +7,20 @@
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
 use chat_protocol::rpc;
-use minicbor::{Decode, Encode};
 
 use crate::exchange::read_elsewhere;
 use crate::model::error::EngineError;
-use crate::model::rows::save;
 use crate::queue::outbox::{self, Withdrawn};
-use crate::records::changes::{self, Change, ChangeKind};
 use crate::records::history::{self, Message, MessageKind, Reaction, State};
 use crate::records::{early_changes, early_deletions, events, streams};
+use crate::rows::CHANGES;
+use crate::rows::held::AuthorEvent;
+use crate::rows::outbox::{Change, ChangeKind};
 use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// Most texts one message may have had: whoever wants more writes a new one.
 pub(crate) const MAX_TEXTS: usize = 100;
-
-/// Something an author said, in the order of the author.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub(crate) enum AuthorEvent {
-    /// A message.
-    #[n(0)]
-    Message(#[n(0)] Box<Message>),
-    /// A change of one.
-    #[n(1)]
-    Change(#[n(0)] Change),
-    /// Something the user does not want to hear: it only takes its place.
-    #[n(2)]
-    Unheard,
-}
 
 impl AuthorEvent {
     /// It comes after it was given up.
@@ -177,5 +163,6 @@ pub(crate) fn submit(txn: &mut Txn<'_>, message: &Message, kind: ChangeKind) -> 
     let id = MessageId::from_parts(txn.clock, txn.random());
     let (chat, by, target, at) = (message.chat.clone(), txn.me.user.clone(), message.id, txn.clock);
     outbox::enqueue(txn, id, to)?;
-    Ok(save(txn.rows, changes::place(&id), 0, &Change { chat, by, author: None, target, at, kind, kept: txn.now })?)
+    let change = Change { chat, by, author: None, target, at, kind, kept: txn.now };
+    Ok(CHANGES.put(txn.rows, &id, 0, &change)?)
 }

@@ -7,15 +7,15 @@ use chat_protocol::ids::{Fingerprint, MessageId};
 use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
 use chat_protocol::time::Timestamp;
 
-use crate::exchange::amendments::AuthorEvent;
 use crate::exchange::{acks, ahead, incoming, own_device, pin_change, reorder};
 use crate::model::error::EngineError;
 use crate::peers::{self, Named};
 use crate::queue::{log_entries, receipts, retransmit};
-use crate::records::changes::{Change, ChangeKind};
 use crate::records::history::{self, Message, MessageKind};
-use crate::records::streams::StreamId;
 use crate::records::{contacts, profile};
+use crate::rows::held::AuthorEvent;
+use crate::rows::held::StreamId;
+use crate::rows::outbox::{Change, ChangeKind};
 use crate::sessions::Received;
 use crate::store::RowsError;
 use crate::txn::Txn;

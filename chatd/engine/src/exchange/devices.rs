@@ -13,32 +13,15 @@ use chat_protocol::message::Blob;
 use chat_protocol::message::client::DevicesWaiting;
 use chat_protocol::message::server::{self, Refusal, WaitingDevices};
 use chat_protocol::rpc::types::{self, Approval, DeviceState};
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{decode, load, save};
 use crate::peers;
 use crate::records::events;
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::rows::peers::WaitingDevice;
+use crate::rows::{TO_REVOKE, WAITING_DEVICES};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::live::Asked;
-
-const WAITING: &[u8] = b"waiting";
-const REVOKE: Place<'static> = Place::new(Table::Peers, b"own", b"revoke");
-
-/// A device that asks to be let in.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Waiting {
-    #[n(0)]
-    cert: DeviceCert,
-    /// Good for the own fingerprint.
-    #[n(1)]
-    acceptance: Option<Blob>,
-    /// The user said here that the digits are alike.
-    #[n(2)]
-    approved: bool,
-}
 
 /// What the account's log is to say next.
 #[derive(Debug)]
@@ -47,17 +30,6 @@ pub(crate) enum Wanted {
     Add(DeviceCert, Vec<u8>),
     /// These no longer do.
     Revoke(Vec<DeviceId>),
-}
-
-fn place(device: &DeviceId) -> Place<'_> {
-    Place::new(Table::Peers, WAITING, device.as_bytes())
-}
-
-fn waiting(rows: &dyn Rows) -> Result<Vec<Waiting>, RowsError> {
-    rows.scan(Table::Peers, WAITING, 0..=u64::MAX, Direction::Ascending, usize::MAX)?
-        .iter()
-        .map(|(_, bytes)| decode(Table::Peers, bytes))
-        .collect()
 }
 
 /// Asks the server who waits; once more if an answer is on its way, which may be older than the question.
@@ -74,37 +46,37 @@ pub(crate) fn told(txn: &mut Txn<'_>, answer: Result<WaitingDevices, Refusal>) -
     let Ok(answer) = answer else { return Ok(()) };
     let log = peers::own(txn)?.pinned.log;
     let shown: Vec<_> = answer.devices.iter().take(MAX_WAITING_DEVICES).filter_map(|said| read(&log, said)).collect();
-    for gone in waiting(txn.rows)? {
+    for gone in WAITING_DEVICES.all(txn.rows)? {
         let id = gone.cert.id();
         if !shown.iter().any(|device| device.cert.id() == id) {
-            txn.rows.delete(place(&id))?;
+            WAITING_DEVICES.delete(txn.rows, &id)?;
         }
     }
     shown.into_iter().try_for_each(|device| note(txn, &log.fingerprint(), device))
 }
 
 /// What the server said of a device, as far as it can be true.
-fn read(log: &AccountLog, said: &server::WaitingDevice) -> Option<Waiting> {
+fn read(log: &AccountLog, said: &server::WaitingDevice) -> Option<WaitingDevice> {
     let cert = DeviceCert::decode(&said.cert).ok()?;
     if cert.user() != log.user() || log.device(&cert.id()).is_some() {
         return None;
     }
     let good = |signed: &Blob| cert.verify_acceptance(&log.fingerprint(), signed).is_ok();
     let acceptance = said.acceptance.clone().filter(good);
-    Some(Waiting { cert, acceptance, approved: false })
+    Some(WaitingDevice { cert, acceptance, approved: false })
 }
 
 /// Keeps a device that waits, and tells of a new one.
-fn note(txn: &mut Txn<'_>, fingerprint: &Fingerprint, device: Waiting) -> Result<(), EngineError> {
+fn note(txn: &mut Txn<'_>, fingerprint: &Fingerprint, device: WaitingDevice) -> Result<(), EngineError> {
     let id = device.cert.id();
-    let known: Option<Waiting> = load(txn.rows, place(&id))?;
+    let known = WAITING_DEVICES.get(txn.rows, &id)?;
     if known.is_none() {
         events::device_waiting(txn, &device.cert, approval_digits(fingerprint, &id))?;
     }
     let (approved, accepted) = known.map_or((false, None), |known| (known.approved, known.acceptance));
     let acceptance = device.acceptance.or(accepted);
     let order = device.cert.created().as_millis();
-    Ok(save(txn.rows, place(&id), order, &Waiting { approved, acceptance, ..device })?)
+    Ok(WAITING_DEVICES.put(txn.rows, &id, order, &WaitingDevice { approved, acceptance, ..device })?)
 }
 
 /// The user says that a device which waits shows these digits; spaces do not count.
@@ -116,8 +88,9 @@ pub fn approve(txn: &mut Txn<'_>, device: &DeviceId, digits: &str) -> Result<App
     if log.active(device).is_some() {
         return Ok(Approval::Added);
     }
-    let found: Option<Waiting> = load(txn.rows, place(device))?;
-    let waiting = found.ok_or_else(|| EngineError::no_device("no such device waits to be let in"))?;
+    let waiting = WAITING_DEVICES
+        .get(txn.rows, device)?
+        .ok_or_else(|| EngineError::no_device("no such device waits to be let in"))?;
     if digits.split_whitespace().collect::<String>() != approval_digits(&log.fingerprint(), device) {
         return Err(EngineError::digits());
     }
@@ -125,7 +98,7 @@ pub fn approve(txn: &mut Txn<'_>, device: &DeviceId, digits: &str) -> Result<App
         return Err(EngineError::full("the account has as many devices as it may have: revoke one first"));
     }
     let order = waiting.cert.created().as_millis();
-    save(txn.rows, place(device), order, &Waiting { approved: true, ..waiting })?;
+    WAITING_DEVICES.put(txn.rows, device, order, &WaitingDevice { approved: true, ..waiting })?;
     Ok(Approval::Approved)
 }
 
@@ -143,50 +116,50 @@ pub fn revoke(txn: &mut Txn<'_>, devices: &[DeviceId]) -> Result<(), EngineError
             return Err(EngineError::no_device("the account has no such device, or revoked it before"));
         }
     }
-    let mut wanted: Vec<DeviceId> = load(txn.rows, REVOKE)?.unwrap_or_default();
+    let mut wanted = TO_REVOKE.get(txn.rows)?.unwrap_or_default();
     for device in devices {
         if !wanted.contains(device) {
             wanted.push(*device);
         }
     }
-    Ok(save(txn.rows, REVOKE, 0, &wanted)?)
+    Ok(TO_REVOKE.put(txn.rows, &wanted)?)
 }
 
 /// What the log is to say next; to end somebody comes first.
 pub(crate) fn wanted(txn: &mut Txn<'_>) -> Result<Option<Wanted>, EngineError> {
-    if let Some(devices) = load(txn.rows, REVOKE)? {
+    if let Some(devices) = TO_REVOKE.get(txn.rows)? {
         return Ok(Some(Wanted::Revoke(devices)));
     }
-    let ready = |device: Waiting| match device {
-        Waiting { cert, acceptance: Some(signed), approved: true } => Some(Wanted::Add(cert, signed.0)),
+    let ready = |device: WaitingDevice| match device {
+        WaitingDevice { cert, acceptance: Some(signed), approved: true } => Some(Wanted::Add(cert, signed.0)),
         _ => None,
     };
-    Ok(waiting(txn.rows)?.into_iter().find_map(ready))
+    Ok(WAITING_DEVICES.all(txn.rows)?.into_iter().find_map(ready))
 }
 
 /// The log cannot say this, and never will.
 pub(crate) fn give_up(txn: &mut Txn<'_>, wanted: &Wanted) -> Result<(), RowsError> {
     match wanted {
-        Wanted::Add(cert, _) => txn.rows.delete(place(&cert.id())).map(drop),
-        Wanted::Revoke(_) => txn.rows.delete(REVOKE).map(drop),
+        Wanted::Add(cert, _) => WAITING_DEVICES.delete(txn.rows, &cert.id()).map(drop),
+        Wanted::Revoke(_) => TO_REVOKE.delete(txn.rows).map(drop),
     }
 }
 
 /// The log goes on: what it says by now is no longer wanted.
 pub(crate) fn settle(txn: &mut Txn<'_>, log: &AccountLog) -> Result<(), EngineError> {
-    for device in waiting(txn.rows)? {
+    for device in WAITING_DEVICES.all(txn.rows)? {
         let id = device.cert.id();
         if log.device(&id).is_some() {
-            txn.rows.delete(place(&id))?;
+            WAITING_DEVICES.delete(txn.rows, &id)?;
         }
     }
-    let Some(mut devices) = load::<Vec<DeviceId>>(txn.rows, REVOKE)? else { return Ok(()) };
+    let Some(mut devices) = TO_REVOKE.get(txn.rows)? else { return Ok(()) };
     devices.retain(|device| log.active(device).is_some());
     if devices.is_empty() {
-        txn.rows.delete(REVOKE)?;
+        TO_REVOKE.delete(txn.rows)?;
         return Ok(());
     }
-    Ok(save(txn.rows, REVOKE, 0, &devices)?)
+    Ok(TO_REVOKE.put(txn.rows, &devices)?)
 }
 
 /// Every device there is: active, waiting, revoked.
@@ -206,7 +179,7 @@ pub fn list(rows: &dyn Rows, log: &AccountLog, this: &DeviceId) -> Result<Vec<ty
         };
         if ended { revoked.push(shown) } else { active.push(shown) }
     }
-    for device in waiting(rows)? {
+    for device in WAITING_DEVICES.all(rows)? {
         active.push(types::Device {
             digits: Some(approval_digits(&log.fingerprint(), &device.cert.id())),
             confirmed: Some(device.acceptance.is_some()),

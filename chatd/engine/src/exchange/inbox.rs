@@ -22,10 +22,11 @@ use chat_protocol::session::init::{Init, Share};
 
 use crate::exchange::content;
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
 use crate::records::events;
-use crate::records::mailbox::{self, Raw};
+use crate::records::mailbox;
 use crate::records::pins::{self, Peer};
+use crate::rows::ENVELOPES;
+use crate::rows::inbox::Raw;
 use crate::store::RowsError;
 use crate::txn::Txn;
 use crate::txn::action::Action;
@@ -107,7 +108,7 @@ fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
 pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
     let mut busy = false;
     for position in waiting::due(txn)? {
-        match load(txn.rows, envelope_store::place(&position.to_be_bytes()))? {
+        match ENVELOPES.get(txn.rows, &position)? {
             Some(raw) => busy |= look_at(txn, raw)?,
             None => waiting::gone(txn, position),
         }
@@ -224,7 +225,7 @@ fn hold(txn: &mut Txn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
     if !raw.told {
         events::held(txn, &raw.from, why)?;
         let told = Raw { told: true, ..raw.clone() };
-        save(txn.rows, envelope_store::place(&raw.position.to_be_bytes()), raw.position, &told)?;
+        ENVELOPES.put(txn.rows, &raw.position, raw.position, &told)?;
     }
     Ok(())
 }
@@ -252,7 +253,7 @@ fn slot(txn: &mut Txn<'_>, device: DeviceId) -> bool {
 /// INIT has the same share: the first of it that opens begins the session.
 pub(crate) fn share_opened(txn: &mut Txn<'_>, job: u64, share: Share) -> Result<(), EngineError> {
     txn.live.opening.remove(&job);
-    let Some(first) = load::<Raw>(txn.rows, envelope_store::place(&job.to_be_bytes()))? else { return Ok(()) };
+    let Some(first) = ENVELOPES.get(txn.rows, &job)? else { return Ok(()) };
     let alike = envelope_store::alike(txn.rows, &first, MAX_TRIED)?;
     let accepted = sessions::accept(txn, &alike, share)?;
     let failed = accepted.as_ref().map_or(alike.len(), |(nth, _)| *nth);

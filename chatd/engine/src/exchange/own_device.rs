@@ -6,16 +6,16 @@
 use chat_protocol::ids::{Fingerprint, Username};
 use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
 
-use crate::exchange::amendments::AuthorEvent;
 use crate::exchange::{incoming, read_elsewhere, reorder};
 use crate::model::error::EngineError;
 use crate::peers;
-use crate::queue::item::Number;
 use crate::queue::{own_receipts, retransmit};
-use crate::records::changes::{Change, ChangeKind};
 use crate::records::history::{self, Message, MessageKind, SELF, State};
 use crate::records::profile;
-use crate::records::streams::StreamId;
+use crate::rows::held::AuthorEvent;
+use crate::rows::held::StreamId;
+use crate::rows::outbox::Number;
+use crate::rows::outbox::{Change, ChangeKind};
 use crate::sessions::Received;
 use crate::txn::Txn;
 

@@ -15,32 +15,19 @@ use chat_protocol::ids::Head;
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::LogAppend;
 use chat_protocol::message::server::{Code, Refusal};
-use minicbor::{Decode, Encode};
 
 use crate::exchange::devices::{self, Wanted};
 use crate::exchange::read_elsewhere;
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
 use crate::peers::{self, PinChanges};
 use crate::records::events;
-use crate::store::{Place, Table};
+use crate::rows::PENDING_ENTRY;
+use crate::rows::peers::PendingEntry;
 use crate::txn::Txn;
 use crate::txn::live::{Asked, Subject};
 
-const PENDING: Place<'static> = Place::new(Table::Peers, b"own", b"pending");
 /// Pause before an entry that the server did not take is sent again; doubled with each time in a row.
 const APPEND_PAUSE: Duration = Duration::from_secs(30);
-
-/// An entry that the server may have taken.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Pending {
-    /// Where the log stood when it was signed.
-    #[n(0)]
-    on: Head,
-    #[n(1)]
-    entry: Blob,
-}
 
 /// Sends what is signed, or signs what is wanted next.
 pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
@@ -51,7 +38,7 @@ pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     }
     let head = peers::own(txn)?.pinned.log.head();
     // after a reset of the account nobody could take what was signed for the log before it
-    let signed = load::<Pending>(txn.rows, PENDING)?.filter(|pending| pending.on == head);
+    let signed = PENDING_ENTRY.get(txn.rows)?.filter(|pending| pending.on == head);
     let pending = match signed {
         Some(pending) => pending,
         None => match sign(txn)? {
@@ -59,18 +46,18 @@ pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
             None => return Ok(()),
         },
     };
-    let Pending { on, entry } = pending;
+    let PendingEntry { on, entry } = pending;
     txn.ask(Asked::Append(on.seq), &LogAppend { head: on, entry });
     Ok(())
 }
 
-fn sign(txn: &mut Txn<'_>) -> Result<Option<Pending>, EngineError> {
+fn sign(txn: &mut Txn<'_>) -> Result<Option<PendingEntry>, EngineError> {
     let Some(wanted) = devices::wanted(txn)? else { return Ok(None) };
     let log = peers::own(txn)?.pinned.log;
     match write(txn, &log, &wanted) {
         Ok(entry) => {
-            let pending = Pending { on: log.head(), entry: Blob(entry) };
-            save(txn.rows, PENDING, 0, &pending)?;
+            let pending = PendingEntry { on: log.head(), entry: Blob(entry) };
+            PENDING_ENTRY.put(txn.rows, &pending)?;
             Ok(Some(pending))
         }
         Err(error) => {
@@ -91,7 +78,7 @@ fn write(txn: &mut Txn<'_>, log: &AccountLog, wanted: &Wanted) -> Result<Vec<u8>
 
 /// The server took the entry, or did not; what follows.
 pub(crate) fn appended(txn: &mut Txn<'_>, on: u64, answer: Result<(), Refusal>) -> Result<PinChanges, EngineError> {
-    let pending = load::<Pending>(txn.rows, PENDING)?.filter(|pending| pending.on.seq == on);
+    let pending = PENDING_ENTRY.get(txn.rows)?.filter(|pending| pending.on.seq == on);
     let Some(pending) = pending else { return Ok(PinChanges::default()) };
     match answer {
         Ok(()) => {
@@ -126,8 +113,8 @@ fn fetch(txn: &mut Txn<'_>) -> Result<(), EngineError> {
 /// The own log goes on: what this device wanted to say has been said, or has to be said behind it.
 pub(crate) fn grew(txn: &mut Txn<'_>, before: Head) -> Result<(), EngineError> {
     let log = peers::own(txn)?.pinned.log;
-    if load::<Pending>(txn.rows, PENDING)?.is_some_and(|pending| pending.on.seq < log.head().seq) {
-        txn.rows.delete(PENDING)?;
+    if PENDING_ENTRY.get(txn.rows)?.is_some_and(|pending| pending.on.seq < log.head().seq) {
+        PENDING_ENTRY.delete(txn.rows)?;
         txn.succeeded(&Subject::Append);
     }
     devices::settle(txn, &log)?;

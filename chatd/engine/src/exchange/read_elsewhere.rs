@@ -2,14 +2,15 @@
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::session::content::Ack;
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{decode, load, save};
 use crate::peers;
-use crate::queue::own_receipts::{self, Read};
+use crate::queue::own_receipts;
 use crate::records::history::{self, Message};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::rows::READ_THERE;
+use crate::rows::messages::ReadThere;
+use crate::rows::outbox::Read;
+use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
 /// The user has read something here: the own other devices are to know.
@@ -22,30 +23,15 @@ pub(crate) fn tell_read(txn: &mut Txn<'_>, peer: &Username, reads: &[Read]) -> R
     Ok(())
 }
 
-/// Up to where the messages of one device were read on another own device.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct There {
-    #[n(0)]
-    read: Read,
-    /// The own other device that said so.
-    #[n(1)]
-    by: DeviceId,
-}
-
-fn there_scope(chat: &str) -> Vec<u8> {
-    [b"read-there-by:", chat.as_bytes()].concat()
-}
-
 /// The user has read something on another own device, perhaps before it came here.
 pub(crate) fn read_there(txn: &mut Txn<'_>, (by, peer): (&DeviceId, &Username), ack: &Ack) -> Result<(), EngineError> {
     let Some(last) = ack.below.checked_sub(1).filter(|_| *peer != txn.me.user) else { return Ok(()) };
     let chat = history::private(peer);
-    let scope = there_scope(&chat);
-    let place = Place::new(Table::Chats, &scope, ack.device.as_bytes());
+    let there = READ_THERE.of(chat.as_str());
     let number = (ack.epoch, last);
-    if load::<There>(txn.rows, place)?.is_none_or(|known| known.read.number < number) {
-        save(txn.rows, place, 0, &There { read: Read { device: ack.device, number }, by: *by })?;
+    if there.get(txn.rows, &ack.device)?.is_none_or(|known| known.read.number < number) {
+        let read = Read { device: ack.device, number };
+        there.put(txn.rows, &ack.device, 0, &ReadThere { read, by: *by })?;
     }
     Ok(catch_up(txn, &chat)?)
 }
@@ -53,11 +39,10 @@ pub(crate) fn read_there(txn: &mut Txn<'_>, (by, peer): (&DeviceId, &Username), 
 /// A device of the account is none any more: what it said was read says nothing of what comes.
 pub(crate) fn ended(txn: &mut Txn<'_>, sibling: &DeviceId) -> Result<(), RowsError> {
     for chat in history::chats(txn.rows, usize::MAX)? {
-        let scope = there_scope(&chat.id);
-        for (_, bytes) in txn.rows.scan(Table::Chats, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-            let there: There = decode(Table::Chats, &bytes)?;
+        let of_chat = READ_THERE.of(chat.id.as_str());
+        for there in of_chat.all(txn.rows)? {
             if there.by == *sibling {
-                txn.rows.delete(Place::new(Table::Chats, &scope, there.read.device.as_bytes()))?;
+                of_chat.delete(txn.rows, &there.read.device)?;
             }
         }
     }
@@ -71,8 +56,7 @@ pub(crate) fn stored(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsErr
 
 fn is_read_there(txn: &Txn<'_>, message: &Message) -> Result<bool, RowsError> {
     let (Some(device), Some(number)) = (message.device, message.number) else { return Ok(false) };
-    let scope = there_scope(&message.chat);
-    let there: Option<There> = load(txn.rows, Place::new(Table::Chats, &scope, device.as_bytes()))?;
+    let there = READ_THERE.of(message.chat.as_str()).get(txn.rows, &device)?;
     Ok(there.is_some_and(|there| number <= there.read.number))
 }
 

@@ -10,26 +10,14 @@
 
 use chat_protocol::limits::{MAX_GIVEN_UP, ORDER_WAIT};
 use chat_protocol::session::content::SenderSeq;
-use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
-use crate::exchange::amendments::AuthorEvent;
-use crate::model::rows::{decode, save};
 use crate::queue::{own_receipts, receipts};
-use crate::records::streams::{self, Stream, StreamId};
+use crate::records::streams;
 use crate::records::{contacts, events, history};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::rows::held::{AuthorEvent, Buffered, Stream, StreamId};
+use crate::rows::{STREAMS, WAITING_STREAMS};
+use crate::store::RowsError;
 use crate::txn::Txn;
-
-/// Something that came before what its author sent earlier.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Buffered {
-    #[n(0)]
-    said: AuthorEvent,
-    #[n(1)]
-    until: Timestamp,
-}
 
 /// Takes what was not seen before and lets everything take effect that its number allows.
 pub(crate) fn arrived(
@@ -63,13 +51,13 @@ pub(crate) fn arrived(
 pub(crate) fn repeated(txn: &mut Txn<'_>, stream_id: &StreamId, seq: &SenderSeq) -> Result<(), RowsError> {
     let current =
         streams::stream(txn, &stream_id.chat, &stream_id.device)?.is_some_and(|stream| stream.epoch == seq.epoch);
-    let waits = txn.rows.get(Place::new(Table::Held, &stream_id.buffered_scope(), &seq.n.to_be_bytes()))?.is_some();
+    let waits = stream_id.buffered().has(txn.rows, &seq.n)?;
     if current && waits { Ok(()) } else { arrived(txn, stream_id, seq, AuthorEvent::Unheard) }
 }
 
 /// The author lost its state and counts from the beginning: what waited will not become complete.
 fn end(txn: &mut Txn<'_>, stream_id: &StreamId, mut stream: Stream) -> Result<(), RowsError> {
-    while let Some((n, _)) = first(txn, &stream_id.buffered_scope())? {
+    while let Some((n, _)) = stream_id.buffered().first(txn.rows)? {
         give_up(txn, stream_id, &mut stream, n)?;
     }
     Ok(())
@@ -83,47 +71,37 @@ fn give_back(stream: &mut Stream, n: u64) -> bool {
 }
 
 fn put(txn: &mut Txn<'_>, stream_id: &StreamId, stream: &Stream) -> Result<(), RowsError> {
-    save(txn.rows, Place::new(Table::Held, &stream_id.stream_scope(), stream_id.device.as_bytes()), 0, stream)
+    STREAMS.of(&stream_id.chat).put(txn.rows, &stream_id.device, 0, stream)
 }
 
 fn wait(txn: &mut Txn<'_>, stream_id: &StreamId, n: u64, said: AuthorEvent) -> Result<(), RowsError> {
     let until = txn.now + ORDER_WAIT;
-    let (scope, key) = (stream_id.buffered_scope(), n.to_be_bytes());
-    let place = Place::new(Table::Held, &scope, &key);
-    if txn.rows.get(place)?.is_some() {
+    let buffered = stream_id.buffered();
+    if buffered.has(txn.rows, &n)? {
         // its author gave the number twice: neither takes the other's place
         return said.take_effect(txn);
     }
-    save(txn.rows, place, n, &Buffered { said, until })?;
-    save(txn.rows, Place::new(Table::Held, b"waiting", &scope), 0, stream_id)?;
+    buffered.put(txn.rows, &n, n, &Buffered { said, until })?;
+    WAITING_STREAMS.put(txn.rows, &stream_id.key(), 0, stream_id)?;
     txn.wake(until);
     Ok(())
 }
 
 /// Shows what waited right behind, and keeps the stream.
 fn follow(txn: &mut Txn<'_>, stream_id: &StreamId, stream: &mut Stream) -> Result<(), RowsError> {
-    let scope = stream_id.buffered_scope();
-    while let Some((n, early)) = first(txn, &scope)? {
+    let buffered = stream_id.buffered();
+    while let Some((n, early)) = buffered.first(txn.rows)? {
         if n != stream.next {
             break;
         }
-        take(txn, &scope, n, early.said)?;
+        buffered.delete(txn.rows, &n)?;
+        early.said.take_effect(txn)?;
         stream.next += 1;
     }
-    if txn.rows.last_order(Table::Held, &scope)?.is_none() {
-        txn.rows.delete(Place::new(Table::Held, b"waiting", &scope))?;
+    if buffered.is_empty(txn.rows)? {
+        WAITING_STREAMS.delete(txn.rows, &stream_id.key())?;
     }
     put(txn, stream_id, stream)
-}
-
-fn first(txn: &Txn<'_>, scope: &[u8]) -> Result<Option<(u64, Buffered)>, RowsError> {
-    let found = txn.rows.scan(Table::Held, scope, 0..=u64::MAX, Direction::Ascending, 1)?;
-    found.first().map(|(n, bytes)| Ok((*n, decode(Table::Held, bytes)?))).transpose()
-}
-
-fn take(txn: &mut Txn<'_>, scope: &[u8], n: u64, said: AuthorEvent) -> Result<(), RowsError> {
-    txn.rows.delete(Place::new(Table::Held, scope, &n.to_be_bytes()))?;
-    said.take_effect(txn)
 }
 
 /// Gives up gaps that were waited for long enough.
@@ -135,8 +113,7 @@ pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
 }
 
 fn give_up_due(txn: &mut Txn<'_>, stream_id: &StreamId) -> Result<(), RowsError> {
-    let scope = stream_id.buffered_scope();
-    while let Some((n, early)) = first(txn, &scope)? {
+    while let Some((n, early)) = stream_id.buffered().first(txn.rows)? {
         if !txn.is_time(early.until) {
             txn.wake(early.until);
             break;

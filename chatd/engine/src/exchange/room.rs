@@ -17,11 +17,12 @@ use chat_protocol::message::client::RoomSince;
 use chat_protocol::message::server::{Post, Refusal, RoomPage};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{Counter, load, save};
 use crate::queue::{outbox, posts};
 use crate::records::history::{self, Message, ROOM, State};
 use crate::records::{contacts, profile};
-use crate::store::{Place, RowsError, Table};
+use crate::rows::ROOM_BEGUN;
+use crate::rows::counter::Counter;
+use crate::store::RowsError;
 use crate::txn::Txn;
 use crate::txn::live::{Asked, Subject};
 
@@ -31,11 +32,10 @@ const FIRST_PAGE: u64 = 100;
 const OVERLAP: u64 = 16;
 /// Pause after the server would not show the room, or contradicted itself; doubled with each time in a row.
 const PAUSE: Duration = Duration::from_secs(10);
-/// Where the cursor began; absent until then.
-const BEGUN: Place<'static> = Place::new(Table::Room, b"", b"begun");
 
+/// Where the cursor began; absent until then.
 fn begun(txn: &Txn<'_>) -> Result<Option<u64>, RowsError> {
-    load(txn.rows, BEGUN)
+    ROOM_BEGUN.get(txn.rows)
 }
 
 /// A login says how far the room has come. Reading goes on where the connection before began.
@@ -55,7 +55,7 @@ fn go_back(txn: &mut Txn<'_>, last: u64) -> Result<(), RowsError> {
     tracing::warn!("the server's room is not what it showed before");
     let beginning = begun(txn)?.filter(|beginning| *beginning <= last);
     if beginning.is_none() {
-        txn.rows.delete(BEGUN)?;
+        ROOM_BEGUN.delete(txn.rows)?;
     }
     Counter::RoomBefore.set(txn.rows, 0)?;
     Counter::Room.set(txn.rows, beginning.unwrap_or(0))
@@ -101,7 +101,7 @@ pub(crate) fn page(txn: &mut Txn<'_>, answer: Result<RoomPage, Refusal>) -> Resu
     txn.succeeded(&Subject::Room);
     if begun(txn)?.is_none() {
         let first = page.posts.first().map_or(0, |post| post.room_seq.saturating_sub(1));
-        save(txn.rows, BEGUN, 0, &first)?;
+        ROOM_BEGUN.put(txn.rows, &first)?;
     }
     let before = Counter::Room.get(txn.rows)?;
     if asked > before {

@@ -3,23 +3,19 @@
 use chat_protocol::ids::Username;
 
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
 use crate::records::history;
 use crate::records::pins::{Peer, Policy};
 use crate::records::settings::{self, Settings};
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::rows::POLICIES;
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
-
-fn place(user: &Username) -> Place<'_> {
-    Place::new(Table::Peers, b"policy", user.as_str().as_bytes())
-}
 
 /// What was decided for the chat with `user`, if anything was.
 ///
 /// # Errors
 /// [`RowsError`].
 pub fn policy_of_chat(rows: &dyn Rows, user: &Username) -> Result<Option<Policy>, RowsError> {
-    load(rows, place(user))
+    POLICIES.get(rows, user)
 }
 
 /// What is in force in the chat with `user`.
@@ -39,8 +35,8 @@ pub fn policy(rows: &dyn Rows, user: &Username) -> Result<Policy, RowsError> {
 /// `invalid_params` if the default shall be nothing.
 pub fn set_policy(txn: &mut Txn<'_>, user: Option<&Username>, policy: Option<Policy>) -> Result<(), EngineError> {
     match (user, policy) {
-        (Some(user), Some(policy)) => Ok(save(txn.rows, place(user), 0, &policy)?),
-        (Some(user), None) => Ok(txn.rows.delete(place(user)).map(drop)?),
+        (Some(user), Some(policy)) => Ok(POLICIES.put(txn.rows, user, 0, &policy)?),
+        (Some(user), None) => Ok(POLICIES.delete(txn.rows, user).map(drop)?),
         (None, Some(policy)) => Ok(settings::set_policy(txn, policy)?),
         (None, None) => Err(EngineError::invalid("policy", "missing: only a chat can go by the default")),
     }

@@ -9,11 +9,11 @@ use chat_protocol::message::client::Submit;
 use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
 
 use crate::model::error::EngineError;
-use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
 use crate::queue::{
     device_backlog, failing, log_entries, mailbox_full, outbox, own_receipts, pending_submits, profiles, receipts,
 };
 use crate::records::history::{self, State};
+use crate::rows::outbox::{PendingOwnReceipt, PendingSubmit, SubmitKind};
 use crate::store::RowsError;
 use crate::txn::live::Subject;
 use crate::txn::{self, LONGEST_PAUSE, Txn};
@@ -149,7 +149,7 @@ fn schedule_again(txn: &mut Txn<'_>, kind: SubmitKind, grown: bool) -> Result<()
         SubmitKind::Profile(user, device) => profiles::untold(txn, &user, &device, pause.is_zero())?,
         SubmitKind::Log(user, device) => log_entries::untold(txn, &user, &device)?,
         SubmitKind::OwnDevice(owed) => {
-            own_receipts::schedule_again(txn, &own_receipts::PendingOwnReceipt { after: txn.now + pause, ..owed })?
+            own_receipts::schedule_again(txn, &PendingOwnReceipt { after: txn.now + pause, ..owed })?
         }
         SubmitKind::Message(_) | SubmitKind::Post(_) => {}
     }

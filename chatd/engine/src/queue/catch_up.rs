@@ -6,11 +6,10 @@ use chat_protocol::ids::{DeviceId, Username};
 
 use crate::model::error::EngineError;
 use crate::peers::{self, Recipients};
-use crate::queue::device_backlog::{self, DEVICES};
-use crate::queue::item::Item;
-use crate::queue::{mailbox_full, pending_submits, sending};
+use crate::queue::{device_backlog, mailbox_full, pending_submits, sending};
+use crate::rows::outbox::Item;
+use crate::rows::{LAGGING, LAGGING_DEVICES};
 use crate::sessions::{self, Readiness};
-use crate::store::{Place, Table};
 use crate::txn::Txn;
 
 /// As long as a mailbox keeps what nobody fetches.
@@ -22,7 +21,7 @@ pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
     for device in device_backlog::devices(txn)? {
         while pending_submits::has_room(txn)? {
             let Some(item) = device_backlog::next(txn, &device)? else {
-                txn.rows.delete(Place::new(Table::Outbox, DEVICES, device.as_bytes()))?;
+                LAGGING_DEVICES.delete(txn.rows, &device)?;
                 caught_up = true;
                 break;
             };
@@ -69,6 +68,6 @@ fn revoked(txn: &mut Txn<'_>, item: &Item, device: &DeviceId) -> Result<bool, En
     if peers::device(txn, &item.to, device)?.is_some() || peers::device(txn, &me, device)?.is_some() {
         return Ok(false);
     }
-    txn.rows.delete_range(Table::Outbox, &device_backlog::scope(device), 0..=u64::MAX)?;
+    LAGGING.of(device).clear(txn.rows)?;
     Ok(true)
 }

@@ -13,13 +13,15 @@ use chat_protocol::time::Timestamp;
 use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::first;
-use crate::queue::item::Number;
-use crate::queue::own_receipts::{self, PendingOwnReceipt, Read};
-use crate::queue::receipts::{self, PendingReceipt};
-use crate::records::changes::Change;
+use crate::queue::own_receipts;
+use crate::queue::receipts;
 use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
 use crate::records::{contacts, streams};
+use crate::rows::outbox::Change;
+use crate::rows::outbox::Number;
+use crate::rows::outbox::PendingReceipt;
+use crate::rows::outbox::{PendingOwnReceipt, Read};
 use crate::txn::Txn;
 
 /// What is written for every device alike.

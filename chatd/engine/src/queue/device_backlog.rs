@@ -9,21 +9,15 @@ use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{decode, save};
-use crate::queue::item::Item;
 use crate::queue::{first, mailbox_full};
+use crate::rows::outbox::Item;
+use crate::rows::{LAGGING, LAGGING_DEVICES};
 use crate::sessions::{self, Readiness};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// Most messages that wait for one device.
 const MOST: u64 = 10_000;
-
-pub(crate) const DEVICES: &[u8] = b"lagging";
-
-pub(crate) fn scope(device: &DeviceId) -> Vec<u8> {
-    [b"lag:".as_slice(), device.as_bytes()].concat()
-}
 
 /// Devices that can be written to now, and those that cannot, or lack what comes before.
 #[derive(Default)]
@@ -49,7 +43,7 @@ pub(crate) fn split(txn: &mut Txn<'_>, devices: Vec<(Username, DeviceCert)>) -> 
 
 /// Whether something waits for a device that has to come first.
 fn lacks(txn: &Txn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    Ok(txn.rows.last_order(Table::Outbox, &scope(device))?.is_some() || mailbox_full::is_full(txn, device)?)
+    Ok(!LAGGING.of(device).is_empty(txn.rows)? || mailbox_full::is_full(txn, device)?)
 }
 
 /// Keeps what a device lacks.
@@ -57,21 +51,20 @@ pub(crate) fn keep(txn: &mut Txn<'_>, item: &Item, device: &DeviceId) -> Result<
     if let Some(number) = item.number {
         first::begin(txn, device, &item.to, number)?;
     }
-    let scope = scope(device);
+    let lacked = LAGGING.of(device);
     let item = Item { only: Some(*device), ..item.clone() };
-    save(txn.rows, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()), item.position, &item)?;
-    txn.rows.put(Place::new(Table::Outbox, DEVICES, device.as_bytes()), 0, device.as_bytes())?;
-    if txn.rows.count(Table::Outbox, &scope)? > MOST
-        && let Some((oldest, _)) = txn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
+    lacked.put(txn.rows, &item.position, item.position, &item)?;
+    LAGGING_DEVICES.put(txn.rows, device, 0, device)?;
+    if lacked.count(txn.rows)? > MOST
+        && let Some((oldest, _)) = lacked.first(txn.rows)?
     {
-        txn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
+        lacked.delete_range(txn.rows, 0..=oldest)?;
     }
     Ok(())
 }
 
 pub(crate) fn next(txn: &Txn<'_>, device: &DeviceId) -> Result<Option<Item>, RowsError> {
-    let found = txn.rows.scan(Table::Outbox, &scope(device), 0..=u64::MAX, Direction::Ascending, 1)?;
-    found.first().map(|(_, bytes)| decode(Table::Outbox, bytes)).transpose()
+    Ok(LAGGING.of(device).first(txn.rows)?.map(|(_, item)| item))
 }
 
 /// What was stored for nobody is not lacking anywhere: it goes again as a whole, or not at all.
@@ -81,17 +74,13 @@ pub(crate) fn take_back(txn: &mut Txn<'_>, item: &Item) -> Result<(), RowsError>
 
 /// Devices for which something waits.
 pub(crate) fn devices(txn: &Txn<'_>) -> Result<Vec<DeviceId>, RowsError> {
-    let found = txn.rows.scan(Table::Outbox, DEVICES, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    Ok(found.iter().filter_map(|(_, id)| DeviceId::try_from(id.as_slice()).ok()).collect())
+    LAGGING_DEVICES.all(txn.rows)
 }
 
 /// Nothing that was written for `to` goes any more.
 pub(crate) fn forget_all(txn: &mut Txn<'_>, to: &Username) -> Result<(), RowsError> {
     for device in devices(txn)? {
-        for (_, bytes) in
-            txn.rows.scan(Table::Outbox, &scope(&device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?
-        {
-            let item: Item = decode(Table::Outbox, &bytes)?;
+        for item in LAGGING.of(&device).all(txn.rows)? {
             if item.to == *to {
                 drop_item(txn, &item, &device)?;
             }
@@ -101,5 +90,5 @@ pub(crate) fn forget_all(txn: &mut Txn<'_>, to: &Username) -> Result<(), RowsErr
 }
 
 pub(crate) fn drop_item(txn: &mut Txn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
-    txn.rows.delete(Place::new(Table::Outbox, &scope(device), &item.position.to_be_bytes())).map(drop)
+    LAGGING.of(device).delete(txn.rows, &item.position).map(drop)
 }

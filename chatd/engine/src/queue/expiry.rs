@@ -8,14 +8,14 @@ use std::time::Duration;
 use chat_protocol::ids::Username;
 use chat_protocol::time::Timestamp;
 
-use crate::model::rows::decode;
-use crate::queue::queue_len::{self, LINE};
-use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
+use crate::queue::queue_len;
 use crate::queue::unacked_timeout::{self, STEP};
-use crate::queue::{failing, outbox, posts};
+use crate::queue::{failing, outbox};
 use crate::records::history::{self, State};
 use crate::records::settings::Settings;
-use crate::store::{Direction, RowsError, Table};
+use crate::rows::POSTS;
+use crate::rows::outbox::SubmitKind;
+use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
 /// How often it is looked.
@@ -70,15 +70,14 @@ fn expire(txn: &mut Txn<'_>, to: &Username, before: Timestamp) -> Result<usize, 
 
 /// Ends the posts that joined the line before a time, the one under way excepted; how many that were.
 pub(crate) fn expire_posts(txn: &mut Txn<'_>, before: Timestamp) -> Result<usize, RowsError> {
-    let found = txn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, unacked_timeout::STEP + 1)?;
+    let found = POSTS.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, unacked_timeout::STEP + 1)?;
     let mut ended = 0;
-    for (_, bytes) in found.iter().skip(1) {
-        let pending: PendingSubmit = decode(Table::Submits, bytes)?;
+    for (_, pending) in found.into_iter().skip(1) {
         let SubmitKind::Post(id) = pending.kind else { continue };
         if outbox::joined(txn, &id)? >= before {
             break;
         }
-        queue_len::leave(txn, posts::place(&pending.submit_id))?;
+        queue_len::leave(txn, &POSTS, &pending.submit_id)?;
         history::end(txn, &id, State::Failed, Some(ERROR))?;
         ended += 1;
     }

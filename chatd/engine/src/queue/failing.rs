@@ -3,13 +3,14 @@
 use chat_protocol::ids::Username;
 
 use crate::model::error::EngineError;
-use crate::model::rows::decode;
-use crate::queue::item::Item;
 use crate::queue::{device_backlog, outbox};
 use crate::records::changes;
 use crate::records::history::{self, State};
-use crate::records::timers::{self, Due, TIMES, Timer};
-use crate::store::{Direction, RowsError, Table};
+use crate::records::timers;
+use crate::rows::TIMES;
+use crate::rows::outbox::Item;
+use crate::rows::state::{Due, Timer};
+use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// Ends every message that still waits for `to`.
@@ -41,8 +42,7 @@ pub(crate) fn give_up(txn: &mut Txn<'_>, item: &Item, error: &str) -> Result<(),
 /// Ends every message for `user` whose time has not come.
 pub(crate) fn fail_scheduled(txn: &mut Txn<'_>, user: &Username, error: &str) -> Result<(), EngineError> {
     let chat = history::private(user);
-    for (_, bytes) in txn.rows.scan(Table::State, TIMES, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let Timer { due, id } = decode(Table::State, &bytes)?;
+    for Timer { due, id } in TIMES.all(txn.rows)? {
         let here = due == Due::Send && history::get(txn.rows, &id)?.is_some_and(|(_, message)| message.chat == chat);
         if here {
             timers::clear(txn, due, &id)?;

@@ -6,18 +6,14 @@
 
 use chat_protocol::ids::{DeviceId, Username};
 
-use crate::model::rows::{load, save};
-use crate::queue::item::Number;
-use crate::store::{Place, RowsError, Table};
+use crate::rows::OWED_FROM;
+use crate::rows::outbox::Number;
+use crate::store::RowsError;
 use crate::txn::Txn;
 
-fn scope(device: &DeviceId) -> Vec<u8> {
-    [b"first:".as_slice(), device.as_bytes()].concat()
-}
-
 /// The rows may outlive this device, whose numbers say nothing of another one's.
-fn key(txn: &Txn<'_>, chat: &Username, epoch: u64) -> Vec<u8> {
-    [txn.me.device.as_bytes().as_slice(), &epoch.to_be_bytes(), chat.as_str().as_bytes()].concat()
+fn key(txn: &Txn<'_>, chat: &Username, epoch: u64) -> (DeviceId, u64, Username) {
+    (txn.me.device, epoch, chat.clone())
 }
 
 /// A device is to get this number of the conversation with `chat`, and whatever follows it.
@@ -30,8 +26,8 @@ pub(crate) fn begin(
     if owed_from(txn, device, chat, epoch)?.is_some() {
         return Ok(());
     }
-    let (scope, key) = (scope(device), key(txn, chat, epoch));
-    save(txn.rows, Place::new(Table::Outbox, &scope, &key), 0, &n)
+    let key = key(txn, chat, epoch);
+    OWED_FROM.of(device).put(txn.rows, &key, 0, &n)
 }
 
 /// The first number of the conversation with `chat` that is for a device, if any is.
@@ -41,10 +37,10 @@ pub(crate) fn owed_from(
     chat: &Username,
     epoch: u64,
 ) -> Result<Option<u64>, RowsError> {
-    load(txn.rows, Place::new(Table::Outbox, &scope(device), &key(txn, chat, epoch)))
+    OWED_FROM.of(device).get(txn.rows, &key(txn, chat, epoch))
 }
 
 /// Nothing is owed to a device that is no longer trusted.
 pub(crate) fn forget(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    txn.rows.delete_range(Table::Outbox, &scope(device), 0..=u64::MAX).map(drop)
+    OWED_FROM.of(device).clear(txn.rows)
 }

@@ -10,62 +10,25 @@ use std::time::Duration;
 
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::DeviceCert;
-use chat_protocol::ids::{DeviceId, Head, Username};
+use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::MAX_TEXT_BYTES;
 use chat_protocol::message::Blob;
 use chat_protocol::session::content::{Heads, LogEntries};
-use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{decode, load, save};
 use crate::peers::{self, Recipients};
 use crate::queue::pending_submits;
 use crate::queue::sealing::{self, Sealed};
-use crate::queue::submit_kind::SubmitKind;
+use crate::rows::outbox::PendingLog;
+use crate::rows::outbox::SubmitKind;
+use crate::rows::peers::LogView;
+use crate::rows::{LOG_VIEWS, LOGS_OWED};
 use crate::sessions;
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// The same is told again to a device that still does not know it.
 const AGAIN: Duration = Duration::from_secs(60 * 60);
-const OWED: &[u8] = b"logs";
-
-/// What a device named and was told of one log: this account's, or that of its own account.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct View {
-    /// Where it last said that the log stands.
-    #[n(0)]
-    named: Option<Head>,
-    /// Up to where it was told.
-    #[n(1)]
-    told: Option<Head>,
-    /// When.
-    #[n(2)]
-    at: Option<Timestamp>,
-}
-
-/// A log that a device is to be told.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct PendingLog {
-    #[n(0)]
-    user: Username,
-    #[n(1)]
-    device: DeviceId,
-    /// Whose log.
-    #[n(2)]
-    subject: Username,
-}
-
-fn key(device: &DeviceId, subject: &Username) -> Vec<u8> {
-    [device.as_bytes().as_slice(), subject.as_str().as_bytes()].concat()
-}
-
-fn view_place(key: &[u8]) -> Place<'_> {
-    Place::new(Table::Peers, b"view", key)
-}
 
 /// A device has said where the log of its account and this one's stand; in a message, which wants what it lacks.
 pub(crate) fn named(
@@ -76,13 +39,13 @@ pub(crate) fn named(
 ) -> Result<(), EngineError> {
     let me = txn.me.user.clone();
     for (subject, head) in [(&me, heads.peer), (user, heads.own)] {
-        let key = key(device, subject);
-        let view: View = load(txn.rows, view_place(&key))?.unwrap_or_default();
+        let key = (*device, subject.clone());
+        let view = LOG_VIEWS.get(txn.rows, &key)?.unwrap_or_default();
         let view = if view.named == Some(head) {
             view
         } else {
-            let view = View { named: Some(head), ..view };
-            save(txn.rows, view_place(&key), 0, &view)?;
+            let view = LogView { named: Some(head), ..view };
+            LOG_VIEWS.put(txn.rows, &key, 0, &view)?;
             view
         };
         if !message {
@@ -91,14 +54,14 @@ pub(crate) fn named(
         let Some(peer) = peers::known(txn, subject)? else { continue };
         if missing(txn, &peer.pinned.log, &view).is_some() {
             let pending = PendingLog { user: user.clone(), device: *device, subject: subject.clone() };
-            save(txn.rows, Place::new(Table::Outbox, OWED, &key), 0, &pending)?;
+            LOGS_OWED.put(txn.rows, &key, 0, &pending)?;
         }
     }
     Ok(())
 }
 
 /// From which entry on a device is to be told a log; `None` if it knows it, knows more, or was told a moment ago.
-fn missing(txn: &Txn<'_>, log: &AccountLog, view: &View) -> Option<u64> {
+fn missing(txn: &Txn<'_>, log: &AccountLog, view: &LogView) -> Option<u64> {
     let (named, head) = (view.named?, log.head());
     if named.seq > head.seq || named == head {
         return None;
@@ -120,11 +83,10 @@ pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -
 
 /// Sends what messages have shown to be missing.
 pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    for (_, bytes) in txn.rows.scan(Table::Outbox, OWED, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+    for pending in LOGS_OWED.all(txn.rows)? {
         if !pending_submits::has_room(txn)? {
             break;
         }
-        let pending: PendingLog = decode(Table::Outbox, &bytes)?;
         send(txn, &pending)?;
     }
     Ok(())
@@ -138,14 +100,14 @@ fn send(txn: &mut Txn<'_>, pending: &PendingLog) -> Result<(), EngineError> {
         }
         tell(txn, &user, &cert, &pending.subject)?;
     }
-    txn.rows.delete(Place::new(Table::Outbox, OWED, &key(&pending.device, &pending.subject)))?;
+    LOGS_OWED.delete(txn.rows, &(pending.device, pending.subject.clone()))?;
     Ok(())
 }
 
 /// Tells a device with a session what it lacks of a log, if it lacks anything.
 fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, subject: &Username) -> Result<(), EngineError> {
-    let key = key(&cert.id(), subject);
-    let Some(view) = load::<View>(txn.rows, view_place(&key))? else { return Ok(()) };
+    let key = (cert.id(), subject.clone());
+    let Some(view) = LOG_VIEWS.get(txn.rows, &key)? else { return Ok(()) };
     let log = if *subject == txn.me.user {
         peers::own(txn)?
     } else {
@@ -155,7 +117,7 @@ fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, subject: &Usernam
     let Some(from) = missing(txn, &log, &view) else { return Ok(()) };
     let entries = fitting(&log, from);
     let told = (from + entries.len() as u64).checked_sub(1).and_then(|last| log.head_at(last));
-    save(txn.rows, view_place(&key), 0, &View { told, at: Some(txn.now), ..view })?;
+    LOG_VIEWS.put(txn.rows, &key, 0, &LogView { told, at: Some(txn.now), ..view })?;
     let Sealed { heads, to } = sealing::seal_log(txn, user, cert, LogEntries { user: subject.clone(), entries })?;
     Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Log(user.clone(), cert.id()))?)
 }
@@ -175,9 +137,9 @@ fn fitting(log: &AccountLog, from: u64) -> Vec<Blob> {
 pub(crate) fn untold(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
     let me = txn.me.user.clone();
     for subject in [&me, user] {
-        let key = key(device, subject);
-        if let Some(view) = load::<View>(txn.rows, view_place(&key))? {
-            save(txn.rows, view_place(&key), 0, &View { told: None, at: None, ..view })?;
+        let key = (*device, subject.clone());
+        if let Some(view) = LOG_VIEWS.get(txn.rows, &key)? {
+            LOG_VIEWS.put(txn.rows, &key, 0, &LogView { told: None, at: None, ..view })?;
         }
     }
     Ok(())

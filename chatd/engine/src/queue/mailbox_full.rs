@@ -5,22 +5,19 @@ use chat_protocol::cbor;
 use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_protocol::message::client::Submit;
 
-use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
-use crate::store::{Place, RowsError, Table};
+use crate::rows::FULL_MAILBOXES;
+use crate::rows::outbox::{PendingSubmit, SubmitKind};
+use crate::store::RowsError;
 use crate::txn::Txn;
-
-fn scope(device: &DeviceId) -> Vec<u8> {
-    [b"full:".as_slice(), device.as_bytes()].concat()
-}
 
 /// Whether something waits for room in the mailbox of a device.
 pub(crate) fn is_full(txn: &Txn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    Ok(txn.rows.last_order(Table::Outbox, &scope(device))?.is_some())
+    Ok(!FULL_MAILBOXES.of(device).is_empty(txn.rows)?)
 }
 
 /// A pending submit waits for room in the mailboxes of all it goes to.
 pub(crate) fn waits(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
-    each(pending, |device, id| txn.rows.put(Place::new(Table::Outbox, &scope(device), id.as_bytes()), 0, &[]))
+    each(pending, |device, id| FULL_MAILBOXES.of(device).put(txn.rows, id, 0, &()))
 }
 
 /// A pending submit waits no longer, whatever became of it.
@@ -28,7 +25,7 @@ pub(crate) fn completed(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<()
     if pending.put_off == 0 {
         return Ok(());
     }
-    each(pending, |device, id| txn.rows.delete(Place::new(Table::Outbox, &scope(device), id.as_bytes())).map(drop))
+    each(pending, |device, id| FULL_MAILBOXES.of(device).delete(txn.rows, id).map(drop))
 }
 
 /// Only messages hold up what comes after them: everything else has no order.

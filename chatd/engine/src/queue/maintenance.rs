@@ -7,9 +7,9 @@ use chat_protocol::message::server::{Bundle, Refusal};
 
 use crate::model::error::EngineError;
 use crate::peers::{self, Recipients};
-use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{pending_submits, retransmit, sealing};
 use crate::records::contacts;
+use crate::rows::outbox::SubmitKind;
 use crate::sessions::{begin, maintenance, restarts, session_store};
 use crate::store::RowsError;
 use crate::txn::Txn;

@@ -9,32 +9,24 @@
 //! only `stale`, which stores nothing, sends a message back to be sealed anew for the verified set. A mailbox
 //! that is full holds up what goes to its device, and nothing else.
 
-use chat_protocol::cbor;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
-use crate::model::rows::{Counter, decode, load};
 use crate::peers;
-use crate::queue::item::Item;
-use crate::queue::queue_len::{self, DESTINATIONS};
-use crate::queue::{device_backlog, pending_submits, posts};
+use crate::queue::{device_backlog, pending_submits, posts, queue_len};
 use crate::records::changes;
 use crate::records::history::{self, Message};
-use crate::records::timers::{self, Due};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::records::timers;
+use crate::rows::counter::Counter;
+use crate::rows::outbox::Item;
+use crate::rows::state::Due;
+use crate::rows::{DESTINATIONS, QUEUE};
+use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
 /// Most messages that wait to be sent. A sender that reaches it is told so.
 pub const MAX_QUEUED: u64 = 100_000;
-
-fn queue_scope(to: &Username) -> Vec<u8> {
-    [b"to:", to.as_str().as_bytes()].concat()
-}
-
-fn destination_place(to: &Username) -> Place<'_> {
-    Place::new(Table::Outbox, DESTINATIONS, to.as_str().as_bytes())
-}
 
 /// Whether one more may wait.
 pub(crate) fn admit(txn: &Txn<'_>) -> Result<(), EngineError> {
@@ -91,7 +83,7 @@ pub(crate) fn waits(txn: &Txn<'_>, message: &Message) -> Result<bool, RowsError>
 
 fn in_line(txn: &Txn<'_>, message: &Message) -> Result<Option<Item>, RowsError> {
     let (Some(to), Some(position)) = (history::peer(&message.chat), message.queued_at) else { return Ok(None) };
-    load(txn.rows, Place::new(Table::Outbox, &queue_scope(&to), &position.to_be_bytes()))
+    QUEUE.of(&to).get(txn.rows, &position)
 }
 
 /// Messages that were not accepted yet.
@@ -107,13 +99,11 @@ pub fn queued(rows: &dyn crate::store::Rows) -> Result<u64, RowsError> {
 
 /// Users for whom something waits, whoever was written to last at the end.
 pub(crate) fn destinations(txn: &Txn<'_>) -> Result<Vec<Username>, RowsError> {
-    let found = txn.rows.scan(Table::Outbox, DESTINATIONS, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    Ok(found.into_iter().filter_map(|(_, name)| String::from_utf8(name).ok()?.parse().ok()).collect())
+    DESTINATIONS.all(txn.rows)
 }
 
 pub(crate) fn first(txn: &Txn<'_>, to: &Username) -> Result<Option<Item>, RowsError> {
-    let found = txn.rows.scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, 1)?;
-    found.first().map(|(_, bytes)| decode(Table::Outbox, bytes)).transpose()
+    Ok(QUEUE.of(to).first(txn.rows)?.map(|(_, item)| item))
 }
 
 /// Puts an item in its place: in line for its recipient, or behind what the one device it is for lacks.
@@ -121,27 +111,22 @@ pub(crate) fn put_back(txn: &mut Txn<'_>, item: &Item) -> Result<(), RowsError> 
     if let Some(device) = &item.only {
         return device_backlog::keep(txn, item, device);
     }
-    let scope = queue_scope(&item.to);
-    let key = item.position.to_be_bytes();
-    queue_len::join(txn, Place::new(Table::Outbox, &scope, &key), item.position, &cbor::encode(item))?;
-    txn.rows.put(destination_place(&item.to), item.position, item.to.as_str().as_bytes())
+    queue_len::join(txn, &QUEUE.of(&item.to), (&item.position, item.position), item)?;
+    DESTINATIONS.put(txn.rows, &item.to, item.position, &item.to)
 }
 
 pub(crate) fn forget(txn: &mut Txn<'_>, item: &Item) -> Result<(), RowsError> {
-    let scope = queue_scope(&item.to);
-    queue_len::leave(txn, Place::new(Table::Outbox, &scope, &item.position.to_be_bytes()))?;
-    if txn.rows.last_order(Table::Outbox, &scope)?.is_none() {
-        txn.rows.delete(destination_place(&item.to))?;
+    let line = QUEUE.of(&item.to);
+    queue_len::leave(txn, &line, &item.position)?;
+    if line.is_empty(txn.rows)? {
+        DESTINATIONS.delete(txn.rows, &item.to)?;
     }
     Ok(())
 }
 
 pub(crate) fn waiting(txn: &Txn<'_>, to: &Username, most: usize) -> Result<Vec<Item>, RowsError> {
-    txn.rows
-        .scan(Table::Outbox, &queue_scope(to), 0..=u64::MAX, Direction::Ascending, most)?
-        .iter()
-        .map(|(_, bytes)| decode(Table::Outbox, bytes))
-        .collect()
+    let found = QUEUE.of(to).scan(txn.rows, 0..=u64::MAX, Direction::Ascending, most)?;
+    Ok(found.into_iter().map(|(_, item)| item).collect())
 }
 
 /// When a message, or a change of one, joined the line. What is in neither place has nothing to be sent any more.

@@ -14,29 +14,23 @@ use chat_protocol::message::Call;
 use chat_protocol::message::client::{Addressed, Submit};
 use chat_protocol::time::Timestamp;
 
-use crate::model::rows::{Counter, decode, load, save};
-use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
 use crate::queue::{mailbox_full, posts};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::rows::counter::Counter;
+use crate::rows::outbox::{PendingSubmit, SubmitKind};
+use crate::rows::{DEFERRED, IN_FLIGHT};
+use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::live::Asked;
 
 /// Most submits in flight: enough to keep a link busy, few enough that late encryption stays late.
 const WINDOW: u64 = 64;
-pub(crate) const SCOPE: &[u8] = b"flight";
 /// Pause between two looks at deferred pending submits for which the window has no room.
 const DEFERRED_PAUSE: Duration = Duration::from_secs(1);
-/// Pending submits that wait for something of their own, in order of the time they are to be tried again.
-pub(crate) const DEFERRED: &[u8] = b"parked";
 
 /// A submit id nobody has used.
 pub(crate) fn next_submit_id(txn: &mut Txn<'_>) -> Result<SubmitId, RowsError> {
     let counter = Counter::Submit.next(txn.rows)?;
     Ok(SubmitId::new(counter, txn.random()))
-}
-
-fn place(id: &SubmitId) -> Place<'_> {
-    Place::new(Table::Submits, SCOPE, id.as_bytes())
 }
 
 /// Whether another submit fits in the window.
@@ -46,7 +40,7 @@ pub(crate) fn has_room(txn: &Txn<'_>) -> Result<bool, RowsError> {
 
 /// Pending submits that were not answered yet.
 pub(crate) fn count(rows: &dyn Rows) -> Result<u64, RowsError> {
-    rows.count(Table::Submits, SCOPE)
+    IN_FLIGHT.count(rows)
 }
 
 /// Puts envelopes under way under a fresh submit id.
@@ -74,7 +68,7 @@ pub(crate) fn submit(txn: &mut Txn<'_>, pending: PendingSubmit) -> Result<(), Ro
 
 /// The pending submit with this id, if it was not answered yet.
 pub(crate) fn find(txn: &Txn<'_>, id: &SubmitId) -> Result<Option<PendingSubmit>, RowsError> {
-    load(txn.rows, place(id))
+    IN_FLIGHT.get(txn.rows, id)
 }
 
 /// A pending submit was answered for good.
@@ -88,7 +82,7 @@ pub(crate) fn complete(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(),
 }
 
 fn leave_window(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
-    txn.rows.delete(place(&pending.submit_id))?;
+    IN_FLIGHT.delete(txn.rows, &pending.submit_id)?;
     if count(txn.rows)? >= WINDOW {
         look_at(txn, txn.now);
     }
@@ -98,14 +92,14 @@ fn leave_window(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsEr
 /// Sets a pending submit aside until its time.
 pub(crate) fn defer(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
     leave_window(txn, pending)?;
-    save(txn.rows, deferred_place(&pending.submit_id), pending.after.as_millis(), pending)?;
+    DEFERRED.put(txn.rows, &pending.submit_id, pending.after.as_millis(), pending)?;
     look_at_deferred(txn, pending.after);
     Ok(())
 }
 
 /// Pending submits that are set aside.
 pub(crate) fn deferred(rows: &dyn Rows) -> Result<u64, RowsError> {
-    rows.count(Table::Submits, DEFERRED)
+    DEFERRED.count(rows)
 }
 
 /// Submits what was set aside until now, in the order it was sealed.
@@ -116,21 +110,20 @@ fn resume_deferred(txn: &mut Txn<'_>) -> Result<(), RowsError> {
         return Ok(());
     }
     let room = usize::try_from(WINDOW.saturating_sub(count(txn.rows)?)).unwrap_or(0);
-    let found = txn.rows.scan(Table::Submits, DEFERRED, 0..=u64::MAX, Direction::Ascending, room)?;
-    let found = found.into_iter().filter(|(after, _)| txn.is_time(Timestamp::from_millis(*after)));
-    let mut pending_submits =
-        found.map(|(_, bytes)| decode(Table::Submits, &bytes)).collect::<Result<Vec<PendingSubmit>, RowsError>>()?;
+    let found = DEFERRED.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, room)?;
+    let due = found.into_iter().filter(|(after, _)| txn.is_time(Timestamp::from_millis(*after)));
+    let mut pending_submits: Vec<_> = due.map(|(_, pending)| pending).collect();
     pending_submits.sort_by_key(|pending| pending.submit_id.counter());
     for pending in pending_submits {
-        txn.rows.delete(deferred_place(&pending.submit_id))?;
+        DEFERRED.delete(txn.rows, &pending.submit_id)?;
         submit(txn, pending)?;
     }
     if let Some(link) = &mut txn.live.link {
         link.deferred = None;
     }
-    if let Some((next, _)) = txn.rows.scan(Table::Submits, DEFERRED, 0..=u64::MAX, Direction::Ascending, 1)?.first() {
+    if let Some((next, _)) = DEFERRED.first(txn.rows)? {
         // what found no room in the window is looked at when something lands
-        look_at_deferred(txn, Timestamp::from_millis(*next).max(txn.now + DEFERRED_PAUSE));
+        look_at_deferred(txn, Timestamp::from_millis(next).max(txn.now + DEFERRED_PAUSE));
     }
     Ok(())
 }
@@ -140,10 +133,6 @@ fn look_at_deferred(txn: &mut Txn<'_>, at: Timestamp) {
         link.deferred = Some(link.deferred.map_or(at, |known| known.min(at)));
     }
     txn.wake(at);
-}
-
-fn deferred_place(id: &SubmitId) -> Place<'_> {
-    Place::new(Table::Submits, DEFERRED, id.as_bytes())
 }
 
 /// Keeps a pending submit that is not to be sent before its time.
@@ -165,8 +154,7 @@ pub(crate) fn repeat(txn: &mut Txn<'_>) -> Result<(), RowsError> {
         link.pending_submits = None;
     }
     let window = usize::try_from(WINDOW).unwrap_or(usize::MAX);
-    for (_, bytes) in txn.rows.scan(Table::Submits, SCOPE, 0..=u64::MAX, Direction::Ascending, window)? {
-        let pending: PendingSubmit = decode(Table::Submits, &bytes)?;
+    for (_, pending) in IN_FLIGHT.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, window)? {
         if !txn.is_time(pending.after) {
             look_at(txn, pending.after);
             break;
@@ -185,7 +173,7 @@ fn look_at(txn: &mut Txn<'_>, at: Timestamp) {
 }
 
 fn keep(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
-    save(txn.rows, place(&pending.submit_id), pending.submit_id.counter(), pending)
+    IN_FLIGHT.put(txn.rows, &pending.submit_id, pending.submit_id.counter(), pending)
 }
 
 fn send(txn: &mut Txn<'_>, pending: PendingSubmit) {

@@ -8,16 +8,12 @@ use chat_protocol::ids::{MessageId, SubmitId};
 use chat_protocol::message::Call;
 use chat_protocol::message::client::RoomPost;
 
-use crate::model::rows::decode;
 use crate::queue::pending_submits;
-use crate::queue::queue_len::{self, LINE};
-use crate::queue::submit_kind::{PendingSubmit, SubmitKind};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::queue::queue_len;
+use crate::rows::POSTS;
+use crate::rows::outbox::{PendingSubmit, SubmitKind};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
-
-pub(crate) fn place(id: &SubmitId) -> Place<'_> {
-    Place::new(Table::Submits, LINE, id.as_bytes())
-}
 
 /// Puts a post in line, and under way if none is before it.
 pub(crate) fn post(txn: &mut Txn<'_>, id: MessageId, text: &str) -> Result<SubmitId, RowsError> {
@@ -25,7 +21,7 @@ pub(crate) fn post(txn: &mut Txn<'_>, id: MessageId, text: &str) -> Result<Submi
     let payload = cbor::encode(&RoomPost { submit_id, text: text.to_owned() });
     let pending = PendingSubmit::new(submit_id, RoomPost::TYPE, payload, SubmitKind::Post(id));
     let first = !any(txn.rows)?;
-    queue_len::join(txn, place(&submit_id), submit_id.counter(), &cbor::encode(&pending))?;
+    queue_len::join(txn, &POSTS, (&submit_id, submit_id.counter()), &pending)?;
     if first {
         pending_submits::submit(txn, pending)?;
     }
@@ -34,17 +30,16 @@ pub(crate) fn post(txn: &mut Txn<'_>, id: MessageId, text: &str) -> Result<Submi
 
 /// The first post was answered for good: the next one leaves.
 pub(crate) fn completed(txn: &mut Txn<'_>, id: &SubmitId) -> Result<(), RowsError> {
-    if !queue_len::leave(txn, place(id))? {
+    if !queue_len::leave(txn, &POSTS, id)? {
         return Ok(());
     }
-    let next = txn.rows.scan(Table::Submits, LINE, 0..=u64::MAX, Direction::Ascending, 1)?;
-    match next.first() {
-        Some((_, bytes)) => pending_submits::submit(txn, decode(Table::Submits, bytes)?),
+    match POSTS.first(txn.rows)? {
+        Some((_, pending)) => pending_submits::submit(txn, pending),
         None => Ok(()),
     }
 }
 
 /// Whether any post is in line, the first of which is under way.
 pub(crate) fn any(rows: &dyn Rows) -> Result<bool, RowsError> {
-    Ok(rows.last_order(Table::Submits, LINE)?.is_some())
+    Ok(!POSTS.is_empty(rows)?)
 }

@@ -10,47 +10,22 @@
 use std::time::Duration;
 
 use chat_protocol::identity::device::DeviceCert;
-use chat_protocol::ids::{DeviceId, SessionId, Username};
+use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::session::content::Profile;
-use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
 use crate::peers::{self, Recipients};
 use crate::queue::sealing::{self, Sealed};
-use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{numbers, pending_submits};
 use crate::records::{contacts, history, profile};
+use crate::rows::outbox::{SubmitKind, ToldProfile};
+use crate::rows::{PROFILE_NEWS, PROFILES_TOLD};
 use crate::sessions;
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// A device that is written to hears the profile again after this long: what was lost is made up for within a day.
 const REPEAT: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Users who are to hear at once of a change.
-const NEWS: &[u8] = b"news";
-
-/// What a device was told last.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Told {
-    #[n(0)]
-    version: u64,
-    #[n(1)]
-    session: SessionId,
-    #[n(2)]
-    at: Timestamp,
-}
-
-fn told_place(device: &DeviceId) -> Place<'_> {
-    Place::new(Table::Outbox, b"told", device.as_bytes())
-}
-
-fn news_place(user: &Username) -> Place<'_> {
-    Place::new(Table::Outbox, NEWS, user.as_str().as_bytes())
-}
 
 /// The own other devices and everybody this account has written to are to hear of it.
 pub(crate) fn announce(txn: &mut Txn<'_>) -> Result<(), RowsError> {
@@ -65,16 +40,15 @@ pub(crate) fn announce(txn: &mut Txn<'_>) -> Result<(), RowsError> {
 }
 
 fn schedule_news(txn: &mut Txn<'_>, user: &Username) -> Result<(), RowsError> {
-    txn.rows.put(news_place(user), 0, user.as_str().as_bytes())
+    PROFILE_NEWS.put(txn.rows, user, 0, user)
 }
 
 /// Tells of a change, as far as there is room.
 pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    for (_, name) in txn.rows.scan(Table::Outbox, NEWS, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
+    for user in PROFILE_NEWS.all(txn.rows)? {
         if !pending_submits::has_room(txn)? {
             break;
         }
-        let Some(user) = String::from_utf8(name).ok().and_then(|name| name.parse().ok()) else { continue };
         tell_news(txn, &user)?;
     }
     Ok(())
@@ -88,7 +62,7 @@ fn tell_news(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
         }
         accompany(txn, &devices)?;
     }
-    txn.rows.delete(news_place(user))?;
+    PROFILE_NEWS.delete(txn.rows, user)?;
     Ok(())
 }
 
@@ -110,7 +84,7 @@ pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -
 fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, profile: &Profile) -> Result<(), EngineError> {
     let device = cert.id();
     let Some(sending) = sessions::standings(txn.rows, &device)?.sending().cloned() else { return Ok(()) };
-    let told = load::<Told>(txn.rows, told_place(&device))?;
+    let told = PROFILES_TOLD.get(txn.rows, &device)?;
     let known = told.is_some_and(|told| {
         let before_it_began = told.session != sending.id && told.at <= sending.begun;
         told.version == profile.version && !before_it_began && txn.now.since(told.at) < REPEAT
@@ -118,14 +92,14 @@ fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, profile: &Profile
     if known {
         return Ok(());
     }
-    let told = Told { version: profile.version, session: sending.id, at: txn.now };
-    save(txn.rows, told_place(&device), 0, &told)?;
+    let told = ToldProfile { version: profile.version, session: sending.id, at: txn.now };
+    PROFILES_TOLD.put(txn.rows, &device, 0, &told)?;
     let Sealed { heads, to } = sealing::seal_profile(txn, user, cert, profile)?;
     Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Profile(user.clone(), device))?)
 }
 
 /// What was sent to a device did not get there. The next message repeats it; so does this at once, if `again`.
 pub(crate) fn untold(txn: &mut Txn<'_>, user: &Username, device: &DeviceId, again: bool) -> Result<(), RowsError> {
-    txn.rows.delete(told_place(device))?;
+    PROFILES_TOLD.delete(txn.rows, device)?;
     if again { schedule_news(txn, user) } else { Ok(()) }
 }

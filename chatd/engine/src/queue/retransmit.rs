@@ -5,51 +5,23 @@
 //! asked for it by a reset, each message goes again once, and only while it is young: nobody draws old ones out of
 //! here, and what was never sealed for a device, as to one that came later, not at all.
 
-use chat_protocol::cbor;
 use chat_protocol::ids::{DeviceId, MessageId, Username};
 use chat_protocol::limits::MAX_GIVEN_UP;
 use chat_protocol::session::content::Ack;
 use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
-use crate::model::rows::{Counter, decode};
-use crate::queue::item::{Item, Number};
 use crate::queue::{first, outbox};
 use crate::records::changes::{self, RESENT_WITHIN};
 use crate::records::history::{self, State};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::rows::counter::Counter;
+use crate::rows::outbox::{Item, Number};
+use crate::rows::{CONVERSATIONS, SENT_AGAIN, UNACKNOWLEDGED};
+use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
-/// Marks of what went again, kept as long as it could be asked for.
-const MARKS: &[u8] = b"again";
 /// Most messages of one conversation that are noted for a device.
 const MOST: u64 = 10_000;
-
-/// What is noted for one device under one epoch, in the conversation with one user.
-struct Noted {
-    /// Names all of the device.
-    all: Vec<u8>,
-    key: Vec<u8>,
-}
-
-impl Noted {
-    fn of(device: &DeviceId, chat: &Username, epoch: u64) -> Self {
-        let key = [epoch.to_be_bytes().as_slice(), chat.as_str().as_bytes()].concat();
-        Self { all: all(device), key }
-    }
-
-    fn scope(&self) -> Vec<u8> {
-        [self.all.as_slice(), &self.key].concat()
-    }
-
-    fn place(&self) -> Place<'_> {
-        Place::new(Table::Outbox, &self.all, &self.key)
-    }
-}
-
-fn all(device: &DeviceId) -> Vec<u8> {
-    [b"for:".as_slice(), device.as_bytes()].concat()
-}
 
 /// A message was sealed for a device, in the conversation with `chat`.
 pub(crate) fn sealed(
@@ -59,14 +31,13 @@ pub(crate) fn sealed(
     ((epoch, n), id): (Number, &MessageId),
 ) -> Result<(), RowsError> {
     first::begin(txn, device, chat, (epoch, n))?;
-    let noted = Noted::of(device, chat, epoch);
-    let scope = noted.scope();
-    txn.rows.put(noted.place(), 0, &cbor::encode(&(epoch, chat.clone())))?;
-    txn.rows.put(Place::new(Table::Outbox, &scope, &n.to_be_bytes()), n, id.as_bytes())?;
-    if txn.rows.count(Table::Outbox, &scope)? > MOST
-        && let Some((oldest, _)) = txn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, 1)?.first()
+    let (conversation, noted) = ((epoch, chat.clone()), UNACKNOWLEDGED.of(&(*device, epoch, chat.clone())));
+    CONVERSATIONS.of(device).put(txn.rows, &conversation, 0, &conversation)?;
+    noted.put(txn.rows, &n, n, id)?;
+    if noted.count(txn.rows)? > MOST
+        && let Some((oldest, _)) = noted.first(txn.rows)?
     {
-        txn.rows.delete_range(Table::Outbox, &scope, 0..=*oldest)?;
+        noted.delete_range(txn.rows, 0..=oldest)?;
     }
     Ok(())
 }
@@ -74,16 +45,16 @@ pub(crate) fn sealed(
 /// A device tells what it got in the conversation with `chat`.
 pub(crate) fn acknowledged(txn: &mut Txn<'_>, device: &DeviceId, chat: &Username, ack: &Ack) -> Result<(), RowsError> {
     let Some(below) = ack.below.checked_sub(1) else { return Ok(()) };
-    let noted = Noted::of(device, chat, ack.epoch);
-    let (scope, mut from) = (noted.scope(), unsure_below(ack));
+    let noted = UNACKNOWLEDGED.of(&(*device, ack.epoch, chat.clone()));
+    let mut from = unsure_below(ack);
     for given_up in ack.given_up.iter().copied().chain([below + 1]) {
         if let Some(last) = given_up.min(below + 1).checked_sub(1).filter(|last| from <= *last) {
-            txn.rows.delete_range(Table::Outbox, &scope, from..=last)?;
+            noted.delete_range(txn.rows, from..=last)?;
         }
         from = from.max(given_up.saturating_add(1));
     }
-    if txn.rows.count(Table::Outbox, &scope)? == 0 {
-        txn.rows.delete(noted.place())?;
+    if noted.is_empty(txn.rows)? {
+        CONVERSATIONS.of(device).delete(txn.rows, &(ack.epoch, chat.clone()))?;
     }
     Ok(())
 }
@@ -98,14 +69,14 @@ pub(crate) fn unsure_below(ack: &Ack) -> u64 {
 pub(crate) fn forget_device(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
     first::forget(txn, device)?;
     for (epoch, chat) in conversations(txn, device)? {
-        txn.rows.delete_range(Table::Outbox, &Noted::of(device, &chat, epoch).scope(), 0..=u64::MAX)?;
+        UNACKNOWLEDGED.of(&(*device, epoch, chat)).clear(txn.rows)?;
     }
-    txn.rows.delete_range(Table::Outbox, &all(device), 0..=u64::MAX).map(drop)
+    CONVERSATIONS.of(device).clear(txn.rows)
 }
 
 /// Whether a device did not acknowledge something that was sealed for it.
 pub(crate) fn is_unacknowledged(txn: &Txn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
-    Ok(txn.rows.count(Table::Outbox, &all(device))? > 0)
+    Ok(!CONVERSATIONS.of(device).is_empty(txn.rows)?)
 }
 
 /// Sends a device everything that it did not acknowledge.
@@ -119,12 +90,11 @@ pub(crate) fn send_unacknowledged(txn: &mut Txn<'_>, device: &DeviceId) -> Resul
 /// The device says that it could not open what it got: once for each message, and for young ones only.
 pub(crate) fn was_reset(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), EngineError> {
     let oldest = txn.now - RESENT_WITHIN;
-    txn.rows.delete_range(Table::Outbox, MARKS, 0..=oldest.as_millis())?;
+    SENT_AGAIN.delete_range(txn.rows, 0..=oldest.as_millis())?;
     for (item, said) in unacknowledged(txn, device)? {
-        let key = [device.as_bytes().as_slice(), item.id.as_bytes()].concat();
-        let mark = Place::new(Table::Outbox, MARKS, &key);
-        if said > oldest && txn.rows.get(mark)?.is_none() {
-            txn.rows.put(mark, said.as_millis(), &[])?;
+        let mark = (*device, item.id);
+        if said > oldest && !SENT_AGAIN.has(txn.rows, &mark)? {
+            SENT_AGAIN.put(txn.rows, &mark, said.as_millis(), &())?;
             outbox::put_back(txn, &item)?;
         }
     }
@@ -132,17 +102,15 @@ pub(crate) fn was_reset(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), Engi
 }
 
 fn conversations(txn: &Txn<'_>, device: &DeviceId) -> Result<Vec<(u64, Username)>, RowsError> {
-    let found = txn.rows.scan(Table::Outbox, &all(device), 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    found.iter().map(|(_, bytes)| decode(Table::Outbox, bytes)).collect()
+    CONVERSATIONS.of(device).all(txn.rows)
 }
 
 /// What was sealed for a device and not acknowledged by it, as items for it alone, and when each was said.
 fn unacknowledged(txn: &mut Txn<'_>, device: &DeviceId) -> Result<Vec<(Item, Timestamp)>, EngineError> {
     let mut items = Vec::new();
     for (epoch, to) in conversations(txn, device)? {
-        let scope = Noted::of(device, &to, epoch).scope();
-        for (n, id) in txn.rows.scan(Table::Outbox, &scope, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-            let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
+        let noted = UNACKNOWLEDGED.of(&(*device, epoch, to.clone()));
+        for (n, id) in noted.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
             let Some(said) = said(txn, &id)? else { continue };
             let (position, number) = (Counter::Outbox.next(txn.rows)?, Some((epoch, n)));
             let only = Some(*device);

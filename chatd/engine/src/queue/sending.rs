@@ -7,11 +7,11 @@ use crate::model::error::EngineError;
 use crate::peers::{self, Recipients};
 use crate::queue::compose::OutgoingContent;
 use crate::queue::device_backlog::{self, Split};
-use crate::queue::item::{Item, Number};
 use crate::queue::sealing::{self, Sealed};
-use crate::queue::submit_kind::SubmitKind;
 use crate::queue::{catch_up, flush, log_entries, numbers, outbox, pending_submits, profiles};
 use crate::records::{changes, history};
+use crate::rows::outbox::SubmitKind;
+use crate::rows::outbox::{Item, Number};
 use crate::store::RowsError;
 use crate::txn::Txn;
 

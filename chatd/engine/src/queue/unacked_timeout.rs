@@ -5,13 +5,12 @@
 
 use std::time::Duration;
 
-use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::ids::Username;
 
-use crate::model::rows::{load, save};
-use crate::queue::item::Number;
 use crate::queue::numbers;
 use crate::records::history::{self, State};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::rows::{SENT, SILENCE_TOLD};
+use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
 /// Most messages of one line that end at once; the rest follow in transactions of their own.
@@ -19,11 +18,6 @@ pub(crate) const STEP: usize = 256;
 
 /// A day longer than servers keep messages by default.
 const SILENCE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
-
-/// Up to which number the author of messages to a user was told.
-fn told_place(to: &Username) -> Place<'_> {
-    Place::new(Table::Outbox, b"tails", to.as_str().as_bytes())
-}
 
 /// Tells of old messages without an answer, at most a step of them for each user; the most that were looked at.
 pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<usize, RowsError> {
@@ -38,19 +32,18 @@ pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<usize, RowsError> {
 
 fn tell(txn: &mut Txn<'_>, to: &Username) -> Result<usize, RowsError> {
     let Some((epoch, _)) = numbers::last_number(txn, to)? else { return Ok(0) };
-    let told: Option<Number> = load(txn.rows, told_place(to))?;
+    let told = SILENCE_TOLD.get(txn.rows, to)?;
     let from = told.filter(|(known, _)| *known == epoch).map_or(0, |(_, n)| n + 1);
-    let scope = numbers::sent_scope(to, epoch);
+    let sent = SENT.of(&(epoch, to.clone()));
     let mut looked_at = 0;
-    for (n, id) in txn.rows.scan(Table::Outbox, &scope, from..=u64::MAX, Direction::Ascending, STEP)? {
-        let Ok(id) = MessageId::try_from(id.as_slice()) else { continue };
+    for (n, id) in sent.scan(txn.rows, from..=u64::MAX, Direction::Ascending, STEP)? {
         let silent = history::get(txn.rows, &id)?.and_then(|(_, message)| message.silent);
         if silent.is_none_or(|at| at + SILENCE > txn.now) {
             break;
         }
         // whatever arrives after all is delivered after all: its number is still known
         history::advance(txn, &id, State::NotReceived)?;
-        save(txn.rows, told_place(to), 0, &(epoch, n))?;
+        SILENCE_TOLD.put(txn.rows, to, 0, &(epoch, n))?;
         looked_at += 1;
     }
     Ok(looked_at)

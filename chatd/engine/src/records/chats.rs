@@ -5,9 +5,9 @@ use chat_protocol::rpc::types::{ChatSet, Unread};
 use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
-use crate::model::rows::Counter;
 use crate::records::events;
 use crate::records::history::{self, Chat, ROOM};
+use crate::rows::counter::Counter;
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 

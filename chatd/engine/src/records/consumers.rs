@@ -1,53 +1,29 @@
 //! Named readers of the event log, and how far each has come.
 
 use chat_protocol::rpc::{Name, types};
-use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{Counter, decode, load, save};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::rows::CONSUMERS;
+use crate::rows::clients::Consumer;
+use crate::rows::counter::Counter;
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// Most consumers of one account: each keeps a part of the log.
 const MOST: u64 = 1_000;
-const SCOPE: &[u8] = b"consumer";
-
-/// A consumer's row.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Consumer {
-    #[n(0)]
-    name: String,
-    /// The last event it acknowledged.
-    #[n(1)]
-    acked: u64,
-    /// When it was last heard of.
-    #[n(2)]
-    seen: Timestamp,
-}
-
-fn place(name: &Name) -> Place<'_> {
-    Place::new(Table::Clients, SCOPE, name.as_str().as_bytes())
-}
-
-fn all(rows: &dyn Rows) -> Result<Vec<Consumer>, RowsError> {
-    let found = rows.scan(Table::Clients, SCOPE, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    found.iter().map(|(_, bytes)| decode(Table::Clients, bytes)).collect()
-}
 
 /// Makes sure that there is a consumer, and returns its place. A new one begins behind `begin`, or at the log's end.
 ///
 /// # Errors
 /// `quota_exceeded`; `invalid_params`.
 pub fn open(txn: &mut Txn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, EngineError> {
-    let known = load::<Consumer>(txn.rows, place(name))?;
+    let known = CONSUMERS.get(txn.rows, name)?;
     let acked = match (&known, begin) {
         (Some(known), _) => known.acked,
         (None, Some(begin)) => begin,
         (None, None) => Counter::Event.get(txn.rows)?,
     };
-    if known.is_none() && txn.rows.count(Table::Clients, SCOPE)? >= MOST {
+    if known.is_none() && CONSUMERS.count(txn.rows)? >= MOST {
         return Err(EngineError::full("too many consumers: forget some that read no more"));
     }
     write(txn, name, acked)?;
@@ -59,7 +35,7 @@ pub fn open(txn: &mut Txn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, E
 /// # Errors
 /// `unknown_consumer`; `invalid_params`.
 pub fn ack(txn: &mut Txn<'_>, name: &Name, seq: u64) -> Result<u64, EngineError> {
-    let known = load::<Consumer>(txn.rows, place(name))?.ok_or_else(EngineError::unknown_consumer)?;
+    let known = CONSUMERS.get(txn.rows, name)?.ok_or_else(EngineError::unknown_consumer)?;
     let acked = known.acked.max(seq);
     write(txn, name, acked)?;
     Ok(acked)
@@ -71,7 +47,7 @@ fn write(txn: &mut Txn<'_>, name: &Name, acked: u64) -> Result<(), EngineError> 
         return Err(EngineError::beyond_log(newest));
     }
     let consumer = Consumer { name: name.to_string(), acked, seen: txn.clock };
-    Ok(save(txn.rows, place(name), 0, &consumer)?)
+    Ok(CONSUMERS.put(txn.rows, name, 0, &consumer)?)
 }
 
 /// Forgets a consumer; nothing is kept for it any more.
@@ -79,7 +55,7 @@ fn write(txn: &mut Txn<'_>, name: &Name, acked: u64) -> Result<(), EngineError> 
 /// # Errors
 /// `unknown_consumer`.
 pub fn forget(txn: &mut Txn<'_>, name: &Name) -> Result<(), EngineError> {
-    if txn.rows.delete(place(name))? { Ok(()) } else { Err(EngineError::unknown_consumer()) }
+    if CONSUMERS.delete(txn.rows, name)? { Ok(()) } else { Err(EngineError::unknown_consumer()) }
 }
 
 /// Every consumer in order of the names, as the socket shows them, but for whether it reads now.
@@ -98,12 +74,12 @@ pub fn list(rows: &dyn Rows) -> Result<Vec<types::Consumer>, RowsError> {
             seen_ms: consumer.seen.as_millis(),
         })
     };
-    let mut consumers = all(rows)?.into_iter().map(shown).collect::<Result<Vec<_>, RowsError>>()?;
+    let mut consumers = CONSUMERS.all(rows)?.into_iter().map(shown).collect::<Result<Vec<_>, RowsError>>()?;
     consumers.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(consumers)
 }
 
 /// The place of the consumer that is farthest behind; `None` if there is none.
 pub(crate) fn slowest(rows: &dyn Rows) -> Result<Option<u64>, RowsError> {
-    Ok(all(rows)?.iter().map(|consumer| consumer.acked).min())
+    Ok(CONSUMERS.all(rows)?.iter().map(|consumer| consumer.acked).min())
 }

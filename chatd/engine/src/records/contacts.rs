@@ -6,12 +6,12 @@
 
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::{self, ContactSet};
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{decode, load, save};
 use crate::records::{events, profile};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::rows::CONTACTS;
+use crate::rows::peers::Contact;
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// Longest alias and note, in bytes.
@@ -19,25 +19,10 @@ const MAX_ALIAS_BYTES: usize = 150;
 const MAX_NOTE_BYTES: usize = 4 * 1024;
 /// Most users something is noted about.
 const MOST: u64 = 10_000;
-const SCOPE: &[u8] = b"contact";
-
-/// What is noted about a user.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Contact {
-    #[n(0)]
-    user: Username,
-    #[n(1)]
-    alias: Option<String>,
-    #[n(2)]
-    note: Option<String>,
-    #[n(3)]
-    blocked: bool,
-}
 
 impl Contact {
     fn of(rows: &dyn Rows, user: &Username) -> Result<Self, RowsError> {
-        let known = load(rows, place(user))?;
+        let known = CONTACTS.get(rows, user)?;
         Ok(known.unwrap_or_else(|| Self { user: user.clone(), alias: None, note: None, blocked: false }))
     }
 
@@ -51,16 +36,12 @@ impl Contact {
     }
 }
 
-fn place(user: &Username) -> Place<'_> {
-    Place::new(Table::Peers, SCOPE, user.as_str().as_bytes())
-}
-
 /// Whether the user wants to hear nothing of `user`.
 ///
 /// # Errors
 /// [`RowsError`].
 pub fn is_blocked(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError> {
-    Ok(load::<Contact>(rows, place(user))?.is_some_and(|contact| contact.blocked))
+    Ok(CONTACTS.get(rows, user)?.is_some_and(|contact| contact.blocked))
 }
 
 /// What is noted about one user; nothing, if nothing is.
@@ -76,9 +57,8 @@ pub fn get(rows: &dyn Rows, user: &Username) -> Result<types::Contact, RowsError
 /// # Errors
 /// [`RowsError`].
 pub fn list(rows: &dyn Rows) -> Result<Vec<types::Contact>, RowsError> {
-    let found = rows.scan(Table::Peers, SCOPE, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    let read = |(_, bytes): &(u64, Vec<u8>)| decode::<Contact>(Table::Peers, bytes)?.shown(rows);
-    let mut contacts = found.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let shown = CONTACTS.all(rows)?.into_iter().map(|contact| contact.shown(rows));
+    let mut contacts = shown.collect::<Result<Vec<_>, _>>()?;
     contacts.sort_by(|a, b| a.user.cmp(&b.user));
     Ok(contacts)
 }
@@ -110,14 +90,14 @@ pub(crate) fn set_blocked(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> 
 }
 
 fn write(txn: &mut Txn<'_>, contact: Contact) -> Result<types::Contact, EngineError> {
-    let before = load::<Contact>(txn.rows, place(&contact.user))?;
-    if before.is_none() && txn.rows.count(Table::Peers, SCOPE)? >= MOST {
+    let before = CONTACTS.get(txn.rows, &contact.user)?;
+    if before.is_none() && CONTACTS.count(txn.rows)? >= MOST {
         return Err(EngineError::full("too many contacts"));
     }
     if contact.is_empty() {
-        txn.rows.delete(place(&contact.user))?;
+        CONTACTS.delete(txn.rows, &contact.user)?;
     } else {
-        save(txn.rows, place(&contact.user), 0, &contact)?;
+        CONTACTS.put(txn.rows, &contact.user, 0, &contact)?;
     }
     let changed = before.map_or(!contact.is_empty(), |before| before != contact);
     let shown = contact.shown(txn.rows)?;

@@ -15,14 +15,13 @@ use std::time::Duration;
 use chat_protocol::cbor;
 use chat_protocol::ids::{MessageId, Username};
 
-use crate::model::rows::{decode, save};
-use crate::records::changes::{Change, ChangeKind};
 use crate::records::settings::Settings;
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::rows::messages::{EarlyNote, InChat};
+use crate::rows::outbox::{Change, ChangeKind};
+use crate::rows::{EARLY_AUTHORS, EARLY_CHANGES, EARLY_NOTES};
+use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
 
-/// Whose changes wait, and in which chats.
-const AUTHORS: &[u8] = b"early-authors";
 /// Most of one user in one chat …
 const MOST: usize = 256;
 /// … and most bytes of those.
@@ -34,31 +33,6 @@ const MOST_DAYS: u32 = 30;
 const EDIT: u8 = 0;
 const REACT: u8 = 2;
 
-/// Where a change is noted under its author: its target, its kind, and how many bytes it has.
-type Noted = (MessageId, u8, u64);
-
-/// The changes of one message.
-fn scope(chat: &str, target: &MessageId) -> Vec<u8> {
-    [b"early-changes:", target.as_bytes().as_slice(), chat.as_bytes()].concat()
-}
-
-fn key(kind: u8, by: &Username) -> Vec<u8> {
-    [&[kind], by.as_str().as_bytes()].concat()
-}
-
-/// The changes of one user in a chat, without what they say.
-fn noted_scope(chat: &str, by: &Username) -> Vec<u8> {
-    [b"early-by:", author_key(chat, by).as_slice()].concat()
-}
-
-fn noted_key(target: &MessageId, kind: u8) -> Vec<u8> {
-    [target.as_bytes().as_slice(), &[kind]].concat()
-}
-
-fn author_key(chat: &str, by: &Username) -> Vec<u8> {
-    [by.as_str().as_bytes(), &[0], chat.as_bytes()].concat()
-}
-
 /// Keeps an edit or a sign for when its message comes. Deletions are none of them.
 pub(crate) fn keep(rows: &mut dyn Rows, change: &Change) -> Result<(), RowsError> {
     let kind = match change.kind {
@@ -67,14 +41,13 @@ pub(crate) fn keep(rows: &mut dyn Rows, change: &Change) -> Result<(), RowsError
         ChangeKind::Delete => return Ok(()),
     };
     let (chat, by, order) = (change.chat.as_str(), &change.by, change.kept.as_millis());
-    let bytes = cbor::encode(change);
-    let noted: Noted = (change.target, kind, bytes.len() as u64);
+    let noted: EarlyNote = (change.target, kind, cbor::encode(change).len() as u64);
     // a later one is put last, whatever it takes the place of
     remove(rows, (chat, by), (&change.target, kind))?;
-    rows.put(Place::new(Table::Messages, &scope(chat, &change.target), &key(kind, by)), order, &bytes)?;
-    let place = (noted_scope(chat, by), noted_key(&change.target, kind));
-    save(rows, Place::new(Table::Messages, &place.0, &place.1), order, &noted)?;
-    save(rows, Place::new(Table::Messages, AUTHORS, &author_key(chat, by)), 0, &(chat, by))?;
+    EARLY_CHANGES.of(&(change.target, chat.to_owned())).put(rows, &(kind, by.clone()), order, change)?;
+    let author = InChat(by.clone(), chat.to_owned());
+    EARLY_NOTES.of(&author).put(rows, &(change.target, kind), order, &noted)?;
+    EARLY_AUTHORS.put(rows, &author, 0, &(chat.to_owned(), by.clone()))?;
     bound(rows, (chat, by))
 }
 
@@ -95,9 +68,9 @@ fn noted(
     (chat, by): (&str, &Username),
     range: std::ops::RangeInclusive<u64>,
     direction: Direction,
-) -> Result<Vec<Noted>, RowsError> {
-    let found = rows.scan(Table::Messages, &noted_scope(chat, by), range, direction, usize::MAX)?;
-    found.iter().map(|(_, bytes)| decode(Table::Messages, bytes)).collect()
+) -> Result<Vec<EarlyNote>, RowsError> {
+    let found = EARLY_NOTES.of(&InChat(by.clone(), chat.to_owned())).scan(rows, range, direction, usize::MAX)?;
+    Ok(found.into_iter().map(|(_, note)| note).collect())
 }
 
 fn remove(
@@ -105,15 +78,13 @@ fn remove(
     (chat, by): (&str, &Username),
     (target, kind): (&MessageId, u8),
 ) -> Result<(), RowsError> {
-    rows.delete(Place::new(Table::Messages, &scope(chat, target), &key(kind, by)))?;
-    rows.delete(Place::new(Table::Messages, &noted_scope(chat, by), &noted_key(target, kind))).map(drop)
+    EARLY_CHANGES.of(&(*target, chat.to_owned())).delete(rows, &(kind, by.clone()))?;
+    EARLY_NOTES.of(&InChat(by.clone(), chat.to_owned())).delete(rows, &(*target, kind)).map(drop)
 }
 
 /// Takes the changes of a message out, in the order in which they came: it is here, or will not be shown.
 pub(crate) fn take(rows: &mut dyn Rows, chat: &str, target: &MessageId) -> Result<Vec<Change>, RowsError> {
-    let found = rows.scan(Table::Messages, &scope(chat, target), 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    let changes: Vec<Change> =
-        found.iter().map(|(_, bytes)| decode(Table::Messages, bytes)).collect::<Result<_, _>>()?;
+    let changes = EARLY_CHANGES.of(&(*target, chat.to_owned())).all(rows)?;
     for change in &changes {
         forget(rows, chat, &change.by, target)?;
     }
@@ -132,13 +103,13 @@ pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
         days => days.min(MOST_DAYS),
     };
     let old = (txn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60)).as_millis();
-    for (_, author) in txn.rows.scan(Table::Messages, AUTHORS, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let (chat, by): (String, Username) = decode(Table::Messages, &author)?;
+    for (chat, by) in EARLY_AUTHORS.all(txn.rows)? {
         for (target, kind, _) in noted(txn.rows, (&chat, &by), 0..=old, Direction::Ascending)? {
             remove(txn.rows, (&chat, &by), (&target, kind))?;
         }
-        if txn.rows.last_order(Table::Messages, &noted_scope(&chat, &by))?.is_none() {
-            txn.rows.delete(Place::new(Table::Messages, AUTHORS, &author_key(&chat, &by)))?;
+        let author = InChat(by, chat);
+        if EARLY_NOTES.of(&author).is_empty(txn.rows)? {
+            EARLY_AUTHORS.delete(txn.rows, &author)?;
         }
     }
     Ok(())

@@ -5,13 +5,16 @@
 
 use chat_protocol::ids::{Fingerprint, MessageId};
 
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::rows::EARLY_DELETIONS;
+use crate::rows::codec::Mark;
+use crate::rows::family::Family;
+use crate::store::{Rows, RowsError};
 
 /// Most of one author in one chat, the newest: as many as one mailbox keeps messages.
 const MOST: u64 = 100_000;
 
-fn scope(chat: &str, author: &Fingerprint) -> Vec<u8> {
-    [b"early-deletions:", author.as_bytes().as_slice(), chat.as_bytes()].concat()
+fn of(chat: &str, author: &Fingerprint) -> Family<MessageId, Mark> {
+    EARLY_DELETIONS.of(&(*author, chat.to_owned()))
 }
 
 /// Remembers that a message is deleted by an identity, its author if it ever comes.
@@ -19,16 +22,16 @@ pub(crate) fn keep(rows: &mut dyn Rows, chat: &str, author: &Fingerprint, target
     if has(rows, chat, author, target)? {
         return Ok(());
     }
-    let scope = scope(chat, author);
+    let deletions = of(chat, author);
     // in the order in which they came, from 1
-    let order = rows.last_order(Table::Messages, &scope)?.unwrap_or(0).saturating_add(1);
-    rows.put(Place::new(Table::Messages, &scope, target.as_bytes()), order, &[])?;
-    rows.delete_range(Table::Messages, &scope, 0..=order.saturating_sub(MOST)).map(drop)
+    let order = deletions.last_order(rows)?.unwrap_or(0).saturating_add(1);
+    deletions.put(rows, target, order, &())?;
+    deletions.delete_range(rows, 0..=order.saturating_sub(MOST))
 }
 
 /// Whether a message that is not here was deleted by an identity.
 pub(crate) fn has(rows: &dyn Rows, chat: &str, author: &Fingerprint, target: &MessageId) -> Result<bool, RowsError> {
-    Ok(rows.get(Place::new(Table::Messages, &scope(chat, author), target.as_bytes()))?.is_some())
+    of(chat, author).has(rows, target)
 }
 
 /// The message has come, which happens once: says whether its author deleted it, and forgets that.
@@ -38,5 +41,5 @@ pub(crate) fn take(
     author: &Fingerprint,
     target: &MessageId,
 ) -> Result<bool, RowsError> {
-    rows.delete(Place::new(Table::Messages, &scope(chat, author), target.as_bytes()))
+    of(chat, author).delete(rows, target)
 }

@@ -12,14 +12,15 @@ use chat_protocol::rpc::events::{
 };
 use chat_protocol::rpc::{EventBody, WrittenEvent, types};
 use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
-use crate::model::rows::{Counter, decode, load, save};
 use crate::records::history::{self, Chat, Message};
 use crate::records::pins::Peer;
 use crate::records::settings::Settings;
 use crate::records::{consumers, view};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::rows::EVENTS;
+use crate::rows::counter::Counter;
+use crate::rows::events::{KeptEvent, Written};
+use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::action::Counted;
 
@@ -28,39 +29,7 @@ const TRIM_EVERY: Duration = Duration::from_secs(60);
 /// Most events that go at once, so that nobody waits for it.
 const TRIM_STEP: u64 = 1_000;
 
-/// An event as it is kept.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Kept {
-    /// The whole event as JSON: so the first version wrote it.
-    #[n(0)]
-    json: Option<String>,
-    /// When it happened, in time that was seen to pass.
-    #[n(1)]
-    at: Timestamp,
-    #[n(2)]
-    written: Option<Written>,
-}
-
-/// An event and, beside its text, what its readers choose it by.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Written {
-    /// When it happened, by the clock.
-    #[n(0)]
-    time_ms: u64,
-    #[n(1)]
-    kind: String,
-    #[n(2)]
-    chat: Option<String>,
-    #[n(3)]
-    outgoing: bool,
-    /// What it carries, as JSON.
-    #[n(4)]
-    data: String,
-}
-
-impl Kept {
+impl KeptEvent {
     fn of(event: &WrittenEvent, at: Timestamp) -> Self {
         let written = Written {
             time_ms: event.time_ms,
@@ -70,10 +39,6 @@ impl Kept {
             data: event.data.to_string(),
         };
         Self { json: None, at, written: Some(written) }
-    }
-
-    fn read(bytes: &[u8]) -> Result<Self, RowsError> {
-        decode(Table::Events, bytes)
     }
 
     fn event(self, seq: u64) -> Result<WrittenEvent, RowsError> {
@@ -99,8 +64,7 @@ pub fn newest(rows: &dyn Rows) -> Result<u64, RowsError> {
 /// # Errors
 /// [`RowsError`].
 pub fn oldest(rows: &dyn Rows) -> Result<u64, RowsError> {
-    let first = rows.scan(Table::Events, b"", 0..=u64::MAX, Direction::Ascending, 1)?;
-    Ok(first.first().map_or(newest(rows)? + 1, |(seq, _)| *seq))
+    Ok(EVENTS.first(rows)?.map_or(newest(rows)? + 1, |(seq, _)| seq))
 }
 
 /// Events behind `seq`, ascending, at most `max`.
@@ -109,18 +73,15 @@ pub fn oldest(rows: &dyn Rows) -> Result<u64, RowsError> {
 /// [`RowsError`].
 pub fn after(rows: &dyn Rows, seq: u64, max: usize) -> Result<Vec<WrittenEvent>, RowsError> {
     let Some(from) = seq.checked_add(1) else { return Ok(Vec::new()) };
-    rows.scan(Table::Events, b"", from..=u64::MAX, Direction::Ascending, max)?
-        .iter()
-        .map(|(seq, bytes)| Kept::read(bytes)?.event(*seq))
-        .collect()
+    let found = EVENTS.scan(rows, from..=u64::MAX, Direction::Ascending, max)?;
+    found.into_iter().map(|(seq, kept)| kept.event(seq)).collect()
 }
 
 /// Appends an event to the log, in the transaction of its cause.
 pub(crate) fn append(txn: &mut Txn<'_>, chat: Option<&str>, body: &EventBody) -> Result<(), RowsError> {
     let seq = Counter::Event.next(txn.rows)?;
     let event = WrittenEvent::durable(seq, txn.clock.as_millis(), chat.and_then(view::chat_id), body);
-    let kept = Kept::of(&event, txn.now);
-    save(txn.rows, Place::new(Table::Events, b"", &seq.to_be_bytes()), seq, &kept)?;
+    EVENTS.put(txn.rows, &seq, seq, &KeptEvent::of(&event, txn.now))?;
     txn.count(Counted::Event(body.type_name()));
     Ok(())
 }
@@ -140,7 +101,7 @@ pub(crate) fn trim(txn: &mut Txn<'_>) -> Result<(), RowsError> {
         last if last >= oldest => last,
         _ => aged(txn, oldest..=floor.min(step_end), settings.event_days)?,
     };
-    txn.rows.delete_range(Table::Events, b"", 0..=last)?;
+    EVENTS.delete_range(txn.rows, 0..=last)?;
     if last == step_end {
         // the rest follows at once, in transactions of its own
         txn.wake(txn.now + Duration::from_millis(1));
@@ -154,13 +115,12 @@ pub(crate) fn trim(txn: &mut Txn<'_>) -> Result<(), RowsError> {
 fn aged(txn: &Txn<'_>, range: RangeInclusive<u64>, days: u32) -> Result<u64, RowsError> {
     let none = range.start().saturating_sub(1);
     let before = txn.now - Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    let is_old = |bytes: &[u8]| Kept::read(bytes).map(|kept| kept.at <= before);
     let step = usize::try_from(TRIM_STEP).unwrap_or(usize::MAX);
     let mut last = none;
     // usually the first one is young, and nothing else has to be read
     for most in [1, step] {
-        for (seq, bytes) in txn.rows.scan(Table::Events, b"", range.clone(), Direction::Ascending, most)? {
-            if !is_old(&bytes)? {
+        for (seq, kept) in EVENTS.scan(txn.rows, range.clone(), Direction::Ascending, most)? {
+            if kept.at > before {
                 return Ok(last);
             }
             last = seq;
@@ -215,13 +175,11 @@ pub(crate) fn change_failed(txn: &mut Txn<'_>, message: &Message, error: &str) -
 pub(crate) fn redact(txn: &mut Txn<'_>, told_in: &[u64], message: &Message) -> Result<(), RowsError> {
     let Some(shown) = view::message(message) else { return Ok(()) };
     for seq in told_in {
-        let key = seq.to_be_bytes();
-        let place = Place::new(Table::Events, b"", &key);
-        let Some(kept) = load::<Kept>(txn.rows, place)? else { continue };
+        let Some(kept) = EVENTS.get(txn.rows, seq)? else { continue };
         let at = kept.at;
         let data = serde_json::to_string(&shown).map_err(|error| RowsError::Corrupt(error.to_string()))?.into();
         let event = WrittenEvent { data, ..kept.event(*seq)? };
-        save(txn.rows, place, *seq, &Kept::of(&event, at))?;
+        EVENTS.put(txn.rows, seq, *seq, &KeptEvent::of(&event, at))?;
     }
     Ok(())
 }

@@ -8,19 +8,16 @@ pub mod unsent;
 use std::time::Duration;
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
-use chat_protocol::rpc::target::{PUBLIC_ROOM, SELF_CHAT};
 
-pub use self::message::{Chat, Message, MessageKind, Reaction, State};
-use crate::model::rows::{Counter, decode, load, save};
 use crate::records::events;
-use crate::records::timers::{self, Due};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::records::timers;
+use crate::rows::counter::Counter;
+use crate::rows::messages::ChatName;
+pub use crate::rows::messages::{Chat, Message, MessageKind, ROOM, Reaction, SELF, State};
+use crate::rows::state::Due;
+use crate::rows::{CHATS, MESSAGES, POSITIONS, SEEN};
+use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
-
-/// The public room's chat id.
-pub const ROOM: &str = PUBLIC_ROOM;
-/// The chat with oneself.
-pub const SELF: &str = SELF_CHAT;
 
 /// The chat with a user.
 #[must_use]
@@ -34,21 +31,13 @@ pub fn peer(chat: &str) -> Option<Username> {
     chat.strip_prefix('@')?.parse().ok()
 }
 
-fn by_id(id: &MessageId) -> Place<'_> {
-    Place::new(Table::Messages, b"id", id.as_bytes())
-}
-
-fn chat_place(chat: &str) -> Place<'_> {
-    Place::new(Table::Chats, b"", chat.as_bytes())
-}
-
 /// A message and its position in the history.
 ///
 /// # Errors
 /// [`RowsError`].
 pub fn get(rows: &dyn Rows, id: &MessageId) -> Result<Option<(u64, Message)>, RowsError> {
-    let Some((chat, position)) = load::<(String, u64)>(rows, by_id(id))? else { return Ok(None) };
-    let message = load(rows, Place::new(Table::Messages, chat.as_bytes(), id.as_bytes()))?;
+    let Some((chat, position)) = POSITIONS.get(rows, id)? else { return Ok(None) };
+    let message = MESSAGES.of(&ChatName::of(&chat)?).get(rows, id)?;
     Ok(message.map(|message| (position, message)))
 }
 
@@ -81,10 +70,7 @@ pub fn page(
     direction: Direction,
     limit: usize,
 ) -> Result<Vec<(u64, Message)>, RowsError> {
-    rows.scan(Table::Messages, chat.as_bytes(), range, direction, limit)?
-        .into_iter()
-        .map(|(position, bytes)| Ok((position, decode(Table::Messages, &bytes)?)))
-        .collect()
+    MESSAGES.of(&ChatName::of(chat)?).scan(rows, range, direction, limit)
 }
 
 /// A chat, if anything was ever said in it.
@@ -92,7 +78,7 @@ pub fn page(
 /// # Errors
 /// [`RowsError`].
 pub fn chat(rows: &dyn Rows, id: &str) -> Result<Option<Chat>, RowsError> {
-    load(rows, chat_place(id))
+    CHATS.get(rows, id)
 }
 
 /// Chats, latest activity first.
@@ -100,10 +86,8 @@ pub fn chat(rows: &dyn Rows, id: &str) -> Result<Option<Chat>, RowsError> {
 /// # Errors
 /// [`RowsError`].
 pub fn chats(rows: &dyn Rows, limit: usize) -> Result<Vec<Chat>, RowsError> {
-    rows.scan(Table::Chats, b"", 0..=u64::MAX, Direction::Descending, limit)?
-        .into_iter()
-        .map(|(_, bytes)| decode(Table::Chats, &bytes))
-        .collect()
+    let found = CHATS.scan(rows, 0..=u64::MAX, Direction::Descending, limit)?;
+    Ok(found.into_iter().map(|(_, chat)| chat).collect())
 }
 
 /// Whether a message of this author is stored already; remembers it if not.
@@ -111,17 +95,13 @@ pub(crate) fn seen_before(txn: &mut Txn<'_>, author: &Fingerprint, id: &MessageI
     if was_seen(txn.rows, author, id)? {
         return Ok(true);
     }
-    txn.rows.put(Place::new(Table::Messages, &seen_scope(author), id.as_bytes()), txn.now.as_millis(), &[])?;
+    SEEN.of(author).put(txn.rows, id, txn.now.as_millis(), &())?;
     Ok(false)
 }
 
 /// Whether a message or a change of this author has come, stored or not: it never comes again.
 pub(crate) fn was_seen(rows: &dyn Rows, author: &Fingerprint, id: &MessageId) -> Result<bool, RowsError> {
-    Ok(rows.get(Place::new(Table::Messages, &seen_scope(author), id.as_bytes()))?.is_some())
-}
-
-fn seen_scope(author: &Fingerprint) -> Vec<u8> {
-    [b"seen:".as_slice(), author.as_bytes()].concat()
+    SEEN.of(author).has(rows, id)
 }
 
 /// Adds a message at the end of its chat, with its event, and sees to it that it goes when its time is over.
@@ -182,21 +162,21 @@ pub(crate) fn no_longer_unread(txn: &mut Txn<'_>, position: u64, message: &Messa
 
 /// Writes a message back where it was.
 pub(crate) fn write(rows: &mut dyn Rows, position: u64, message: &Message) -> Result<(), RowsError> {
-    save(rows, by_id(&message.id), position, &(message.chat.clone(), position))?;
-    save(rows, Place::new(Table::Messages, message.chat.as_bytes(), message.id.as_bytes()), position, message)?;
+    POSITIONS.put(rows, &message.id, position, &(message.chat.clone(), position))?;
+    MESSAGES.of(&ChatName::of(&message.chat)?).put(rows, &message.id, position, message)?;
     unsent::note(rows, position, message)
 }
 
 /// Takes a message out for good. That it was seen is remembered elsewhere.
 pub(crate) fn remove(rows: &mut dyn Rows, chat: &str, id: &MessageId) -> Result<(), RowsError> {
     unsent::forget(rows, id)?;
-    rows.delete(by_id(id))?;
-    rows.delete(Place::new(Table::Messages, chat.as_bytes(), id.as_bytes())).map(drop)
+    POSITIONS.delete(rows, id)?;
+    MESSAGES.of(&ChatName::of(chat)?).delete(rows, id).map(drop)
 }
 
 /// Writes a chat back without counting it as activity.
 pub(crate) fn write_chat(rows: &mut dyn Rows, chat: &Chat) -> Result<(), RowsError> {
-    save(rows, chat_place(&chat.id), chat.activity, chat)
+    CHATS.put(rows, chat.id.as_str(), chat.activity, chat)
 }
 
 /// Moves an own message forward and tells about it; never backward.

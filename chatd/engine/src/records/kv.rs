@@ -4,11 +4,11 @@
 
 use chat_protocol::rpc::Name;
 use chat_protocol::rpc::types::{KvEntry, KvList, KvPage};
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::rows::clients::KvValue;
+use crate::rows::{KV_KEYS, KV_VALUES};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// Longest key and value, in bytes.
@@ -21,35 +21,15 @@ const MOST_NAMESPACES: u64 = 200;
 /// Bytes of a page's values: with the longest keys it still fits its line.
 const PAGE_BYTES: usize = 700 * 1024;
 
-const NAMESPACES: &[u8] = b"kv";
-
-/// A value as it is stored.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Value {
-    #[n(0)]
-    json: String,
-    #[n(1)]
-    version: u64,
-}
-
-fn namespace(scope: &Name) -> Vec<u8> {
-    [b"kv:".as_slice(), scope.as_str().as_bytes()].concat()
-}
-
-fn keys_place(scope: &Name) -> Place<'_> {
-    Place::new(Table::Clients, NAMESPACES, scope.as_str().as_bytes())
-}
-
 fn keys(rows: &dyn Rows, scope: &Name) -> Result<Vec<String>, RowsError> {
-    Ok(load(rows, keys_place(scope))?.unwrap_or_default())
+    Ok(KV_KEYS.get(rows, scope)?.unwrap_or_default())
 }
 
-fn value(rows: &dyn Rows, scope: &Name, key: &str) -> Result<Option<Value>, RowsError> {
-    load(rows, Place::new(Table::Clients, &namespace(scope), key.as_bytes()))
+fn value(rows: &dyn Rows, scope: &Name, key: &str) -> Result<Option<KvValue>, RowsError> {
+    KV_VALUES.of(scope).get(rows, key)
 }
 
-fn entry(key: &str, value: &Value) -> Result<KvEntry, RowsError> {
+fn entry(key: &str, value: &KvValue) -> Result<KvEntry, RowsError> {
     let json = serde_json::from_str(&value.json).map_err(|_| RowsError::Corrupt("a value is not JSON".to_owned()))?;
     Ok(KvEntry { key: key.to_owned(), value: json, version: value.version })
 }
@@ -83,8 +63,8 @@ pub fn set(
     if version == 0 {
         note(txn, scope, key)?;
     }
-    let value = Value { json: text, version: version + 1 };
-    save(txn.rows, Place::new(Table::Clients, &namespace(scope), key.as_bytes()), 0, &value)?;
+    let value = KvValue { json: text, version: version + 1 };
+    KV_VALUES.of(scope).put(txn.rows, key, 0, &value)?;
     Ok(entry(key, &value)?)
 }
 
@@ -94,16 +74,16 @@ pub fn set(
 /// `not_found`, `conflict`.
 pub fn delete(txn: &mut Txn<'_>, (scope, key): (&Name, &str), if_version: Option<u64>) -> Result<(), EngineError> {
     matching(txn.rows, (scope, key), if_version)?;
-    if !txn.rows.delete(Place::new(Table::Clients, &namespace(scope), key.as_bytes()))? {
+    if !KV_VALUES.of(scope).delete(txn.rows, key)? {
         return Err(EngineError::none("such value"));
     }
     let mut keys = keys(txn.rows, scope)?;
     keys.retain(|known| known != key);
     if keys.is_empty() {
-        txn.rows.delete(keys_place(scope))?;
+        KV_KEYS.delete(txn.rows, scope)?;
         return Ok(());
     }
-    Ok(save(txn.rows, keys_place(scope), 0, &keys)?)
+    Ok(KV_KEYS.put(txn.rows, scope, 0, &keys)?)
 }
 
 /// The version of a value, 0 if there is none, as long as it is the one wanted.
@@ -114,7 +94,7 @@ fn matching(rows: &dyn Rows, (scope, key): (&Name, &str), wanted: Option<u64>) -
 
 fn note(txn: &mut Txn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
     let mut keys = keys(txn.rows, scope)?;
-    if keys.is_empty() && txn.rows.count(Table::Clients, NAMESPACES)? >= MOST_NAMESPACES {
+    if keys.is_empty() && KV_KEYS.count(txn.rows)? >= MOST_NAMESPACES {
         return Err(EngineError::full(format!(
             "{MOST_NAMESPACES} namespaces have values: empty some that nobody uses"
         )));
@@ -125,7 +105,7 @@ fn note(txn: &mut Txn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
     if let Err(at) = keys.binary_search_by(|known| known.as_str().cmp(key)) {
         keys.insert(at, key.to_owned());
     }
-    Ok(save(txn.rows, keys_place(scope), 0, &keys)?)
+    Ok(KV_KEYS.put(txn.rows, scope, 0, &keys)?)
 }
 
 /// Values of a namespace in order of the keys, as many as asked for and as fit into an answer.

@@ -5,24 +5,18 @@
 //! number alone. A connection acknowledges only what it delivered itself: a server that is honest begins behind what it
 //! saw acknowledged, and delivers all of it.
 
-use chat_protocol::ids::{DeviceId, Username};
-use chat_protocol::message::Envelope;
 use chat_protocol::message::client::MailboxAck;
 use chat_protocol::message::server::DeliveryId;
-use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
-use crate::model::rows::Counter;
-use crate::store::{Place, RowsError, Table};
+use crate::rows::counter::Counter;
+use crate::rows::{DELIVERED_EVEN, DELIVERED_ODD};
+use crate::store::RowsError;
 use crate::txn::Txn;
 use crate::txn::live::Asked;
 
 /// So many deliveries at least are remembered, and at most twice as many: several times what a server has under way
 /// unacknowledged, for one that was put back from a backup.
 const REMEMBERED: u64 = 10_000;
-/// Where: as soon as the one is full the other is emptied, and then filled.
-const EVEN: &[u8] = b"delivered:even";
-const ODD: &[u8] = b"delivered:odd";
 
 /// Notes what is stored with this transaction. Its position among all that were ever taken; `None` if it was stored before:
 /// then it is acknowledged again, and not looked at.
@@ -36,30 +30,30 @@ pub(crate) fn take(txn: &mut Txn<'_>, delivery: &DeliveryId) -> Result<Option<u6
     if repeated { Ok(None) } else { remember(txn, seq, &hash).map(Some) }
 }
 
-fn is_known(txn: &Txn<'_>, seq: u64, hash: &[u8]) -> Result<bool, RowsError> {
-    let key = seq.to_be_bytes();
-    for half in [EVEN, ODD] {
-        if txn.rows.get(Place::new(Table::Inbox, half, &key))?.is_some_and(|known| known == hash) {
+fn is_known(txn: &Txn<'_>, seq: u64, hash: &[u8; 32]) -> Result<bool, RowsError> {
+    for half in [&DELIVERED_EVEN, &DELIVERED_ODD] {
+        if half.get(txn.rows, &seq)?.is_some_and(|known| known == *hash) {
             return Ok(true);
         }
     }
     Ok(false)
 }
 
-fn remember(txn: &mut Txn<'_>, seq: u64, hash: &[u8]) -> Result<u64, RowsError> {
+fn remember(txn: &mut Txn<'_>, seq: u64, hash: &[u8; 32]) -> Result<u64, RowsError> {
     if seq <= Counter::Mailbox.get(txn.rows)? {
         // they ascend: what came under higher numbers was out of turn, and is looked at again when its turn comes
-        for half in [EVEN, ODD] {
-            txn.rows.delete_range(Table::Inbox, half, seq..=u64::MAX)?;
+        for half in [&DELIVERED_EVEN, &DELIVERED_ODD] {
+            half.delete_range(txn.rows, seq..=u64::MAX)?;
         }
     }
     Counter::Mailbox.set(txn.rows, seq)?;
     let position = Counter::Taken.next(txn.rows)?;
-    let half = if (position / REMEMBERED).is_multiple_of(2) { EVEN } else { ODD };
+    // as soon as the one is full the other is emptied, and then filled
+    let half = if (position / REMEMBERED).is_multiple_of(2) { &DELIVERED_EVEN } else { &DELIVERED_ODD };
     if position.is_multiple_of(REMEMBERED) {
-        txn.rows.delete_range(Table::Inbox, half, 0..=u64::MAX)?;
+        half.clear(txn.rows)?;
     }
-    txn.rows.put(Place::new(Table::Inbox, half, &seq.to_be_bytes()), seq, hash)?;
+    half.put(txn.rows, &seq, seq, hash)?;
     Ok(position)
 }
 
@@ -72,23 +66,4 @@ pub(crate) fn acknowledge(txn: &mut Txn<'_>) {
     {
         link.acked = seq;
     }
-}
-
-/// An envelope as it was delivered.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Raw {
-    #[n(0)]
-    pub(crate) position: u64,
-    #[n(1)]
-    pub(crate) from: Username,
-    #[n(2)]
-    pub(crate) device: DeviceId,
-    #[n(3)]
-    pub(crate) envelope: Envelope,
-    #[n(4)]
-    pub(crate) arrived: Timestamp,
-    /// The user was told that it is kept back.
-    #[n(5)]
-    pub(crate) told: bool,
 }

@@ -1,73 +1,11 @@
 //! What is known about other accounts, as it is kept: whoever may change it is above.
 
 use chat_protocol::identity::account_log::{AccountLog, Fork, Relation};
-use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
-use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
+use chat_protocol::ids::{DeviceId, Fingerprint, Username};
 
-use crate::model::rows::{decode, load};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
-
-/// How far an identity is trusted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Trust {
-    /// Pinned when it was first seen, or accepted.
-    #[n(0)]
-    Tofu,
-    /// Compared by the user.
-    #[n(1)]
-    Verified,
-}
-
-/// One identity somebody had or claims.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Identity {
-    /// Its log, verified when it was taken in.
-    #[n(0)]
-    pub log: AccountLog,
-    /// When it was first seen here.
-    #[n(1)]
-    pub first_seen: Timestamp,
-}
-
-/// What is known about another account.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Peer {
-    /// Name.
-    #[n(0)]
-    pub user: Username,
-    /// The identity everything is sent to.
-    #[n(1)]
-    pub pinned: Identity,
-    /// How far it is trusted.
-    #[n(2)]
-    pub trust: Trust,
-    /// Another identity under the same name: nothing leaves until the user has decided.
-    #[n(3)]
-    pub rival: Option<Identity>,
-    /// Identities that were pinned before.
-    #[n(4)]
-    pub former: Vec<Identity>,
-    /// A log was announced that the server did not show: since then.
-    #[n(5)]
-    pub withheld_since: Option<Timestamp>,
-    /// What else was shown under the name: evidence, what was refused, and what alternates with the rival.
-    #[cbor(n(6), default, skip_if = "Vec::is_empty")]
-    pub others: Vec<Identity>,
-    /// Devices that came into the log later wait, under the strict policy, until the user compares again. Absent in
-    /// rows of before there were policies: then for none.
-    #[n(7)]
-    pub known_to: Option<u64>,
-    /// Where the log is said to stand, beyond what the server showed.
-    #[n(8)]
-    pub withheld: Option<Head>,
-    /// When it was last told that the server does not show it.
-    #[n(9)]
-    pub withheld_told: Option<Timestamp>,
-}
+use crate::rows::PINS;
+pub use crate::rows::peers::{Identity, Peer, Policy, Trust};
+use crate::store::{Rows, RowsError};
 
 impl Peer {
     /// Somebody seen for the first time.
@@ -118,16 +56,12 @@ impl Peer {
     }
 }
 
-pub(crate) fn place(user: &Username) -> Place<'_> {
-    Place::new(Table::Peers, b"", user.as_str().as_bytes())
-}
-
 /// What is known about `user`.
 ///
 /// # Errors
 /// [`RowsError`].
 pub fn get(rows: &dyn Rows, user: &Username) -> Result<Option<Peer>, RowsError> {
-    load(rows, place(user))
+    PINS.get(rows, user)
 }
 
 /// Everybody with a pinned identity, oldest acquaintance first.
@@ -135,26 +69,7 @@ pub fn get(rows: &dyn Rows, user: &Username) -> Result<Option<Peer>, RowsError> 
 /// # Errors
 /// [`RowsError`].
 pub fn all(rows: &dyn Rows) -> Result<Vec<Peer>, RowsError> {
-    rows.scan(Table::Peers, b"", 0..=u64::MAX, Direction::Ascending, usize::MAX)?
-        .iter()
-        .map(|(_, bytes)| decode(Table::Peers, bytes))
-        .collect()
-}
-
-/// What happens when a peer's account gets a new device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Policy {
-    /// An event.
-    #[default]
-    #[n(0)]
-    Tofu,
-    /// An event, and a notice in the chat.
-    #[n(1)]
-    Notify,
-    /// It gets nothing until the peer is verified again.
-    #[n(2)]
-    Strict,
+    PINS.all(rows)
 }
 
 impl Policy {

@@ -6,40 +6,21 @@
 
 use std::time::Duration;
 
-use chat_protocol::ids::{Fingerprint, Username};
+use chat_protocol::ids::Username;
 use chat_protocol::limits::{MAX_ABOUT_BYTES, MAX_DISPLAY_NAME_BYTES};
 use chat_protocol::rpc::types::{self, ProfileSet};
 use chat_protocol::session::content::Profile;
 use chat_protocol::text::is_treacherous;
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
 use crate::records::{contacts, events, pins};
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::rows::peers::HeardProfile;
+use crate::rows::{HEARD_PROFILES, OWN_PROFILE};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// A version that is further ahead of the time was not made by the clock, and nobody could ever follow it.
 const MOST_AHEAD: Duration = Duration::from_secs(24 * 60 * 60);
-const SCOPE: &[u8] = b"profile";
-
-/// What somebody said, and under which identity.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Heard {
-    #[n(0)]
-    author: Fingerprint,
-    #[n(1)]
-    profile: Profile,
-}
-
-fn own_place(me: &Username) -> Place<'_> {
-    Place::new(Table::State, SCOPE, me.as_str().as_bytes())
-}
-
-fn heard_place(user: &Username) -> Place<'_> {
-    Place::new(Table::Peers, SCOPE, user.as_str().as_bytes())
-}
 
 fn shown(profile: &Profile) -> types::Profile {
     let unless_empty = |text: &String| Some(text.clone()).filter(|text| !text.is_empty());
@@ -52,7 +33,7 @@ fn shown(profile: &Profile) -> types::Profile {
 
 /// What `me`, this account, says of itself; version 0 if it never said anything.
 pub(crate) fn stored(rows: &dyn Rows, me: &Username) -> Result<Profile, RowsError> {
-    Ok(load(rows, own_place(me))?.unwrap_or_default())
+    Ok(OWN_PROFILE.get(rows, me)?.unwrap_or_default())
 }
 
 /// What `me`, this account, says of itself.
@@ -65,7 +46,7 @@ pub fn own(rows: &dyn Rows, me: &Username) -> Result<types::Profile, RowsError> 
 
 /// What somebody else told, if it was under the identity that is pinned now.
 fn heard_of(rows: &dyn Rows, user: &Username) -> Result<Option<Profile>, RowsError> {
-    let Some(heard) = load::<Heard>(rows, heard_place(user))? else { return Ok(None) };
+    let Some(heard) = HEARD_PROFILES.get(rows, user)? else { return Ok(None) };
     let pinned = pins::get(rows, user)?.map(|peer| peer.pinned.log.fingerprint());
     Ok(Some(heard.profile).filter(|_| pinned == Some(heard.author)))
 }
@@ -101,7 +82,7 @@ pub(crate) fn set(txn: &mut Txn<'_>, wanted: ProfileSet) -> Result<(types::Profi
     }
     // by the clock, so that a copy of the data that was put back does not repeat a number that is out
     let changed = Profile { version: txn.server_now().as_millis().max(newest(txn, Some(&known)) + 1), ..changed };
-    save(txn.rows, own_place(&me), 0, &changed)?;
+    OWN_PROFILE.put(txn.rows, &me, 0, &changed)?;
     events::profile(txn, &me, &shown(&changed))?;
     Ok((shown(&changed), true))
 }
@@ -132,7 +113,7 @@ pub(crate) fn adopt(txn: &mut Txn<'_>, profile: Profile) -> Result<(), RowsError
     if !profile.fits() || !is_due(txn, &profile) || newest(txn, Some(&known)) >= profile.version {
         return Ok(());
     }
-    save(txn.rows, own_place(&me), 0, &profile)?;
+    OWN_PROFILE.put(txn.rows, &me, 0, &profile)?;
     events::profile(txn, &me, &shown(&profile))
 }
 
@@ -151,6 +132,7 @@ pub(crate) fn heard(txn: &mut Txn<'_>, user: &Username, profile: Profile) -> Res
         return Ok(());
     }
     let (said, before) = (shown(&profile), known.as_ref().map(shown));
-    save(txn.rows, heard_place(user), 0, &Heard { author: peer.pinned.log.fingerprint(), profile })?;
+    let heard = HeardProfile { author: peer.pinned.log.fingerprint(), profile };
+    HEARD_PROFILES.put(txn.rows, user, 0, &heard)?;
     if before.as_ref() == Some(&said) { Ok(()) } else { Ok(events::profile(txn, user, &said)?) }
 }

@@ -2,12 +2,12 @@
 
 use chat_protocol::rpc::RpcError;
 use chat_protocol::rpc::types::{self, SettingsSet};
-use minicbor::{Decode, Encode};
 
-use crate::model::rows::{load, save};
 use crate::records::pins::Policy;
 use crate::records::view;
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::rows::SETTINGS;
+pub use crate::rows::state::Settings;
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// Longest retention: a hundred years.
@@ -16,33 +16,6 @@ const MAX_DAYS: u32 = 36_500;
 const FEWEST_EVENTS: u64 = 1_000;
 /// Most events kept: some gigabytes on disk.
 const MOST_EVENTS: u64 = 10_000_000;
-
-/// The settings in force.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub struct Settings {
-    /// Whether authors are told what was read.
-    #[n(0)]
-    pub read_receipts: bool,
-    /// Whether others see that the account is online.
-    #[n(1)]
-    pub presence: bool,
-    /// Messages older than so many days go from the history; 0 keeps them.
-    #[n(2)]
-    pub history_days: u32,
-    /// Events older than so many days go from the log once every consumer has acknowledged them.
-    #[n(3)]
-    pub event_days: u32,
-    /// At most so many events are kept, acknowledged or not.
-    #[n(4)]
-    pub max_events: u64,
-    /// What happens when peers get new devices, where no chat says otherwise.
-    #[cbor(n(5), default)]
-    pub trust_policy: Policy,
-    /// What waited longer than so many days to be sent fails; 0 lets it wait.
-    #[cbor(n(6), default)]
-    pub outbox_days: u32,
-}
 
 impl Default for Settings {
     fn default() -> Self {
@@ -58,15 +31,13 @@ impl Default for Settings {
     }
 }
 
-const PLACE: Place<'static> = Place::new(Table::State, b"settings", b"");
-
 impl Settings {
     /// The settings in force.
     ///
     /// # Errors
     /// [`RowsError`].
     pub fn get(rows: &dyn Rows) -> Result<Self, RowsError> {
-        Ok(load(rows, PLACE)?.unwrap_or_default())
+        Ok(SETTINGS.get(rows)?.unwrap_or_default())
     }
 
     /// As the socket shows them.
@@ -124,12 +95,12 @@ pub fn check(wanted: &SettingsSet) -> Result<(), RpcError> {
 /// [`RowsError`].
 pub fn set(txn: &mut Txn<'_>, wanted: &SettingsSet) -> Result<Settings, RowsError> {
     let settings = Settings::get(txn.rows)?.with(wanted);
-    save(txn.rows, PLACE, 0, &settings)?;
+    SETTINGS.put(txn.rows, &settings)?;
     Ok(settings)
 }
 
 /// Decides what happens when peers get new devices, where no chat says otherwise.
 pub(crate) fn set_policy(txn: &mut Txn<'_>, trust_policy: Policy) -> Result<(), RowsError> {
     let settings = Settings { trust_policy, ..Settings::get(txn.rows)? };
-    save(txn.rows, PLACE, 0, &settings)
+    SETTINGS.put(txn.rows, &settings)
 }

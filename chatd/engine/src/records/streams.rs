@@ -1,27 +1,14 @@
 //! Where the conversation with one device of its author stands: the numbers awaited, and those given up.
 
-use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::ids::DeviceId;
 use chat_protocol::session::content::SenderSeq;
-use minicbor::{Decode, Encode};
 
-use crate::model::rows::{decode, load};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::rows::codec::Cbor;
+use crate::rows::family::Family;
+use crate::rows::held::{Buffered, BufferedOf, Stream, StreamId};
+use crate::rows::{BUFFERED, STREAMS, WAITING_STREAMS};
+use crate::store::RowsError;
 use crate::txn::Txn;
-
-/// Where the conversation with one device of its author stands.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Stream {
-    /// Changes when the author's state was lost.
-    #[n(0)]
-    pub(crate) epoch: u64,
-    /// The number awaited.
-    #[n(1)]
-    pub(crate) next: u64,
-    /// The highest numbers given up, ascending.
-    #[n(2)]
-    pub(crate) given_up: Vec<u64>,
-}
 
 impl Stream {
     /// Nothing of its epoch has come yet.
@@ -30,39 +17,24 @@ impl Stream {
     }
 }
 
-/// Names a stream: the chat and the author's device.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct StreamId {
-    #[n(0)]
-    pub(crate) chat: String,
-    #[n(1)]
-    pub(crate) user: Username,
-    #[n(2)]
-    pub(crate) device: DeviceId,
-}
-
 impl StreamId {
-    pub(crate) fn stream_scope(&self) -> Vec<u8> {
-        stream_scope(&self.chat)
+    /// What waits of it, by its numbers.
+    pub(crate) fn buffered(&self) -> Family<u64, Cbor<Buffered>> {
+        BUFFERED.of(&(self.device, self.chat.clone()))
     }
 
-    pub(crate) fn buffered_scope(&self) -> Vec<u8> {
-        [b"early:".as_slice(), self.device.as_bytes(), self.chat.as_bytes()].concat()
+    /// Its key among those in which something waits.
+    pub(crate) fn key(&self) -> BufferedOf {
+        BufferedOf(self.device, self.chat.clone())
     }
 }
 
 /// Streams in which something waits for what its author said before.
 pub(crate) fn waiting(txn: &Txn<'_>) -> Result<Vec<StreamId>, RowsError> {
-    let found = txn.rows.scan(Table::Held, b"waiting", 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    found.iter().map(|(_, bytes)| decode(Table::Held, bytes)).collect()
-}
-
-fn stream_scope(chat: &str) -> Vec<u8> {
-    [b"line:", chat.as_bytes()].concat()
+    WAITING_STREAMS.all(txn.rows)
 }
 
 /// How the conversation with each device of a chat's author stands, for acknowledgements.
 pub(crate) fn stream(txn: &Txn<'_>, chat: &str, device: &DeviceId) -> Result<Option<Stream>, RowsError> {
-    load(txn.rows, Place::new(Table::Held, &stream_scope(chat), device.as_bytes()))
+    STREAMS.of(chat).get(txn.rows, device)
 }

@@ -4,11 +4,13 @@
 
 use chat_protocol::rpc::types::{AuditEntry, AuditList, AuditPage, Token};
 use chat_protocol::rpc::{ChatId, Name};
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{Counter, decode, load, save};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+pub use crate::rows::clients::TokenHash;
+use crate::rows::clients::TokenRow;
+use crate::rows::counter::Counter;
+use crate::rows::{AUDIT, AUDIT_REFUSED, TOKEN_NAMES, TOKENS};
+use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
 
 /// Most tokens of one account.
@@ -16,23 +18,6 @@ const MOST: u64 = 200;
 /// Entries of the journal that are kept, of either kind: some weeks of a busy bot, and a few MiB. What was refused is
 /// counted apart, so that no token can push its traces out by asking for what it may not have.
 const KEPT: u64 = 10_000;
-const TOKENS: &[u8] = b"token";
-const HASHES: &[u8] = b"token-hash";
-const ALLOWED: &[u8] = b"audit";
-const REFUSED: &[u8] = b"audit-refused";
-
-/// Hash of a token's text.
-pub type TokenHash = [u8; 32];
-
-/// A token's row: what it may do, as the socket says it.
-#[derive(Encode, Decode)]
-#[cbor(map)]
-struct Kept {
-    #[n(0)]
-    json: String,
-    #[cbor(n(1), with = "minicbor::bytes")]
-    hash: TokenHash,
-}
 
 /// What a token was used for.
 #[derive(Clone, Debug)]
@@ -47,11 +32,7 @@ pub struct Use {
     pub refused: Option<&'static str>,
 }
 
-fn place(name: &Name) -> Place<'_> {
-    Place::new(Table::Clients, TOKENS, name.as_str().as_bytes())
-}
-
-fn token(kept: &Kept) -> Result<Token, RowsError> {
+fn token(kept: &TokenRow) -> Result<Token, RowsError> {
     serde_json::from_str(&kept.json).map_err(|_| RowsError::Corrupt("a token is not JSON".to_owned()))
 }
 
@@ -60,15 +41,15 @@ fn token(kept: &Kept) -> Result<Token, RowsError> {
 /// # Errors
 /// `already_exists`; `quota_exceeded`.
 pub fn create(txn: &mut Txn<'_>, token: &Token, hash: TokenHash) -> Result<(), EngineError> {
-    if load::<Kept>(txn.rows, place(&token.name))?.is_some() {
+    if TOKENS.has(txn.rows, &token.name)? {
         return Err(EngineError::taken("there is a token of this name"));
     }
-    if txn.rows.count(Table::Clients, TOKENS)? >= MOST {
+    if TOKENS.count(txn.rows)? >= MOST {
         return Err(EngineError::full(format!("{MOST} tokens are there: revoke some that nobody uses")));
     }
     let json = serde_json::to_string(token).map_err(|_| EngineError::damaged("a token cannot be written"))?;
-    save(txn.rows, place(&token.name), 0, &Kept { json, hash })?;
-    Ok(save(txn.rows, Place::new(Table::Clients, HASHES, &hash), 0, &token.name.to_string())?)
+    TOKENS.put(txn.rows, &token.name, 0, &TokenRow { json, hash })?;
+    Ok(TOKEN_NAMES.put(txn.rows, &hash, 0, &token.name.to_string())?)
 }
 
 /// Forgets a token.
@@ -76,9 +57,9 @@ pub fn create(txn: &mut Txn<'_>, token: &Token, hash: TokenHash) -> Result<(), E
 /// # Errors
 /// `not_found`.
 pub fn revoke(txn: &mut Txn<'_>, name: &Name) -> Result<(), EngineError> {
-    let kept = load::<Kept>(txn.rows, place(name))?.ok_or_else(|| EngineError::none(&format!("token {name}")))?;
-    txn.rows.delete(Place::new(Table::Clients, HASHES, &kept.hash))?;
-    txn.rows.delete(place(name))?;
+    let kept = TOKENS.get(txn.rows, name)?.ok_or_else(|| EngineError::none(&format!("token {name}")))?;
+    TOKEN_NAMES.delete(txn.rows, &kept.hash)?;
+    TOKENS.delete(txn.rows, name)?;
     Ok(())
 }
 
@@ -87,9 +68,9 @@ pub fn revoke(txn: &mut Txn<'_>, name: &Name) -> Result<(), EngineError> {
 /// # Errors
 /// [`RowsError`].
 pub fn find(rows: &dyn Rows, hash: &TokenHash) -> Result<Option<Token>, RowsError> {
-    let Some(name) = load::<String>(rows, Place::new(Table::Clients, HASHES, hash))? else { return Ok(None) };
+    let Some(name) = TOKEN_NAMES.get(rows, hash)? else { return Ok(None) };
     let name: Name = name.parse().map_err(|_| RowsError::Corrupt("a token without name".to_owned()))?;
-    load::<Kept>(rows, place(&name))?.as_ref().map(token).transpose()
+    TOKENS.get(rows, &name)?.as_ref().map(token).transpose()
 }
 
 /// Every token in order of the names.
@@ -97,9 +78,7 @@ pub fn find(rows: &dyn Rows, hash: &TokenHash) -> Result<Option<Token>, RowsErro
 /// # Errors
 /// [`RowsError`].
 pub fn list(rows: &dyn Rows) -> Result<Vec<Token>, RowsError> {
-    let found = rows.scan(Table::Clients, TOKENS, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    let kept = found.iter().map(|(_, bytes)| token(&decode::<Kept>(Table::Clients, bytes)?));
-    let mut tokens = kept.collect::<Result<Vec<_>, RowsError>>()?;
+    let mut tokens = TOKENS.all(rows)?.iter().map(token).collect::<Result<Vec<_>, RowsError>>()?;
     tokens.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(tokens)
 }
@@ -110,7 +89,7 @@ pub fn list(rows: &dyn Rows) -> Result<Vec<Token>, RowsError> {
 /// [`EngineError::Rows`].
 pub fn note(txn: &mut Txn<'_>, used: Use) -> Result<(), EngineError> {
     let seq = Counter::Audit.next(txn.rows)?;
-    let scope = if used.refused.is_some() { REFUSED } else { ALLOWED };
+    let journal = if used.refused.is_some() { &AUDIT_REFUSED } else { &AUDIT };
     let entry = AuditEntry {
         seq,
         time_ms: txn.clock.as_millis(),
@@ -119,12 +98,12 @@ pub fn note(txn: &mut Txn<'_>, used: Use) -> Result<(), EngineError> {
         chat: used.chat,
         refused: used.refused.map(str::to_owned),
     };
-    let json = serde_json::to_vec(&entry).map_err(|_| EngineError::damaged("an entry cannot be written"))?;
-    txn.rows.put(Place::new(Table::Clients, scope, &seq.to_be_bytes()), seq, &json)?;
-    if txn.rows.count(Table::Clients, scope)? > KEPT
-        && let Some((oldest, _)) = txn.rows.scan(Table::Clients, scope, 0..=seq, Direction::Ascending, 1)?.first()
+    let json = serde_json::to_string(&entry).map_err(|_| EngineError::damaged("an entry cannot be written"))?;
+    journal.put(txn.rows, &seq, seq, &json)?;
+    if journal.count(txn.rows)? > KEPT
+        && let Some((oldest, _)) = journal.first(txn.rows)?
     {
-        txn.rows.delete(Place::new(Table::Clients, scope, &oldest.to_be_bytes()))?;
+        journal.delete(txn.rows, &oldest)?;
     }
     Ok(())
 }
@@ -153,9 +132,9 @@ pub fn journal(rows: &dyn Rows, asked: &AuditList, limit: usize) -> Result<Audit
 fn before(rows: &dyn Rows, seq: u64, most: usize) -> Result<Vec<AuditEntry>, RowsError> {
     let Some(last) = seq.checked_sub(1) else { return Ok(Vec::new()) };
     let mut entries = Vec::new();
-    for scope in [ALLOWED, REFUSED] {
-        for (_, json) in rows.scan(Table::Clients, scope, 0..=last, Direction::Descending, most)? {
-            let entry: AuditEntry = serde_json::from_slice(&json)
+    for journal in [&AUDIT, &AUDIT_REFUSED] {
+        for (_, json) in journal.scan(rows, 0..=last, Direction::Descending, most)? {
+            let entry: AuditEntry = serde_json::from_str(&json)
                 .map_err(|_| RowsError::Corrupt("an entry of the journal is not JSON".to_owned()))?;
             entries.push(entry);
         }

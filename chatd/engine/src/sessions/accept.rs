@@ -9,11 +9,12 @@ use chat_protocol::session::init::{self, Init, Own, Share};
 
 use crate::model::error::EngineError;
 use crate::peers;
-use crate::records::mailbox::Raw;
+use crate::rows::INITS_ANSWERED;
+use crate::rows::inbox::Raw;
 use crate::sessions::open::{self, Read, Received};
 use crate::sessions::prekeys;
 use crate::sessions::session_store::{self, Stored};
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// Reads the INIT of a waiting envelope; `None` if nothing will ever come of it.
@@ -27,7 +28,7 @@ pub(crate) fn read_init(txn: &mut Txn<'_>, raw: &Raw) -> Result<Option<Arc<Init>
 }
 
 fn known_init(rows: &dyn Rows, init: &Init) -> Result<bool, RowsError> {
-    Ok(rows.get(Place::new(Table::Replay, b"", &init.hash()))?.is_some())
+    INITS_ANSWERED.has(rows, &init.hash())
 }
 
 /// Whether an envelope begins a session that was begun before and is gone.
@@ -69,7 +70,7 @@ pub(crate) fn accept(txn: &mut Txn<'_>, alike: &[Raw], share: Share) -> Result<O
     let reset = read.says(&Body::Reset);
     let stored = Stored { session, user: raw.from.clone(), device: raw.device, init: None };
     let kept = txn.now;
-    txn.rows.put(Place::new(Table::Replay, b"", &init.hash()), kept.as_millis(), &[])?;
+    INITS_ANSWERED.put(txn.rows, &init.hash(), kept.as_millis(), &())?;
     prekeys::used(txn, &init)?;
     let mut known = session_store::standings(txn.rows, &raw.device)?;
     known.take_in(raw.envelope.sid, reset, txn.now);

@@ -12,11 +12,10 @@ use chat_protocol::session::init::{self, Own};
 use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
 use crate::peers::{self, Recipients};
+use crate::rows::BUNDLES_SEEN;
 use crate::sessions::session_store::{self, Stored};
 use crate::sessions::{maintenance, restarts};
-use crate::store::{Place, Table};
 use crate::txn::Txn;
 use crate::txn::live::{self, Asked, Subject};
 
@@ -150,8 +149,7 @@ fn begin(
     let Some(cert) = log.active(device) else { return Ok(None) };
     let verified = VerifiedBundle::verify(&bundle.bundle, cert)
         .and_then(|verified| verified.with_one_time(bundle.one_time.as_ref().map(|key| key.0.as_slice())));
-    let seen = Place::new(Table::Sessions, b"bundle", device.as_bytes());
-    let last_seen: u64 = load(txn.rows, seen)?.unwrap_or(0);
+    let last_seen = BUNDLES_SEEN.get(txn.rows, device)?.unwrap_or(0);
     let fresh = verified.and_then(|verified| verified.check_fresh(last_seen, judging_time(txn)).map(|()| verified));
     let verified = match fresh {
         Ok(verified) => verified,
@@ -160,7 +158,7 @@ fn begin(
             return Ok(None);
         }
     };
-    save(txn.rows, seen, 0, &verified.seq())?;
+    BUNDLES_SEEN.put(txn.rows, device, 0, &verified.seq())?;
     let me = peers::own(txn)?;
     let own = Own { keys: &txn.me.keys, cert: &txn.me.cert, log: &me.pinned.log };
     let Ok(begun) = init::initiate(own, log, &verified, txn.clock, txn.rng) else { return Ok(None) };

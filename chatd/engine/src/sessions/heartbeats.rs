@@ -8,15 +8,14 @@ use chat_protocol::ids::DeviceId;
 use chat_protocol::session::manager::{Standing, Standings};
 use chat_protocol::time::Timestamp;
 
-use crate::model::rows::decode;
+use crate::rows::STANDINGS;
 use crate::sessions::{maintenance, session_store};
-use crate::store::{Direction, Rows, RowsError, Table};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 pub(crate) fn load(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Timestamp>, RowsError> {
     let mut due = BTreeMap::new();
-    for (_, bytes) in rows.scan(Table::Sessions, b"standings", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let known: Standings = decode(Table::Sessions, &bytes)?;
+    for known in STANDINGS.all(rows)? {
         let Some((at, id)) = known.sending().and_then(|sending| sending.heartbeat_at().zip(Some(sending.id))) else {
             continue;
         };

@@ -2,25 +2,22 @@
 //!
 //! All of it is in rows. What is kept beside them says where to look, so that nothing is searched in vain.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Username};
 
-use crate::model::rows::{decode, save};
+use crate::rows::RESETS;
 use crate::sessions::{heartbeats, restarts};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::store::RowsError;
 use crate::txn::Txn;
 use crate::txn::live::{SessionMaintenance, Subject};
-
-const RESETS: &[u8] = b"resets";
 
 /// What is known to be owed; read from the rows at first.
 pub(crate) fn known<'t>(txn: &'t mut Txn<'_>) -> Result<&'t mut SessionMaintenance, RowsError> {
     if txn.live.maintenance.is_none() {
         let maintenance = SessionMaintenance {
             heartbeats: heartbeats::load(txn.rows)?,
-            resets: load_resets(txn.rows)?,
+            resets: RESETS.all(txn.rows)?.into_iter().collect(),
             unconfirmed: restarts::load(txn.rows)?,
         };
         txn.live.maintenance = Some(maintenance);
@@ -28,14 +25,9 @@ pub(crate) fn known<'t>(txn: &'t mut Txn<'_>) -> Result<&'t mut SessionMaintenan
     Ok(txn.live.maintenance.get_or_insert_default())
 }
 
-fn load_resets(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Username>, RowsError> {
-    let found = rows.scan(Table::Sessions, RESETS, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    found.iter().map(|(_, bytes)| decode(Table::Sessions, bytes)).collect()
-}
-
 /// The next session with a device begins with the reset marker, whatever happens before.
 pub(crate) fn schedule_reset(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {
-    save(txn.rows, Place::new(Table::Sessions, RESETS, device.as_bytes()), 0, &(*device, user.clone()))?;
+    RESETS.put(txn.rows, device, 0, &(*device, user.clone()))?;
     known(txn)?.resets.insert(*device, user.clone());
     Ok(())
 }
@@ -59,7 +51,7 @@ pub(crate) fn is_reset_scheduled(txn: &mut Txn<'_>, device: &DeviceId) -> Result
 /// The marker was sent, or has nobody to go to any more.
 pub(crate) fn forget_reset(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
     if known(txn)?.resets.remove(device).is_some() {
-        txn.rows.delete(Place::new(Table::Sessions, RESETS, device.as_bytes()))?;
+        RESETS.delete(txn.rows, device)?;
     }
     Ok(())
 }

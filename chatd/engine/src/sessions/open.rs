@@ -4,17 +4,16 @@ use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::session::content::{Body, Content};
 use chat_protocol::session::manager::{Arrival, Failures, Stage, Standings};
-use chat_protocol::session::ratchet::{Header, MessageKey, Opened};
+use chat_protocol::session::ratchet::{Header, Opened};
 use chat_protocol::time::Timestamp;
 use zeroize::Zeroizing;
 
 use crate::model::error::EngineError;
-use crate::model::rows::{load, save};
 use crate::peers;
 use crate::records::events;
+use crate::rows::{FAILURES, SKIPPED_KEYS};
 use crate::sessions::session_store::{self, Stored};
 use crate::sessions::{maintenance, restarts, skipped};
-use crate::store::{Place, Table};
 use crate::txn::Txn;
 
 /// What an envelope contained, and from whom it is.
@@ -46,14 +45,14 @@ impl Read {
 
 /// Opens an envelope on a session. `None` leaves everything as it was.
 pub(crate) fn open(txn: &mut Txn<'_>, stored: &Stored, envelope: &Envelope) -> Result<Option<Received>, EngineError> {
-    let scope = envelope.sid.as_bytes();
+    let skipped = SKIPPED_KEYS.of(&envelope.sid);
     let Ok(header) = Header::read(&envelope.header) else { return Ok(None) };
     let id = header.skipped_id();
-    let key: Option<MessageKey> = load(txn.rows, Place::new(Table::Skipped, scope, &id))?;
+    let key = skipped.get(txn.rows, &id)?;
     let opened = stored.session.open(&envelope.header, &envelope.token, key.as_ref(), txn.rng);
     let Ok(opened) = opened else { return Ok(None) };
     if opened.used_skipped {
-        txn.rows.delete(Place::new(Table::Skipped, scope, &id))?;
+        skipped.delete(txn.rows, &id)?;
     }
     let known = session_store::standings(txn.rows, &stored.device)?;
     commit(txn, stored.clone(), Read::of(opened), known, envelope.init.is_some()).map(Some)
@@ -73,10 +72,10 @@ pub(crate) fn commit(
         skipped::note(txn, &sid, &opened)?;
     }
     for skipped in &opened.new_skipped {
-        save(txn.rows, Place::new(Table::Skipped, sid.as_bytes(), &skipped.id), skipped.order, &skipped.key)?;
+        SKIPPED_KEYS.of(&sid).put(txn.rows, &skipped.id, skipped.order, &skipped.key)?;
     }
     if let Some(last) = opened.forget_below.checked_sub(1) {
-        txn.rows.delete_range(Table::Skipped, sid.as_bytes(), 0..=last)?;
+        SKIPPED_KEYS.of(&sid).delete_range(txn.rows, 0..=last)?;
     }
     stored.session = opened.session;
     known.opened(sid, Arrival { with_init, heartbeat, now: txn.now });
@@ -111,10 +110,9 @@ fn reset_if(
     if peers::device(txn, user, device)?.is_none() {
         return Ok(false);
     }
-    let place = Place::new(Table::Sessions, b"failures", device.as_bytes());
-    let mut failures: Failures = load(txn.rows, place)?.unwrap_or_default();
+    let mut failures = FAILURES.get(txn.rows, device)?.unwrap_or_default();
     let reset = decide(&mut failures, txn.now);
-    save(txn.rows, place, 0, &failures)?;
+    FAILURES.put(txn.rows, device, 0, &failures)?;
     if reset {
         maintenance::schedule_reset(txn, user, device)?;
     }

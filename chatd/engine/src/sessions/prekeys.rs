@@ -11,11 +11,12 @@ use chat_protocol::message::server::{Code, LoggedIn, OneTimeLeft, Refusal};
 use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey, one_time_hash};
 use chat_protocol::session::init::{Init, Prekeys};
 use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{Counter, load, save};
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::rows::counter::Counter;
+use crate::rows::prekeys::CurrentBundle;
+use crate::rows::{BUNDLE, BUNDLES, INITS_ANSWERED, KEM_PREKEYS, ONE_TIME_PREKEYS, SIGNED_PREKEYS};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::live::{Asked, Subject};
 
@@ -36,56 +37,12 @@ const DRAWING_PAUSE: Duration = Duration::from_secs(10 * 60);
 /// Most private one-time keys that are kept. Beyond it none is drawn, and sessions begin without.
 const MOST_ONE_TIME_KEYS: u64 = 10_000;
 
-/// The newest bundle.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Current {
-    #[n(0)]
-    seq: u64,
-    #[n(1)]
-    bundle: Blob,
-    /// Public one-time keys that are new in it.
-    #[n(2)]
-    one_time: Vec<Blob>,
-    /// The server has it.
-    #[n(3)]
-    published: bool,
-    /// Number of its signed prekey and its ML-KEM key, and when they were drawn, in server time.
-    #[n(4)]
-    prekey: u64,
-    #[n(5)]
-    drawn: Timestamp,
-    /// When it was signed, in server time.
-    #[n(6)]
-    created: Option<Timestamp>,
-}
-
-impl Current {
+impl CurrentBundle {
     /// Whether its keys have served long enough at this server time, or it is of another time altogether.
     fn worn(&self, now: Timestamp) -> bool {
         let young = |at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) < PREKEY_RENEWAL;
         !young(self.drawn) || !self.created.is_none_or(young)
     }
-}
-
-const CURRENT: Place<'static> = Place::new(Table::Prekeys, b"", b"current");
-
-const ONE_TIME: &[u8] = b"one-time";
-
-fn signed_place(id: &[u8; 8]) -> Place<'_> {
-    Place::new(Table::Prekeys, b"signed", id)
-}
-
-fn kem_place(id: &[u8; 8]) -> Place<'_> {
-    Place::new(Table::Prekeys, b"kem", id)
-}
-
-fn one_time_place(hash: &KeyHash) -> Place<'_> {
-    Place::new(Table::Prekeys, ONE_TIME, hash.as_bytes())
-}
-
-fn bundle_place(hash: &KeyHash) -> Place<'_> {
-    Place::new(Table::Prekeys, b"bundle", hash.as_bytes())
 }
 
 /// The private halves an INIT names.
@@ -103,14 +60,14 @@ impl Named {
 
 /// Whether an INIT is under a bundle of ours.
 pub(crate) fn names_known(rows: &dyn Rows, init: &Init) -> Result<bool, RowsError> {
-    Ok(rows.get(bundle_place(&init.bundle()))?.is_some())
+    BUNDLES.has(rows, &init.bundle())
 }
 
 /// The private halves an INIT names, if all are still here.
 pub(crate) fn named(rows: &dyn Rows, init: &Init) -> Result<Option<Named>, RowsError> {
-    let signed = load(rows, signed_place(&init.signed_prekey_id().to_be_bytes()))?;
-    let kem = load(rows, kem_place(&init.kem_prekey_id().to_be_bytes()))?;
-    let one_time = init.one_time().map(|hash| load(rows, one_time_place(&hash))).transpose()?;
+    let signed = SIGNED_PREKEYS.get(rows, &init.signed_prekey_id())?;
+    let kem = KEM_PREKEYS.get(rows, &init.kem_prekey_id())?;
+    let one_time = init.one_time().map(|hash| ONE_TIME_PREKEYS.get(rows, &hash)).transpose()?;
     Ok(match (signed, kem, one_time) {
         (Some(signed), Some(kem), None) => Some(Named { signed, kem, one_time: None }),
         (Some(signed), Some(kem), Some(Some(one_time))) => Some(Named { signed, kem, one_time: Some(one_time) }),
@@ -121,7 +78,7 @@ pub(crate) fn named(rows: &dyn Rows, init: &Init) -> Result<Option<Named>, RowsE
 /// A session was answered: its one-time key is gone for good.
 pub(crate) fn used(txn: &mut Txn<'_>, init: &Init) -> Result<(), RowsError> {
     if let Some(hash) = init.one_time() {
-        txn.rows.delete(one_time_place(&hash))?;
+        ONE_TIME_PREKEYS.delete(txn.rows, &hash)?;
         ask_status(txn);
     }
     Ok(())
@@ -135,7 +92,7 @@ fn ask_status(txn: &mut Txn<'_>) {
 
 /// A connection is there: is the server's bundle the newest, and has it keys left?
 pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn) -> Result<(), EngineError> {
-    if let Some(mut current) = load::<Current>(txn.rows, CURRENT)? {
+    if let Some(mut current) = BUNDLE.get(txn.rows)? {
         // a server that lost the bundle gets it again
         current.published = logged_in.bundle_seq == current.seq;
         keep(txn, &current)?;
@@ -147,7 +104,7 @@ pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn) -> Result<(), Engi
 /// After a rollback: nothing of the old bundle counts any more.
 pub(crate) fn begin_anew(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     txn.live.published_until = None;
-    txn.rows.delete(CURRENT)?;
+    BUNDLE.delete(txn.rows)?;
     Ok(())
 }
 
@@ -165,7 +122,7 @@ pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         txn.wake(until);
         return Ok(());
     }
-    let current = match load::<Current>(txn.rows, CURRENT)? {
+    let current = match BUNDLE.get(txn.rows)? {
         Some(current) => current,
         None => make(txn, &[], None)?,
     };
@@ -187,9 +144,9 @@ pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn keep(txn: &mut Txn<'_>, current: &Current) -> Result<(), RowsError> {
+fn keep(txn: &mut Txn<'_>, current: &CurrentBundle) -> Result<(), RowsError> {
     txn.live.published_until = None;
-    save(txn.rows, CURRENT, 0, current)
+    BUNDLE.put(txn.rows, current)
 }
 
 /// What became of publishing.
@@ -210,7 +167,7 @@ pub(crate) fn published(txn: &mut Txn<'_>, seq: u64, answer: Result<(), Refusal>
 }
 
 fn mark_published(txn: &mut Txn<'_>, seq: u64) -> Result<(), EngineError> {
-    let Some(mut current) = load::<Current>(txn.rows, CURRENT)? else { return Ok(()) };
+    let Some(mut current) = BUNDLE.get(txn.rows)? else { return Ok(()) };
     if current.seq == seq {
         txn.succeeded(&Subject::Publish);
         current.published = true;
@@ -226,7 +183,7 @@ pub(crate) fn left(txn: &mut Txn<'_>, answer: Result<OneTimeLeft, Refusal>) -> R
         txn.back_off(Subject::Publish, PUBLISH_PAUSE);
         return Ok(());
     };
-    let Some(current) = load::<Current>(txn.rows, CURRENT)? else { return Ok(()) };
+    let Some(current) = BUNDLE.get(txn.rows)? else { return Ok(()) };
     follow(txn, left.bundle_seq)?;
     let overtaken = (current.seq + 1..=Counter::Bundle.get(txn.rows)?).contains(&left.bundle_seq);
     if left.bundle_seq == current.seq {
@@ -248,7 +205,7 @@ fn draw(txn: &mut Txn<'_>, left: &[KeyHash]) -> Result<(), EngineError> {
         return Ok(());
     }
     txn.live.bundle_drawn = Some(txn.now);
-    let current = load::<Current>(txn.rows, CURRENT)?;
+    let current = BUNDLE.get(txn.rows)?;
     make(txn, left, current.as_ref())?;
     txn.live.pause.remove(&Subject::Publish);
     Ok(())
@@ -262,11 +219,11 @@ struct OneTime {
 }
 
 /// Lists what the server still has, as far as the private half is here: it could name keys of its own.
-fn listed(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<OneTime, RowsError> {
+fn listed(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&CurrentBundle>) -> Result<OneTime, RowsError> {
     let (mut listed, named) = (OneTime::default(), txn.now.as_millis());
     for hash in left.iter().take(MAX_ONE_TIME_KEYS) {
-        if let Some(key) = txn.rows.get(one_time_place(hash))? {
-            txn.rows.put(one_time_place(hash), named, &key)?;
+        if let Some(key) = ONE_TIME_PREKEYS.get(txn.rows, hash)? {
+            ONE_TIME_PREKEYS.put(txn.rows, hash, named, &key)?;
             listed.hashes.push(*hash);
         }
     }
@@ -279,11 +236,11 @@ fn listed(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&Current>) -> Resul
             listed.new.push(key.clone());
         }
     }
-    let mut kept = txn.rows.count(Table::Prekeys, ONE_TIME)?;
+    let mut kept = ONE_TIME_PREKEYS.count(txn.rows)?;
     while listed.hashes.len() < MAX_ONE_TIME_KEYS && kept < MOST_ONE_TIME_KEYS {
         kept += 1;
         let key = OneTimePrekey::generate(txn.rng);
-        save(txn.rows, one_time_place(&key.hash()), named, &key)?;
+        ONE_TIME_PREKEYS.put(txn.rows, &key.hash(), named, &key)?;
         listed.hashes.push(key.hash());
         listed.new.push(Blob(key.public_key().as_bytes().to_vec()));
     }
@@ -291,7 +248,7 @@ fn listed(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&Current>) -> Resul
 }
 
 /// Draws what is missing and signs a new bundle over it. It is published once this is committed.
-fn make(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<Current, EngineError> {
+fn make(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&CurrentBundle>) -> Result<CurrentBundle, EngineError> {
     let seq = Counter::Bundle.next(txn.rows)?;
     let (signed, kem, drawn) = lasting(txn, seq, known)?;
     let one_time = listed(txn, left, known)?;
@@ -306,8 +263,8 @@ fn make(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<
     };
     let (bundle, hash) = draft.sign(&txn.me.keys.signing, txn.rng);
     let named = txn.now;
-    txn.rows.put(bundle_place(&hash), named.as_millis(), &[])?;
-    let current = Current {
+    BUNDLES.put(txn.rows, &hash, named.as_millis(), &())?;
+    let current = CurrentBundle {
         seq,
         bundle: bundle.into(),
         one_time: one_time.new,
@@ -324,13 +281,14 @@ fn make(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&Current>) -> Result<
 fn lasting(
     txn: &mut Txn<'_>,
     seq: u64,
-    known: Option<&Current>,
+    known: Option<&CurrentBundle>,
 ) -> Result<(SignedPrekey, KemPrekey, Timestamp), EngineError> {
     let now = txn.server_now();
     let kept = match known.filter(|current| !current.worn(now)) {
         Some(current) => {
-            let id = current.prekey.to_be_bytes();
-            load(txn.rows, signed_place(&id))?.zip(load(txn.rows, kem_place(&id))?).zip(Some(current.drawn))
+            let (signed, kem) =
+                (SIGNED_PREKEYS.get(txn.rows, &current.prekey)?, KEM_PREKEYS.get(txn.rows, &current.prekey)?);
+            signed.zip(kem).zip(Some(current.drawn))
         }
         None => None,
     };
@@ -339,9 +297,9 @@ fn lasting(
         None => ((SignedPrekey::generate(seq, txn.rng), KemPrekey::generate(seq, txn.rng)), now),
     };
     // the order is when a bundle named them last
-    let (id, named) = (signed.id.to_be_bytes(), txn.now.as_millis());
-    save(txn.rows, signed_place(&id), named, &signed)?;
-    save(txn.rows, kem_place(&id), named, &kem)?;
+    let named = txn.now.as_millis();
+    SIGNED_PREKEYS.put(txn.rows, &signed.id, named, &signed)?;
+    KEM_PREKEYS.put(txn.rows, &signed.id, named, &kem)?;
     Ok((signed, kem, drawn))
 }
 
@@ -357,10 +315,10 @@ pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     txn.live.prekeys_swept = Some(now);
-    let old = (now - PREKEY_RETENTION).as_millis();
-    for scope in [b"signed".as_slice(), b"kem", b"bundle", ONE_TIME] {
-        txn.rows.delete_range(Table::Prekeys, scope, 0..=old)?;
-    }
-    txn.rows.delete_range(Table::Replay, b"", 0..=old)?;
-    Ok(())
+    let old = 0..=(now - PREKEY_RETENTION).as_millis();
+    SIGNED_PREKEYS.delete_range(txn.rows, old.clone())?;
+    KEM_PREKEYS.delete_range(txn.rows, old.clone())?;
+    BUNDLES.delete_range(txn.rows, old.clone())?;
+    ONE_TIME_PREKEYS.delete_range(txn.rows, old.clone())?;
+    Ok(INITS_ANSWERED.delete_range(txn.rows, old)?)
 }

@@ -10,23 +10,19 @@ use chat_protocol::ids::DeviceId;
 use chat_protocol::message::client::Submit;
 use chat_protocol::time::Timestamp;
 
-use crate::model::rows::{decode, save};
+use crate::rows::UNCONFIRMED;
+use crate::rows::sessions::Unconfirmed;
 use crate::sessions::session_store::Stored;
 use crate::sessions::{begin, maintenance};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
-use crate::txn::live::Unconfirmed;
-
-const SCOPE: &[u8] = b"unconfirmed";
 
 pub(crate) fn load(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Unconfirmed>, RowsError> {
-    let found = rows.scan(Table::Sessions, SCOPE, 0..=u64::MAX, Direction::Ascending, usize::MAX)?;
-    let waits = |bytes: &[u8]| decode(Table::Sessions, bytes).map(|waits: Unconfirmed| (waits.device, waits));
-    found.iter().map(|(_, bytes)| waits(bytes)).collect()
+    Ok(UNCONFIRMED.all(rows)?.into_iter().map(|waits| (waits.device, waits)).collect())
 }
 
 fn put(txn: &mut Txn<'_>, waits: Unconfirmed) -> Result<(), RowsError> {
-    save(txn.rows, Place::new(Table::Sessions, SCOPE, waits.device.as_bytes()), 0, &waits)?;
+    UNCONFIRMED.put(txn.rows, &waits.device, 0, &waits)?;
     maintenance::known(txn)?.unconfirmed.insert(waits.device, waits);
     Ok(())
 }
@@ -78,7 +74,7 @@ pub(crate) fn is_due(txn: &mut Txn<'_>, device: &DeviceId) -> Result<bool, RowsE
 /// The device was heard on a session, or is no longer trusted.
 pub(crate) fn forget(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
     if maintenance::known(txn)?.unconfirmed.remove(device).is_some() {
-        txn.rows.delete(Place::new(Table::Sessions, SCOPE, device.as_bytes()))?;
+        UNCONFIRMED.delete(txn.rows, device)?;
     }
     Ok(())
 }

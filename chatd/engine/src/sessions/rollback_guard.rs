@@ -14,15 +14,16 @@ use std::time::Duration;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::MAX_NUMBER;
 use chat_protocol::message::server::LoggedIn;
-use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 use crate::model::error::EngineError;
-use crate::model::rows::{Counter, decode, load, save};
 use crate::peers;
-use crate::sessions::session_store::{self, Stored};
+use crate::rows::counter::Counter;
+use crate::rows::state::ServerWord;
+use crate::rows::{BELIEVED, DEVICE, ROLLED_BACK, SESSION_DEVICES};
+use crate::sessions::session_store;
 use crate::sessions::{maintenance, prekeys, restarts};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// Least time between two beginnings on the server's word alone.
@@ -89,45 +90,33 @@ pub(crate) fn witnessed(txn: &mut Txn<'_>, marks: &HighWater) -> Result<(), Engi
 
 /// Compares where the server stands with what is stored here: it can only be behind, unless this is an old copy.
 pub(crate) fn check_rollback(txn: &mut Txn<'_>, server: &LoggedIn) -> Result<(), EngineError> {
-    let told = Word { acked: server.mailbox_acked, bundle: server.bundle_seq, submit: server.submit_counter };
-    let believed: Word = load(txn.rows, BELIEVED)?.unwrap_or_default();
-    let ours = Word {
+    let told = ServerWord { acked: server.mailbox_acked, bundle: server.bundle_seq, submit: server.submit_counter };
+    let believed = BELIEVED.get(txn.rows)?.unwrap_or_default();
+    let ours = ServerWord {
         acked: Counter::Mailbox.get(txn.rows)?,
         bundle: Counter::Bundle.get(txn.rows)?,
         submit: Counter::Submit.get(txn.rows)?,
     };
-    let news = |of: fn(&Word) -> u64| of(&told) > of(&ours) && of(&told) != of(&believed);
-    let last: Option<Timestamp> = load(txn.rows, ROLLED_BACK)?;
+    let news = |of: fn(&ServerWord) -> u64| of(&told) > of(&ours) && of(&told) != of(&believed);
+    let last = ROLLED_BACK.get(txn.rows)?;
     let lately = last.is_some_and(|last| txn.now.since(last) < BELIEVED_AGAIN_AFTER);
     if lately || !(news(|word| word.acked) || news(|word| word.bundle) || news(|word| word.submit)) {
         return Ok(());
     }
     tracing::warn!("the server knows of later states of this device: sessions are begun anew");
-    save(txn.rows, BELIEVED, 0, &told)?;
+    BELIEVED.put(txn.rows, &told)?;
     prekeys::follow(txn, told.bundle)?;
     begin_anew(txn)
-}
-
-/// What the server said it had from this device, when that was last acted upon.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-struct Word {
-    #[n(0)]
-    acked: u64,
-    #[n(1)]
-    bundle: u64,
-    #[n(2)]
-    submit: u64,
 }
 
 /// The rows may be those of a device that this account had here before: its mailbox, its sessions and what was sealed
 /// on them are nothing to this one. Says whether they are.
 pub(crate) fn check_device(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
-    let before: Option<DeviceId> = load(txn.rows, DEVICE)?;
+    let before = DEVICE.get(txn.rows)?;
     if before == Some(txn.me.device) {
         return Ok(false);
     }
-    save(txn.rows, DEVICE, 0, &txn.me.device)?;
+    DEVICE.put(txn.rows, &txn.me.device)?;
     if before.is_none() {
         return Ok(false);
     }
@@ -139,13 +128,8 @@ pub(crate) fn check_device(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
     Ok(true)
 }
 
-/// The device whose rows these are.
-const DEVICE: Place<'static> = Place::new(Table::State, b"", b"device");
-const BELIEVED: Place<'static> = Place::new(Table::State, b"", b"believed");
-const ROLLED_BACK: Place<'static> = Place::new(Table::State, b"", b"rolled-back");
-
 fn begin_anew(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    save(txn.rows, ROLLED_BACK, 0, &txn.now)?;
+    ROLLED_BACK.put(txn.rows, &txn.now)?;
     let epoch = Counter::Epoch.get(txn.rows)?;
     Counter::Epoch.set(txn.rows, txn.clock.as_millis().max(epoch.saturating_add(1)))?;
     for (device, user) in peers_of_sessions(txn.rows)? {
@@ -160,9 +144,8 @@ fn begin_anew(txn: &mut Txn<'_>) -> Result<(), EngineError> {
 
 fn peers_of_sessions(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Username>, RowsError> {
     let mut peers = BTreeMap::new();
-    for (_, bytes) in rows.scan(Table::Sessions, b"sid", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let device: DeviceId = decode(Table::Sessions, &bytes)?;
-        let any: Option<Stored> = session_store::find_with(rows, &device)?;
+    for device in SESSION_DEVICES.all(rows)? {
+        let any = session_store::find_with(rows, &device)?;
         peers.extend(any.map(|stored| (device, stored.user)));
     }
     Ok(peers)

@@ -7,20 +7,18 @@ use chat_protocol::limits::SKIPPED_KEY_LIFETIME;
 use chat_protocol::session::ratchet::Opened;
 
 use crate::model::error::EngineError;
-use crate::model::rows::{decode, save};
-use crate::store::{Direction, Place, RowsError, Table};
+use crate::rows::{SKIPPED_AT, SKIPPED_KEYS};
+use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
-/// When which keys were skipped; beside the keys themselves, which are ordered by their number.
-const SCOPE: &[u8] = b"aged";
 /// How often old keys are looked for.
 const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Remembers when keys were skipped.
 pub(crate) fn note(txn: &mut Txn<'_>, sid: &SessionId, opened: &Opened) -> Result<(), RowsError> {
     let Some(last) = opened.new_skipped.last().map(|skipped| skipped.order) else { return Ok(()) };
-    let (at, key) = (txn.now, [sid.as_bytes().as_slice(), &last.to_be_bytes()].concat());
-    save(txn.rows, Place::new(Table::Skipped, SCOPE, &key), at.as_millis(), &(*sid, last))
+    let (at, keys) = (txn.now, (*sid, last));
+    SKIPPED_AT.put(txn.rows, &keys, at.as_millis(), &keys)
 }
 
 /// Deletes the keys that are too old, and no others.
@@ -31,10 +29,9 @@ pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     }
     txn.live.skipped_swept = Some(now);
     let old = 0..=(now - SKIPPED_KEY_LIFETIME).as_millis();
-    for (_, bytes) in txn.rows.scan(Table::Skipped, SCOPE, old.clone(), Direction::Ascending, usize::MAX)? {
-        let (sid, last): (SessionId, u64) = decode(Table::Skipped, &bytes)?;
-        txn.rows.delete_range(Table::Skipped, sid.as_bytes(), 0..=last)?;
+    for (_, (sid, last)) in SKIPPED_AT.scan(txn.rows, old.clone(), Direction::Ascending, usize::MAX)? {
+        SKIPPED_KEYS.of(&sid).delete_range(txn.rows, 0..=last)?;
     }
-    txn.rows.delete_range(Table::Skipped, SCOPE, old)?;
+    SKIPPED_AT.delete_range(txn.rows, old)?;
     Ok(())
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_protocol::ids::{DeviceId, SessionId, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, SubmitId, Username};
 use chat_protocol::limits::CLOCK_SKEW;
 use chat_protocol::message::Blob;
 use chat_protocol::session::manager::{RESTARTS, restart_due};
 use chat_protocol::time::Timestamp;
-use minicbor::{Decode, Encode};
+
+use crate::rows::sessions::Unconfirmed;
 
 use crate::txn::inits_read::InitsRead;
 
@@ -169,30 +170,6 @@ pub(crate) const fn is_skewed(offset_ms: i64) -> bool {
 pub(crate) struct Missing {
     pub(crate) told: Timestamp,
     pub(crate) again: Timestamp,
-}
-
-/// A session this device began and on which its peer was not heard.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-#[cbor(map)]
-pub(crate) struct Unconfirmed {
-    #[n(0)]
-    pub(crate) user: Username,
-    #[n(1)]
-    pub(crate) device: DeviceId,
-    #[n(2)]
-    pub(crate) session: SessionId,
-    /// Server time at which the bundle of its INIT runs out.
-    #[n(3)]
-    pub(crate) expires: Timestamp,
-    /// When the server accepted the first INIT to the device that is unanswered.
-    #[n(4)]
-    pub(crate) accepted: Option<Timestamp>,
-    /// How often it was begun again.
-    #[n(5)]
-    pub(crate) times: u64,
-    /// Its bundle had run out when it was accepted.
-    #[n(6)]
-    pub(crate) ran_out: bool,
 }
 
 impl Unconfirmed {

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use chat_protocol::time::{Reading, SeenTime};
 
-use crate::model::rows::{load, save};
-use crate::store::{Place, Rows, RowsError, Table};
+use crate::rows::SEEN_TIME;
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// What is kept of the time is at most this old, as long as there is anything to do …
@@ -17,18 +17,16 @@ const KEPT_EVERY: Duration = Duration::from_secs(60);
 /// … and an idle daemon looks at the time this often.
 const LONGEST_IDLE: Duration = Duration::from_secs(60 * 60);
 
-const PLACE: Place<'static> = Place::new(Table::State, b"", b"age");
-
 /// Goes on from what the rows say.
 pub(crate) fn begin(rows: &dyn Rows, at: Reading) -> Result<SeenTime, RowsError> {
-    Ok(SeenTime::begin(load(rows, PLACE)?, at))
+    Ok(SeenTime::begin(SEEN_TIME.get(rows)?, at))
 }
 
 /// Keeps how far the time has come.
 pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     txn.wake(txn.now + LONGEST_IDLE);
     match txn.seen.to_keep(KEPT_EVERY) {
-        Some(mark) => save(txn.rows, PLACE, 0, &mark),
+        Some(mark) => SEEN_TIME.put(txn.rows, &mark),
         None => Ok(()),
     }
 }

@@ -4,10 +4,9 @@ use chat_protocol::ids::Username;
 
 use crate::exchange::inbox::{envelope_store, refused};
 use crate::model::error::EngineError;
-use crate::model::rows::decode;
-use crate::records::mailbox::Raw;
 use crate::records::{contacts, events};
-use crate::store::{Direction, Table};
+use crate::rows::ENVELOPES;
+use crate::rows::inbox::Raw;
 use crate::txn::Txn;
 
 /// Something that began a session, or waited for it, will not be shown.
@@ -32,8 +31,7 @@ pub(crate) fn ended(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
 
 /// Drops what is kept back of an identity the user did not accept.
 pub(crate) fn drop_held(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
-    for (_, bytes) in txn.rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let raw: Raw = decode(Table::Inbox, &bytes)?;
+    for raw in ENVELOPES.all(txn.rows)? {
         if raw.from == *user && raw.told {
             envelope_store::take_alike(txn, &raw)?;
             ended(txn, &raw)?;

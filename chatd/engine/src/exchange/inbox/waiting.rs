@@ -11,9 +11,9 @@ use std::time::Duration;
 use chat_protocol::time::Timestamp;
 
 use crate::exchange::inbox::envelope_store;
-use crate::model::rows::decode;
-use crate::records::mailbox::Raw;
-use crate::store::{Direction, Rows, RowsError, Table};
+use crate::rows::ENVELOPES;
+use crate::rows::inbox::Raw;
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::live::Waiting;
 
@@ -23,10 +23,9 @@ const AGAIN: Duration = Duration::from_secs(60 * 60);
 /// After a start everything is looked at once.
 fn read(rows: &dyn Rows, now: Timestamp) -> Result<Waiting, RowsError> {
     let (mut due, mut begun) = (BTreeSet::new(), BTreeSet::new());
-    for (position, bytes) in rows.scan(Table::Inbox, b"raw", 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
-        let raw: Raw = decode(Table::Inbox, &bytes)?;
-        if raw.envelope.init.is_some() && begun.insert(envelope_store::alike_scope(&raw)) {
-            due.insert(position);
+    for raw in ENVELOPES.all(rows)? {
+        if raw.envelope.init.is_some() && begun.insert(envelope_store::init_of(&raw)) {
+            due.insert(raw.position);
         }
     }
     Ok(Waiting::new(due, now))

@@ -5,23 +5,23 @@
 
 use chat_protocol::ids::MessageId;
 
-use crate::model::rows::decode;
 use crate::records::history;
-use crate::records::history::message::{Message, State};
-use crate::store::{Direction, Place, Rows, RowsError, Table};
+use crate::rows::codec::Cbor;
+use crate::rows::family::Family;
+use crate::rows::messages::{Message, State};
+use crate::rows::{FAILED, WAITING};
+use crate::store::{Direction, Rows, RowsError};
 
-const WAITING: &[u8] = b"waiting";
-const FAILED: &[u8] = b"failed";
+/// One of the lists.
+type List = Family<MessageId, Cbor<MessageId>>;
 
-fn place<'a>(list: &'a [u8], id: &'a MessageId) -> Place<'a> {
-    Place::new(Table::Messages, list, id.as_bytes())
-}
+static LISTS: [&List; 2] = [&WAITING, &FAILED];
 
 /// The list a message belongs to. What was sent again, or is deleted, needs nothing any more.
-fn list_of(message: &Message) -> Option<&'static [u8]> {
+fn list_of(message: &Message) -> Option<&'static List> {
     match message.state {
-        State::Queued => Some(WAITING),
-        State::Failed | State::NotReceived if !message.resent && !message.deleted => Some(FAILED),
+        State::Queued => Some(&WAITING),
+        State::Failed | State::NotReceived if !message.resent && !message.deleted => Some(&FAILED),
         _ => None,
     }
 }
@@ -32,11 +32,11 @@ pub(crate) fn note(rows: &mut dyn Rows, position: u64, message: &Message) -> Res
         return Ok(());
     }
     let belongs = list_of(message);
-    for list in [WAITING, FAILED] {
-        if belongs == Some(list) {
-            rows.put(place(list, &message.id), position, &chat_protocol::cbor::encode(&message.id))?;
+    for list in LISTS {
+        if belongs.is_some_and(|belongs| std::ptr::eq(belongs, list)) {
+            list.put(rows, &message.id, position, &message.id)?;
         } else {
-            rows.delete(place(list, &message.id))?;
+            list.delete(rows, &message.id)?;
         }
     }
     Ok(())
@@ -44,7 +44,7 @@ pub(crate) fn note(rows: &mut dyn Rows, position: u64, message: &Message) -> Res
 
 /// A message is gone for good.
 pub(crate) fn forget(rows: &mut dyn Rows, id: &MessageId) -> Result<(), RowsError> {
-    [WAITING, FAILED].into_iter().try_for_each(|list| rows.delete(place(list, id)).map(drop))
+    LISTS.into_iter().try_for_each(|list| list.delete(rows, id).map(drop))
 }
 
 /// How many wait, and how many did not arrive.
@@ -52,7 +52,7 @@ pub(crate) fn forget(rows: &mut dyn Rows, id: &MessageId) -> Result<(), RowsErro
 /// # Errors
 /// [`RowsError`].
 pub fn counts(rows: &dyn Rows) -> Result<(u64, u64), RowsError> {
-    Ok((rows.count(Table::Messages, WAITING)?, rows.count(Table::Messages, FAILED)?))
+    Ok((WAITING.count(rows)?, FAILED.count(rows)?))
 }
 
 /// At most `limit` of both kinds behind a position, oldest first, each with its position.
@@ -62,14 +62,14 @@ pub fn counts(rows: &dyn Rows) -> Result<(u64, u64), RowsError> {
 pub fn list(rows: &dyn Rows, behind: u64, limit: usize) -> Result<Vec<(u64, Message)>, RowsError> {
     let Some(from) = behind.checked_add(1) else { return Ok(Vec::new()) };
     let mut found = Vec::new();
-    for list in [WAITING, FAILED] {
-        found.extend(rows.scan(Table::Messages, list, from..=u64::MAX, Direction::Ascending, limit)?);
+    for list in LISTS {
+        found.extend(list.scan(rows, from..=u64::MAX, Direction::Ascending, limit)?);
     }
     found.sort_unstable_by_key(|(position, _)| *position);
     found.truncate(limit);
     let mut messages = Vec::with_capacity(found.len());
     for (_, id) in found {
-        messages.extend(history::get(rows, &decode(Table::Messages, &id)?)?);
+        messages.extend(history::get(rows, &id)?);
     }
     Ok(messages)
 }

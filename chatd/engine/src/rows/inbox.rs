@@ -1,0 +1,41 @@
+//! What came and could not be opened yet.
+
+use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::Envelope;
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+/// An envelope as it was delivered.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Raw {
+    #[n(0)]
+    pub(crate) position: u64,
+    #[n(1)]
+    pub(crate) from: Username,
+    #[n(2)]
+    pub(crate) device: DeviceId,
+    #[n(3)]
+    pub(crate) envelope: Envelope,
+    #[n(4)]
+    pub(crate) arrived: Timestamp,
+    /// The user was told that it is kept back.
+    #[n(5)]
+    pub(crate) told: bool,
+}
+
+/// A device to be asked for what found no room; its order is when that is looked at.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Refused {
+    #[n(0)]
+    pub(crate) user: Username,
+    #[n(1)]
+    pub(crate) device: DeviceId,
+    /// When something of it last found no room.
+    #[n(2)]
+    pub(crate) since: Timestamp,
+    /// How often it was not possible.
+    #[n(3)]
+    pub(crate) times: u32,
+}

@@ -1,0 +1,150 @@
+//! What is known about other accounts.
+
+use chat_protocol::identity::account_log::AccountLog;
+use chat_protocol::identity::device::DeviceCert;
+use chat_protocol::ids::{Fingerprint, Head, Username};
+use chat_protocol::message::Blob;
+use chat_protocol::session::content::Profile;
+use chat_protocol::time::Timestamp;
+use minicbor::{Decode, Encode};
+
+/// How far an identity is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Trust {
+    /// Pinned when it was first seen, or accepted.
+    #[n(0)]
+    Tofu,
+    /// Compared by the user.
+    #[n(1)]
+    Verified,
+}
+
+/// One identity somebody had or claims.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Identity {
+    /// Its log, verified when it was taken in.
+    #[n(0)]
+    pub log: AccountLog,
+    /// When it was first seen here.
+    #[n(1)]
+    pub first_seen: Timestamp,
+}
+
+/// What is known about another account.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Peer {
+    /// Name.
+    #[n(0)]
+    pub user: Username,
+    /// The identity everything is sent to.
+    #[n(1)]
+    pub pinned: Identity,
+    /// How far it is trusted.
+    #[n(2)]
+    pub trust: Trust,
+    /// Another identity under the same name: nothing leaves until the user has decided.
+    #[n(3)]
+    pub rival: Option<Identity>,
+    /// Identities that were pinned before.
+    #[n(4)]
+    pub former: Vec<Identity>,
+    /// A log was announced that the server did not show: since then.
+    #[n(5)]
+    pub withheld_since: Option<Timestamp>,
+    /// What else was shown under the name: evidence, what was refused, and what alternates with the rival.
+    #[cbor(n(6), default, skip_if = "Vec::is_empty")]
+    pub others: Vec<Identity>,
+    /// Devices that came into the log later wait, under the strict policy, until the user compares again. Absent in
+    /// rows of before there were policies: then for none.
+    #[n(7)]
+    pub known_to: Option<u64>,
+    /// Where the log is said to stand, beyond what the server showed.
+    #[n(8)]
+    pub withheld: Option<Head>,
+    /// When it was last told that the server does not show it.
+    #[n(9)]
+    pub withheld_told: Option<Timestamp>,
+}
+
+/// What happens when a peer's account gets a new device.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(index_only)]
+pub enum Policy {
+    /// An event.
+    #[default]
+    #[n(0)]
+    Tofu,
+    /// An event, and a notice in the chat.
+    #[n(1)]
+    Notify,
+    /// It gets nothing until the peer is verified again.
+    #[n(2)]
+    Strict,
+}
+
+/// What is noted about a user.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Contact {
+    #[n(0)]
+    pub(crate) user: Username,
+    #[n(1)]
+    pub(crate) alias: Option<String>,
+    #[n(2)]
+    pub(crate) note: Option<String>,
+    #[n(3)]
+    pub(crate) blocked: bool,
+}
+
+/// What somebody said of themselves, and under which identity.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct HeardProfile {
+    #[n(0)]
+    pub(crate) author: Fingerprint,
+    #[n(1)]
+    pub(crate) profile: Profile,
+}
+
+/// What a device named and was told of one log: this account's, or that of its own account.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct LogView {
+    /// Where it last said that the log stands.
+    #[n(0)]
+    pub(crate) named: Option<Head>,
+    /// Up to where it was told.
+    #[n(1)]
+    pub(crate) told: Option<Head>,
+    /// When.
+    #[n(2)]
+    pub(crate) at: Option<Timestamp>,
+}
+
+/// A device that asks to be let into the own account.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct WaitingDevice {
+    #[n(0)]
+    pub(crate) cert: DeviceCert,
+    /// Good for the own fingerprint.
+    #[n(1)]
+    pub(crate) acceptance: Option<Blob>,
+    /// The user said here that the digits are alike.
+    #[n(2)]
+    pub(crate) approved: bool,
+}
+
+/// An entry of the own account log that the server may have taken.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct PendingEntry {
+    /// Where the log stood when it was signed.
+    #[n(0)]
+    pub(crate) on: Head,
+    #[n(1)]
+    pub(crate) entry: Blob,
+}
