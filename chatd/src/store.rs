@@ -9,8 +9,7 @@
 //! is not noticed here, and a solid-state disk may keep blocks that were overwritten.
 
 mod database;
-pub mod memory;
-mod seal;
+pub mod seal;
 mod sealed;
 pub mod search;
 #[cfg(test)]
@@ -32,7 +31,6 @@ use rusqlite::{Connection, TransactionBehavior};
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-pub use self::memory::MemoryRows;
 use self::seal::Seals;
 pub use self::sealed::SealedRows;
 pub use self::wrap::{Unlock, UnlockError};

@@ -27,6 +27,8 @@
 pub mod commands;
 mod drive;
 mod exchange;
+#[cfg(test)]
+mod harness;
 mod model;
 pub mod peers;
 mod queue;

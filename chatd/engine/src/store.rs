@@ -3,9 +3,15 @@
 //! Knows nothing of SQL, files or keys, so that the engine runs over maps in memory exactly as it
 //! runs over the sealed database.
 
+#[cfg(any(test, feature = "fixtures"))]
+mod memory;
+
 use std::ops::RangeInclusive;
 
 use thiserror::Error;
+
+#[cfg(any(test, feature = "fixtures"))]
+pub use self::memory::MemoryRows;
 
 /// What a row is about. The number is stored: once given, never changed or used for something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 
 use chatd::dirs::DataDir;
-use chatd::store::{Direction, MemoryRows, Place, Rows, RowsError, Store, StoreError, Table, Unlock};
+use chatd::engine::store::MemoryRows;
+use chatd::store::{Direction, Place, Rows, RowsError, Store, StoreError, Table, Unlock};
 use proptest::prelude::*;
 use rusqlite::Connection;
 

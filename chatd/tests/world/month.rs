@@ -21,8 +21,8 @@ use chat_protocol::message::server::{Deliver, Push};
 use chat_protocol::rpc::Target;
 use chat_protocol::rpc::types::MsgSend;
 use chatd::engine::sessions::{self, HighWater};
+use chatd::engine::store::MemoryRows;
 use chatd::engine::{Input, commands, devices, trust};
-use chatd::store::MemoryRows;
 
 use crate::world::{BEGIN, Fate, World};
 use checks::{check, everything, note_seen, used, written_to};

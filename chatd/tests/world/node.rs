@@ -14,8 +14,8 @@ use chat_protocol::session::init::Init;
 use chat_protocol::time::{Reading, Timestamp};
 use chat_server::fixtures::Line;
 use chat_server::router::outbox::Batch;
+use chatd::engine::store::MemoryRows;
 use chatd::engine::{Engine, Local};
-use chatd::store::MemoryRows;
 use futures_util::FutureExt;
 
 use crate::world::BEGIN;

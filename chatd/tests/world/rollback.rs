@@ -6,7 +6,7 @@ use std::time::Duration;
 use chat_protocol::ids::SessionId;
 use chat_protocol::rpc::types::MessageState;
 use chatd::engine::sessions::HighWater;
-use chatd::store::MemoryRows;
+use chatd::engine::store::MemoryRows;
 
 use crate::world::World;
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
 use chatd::engine::Local;
-use chatd::store::MemoryRows;
+use chatd::engine::store::MemoryRows;
 
 use crate::disk::Disk;
 use crate::node::Node;

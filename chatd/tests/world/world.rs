@@ -13,8 +13,8 @@ use chat_protocol::rpc::types::{ConnectionState, MsgSend, Sent};
 use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
 use chatd::engine::sessions::HighWater;
+use chatd::engine::store::MemoryRows;
 use chatd::engine::{Action, EngineError, Input, Local, Txn, commands};
-use chatd::store::MemoryRows;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 

@@ -145,3 +145,93 @@ fn give_up(txn: &mut Txn<'_>, stream_id: &StreamId, stream: &mut Stream, n: u64)
     stream.next = n;
     follow(txn, stream_id, stream)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use chat_protocol::ids::{DeviceId, MessageId};
+
+    use super::*;
+    use crate::harness::{Harness, bob};
+    use crate::records::history::Message;
+
+    fn stream_id() -> StreamId {
+        StreamId { chat: history::private(&bob()), user: bob(), device: DeviceId::new([2; 16]) }
+    }
+
+    /// Bob says something under a number of an epoch.
+    fn says(alice: &mut Harness, epoch: u64, n: u64) {
+        alice.step(|txn| {
+            let id = MessageId::new((u128::from(epoch) << 64 | u128::from(n)).to_be_bytes());
+            let message = Message::text(id, stream_id().chat, bob(), n.to_string(), txn);
+            let seq = SenderSeq { epoch, n, first: None };
+            arrived(txn, &stream_id(), &seq, AuthorEvent::Message(Box::new(message)))
+        });
+    }
+
+    fn waits(alice: &mut Harness, span: Duration) {
+        alice.passes(span);
+        alice.step(sweep);
+    }
+
+    /// What is shown, from the first: `late` behind what had been given up.
+    fn shown(alice: &Harness) -> Vec<String> {
+        let page = history::page(&alice.rows, &stream_id().chat, 0..=u64::MAX, crate::store::Direction::Ascending, 99);
+        let words = |message: Message| if message.late { format!("{} late", message.text) } else { message.text };
+        page.unwrap().into_iter().map(|(_, message)| words(message)).collect()
+    }
+
+    #[test]
+    fn what_comes_too_early_waits_for_what_was_said_before_it() {
+        let mut alice = Harness::new();
+        for (n, then) in [(3, &[][..]), (2, &[]), (1, &["1", "2", "3"]), (4, &["1", "2", "3", "4"])] {
+            says(&mut alice, 1, n);
+            assert_eq!(shown(&alice), then, "after {n}");
+        }
+        assert!(alice.step(|txn| streams::waiting(txn)).is_empty());
+    }
+
+    #[test]
+    fn a_gap_is_given_up_after_its_time_and_told_and_what_comes_after_all_is_late() {
+        let mut alice = Harness::new();
+        says(&mut alice, 1, 1);
+        says(&mut alice, 1, 4);
+        waits(&mut alice, ORDER_WAIT - Duration::from_millis(1));
+        assert_eq!(shown(&alice), ["1"]);
+        assert_eq!(alice.due_in(), Some(Duration::from_millis(1)));
+        waits(&mut alice, Duration::from_millis(1));
+        assert_eq!(shown(&alice), ["1", "4"]);
+        let told = events::after(&alice.rows, 0, 99).unwrap();
+        assert!(told.iter().any(|event| event.kind == "message.missing"), "{told:?}");
+        says(&mut alice, 1, 2);
+        says(&mut alice, 1, 5);
+        assert_eq!(shown(&alice), ["1", "4", "2 late", "5"]);
+        let stream = alice.step(|txn| streams::stream(txn, &stream_id().chat, &stream_id().device)).unwrap();
+        assert_eq!((stream.next, stream.given_up), (6, vec![3]));
+    }
+
+    #[test]
+    fn a_lost_state_begins_anew_and_ends_what_waited() {
+        let mut alice = Harness::new();
+        says(&mut alice, 1, 2);
+        assert_eq!(shown(&alice), <[&str; 0]>::default());
+        says(&mut alice, 2, 1);
+        assert_eq!(shown(&alice), ["2", "1"], "what waited is shown before the new epoch begins");
+        says(&mut alice, 1, 3);
+        assert_eq!(shown(&alice), ["2", "1", "3 late"], "of an epoch that is over");
+    }
+
+    #[test]
+    fn however_much_is_given_up_a_bounded_part_is_remembered() {
+        let mut alice = Harness::new();
+        let far = 3 * MAX_GIVEN_UP as u64;
+        for n in [far, 2 * far] {
+            says(&mut alice, 1, n);
+            waits(&mut alice, ORDER_WAIT);
+            let stream = alice.step(|txn| streams::stream(txn, &stream_id().chat, &stream_id().device)).unwrap();
+            assert_eq!((stream.next, stream.given_up.len()), (n + 1, MAX_GIVEN_UP));
+            assert_eq!(stream.given_up.last(), Some(&(n - 1)), "the newest");
+        }
+    }
+}

@@ -83,3 +83,60 @@ pub(crate) fn expire_posts(txn: &mut Txn<'_>, before: Timestamp) -> Result<usize
     }
     Ok(ended)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{BEGIN, DAY, Harness, bob};
+    use crate::queue::numbers;
+
+    const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+
+    #[test]
+    fn what_waited_longer_than_the_user_wants_ends_openly() {
+        let mut alice = Harness::new();
+        let old = alice.sends("@bob", "old");
+        alice.passes(DAY);
+        let young = alice.sends("@bob", "young");
+        alice.passes(MONTH - DAY);
+        alice.step(sweep);
+        assert_eq!(alice.state(&old).0, State::Queued, "not a moment before");
+        alice.passes(EVERY);
+        alice.step(sweep);
+        assert_eq!(alice.state(&old), (State::Failed, Some("expired".to_owned())));
+        assert_eq!(alice.state(&young).0, State::Queued);
+    }
+
+    #[test]
+    fn what_has_a_number_may_be_with_the_server_and_does_not_end() {
+        let mut alice = Harness::new();
+        let id = alice.sends("@bob", "under way");
+        alice.step(|txn| {
+            let mut item = outbox::first(txn, &bob())?.unwrap();
+            item.number = Some(numbers::number_next(txn, &item)?);
+            outbox::put_back(txn, &item)
+        });
+        alice.passes(MONTH + EVERY);
+        alice.step(sweep);
+        assert_eq!(alice.state(&id).0, State::Queued);
+    }
+
+    #[test]
+    fn of_posts_the_one_under_way_is_excepted() {
+        let mut alice = Harness::new();
+        let posts = ["first", "second", "third"].map(|text| alice.sends("room:public", text));
+        alice.passes(MONTH + EVERY);
+        alice.step(sweep);
+        let states = posts.map(|id| alice.state(&id).0);
+        assert_eq!(states, [State::Queued, State::Failed, State::Failed]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_ahead_ends_nothing() {
+        let mut alice = Harness::new();
+        let id = alice.sends("@bob", "hi");
+        alice.sets_clock(BEGIN + 2 * MONTH);
+        alice.step(sweep);
+        assert_eq!(alice.state(&id).0, State::Queued);
+    }
+}

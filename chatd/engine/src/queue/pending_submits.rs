@@ -180,3 +180,94 @@ fn send(txn: &mut Txn<'_>, pending: PendingSubmit) {
     let payload = pending.payload.0;
     txn.ask_raw(Asked::PendingSubmit(pending.submit_id), pending.number, || payload);
 }
+
+#[cfg(test)]
+mod tests {
+    use chat_protocol::ids::DeviceId;
+
+    use super::*;
+    use crate::harness::{Harness, bob};
+    use crate::txn::action::Action;
+
+    const A_WHILE: Duration = Duration::from_secs(10);
+
+    /// Something to be sent, which can be told by its one byte.
+    fn made(alice: &mut Harness, byte: u8) -> PendingSubmit {
+        let id = alice.step(next_submit_id);
+        PendingSubmit::new(id, 1, vec![byte], SubmitKind::Profile(bob(), DeviceId::new([2; 16])))
+    }
+
+    /// The bytes of what a step sends, in order.
+    fn sent(alice: &mut Harness, step: impl FnOnce(&mut Txn<'_>) -> Result<(), RowsError>) -> Vec<u8> {
+        let payload = |action| match action {
+            Action::Request { payload, .. } => payload,
+            other => panic!("{other:?}"),
+        };
+        alice.acts(step).1.into_iter().flat_map(payload).collect()
+    }
+
+    fn submitted(alice: &mut Harness, byte: u8) -> (PendingSubmit, Vec<u8>) {
+        let pending = made(alice, byte);
+        let sent = sent(alice, |txn| submit(txn, pending.clone()));
+        (pending, sent)
+    }
+
+    #[test]
+    fn no_more_than_the_window_is_under_way_and_the_next_goes_when_one_lands() {
+        let mut alice = Harness::new();
+        alice.comes_online();
+        alice.step(repeat);
+        let first = submitted(&mut alice, 0);
+        assert_eq!(first.1, [0]);
+        (1..WINDOW as u8).for_each(|byte| assert_eq!(submitted(&mut alice, byte).1, [byte]));
+        assert_eq!(submitted(&mut alice, WINDOW as u8).1, [0; 0]);
+        assert!(!alice.step(|txn| has_room(txn)));
+        assert_eq!(sent(&mut alice, repeat), [0; 0], "what is under way is not asked again");
+        assert_eq!(sent(&mut alice, |txn| complete(txn, &first.0)), [0; 0]);
+        assert_eq!(sent(&mut alice, repeat), [WINDOW as u8]);
+    }
+
+    #[test]
+    fn what_was_not_answered_goes_again_as_it_was_on_the_next_connection() {
+        let mut alice = Harness::new();
+        (1..=3).for_each(|byte| assert_eq!(submitted(&mut alice, byte).1, [0; 0]));
+        for _ in 0..2 {
+            alice.comes_online();
+            assert_eq!(sent(&mut alice, repeat), [1, 2, 3]);
+        }
+        alice.restarts();
+        alice.comes_online();
+        assert_eq!(sent(&mut alice, repeat), [1, 2, 3], "the rows know it all");
+    }
+
+    #[test]
+    fn what_is_put_off_is_overtaken_by_none_behind_it() {
+        let mut alice = Harness::new();
+        submitted(&mut alice, 1);
+        let second = submitted(&mut alice, 2).0;
+        submitted(&mut alice, 3);
+        let after = alice.step(|txn| Ok::<_, RowsError>(txn.now)) + A_WHILE;
+        alice.step(|txn| put_off(txn, &PendingSubmit { after, ..second }));
+        alice.comes_online();
+        assert_eq!(sent(&mut alice, repeat), [1]);
+        alice.passes(A_WHILE - Duration::from_millis(1));
+        assert_eq!(sent(&mut alice, repeat), [0; 0]);
+        alice.passes(Duration::from_millis(1));
+        assert_eq!(sent(&mut alice, repeat), [2, 3]);
+    }
+
+    #[test]
+    fn what_is_deferred_holds_up_nobody_and_comes_back_in_its_time() {
+        let mut alice = Harness::new();
+        let first = submitted(&mut alice, 1).0;
+        submitted(&mut alice, 2);
+        let after = alice.step(|txn| Ok::<_, RowsError>(txn.now)) + A_WHILE;
+        alice.comes_online();
+        alice.step(|txn| defer(txn, &PendingSubmit { after, ..first }));
+        assert_eq!((count(&alice.rows).unwrap(), deferred(&alice.rows).unwrap()), (1, 1));
+        assert_eq!(sent(&mut alice, repeat), [2]);
+        alice.passes(A_WHILE);
+        assert_eq!(sent(&mut alice, repeat), [1]);
+        assert_eq!((count(&alice.rows).unwrap(), deferred(&alice.rows).unwrap()), (2, 0));
+    }
+}

@@ -42,3 +42,28 @@ pub(crate) fn leave<K: Key, C: Codec>(txn: &mut Txn<'_>, line: &Family<K, C>, ke
     }
     Ok(was_there)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{Harness, bob};
+    use crate::queue::outbox;
+
+    #[test]
+    fn the_number_is_that_of_the_rows_also_when_one_is_taken_out_twice() {
+        let mut alice = Harness::new();
+        let is = |alice: &Harness, wanted: u64| {
+            assert_eq!((waiting(&alice.rows).unwrap(), counted(&alice.rows).unwrap()), (wanted, wanted));
+        };
+        is(&alice, 0);
+        alice.sends("@bob", "one");
+        alice.sends("@carol", "two");
+        alice.sends("room:public", "three");
+        is(&alice, 3);
+        let first = alice.step(|txn| outbox::first(txn, &bob())).unwrap();
+        for _ in 0..2 {
+            alice.step(|txn| outbox::forget(txn, &first));
+            is(&alice, 2);
+        }
+    }
+}

@@ -48,3 +48,48 @@ fn tell(txn: &mut Txn<'_>, to: &Username) -> Result<usize, RowsError> {
     }
     Ok(looked_at)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{DAY, Harness, bob};
+    use crate::queue::outbox;
+
+    /// Sends a message to bob which the server accepts.
+    fn accepted(alice: &mut Harness, text: &str) -> chat_protocol::ids::MessageId {
+        let id = alice.sends("@bob", text);
+        alice.step(|txn| {
+            let item = outbox::first(txn, &bob())?.unwrap();
+            numbers::number_next(txn, &item)?;
+            outbox::forget(txn, &item)?;
+            history::advance(txn, &id, State::Accepted)
+        });
+        id
+    }
+
+    #[test]
+    fn the_author_is_told_of_what_nobody_acknowledged_and_again_if_it_arrives_after_all() {
+        let mut alice = Harness::new();
+        let old = accepted(&mut alice, "old");
+        alice.passes(DAY);
+        let young = accepted(&mut alice, "young");
+        alice.passes(SILENCE - DAY - Duration::from_millis(1));
+        assert_eq!((alice.step(sweep), alice.state(&old).0), (0, State::Accepted), "not a moment before");
+        alice.passes(Duration::from_millis(1));
+        assert_eq!(alice.step(sweep), 1);
+        assert_eq!((alice.state(&old).0, alice.state(&young).0), (State::NotReceived, State::Accepted));
+        assert_eq!(alice.step(sweep), 0, "once");
+        alice.step(|txn| history::advance(txn, &old, State::Delivered));
+        assert_eq!(alice.state(&old).0, State::Delivered);
+    }
+
+    #[test]
+    fn what_was_acknowledged_stays_so() {
+        let mut alice = Harness::new();
+        let id = accepted(&mut alice, "hi");
+        alice.step(|txn| history::advance(txn, &id, State::Read));
+        alice.passes(2 * SILENCE);
+        alice.step(sweep);
+        assert_eq!(alice.state(&id).0, State::Read);
+    }
+}

@@ -49,3 +49,79 @@ fn forget(txn: &mut Txn<'_>, position: u64, message: Message) -> Result<(), Rows
     }
     history::remove(txn.rows, &chat, &id)
 }
+
+#[cfg(test)]
+mod tests {
+    use chat_protocol::ids::MessageId;
+    use chat_protocol::rpc::types::SettingsSet;
+
+    use super::*;
+    use crate::harness::{DAY, Harness, bob};
+    use crate::records::settings;
+
+    fn keeps(alice: &mut Harness, days: u32) {
+        alice.step(|txn| settings::set(txn, &SettingsSet { history_days: Some(days), ..SettingsSet::default() }));
+    }
+
+    fn stores(alice: &mut Harness, number: u128, state: State) {
+        alice.step(|txn| {
+            let id = MessageId::new(number.to_be_bytes());
+            let message = Message::text(id, history::private(&bob()), bob(), "words".to_owned(), txn);
+            let mine = state != State::Received;
+            history::append(txn, Message { mine, state, ..message })
+        });
+    }
+
+    fn left(alice: &Harness) -> Vec<u128> {
+        let chat = history::private(&bob());
+        let page = history::page(&alice.rows, &chat, 0..=u64::MAX, Direction::Ascending, usize::MAX).unwrap();
+        page.into_iter().map(|(_, message)| u128::from_be_bytes(*message.id.as_bytes())).collect()
+    }
+
+    #[test]
+    fn what_is_older_than_the_user_wants_goes_and_what_was_not_sent_yet_stays() {
+        let mut alice = Harness::new();
+        keeps(&mut alice, 2);
+        stores(&mut alice, 1, State::Received);
+        stores(&mut alice, 2, State::Queued);
+        alice.passes(DAY);
+        stores(&mut alice, 3, State::Read);
+        alice.step(sweep);
+        assert_eq!(left(&alice), [1, 2, 3]);
+        alice.passes(DAY);
+        alice.step(sweep);
+        assert_eq!(left(&alice), [2, 3]);
+    }
+
+    #[test]
+    fn whoever_keeps_everything_loses_nothing() {
+        let mut alice = Harness::new();
+        stores(&mut alice, 1, State::Received);
+        alice.passes(400 * DAY);
+        alice.step(sweep);
+        assert_eq!(left(&alice), [1]);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_ahead_makes_nothing_old() {
+        let mut alice = Harness::new();
+        keeps(&mut alice, 2);
+        stores(&mut alice, 1, State::Received);
+        alice.sets_clock(crate::harness::BEGIN + 400 * DAY);
+        alice.passes(EVERY);
+        alice.step(sweep);
+        assert_eq!(left(&alice), [1]);
+    }
+
+    #[test]
+    fn a_long_history_goes_in_steps_without_waiting_for_the_next_look() {
+        let mut alice = Harness::new();
+        keeps(&mut alice, 1);
+        (0..STEP as u128 + 1).for_each(|number| stores(&mut alice, number, State::Received));
+        alice.passes(DAY);
+        alice.step(sweep);
+        assert_eq!((left(&alice).len(), alice.due_in()), (1, Some(Duration::from_millis(1))));
+        alice.step(sweep);
+        assert_eq!(left(&alice).len(), 0);
+    }
+}

@@ -70,3 +70,61 @@ pub(crate) fn set(txn: &mut Txn<'_>, due: Due, id: MessageId, at: Timestamp) -> 
 pub(crate) fn clear(txn: &mut Txn<'_>, due: Due, id: &MessageId) -> Result<(), RowsError> {
     Measure::of(due).timers().delete(txn.rows, &(due, *id)).map(drop)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::drive::scheduler::sweep;
+    use crate::harness::{BEGIN, Harness};
+
+    const ID: MessageId = MessageId::new([7; 16]);
+    const TEN_MINUTES: Duration = Duration::from_secs(600);
+
+    fn sets(alice: &mut Harness, due: Due, span: Duration) {
+        alice.step(|txn| set(txn, due, ID, BEGIN + span));
+    }
+
+    /// When a process that begins now wants to be woken.
+    fn due_after_a_restart(alice: &mut Harness) -> Option<Duration> {
+        alice.restarts();
+        alice.step(sweep);
+        alice.due_in()
+    }
+
+    #[test]
+    fn a_timer_survives_a_restart_and_is_replaced_by_another_of_its_kind() {
+        let mut alice = Harness::new();
+        sets(&mut alice, Due::Expire, TEN_MINUTES);
+        assert_eq!(alice.due_in(), Some(TEN_MINUTES));
+        assert_eq!(due_after_a_restart(&mut alice), Some(TEN_MINUTES));
+        sets(&mut alice, Due::Expire, 2 * TEN_MINUTES);
+        assert_eq!(due_after_a_restart(&mut alice), Some(2 * TEN_MINUTES));
+        sets(&mut alice, Due::Overdue, 3 * TEN_MINUTES);
+        alice.step(|txn| clear(txn, Due::Expire, &ID));
+        assert_eq!(due_after_a_restart(&mut alice), Some(3 * TEN_MINUTES), "the others stay");
+        alice.step(|txn| clear(txn, Due::Overdue, &ID));
+        assert_eq!(due_after_a_restart(&mut alice), None);
+    }
+
+    #[test]
+    fn what_goes_by_the_clock_is_looked_at_every_minute_and_what_goes_by_spans_is_not() {
+        let mut alice = Harness::new();
+        sets(&mut alice, Due::Expire, TEN_MINUTES);
+        assert_eq!(alice.due_in(), Some(TEN_MINUTES));
+        sets(&mut alice, Due::Send, TEN_MINUTES);
+        assert_eq!(alice.due_in(), Some(CLOCK_LOOKED_AT));
+    }
+
+    #[test]
+    fn a_clock_that_is_set_moves_what_goes_by_it_and_no_span() {
+        let mut alice = Harness::new();
+        let (clock, span) = (Timestamp::from_millis(u64::MAX / 2), TEN_MINUTES);
+        alice.sets_clock(BEGIN);
+        sets(&mut alice, Due::Overdue, span);
+        alice.sets_clock(clock);
+        alice.step(sweep);
+        assert_eq!(alice.due_in(), Some(span));
+        let late = |txn: &mut Txn<'_>| Ok::<_, RowsError>((txn.clock, txn.now));
+        assert_eq!(alice.step(late), (clock, BEGIN));
+    }
+}

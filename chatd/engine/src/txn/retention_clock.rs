@@ -30,3 +30,57 @@ pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), RowsError> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use chat_protocol::time::Timestamp;
+
+    use super::*;
+    use crate::harness::{BEGIN, DAY, Harness};
+
+    const HOUR: Duration = Duration::from_secs(60 * 60);
+
+    fn now(alice: &mut Harness) -> Timestamp {
+        alice.step(|txn| Ok::<_, RowsError>(txn.now))
+    }
+
+    #[test]
+    fn time_goes_on_over_a_restart_and_never_back() {
+        let mut alice = Harness::new();
+        alice.step(pump);
+        alice.passes(HOUR);
+        alice.step(pump);
+        alice.sets_clock(BEGIN - DAY);
+        alice.restarts();
+        assert_eq!(now(&mut alice), BEGIN + HOUR);
+        alice.passes(HOUR);
+        assert_eq!(now(&mut alice), BEGIN + 2 * HOUR);
+    }
+
+    #[test]
+    fn of_the_time_nobody_was_there_to_count_a_day_counts_at_most() {
+        let mut alice = Harness::new();
+        alice.step(pump);
+        alice.sets_clock(BEGIN + 30 * DAY);
+        assert_eq!(now(&mut alice), BEGIN, "while it runs the clock tells nothing");
+        alice.step(pump);
+        alice.sets_clock(BEGIN + 60 * DAY);
+        alice.restarts();
+        assert_eq!(now(&mut alice), BEGIN + DAY);
+    }
+
+    #[test]
+    fn what_is_kept_is_a_minute_old_at_most_and_an_idle_daemon_looks_every_hour() {
+        let mut alice = Harness::new();
+        alice.step(pump);
+        assert_eq!(alice.due_in(), Some(LONGEST_IDLE));
+        let kept = |alice: &Harness| begin(&alice.rows, Reading { wall: BEGIN, ran: Duration::ZERO }).unwrap();
+        let before = kept(&alice);
+        alice.passes(KEPT_EVERY - Duration::from_millis(1));
+        alice.step(pump);
+        assert_eq!(kept(&alice), before, "nothing is written for less");
+        alice.passes(Duration::from_millis(1));
+        alice.step(pump);
+        assert_ne!(kept(&alice), before);
+    }
+}

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 
-use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
+use crate::store::{Direction, Place, Rows, RowsError, Table};
 
 /// Rows that live as long as the value does. A clone is a snapshot.
 #[derive(Clone, Default)]
