@@ -73,6 +73,8 @@ fn an_init_is_read_once_however_often_it_comes() {
     });
     assert_eq!(world.inbox(bob), ["alice: one", "alice: two", "alice: three"]);
     assert_eq!((passes.read("init::Body"), passes.written("init::Body")), (1, 1), "{passes:?}");
+    // by the server, and once by the device that notes that its INIT was accepted
+    assert_eq!(passes.read("client::Submit"), passes.written("client::Submit") + 1, "{passes:?}");
 }
 
 /// The newest event of a daemon's log.

@@ -48,7 +48,9 @@ pub(crate) fn begun(txn: &mut Txn<'_>, stored: &Stored, expires: Timestamp) -> R
 
 /// The server has a submit: from now on its INITs wait for an answer.
 pub(crate) fn accepted(txn: &mut Txn<'_>, submit: &[u8], full: &[DeviceId]) -> Result<(), RowsError> {
-    if maintenance::known(txn)?.unconfirmed.is_empty() {
+    // most submits change nothing of what is known, and are not read for it
+    let now = begin::judging_time(txn);
+    if !maintenance::known(txn)?.unconfirmed.values().any(|waits| waits.heeds_acceptance(now)) {
         return Ok(());
     }
     let Ok(submit) = cbor::decode::<Submit>(submit) else { return Ok(()) };
@@ -56,7 +58,7 @@ pub(crate) fn accepted(txn: &mut Txn<'_>, submit: &[u8], full: &[DeviceId]) -> R
         let known = maintenance::known(txn)?.unconfirmed.get(&to.device).cloned();
         let Some(mut waits) = known.filter(|waits| waits.session == to.envelope.sid) else { continue };
         let before = waits.clone();
-        waits.ran_out |= begin::judging_time(txn).is_some_and(|now| now >= waits.expires);
+        waits.ran_out |= now.is_some_and(|now| now >= waits.expires);
         waits.accepted.get_or_insert(txn.now);
         if waits != before {
             put(txn, waits)?;

@@ -177,6 +177,11 @@ impl Unconfirmed {
         usize::try_from(self.times).unwrap_or(usize::MAX)
     }
 
+    /// Whether it matters that the server accepts its INIT now: for the first time, or since the bundle has run out.
+    pub(crate) fn heeds_acceptance(&self, now: Option<Timestamp>) -> bool {
+        self.accepted.is_none() || (!self.ran_out && now.is_some_and(|now| now >= self.expires))
+    }
+
     pub(crate) fn is_due(&self, now: Timestamp) -> bool {
         self.ran_out || self.accepted.is_some_and(|first| restart_due(first, self.times(), now))
     }
