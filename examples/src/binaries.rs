@@ -93,6 +93,19 @@ pub fn shift_clock(command: &mut Command, offset: &Path) {
     command.env("FAKETIME_TIMESTAMP_FILE", offset).env("FAKETIME_NO_CACHE", "1");
 }
 
+/// Writes down by how much the clock is wrong of programs in `home`, as `+10y` or `-61s`; where that stands, for
+/// [`shift_clock`].
+///
+/// # Panics
+/// If that cannot be written down.
+#[must_use]
+pub fn set_clock(home: &Path, offset: &str) -> PathBuf {
+    let (clock, next) = (home.join("clock"), home.join("clock.next"));
+    // whole, since a program may read it at any moment
+    std::fs::write(&next, offset).and_then(|()| std::fs::rename(&next, &clock)).expect("a clock");
+    clock
+}
+
 /// Takes the tester's environment away, but for the search path: no profile, database or home of theirs is touched.
 fn in_own_world(mut command: Command, home: &Path) -> Command {
     command.env_clear().env("HOME", home).env("TMPDIR", home).current_dir(home);

@@ -96,10 +96,7 @@ impl Person {
     /// # Panics
     /// If that cannot be written down.
     pub fn set_clock(&mut self, offset: &str) {
-        let (clock, next) = (self.home.join("clock"), self.home.join("clock.next"));
-        // whole, since the daemon may read it at any moment
-        std::fs::write(&next, offset).and_then(|()| std::fs::rename(&next, &clock)).expect("a clock");
-        self.clock = Some(clock);
+        self.clock = Some(binaries::set_clock(&self.home, offset));
     }
 
     /// A command line of this person.

@@ -18,6 +18,8 @@ pub struct Server {
     settings: Vec<String>,
     database: Option<String>,
     address: Option<String>,
+    /// Where it stands by how much the clock is wrong, if it is.
+    clock: Option<PathBuf>,
     process: Option<Process>,
 }
 
@@ -25,10 +27,21 @@ impl Server {
     /// Prepares a server in `home`; it does not run yet.
     #[must_use]
     pub fn init(home: &Path) -> Self {
-        let settings = QUICK.map(str::to_owned).to_vec();
-        let server = Self { home: home.to_owned(), settings, database: None, address: None, process: None };
+        let server = Self::found(home, None);
         let _ = server.admin(&["init"]).success();
         server
+    }
+
+    /// A server that is set up in `home` already, and listens there once it is started.
+    #[must_use]
+    pub fn found(home: &Path, address: Option<&str>) -> Self {
+        let (home, settings) = (home.to_owned(), QUICK.map(str::to_owned).to_vec());
+        Self { home, settings, database: None, address: address.map(str::to_owned), clock: None, process: None }
+    }
+
+    /// Sets its clock wrong by `offset` from the next start on; see [`binaries::set_clock`].
+    pub fn set_clock(&mut self, offset: &str) {
+        self.clock = Some(binaries::set_clock(&self.home, offset));
     }
 
     /// Uses this database from the next start on.
@@ -157,6 +170,9 @@ impl Server {
         }
         if let Some(url) = &self.database {
             command.arg("--database").arg(url);
+        }
+        if let Some(offset) = &self.clock {
+            binaries::shift_clock(&mut command, offset);
         }
         command
     }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
 
-use crate::{Person, Server};
+use crate::{Person, Process, Server, binaries};
 
 /// Where a story happens. Its directory goes with it.
 pub struct Stage {
@@ -27,6 +27,20 @@ impl Stage {
     pub fn dark() -> Self {
         let directory = directory();
         let server = Server::init(&room(directory.path(), "server"));
+        Self { server, directory }
+    }
+
+    /// A stage whose rooms were packed into a file; its server, in `server`, listens there once it is started.
+    ///
+    /// # Panics
+    /// If the file is none.
+    #[must_use]
+    pub fn unpacked(packed: &Path, address: &str) -> Self {
+        let directory = directory();
+        let mut tar = binaries::tool("tar", directory.path());
+        tar.arg("-xzf").arg(packed);
+        let _ = Process::run("tar", tar, "").success();
+        let server = Server::found(&directory.path().join("server"), Some(address));
         Self { server, directory }
     }
 

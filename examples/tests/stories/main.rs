@@ -34,4 +34,5 @@ mod secrets;
 mod sending;
 mod services;
 mod talks;
+mod upgrades;
 mod window;
