@@ -9,8 +9,13 @@ use crate::binaries;
 use crate::process::{Outcome, Process};
 
 /// Settings that make tests quick; none of them is what a test is about.
-const QUICK: [&str; 4] =
-    ["passwords.bcrypt_cost=4", "passwords.at_once=2", "connections.presence_seconds=0", "rates.failed_logins=1000"];
+const QUICK: [&str; 5] = [
+    "passwords.bcrypt_cost=4",
+    "passwords.at_once=2",
+    "passwords.per_source=16",
+    "connections.presence_seconds=0",
+    "rates.failed_logins=1000",
+];
 
 /// A server, running or not.
 pub struct Server {

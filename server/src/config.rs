@@ -113,9 +113,14 @@ settings! {
         /// Hashes computed at once: one, so that messages keep the other cores.
         #[effect(Restart)]
         at_once: usize = 1,
-        /// Hashes that may wait; more are answered `busy`. 16 wait about five seconds.
+        /// Hashes that may wait, of guests and again as many of devices that are logged in; more are answered `busy`.
+        /// 32 wait about ten seconds.
         #[effect(Restart)]
-        queue: usize = 16,
+        queue: usize = 32,
+        /// Hashes of one source, or of one account's devices, that may be computed or wait at once; of an IPv6 /48 four
+        /// times as many. Sources take turns.
+        #[effect(Restart)]
+        per_source: usize = 2,
     }
 }
 
@@ -165,8 +170,12 @@ settings! {
         /// … within this time.
         #[key("failed_logins_seconds")]
         failed_logins_within: Duration = Duration::from_secs(15 * 60),
-        /// Registrations per address and hour.
+        /// Registrations per address and hour; fifty times as many of all addresses together.
         registrations_per_hour: u32 = 20,
+        /// Passwords checked for guests, right or wrong, per address and hour, over all names.
+        password_checks_per_hour: u32 = 120,
+        /// Changes of a password, right or wrong, per account and hour.
+        password_changes_per_hour: u32 = 10,
         /// Bundle fetches per hour, requester and target: each may use up a one-time key.
         bundle_fetches_per_hour: u32 = 10,
         /// Submits and posts per device and minute …
@@ -251,6 +260,7 @@ impl Config {
         }
         let zeros = [
             ("passwords.at_once", self.passwords.at_once),
+            ("passwords.per_source", self.passwords.per_source),
             ("connections.most", self.connections.most),
             ("connections.most_guests", self.connections.most_guests),
             ("connections.requests_at_once", self.connections.requests_at_once),

@@ -2,13 +2,14 @@
 //!
 //! Keys are addresses, devices and accounts; what has not been seen for a while is forgotten by
 //! [`Limits::forget_old`], so that memory follows the traffic of the last minutes. An IPv6 client
-//! commands a /64 of addresses: they count as one.
+//! commands a /64 of addresses: they count as one. Whoever commands a /48 commands 65,536 of those: it counts too,
+//! with [`NETWORK_SHARE`] times as much.
 
-use std::collections::HashMap;
+mod attempts;
+
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
 use std::num::NonZeroU32;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use chat_protocol::ids::{DeviceId, Username};
@@ -17,8 +18,14 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 
 use crate::config::Config;
 
+pub use attempts::{Attempts, Guesses};
+
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+/// An IPv6 /48 may do so many times what one of its /64 may: a house with some networks, not a provider.
+pub const NETWORK_SHARE: u32 = 4;
+/// All sources together may register so many times what one may.
+const EVERYBODY: u32 = 50;
 /// Devices and addresses whose wrong signatures are counted: 6 MiB at most. Whoever is beyond counts as too often, which
 /// costs nobody anything whose signature is right.
 const COUNTED_SIGNATURES: usize = 65_536;
@@ -38,6 +45,24 @@ impl From<IpAddr> for Source {
         }
     }
 }
+
+impl Source {
+    /// The network it is in.
+    #[must_use]
+    pub const fn network(self) -> Network {
+        match self.0 {
+            IpAddr::V6(v6) => {
+                let [a, b, c, ..] = v6.segments();
+                Network(IpAddr::V6(Ipv6Addr::new(a, b, c, 0, 0, 0, 0, 0)))
+            }
+            v4 => Network(v4),
+        }
+    }
+}
+
+/// The IPv6 /48 of a source; of IPv4 the address itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Network(IpAddr);
 
 /// Too often; trying again helps after this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,15 +94,50 @@ impl<K: Clone + Hash + Eq> Rate<K> {
     }
 }
 
+/// One kind of event, counted per source and per network.
+#[derive(Debug)]
+pub struct SourceRate {
+    source: Rate<Source>,
+    network: Rate<Network>,
+}
+
+impl SourceRate {
+    /// `count` events of a source per `per`, all of them at once after a silence.
+    fn new(count: u32, per: Duration) -> Self {
+        let shared = count.max(1).saturating_mul(NETWORK_SHARE);
+        Self { source: Rate::new(count, per, count), network: Rate::new(shared, per, shared) }
+    }
+
+    /// Counts an event.
+    ///
+    /// # Errors
+    /// [`TooOften`]: it is not to happen.
+    pub fn check(&self, source: &Source) -> Result<(), TooOften> {
+        self.source.check(source)?;
+        self.network.check(&source.network())
+    }
+
+    fn forget_old(&self) {
+        self.source.forget_old();
+        self.network.forget_old();
+    }
+}
+
 /// All limits of a running server.
 #[derive(Debug)]
 pub struct Limits {
-    /// New connections per address.
-    pub connections: Rate<Source>,
-    /// Registrations per address, successful or not: each tells whether a name is taken.
-    pub registrations: Rate<Source>,
-    /// Wrong passwords per account and address.
-    pub passwords: Attempts<(Username, Source)>,
+    /// New connections.
+    pub connections: SourceRate,
+    /// Registrations, successful or not: each tells whether a name is taken.
+    pub registrations: SourceRate,
+    /// Registrations of all sources together.
+    pub all_registrations: Rate<()>,
+    /// Passwords that guests want checked, over all names, right or wrong: each costs a hash.
+    pub checks: SourceRate,
+    /// Passwords that an account's own devices want changed, right or wrong, wherever they are.
+    pub password_changes: Rate<Username>,
+    /// Wrong passwords.
+    pub guesses: Guesses,
     /// Wrong signatures at logins, enrolments and resets, per device, as claimed, and address.
     pub signatures: Attempts<(DeviceId, Source)>,
     /// Bundle fetches per requesting device and target device.
@@ -93,10 +153,14 @@ impl Limits {
     #[must_use]
     pub fn new(config: &Config) -> Self {
         let (rates, per_minute) = (&config.rates, config.connections.per_address_per_minute);
+        let of_all = rates.registrations_per_hour.max(1).saturating_mul(EVERYBODY);
         Self {
-            connections: Rate::new(per_minute, MINUTE, per_minute),
-            registrations: Rate::new(rates.registrations_per_hour, HOUR, rates.registrations_per_hour),
-            passwords: Attempts::new(rates.failed_logins, rates.failed_logins_within, usize::MAX),
+            connections: SourceRate::new(per_minute, MINUTE),
+            registrations: SourceRate::new(rates.registrations_per_hour, HOUR),
+            all_registrations: Rate::new(of_all, HOUR, of_all),
+            checks: SourceRate::new(rates.password_checks_per_hour, HOUR),
+            password_changes: Rate::new(rates.password_changes_per_hour, HOUR, rates.password_changes_per_hour),
+            guesses: Guesses::new(rates.failed_logins, rates.failed_logins_within),
             signatures: Attempts::new(rates.failed_logins, rates.failed_logins_within, COUNTED_SIGNATURES),
             bundles: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
             submits: Rate::new(rates.submits_per_minute, MINUTE, rates.submits_burst),
@@ -114,90 +178,22 @@ impl Limits {
     #[must_use]
     pub fn renewed(&self, config: &Config) -> Self {
         let fresh = Self::new(config);
-        let passwords = fresh.passwords.remembering(&self.passwords);
+        let guesses = fresh.guesses.remembering(&self.guesses);
         let signatures = fresh.signatures.remembering(&self.signatures);
-        Self { passwords, signatures, ..fresh }
+        Self { guesses, signatures, ..fresh }
     }
 
     /// Forgets keys whose limits are whole again.
     pub fn forget_old(&self, now: Instant) {
         self.connections.forget_old();
         self.registrations.forget_old();
+        self.checks.forget_old();
+        self.password_changes.forget_old();
         self.bundles.forget_old();
         self.submits.forget_old();
         self.lookups.forget_old();
-        self.passwords.forget_old(now);
+        self.guesses.forget_old(now);
         self.signatures.forget_old(now);
-    }
-}
-
-/// Failed attempts per key, for a while after the first of them.
-///
-/// A password counts as wrong when the attempt begins, so that a thousand at once are no way around the limit, and is
-/// forgiven when it was right or was never looked at. The table cannot be flooded: what stays in it of passwords has
-/// cost a password hash, and those stand in a short line; for signatures it has an end.
-#[derive(Debug)]
-pub struct Attempts<K> {
-    table: Arc<Mutex<HashMap<K, Failures>>>,
-    most: u32,
-    within: Duration,
-    keys: usize,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Failures {
-    count: u32,
-    since: Instant,
-}
-
-impl<K: Clone + Hash + Eq> Attempts<K> {
-    /// `most` failures of one key `within` a time, of at most so many `keys` at once.
-    fn new(most: u32, within: Duration, keys: usize) -> Self {
-        Self { table: Arc::default(), most: most.max(1), within, keys }
-    }
-
-    /// With what the other one remembers.
-    fn remembering(self, other: &Self) -> Self {
-        Self { table: Arc::clone(&other.table), ..self }
-    }
-
-    /// Counts an attempt as failed, until [`Attempts::forgive`].
-    ///
-    /// # Errors
-    /// [`TooOften`]: there were as many as may be, and this one was not counted.
-    pub fn fail(&self, key: &K, now: Instant) -> Result<(), TooOften> {
-        let mut table = self.lock();
-        if table.len() >= self.keys && !table.contains_key(key) {
-            return Err(TooOften(self.within));
-        }
-        let failures = table.entry(key.clone()).or_insert(Failures { count: 0, since: now });
-        let age = now.saturating_duration_since(failures.since);
-        if age >= self.within {
-            *failures = Failures { count: 0, since: now };
-        } else if failures.count >= self.most {
-            return Err(TooOften(self.within - age));
-        }
-        failures.count += 1;
-        Ok(())
-    }
-
-    /// Takes an attempt back.
-    pub fn forgive(&self, key: &K) {
-        let mut table = self.lock();
-        if let Some(failures) = table.get_mut(key) {
-            failures.count = failures.count.saturating_sub(1);
-            if failures.count == 0 {
-                table.remove(key);
-            }
-        }
-    }
-
-    fn forget_old(&self, now: Instant) {
-        self.lock().retain(|_, failures| now.saturating_duration_since(failures.since) < self.within);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<K, Failures>> {
-        self.table.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -217,6 +213,18 @@ mod tests {
     }
 
     #[test]
+    fn atk_89_a_network_of_many_sources_has_a_bound_of_its_own() {
+        let rate = SourceRate::new(2, HOUR);
+        let passed = |addresses: &[String]| addresses.iter().filter(|text| rate.check(&source(text)).is_ok()).count();
+        let one = |third: u16| vec![format!("2001:db8:{third:x}:1::1"); 9];
+        assert_eq!(passed(&one(0)), 2);
+        let others: Vec<_> = (2..100u16).map(|n| format!("2001:db8:0:{n:x}::1")).collect();
+        assert_eq!(passed(&others), 2 * NETWORK_SHARE as usize - 2);
+        assert_eq!(passed(&one(1)), 2, "another network is not concerned");
+        assert_eq!(passed(&vec!["192.0.2.1".to_owned(); 99]), 2);
+    }
+
+    #[test]
     fn burst_passes_and_the_next_is_told_when_to_come_again() {
         let rate = Rate::new(1, HOUR, 3);
         for _ in 0..3 {
@@ -224,30 +232,5 @@ mod tests {
         }
         assert!(matches!(rate.check(&1), Err(TooOften(wait)) if wait > HOUR / 2));
         assert_eq!(rate.check(&2), Ok(()), "another key is not concerned");
-    }
-
-    #[test]
-    fn wrong_passwords_lock_account_and_address_for_a_while() {
-        let (attempts, now) = (Attempts::new(2, MINUTE, 2), Instant::now());
-        let alice: Username = "alice".parse().unwrap();
-        let [home, away] = ["192.0.2.1", "192.0.2.2"].map(|address| (alice.clone(), source(address)));
-        for _ in 0..2 {
-            attempts.fail(&home, now).unwrap();
-        }
-        assert_eq!(attempts.fail(&home, now), Err(TooOften(MINUTE)));
-        assert_eq!(attempts.fail(&away, now), Ok(()));
-        assert_eq!(attempts.fail(&(alice, source("192.0.2.3")), now), Err(TooOften(MINUTE)), "no more keys than two");
-        assert_eq!(attempts.fail(&home, now + MINUTE), Ok(()));
-    }
-
-    #[test]
-    fn right_passwords_are_not_counted() {
-        let (attempts, now) = (Attempts::new(1, MINUTE, 1), Instant::now());
-        let alice_at_home = ("alice".parse::<Username>().unwrap(), source("192.0.2.1"));
-        for _ in 0..9 {
-            attempts.fail(&alice_at_home, now).unwrap();
-            attempts.forgive(&alice_at_home);
-        }
-        assert!(attempts.lock().is_empty());
     }
 }

@@ -24,7 +24,7 @@ use crate::limits::Limits;
 use crate::mailbox::{self, Commits, Job, Mailbox};
 use crate::router::Router;
 use crate::store::{MeteredStore, SharedStore};
-use crate::work::CpuPool;
+use crate::work::{CpuPool, FairPool};
 
 use acceptances::Acceptances;
 pub(crate) use connection_limits::{ConnectionLimits, Permits};
@@ -59,7 +59,7 @@ pub(crate) struct Shared {
     /// Who may connect.
     pub gate: Arc<ConnectionLimits>,
     /// Where password hashes are computed.
-    pub passwords: Arc<CpuPool>,
+    pub passwords: Arc<FairPool>,
     /// Where signatures are verified.
     pub signatures: CpuPool,
     /// Handshakes seen.
@@ -102,7 +102,7 @@ impl Shared {
         let shared = Self {
             limits: Live::new(Limits::new(&config)),
             gate: Arc::new(ConnectionLimits::new(&config.connections)),
-            passwords: Arc::new(CpuPool::new(config.passwords.at_once, config.passwords.queue)),
+            passwords: Arc::new(FairPool::new(&config.passwords)),
             signatures: CpuPool::new(cores(), WAITING_SIGNATURES),
             replays: Replays::new(config.connections.remembered_handshakes),
             listening: keys.next.as_ref().map_or(listening.clone(), |next| listening.and_next(next)),

@@ -33,7 +33,7 @@ use crate::metrics::{self, Moment};
 use crate::router::Router;
 use crate::shared::{ConnectionLimits, Shared};
 use crate::store::SharedStore;
-use crate::work::CpuPool;
+use crate::work::FairPool;
 
 /// Connections at once: a scraper, a load balancer and somebody who looks. More are closed unread.
 const CONNECTIONS: usize = 16;
@@ -61,7 +61,7 @@ struct Watched {
     router: Arc<Router>,
     store: SharedStore,
     gate: Arc<ConnectionLimits>,
-    passwords: Arc<CpuPool>,
+    passwords: Arc<FairPool>,
     stopping: CancellationToken,
     born: Instant,
     started: Duration,

@@ -1,12 +1,16 @@
 //! Where CPU work goes: off the runtime, behind permits, with a short queue.
 //!
-//! A password hash takes a third of a second on purpose. Without permits five hundred logins would
-//! take every core and everybody's messages would wait; without a bound on the queue the last of them would
-//! wait for minutes. So the surplus is refused at once and may try again.
+//! Without permits ten thousand logins after a restart would take every core and everybody's messages would wait;
+//! without a bound on the queue the last of them would wait for minutes. So the surplus is refused at once and may try
+//! again. Password hashes, which take a third of a second on purpose, stand in a line of their own, [`FairPool`].
+
+mod fair;
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
+
+pub use fair::{Asker, FairPool};
 
 /// The queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -18,7 +22,6 @@ pub struct Busy;
 pub struct CpuPool {
     running: Arc<Semaphore>,
     admitted: Arc<Semaphore>,
-    most: usize,
 }
 
 impl CpuPool {
@@ -27,13 +30,7 @@ impl CpuPool {
     pub fn new(running: usize, waiting: usize) -> Self {
         let running = running.max(1);
         let most = running.saturating_add(waiting).min(Semaphore::MAX_PERMITS);
-        Self { running: Arc::new(Semaphore::new(running)), admitted: Arc::new(Semaphore::new(most)), most }
-    }
-
-    /// Jobs that run or wait.
-    #[must_use]
-    pub fn in_line(&self) -> usize {
-        self.most.saturating_sub(self.admitted.available_permits())
+        Self { running: Arc::new(Semaphore::new(running)), admitted: Arc::new(Semaphore::new(most)) }
     }
 
     /// Runs `job` on a blocking thread. A job that has begun keeps its permit until it is done, even

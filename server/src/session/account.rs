@@ -4,6 +4,7 @@
 //! hash as a wrong password and gets the same answer. What a device signed is bound to this connection
 //! and this server, so nothing that was recorded or relayed is worth anything here.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use chat_protocol::crypto::kdf::sha256;
@@ -29,6 +30,7 @@ use crate::store::{
     Account, Creation, DeviceState, LogWrite, NewAccount, NewDevice, PasswordHash, PendingReset, StoreError,
     StoredDevice, Waiting,
 };
+use crate::work::Asker;
 
 /// What an enrolment leads to.
 pub(super) enum Enrolment {
@@ -59,13 +61,15 @@ impl Guest {
     pub(super) async fn register(&self, ask: Register) -> Result<Done, Refusal> {
         let shared = &self.shared;
         ask.password.check_new().map_err(|_| bad_request())?;
-        shared.limits().registrations.check(&self.source)?;
+        let limits = shared.limits();
+        limits.registrations.check(&self.source)?;
+        limits.all_registrations.check(&())?;
         let invite = match (shared.config().registration, ask.invite) {
             (Registration::Open, _) => None,
             (Registration::Invite, Some(token)) => Some(sha256(&token)),
             (Registration::Invite, None) => return Err(Code::Denied.into()),
         };
-        let hash = new_hash(shared, ask.password).await?;
+        let hash = new_hash(shared, Asker::Guest(self.source), ask.password).await?;
         let new = NewAccount { user: ask.user, hash, invite, at: shared.now() };
         match shared.store.create_account(new).await.map_err(failed)? {
             Creation::Created => Ok(Done {}),
@@ -107,9 +111,16 @@ impl Guest {
         self.shared.signatures.run(job).await.map_err(|_| busy())
     }
 
+    /// Checks a guest's password. Whoever asks much is told so before the account is, so that one source cannot try
+    /// many names.
+    async fn check_password(&self, user: &Username, password: Password) -> Result<(), Refusal> {
+        self.shared.limits().checks.check(&self.source)?;
+        check_password(&self.shared, Asker::Guest(self.source), self.source, user, password).await.map(drop)
+    }
+
     /// Makes a device known: active when its genesis is the first one, else waiting for approval.
     pub(super) async fn enrol(&mut self, ask: Enrol) -> Result<Enrolment, Refusal> {
-        check_password(&self.shared, self.source, &ask.user, ask.password).await?;
+        self.check_password(&ask.user, ask.password).await?;
         let newcomer = self.newcomer((ask.user, ask.cert), ask.signature, ask.genesis).await?;
         match newcomer.clone().into_log(self.shared.seen()) {
             Some(log) => match self.shared.store.begin_log(log).await.map_err(failed)? {
@@ -156,7 +167,7 @@ impl Guest {
 
     /// Starts an account again whose devices are lost, after a time in which any of them can object.
     pub(super) async fn reset(&mut self, ask: Reset) -> Result<ResetOutcome, Refusal> {
-        check_password(&self.shared, self.source, &ask.user, ask.password).await?;
+        self.check_password(&ask.user, ask.password).await?;
         let head = head_of(&self.shared, &ask.user).await?.ok_or(Code::NotFound)?;
         if ask.genesis.is_none() {
             return Err(stale(ask.user, head));
@@ -272,10 +283,11 @@ impl Ready {
     }
 
     pub(super) async fn change_password(&self, ask: ChangePassword) -> Result<Done, Refusal> {
+        let (shared, asker) = (self.shared(), Asker::Member(self.user().clone()));
+        shared.limits().password_changes.check(self.user())?;
         ask.new.check_new().map_err(|_| bad_request())?;
-        let shared = self.shared();
-        let old = check_password(shared, self.source, self.user(), ask.old).await?;
-        let hash = new_hash(shared, ask.new).await?;
+        let old = check_password(shared, asker.clone(), self.source, self.user(), ask.old).await?;
+        let hash = new_hash(shared, asker, ask.new).await?;
         let changed = shared.store.set_password(self.user(), hash, Some(old.hash)).await.map_err(failed)?;
         if changed { Ok(Done {}) } else { Err(Code::Denied.into()) }
     }
@@ -291,31 +303,39 @@ impl Ready {
 /// Checks a password within the limits; the account whose it is.
 async fn check_password(
     shared: &Shared,
+    asker: Asker,
     source: Source,
     user: &Username,
     password: Password,
 ) -> Result<Account, Refusal> {
     password.check().map_err(|_| bad_request())?;
-    let attempt = (user.clone(), source);
-    shared.limits().passwords.fail(&attempt, Instant::now())?;
-    let verdict = try_password(shared, user, password).await;
+    shared.limits().guesses.fail(user, source, Instant::now())?;
+    let verdict = try_password(shared, asker, user, password).await;
     if !matches!(verdict, Ok(None)) {
-        shared.limits().passwords.forgive(&attempt);
+        shared.limits().guesses.forgive(user, source);
     }
     verdict?.ok_or(Refusal::new(Code::Denied))
 }
 
 /// The account if the password is its own. Unknown users cost a hash too.
-async fn try_password(shared: &Shared, user: &Username, password: Password) -> Result<Option<Account>, Refusal> {
+async fn try_password(
+    shared: &Shared,
+    asker: Asker,
+    user: &Username,
+    password: Password,
+) -> Result<Option<Account>, Refusal> {
     let account = shared.store.account(user).await.map_err(failed)?;
     let (cost, hash) = (shared.config().passwords.bcrypt_cost, account.as_ref().map(|account| account.hash.clone()));
     let again = password.clone();
-    shared.counters.hashes.one();
-    let job = move || password::verify(&password, hash.as_ref(), cost);
-    let verdict = shared.passwords.run(job).await.map_err(|_| busy())?;
+    let counters = Arc::clone(&shared.counters);
+    let job = move || {
+        counters.hashes.one();
+        password::verify(&password, hash.as_ref(), cost)
+    };
+    let verdict = shared.passwords.run(asker.clone(), job).await.map_err(|_| busy())?;
     let Some(mut account) = account.filter(|_| verdict.is_right()) else { return Ok(None) };
     if verdict.wants_rehash() {
-        let hash = new_hash(shared, again).await?;
+        let hash = new_hash(shared, asker, again).await?;
         let replaced = shared.store.set_password(user, hash.clone(), Some(account.hash.clone())).await;
         if replaced.map_err(failed)? {
             account.hash = hash;
@@ -324,10 +344,13 @@ async fn try_password(shared: &Shared, user: &Username, password: Password) -> R
     Ok(Some(account))
 }
 
-async fn new_hash(shared: &Shared, password: Password) -> Result<PasswordHash, Refusal> {
-    let cost = shared.config().passwords.bcrypt_cost;
-    shared.counters.hashes.one();
-    let hashed = shared.passwords.run(move || password::hash(&password, cost)).await.map_err(|_| busy())?;
+async fn new_hash(shared: &Shared, asker: Asker, password: Password) -> Result<PasswordHash, Refusal> {
+    let (cost, counters) = (shared.config().passwords.bcrypt_cost, Arc::clone(&shared.counters));
+    let job = move || {
+        counters.hashes.one();
+        password::hash(&password, cost)
+    };
+    let hashed = shared.passwords.run(asker, job).await.map_err(|_| busy())?;
     hashed.map_err(|error| {
         tracing::error!(%error, "password not hashed");
         Code::Internal.into()

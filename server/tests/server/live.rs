@@ -3,6 +3,7 @@
 mod accounts;
 mod attacks;
 mod client;
+mod costs;
 mod database;
 mod devices;
 mod mailboxes;

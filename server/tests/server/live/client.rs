@@ -1,7 +1,7 @@
 //! A client of the wire protocol for tests: one connection, one request at a time unless told otherwise.
 
 use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_protocol::crypto::fernet::FernetKey;
@@ -14,7 +14,7 @@ use chat_protocol::message::server::{Code, Deliver, Push, Refusal, Welcome};
 use chat_protocol::record::{Opener, Record, Sealer};
 use chat_protocol::time::Timestamp;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::time::timeout;
 
 /// Nothing here takes this long unless it is broken.
@@ -49,6 +49,21 @@ pub struct Client {
 impl Client {
     pub async fn connect(at: SocketAddr, server_key: &ServerPublicKey, secret: &FernetKey) -> Option<Self> {
         let mut socket = TcpStream::connect(at).await.ok()?;
+        let (hello, first_words) = Hello::start(server_key, secret);
+        socket.write_all(&first_words).await.ok()?;
+        Self::greeted(socket, hello).await
+    }
+
+    /// Connects from an address of this machine: all of 127.0.0.0/8 are.
+    pub async fn connect_from(
+        from: IpAddr,
+        at: SocketAddr,
+        server_key: &ServerPublicKey,
+        secret: &FernetKey,
+    ) -> Option<Self> {
+        let socket = TcpSocket::new_v4().ok()?;
+        socket.bind(SocketAddr::new(from, 0)).ok()?;
+        let mut socket = socket.connect(at).await.ok()?;
         let (hello, first_words) = Hello::start(server_key, secret);
         socket.write_all(&first_words).await.ok()?;
         Self::greeted(socket, hello).await

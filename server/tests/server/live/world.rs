@@ -143,6 +143,11 @@ impl World {
         Client::connect(self.at, &self.public_key(), &self.secret).await.expect("a handshake")
     }
 
+    /// The connection of a guest at 127.0.`net`.`host`, another source than all others.
+    pub async fn guest_at(&self, net: u8, host: u8) -> Option<Client> {
+        Client::connect_from([127, 0, net, host].into(), self.at, &self.public_key(), &self.secret).await
+    }
+
     /// Registers, enrols and keeps connected the first device of `name`, with the keys of fixture `n`.
     pub async fn join(&self, name: &str, n: usize) -> Person {
         let mut client = self.guest().await;

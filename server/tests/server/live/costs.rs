@@ -1,0 +1,106 @@
+//! What somebody causes is counted to them: work, never time.
+
+use std::sync::Arc;
+
+use chat_protocol::fixtures::first_device;
+use chat_protocol::message::client::{ChangePassword, Enrol};
+use chat_protocol::message::server::{Code, Enrolled};
+use chat_protocol::time::Timestamp;
+use chat_server::config::Config;
+use tokio_util::sync::CancellationToken;
+
+use super::world::{World, enrol, password, register, settings};
+
+const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
+
+/// Hashes slow enough that there is a line.
+fn slow() -> Config {
+    let mut config = settings();
+    config.passwords.bcrypt_cost = 8;
+    config
+}
+
+/// Asks for hash after hash under names nobody had, from one address, until told to stop.
+async fn hashes_for_ever(world: Arc<World>, number: usize, stop: CancellationToken) {
+    let device = first_device(&"nobody".parse().unwrap(), 9, AT);
+    for round in 0.. {
+        let Some(mut guest) = world.guest_at(9, 9).await else { return };
+        let one = enrol(&guest, &device, true);
+        for attempt in 0..15 {
+            if stop.is_cancelled() {
+                return;
+            }
+            let user = format!("n{number}x{round}x{attempt}").parse().unwrap();
+            let id = guest.ask(&Enrol { user, ..one.clone() }).await;
+            if guest.answer_frame(id).await.is_none() {
+                break;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn atk_89_honest_people_register_enrol_and_log_in_while_24_guests_of_one_address_hash_for_ever() {
+    let mut config = slow();
+    config.rates.password_checks_per_hour = 1_000_000;
+    config.connections.per_address_per_minute = 1_000_000;
+    let (world, stop) = (Arc::new(World::with(config).await), CancellationToken::new());
+    let member = world.join("member", 0).await.vanish(&world).await;
+    let flood: Vec<_> = (0..24).map(|n| tokio::spawn(hashes_for_ever(Arc::clone(&world), n, stop.clone()))).collect();
+    while world.counters.hashes.get() < 10 {
+        tokio::task::yield_now().await;
+    }
+    let honest = (1..=15u8).map(|n| {
+        let world = Arc::clone(&world);
+        tokio::spawn(async move {
+            let mut guest = world.guest_at(1, n).await.unwrap();
+            let name = format!("honest{n}");
+            guest.call(&register(&name)).await.expect("registered");
+            let ask = enrol(&guest, &first_device(&name.parse().unwrap(), n.into(), AT), true);
+            assert!(matches!(guest.call(&ask).await, Ok(Enrolled::Ready(_))));
+        })
+    });
+    for person in honest.collect::<Vec<_>>() {
+        person.await.unwrap();
+    }
+    let mut member = member.come_back(&world).await;
+    let change = ChangePassword { old: password(super::world::PASSWORD), new: password("new horse") };
+    member.client.call(&change).await.expect("changed");
+    stop.cancel();
+    for guest in flood {
+        guest.await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn atk_89_one_address_is_given_so_many_hashes_over_all_names() {
+    let mut config = settings();
+    config.rates.password_checks_per_hour = 5;
+    let world = World::with(config).await;
+    let device = first_device(&"nobody".parse().unwrap(), 9, AT);
+    let mut guest = world.guest().await;
+    let one = enrol(&guest, &device, true);
+    let named = |n: usize| Enrol { user: format!("nobody{n}").parse().unwrap(), ..one.clone() };
+    for n in 0..5 {
+        assert_eq!(guest.refused(&named(n)).await, Code::Denied);
+    }
+    let refusal = guest.call(&named(5)).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.retry_after_ms.is_some()), (Code::RateLimited, true));
+    assert_eq!(world.counters.hashes.get(), 5, "the sixth was not looked at");
+    let mut other = world.guest_at(1, 1).await.unwrap();
+    assert_eq!(other.refused(&named(6)).await, Code::Denied, "another address is not concerned");
+}
+
+#[tokio::test]
+async fn atk_89_a_device_that_changes_its_password_for_ever_is_given_so_many_hashes() {
+    let mut config = settings();
+    config.rates.password_changes_per_hour = 2;
+    let world = World::with(config).await;
+    let mut alice = world.join("alice", 0).await;
+    let before = world.counters.hashes.get();
+    let change = |old: &str, new: &str| ChangePassword { old: password(old), new: password(new) };
+    assert_eq!(alice.client.refused(&change("wrong horse", "another horse")).await, Code::Denied);
+    alice.client.call(&change(super::world::PASSWORD, "another horse")).await.unwrap();
+    assert_eq!(alice.client.refused(&change("another horse", "a third horse")).await, Code::RateLimited);
+    assert_eq!(world.counters.hashes.get() - before, 3, "one of the wrong one, two of the change");
+}
