@@ -196,7 +196,7 @@ impl Engine {
         if self.due_in(at).is_some_and(|span| span.is_zero()) {
             self.live.wake = None;
         }
-        self.txn(rows, at, rng, link::pump).map(|((), actions)| actions)
+        self.txn(rows, at, rng, link::run_due).map(|((), actions)| actions)
     }
 
     /// After which time [`Input::Tick`] is due if nothing else happens before. A clock that is set meanwhile is noticed

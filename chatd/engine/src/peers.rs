@@ -22,11 +22,11 @@ use chat_protocol::message::client::UserHead;
 
 pub(crate) use self::fetch::{fetch, fetched, fetching, refresh};
 pub(crate) use self::names::{ask_names, hurry, look_up, looked_up};
-pub(crate) use self::pin::{PinChange, PinChanges, extend, shown};
+pub(crate) use self::pin::{PinChange, PinChanges, apply_shown_log, extend};
 pub use self::policy::{policy, policy_of_chat, set_policy};
 pub use self::trust::unverify;
 pub(crate) use self::trust::{accept, accept_compared, mark_verified};
-pub(crate) use self::withheld::{Named, announced, sweep};
+pub(crate) use self::withheld::{Named, announced, report_withheld_logs};
 use crate::model::error::EngineError;
 use crate::records::pins;
 pub use crate::records::pins::{Identity, Peer, Policy, Trust, all, get};

@@ -24,4 +24,4 @@ pub use rollback_guard::HighWater;
 pub(crate) use rollback_guard::{check_device, check_rollback, witnessed};
 pub use session_store::{Stored, standings};
 pub(crate) use session_store::{find, wipe};
-pub(crate) use skipped::sweep;
+pub(crate) use skipped::expire_skipped_keys;

@@ -36,7 +36,7 @@ impl Backend for Daemon {
     }
 
     async fn token_used(&self, used: Use) -> Answer<()> {
-        self.command(move |txn| tokens::note(txn, used)).await
+        self.command(move |txn| tokens::record_use(txn, used)).await
     }
 
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {

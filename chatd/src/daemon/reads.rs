@@ -259,7 +259,7 @@ pub(super) fn devices(rows: &dyn Rows) -> Answer<Devices> {
         None => vec![Device {
             digits: account.digits(),
             confirmed: account.wait.as_ref().map(|wait| wait.acceptance.is_some()),
-            ..devices::shown(&account.cert, DeviceState::Waiting, &this)
+            ..devices::device_view(&account.cert, DeviceState::Waiting, &this)
         }],
     };
     Ok(Devices { devices })

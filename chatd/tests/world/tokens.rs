@@ -46,7 +46,7 @@ fn the_journal_is_read_in_pages_and_by_token() {
     let (bot, ci) = (token("bot").name, token("ci").name);
     for number in 0..10 {
         let who = if number % 2 == 0 { &bot } else { &ci };
-        world.command(alice, |txn| tokens::note(txn, used(who))).unwrap();
+        world.command(alice, |txn| tokens::record_use(txn, used(who))).unwrap();
     }
     let rows = &world.nodes[alice].rows;
     let seqs = |asked: &AuditList, limit| {
@@ -66,13 +66,13 @@ fn the_journal_keeps_its_last_ten_thousand_entries_whatever_else_is_refused() {
     let alice = world.user("alice");
     let bot = token("bot").name;
     let refused = || Use { refused: Some("forbidden_scope"), ..used(&bot) };
-    world.command(alice, |txn| (0..5).try_for_each(|_| tokens::note(txn, used(&bot)))).unwrap();
-    world.command(alice, |txn| (0..10_005).try_for_each(|_| tokens::note(txn, refused()))).unwrap();
+    world.command(alice, |txn| (0..5).try_for_each(|_| tokens::record_use(txn, used(&bot)))).unwrap();
+    world.command(alice, |txn| (0..10_005).try_for_each(|_| tokens::record_use(txn, refused()))).unwrap();
     let oldest = |world: &World, before| {
         let page = tokens::journal(&world.nodes[alice].rows, &asked(None, Some(before)), 100).unwrap();
         page.entries.iter().map(|entry| entry.seq).collect::<Vec<_>>()
     };
     assert_eq!(oldest(&world, 13), [12, 11, 5, 4, 3, 2, 1], "no token pushes its traces out");
-    world.command(alice, |txn| (0..9_998).try_for_each(|_| tokens::note(txn, used(&bot)))).unwrap();
+    world.command(alice, |txn| (0..9_998).try_for_each(|_| tokens::record_use(txn, used(&bot)))).unwrap();
     assert_eq!(oldest(&world, 12), [11, 5, 4]);
 }

@@ -247,12 +247,12 @@ pub(crate) fn release(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineErr
 }
 
 /// Forgets, once an hour, the names of messages that were given long ago.
-pub(crate) fn tidy(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn expire_client_ids(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     if txn.live.tidied.is_some_and(|last| txn.now.since(last) < TIDY_EVERY) {
         return Ok(());
     }
     txn.live.tidied = Some(txn.now);
     let old = txn.now - CLIENT_IDS_KEPT;
     CLIENT_IDS.delete_range(txn.rows, 0..=old.as_millis())?;
-    early_changes::sweep(txn)
+    early_changes::expire_early_changes(txn)
 }

@@ -33,6 +33,6 @@ pub fn verify(txn: &mut Txn<'_>, user: &Username, compared: &Compared) -> Result
 ///
 /// # Errors
 /// [`EngineError::Rows`].
-pub fn shown(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<(), EngineError> {
-    pin_change::shown(txn, user, entries)
+pub fn apply_shown_log(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<(), EngineError> {
+    pin_change::apply_shown_log(txn, user, entries)
 }

@@ -14,7 +14,7 @@ use crate::drive::scheduler;
 use crate::exchange::{ahead, devices, inbox, own_log, pin_change, reorder, room};
 use crate::model::error::EngineError;
 use crate::peers;
-use crate::queue::{answers, expiry, maintenance, recall, sending};
+use crate::queue::{answers, expiry, sending, session_maintenance, withdraw};
 use crate::records::settings::Settings;
 use crate::records::{events, mailbox, retention};
 use crate::rows::counter::Counter;
@@ -46,7 +46,7 @@ pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn, offset_ms: i64) ->
     // a new connection is asked anew before anything is said about the server
     txn.live.withheld = None;
     if sessions::check_device(txn)? {
-        recall::recall(txn)?;
+        withdraw::withdraw_foreign_submits(txn)?;
     }
     sessions::check_rollback(txn, logged_in)?;
     room::online(txn, logged_in.room_last)?;
@@ -97,10 +97,10 @@ pub(crate) fn answered(txn: &mut Txn<'_>, id: u64, result: Result<Vec<u8>, Refus
         Asked::Ack => Ok(()),
         Asked::Lookup(users) => pin_change::looked_up(txn, users, &read(result)),
         Asked::Log(user, from) => pin_change::fetched(txn, &user, from, read(result)),
-        Asked::Bundle(user, device) => maintenance::bundle(txn, &user, &device, read(result)),
+        Asked::Bundle(user, device) => session_maintenance::bundle(txn, &user, &device, read(result)),
         Asked::Publish(seq) => prekeys::published(txn, seq, result.map(|_| ())),
         Asked::OneTime => prekeys::left(txn, read(result)),
-        Asked::Waiting => devices::told(txn, read(result)),
+        Asked::Waiting => devices::set_waiting_devices(txn, read(result)),
         Asked::Append(seq) => pin_change::appended(txn, seq, result.map(|_| ())),
         Asked::Room => room::page(txn, read(result)),
         Asked::Presence => match read(result) {
@@ -167,30 +167,30 @@ fn presence(txn: &mut Txn<'_>, online: Vec<Username>, offline: Vec<Username>) ->
 }
 
 /// What follows from the state the rows are in, once per batch of inputs.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    retention_clock::pump(txn)?;
-    scheduler::sweep(txn)?;
-    messages::tidy(txn)?;
+pub(crate) fn run_due(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    retention_clock::advance_clock(txn)?;
+    scheduler::run_timers(txn)?;
+    messages::expire_client_ids(txn)?;
     events::trim(txn)?;
-    retention::sweep(txn)?;
-    expiry::sweep(txn)?;
-    reorder::sweep(txn)?;
-    sessions::sweep(txn)?;
+    retention::expire_history(txn)?;
+    expiry::expire_outbox(txn)?;
+    reorder::give_up_gaps(txn)?;
+    sessions::expire_skipped_keys(txn)?;
     ahead::show_overdue(txn)?;
-    peers::sweep(txn)?;
-    let opening = inbox::pump(txn)?;
+    peers::report_withheld_logs(txn)?;
+    let opening = inbox::open_waiting(txn)?;
     if txn.live.link.is_none() {
         return Ok(());
     }
     mailbox::acknowledge(txn);
-    own_log::pump(txn)?;
-    prekeys::pump(txn)?;
-    maintenance::pump(txn)?;
-    sending::pump(txn)?;
-    room::pump(txn)?;
+    own_log::maintain_own_log(txn)?;
+    prekeys::publish_bundle(txn)?;
+    session_maintenance::send_session_maintenance(txn)?;
+    sending::send_waiting(txn)?;
+    room::maintain_room(txn)?;
     peers::ask_names(txn);
     say_synced(txn, opening)?;
-    prekeys::sweep(txn)
+    prekeys::expire_prekeys(txn)
 }
 
 fn say_synced(txn: &mut Txn<'_>, opening: bool) -> Result<(), EngineError> {

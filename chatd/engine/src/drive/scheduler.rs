@@ -17,7 +17,7 @@ use crate::txn::Txn;
 const MOST: usize = 256;
 
 /// Does what is due and asks to be woken for what is next.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn run_timers(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     [Measure::Clock, Measure::Span].into_iter().try_for_each(|measure| sweep_by(txn, measure))
 }
 

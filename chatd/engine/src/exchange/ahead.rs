@@ -71,6 +71,6 @@ pub(crate) fn come(txn: &mut Txn<'_>, mut received: Received, until: Option<Time
     }
     match (peers::announced(txn, &received.user, content.heads.own)?, until) {
         (Named::Awaited(_), Some(until)) if wait(txn, received, until)? => Ok(()),
-        (named, _) => content::shown(txn, received, content, named),
+        (named, _) => content::accept_content(txn, received, content, named),
     }
 }

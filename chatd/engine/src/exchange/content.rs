@@ -49,7 +49,7 @@ pub(crate) fn arrived(txn: &mut Txn<'_>, mut received: Received) -> Result<(), E
         _ if !content.body.is_message() => Ok(()),
         _ => match named {
             Named::Awaited(until) if ahead::wait(txn, received, until)? => Ok(()),
-            _ => shown(txn, received, content, named),
+            _ => accept_content(txn, received, content, named),
         },
     }
 }
@@ -66,7 +66,7 @@ fn got(txn: &mut Txn<'_>, received: &Received, content: &Content) -> Result<(), 
 fn logs(txn: &mut Txn<'_>, received: &Received, content: &Content) -> Result<Named, EngineError> {
     let (user, me) = (&received.user, txn.me.user.clone());
     if let Body::LogEntries(log) = &content.body {
-        pin_change::told(txn, user, log)?;
+        pin_change::apply_told_log(txn, user, log)?;
     }
     log_entries::named(txn, (user, &received.device), &content.heads, content.body.is_message())?;
     peers::announced(txn, &me, content.heads.peer)?;
@@ -74,7 +74,12 @@ fn logs(txn: &mut Txn<'_>, received: &Received, content: &Content) -> Result<Nam
 }
 
 /// A content with a number: shown once, in order, and acknowledged.
-pub(crate) fn shown(txn: &mut Txn<'_>, received: &Received, content: Content, named: Named) -> Result<(), EngineError> {
+pub(crate) fn accept_content(
+    txn: &mut Txn<'_>,
+    received: &Received,
+    content: Content,
+    named: Named,
+) -> Result<(), EngineError> {
     receipts::schedule(txn, &received.user, &received.device)?;
     let Some(seq) = content.sender_seq else { return Ok(()) };
     let Some(peer) = peers::known(txn, &received.user)? else { return Ok(()) };

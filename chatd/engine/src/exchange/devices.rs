@@ -38,7 +38,10 @@ pub(crate) fn ask(txn: &mut Txn<'_>) {
 }
 
 /// The server says who waits.
-pub(crate) fn told(txn: &mut Txn<'_>, answer: Result<WaitingDevices, Refusal>) -> Result<(), EngineError> {
+pub(crate) fn set_waiting_devices(
+    txn: &mut Txn<'_>,
+    answer: Result<WaitingDevices, Refusal>,
+) -> Result<(), EngineError> {
     if txn.live.waiting_changed {
         ask(txn);
     }
@@ -146,7 +149,7 @@ pub(crate) fn give_up(txn: &mut Txn<'_>, wanted: &Wanted) -> Result<(), RowsErro
 }
 
 /// The log goes on: what it says by now is no longer wanted.
-pub(crate) fn settle(txn: &mut Txn<'_>, log: &AccountLog) -> Result<(), EngineError> {
+pub(crate) fn forget_decided_devices(txn: &mut Txn<'_>, log: &AccountLog) -> Result<(), EngineError> {
     for device in WAITING_DEVICES.all(txn.rows)? {
         let id = device.cert.id();
         if log.device(&id).is_some() {
@@ -175,7 +178,7 @@ pub fn list(rows: &dyn Rows, log: &AccountLog, this: &DeviceId) -> Result<Vec<ty
             added_by: Some(device.added_by).filter(|by| *by != id),
             added_ms: Some(device.added_at.as_millis()),
             let_in: log.added_through(&id),
-            ..shown(&device.cert, if ended { DeviceState::Revoked } else { DeviceState::Active }, this)
+            ..device_view(&device.cert, if ended { DeviceState::Revoked } else { DeviceState::Active }, this)
         };
         if ended { revoked.push(shown) } else { active.push(shown) }
     }
@@ -184,7 +187,7 @@ pub fn list(rows: &dyn Rows, log: &AccountLog, this: &DeviceId) -> Result<Vec<ty
             digits: Some(approval_digits(&log.fingerprint(), &device.cert.id())),
             confirmed: Some(device.acceptance.is_some()),
             approved: Some(device.approved),
-            ..shown(&device.cert, DeviceState::Waiting, this)
+            ..device_view(&device.cert, DeviceState::Waiting, this)
         });
     }
     Ok(active.into_iter().chain(revoked).collect())
@@ -192,7 +195,7 @@ pub fn list(rows: &dyn Rows, log: &AccountLog, this: &DeviceId) -> Result<Vec<ty
 
 /// A device of which nothing is known but its certificate.
 #[must_use]
-pub fn shown(cert: &DeviceCert, state: DeviceState, this: &DeviceId) -> types::Device {
+pub fn device_view(cert: &DeviceCert, state: DeviceState, this: &DeviceId) -> types::Device {
     types::Device {
         device_id: cert.id(),
         state,

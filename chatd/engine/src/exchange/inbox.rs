@@ -99,13 +99,13 @@ fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
         return Ok(());
     }
     tracing::warn!(device = %raw.device, "too much of one account waits to be opened");
-    refused::note(txn, raw)?;
+    refused::note_refused(txn, raw)?;
     losing::tell_lost(txn, &raw.from, "too much waits")
 }
 
 /// Gives out the RSA shares of INITs whose author is known, and asks for what found no room. Says whether any is still
 /// on its way.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
+pub(crate) fn open_waiting(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
     let mut busy = false;
     for position in waiting::due(txn)? {
         match ENVELOPES.get(txn.rows, &position)? {
@@ -113,7 +113,7 @@ pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
             None => waiting::gone(txn, position),
         }
     }
-    refused::pump(txn)?;
+    refused::ask_refused_again(txn)?;
     Ok(busy)
 }
 

@@ -30,7 +30,7 @@ use crate::txn::live::{Asked, Subject};
 const APPEND_PAUSE: Duration = Duration::from_secs(30);
 
 /// Sends what is signed, or signs what is wanted next.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn maintain_own_log(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     // a log that is being fetched would make the entry stale
     let me = txn.me.user.clone();
     if txn.live.link.is_none() || txn.paused(&Subject::Append) || peers::fetching(txn, &me) {
@@ -117,7 +117,7 @@ pub(crate) fn grew(txn: &mut Txn<'_>, before: Head) -> Result<(), EngineError> {
         PENDING_ENTRY.delete(txn.rows)?;
         txn.succeeded(&Subject::Append);
     }
-    devices::settle(txn, &log)?;
+    devices::forget_decided_devices(txn, &log)?;
     tell(txn, before, &log)
 }
 

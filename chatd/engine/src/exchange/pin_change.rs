@@ -51,8 +51,8 @@ fn apply_all(txn: &mut Txn<'_>, changes: PinChanges) -> Result<(), EngineError> 
 }
 
 /// A whole log that somebody shows.
-pub(crate) fn shown(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<(), EngineError> {
-    let changes = peers::shown(txn, user, entries)?;
+pub(crate) fn apply_shown_log(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<(), EngineError> {
+    let changes = peers::apply_shown_log(txn, user, entries)?;
     apply_all(txn, changes)
 }
 
@@ -84,7 +84,7 @@ pub(crate) fn appended(txn: &mut Txn<'_>, on: u64, answer: Result<(), Refusal>) 
 }
 
 /// Entries a peer sent of its own log, or of this account's; they are as good as fetched ones.
-pub(crate) fn told(txn: &mut Txn<'_>, from: &Username, log: &LogEntries) -> Result<(), EngineError> {
+pub(crate) fn apply_told_log(txn: &mut Txn<'_>, from: &Username, log: &LogEntries) -> Result<(), EngineError> {
     if log.user != *from && log.user != txn.me.user {
         tracing::warn!(%from, of = %log.user, "entries of somebody else's account log");
         return Ok(());

@@ -105,7 +105,7 @@ fn follow(txn: &mut Txn<'_>, stream_id: &StreamId, stream: &mut Stream) -> Resul
 }
 
 /// Gives up gaps that were waited for long enough.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn give_up_gaps(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     for stream_id in streams::waiting(txn)? {
         give_up_due(txn, &stream_id)?;
     }

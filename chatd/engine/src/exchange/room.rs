@@ -80,7 +80,7 @@ pub(crate) fn catch_up(txn: &mut Txn<'_>) -> Result<(), RowsError> {
 }
 
 /// Called once a connection is there and at ticks: reads on if the room is ahead.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn maintain_room(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     let Some(last) = txn.live.link.as_ref().map(|link| link.room_last) else { return Ok(()) };
     if last > Counter::Room.get(txn.rows)? || begun(txn)?.is_none() {
         catch_up(txn)?;
@@ -146,7 +146,7 @@ fn take(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
     if is_known(txn, &post)? {
         return Ok(());
     }
-    shown::note(txn.rows, &id(&post), txn.now)?;
+    shown::mark_shown(txn.rows, &id(&post), txn.now)?;
     if post.device == txn.me.device
         && let Some(id) = shown::sent_as(txn.rows, &post.submit_id)?
     {

@@ -101,11 +101,11 @@ pub(crate) fn fetched(
         txn.ask(Asked::Log(user.clone(), next), &LogFetch { user: user.clone(), from: next });
         return Ok(PinChanges::default());
     }
-    settle(txn, user, start, &entries, page.head)
+    apply_fetched_log(txn, user, start, &entries, page.head)
 }
 
 /// Everything after the pin was read, or the whole log.
-fn settle(
+fn apply_fetched_log(
     txn: &mut Txn<'_>,
     user: &Username,
     start: u64,
@@ -116,7 +116,7 @@ fn settle(
         return rest(txn, user).map(|()| PinChanges::default());
     }
     let changes = match start {
-        0 => pin::shown(txn, user, entries)?,
+        0 => pin::apply_shown_log(txn, user, entries)?,
         _ => match pin::continued(txn, user, entries)? {
             Effect::Moved(change) => Some(change).into(),
             Effect::None => PinChanges::default(),

@@ -78,7 +78,7 @@ impl PinChange {
 }
 
 /// A whole log under a name, as somebody shows it; what follows if it became the pinned one.
-pub(crate) fn shown(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<PinChanges, EngineError> {
+pub(crate) fn apply_shown_log(txn: &mut Txn<'_>, user: &Username, entries: &[Blob]) -> Result<PinChanges, EngineError> {
     let Ok(log) = AccountLog::verify(user, entries) else {
         tracing::warn!(%user, "the server showed an account log that is not valid");
         return Ok(PinChanges::default());

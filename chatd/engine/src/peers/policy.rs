@@ -61,5 +61,5 @@ pub(crate) fn notice(txn: &mut Txn<'_>, user: &Username, added: usize) -> Result
     let what = if added == 1 { "a new device, which" } else { "new devices, which" };
     let gets = if policy == Policy::Strict { "get nothing until you compare again" } else { "get your messages too" };
     let gets = if added == 1 { gets.replacen("get", "gets", 1) } else { gets.to_owned() };
-    history::note(txn, user, format!("{user} has {what} {gets}: chatctl verify @{user}"))
+    history::append_notice(txn, user, format!("{user} has {what} {gets}: chatctl verify @{user}"))
 }

@@ -78,7 +78,7 @@ pub(crate) fn came(peer: &mut Peer) {
 }
 
 /// Looks for announced logs that the server does not show.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn report_withheld_logs(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     let users = match txn.live.withheld.take() {
         Some(users) => users,
         None => pins::all(txn.rows)?.into_iter().map(|peer| (peer.user, txn.now + WAIT)).collect(),

@@ -16,7 +16,7 @@ use crate::txn::Txn;
 const KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Sends those that are ready by now what they lack; whether one of them lacks nothing any more.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
+pub(crate) fn send_backlogs(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
     let mut caught_up = false;
     for device in device_backlog::devices(txn)? {
         while pending_submits::has_room(txn)? {

@@ -24,12 +24,12 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 const ERROR: &str = "expired";
 
 /// Ends what has waited longer than the user wants, and tells what was never acknowledged.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn expire_outbox(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     if txn.live.expired.is_some_and(|last| txn.now.since(last) < EVERY) {
         return Ok(());
     }
     txn.live.expired = Some(txn.now);
-    if expire_all(txn)?.max(unacked_timeout::sweep(txn)?) >= STEP {
+    if expire_all(txn)?.max(unacked_timeout::time_out_unacked(txn)?) >= STEP {
         txn.live.expired = None;
         txn.wake(txn.now + Duration::from_millis(1));
     } else {

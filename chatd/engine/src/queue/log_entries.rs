@@ -82,7 +82,7 @@ pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -
 }
 
 /// Sends what messages have shown to be missing.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn send_log_entries(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     for pending in LOGS_OWED.all(txn.rows)? {
         if !pending_submits::has_room(txn)? {
             break;

@@ -44,7 +44,7 @@ fn schedule_news(txn: &mut Txn<'_>, user: &Username) -> Result<(), RowsError> {
 }
 
 /// Tells of a change, as far as there is room.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn send_profiles(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     for user in PROFILE_NEWS.all(txn.rows)? {
         if !pending_submits::has_room(txn)? {
             break;

@@ -16,18 +16,18 @@ use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// Sends whatever there is room for: first what is under way already, then what has to be sealed.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn send_waiting(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     if txn.live.link.is_none() {
         return Ok(());
     }
     pending_submits::repeat(txn)?;
     seal_queues(txn)?;
-    if catch_up::pump(txn)? {
+    if catch_up::send_backlogs(txn)? {
         // what waited behind that
         seal_queues(txn)?;
     }
-    log_entries::pump(txn)?;
-    profiles::pump(txn)?;
+    log_entries::send_log_entries(txn)?;
+    profiles::send_profiles(txn)?;
     flush::flush_own_receipts(txn)?;
     flush::flush_receipts(txn)
 }

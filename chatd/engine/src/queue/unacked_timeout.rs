@@ -20,7 +20,7 @@ pub(crate) const STEP: usize = 256;
 const SILENCE: Duration = Duration::from_secs(31 * 24 * 60 * 60);
 
 /// Tells of old messages without an answer, at most a step of them for each user; the most that were looked at.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<usize, RowsError> {
+pub(crate) fn time_out_unacked(txn: &mut Txn<'_>) -> Result<usize, RowsError> {
     let mut most = 0;
     for chat in history::chats(txn.rows, usize::MAX)? {
         if let Some(to) = history::peer(&chat.id) {

@@ -97,7 +97,7 @@ pub(crate) fn forget(rows: &mut dyn Rows, chat: &str, by: &Username, target: &Me
 }
 
 /// Lets go of changes whose message comes no more, or would be older than the user wants.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn expire_early_changes(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     let days = match Settings::get(txn.rows)?.history_days {
         0 => MOST_DAYS,
         days => days.min(MOST_DAYS),

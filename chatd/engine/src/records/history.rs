@@ -123,7 +123,7 @@ pub(crate) fn lives(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsErro
 }
 
 /// Notes in the chat with `user` what happened. Programs that answer messages hear of it by an event of its own.
-pub(crate) fn note(txn: &mut Txn<'_>, user: &Username, text: String) -> Result<(), RowsError> {
+pub(crate) fn append_notice(txn: &mut Txn<'_>, user: &Username, text: String) -> Result<(), RowsError> {
     let id = MessageId::from_parts(txn.clock, txn.random());
     let message = Message::text(id, private(user), user.clone(), text, txn);
     to_the_end(txn, &Message { kind: MessageKind::Notice, ..message })
@@ -164,7 +164,7 @@ pub(crate) fn no_longer_unread(txn: &mut Txn<'_>, position: u64, message: &Messa
 pub(crate) fn write(rows: &mut dyn Rows, position: u64, message: &Message) -> Result<(), RowsError> {
     POSITIONS.put(rows, &message.id, position, &(message.chat.clone(), position))?;
     MESSAGES.of(&ChatName::of(&message.chat)?).put(rows, &message.id, position, message)?;
-    unsent::note(rows, position, message)
+    unsent::index_unsent(rows, position, message)
 }
 
 /// Takes a message out for good. That it was seen is remembered elsewhere.

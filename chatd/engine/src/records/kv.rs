@@ -61,7 +61,7 @@ pub fn set(
     }
     let version = matching(txn.rows, (scope, key), if_version)?;
     if version == 0 {
-        note(txn, scope, key)?;
+        index_key(txn, scope, key)?;
     }
     let value = KvValue { json: text, version: version + 1 };
     KV_VALUES.of(scope).put(txn.rows, key, 0, &value)?;
@@ -92,7 +92,7 @@ fn matching(rows: &dyn Rows, (scope, key): (&Name, &str), wanted: Option<u64>) -
     if wanted.is_none_or(|wanted| wanted == version) { Ok(version) } else { Err(EngineError::version(version)) }
 }
 
-fn note(txn: &mut Txn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
+fn index_key(txn: &mut Txn<'_>, scope: &Name, key: &str) -> Result<(), EngineError> {
     let mut keys = keys(txn.rows, scope)?;
     if keys.is_empty() && KV_KEYS.count(txn.rows)? >= MOST_NAMESPACES {
         return Err(EngineError::full(format!(

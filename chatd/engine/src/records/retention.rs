@@ -13,7 +13,7 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 const STEP: usize = 256;
 
 /// Lets messages go that are older than the user wants, the oldest first. What was not sent yet stays.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn expire_history(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     if txn.live.retained.is_some_and(|last| txn.now.since(last) < EVERY) {
         return Ok(());
     }

@@ -87,7 +87,7 @@ pub fn list(rows: &dyn Rows) -> Result<Vec<Token>, RowsError> {
 ///
 /// # Errors
 /// [`EngineError::Rows`].
-pub fn note(txn: &mut Txn<'_>, used: Use) -> Result<(), EngineError> {
+pub fn record_use(txn: &mut Txn<'_>, used: Use) -> Result<(), EngineError> {
     let seq = Counter::Audit.next(txn.rows)?;
     let journal = if used.refused.is_some() { &AUDIT_REFUSED } else { &AUDIT };
     let entry = AuditEntry {

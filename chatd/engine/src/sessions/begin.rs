@@ -82,7 +82,7 @@ pub(crate) fn ask_bundle(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) 
 }
 
 /// Starts sessions with those somebody wants to talk to.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn begin_wanted(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     for user in txn.live.wanted.clone() {
         let Recipients::Devices(devices) = peers::recipients(txn, &user)? else { continue };
         if ready(txn, &devices)? {

@@ -25,7 +25,7 @@ pub(crate) fn load(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Timestamp>, Row
 }
 
 /// What is sent on with a device has changed, or moved on.
-pub(crate) fn note(txn: &mut Txn<'_>, device: &DeviceId, known: &Standings) -> Result<(), RowsError> {
+pub(crate) fn track_heartbeat(txn: &mut Txn<'_>, device: &DeviceId, known: &Standings) -> Result<(), RowsError> {
     let due = known.sending().and_then(Standing::heartbeat_at);
     let heartbeats = &mut maintenance::known(txn)?.heartbeats;
     match due {

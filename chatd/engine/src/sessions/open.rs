@@ -69,7 +69,7 @@ pub(crate) fn commit(
     let (sid, heartbeat) = (stored.session.id(), read.says(&Body::Heartbeat));
     let Read { opened, content } = read;
     if !opened.new_skipped.is_empty() {
-        skipped::note(txn, &sid, &opened)?;
+        skipped::date_skipped_keys(txn, &sid, &opened)?;
     }
     for skipped in &opened.new_skipped {
         SKIPPED_KEYS.of(&sid).put(txn.rows, &skipped.id, skipped.order, &skipped.key)?;

@@ -117,7 +117,7 @@ pub(crate) fn follow(txn: &mut Txn<'_>, theirs: u64) -> Result<(), RowsError> {
 }
 
 /// Makes, renews and publishes the bundle as needed.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn publish_bundle(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     if let Some(until) = txn.live.published_until.filter(|until| txn.now < *until) {
         txn.wake(until);
         return Ok(());
@@ -305,7 +305,7 @@ fn lasting(
 
 /// Forgets what no bundle has named for 61 days, once nothing waits that could name it: a bundle is used for 30
 /// days, and what was sent under it waits for at most 30 more.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn expire_prekeys(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     let drained = txn.live.link.as_ref().is_some_and(|link| link.synced);
     if !drained || txn.live.published_until.is_none() {
         return Ok(());

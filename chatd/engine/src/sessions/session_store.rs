@@ -30,7 +30,7 @@ pub fn standings(rows: &dyn Rows, device: &DeviceId) -> Result<Standings, RowsEr
 
 pub(crate) fn put_standings(txn: &mut Txn<'_>, device: &DeviceId, standings: &Standings) -> Result<(), RowsError> {
     STANDINGS.put(txn.rows, device, 0, standings)?;
-    heartbeats::note(txn, device, standings)
+    heartbeats::track_heartbeat(txn, device, standings)
 }
 
 pub(crate) fn put(rows: &mut dyn Rows, stored: &Stored) -> Result<(), RowsError> {

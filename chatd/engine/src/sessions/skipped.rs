@@ -15,14 +15,14 @@ use crate::txn::Txn;
 const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// Remembers when keys were skipped.
-pub(crate) fn note(txn: &mut Txn<'_>, sid: &SessionId, opened: &Opened) -> Result<(), RowsError> {
+pub(crate) fn date_skipped_keys(txn: &mut Txn<'_>, sid: &SessionId, opened: &Opened) -> Result<(), RowsError> {
     let Some(last) = opened.new_skipped.last().map(|skipped| skipped.order) else { return Ok(()) };
     let (at, keys) = (txn.now, (*sid, last));
     SKIPPED_AT.put(txn.rows, &keys, at.as_millis(), &keys)
 }
 
 /// Deletes the keys that are too old, and no others.
-pub(crate) fn sweep(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(crate) fn expire_skipped_keys(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     let now = txn.now;
     if txn.live.skipped_swept.is_some_and(|at| now.since(at) < SWEEP_PAUSE) {
         return Ok(());

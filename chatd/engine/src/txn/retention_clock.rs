@@ -23,7 +23,7 @@ pub(crate) fn begin(rows: &dyn Rows, at: Reading) -> Result<SeenTime, RowsError>
 }
 
 /// Keeps how far the time has come.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn advance_clock(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     txn.wake(txn.now + LONGEST_IDLE);
     match txn.seen.to_keep(KEPT_EVERY) {
         Some(mark) => SEEN_TIME.put(txn.rows, &mark),

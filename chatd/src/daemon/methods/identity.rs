@@ -93,7 +93,7 @@ impl Daemon {
         let me = self.me().await?;
         for user in [user.clone(), me] {
             match self.whole_log(&user).await {
-                Ok(entries) => self.command(move |txn| trust::shown(txn, &user, &entries)).await?,
+                Ok(entries) => self.command(move |txn| trust::apply_shown_log(txn, &user, &entries)).await?,
                 // an account without a device has no log yet
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) => {

@@ -75,7 +75,7 @@ fn put_off(txn: &mut Txn<'_>, from: Of, refused: &Refused, due: Timestamp) -> Re
 }
 
 /// An envelope found no room.
-pub(super) fn note(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
+pub(super) fn note_refused(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
     let now = txn.now;
     let mut refused = Refused::of(raw, now);
     let of = Of::these(txn, &refused)?;
@@ -116,7 +116,7 @@ fn hurry_changed(txn: &mut Txn<'_>) -> Result<(), EngineError> {
 }
 
 /// Asks whom it can. Without a connection nobody is asked, and that counts for no time in vain.
-pub(super) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+pub(super) fn ask_refused_again(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     hurry_changed(txn)?;
     if txn.live.link.is_none() {
         return Ok(());

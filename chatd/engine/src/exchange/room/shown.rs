@@ -9,7 +9,7 @@ use crate::rows::{POSTS_SENT, POSTS_SHOWN};
 use crate::store::{Rows, RowsError};
 
 /// A post is taken.
-pub(super) fn note(rows: &mut dyn Rows, id: &MessageId, now: Timestamp) -> Result<(), RowsError> {
+pub(super) fn mark_shown(rows: &mut dyn Rows, id: &MessageId, now: Timestamp) -> Result<(), RowsError> {
     POSTS_SHOWN.put(rows, id, now.as_millis(), &())
 }
 

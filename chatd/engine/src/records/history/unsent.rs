@@ -27,7 +27,7 @@ fn list_of(message: &Message) -> Option<&'static List> {
 }
 
 /// Brings the lists up to a message that is being written.
-pub(crate) fn note(rows: &mut dyn Rows, position: u64, message: &Message) -> Result<(), RowsError> {
+pub(crate) fn index_unsent(rows: &mut dyn Rows, position: u64, message: &Message) -> Result<(), RowsError> {
     if !message.mine {
         return Ok(());
     }

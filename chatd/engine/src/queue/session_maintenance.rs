@@ -30,8 +30,8 @@ pub(crate) fn bundle(
 }
 
 /// Begins and repairs what is to be begun and repaired.
-pub(crate) fn pump(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    begin::pump(txn)?;
+pub(crate) fn send_session_maintenance(txn: &mut Txn<'_>) -> Result<(), EngineError> {
+    begin::begin_wanted(txn)?;
     repair(txn)
 }
 
