@@ -1,6 +1,7 @@
 //! The account: entering and leaving it.
 
 use std::path::Path;
+use std::time::Duration;
 
 use chat_protocol::message::client::{ChangePassword, Password, ResetCancel};
 use chat_protocol::rpc::types::{
@@ -17,6 +18,8 @@ use crate::daemon::{Daemon, LoopMessage, ended, errors};
 use crate::dirs;
 use crate::engine::link;
 
+/// A connection that is not there by then is not waited for.
+const ONLINE_WITHIN: Duration = Duration::from_secs(5);
 /// A password file has one line of at most 71 bytes.
 const MAX_PASSWORD_FILE_BYTES: u64 = 1024;
 
@@ -83,15 +86,44 @@ impl Handle<AccountPassword> for Daemon {
     async fn handle(&self, params: AccountPassword) -> Answer<Done> {
         let (old, new) = (checked(params.old.expose(), "old")?, checked(params.new.expose(), "new")?);
         fit_to_be_set(&new, "new")?;
-        if self.connection().state != ConnectionState::Online {
+        // over the connection there is, or will be at once: the server ends one when the device logs in on another
+        if !self.is_online_soon().await? {
             account::change_password(&self.context(), old, new).await?;
             return Ok(Done {});
         }
-        // over the connection there is: the server ends it when the device logs in on a second one
         match self.ask(&ChangePassword { old, new }).await {
             Err(error) if error.kind == Kind::BadCredentials => Err(AccountError::BadCredentials.into()),
             answer => answer.map(|_| Done {}),
         }
+    }
+}
+
+impl Daemon {
+    /// Whether there is a connection, after waiting for one that is being made.
+    async fn is_online_soon(&self) -> Answer<bool> {
+        let account = self.context().account().map_err(AccountError::from)?;
+        // one that was only just entered has no connection under way yet, and is about to
+        let active = account.is_some_and(|account| account.standing == Standing::Active);
+        let mut newest = self.newest.clone();
+        let settled = async {
+            loop {
+                // before the state is read, so that no change of it is missed
+                newest.borrow_and_update();
+                match self.connection().state {
+                    ConnectionState::Online => return true,
+                    ConnectionState::Connecting | ConnectionState::Offline => {}
+                    ConnectionState::Idle if active => {}
+                    _ => return false,
+                }
+                if newest.changed().await.is_err() {
+                    return false;
+                }
+            }
+        };
+        if self.connection().state == ConnectionState::Offline {
+            self.order(LoopMessage::Kick).await?;
+        }
+        Ok(tokio::time::timeout(ONLINE_WITHIN, settled).await.unwrap_or(false))
     }
 }
 
