@@ -1,5 +1,6 @@
 //! The engine of a test, on rows in memory: time passes when it is told to, and each step is a transaction.
 
+use chat_protocol::rpc::types::MessageState;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use serde_json::json;
 
 use crate::commands::messages;
 use crate::model::error::EngineError;
-use crate::records::history::{self, State};
+use crate::records::history;
 use crate::store::MemoryRows;
 use crate::txn::Txn;
 use crate::txn::action::Action;
@@ -107,8 +108,8 @@ impl Harness {
     }
 
     /// How far a message has come, and why it failed.
-    pub(crate) fn state(&self, id: &MessageId) -> (State, Option<String>) {
+    pub(crate) fn state(&self, id: &MessageId) -> (MessageState, Option<String>) {
         let (_, message) = history::get(&self.rows, id).unwrap().unwrap();
-        (message.state, message.error)
+        (message.state.unwrap(), message.error)
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use self::trust::{accept, accept_compared, mark_verified};
 pub(crate) use self::withheld::{Named, announced, report_withheld_logs};
 use crate::model::error::EngineError;
 use crate::records::pins;
-pub use crate::records::pins::{Identity, Peer, Policy, Trust, all, get};
+pub use crate::records::pins::{Identity, Peer, Trust, all, get, leaves_all_out, leaves_out};
 use crate::rows::PINS;
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
@@ -96,7 +96,7 @@ pub(crate) fn recipients(txn: &mut Txn<'_>, user: &Username) -> Result<Recipient
         return Ok(Recipients::Wait);
     }
     let policy = policy::policy(txn.rows, user)?;
-    devices.retain(|(_, cert)| !policy.leaves_out(&peer, &cert.id()));
+    devices.retain(|(_, cert)| !leaves_out(policy, &peer, &cert.id()));
     if devices.is_empty() {
         return Ok(Recipients::Wait);
     }

@@ -31,6 +31,7 @@ mod tests;
 
 use chat_protocol::ids::{DeviceId, Fingerprint, KeyHash, MessageId, SessionId, SubmitId, Username};
 use chat_protocol::rpc::Name;
+use chat_protocol::rpc::types::TrustPolicy;
 use chat_protocol::session::bundle::{KemPrekey, OneTimePrekey, SignedPrekey};
 use chat_protocol::session::content::Profile;
 use chat_protocol::session::manager::{Failures, Standings};
@@ -47,7 +48,7 @@ use self::held::{AheadMessage, Buffered, BufferedOf, Stream, StreamId};
 use self::inbox::{Raw as Envelope, Refused};
 use self::messages::{Chat, ChatName, EarlyNote, InChat, Message, ReadThere};
 use self::outbox::{Change, Item, Number, PendingLog, PendingOwnReceipt, PendingReceipt, PendingSubmit, ToldProfile};
-use self::peers::{Contact, HeardProfile, LogView, Peer, PendingEntry, Policy, WaitingDevice};
+use self::peers::{Contact, HeardProfile, LogView, Peer, PendingEntry, WaitingDevice};
 use self::prekeys::CurrentBundle;
 use self::sessions::{Stored, Unconfirmed};
 use self::state::{Due, ServerWord, Settings, Timer};
@@ -89,7 +90,7 @@ families! {
     /// What is known about each other account. By when it was first seen.
     pub(crate) PINS: Peers "" [Username] => Cbor<Peer>, 1;
     /// What was decided for the chat with a user about new devices.
-    pub(crate) POLICIES: Peers "policy" [Username] => Cbor<Policy>, 1;
+    pub(crate) POLICIES: Peers "policy" [Username] => Cbor<TrustPolicy>, 1;
     /// What is noted about a user.
     pub(crate) CONTACTS: Peers "contact" [Username] => Cbor<Contact>, 1;
     /// What users say of themselves.

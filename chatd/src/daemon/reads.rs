@@ -132,7 +132,7 @@ fn doubt(rows: &dyn Rows, user: &Username) -> Answer<Option<Kind>> {
     let policy = peers::policy(rows, user).map_err(failed)?;
     Ok(match peers::get(rows, user).map_err(failed)? {
         Some(peer) if peer.rival.is_some() => Some(Kind::IdentityChanged),
-        Some(peer) if policy.leaves_all_out(&peer) => Some(Kind::IdentityUnverified),
+        Some(peer) if peers::leaves_all_out(policy, &peer) => Some(Kind::IdentityUnverified),
         _ => None,
     })
 }
@@ -225,7 +225,7 @@ fn hold<'m>(
 
 pub(super) fn message_status(rows: &dyn Rows, id: &MessageId) -> Answer<MessageStatus> {
     let (_, message) = history::get(rows, id).map_err(failed)?.ok_or_else(|| not_found("message"))?;
-    let state = view::state(message.state).ok_or_else(|| not_found("sent message"))?;
+    let state = message.state.ok_or_else(|| not_found("sent message"))?;
     let recipients = history::peer(&message.chat).map(|user| Recipient {
         user,
         device: None,

@@ -1,11 +1,12 @@
 //! Peers whose daemon does not keep the rules: they change nothing that is not theirs.
 
+use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
 use chat_protocol::cbor;
 use chat_protocol::ids::{Fingerprint, MessageId};
 use chat_protocol::rpc::EventBody;
-use chatd::engine::history::{Message, MessageKind, State};
+use chatd::engine::history::{Message, MessageKind};
 use chatd::engine::{amend, history};
 use chatd::store::{Direction, Place, Rows, Table};
 
@@ -47,7 +48,7 @@ fn a_peer_neither_edits_nor_deletes_my_message() {
     let (mut world, alice, bob) = acquainted();
     let id = world.send(alice, bob, "i owe you nothing");
     world.settle();
-    let claimed = Message { mine: true, state: State::Delivered, ..row(&world, bob, id) };
+    let claimed = Message { mine: true, state: Some(MessageState::Delivered), ..row(&world, bob, id) };
     tamper(&mut world, bob, &claimed);
     attack(&mut world, bob, id);
     let kept = row(&world, alice, id);

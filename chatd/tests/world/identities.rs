@@ -1,5 +1,6 @@
 //! Whom one talks to: identities that change, what the user decides, and what new devices get.
 
+use chat_protocol::rpc::types::TrustPolicy;
 use chat_protocol::rpc::{EventBody, Kind, Target};
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use chat_protocol::identity::safety_number::SafetyNumber;
 use chat_protocol::ids::{Fingerprint, Head, Username};
 use chat_protocol::rpc::types::{Compared, IdentityState, MessageState, MsgSend};
 use chatd::engine::history::MessageKind;
-use chatd::engine::peers::{self, Peer, Policy, Trust};
+use chatd::engine::peers::{self, Peer, Trust};
 use chatd::engine::{EngineError, Local, trust, view};
 use chatd::store::{Rows, Table};
 
@@ -70,7 +71,7 @@ fn verify(world: &mut World, who: usize, compared: &Compared) -> Result<(), Engi
     world.command(who, |txn| trust::verify(txn, &bob(), compared))
 }
 
-fn set_policy(world: &mut World, who: usize, policy: Policy) {
+fn set_policy(world: &mut World, who: usize, policy: TrustPolicy) {
     world.command(who, |txn| peers::set_policy(txn, Some(&bob()), Some(policy))).unwrap();
 }
 
@@ -85,7 +86,7 @@ fn written_to(world: &World, from: usize) -> Vec<chat_protocol::ids::DeviceId> {
 
 #[test]
 fn atk_26_under_every_policy_and_trust_nothing_leaves_for_another_identity() {
-    for policy in [Policy::Tofu, Policy::Notify, Policy::Strict] {
+    for policy in [TrustPolicy::Tofu, TrustPolicy::Notify, TrustPolicy::Strict] {
         for compared in [false, true] {
             let (mut world, alice, _) = acquainted();
             set_policy(&mut world, alice, policy);
@@ -352,7 +353,7 @@ fn at_most_a_thousand_messages_of_a_changed_identity_are_kept() {
 
 #[test]
 fn new_devices_are_told_noted_or_left_out_as_the_policy_says() {
-    for policy in [Policy::Tofu, Policy::Notify, Policy::Strict] {
+    for policy in [TrustPolicy::Tofu, TrustPolicy::Notify, TrustPolicy::Strict] {
         let (mut world, alice, bob_) = acquainted();
         set_policy(&mut world, alice, policy);
         let phone = world.another_device(bob_);
@@ -361,14 +362,14 @@ fn new_devices_are_told_noted_or_left_out_as_the_policy_says() {
         world.send(alice, bob_, "to all of you");
         world.advance(MINUTES);
         let device = world.nodes[phone].device;
-        assert_eq!(written_to(&world, before).contains(&device), policy != Policy::Strict, "{policy:?}");
+        assert_eq!(written_to(&world, before).contains(&device), policy != TrustPolicy::Strict, "{policy:?}");
         let told = |body: &EventBody| {
             matches!(body, EventBody::IdentityDevices(change)
-                if change.added == [device] && change.left_out == (policy == Policy::Strict))
+                if change.added == [device] && change.left_out == (policy == TrustPolicy::Strict))
         };
         assert_eq!(world.count_events(alice, told), 1, "{policy:?}");
         let notes = world.chat(alice, "@bob").into_iter().filter(|message| message.kind == MessageKind::Notice).count();
-        assert_eq!(notes, usize::from(policy != Policy::Tofu), "{policy:?}");
+        assert_eq!(notes, usize::from(policy != TrustPolicy::Tofu), "{policy:?}");
 
         let number = number(&world, alice, &world.log_of(bob_));
         verify(&mut world, alice, &number).unwrap();
@@ -382,21 +383,21 @@ fn new_devices_are_told_noted_or_left_out_as_the_policy_says() {
 #[test]
 fn a_code_from_before_a_device_vouches_for_those_it_knew() {
     let (mut world, alice, bob_) = acquainted();
-    set_policy(&mut world, alice, Policy::Strict);
+    set_policy(&mut world, alice, TrustPolicy::Strict);
     let code = IdentityCode::of(&world.log_of(bob_));
     let phone = world.another_device(bob_);
     world.send(bob_, alice, "i have a phone");
     world.settle();
     verify(&mut world, alice, &Compared::Code(code)).unwrap();
     let now = peer(&world, alice);
-    assert!(Policy::Strict.leaves_out(&now, &world.nodes[phone].device));
-    assert!(!Policy::Strict.leaves_out(&now, &world.nodes[bob_].device));
+    assert!(peers::leaves_out(TrustPolicy::Strict, &now, &world.nodes[phone].device));
+    assert!(!peers::leaves_out(TrustPolicy::Strict, &now, &world.nodes[bob_].device));
 }
 
 #[test]
 fn where_every_device_is_left_out_nothing_is_taken() {
     let (mut world, alice, bob_) = acquainted();
-    set_policy(&mut world, alice, Policy::Strict);
+    set_policy(&mut world, alice, TrustPolicy::Strict);
     let phone = world.another_device(bob_);
     world.revoke(phone, &[bob_]);
     world.settle();
@@ -404,7 +405,7 @@ fn where_every_device_is_left_out_nothing_is_taken() {
     world.advance(MINUTES);
     let refused = world.try_send(alice, Target::User(bob()), "nobody", None);
     assert!(is_refused(&refused, Kind::IdentityUnverified));
-    set_policy(&mut world, alice, Policy::Tofu);
+    set_policy(&mut world, alice, TrustPolicy::Tofu);
     world.advance(MINUTES);
     assert_eq!(world.inbox(phone), ["alice: to whom?"], "what waited leaves");
 }
@@ -412,23 +413,23 @@ fn where_every_device_is_left_out_nothing_is_taken() {
 #[test]
 fn whoever_was_left_out_is_so_again_when_the_policy_is() {
     let (mut world, alice, bob_) = acquainted();
-    set_policy(&mut world, alice, Policy::Strict);
+    set_policy(&mut world, alice, TrustPolicy::Strict);
     let phone = world.another_device(bob_);
     world.send(bob_, alice, "a phone");
     world.settle();
-    set_policy(&mut world, alice, Policy::Tofu);
+    set_policy(&mut world, alice, TrustPolicy::Tofu);
     world.another_device(bob_);
     world.send(bob_, alice, "and a tablet");
     world.settle();
     let device = world.nodes[phone].device;
-    assert!(!Policy::Tofu.leaves_out(&peer(&world, alice), &device));
-    assert!(Policy::Strict.leaves_out(&peer(&world, alice), &device));
+    assert!(!peers::leaves_out(TrustPolicy::Tofu, &peer(&world, alice), &device));
+    assert!(peers::leaves_out(TrustPolicy::Strict, &peer(&world, alice), &device));
 }
 
 #[test]
 fn what_a_left_out_device_says_is_marked() {
     let (mut world, alice, bob_) = acquainted();
-    set_policy(&mut world, alice, Policy::Strict);
+    set_policy(&mut world, alice, TrustPolicy::Strict);
     let phone = world.another_device(bob_);
     world.settle();
     world.send(phone, alice, "from my phone");

@@ -3,8 +3,8 @@
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::MessageState;
 use chat_protocol::rpc::{Event, EventBody};
+use chatd::engine::events;
 use chatd::engine::history::{self, Message};
-use chatd::engine::{events, view};
 use chatd::store::Direction;
 
 use crate::world::World;
@@ -36,7 +36,7 @@ impl World {
 
     pub fn state(&self, who: usize, id: MessageId) -> MessageState {
         let (_, message) = history::get(&self.nodes[who].rows, &id).unwrap().unwrap();
-        view::state(message.state).unwrap()
+        message.state.unwrap()
     }
 
     pub fn events(&self, who: usize) -> Vec<Event> {

@@ -6,6 +6,7 @@
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::{MAX_REACTION_BYTES, MAX_TEXT_BYTES};
+use chat_protocol::rpc::types::MessageState;
 use chat_protocol::rpc::types::{MsgSend, Sent};
 use chat_protocol::session::content::{is_reaction, text_bytes};
 
@@ -13,7 +14,7 @@ use crate::commands::messages;
 use crate::exchange::amendments::{self, MAX_TEXTS};
 use crate::model::error::EngineError;
 use crate::queue::outbox::{self, Withdrawn};
-use crate::records::history::{self, Message, MessageKind, ROOM, State};
+use crate::records::history::{self, Message, MessageKind, ROOM};
 use crate::records::timers;
 use crate::rows::outbox::ChangeKind;
 use crate::rows::state::Due;
@@ -26,12 +27,12 @@ use crate::txn::Txn;
 pub fn cancel(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
     let (_, message) = own(txn, id)?;
     match message.state {
-        State::Cancelled => Ok(()),
-        State::Queued if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
+        Some(MessageState::Cancelled) => Ok(()),
+        Some(MessageState::Queued) if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
             timers::clear(txn, Due::Overdue, id)?;
-            Ok(history::end(txn, id, State::Cancelled, None)?)
+            Ok(history::end(txn, id, MessageState::Cancelled, None)?)
         }
-        State::Queued => Err(EngineError::too_late("the message is under way already")),
+        Some(MessageState::Queued) => Err(EngineError::too_late("the message is under way already")),
         _ => Err(EngineError::too_late("the message is not waiting to be sent")),
     }
 }
@@ -42,7 +43,7 @@ pub fn cancel(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
 /// `conflict` if it did not end so, or its text is gone; those of [`super::send`].
 pub fn resend(txn: &mut Txn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
     let (position, message) = own(txn, id)?;
-    if !matches!(message.state, State::Failed | State::Cancelled | State::NotReceived) {
+    if !matches!(message.state, Some(MessageState::Failed | MessageState::Cancelled | MessageState::NotReceived)) {
         return Err(EngineError::too_late("only a message that failed, was cancelled or never came is sent again"));
     }
     if message.deleted {
@@ -92,7 +93,7 @@ pub fn edit(txn: &mut Txn<'_>, id: &MessageId, text: String) -> Result<Message, 
 /// `not_found`; `conflict` for an own one that has not left.
 pub fn delete_here(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
     let (position, message) = history::get(txn.rows, id)?.ok_or_else(EngineError::not_found)?;
-    if message.mine && message.state == State::Queued {
+    if message.mine && message.state == Some(MessageState::Queued) {
         return Err(EngineError::too_late("the message has not left yet: cancel it first"));
     }
     if message.deleted {
@@ -115,9 +116,9 @@ pub fn delete_everywhere(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), Engine
         return Ok(());
     }
     match message.state {
-        State::Failed | State::Cancelled => {}
-        State::Queued if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
-            history::end(txn, id, State::Cancelled, None)?;
+        Some(MessageState::Failed | MessageState::Cancelled) => {}
+        Some(MessageState::Queued) if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
+            history::end(txn, id, MessageState::Cancelled, None)?;
         }
         _ => follow(txn, &message, ChangeKind::Delete)?,
     }
@@ -162,7 +163,7 @@ fn changeable(message: &Message) -> Result<(), EngineError> {
     if message.deleted {
         return Err(EngineError::too_late("the message was deleted"));
     }
-    if matches!(message.state, State::Failed | State::Cancelled) {
+    if matches!(message.state, Some(MessageState::Failed | MessageState::Cancelled)) {
         return Err(EngineError::too_late("the message was not sent: send it again instead"));
     }
     if message.kind == MessageKind::Text { Ok(()) } else { Err(EngineError::not_allowed("the message has no text")) }

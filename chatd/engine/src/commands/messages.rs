@@ -15,10 +15,10 @@ use crate::exchange::room;
 use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::outbox;
-use crate::records::history::{self, Message, SELF, State};
+use crate::records::history::{self, Message, SELF};
 use crate::records::pins::{self, Trust};
 use crate::records::timers;
-use crate::records::{contacts, early_changes, events, view};
+use crate::records::{contacts, early_changes, events};
 use crate::rows::CLIENT_IDS;
 use crate::rows::clients::UsedClientId;
 use crate::rows::state::Due;
@@ -74,9 +74,9 @@ pub fn send(txn: &mut Txn<'_>, mut send: MsgSend) -> Result<Sent, EngineError> {
     Ok(sent)
 }
 
-fn sent(to: &Target, id: MessageId, state: State, duplicate: bool) -> Sent {
+fn sent(to: &Target, id: MessageId, state: Option<MessageState>, duplicate: bool) -> Sent {
     // own messages have a state there
-    Sent { id, chat: ChatId::from(to), state: view::state(state).unwrap_or(MessageState::Queued), duplicate }
+    Sent { id, chat: ChatId::from(to), state: state.unwrap_or(MessageState::Queued), duplicate }
 }
 
 fn notify_after(send: &MsgSend) -> Option<Duration> {
@@ -157,7 +157,7 @@ fn sent_before(txn: &Txn<'_>, send: &MsgSend, body: &[u8; 32]) -> Result<Option<
         return Err(EngineError::idempotency_mismatch());
     }
     // only what was settled long ago goes from the history
-    let state = history::get(txn.rows, &used.id)?.map_or(State::Accepted, |(_, message)| message.state);
+    let state = history::get(txn.rows, &used.id)?.map_or(Some(MessageState::Accepted), |(_, message)| message.state);
     Ok(Some(sent(&send.to, used.id, state, true)))
 }
 
@@ -167,7 +167,9 @@ pub(crate) fn check_peer(txn: &Txn<'_>, user: &Username) -> Result<(), EngineErr
     }
     match pins::get(txn.rows, user)? {
         Some(peer) if peer.rival.is_some() => Err(EngineError::identity_changed(user)),
-        Some(peer) if peers::policy(txn.rows, user)?.leaves_all_out(&peer) => Err(EngineError::unverified(user)),
+        Some(peer) if peers::leaves_all_out(peers::policy(txn.rows, user)?, &peer) => {
+            Err(EngineError::unverified(user))
+        }
         _ => Ok(()),
     }
 }
@@ -189,7 +191,7 @@ fn compose(txn: &mut Txn<'_>, send: &MsgSend) -> Result<Message, EngineError> {
     let mut message = Message {
         device: Some(txn.me.device),
         mine: true,
-        state: State::Queued,
+        state: Some(MessageState::Queued),
         client_id: send.client_id.clone(),
         reply_to: send.reply_to,
         mentions: send.mentions.clone().unwrap_or_default(),
@@ -209,7 +211,7 @@ fn put_in_line(txn: &mut Txn<'_>, to: &Target, message: &mut Message) -> Result<
         Target::User(user) => message.queued_at = Some(outbox::enqueue(txn, message.id, user.clone())?),
         Target::Room => room::say(txn, message)?,
         Target::Myself => {
-            message.state = State::Read;
+            message.state = Some(MessageState::Read);
             if let Some(me) = outbox::addressee(txn, SELF)? {
                 message.queued_at = Some(outbox::enqueue(txn, message.id, me)?);
             }
@@ -222,7 +224,7 @@ fn put_in_line(txn: &mut Txn<'_>, to: &Target, message: &mut Message) -> Result<
 pub(crate) fn release(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
     let Some((_, mut message)) = history::get(txn.rows, id)? else { return Ok(()) };
     let Some(to) = message.chat.parse().ok() else { return Ok(()) };
-    if message.state != State::Queued || message.at.take().is_none() {
+    if message.state != Some(MessageState::Queued) || message.at.take().is_none() {
         return Ok(());
     }
     (message.sent, message.kept) = (txn.clock, txn.now);
@@ -239,8 +241,8 @@ pub(crate) fn release(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineErr
     history::lives(txn, &message)?;
     history::to_the_end(txn, &message)?;
     match error {
-        Some(kind) => history::end(txn, id, State::Failed, Some(kind.as_str()))?,
-        None if message.state == State::Read => events::status(txn, &message)?,
+        Some(kind) => history::end(txn, id, MessageState::Failed, Some(kind.as_str()))?,
+        None if message.state == Some(MessageState::Read) => events::status(txn, &message)?,
         None => {}
     }
     Ok(())

@@ -1,13 +1,14 @@
 //! Does what is due at a time by itself: messages to be sent later, to go again, or overdue.
 
 use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::types::MessageState;
 use chat_protocol::time::Timestamp;
 
 use crate::commands::messages;
 use crate::exchange::amendments;
 use crate::model::error::EngineError;
 use crate::records::events;
-use crate::records::history::{self, ROOM, State};
+use crate::records::history::{self, ROOM};
 use crate::records::timers::{self, Measure};
 use crate::rows::state::{Due, Timer};
 use crate::store::{Direction, RowsError};
@@ -50,8 +51,8 @@ fn fire(txn: &mut Txn<'_>, due: Due, id: &MessageId) -> Result<(), EngineError> 
 fn overdue(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), RowsError> {
     let Some((_, message)) = history::get(txn.rows, id)? else { return Ok(()) };
     match message.state {
-        State::Queued | State::NotReceived => events::overdue(txn, &message),
-        State::Accepted if message.chat != ROOM => events::overdue(txn, &message),
+        Some(MessageState::Queued | MessageState::NotReceived) => events::overdue(txn, &message),
+        Some(MessageState::Accepted) if message.chat != ROOM => events::overdue(txn, &message),
         _ => Ok(()),
     }
 }

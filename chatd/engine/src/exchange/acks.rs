@@ -1,5 +1,6 @@
 //! What a peer's device says it got, and its user read, of the messages this device sent.
 
+use chat_protocol::rpc::types::MessageState;
 use std::ops::RangeInclusive;
 
 use chat_protocol::ids::{DeviceId, Username};
@@ -7,7 +8,7 @@ use chat_protocol::session::content::Ack;
 
 use crate::queue::{first, numbers, retransmit};
 use crate::records::changes;
-use crate::records::history::{self, State};
+use crate::records::history;
 use crate::rows::{SENT, UNREAD};
 use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
@@ -19,9 +20,9 @@ pub(crate) fn heard(txn: &mut Txn<'_>, by: (&Username, &DeviceId), ack: &Ack) ->
     let unsure_below = retransmit::unsure_below(ack);
     for (n, id) in sent.scan(txn.rows, covered, Direction::Ascending, usize::MAX)? {
         if ack.given_up.contains(&n) {
-            history::advance(txn, &id, State::NotReceived)?;
+            history::advance(txn, &id, MessageState::NotReceived)?;
         } else if n >= unsure_below {
-            history::advance(txn, &id, State::Delivered)?;
+            history::advance(txn, &id, MessageState::Delivered)?;
             changes::delivered(txn, &id)?;
             sent.delete(txn.rows, &n)?;
             numbers::await_read(txn, user, (ack.epoch, n), &id)?;
@@ -35,7 +36,7 @@ pub(crate) fn read(txn: &mut Txn<'_>, by: (&Username, &DeviceId), ack: &Ack) -> 
     let (Some(covered), (user, _)) = (covered(txn, by, ack)?, by) else { return Ok(()) };
     let unread = UNREAD.of(&(ack.epoch, user.clone()));
     for (_, id) in unread.scan(txn.rows, covered.clone(), Direction::Ascending, usize::MAX)? {
-        history::advance(txn, &id, State::Read)?;
+        history::advance(txn, &id, MessageState::Read)?;
     }
     unread.delete_range(txn.rows, covered)
 }

@@ -7,11 +7,12 @@
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
 use chat_protocol::rpc;
+use chat_protocol::rpc::types::MessageState;
 
 use crate::exchange::read_elsewhere;
 use crate::model::error::EngineError;
 use crate::queue::outbox::{self, Withdrawn};
-use crate::records::history::{self, Message, MessageKind, Reaction, State};
+use crate::records::history::{self, Message, MessageKind, Reaction};
 use crate::records::{early_changes, early_deletions, events, streams};
 use crate::rows::CHANGES;
 use crate::rows::held::AuthorEvent;
@@ -136,11 +137,11 @@ pub(crate) fn expire(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineErro
     if message.deleted {
         return Ok(());
     }
-    if message.mine && message.state == State::Queued {
+    if message.mine && message.state == Some(MessageState::Queued) {
         if outbox::withdraw(txn, &message)? == Withdrawn::UnderWay {
             take_back(txn, &message)?;
         }
-        history::end(txn, id, State::Failed, Some("expired"))?;
+        history::end(txn, id, MessageState::Failed, Some("expired"))?;
     }
     match history::get(txn.rows, id)? {
         Some((position, message)) => Ok(history::erase(txn, position, message, "expired")?),

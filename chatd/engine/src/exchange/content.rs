@@ -91,7 +91,7 @@ pub(crate) fn accept_content(
     let author = Some(peer.pinned.log.fingerprint());
     let from_bot = profile::is_bot(txn.rows, &received.user)?;
     let unverified_log = named != Named::Known;
-    let unverified_device = peers::policy(txn.rows, &received.user)?.leaves_out(&peer, &received.device);
+    let unverified_device = peers::leaves_out(peers::policy(txn.rows, &received.user)?, &peer, &received.device);
     let said = match content.body {
         _ if contacts::is_blocked(txn.rows, &received.user)? => AuthorEvent::Unheard,
         Body::Edit(Edit { target, text }) => {

@@ -4,13 +4,14 @@
 //! owe each other word of what arrived, and of what their user has read; neither makes a message delivered.
 
 use chat_protocol::ids::{Fingerprint, Username};
+use chat_protocol::rpc::types::MessageState;
 use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
 
 use crate::exchange::{incoming, read_elsewhere, reorder};
 use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::{own_receipts, retransmit};
-use crate::records::history::{self, Message, MessageKind, SELF, State};
+use crate::records::history::{self, Message, MessageKind, SELF};
 use crate::records::profile;
 use crate::rows::held::AuthorEvent;
 use crate::rows::held::StreamId;
@@ -78,7 +79,7 @@ fn own_message(
     said: &Content,
     (chat, own, number): (String, Fingerprint, Number),
 ) -> Message {
-    let state = if chat == SELF { State::Read } else { State::Accepted };
+    let state = Some(if chat == SELF { MessageState::Read } else { MessageState::Accepted });
     Message {
         device: Some(received.device),
         mine: true,

@@ -172,7 +172,7 @@ mod tests {
 
     fn waits(alice: &mut Harness, span: Duration) {
         alice.passes(span);
-        alice.step(sweep);
+        alice.step(give_up_gaps);
     }
 
     /// What is shown, from the first: `late` behind what had been given up.

@@ -7,6 +7,7 @@
 
 mod shown;
 
+use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
 use chat_protocol::cbor;
@@ -18,7 +19,7 @@ use chat_protocol::message::server::{Post, Refusal, RoomPage};
 
 use crate::model::error::EngineError;
 use crate::queue::{outbox, posts};
-use crate::records::history::{self, Message, ROOM, State};
+use crate::records::history::{self, Message, ROOM};
 use crate::records::{contacts, profile};
 use crate::rows::ROOM_BEGUN;
 use crate::rows::counter::Counter;
@@ -150,7 +151,7 @@ fn take(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
     if post.device == txn.me.device
         && let Some(id) = shown::sent_as(txn.rows, &post.submit_id)?
     {
-        return Ok(history::advance(txn, &id, State::Accepted)?);
+        return Ok(history::advance(txn, &id, MessageState::Accepted)?);
     }
     if contacts::is_blocked(txn.rows, &post.user)? {
         return Ok(());
@@ -160,7 +161,7 @@ fn take(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
         mine: post.user == txn.me.user,
         device: Some(post.device),
         sent: post.at,
-        state: if own { State::Accepted } else { State::Received },
+        state: own.then_some(MessageState::Accepted),
         room_seq: Some(post.room_seq),
         from_bot: profile::is_bot(txn.rows, &post.user)?,
         ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, txn)

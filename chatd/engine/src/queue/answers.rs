@@ -1,5 +1,6 @@
 //! What the server says about a pending submit, and what follows.
 
+use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
 use chat_protocol::cbor;
@@ -12,7 +13,7 @@ use crate::model::error::EngineError;
 use crate::queue::{
     device_backlog, failing, log_entries, mailbox_full, outbox, own_receipts, pending_submits, profiles, receipts,
 };
-use crate::records::history::{self, State};
+use crate::records::history;
 use crate::rows::outbox::{PendingOwnReceipt, PendingSubmit, SubmitKind};
 use crate::store::RowsError;
 use crate::txn::live::Subject;
@@ -52,9 +53,9 @@ fn accepted(txn: &mut Txn<'_>, pending: PendingSubmit, full: &[DeviceId]) -> Res
     pending_submits::complete(txn, &pending)?;
     sessions::accepted(txn, &pending.payload, full)?;
     match &pending.kind {
-        SubmitKind::Post(id) => history::advance(txn, id, State::Accepted)?,
+        SubmitKind::Post(id) => history::advance(txn, id, MessageState::Accepted)?,
         SubmitKind::Message(item) => {
-            history::advance(txn, &item.id, State::Accepted)?;
+            history::advance(txn, &item.id, MessageState::Accepted)?;
         }
         control => control.device().into_iter().for_each(|device| txn.succeeded(&Subject::Device(*device))),
     }
@@ -126,7 +127,7 @@ fn stale(txn: &mut Txn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result
             }
             outbox::put_back(txn, &item)?;
         }
-        SubmitKind::Post(id) => history::end(txn, &id, State::Failed, Some("server_rejected"))?,
+        SubmitKind::Post(id) => history::end(txn, &id, MessageState::Failed, Some("server_rejected"))?,
         control => schedule_again(txn, control, grown)?,
     }
     Ok(())
@@ -165,7 +166,7 @@ fn fail(txn: &mut Txn<'_>, pending: PendingSubmit, error: &str) -> Result<(), En
             device_backlog::take_back(txn, &item)?;
             failing::give_up(txn, &item, error)?;
         }
-        SubmitKind::Post(id) => history::end(txn, &id, State::Failed, Some(error))?,
+        SubmitKind::Post(id) => history::end(txn, &id, MessageState::Failed, Some(error))?,
         control => schedule_again(txn, control, false)?,
     }
     Ok(())

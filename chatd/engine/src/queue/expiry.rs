@@ -3,6 +3,7 @@
 //! Only what was never under way: of a message that has a number, or is a pending submit, nobody here knows whether the
 //! server has it.
 
+use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
 use chat_protocol::ids::Username;
@@ -11,7 +12,7 @@ use chat_protocol::time::Timestamp;
 use crate::queue::queue_len;
 use crate::queue::unacked_timeout::{self, STEP};
 use crate::queue::{failing, outbox};
-use crate::records::history::{self, State};
+use crate::records::history;
 use crate::records::settings::Settings;
 use crate::rows::POSTS;
 use crate::rows::outbox::SubmitKind;
@@ -78,7 +79,7 @@ pub(crate) fn expire_posts(txn: &mut Txn<'_>, before: Timestamp) -> Result<usize
             break;
         }
         queue_len::leave(txn, &POSTS, &pending.submit_id)?;
-        history::end(txn, &id, State::Failed, Some(ERROR))?;
+        history::end(txn, &id, MessageState::Failed, Some(ERROR))?;
         ended += 1;
     }
     Ok(ended)
@@ -99,12 +100,12 @@ mod tests {
         alice.passes(DAY);
         let young = alice.sends("@bob", "young");
         alice.passes(MONTH - DAY);
-        alice.step(sweep);
-        assert_eq!(alice.state(&old).0, State::Queued, "not a moment before");
+        alice.step(expire_outbox);
+        assert_eq!(alice.state(&old).0, MessageState::Queued, "not a moment before");
         alice.passes(EVERY);
-        alice.step(sweep);
-        assert_eq!(alice.state(&old), (State::Failed, Some("expired".to_owned())));
-        assert_eq!(alice.state(&young).0, State::Queued);
+        alice.step(expire_outbox);
+        assert_eq!(alice.state(&old), (MessageState::Failed, Some("expired".to_owned())));
+        assert_eq!(alice.state(&young).0, MessageState::Queued);
     }
 
     #[test]
@@ -117,8 +118,8 @@ mod tests {
             outbox::put_back(txn, &item)
         });
         alice.passes(MONTH + EVERY);
-        alice.step(sweep);
-        assert_eq!(alice.state(&id).0, State::Queued);
+        alice.step(expire_outbox);
+        assert_eq!(alice.state(&id).0, MessageState::Queued);
     }
 
     #[test]
@@ -126,9 +127,9 @@ mod tests {
         let mut alice = Harness::new();
         let posts = ["first", "second", "third"].map(|text| alice.sends("room:public", text));
         alice.passes(MONTH + EVERY);
-        alice.step(sweep);
+        alice.step(expire_outbox);
         let states = posts.map(|id| alice.state(&id).0);
-        assert_eq!(states, [State::Queued, State::Failed, State::Failed]);
+        assert_eq!(states, [MessageState::Queued, MessageState::Failed, MessageState::Failed]);
     }
 
     #[test]
@@ -136,7 +137,7 @@ mod tests {
         let mut alice = Harness::new();
         let id = alice.sends("@bob", "hi");
         alice.sets_clock(BEGIN + 2 * MONTH);
-        alice.step(sweep);
-        assert_eq!(alice.state(&id).0, State::Queued);
+        alice.step(expire_outbox);
+        assert_eq!(alice.state(&id).0, MessageState::Queued);
     }
 }

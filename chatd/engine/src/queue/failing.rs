@@ -1,11 +1,12 @@
 //! What is in line and will not be sent.
 
 use chat_protocol::ids::Username;
+use chat_protocol::rpc::types::MessageState;
 
 use crate::model::error::EngineError;
 use crate::queue::{device_backlog, outbox};
 use crate::records::changes;
-use crate::records::history::{self, State};
+use crate::records::history;
 use crate::records::timers;
 use crate::rows::TIMES;
 use crate::rows::outbox::Item;
@@ -36,7 +37,7 @@ pub(crate) fn give_up(txn: &mut Txn<'_>, item: &Item, error: &str) -> Result<(),
     if changes::failed(txn, &item.id, error)? {
         return Ok(());
     }
-    history::end(txn, &item.id, State::Failed, Some(error))
+    history::end(txn, &item.id, MessageState::Failed, Some(error))
 }
 
 /// Ends every message for `user` whose time has not come.
@@ -46,7 +47,7 @@ pub(crate) fn fail_scheduled(txn: &mut Txn<'_>, user: &Username, error: &str) ->
         let here = due == Due::Send && history::get(txn.rows, &id)?.is_some_and(|(_, message)| message.chat == chat);
         if here {
             timers::clear(txn, due, &id)?;
-            history::end(txn, &id, State::Failed, Some(error))?;
+            history::end(txn, &id, MessageState::Failed, Some(error))?;
         }
     }
     Ok(())

@@ -7,13 +7,14 @@
 
 use chat_protocol::ids::{DeviceId, MessageId, Username};
 use chat_protocol::limits::MAX_GIVEN_UP;
+use chat_protocol::rpc::types::MessageState;
 use chat_protocol::session::content::Ack;
 use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
 use crate::queue::{first, outbox};
 use crate::records::changes::{self, RESENT_WITHIN};
-use crate::records::history::{self, State};
+use crate::records::history;
 use crate::rows::counter::Counter;
 use crate::rows::outbox::{Item, Number};
 use crate::rows::{CONVERSATIONS, SENT_AGAIN, UNACKNOWLEDGED};
@@ -123,7 +124,10 @@ fn unacknowledged(txn: &mut Txn<'_>, device: &DeviceId) -> Result<Vec<(Item, Tim
 /// When something that is with the server was said; `None` for what waits, has ended, or is gone.
 fn said(txn: &Txn<'_>, id: &MessageId) -> Result<Option<Timestamp>, RowsError> {
     if let Some((_, message)) = history::get(txn.rows, id)? {
-        let sent = matches!(message.state, State::Accepted | State::NotReceived | State::Delivered | State::Read);
+        let sent = matches!(
+            message.state,
+            Some(MessageState::Accepted | MessageState::NotReceived | MessageState::Delivered | MessageState::Read)
+        );
         return Ok(Some(message.kept).filter(|_| sent));
     }
     Ok(changes::submitted(txn, id)?.map(|change| change.kept))

@@ -3,12 +3,13 @@
 //! A gap is told by the reader, as soon as something later arrives. Of the last messages of a conversation only the
 //! silence speaks. It has lasted long enough when a server has let go of what nobody fetched.
 
+use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
 use chat_protocol::ids::Username;
 
 use crate::queue::numbers;
-use crate::records::history::{self, State};
+use crate::records::history;
 use crate::rows::{SENT, SILENCE_TOLD};
 use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
@@ -42,7 +43,7 @@ fn tell(txn: &mut Txn<'_>, to: &Username) -> Result<usize, RowsError> {
             break;
         }
         // whatever arrives after all is delivered after all: its number is still known
-        history::advance(txn, &id, State::NotReceived)?;
+        history::advance(txn, &id, MessageState::NotReceived)?;
         SILENCE_TOLD.put(txn.rows, to, 0, &(epoch, n))?;
         looked_at += 1;
     }
@@ -62,7 +63,7 @@ mod tests {
             let item = outbox::first(txn, &bob())?.unwrap();
             numbers::number_next(txn, &item)?;
             outbox::forget(txn, &item)?;
-            history::advance(txn, &id, State::Accepted)
+            history::advance(txn, &id, MessageState::Accepted)
         });
         id
     }
@@ -74,22 +75,26 @@ mod tests {
         alice.passes(DAY);
         let young = accepted(&mut alice, "young");
         alice.passes(SILENCE - DAY - Duration::from_millis(1));
-        assert_eq!((alice.step(sweep), alice.state(&old).0), (0, State::Accepted), "not a moment before");
+        assert_eq!(
+            (alice.step(time_out_unacked), alice.state(&old).0),
+            (0, MessageState::Accepted),
+            "not a moment before"
+        );
         alice.passes(Duration::from_millis(1));
-        assert_eq!(alice.step(sweep), 1);
-        assert_eq!((alice.state(&old).0, alice.state(&young).0), (State::NotReceived, State::Accepted));
-        assert_eq!(alice.step(sweep), 0, "once");
-        alice.step(|txn| history::advance(txn, &old, State::Delivered));
-        assert_eq!(alice.state(&old).0, State::Delivered);
+        assert_eq!(alice.step(time_out_unacked), 1);
+        assert_eq!((alice.state(&old).0, alice.state(&young).0), (MessageState::NotReceived, MessageState::Accepted));
+        assert_eq!(alice.step(time_out_unacked), 0, "once");
+        alice.step(|txn| history::advance(txn, &old, MessageState::Delivered));
+        assert_eq!(alice.state(&old).0, MessageState::Delivered);
     }
 
     #[test]
     fn what_was_acknowledged_stays_so() {
         let mut alice = Harness::new();
         let id = accepted(&mut alice, "hi");
-        alice.step(|txn| history::advance(txn, &id, State::Read));
+        alice.step(|txn| history::advance(txn, &id, MessageState::Read));
         alice.passes(2 * SILENCE);
-        alice.step(sweep);
-        assert_eq!(alice.state(&id).0, State::Read);
+        alice.step(time_out_unacked);
+        assert_eq!(alice.state(&id).0, MessageState::Read);
     }
 }

@@ -136,7 +136,7 @@ pub(crate) fn message_new(txn: &mut Txn<'_>, message: &Message) -> Result<(), Ro
 }
 
 pub(crate) fn status(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
-    let Some(state) = view::state(message.state) else { return Ok(()) };
+    let Some(state) = message.state else { return Ok(()) };
     let data = StatusChanged { id: message.id, state, user: None, error: message.error.clone() };
     append(txn, Some(&message.chat), &EventBody::MessageStatus(data))
 }
@@ -158,7 +158,7 @@ pub(crate) fn reaction(txn: &mut Txn<'_>, message: &Message, by: &Username, emoj
 }
 
 pub(crate) fn overdue(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
-    let Some(state) = view::state(message.state) else { return Ok(()) };
+    let Some(state) = message.state else { return Ok(()) };
     let data = StatusChanged { id: message.id, state, user: None, error: message.error.clone() };
     append(txn, Some(&message.chat), &EventBody::MessageOverdue(data))
 }
@@ -166,7 +166,7 @@ pub(crate) fn overdue(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsEr
 /// A change of a message will not be sent: the message stands where it stood, and this is why its peer
 /// does not see the change.
 pub(crate) fn change_failed(txn: &mut Txn<'_>, message: &Message, error: &str) -> Result<(), RowsError> {
-    let state = view::state(message.state).unwrap_or(types::MessageState::Read);
+    let state = message.state.unwrap_or(types::MessageState::Read);
     let data = StatusChanged { id: message.id, state, user: None, error: Some(error.to_owned()) };
     append(txn, Some(&message.chat), &EventBody::MessageStatus(data))
 }

@@ -5,6 +5,7 @@
 mod message;
 pub mod unsent;
 
+use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
@@ -13,7 +14,7 @@ use crate::records::events;
 use crate::records::timers;
 use crate::rows::counter::Counter;
 use crate::rows::messages::ChatName;
-pub use crate::rows::messages::{Chat, Message, MessageKind, ROOM, Reaction, SELF, State};
+pub use crate::rows::messages::{Chat, Message, MessageKind, ROOM, Reaction, SELF};
 use crate::rows::state::Due;
 use crate::rows::{CHATS, MESSAGES, POSITIONS, SEEN};
 use crate::store::{Direction, Rows, RowsError};
@@ -180,19 +181,19 @@ pub(crate) fn write_chat(rows: &mut dyn Rows, chat: &Chat) -> Result<(), RowsErr
 }
 
 /// Moves an own message forward and tells about it; never backward.
-pub(crate) fn advance(txn: &mut Txn<'_>, id: &MessageId, state: State) -> Result<(), RowsError> {
+pub(crate) fn advance(txn: &mut Txn<'_>, id: &MessageId, state: MessageState) -> Result<(), RowsError> {
     let Some((position, mut message)) = get(txn.rows, id)? else { return Ok(()) };
-    if !message.mine || message.state >= state {
+    if !message.mine || message.state >= Some(state) {
         return Ok(());
     }
-    message.state = state;
+    message.state = Some(state);
     let now = txn.clock;
     message.silent.get_or_insert(txn.now);
     message.accepted.get_or_insert(now);
-    if matches!(state, State::Delivered | State::Read) {
+    if matches!(state, MessageState::Delivered | MessageState::Read) {
         message.delivered.get_or_insert(now);
     }
-    if state == State::Read {
+    if state == MessageState::Read {
         message.read.get_or_insert(now);
     }
     write(txn.rows, position, &message)?;
@@ -200,13 +201,18 @@ pub(crate) fn advance(txn: &mut Txn<'_>, id: &MessageId, state: State) -> Result
 }
 
 /// Ends an own message that was not sent yet.
-pub(crate) fn end(txn: &mut Txn<'_>, id: &MessageId, state: State, error: Option<&str>) -> Result<(), RowsError> {
+pub(crate) fn end(
+    txn: &mut Txn<'_>,
+    id: &MessageId,
+    state: MessageState,
+    error: Option<&str>,
+) -> Result<(), RowsError> {
     let Some((position, mut message)) = get(txn.rows, id)? else { return Ok(()) };
     // what was delivered, or ended before, stays so
-    if !message.mine || message.state >= State::Delivered {
+    if !message.mine || message.state >= Some(MessageState::Delivered) {
         return Ok(());
     }
-    message.state = state;
+    message.state = Some(state);
     message.error = error.map(str::to_owned);
     write(txn.rows, position, &message)?;
     events::status(txn, &message)

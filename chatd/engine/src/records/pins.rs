@@ -2,9 +2,10 @@
 
 use chat_protocol::identity::account_log::{AccountLog, Fork, Relation};
 use chat_protocol::ids::{DeviceId, Fingerprint, Username};
+use chat_protocol::rpc::types::TrustPolicy;
 
 use crate::rows::PINS;
-pub use crate::rows::peers::{Identity, Peer, Policy, Trust};
+pub use crate::rows::peers::{Identity, Peer, Trust};
 use crate::store::{Rows, RowsError};
 
 impl Peer {
@@ -72,17 +73,15 @@ pub fn all(rows: &dyn Rows) -> Result<Vec<Peer>, RowsError> {
     PINS.all(rows)
 }
 
-impl Policy {
-    /// Whether a device of a peer gets nothing.
-    #[must_use]
-    pub fn leaves_out(self, peer: &Peer, device: &DeviceId) -> bool {
-        self == Self::Strict && peer.is_new(device)
-    }
+/// Whether a device of a peer gets nothing.
+#[must_use]
+pub fn leaves_out(policy: TrustPolicy, peer: &Peer, device: &DeviceId) -> bool {
+    policy == TrustPolicy::Strict && peer.is_new(device)
+}
 
-    /// Whether none of a peer's devices gets anything.
-    #[must_use]
-    pub fn leaves_all_out(self, peer: &Peer) -> bool {
-        let mut devices = peer.pinned.log.active_devices().map(|cert| cert.id()).peekable();
-        devices.peek().is_some() && devices.all(|device| self.leaves_out(peer, &device))
-    }
+/// Whether none of a peer's devices gets anything.
+#[must_use]
+pub fn leaves_all_out(policy: TrustPolicy, peer: &Peer) -> bool {
+    let mut devices = peer.pinned.log.active_devices().map(|cert| cert.id()).peekable();
+    devices.peek().is_some() && devices.all(|device| leaves_out(policy, peer, &device))
 }

@@ -1,8 +1,9 @@
 //! What the history keeps, if the user does not keep everything.
 
+use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
-use crate::records::history::{self, Message, State};
+use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
 use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
@@ -28,7 +29,7 @@ pub(crate) fn expire_history(txn: &mut Txn<'_>) -> Result<(), RowsError> {
         let oldest = history::page(txn.rows, &chat.id, 0..=u64::MAX, Direction::Ascending, STEP)?;
         let mut gone = 0;
         for (position, message) in oldest.into_iter().take_while(|(_, message)| message.kept + age <= now) {
-            if message.state != State::Queued {
+            if message.state != Some(MessageState::Queued) {
                 forget(txn, position, message)?;
                 gone += 1;
             }
@@ -63,11 +64,11 @@ mod tests {
         alice.step(|txn| settings::set(txn, &SettingsSet { history_days: Some(days), ..SettingsSet::default() }));
     }
 
-    fn stores(alice: &mut Harness, number: u128, state: State) {
+    fn stores(alice: &mut Harness, number: u128, state: Option<MessageState>) {
         alice.step(|txn| {
             let id = MessageId::new(number.to_be_bytes());
             let message = Message::text(id, history::private(&bob()), bob(), "words".to_owned(), txn);
-            let mine = state != State::Received;
+            let mine = state.is_some();
             history::append(txn, Message { mine, state, ..message })
         });
     }
@@ -82,23 +83,23 @@ mod tests {
     fn what_is_older_than_the_user_wants_goes_and_what_was_not_sent_yet_stays() {
         let mut alice = Harness::new();
         keeps(&mut alice, 2);
-        stores(&mut alice, 1, State::Received);
-        stores(&mut alice, 2, State::Queued);
+        stores(&mut alice, 1, None);
+        stores(&mut alice, 2, Some(MessageState::Queued));
         alice.passes(DAY);
-        stores(&mut alice, 3, State::Read);
-        alice.step(sweep);
+        stores(&mut alice, 3, Some(MessageState::Read));
+        alice.step(expire_history);
         assert_eq!(left(&alice), [1, 2, 3]);
         alice.passes(DAY);
-        alice.step(sweep);
+        alice.step(expire_history);
         assert_eq!(left(&alice), [2, 3]);
     }
 
     #[test]
     fn whoever_keeps_everything_loses_nothing() {
         let mut alice = Harness::new();
-        stores(&mut alice, 1, State::Received);
+        stores(&mut alice, 1, None);
         alice.passes(400 * DAY);
-        alice.step(sweep);
+        alice.step(expire_history);
         assert_eq!(left(&alice), [1]);
     }
 
@@ -106,10 +107,10 @@ mod tests {
     fn a_clock_that_is_set_ahead_makes_nothing_old() {
         let mut alice = Harness::new();
         keeps(&mut alice, 2);
-        stores(&mut alice, 1, State::Received);
+        stores(&mut alice, 1, None);
         alice.sets_clock(crate::harness::BEGIN + 400 * DAY);
         alice.passes(EVERY);
-        alice.step(sweep);
+        alice.step(expire_history);
         assert_eq!(left(&alice), [1]);
     }
 
@@ -117,11 +118,11 @@ mod tests {
     fn a_long_history_goes_in_steps_without_waiting_for_the_next_look() {
         let mut alice = Harness::new();
         keeps(&mut alice, 1);
-        (0..STEP as u128 + 1).for_each(|number| stores(&mut alice, number, State::Received));
+        (0..STEP as u128 + 1).for_each(|number| stores(&mut alice, number, None));
         alice.passes(DAY);
-        alice.step(sweep);
+        alice.step(expire_history);
         assert_eq!((left(&alice).len(), alice.due_in()), (1, Some(Duration::from_millis(1))));
-        alice.step(sweep);
+        alice.step(expire_history);
         assert_eq!(left(&alice).len(), 0);
     }
 }

@@ -1,10 +1,9 @@
 //! What the user decided for the whole account on this device.
 
 use chat_protocol::rpc::RpcError;
+use chat_protocol::rpc::types::TrustPolicy;
 use chat_protocol::rpc::types::{self, SettingsSet};
 
-use crate::records::pins::Policy;
-use crate::records::view;
 use crate::rows::SETTINGS;
 pub use crate::rows::state::Settings;
 use crate::store::{Rows, RowsError};
@@ -25,7 +24,7 @@ impl Default for Settings {
             history_days: 0,
             event_days: 30,
             max_events: 1_000_000,
-            trust_policy: Policy::Tofu,
+            trust_policy: TrustPolicy::Tofu,
             outbox_days: 30,
         }
     }
@@ -49,7 +48,7 @@ impl Settings {
             history_days: self.history_days,
             event_days: self.event_days,
             max_events: self.max_events,
-            trust_policy: view::policy(self.trust_policy),
+            trust_policy: self.trust_policy,
             outbox_days: self.outbox_days,
         }
     }
@@ -63,7 +62,7 @@ impl Settings {
             history_days: wanted.history_days.unwrap_or(self.history_days),
             event_days: wanted.event_days.unwrap_or(self.event_days),
             max_events: wanted.max_events.unwrap_or(self.max_events),
-            trust_policy: wanted.trust_policy.map_or(self.trust_policy, Policy::from),
+            trust_policy: wanted.trust_policy.map_or(self.trust_policy, TrustPolicy::from),
             outbox_days: wanted.outbox_days.unwrap_or(self.outbox_days),
         }
     }
@@ -100,7 +99,7 @@ pub fn set(txn: &mut Txn<'_>, wanted: &SettingsSet) -> Result<Settings, RowsErro
 }
 
 /// Decides what happens when peers get new devices, where no chat says otherwise.
-pub(crate) fn set_policy(txn: &mut Txn<'_>, trust_policy: Policy) -> Result<(), RowsError> {
+pub(crate) fn set_policy(txn: &mut Txn<'_>, trust_policy: TrustPolicy) -> Result<(), RowsError> {
     let settings = Settings { trust_policy, ..Settings::get(txn.rows)? };
     SETTINGS.put(txn.rows, &settings)
 }

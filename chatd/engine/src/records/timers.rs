@@ -74,7 +74,7 @@ pub(crate) fn clear(txn: &mut Txn<'_>, due: Due, id: &MessageId) -> Result<(), R
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::drive::scheduler::sweep;
+    use crate::drive::scheduler::run_timers;
     use crate::harness::{BEGIN, Harness};
 
     const ID: MessageId = MessageId::new([7; 16]);
@@ -87,7 +87,7 @@ mod tests {
     /// When a process that begins now wants to be woken.
     fn due_after_a_restart(alice: &mut Harness) -> Option<Duration> {
         alice.restarts();
-        alice.step(sweep);
+        alice.step(run_timers);
         alice.due_in()
     }
 
@@ -122,7 +122,7 @@ mod tests {
         alice.sets_clock(BEGIN);
         sets(&mut alice, Due::Overdue, span);
         alice.sets_clock(clock);
-        alice.step(sweep);
+        alice.step(run_timers);
         assert_eq!(alice.due_in(), Some(span));
         let late = |txn: &mut Txn<'_>| Ok::<_, RowsError>((txn.clock, txn.now));
         assert_eq!(alice.step(late), (clock, BEGIN));

@@ -5,13 +5,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use chat_protocol::identity::account_log::LogDevice;
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::{
-    self, ChatKind, IdentityState, LogFork, LogHead, MessageState, PeerDevice, PeerIdentity, SeenIdentity, TrustPolicy,
+    self, ChatKind, IdentityState, LogFork, LogHead, PeerDevice, PeerIdentity, SeenIdentity, TrustPolicy,
 };
 use chat_protocol::rpc::{ChatId, Target};
 use chat_protocol::time::Timestamp;
 
-use crate::records::history::{self, Chat, Message, MessageKind, ROOM, SELF, State};
-use crate::records::pins::{self, Identity, Peer, Policy, Trust};
+use crate::records::history::{self, Chat, Message, MessageKind, ROOM, SELF};
+use crate::records::pins::{self, Identity, Peer, Trust};
 use crate::store::{Rows, RowsError};
 
 /// Shown instead of a content this version does not know.
@@ -36,7 +36,7 @@ pub fn message(message: &Message) -> Option<types::Message> {
         text,
         sent_ms: message.sent.as_millis(),
         stored_ms: message.stored.as_millis(),
-        state: state(message.state),
+        state: message.state,
         error: message.error.clone(),
         held: None,
         late: message.late,
@@ -66,21 +66,6 @@ fn reactions(message: &Message) -> Vec<types::Reaction> {
         users: users.into_iter().cloned().collect(),
     };
     signs.into_iter().map(shown).collect()
-}
-
-/// What became of an own message; `None` for somebody else's.
-#[must_use]
-pub const fn state(state: State) -> Option<MessageState> {
-    Some(match state {
-        State::Queued => MessageState::Queued,
-        State::Accepted => MessageState::Accepted,
-        State::NotReceived => MessageState::NotReceived,
-        State::Delivered => MessageState::Delivered,
-        State::Read => MessageState::Read,
-        State::Failed => MessageState::Failed,
-        State::Cancelled => MessageState::Cancelled,
-        State::Received => return None,
-    })
 }
 
 /// A chat's id as the socket writes it.
@@ -187,7 +172,7 @@ fn seen(peer: &Peer, identity: &Identity, state: IdentityState) -> SeenIdentity 
 
 /// The active devices of a peer.
 #[must_use]
-pub fn devices(peer: &Peer, policy: Policy) -> Vec<PeerDevice> {
+pub fn devices(peer: &Peer, policy: TrustPolicy) -> Vec<PeerDevice> {
     let active = peer.pinned.log.devices().iter().filter(|device| device.revoked.is_none());
     let shown = |device: &LogDevice| {
         let device_id = device.cert.id();
@@ -195,28 +180,8 @@ pub fn devices(peer: &Peer, policy: Policy) -> Vec<PeerDevice> {
             device_id,
             added_ms: device.added_at.as_millis(),
             unverified: peer.is_new(&device_id),
-            left_out: policy.leaves_out(peer, &device_id),
+            left_out: pins::leaves_out(policy, peer, &device_id),
         }
     };
     active.map(shown).collect()
-}
-
-/// A policy in the socket's words.
-#[must_use]
-pub const fn policy(policy: Policy) -> TrustPolicy {
-    match policy {
-        Policy::Tofu => TrustPolicy::Tofu,
-        Policy::Notify => TrustPolicy::Notify,
-        Policy::Strict => TrustPolicy::Strict,
-    }
-}
-
-impl From<TrustPolicy> for Policy {
-    fn from(policy: TrustPolicy) -> Self {
-        match policy {
-            TrustPolicy::Tofu => Self::Tofu,
-            TrustPolicy::Notify => Self::Notify,
-            TrustPolicy::Strict => Self::Strict,
-        }
-    }
 }

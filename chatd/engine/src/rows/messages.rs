@@ -2,6 +2,7 @@
 
 use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::rpc::target::{PUBLIC_ROOM, SELF_CHAT};
+use chat_protocol::rpc::types::MessageState;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
@@ -54,36 +55,6 @@ impl Key for InChat {
 /// Where an early change is noted under its author: its target, its kind, and how many bytes it has.
 pub(crate) type EarlyNote = (MessageId, u8, u64);
 
-/// How far a message has come. The order is the order things happen in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Encode, Decode)]
-#[cbor(index_only)]
-pub enum State {
-    /// Stored here, not yet with the server.
-    #[n(0)]
-    Queued,
-    /// Stored by the server.
-    #[n(1)]
-    Accepted,
-    /// Given up by the recipient's device, which never got it.
-    #[n(2)]
-    NotReceived,
-    /// Stored by the recipient's device.
-    #[n(3)]
-    Delivered,
-    /// Seen by the recipient.
-    #[n(4)]
-    Read,
-    /// Will not be sent.
-    #[n(5)]
-    Failed,
-    /// Withdrawn before it was sent.
-    #[n(6)]
-    Cancelled,
-    /// Somebody else's message.
-    #[n(7)]
-    Received,
-}
-
 /// What a message shows besides its text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(index_only)]
@@ -133,9 +104,9 @@ pub struct Message {
     /// This device's clock when it was stored.
     #[n(8)]
     pub stored: Timestamp,
-    /// How far it has come.
-    #[n(9)]
-    pub state: State,
+    /// How far it has come; `None` for somebody else's.
+    #[cbor(n(9), with = "sent_state")]
+    pub state: SentState,
     /// It came after it had been given up.
     #[n(10)]
     pub late: bool,
@@ -272,4 +243,37 @@ pub(crate) struct ReadThere {
     /// The own other device that said so.
     #[n(1)]
     pub(crate) by: DeviceId,
+}
+
+/// The state of a message from here. By another name than `Option`, as that would be left out of the row when absent.
+pub(crate) type SentState = Option<MessageState>;
+
+/// The state of a message, or the number that stands for somebody else's.
+mod sent_state {
+    use chat_protocol::rpc::types::MessageState;
+    use minicbor::decode::{Decoder, Error};
+    use minicbor::encode::{self, Encoder, Write};
+    use minicbor::{Decode as _, Encode as _};
+
+    /// Behind those of the states.
+    const RECEIVED: u8 = 7;
+
+    pub(super) fn encode<C, W: Write>(
+        state: &Option<MessageState>,
+        to: &mut Encoder<W>,
+        context: &mut C,
+    ) -> Result<(), encode::Error<W::Error>> {
+        match state {
+            Some(state) => state.encode(to, context),
+            None => to.u8(RECEIVED)?.ok(),
+        }
+    }
+
+    pub(super) fn decode<C>(from: &mut Decoder<'_>, context: &mut C) -> Result<Option<MessageState>, Error> {
+        if from.probe().u8()? == RECEIVED {
+            from.skip()?;
+            return Ok(None);
+        }
+        MessageState::decode(from, context).map(Some)
+    }
 }

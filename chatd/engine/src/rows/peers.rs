@@ -69,22 +69,6 @@ pub struct Peer {
     pub withheld_told: Option<Timestamp>,
 }
 
-/// What happens when a peer's account gets a new device.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode)]
-#[cbor(index_only)]
-pub enum Policy {
-    /// An event.
-    #[default]
-    #[n(0)]
-    Tofu,
-    /// An event, and a notice in the chat.
-    #[n(1)]
-    Notify,
-    /// It gets nothing until the peer is verified again.
-    #[n(2)]
-    Strict,
-}
-
 /// What is noted about a user.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -1,5 +1,6 @@
 //! One value at least of each type that is kept, with something else in every field.
 
+use chat_protocol::rpc::types::TrustPolicy;
 use std::fmt::Debug;
 
 use chat_protocol::cbor;
@@ -24,12 +25,12 @@ use super::events::{KeptEvent, Written};
 use super::held::{AheadMessage, AuthorEvent, Buffered, BufferedOf, Stream, StreamId};
 use super::inbox::{Raw, Refused};
 use super::key::Key;
-use super::messages::{Chat, ChatName, InChat, Message, MessageKind, ROOM, Reaction, ReadThere, SELF, State};
+use super::messages::{Chat, ChatName, InChat, Message, MessageKind, ROOM, Reaction, ReadThere, SELF};
 use super::outbox::{
     Change, ChangeKind, Item, PendingLog, PendingOwnReceipt, PendingReceipt, PendingSubmit, Read, SubmitKind,
     ToldProfile,
 };
-use super::peers::{Contact, HeardProfile, Identity, LogView, Peer, PendingEntry, Policy, Trust, WaitingDevice};
+use super::peers::{Contact, HeardProfile, Identity, LogView, Peer, PendingEntry, Trust, WaitingDevice};
 use super::prekeys::CurrentBundle;
 use super::sessions::{Stored, Unconfirmed};
 use super::state::{Due, ServerWord, Settings, Timer};
@@ -208,7 +209,7 @@ fn account() -> AccountRow {
 // what is known about others
 samples! {
     Peer: peer(), Peer { trust: Trust::Verified, rival: None, former: Vec::new(), others: Vec::new(), ..peer() };
-    Policy: Policy::Tofu, Policy::Notify, Policy::Strict;
+    TrustPolicy: TrustPolicy::Tofu, TrustPolicy::Notify, TrustPolicy::Strict;
     Contact: Contact { user: user("bob"), alias: Some(text("Bobby")), note: Some(text("a note")), blocked: true };
     HeardProfile: HeardProfile { author: fingerprint(0xf2), profile: profile() };
     LogView: LogView { named: Some(head(21)), told: Some(head(22)), at: Some(at(23)) };
@@ -247,7 +248,7 @@ samples! {
         Counter::Ahead, Counter::Reset, Counter::Skewed;
     Settings: Settings {
         read_receipts: true, presence: false, history_days: 131, event_days: 132, max_events: 133,
-        trust_policy: Policy::Strict, outbox_days: 134,
+        trust_policy: TrustPolicy::Strict, outbox_days: 134,
     };
     Profile: profile();
     Due: Due::Send, Due::Expire, Due::Overdue;

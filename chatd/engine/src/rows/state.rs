@@ -1,10 +1,10 @@
 //! Where this device stands.
 
 use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::types::TrustPolicy;
 use minicbor::{Decode, Encode};
 
 use crate::rows::key::Key;
-use crate::rows::peers::Policy;
 
 /// The settings in force.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -27,7 +27,7 @@ pub struct Settings {
     pub max_events: u64,
     /// What happens when peers get new devices, where no chat says otherwise.
     #[cbor(n(5), default)]
-    pub trust_policy: Policy,
+    pub trust_policy: TrustPolicy,
     /// What waited longer than so many days to be sent fails; 0 lets it wait.
     #[cbor(n(6), default)]
     pub outbox_days: u32,

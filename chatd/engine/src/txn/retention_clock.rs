@@ -47,9 +47,9 @@ mod tests {
     #[test]
     fn time_goes_on_over_a_restart_and_never_back() {
         let mut alice = Harness::new();
-        alice.step(pump);
+        alice.step(advance_clock);
         alice.passes(HOUR);
-        alice.step(pump);
+        alice.step(advance_clock);
         alice.sets_clock(BEGIN - DAY);
         alice.restarts();
         assert_eq!(now(&mut alice), BEGIN + HOUR);
@@ -60,10 +60,10 @@ mod tests {
     #[test]
     fn of_the_time_nobody_was_there_to_count_a_day_counts_at_most() {
         let mut alice = Harness::new();
-        alice.step(pump);
+        alice.step(advance_clock);
         alice.sets_clock(BEGIN + 30 * DAY);
         assert_eq!(now(&mut alice), BEGIN, "while it runs the clock tells nothing");
-        alice.step(pump);
+        alice.step(advance_clock);
         alice.sets_clock(BEGIN + 60 * DAY);
         alice.restarts();
         assert_eq!(now(&mut alice), BEGIN + DAY);
@@ -72,15 +72,15 @@ mod tests {
     #[test]
     fn what_is_kept_is_a_minute_old_at_most_and_an_idle_daemon_looks_every_hour() {
         let mut alice = Harness::new();
-        alice.step(pump);
+        alice.step(advance_clock);
         assert_eq!(alice.due_in(), Some(LONGEST_IDLE));
         let kept = |alice: &Harness| begin(&alice.rows, Reading { wall: BEGIN, ran: Duration::ZERO }).unwrap();
         let before = kept(&alice);
         alice.passes(KEPT_EVERY - Duration::from_millis(1));
-        alice.step(pump);
+        alice.step(advance_clock);
         assert_eq!(kept(&alice), before, "nothing is written for less");
         alice.passes(Duration::from_millis(1));
-        alice.step(pump);
+        alice.step(advance_clock);
         assert_ne!(kept(&alice), before);
     }
 }

@@ -133,7 +133,7 @@ fn policy(rows: &dyn Rows, chat: Option<&Target>) -> Answer<PolicyAnswer> {
         Some(user) => peers::policy_of_chat(rows, user).map_err(failed)?,
         None => None,
     };
-    let (policy, default) = (view::policy(own.unwrap_or(default)), view::policy(default));
+    let (policy, default) = (own.unwrap_or(default), default);
     Ok(PolicyAnswer { chat: chat.map(ChatId::from), policy, default })
 }
 
@@ -151,7 +151,7 @@ fn identity(rows: &dyn Rows, user: &Username) -> Answer<PeerIdentity> {
     Ok(PeerIdentity {
         safety_number: Some(SafetyNumber::of(&own, &peer.pinned.log)),
         devices: view::devices(&peer, policy),
-        policy: view::policy(policy),
+        policy: policy,
         seen: shown.seen.iter().map(|seen| numbered(seen, &own, &peer)).collect(),
         ..shown
     })

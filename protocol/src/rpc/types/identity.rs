@@ -104,13 +104,19 @@ word! {
     }
 }
 word! {
-    /// What happens when a peer's account gets a new device.
+    /// What happens when a peer's account gets a new device. The daemon's rows have the numbers.
+    #[derive(Default, minicbor::Encode, minicbor::Decode)]
+    #[cbor(index_only)]
     TrustPolicy {
         /// It gets messages like the others; `identity.devices` tells.
+        #[default]
+        #[n(0)]
         Tofu,
         /// The same, and a notice in the chat.
+        #[n(1)]
         Notify,
         /// It gets nothing until the peer is verified again.
+        #[n(2)]
         Strict,
     }
 }

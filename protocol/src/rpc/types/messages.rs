@@ -9,22 +9,31 @@ methods! {
 }
 
 word! {
-    /// What became of a sent message. Only ever moves forward, in this order.
-    #[derive(PartialOrd, Ord)]
+    /// What became of a sent message. Only ever moves forward, in this order. The daemon's rows have
+    /// the numbers.
+    #[derive(PartialOrd, Ord, minicbor::Encode, minicbor::Decode)]
+    #[cbor(index_only)]
     MessageState {
         /// Stored by the daemon, not yet by the server.
+        #[n(0)]
         Queued,
         /// Stored by the server.
+        #[n(1)]
         Accepted,
         /// The recipient's device says it could not open it, or that it never came.
+        #[n(2)]
         NotReceived,
         /// On every device of the recipient that could get it.
+        #[n(3)]
         Delivered,
         /// Seen.
+        #[n(4)]
         Read,
         /// Given up.
+        #[n(5)]
         Failed,
         /// Taken back before it left.
+        #[n(6)]
         Cancelled,
     }
 }

@@ -3,7 +3,7 @@
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::time::Timestamp;
 
-use crate::rows::messages::{Chat, Message, MessageKind, State};
+use crate::rows::messages::{Chat, Message, MessageKind};
 use crate::txn::Txn;
 
 impl Message {
@@ -21,7 +21,7 @@ impl Message {
             stored: txn.clock,
             kept: txn.now,
             silent: None,
-            state: State::Received,
+            state: None,
             late: false,
             error: None,
             delivered: None,

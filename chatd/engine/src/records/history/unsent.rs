@@ -4,11 +4,12 @@
 //! cannot say anything else than the messages do.
 
 use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::types::MessageState;
 
 use crate::records::history;
 use crate::rows::codec::Cbor;
 use crate::rows::family::Family;
-use crate::rows::messages::{Message, State};
+use crate::rows::messages::Message;
 use crate::rows::{FAILED, WAITING};
 use crate::store::{Direction, Rows, RowsError};
 
@@ -20,8 +21,8 @@ static LISTS: [&List; 2] = [&WAITING, &FAILED];
 /// The list a message belongs to. What was sent again, or is deleted, needs nothing any more.
 fn list_of(message: &Message) -> Option<&'static List> {
     match message.state {
-        State::Queued => Some(&WAITING),
-        State::Failed | State::NotReceived if !message.resent && !message.deleted => Some(&FAILED),
+        Some(MessageState::Queued) => Some(&WAITING),
+        Some(MessageState::Failed | MessageState::NotReceived) if !message.resent && !message.deleted => Some(&FAILED),
         _ => None,
     }
 }

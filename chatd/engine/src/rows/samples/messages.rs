@@ -1,6 +1,7 @@
 //! What comes, what is to go, and the history.
 
 use super::*;
+use chat_protocol::rpc::types::MessageState;
 
 samples! {
     Raw: Raw {
@@ -9,7 +10,7 @@ samples! {
     Refused: Refused { user: user("bob"), device: device(0xd1), since: at(73), times: 74 };
     Stream: Stream { epoch: 75, next: 76, given_up: vec![77, 78] };
     StreamId: StreamId { chat: text("@bob"), user: user("bob"), device: device(0xd1) };
-    Buffered: early(AuthorEvent::Message(Box::new(message(State::Received)))),
+    Buffered: early(AuthorEvent::Message(Box::new(message(None)))),
         early(AuthorEvent::Change(change(ChangeKind::Delete))), early(AuthorEvent::Unheard);
     AheadMessage: AheadMessage { number: 80, user: user("bob"), device: device(0xd1), plaintext: blob(0xaa) };
 }
@@ -73,11 +74,11 @@ fn pending(kind: SubmitKind) -> PendingSubmit {
 // the history
 samples! {
     // one flag each, so that none is taken for another
-    Message: Message { mine: true, ..message(State::Queued) }, Message { late: true, ..message(State::Accepted) },
-        Message { deleted: true, ..message(State::NotReceived) }, Message { from_bot: true, ..message(State::Delivered) },
-        Message { unverified_log: true, ..message(State::Read) },
-        Message { unverified_device: true, ..message(State::Failed) },
-        Message { resent: true, ..message(State::Cancelled) }, message(State::Received),
+    Message: Message { mine: true, ..message(Some(MessageState::Queued)) }, Message { late: true, ..message(Some(MessageState::Accepted)) },
+        Message { deleted: true, ..message(Some(MessageState::NotReceived)) }, Message { from_bot: true, ..message(Some(MessageState::Delivered)) },
+        Message { unverified_log: true, ..message(Some(MessageState::Read)) },
+        Message { unverified_device: true, ..message(Some(MessageState::Failed)) },
+        Message { resent: true, ..message(Some(MessageState::Cancelled)) }, message(None),
         of_kind(MessageKind::Unsupported), of_kind(MessageKind::Malformed), of_kind(MessageKind::Notice);
     Chat: Chat {
         id: text("@bob"), unread: 111, read_to: 112, last: 113, muted_until: at(114), archived: true, activity: 115,
@@ -92,10 +93,10 @@ fn written() -> Written {
 }
 
 fn of_kind(kind: MessageKind) -> Message {
-    Message { kind, ..message(State::Received) }
+    Message { kind, ..message(None) }
 }
 
-fn message(state: State) -> Message {
+fn message(state: Option<MessageState>) -> Message {
     Message {
         id: message_id(0x1d),
         chat: text("@bob"),
