@@ -126,10 +126,14 @@ impl Web {
         };
         let ended = tokio::select! {
             ended = &mut connection => ended,
-            () = over => {
-                connection.as_mut().graceful_shutdown();
-                timeout(2 * FINISH_WITHIN, connection).await.unwrap_or(Ok(()))
-            }
+            // whoever has not said who it is is owed no answer, and its seat is another's by now
+            () = over => match caller.is_nobody() {
+                true => Ok(()),
+                false => {
+                    connection.as_mut().graceful_shutdown();
+                    timeout(2 * FINISH_WITHIN, connection).await.unwrap_or(Ok(()))
+                }
+            },
         };
         if let Err(error) = ended {
             debug!(%error, "an HTTP connection ended");

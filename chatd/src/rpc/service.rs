@@ -58,6 +58,11 @@ impl Caller {
         Self::new(access, self.nameless.clone())
     }
 
+    /// Whether it has not said who it is, and has to.
+    pub(super) fn is_nobody(&self) -> bool {
+        matches!(*self.access.borrow(), Access::Nobody)
+    }
+
     fn access(&self) -> Access {
         self.access.borrow().clone()
     }
@@ -70,7 +75,10 @@ impl Caller {
         if self.access.borrow().is(&access) {
             return Ok(false);
         }
-        *self.place.lock().unwrap_or_else(PoisonError::into_inner) = access.place()?;
+        // whoever has no rights any more keeps the place it came by: its token made the connection
+        if let Some(place) = access.place()? {
+            *self.place.lock().unwrap_or_else(PoisonError::into_inner) = Some(place);
+        }
         if let (Some(nameless), Access::Owner | Access::Bearer(_)) = (&self.nameless, &access) {
             nameless.is_known();
         }

@@ -2,7 +2,7 @@
 
 use chatd::rpc::{MAX_CONNECTIONS, MAX_NAMELESS};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 
 use super::*;
@@ -58,8 +58,11 @@ async fn atk_92_silent_callers_of_the_port_take_few_places_and_no_place_of_who_i
     let mut known = dial(TcpStream::connect(served.port).await.unwrap(), &[]).await.unwrap();
     let hello = json!({"jsonrpc": "2.0", "id": 1, "method": "hello", "params": {"api": "1", "client": "bot/1", "token": token}});
     assert!(say(&mut known, hello.to_string()).await["result"].is_object());
-    for _ in 0..MAX_CONNECTIONS {
-        silent.push(TcpStream::connect(served.port).await.unwrap());
+    for nth in 0..MAX_CONNECTIONS {
+        let mut stream = TcpStream::connect(served.port).await.unwrap();
+        // half of them begin a request, and leave it at that
+        stream.write_all(&b"GET"[..nth % 2]).await.unwrap();
+        silent.push(stream);
     }
     let info = r#"{"jsonrpc": "2.0", "id": 2, "method": "daemon.info"}"#;
     assert_eq!(post(&served, &[&bearer(&token)], info).await.status, 200);

@@ -333,6 +333,14 @@ async fn atk_91_a_token_takes_its_own_share_of_the_connections() {
     assert!(last.call("hello", greeting(&bot)).await["result"].is_object(), "it has a place already");
     assert!(last.call("hello", greeting(&other)).await["result"].is_object());
     assert!(one_more.call("hello", greeting(&bot)).await["result"].is_object(), "there is a place again");
+    let wrong = one_more.call("hello", greeting("chatd_wrong")).await;
+    assert_eq!(kind(&wrong), "unauthenticated");
+    let mut another = Script::connect(&served).await;
+    assert_eq!(
+        kind(&another.call("hello", greeting(&bot)).await),
+        "quota_exceeded",
+        "who gave up its rights has its place"
+    );
 }
 
 #[tokio::test]
