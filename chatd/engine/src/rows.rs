@@ -231,6 +231,8 @@ families! {
     pub(crate) EARLY_AUTHORS: Messages "early-authors" [InChat] => Cbor<(String, Username)>, 1;
     /// Deletions of an identity that came before their messages in a chat. In the order they came.
     pub(crate) EARLY_DELETIONS: Messages "early-deletions:" ((Fingerprint, String)) [MessageId] => Mark, 1;
+    /// The same as older programs kept them, whatever the chat. None are added.
+    pub(crate) FORMER_DELETIONS: Messages "gone:" (Fingerprint) [MessageId] => Mark, 1;
 
     /// Chats. By their latest activity.
     pub(crate) CHATS: Chats "" [str] => Cbor<Chat>, 1;

@@ -5,9 +5,9 @@
 
 use chat_protocol::ids::{Fingerprint, MessageId};
 
-use crate::rows::EARLY_DELETIONS;
 use crate::rows::codec::Mark;
 use crate::rows::family::Family;
+use crate::rows::{EARLY_DELETIONS, FORMER_DELETIONS};
 use crate::store::{Rows, RowsError};
 
 /// Most of one author in one chat, the newest: as many as one mailbox keeps messages.
@@ -31,7 +31,7 @@ pub(crate) fn keep(rows: &mut dyn Rows, chat: &str, author: &Fingerprint, target
 
 /// Whether a message that is not here was deleted by an identity.
 pub(crate) fn has(rows: &dyn Rows, chat: &str, author: &Fingerprint, target: &MessageId) -> Result<bool, RowsError> {
-    of(chat, author).has(rows, target)
+    Ok(of(chat, author).has(rows, target)? || FORMER_DELETIONS.of(author).has(rows, target)?)
 }
 
 /// The message has come, which happens once: says whether its author deleted it, and forgets that.
@@ -41,5 +41,6 @@ pub(crate) fn take(
     author: &Fingerprint,
     target: &MessageId,
 ) -> Result<bool, RowsError> {
-    of(chat, author).delete(rows, target)
+    let former = FORMER_DELETIONS.of(author).delete(rows, target)?;
+    Ok(of(chat, author).delete(rows, target)? || former)
 }

@@ -143,3 +143,21 @@ fn before(rows: &dyn Rows, seq: u64, most: usize) -> Result<Vec<AuditEntry>, Row
     entries.truncate(most);
     Ok(entries)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Rows hold these as JSON, which the golden files of the rows do not look into.
+    #[test]
+    fn tokens_and_entries_of_the_journal_are_written_as_they_always_were() {
+        let token = concat!(
+            r#"{"name":"ci","scopes":["read:events","send"],"chats":["@bob","room:public"],"allow_to":["@bob"],"#,
+            r#""rate":1,"created_ms":2,"expires_ms":3}"#
+        );
+        assert_eq!(serde_json::to_string(&serde_json::from_str::<Token>(token).unwrap()).unwrap(), token);
+        let entry =
+            r#"{"seq":1,"time_ms":2,"token":"ci","method":"msg.send","chat":"@bob","refused":"forbidden_scope"}"#;
+        assert_eq!(serde_json::to_string(&serde_json::from_str::<AuditEntry>(entry).unwrap()).unwrap(), entry);
+    }
+}
