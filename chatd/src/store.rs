@@ -1,7 +1,7 @@
 //! The daemon's memory: rows grouped by scope and ordered by a number, every value sealed on disk.
 //!
-//! [`chat_engine::store`] says what may be asked of it, [`memory`] is the form for tests and the simulated world,
-//! [`Store`] the one on disk. Two files: `store.key`, the random store key wrapped by a key file or a
+//! [`chat_engine::store`] says what may be asked of it, and has the form for tests and the simulated world; [`Store`] is
+//! the one on disk. Two files: `store.key`, the random store key wrapped by a key file or a
 //! passphrase, and `store.db`. Nothing outside this module speaks SQL or knows the store key. What it
 //! cannot read it refuses and leaves as it is.
 //!

@@ -86,7 +86,7 @@ fn parse_batch(json: &str) -> Work {
         return refused(Kind::Parse, "not JSON");
     };
     if entries.is_empty() || entries.len() > MAX_BATCH {
-        return refused(Kind::InvalidRequest, "a batch has 1 to 100 calls");
+        return refused(Kind::InvalidRequest, format!("a batch has 1 to {MAX_BATCH} calls"));
     }
     Work::Batch(entries.into_iter().filter_map(|entry| parse_one(entry.get())).collect())
 }
@@ -138,6 +138,6 @@ fn there<'de, D: Deserializer<'de>>(from: D) -> Result<Option<&'de RawValue>, D:
     <&RawValue>::deserialize(from).map(Some)
 }
 
-fn refused(kind: Kind, message: &str) -> Work {
+fn refused(kind: Kind, message: impl Into<String>) -> Work {
     Work::Refused(Reply::refused(&Id::null(), &RpcError::new(kind, message)))
 }

@@ -14,7 +14,7 @@ pub struct Name(String);
 
 /// Text that is no [`Name`].
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
-#[error("a name has 1 to 64 letters, digits, `-`, `_` and `.`")]
+#[error("a name has 1 to {MAX_NAME_BYTES} letters, digits, `-`, `_` and `.`")]
 pub struct ParseNameError;
 
 impl Name {

@@ -62,7 +62,7 @@ impl Settings {
             history_days: wanted.history_days.unwrap_or(self.history_days),
             event_days: wanted.event_days.unwrap_or(self.event_days),
             max_events: wanted.max_events.unwrap_or(self.max_events),
-            trust_policy: wanted.trust_policy.map_or(self.trust_policy, TrustPolicy::from),
+            trust_policy: wanted.trust_policy.unwrap_or(self.trust_policy),
             outbox_days: wanted.outbox_days.unwrap_or(self.outbox_days),
         }
     }
@@ -74,16 +74,16 @@ impl Settings {
 /// [`RpcError`] that names the parameter.
 pub fn check(wanted: &SettingsSet) -> Result<(), RpcError> {
     if wanted.history_days.is_some_and(|days| days > MAX_DAYS) {
-        return Err(RpcError::invalid("history_days", "must be 0 to 36500"));
+        return Err(RpcError::invalid("history_days", format!("must be 0 to {MAX_DAYS}")));
     }
     if wanted.outbox_days.is_some_and(|days| days > MAX_DAYS) {
-        return Err(RpcError::invalid("outbox_days", "must be 0 to 36500"));
+        return Err(RpcError::invalid("outbox_days", format!("must be 0 to {MAX_DAYS}")));
     }
     if wanted.event_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
-        return Err(RpcError::invalid("event_days", "must be 1 to 36500"));
+        return Err(RpcError::invalid("event_days", format!("must be 1 to {MAX_DAYS}")));
     }
     if wanted.max_events.is_some_and(|count| !(FEWEST_EVENTS..=MOST_EVENTS).contains(&count)) {
-        return Err(RpcError::invalid("max_events", "must be 1000 to 10000000"));
+        return Err(RpcError::invalid("max_events", format!("must be {FEWEST_EVENTS} to {MOST_EVENTS}")));
     }
     Ok(())
 }

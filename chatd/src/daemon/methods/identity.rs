@@ -80,7 +80,7 @@ impl Handle<PolicySet> for Daemon {
         let PolicySet { chat, policy: wanted } = params;
         let user = peer(chat.as_ref())?.cloned();
         self.command(move |txn| {
-            peers::set_policy(txn, user.as_ref(), wanted.map(Into::into))?;
+            peers::set_policy(txn, user.as_ref(), wanted)?;
             Ok(policy(txn.rows, chat.as_ref())?)
         })
         .await
@@ -151,7 +151,7 @@ fn identity(rows: &dyn Rows, user: &Username) -> Answer<PeerIdentity> {
     Ok(PeerIdentity {
         safety_number: Some(SafetyNumber::of(&own, &peer.pinned.log)),
         devices: view::devices(&peer, policy),
-        policy: policy,
+        policy,
         seen: shown.seen.iter().map(|seen| numbered(seen, &own, &peer)).collect(),
         ..shown
     })
