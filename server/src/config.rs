@@ -1,7 +1,7 @@
 //! Every setting of this process, with its default and its reason.
 //!
 //! Numbers both ends share are in `chat_protocol::limits`; everything an administrator may turn is
-//! here and nowhere else. [`chat_programs::settings`] puts the values together: command line, environment, file, default, in
+//! here and nowhere else. [`mod@chat_programs::settings`] puts the values together: command line, environment, file, default, in
 //! that order; a key nobody knows is an error. `chat-server config --defaults` prints what is said here.
 
 pub mod dotenv;
