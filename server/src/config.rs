@@ -176,13 +176,16 @@ settings! {
         password_checks_per_hour: u32 = 120,
         /// Changes of a password, right or wrong, per account and hour.
         password_changes_per_hour: u32 = 10,
-        /// Bundle fetches per hour, requester and target: each may use up a one-time key.
+        /// Bundles with a one-time key per hour, requester and target; more come without one …
         bundle_fetches_per_hour: u32 = 10,
+        /// … as do those beyond this many per hour and target, whoever asks: what 10,000 keys, which a device keeps, are for
+        /// more than two weeks.
+        one_time_keys_per_hour: u32 = 24,
         /// Submits and posts per device and minute …
         submits_per_minute: u32 = 600,
         /// … and how many may come at once after a silence.
         submits_burst: u32 = 2_000,
-        /// Lookups and log fetches per device and minute.
+        /// Requests per device and minute other than submits, posts and acknowledgements, whatever they ask.
         lookups_per_minute: u32 = 600,
     }
 }

@@ -140,12 +140,14 @@ pub struct Limits {
     pub guesses: Guesses,
     /// Wrong signatures at logins, enrolments and resets, per device, as claimed, and address.
     pub signatures: Attempts<(DeviceId, Source)>,
-    /// Bundle fetches per requesting device and target device.
-    pub bundles: Rate<(DeviceId, DeviceId)>,
+    /// One-time keys per requesting device and target device …
+    keys_for_one: Rate<(DeviceId, DeviceId)>,
+    /// … and per target device.
+    keys_of_one: Rate<DeviceId>,
     /// Submits and posts per device.
     pub submits: Rate<DeviceId>,
-    /// Lookups and log fetches per device.
-    pub lookups: Rate<DeviceId>,
+    /// Requests per device, other than submits, posts and acknowledgements of something.
+    pub requests: Rate<DeviceId>,
 }
 
 impl Limits {
@@ -162,9 +164,10 @@ impl Limits {
             password_changes: Rate::new(rates.password_changes_per_hour, HOUR, rates.password_changes_per_hour),
             guesses: Guesses::new(rates.failed_logins, rates.failed_logins_within),
             signatures: Attempts::new(rates.failed_logins, rates.failed_logins_within, COUNTED_SIGNATURES),
-            bundles: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
+            keys_for_one: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
+            keys_of_one: Rate::new(rates.one_time_keys_per_hour, HOUR, rates.one_time_keys_per_hour),
             submits: Rate::new(rates.submits_per_minute, MINUTE, rates.submits_burst),
-            lookups: Rate::new(rates.lookups_per_minute, MINUTE, rates.lookups_per_minute),
+            requests: Rate::new(rates.lookups_per_minute, MINUTE, rates.lookups_per_minute),
         }
     }
 
@@ -183,15 +186,21 @@ impl Limits {
         Self { guesses, signatures, ..fresh }
     }
 
+    /// Whether a bundle of `target` comes with a one-time key, which is counted then.
+    pub fn may_take_key(&self, requester: DeviceId, target: DeviceId) -> bool {
+        self.keys_for_one.check(&(requester, target)).is_ok() && self.keys_of_one.check(&target).is_ok()
+    }
+
     /// Forgets keys whose limits are whole again.
     pub fn forget_old(&self, now: Instant) {
         self.connections.forget_old();
         self.registrations.forget_old();
         self.checks.forget_old();
         self.password_changes.forget_old();
-        self.bundles.forget_old();
+        self.keys_for_one.forget_old();
+        self.keys_of_one.forget_old();
         self.submits.forget_old();
-        self.lookups.forget_old();
+        self.requests.forget_old();
         self.guesses.forget_old(now);
         self.signatures.forget_old(now);
     }

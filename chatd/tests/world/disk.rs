@@ -243,7 +243,7 @@ gated! {
     touch_devices(devices: &[DeviceId], at: Timestamp) -> ();
     login_state(device: DeviceId) -> Option<LoggedIn>;
     publish_bundle(new: NewBundle) -> Publication;
-    take_bundle(device: DeviceId) -> Option<TakenBundle>;
+    take_bundle(device: DeviceId, with_key: bool) -> Option<TakenBundle>;
     one_time_left(device: DeviceId) -> OneTimeLeft;
     mailbox_after(device: DeviceId, seq: u64, limit: u32, max_bytes: u64) -> Vec<Mail>;
     mailbox_ack(device: DeviceId, seq: u64) -> Ack;

@@ -309,7 +309,12 @@ impl Server {
 
     /// The bundle of a device.
     pub fn bundle(&self, device: DeviceId) -> Vec<u8> {
-        now(self.disk.tables().take_bundle(device)).unwrap().bundle
+        now(self.disk.tables().take_bundle(device, true)).unwrap().bundle
+    }
+
+    /// How many one-time keys of a device it holds.
+    pub fn one_time_left(&self, device: DeviceId) -> usize {
+        now(self.disk.tables().one_time_left(device)).hashes.len()
     }
 
     /// It holds one-time keys of its own making for a device, and no others.

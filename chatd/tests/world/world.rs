@@ -348,7 +348,7 @@ fn mailbox_seq(input: &Input) -> Option<u64> {
 pub fn roomy() -> Config {
     let mut config = Config::default();
     let rates = &mut config.rates;
-    rates.bundle_fetches_per_hour = 1_000_000;
+    (rates.bundle_fetches_per_hour, rates.one_time_keys_per_hour) = (1_000_000, 1_000_000);
     (rates.submits_burst, rates.submits_per_minute) = (1_000_000, 1_000_000);
     rates.lookups_per_minute = 1_000_000;
     config

@@ -136,10 +136,10 @@ impl Liar {
         })
     }
 
-    async fn take_bundle(&self, device: DeviceId) -> Result<Option<TakenBundle>> {
+    async fn take_bundle(&self, device: DeviceId, with_key: bool) -> Result<Option<TakenBundle>> {
         self.note(|seen| seen.bundles.push(device));
         let invented = self.lies().bundles.get(&device).cloned();
-        if invented.is_some() { Ok(invented) } else { self.truth.take_bundle(device).await }
+        if invented.is_some() { Ok(invented) } else { self.truth.take_bundle(device, with_key).await }
     }
 
     async fn publish_bundle(&self, new: NewBundle) -> Result<Publication> {
@@ -240,7 +240,7 @@ store! {
         append_log(append: AppendEntry) -> LogWrite;
         device(device: DeviceId) -> Option<StoredDevice>;
         login_state(device: DeviceId) -> Option<LoggedIn>;
-        take_bundle(device: DeviceId) -> Option<TakenBundle>;
+        take_bundle(device: DeviceId, with_key: bool) -> Option<TakenBundle>;
         publish_bundle(new: NewBundle) -> Publication;
         mailbox_ack(device: DeviceId, seq: u64) -> Ack;
         commit_submits(rows: Vec<SubmitRow>, quota: Quota) -> Vec<SubmitOutcome>;

@@ -53,6 +53,7 @@ fn settings() -> Config {
     let mut config = Config::default();
     config.passwords.bcrypt_cost = 4;
     config.rates.bundle_fetches_per_hour = 1_000;
+    config.rates.one_time_keys_per_hour = 1_000;
     config
 }
 
@@ -151,7 +152,7 @@ impl Operator {
     /// Takes a bundle, as any member could, once the device has published it.
     pub fn bundle(&self, device: DeviceId) -> TakenBundle {
         self.until("a bundle", |seen| seen.published.contains(&device).then_some(()));
-        self.runtime.block_on(self.liar.truth.take_bundle(device)).unwrap().expect("a bundle")
+        self.runtime.block_on(self.liar.truth.take_bundle(device, true)).unwrap().expect("a bundle")
     }
 
     /// Waits until a device has acknowledged all that is in its mailbox now.

@@ -23,7 +23,6 @@ impl Ready {
     /// The signature is checked although every fetcher checks it too: a device that publishes nonsense
     /// would otherwise make others spend their one-time keys on it.
     pub(super) async fn bundle_publish(&self, ask: BundlePublish) -> Result<Done, Refusal> {
-        self.shared().limits().lookups.check(&self.device())?;
         if ask.one_time.len() > MAX_ONE_TIME_KEYS {
             return Err(Code::TooLarge.into());
         }
@@ -38,20 +37,22 @@ impl Ready {
         }
     }
 
+    /// Beyond a rate the bundle comes without a one-time key: whoever draws them for days uses up some of a device's, and
+    /// keeps nobody from beginning a session with it.
     pub(super) async fn bundle_fetch(&self, ask: &BundleFetch) -> Result<Bundle, Refusal> {
-        self.shared().limits().bundles.check(&(self.device(), ask.device))?;
         let failed = |error| store_failed("bundle", &error);
         let stored = self.shared().store.device(ask.device).await.map_err(failed)?.ok_or(Code::NotFound)?;
         if stored.user != ask.user || stored.state != DeviceState::Active {
             return Err(Code::NotFound.into());
         }
-        let taken = self.shared().store.take_bundle(ask.device).await.map_err(failed)?.ok_or(Code::NotFound)?;
+        let with_key = self.shared().limits().may_take_key(self.device(), ask.device);
+        let taken = self.shared().store.take_bundle(ask.device, with_key).await;
+        let taken = taken.map_err(failed)?.ok_or(Code::NotFound)?;
         let one_time = taken.one_time.map(|key| Blob(key.to_vec()));
         Ok(Bundle { bundle: Blob(taken.bundle), one_time })
     }
 
     pub(super) async fn one_time_status(&self) -> Result<OneTimeLeft, Refusal> {
-        self.shared().limits().lookups.check(&self.device())?;
         let left = self.shared().store.one_time_left(self.device()).await;
         left.map_err(|error| store_failed("one-time keys", &error))
     }
@@ -80,6 +81,12 @@ impl Ready {
 
     pub(super) async fn mailbox_ack(&self, asked: Asked, ask: MailboxAck) {
         let Some(messages) = self.peer().acknowledge(ask.seq) else { return self.refuse(asked, bad_request()) };
+        // one that acknowledges something was paid for by who sent that
+        if messages == 0
+            && let Err(too_often) = self.afford()
+        {
+            return self.refuse(asked, too_often);
+        }
         self.shared().counters.acknowledged.add(messages);
         if let Some(ticket) = self.ticket().await {
             self.acknowledge(Acknowledged { asked, seq: ask.seq, ticket }).await;

@@ -77,6 +77,9 @@ impl Ready {
 
     /// The table of contents of everything a device may ask.
     pub(super) async fn take(self, asked: Asked, request: Result<Request, Refusal>) -> Peer {
+        let counted_elsewhere =
+            matches!(request, Ok(Request::Submit(_) | Request::RoomPost(_) | Request::MailboxAck(_)));
+        let request = if counted_elsewhere { request } else { self.afford().and(request) };
         match request {
             Ok(Request::Lookup(ask)) => self.answer(asked, self.lookup(ask).await),
             Ok(Request::LogFetch(ask)) => self.answer(asked, self.log_fetch(&ask).await),
@@ -98,6 +101,11 @@ impl Ready {
             Err(refusal) => self.refuse(asked, refusal),
         }
         Peer::Ready(self)
+    }
+
+    /// Takes one request from the device's budget, whatever it asks and whether or not that can be answered.
+    pub(super) fn afford(&self) -> Result<(), Refusal> {
+        Ok(self.shared().limits().requests.check(&self.device())?)
     }
 
     pub(super) fn answer<A: Encode<()>>(&self, asked: Asked, result: Result<A, Refusal>) {

@@ -35,7 +35,6 @@ impl Ready {
     }
 
     pub(super) async fn room_since(&self, ask: &RoomSince) -> Result<RoomPage, Refusal> {
-        self.shared().limits().lookups.check(&self.device())?;
         let limit = u32::try_from(ask.max.min(MAX_ROOM_PAGE)).unwrap_or(u32::MAX);
         let page = self.shared().store.room_since(ask.seq, limit).await;
         let mut page = page.map_err(|error| store_failed("room", &error))?;

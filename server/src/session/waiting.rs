@@ -33,7 +33,6 @@ impl Ready {
     /// Who waits to be let into the own account.
     pub(super) async fn devices_waiting(&self) -> Result<WaitingDevices, Refusal> {
         let shared = self.shared();
-        shared.limits().lookups.check(&self.device())?;
         let (now, wait) = (shared.seen(), shared.config().accounts.approval_wait);
         let known = shared.store.devices(self.user()).await.map_err(|error| store_failed("devices", &error))?;
         let waits = |device: &StoredDevice| device.state == DeviceState::Waiting && now.since(device.since) < wait;

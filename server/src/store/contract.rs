@@ -117,8 +117,8 @@ pub trait Store: Send + Sync {
     /// Makes this the device's bundle if its sequence is above the last one's; the same bytes again
     /// are published already.
     async fn publish_bundle(&self, new: NewBundle) -> Result<Publication>;
-    /// The bundle of an active device and one one-time key, which is gone durably when this returns.
-    async fn take_bundle(&self, device: DeviceId) -> Result<Option<TakenBundle>>;
+    /// The bundle of an active device and, if asked for, one one-time key, which is gone durably when this returns.
+    async fn take_bundle(&self, device: DeviceId, with_key: bool) -> Result<Option<TakenBundle>>;
     /// One-time keys nobody took.
     async fn one_time_left(&self, device: DeviceId) -> Result<OneTimeLeft>;
 

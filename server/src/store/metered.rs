@@ -70,7 +70,7 @@ counted! {
     touch_devices(devices: &[DeviceId], at: Timestamp) -> ();
     login_state(device: DeviceId) -> Option<LoggedIn>;
     publish_bundle(new: NewBundle) -> Publication;
-    take_bundle(device: DeviceId) -> Option<TakenBundle>;
+    take_bundle(device: DeviceId, with_key: bool) -> Option<TakenBundle>;
     one_time_left(device: DeviceId) -> OneTimeLeft;
     commit_submits(rows: Vec<SubmitRow>, quota: Quota) -> Vec<SubmitOutcome>;
     mailbox_after(device: DeviceId, seq: u64, limit: u32, max_bytes: u64) -> Vec<Mail>;

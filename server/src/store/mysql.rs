@@ -303,8 +303,8 @@ impl Store for MysqlStore {
         Ok(write!(self, db => bundles::publish(&mut db, &new))?)
     }
 
-    async fn take_bundle(&self, device: DeviceId) -> Result<Option<TakenBundle>> {
-        Ok(write!(self, db => bundles::take(&mut db, device))?)
+    async fn take_bundle(&self, device: DeviceId, with_key: bool) -> Result<Option<TakenBundle>> {
+        Ok(write!(self, db => bundles::take(&mut db, device, with_key))?)
     }
 
     async fn one_time_left(&self, device: DeviceId) -> Result<OneTimeLeft> {

@@ -152,8 +152,8 @@ impl Store for SqliteStore {
         self.writer.write(move |db| bundles::publish(db, &new)).await
     }
 
-    async fn take_bundle(&self, device: DeviceId) -> Result<Option<TakenBundle>> {
-        self.writer.write(move |db| bundles::take(db, device)).await
+    async fn take_bundle(&self, device: DeviceId, with_key: bool) -> Result<Option<TakenBundle>> {
+        self.writer.write(move |db| bundles::take(db, device, with_key)).await
     }
 
     async fn one_time_left(&self, device: DeviceId) -> Result<OneTimeLeft> {

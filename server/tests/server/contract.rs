@@ -114,7 +114,7 @@ macro_rules! contract {
             logs: of_two_first_enrolments_one_wins, append_is_compare_and_set, revoked_device_loses_everything_and_never_returns,
                 reset_archives_and_ends_the_old_devices, reset_waits_and_is_cancelled, waiting_devices_are_few_and_known,
                 atk_23_swapped_hashes_change_no_identity, login_state_tells_where_everything_stands;
-            bundles: bundle_sequence_only_rises, one_time_key_is_handed_out_once, keys_a_bundle_does_not_list_are_dropped,
+            bundles: bundle_sequence_only_rises, one_time_key_is_handed_out_once, keys_a_bundle_does_not_list_are_dropped, bundle_without_a_key_uses_none_up,
                 racing_requesters_get_different_keys;
             mailboxes: sequences_are_contiguous_per_device, repeated_submit_gets_its_first_answer,
                 one_bad_row_fails_alone, outdated_head_stores_nothing, full_mailbox_is_named_and_others_served,

@@ -38,13 +38,16 @@ async fn replace_one_time<C: Queryable>(db: &mut C, new: &NewBundle) -> Sql<()> 
     Ok(())
 }
 
-pub(super) async fn take<C: Queryable>(db: &mut C, device: DeviceId) -> Sql<Option<TakenBundle>> {
+pub(super) async fn take<C: Queryable>(db: &mut C, device: DeviceId, with_key: bool) -> Sql<Option<TakenBundle>> {
     if devices::lock_active(db, device).await?.is_none() {
         return Ok(None);
     }
     let bytes = &device.as_bytes()[..];
     let bundle = one(db, "SELECT bundle FROM bundle WHERE device = ?", (bytes,), |row| blob(row, 0)).await?;
     let Some(bundle) = bundle else { return Ok(None) };
+    if !with_key {
+        return Ok(Some(TakenBundle { bundle, one_time: None }));
+    }
     let first = "SELECT hash, public_key FROM one_time_key WHERE device = ? ORDER BY hash LIMIT 1";
     let first = one(db, first, (bytes,), |row| Ok((blob(row, 0)?, id(row, 1)?))).await?;
     if let Some((hash, _)) = &first {

@@ -37,12 +37,12 @@ fn replace_one_time(db: &Connection, new: &NewBundle) -> Sql<()> {
     Ok(())
 }
 
-pub(super) fn take(db: &Connection, device: DeviceId) -> Sql<Option<TakenBundle>> {
+pub(super) fn take(db: &Connection, device: DeviceId, with_key: bool) -> Sql<Option<TakenBundle>> {
     let sql = "SELECT b.bundle FROM bundle b JOIN device d ON d.device = b.device WHERE b.device = ?1 AND d.state = 1";
     let Some(bundle) = one(db, sql, [device.as_bytes()], |row| row.get(0))? else { return Ok(None) };
     let first = "DELETE FROM one_time_key WHERE device = ?1 AND hash = \
                  (SELECT hash FROM one_time_key WHERE device = ?1 ORDER BY hash LIMIT 1) RETURNING key";
-    let one_time = many(db, first, [device.as_bytes()], |row| id(row, 0))?.pop();
+    let one_time = if with_key { many(db, first, [device.as_bytes()], |row| id(row, 0))?.pop() } else { None };
     Ok(Some(TakenBundle { bundle, one_time }))
 }
 

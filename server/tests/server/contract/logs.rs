@@ -85,7 +85,7 @@ pub async fn revoked_device_loses_everything_and_never_returns(home: &Home) {
 
     assert_eq!(state(store, second).await, Some(DeviceState::Revoked));
     assert!(store.mailbox_after(second, 0, 10, 1 << 20).await.unwrap().is_empty());
-    assert_eq!(store.take_bundle(second).await.unwrap(), None);
+    assert_eq!(store.take_bundle(second, true).await.unwrap(), None);
     assert_eq!(store.publish_bundle(NewBundle { seq: 2, ..bundle }).await.unwrap(), Publication::Missing);
     let mut again = entry(&alice, fresh());
     again.activates = Some((second, vec![2]));

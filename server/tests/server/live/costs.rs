@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use chat_protocol::fixtures::first_device;
-use chat_protocol::message::client::{ChangePassword, Enrol};
+use chat_protocol::ids::DeviceId;
+use chat_protocol::message::client::{BundleFetch, ChangePassword, Enrol, MailboxAck, PresenceWatch, ResetCancel};
 use chat_protocol::message::server::{Code, Enrolled};
 use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
@@ -103,4 +104,29 @@ async fn atk_89_a_device_that_changes_its_password_for_ever_is_given_so_many_has
     alice.client.call(&change(super::world::PASSWORD, "another horse")).await.unwrap();
     assert_eq!(alice.client.refused(&change("another horse", "a third horse")).await, Code::RateLimited);
     assert_eq!(world.counters.hashes.get() - before, 3, "one of the wrong one, two of the change");
+}
+
+#[tokio::test]
+async fn atk_87_whatever_a_device_asks_comes_out_of_one_budget_before_anything_is_looked_up() {
+    let mut config = settings();
+    config.rates.lookups_per_minute = 8;
+    let world = World::with(config).await;
+    let (mut alice, bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let nobody = BundleFetch { user: "nobody".parse().unwrap(), device: DeviceId::new([9; 16]) };
+    for _ in 0..6 {
+        assert_eq!(alice.client.refused(&nobody).await, Code::NotFound);
+    }
+    alice.client.call(&ResetCancel {}).await.unwrap();
+    alice.client.call(&PresenceWatch { visible: true }).await.unwrap();
+    let refusal = alice.client.call(&nobody).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.retry_after_ms.is_some()), (Code::RateLimited, true));
+    assert_eq!(alice.client.refused(&ResetCancel {}).await, Code::RateLimited);
+    assert_eq!(alice.client.refused(&PresenceWatch { visible: false }).await, Code::RateLimited);
+    assert_eq!(alice.client.refused(&MailboxAck { seq: 0 }).await, Code::RateLimited, "it acknowledges nothing");
+    assert_eq!(
+        alice.client.refused(&register("carol")).await,
+        Code::RateLimited,
+        "what cannot be asked is counted too"
+    );
+    alice.send(&bob, "messages have a rate of their own").await.unwrap();
 }

@@ -13,7 +13,7 @@ use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrek
 use chat_protocol::time::Timestamp;
 
 use super::client::{End, now};
-use super::world::{Absent, Person, World, enrol, login};
+use super::world::{Absent, Person, World, enrol, login, settings};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -219,12 +219,30 @@ async fn atk_56_fetches_that_would_use_up_one_time_keys_are_limited() {
     let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
     alice.client.call(&bundle(&alice.device, 1, &one_time(20))).await.unwrap();
     let fetch = BundleFetch { user: alice.user.clone(), device: alice.id() };
-    for _ in 0..10 {
-        bob.client.call(&fetch).await.unwrap();
+    for n in 0..12 {
+        let with_key = bob.client.call(&fetch).await.unwrap().one_time.is_some();
+        assert_eq!(with_key, n < 10, "bundle {n}");
     }
-    let refusal = bob.client.call(&fetch).await.unwrap_err();
-    assert!(refusal.code == Code::RateLimited && refusal.retry_after_ms.is_some());
     assert_eq!(alice.client.call(&OneTimeStatus {}).await.unwrap().hashes.len(), 10);
+}
+
+#[tokio::test]
+async fn atk_88_beyond_a_rate_per_target_a_bundle_comes_without_a_key_whoever_asks_and_is_never_refused() {
+    let mut config = settings();
+    config.rates.one_time_keys_per_hour = 3;
+    let world = World::with(config).await;
+    let mut alice = world.join("alice", 0).await;
+    alice.client.call(&bundle(&alice.device, 1, &one_time(20))).await.unwrap();
+    let fetch = BundleFetch { user: alice.user.clone(), device: alice.id() };
+    let mut with_key = 0;
+    for (n, name) in ["bob", "carol", "dave"].into_iter().enumerate() {
+        let mut person = world.join(name, n + 1).await;
+        for _ in 0..3 {
+            with_key += usize::from(person.client.call(&fetch).await.unwrap().one_time.is_some());
+        }
+    }
+    assert_eq!(with_key, 3);
+    assert_eq!(alice.client.call(&OneTimeStatus {}).await.unwrap().hashes.len(), 17);
 }
 
 #[tokio::test]
