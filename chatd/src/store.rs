@@ -23,6 +23,7 @@ use std::time::{Duration, Instant};
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use chat_engine::rows::version_1;
 pub use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
 use chat_protocol::crypto::kdf::hkdf;
 use chat_protocol::crypto::labels::Label;
@@ -107,9 +108,14 @@ impl Store {
             (true, false) => return Err(StoreError::Half { missing: DATABASE_NAME, present: KEY_NAME }),
             (false, found) => begin(&key_path, &path, unlock, found)?,
         };
-        let conn = database::open(&path)?;
+        let (mut conn, seals) = (database::open(&path)?, Arc::new(Seals::new(&key)));
+        database::bring_over(&mut conn, |tx| {
+            let mut rows = SealedRows::new(tx, &seals, true);
+            version_1::bring_over(&mut rows)?;
+            rows.alive()
+        })?;
         let writer = Mutex::new(Writer { conn, truncated: Instant::now() });
-        Ok(Self { path, seals: Arc::new(Seals::new(&key)), key, writer })
+        Ok(Self { path, seals, key, writer })
     }
 
     /// Wraps the store key in another way: rewrites `store.key` and nothing else.

@@ -7,7 +7,7 @@
 //! version, and `WRITE_GOLDEN=1 cargo test --workspace --lib -- rows::` writes the golden file of that. The former file stays,
 //! and shows that old rows are still read. Anything else is another format, and so another family, with a label of its own:
 //! whoever opens the rows brings those of the old one over, once, in the transaction that finds them, and a story opens a
-//! directory that has some.
+//! directory that has some. [`version_1`] does that for a whole store, to which the daemon then gives its next version.
 
 pub mod account;
 pub(crate) mod clients;
@@ -28,6 +28,7 @@ pub(crate) mod sessions;
 pub(crate) mod state;
 #[cfg(test)]
 mod tests;
+pub mod version_1;
 
 use chat_protocol::ids::{DeviceId, Fingerprint, KeyHash, MessageId, SessionId, SubmitId, Username};
 use chat_protocol::rpc::Name;

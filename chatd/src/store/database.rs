@@ -7,7 +7,7 @@ use std::fs::{self, OpenOptions};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
 use chat_engine::store::RowsError;
@@ -19,8 +19,10 @@ use crate::dirs::DirError;
 const APPLICATION_ID: i32 = 0x6368_6174;
 /// How long one connection waits for another, in milliseconds. Only the truncation of the log ever makes one wait.
 const BUSY_MS: u64 = 5_000;
-/// The version the first migration makes. What was written before has other rows and was never released.
-const OLDEST: i64 = 2;
+/// The version of which the tables are today's and the rows are not: what they say is brought over with the store key.
+const OLDEST: i64 = 1;
+/// The version the first migration makes.
+const FIRST: i64 = 2;
 /// Append-only: each brings the version of the one before to the next.
 const MIGRATIONS: [&str; 1] = [include_str!("../../../sql/chatd/0001_rows.sql")];
 
@@ -41,23 +43,37 @@ pub(super) fn create(at: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens a database for writing, after looking it over from end to end.
+/// Opens a database for writing, after looking it over from end to end. [`bring_over`] goes before anything else.
 pub(super) fn open(at: &Path) -> Result<Connection, StoreError> {
-    let mut conn = connect(at, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    let conn = connect(at, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     look_over(&conn)?;
     let found: i64 = query(&conn, "user_version")?;
     let known = version(MIGRATIONS.len());
     if found > known {
         return Err(StoreError::Newer { found, known });
     }
-    let done = usize::try_from(found - OLDEST + 1).unwrap_or(0);
-    if done == 0 {
+    if found < OLDEST {
         return Err(StoreError::Older { found, oldest: OLDEST });
     }
-    migrate(&mut conn, done)?;
     pragma(&conn, "synchronous", "FULL")?;
     pragma(&conn, "secure_delete", "ON")?;
     Ok(conn)
+}
+
+/// Brings a database to the newest version. `rows` turns the rows of the oldest one into those of the next, in one
+/// transaction.
+pub(super) fn bring_over(
+    conn: &mut Connection,
+    rows: impl FnOnce(&Connection) -> Result<(), RowsError>,
+) -> Result<(), RowsError> {
+    if query::<i64>(conn, "user_version")? == OLDEST {
+        let tx = conn.transaction_with_behavior(TransactionBehavior::Immediate).map_err(classify)?;
+        rows(&tx)?;
+        pragma(&tx, "user_version", FIRST)?;
+        tx.commit().map_err(classify)?;
+    }
+    let found: i64 = query(conn, "user_version")?;
+    migrate(conn, usize::try_from(found - FIRST + 1).unwrap_or(0))
 }
 
 /// Opens one more connection that cannot write.
@@ -124,7 +140,7 @@ fn look_over(conn: &Connection) -> Result<(), RowsError> {
 
 /// The version after so many migrations.
 fn version(done: usize) -> i64 {
-    i64::try_from(done).unwrap_or(i64::MAX).saturating_add(OLDEST - 1)
+    i64::try_from(done).unwrap_or(i64::MAX).saturating_add(FIRST - 1)
 }
 
 fn migrate(conn: &mut Connection, done: usize) -> Result<(), RowsError> {

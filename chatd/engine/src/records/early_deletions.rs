@@ -44,3 +44,18 @@ pub(crate) fn take(
     let former = FORMER_DELETIONS.of(author).delete(rows, target)?;
     Ok(of(chat, author).delete(rows, target)? || former)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::MemoryRows;
+
+    #[test]
+    fn a_deletion_that_an_older_program_kept_counts_until_its_message_comes() {
+        let (mut rows, author, target) = (MemoryRows::new(), Fingerprint::new([1; 32]), MessageId::new([2; 16]));
+        FORMER_DELETIONS.of(&author).put(&mut rows, &target, 9, &()).unwrap();
+        assert!(has(&rows, "@bob", &author, &target).unwrap());
+        assert!(take(&mut rows, "@bob", &author, &target).unwrap());
+        assert!(!has(&rows, "@bob", &author, &target).unwrap() && !take(&mut rows, "@bob", &author, &target).unwrap());
+    }
+}

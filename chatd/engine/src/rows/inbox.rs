@@ -1,9 +1,13 @@
 //! What came and could not be opened yet.
 
-use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::crypto::kdf;
+use chat_protocol::ids::{DeviceId, SessionId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
+
+/// An INIT, under the id of its session and as a hash; the hash is of nothing for what came without one.
+pub(crate) type InitKey = (SessionId, [u8; 32]);
 
 /// An envelope as it was delivered.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -22,6 +26,19 @@ pub(crate) struct Raw {
     /// The user was told that it is kept back.
     #[n(5)]
     pub(crate) told: bool,
+}
+
+impl Raw {
+    /// The INIT it came with.
+    pub(crate) fn init_key(&self) -> InitKey {
+        (self.envelope.sid, kdf::sha256(self.envelope.init.as_deref().unwrap_or_default()))
+    }
+
+    /// How many bytes it counts for.
+    pub(crate) fn size(&self) -> u64 {
+        let init = self.envelope.init.as_ref().map_or(0, |init| init.len());
+        (self.envelope.token.len() + self.envelope.header.len() + init) as u64
+    }
 }
 
 /// A device to be asked for what found no room; its order is when that is looked at.

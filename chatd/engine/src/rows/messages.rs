@@ -173,8 +173,8 @@ pub struct Message {
     /// It came from a device that the policy leaves out.
     #[cbor(n(31), default, skip_if = "is_false")]
     pub unverified_device: bool,
-    /// When it was stored, or put in line, in time that was seen to pass.
-    #[n(32)]
+    /// When it was stored, or put in line, in time that was seen to pass. Absent in rows of version 1.
+    #[cbor(n(32), default)]
     pub kept: Timestamp,
     /// When the server had it, in time that was seen to pass.
     #[n(33)]

@@ -56,8 +56,8 @@ pub(crate) struct Change {
     pub(crate) at: Timestamp,
     #[n(5)]
     pub(crate) kind: ChangeKind,
-    /// When it came to be here, in time that was seen to pass.
-    #[n(6)]
+    /// When it came to be here, in time that was seen to pass. Absent in rows of version 1.
+    #[cbor(n(6), default)]
     pub(crate) kept: Timestamp,
 }
 

@@ -8,14 +8,13 @@
 
 use std::time::Duration;
 
-use chat_protocol::crypto::kdf;
-use chat_protocol::ids::{DeviceId, SessionId, Username};
+use chat_protocol::ids::{DeviceId, Username};
 
 use crate::exchange::inbox::waiting;
 use crate::records::pins;
 use crate::rows::codec::Mark;
 use crate::rows::family::Family;
-use crate::rows::inbox::Raw;
+use crate::rows::inbox::{InitKey, Raw};
 use crate::rows::{ENVELOPE_BYTES, ENVELOPES, ENVELOPES_FROM, ENVELOPES_OF_INIT, ENVELOPES_OF_SESSION, INITS};
 use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
@@ -33,13 +32,6 @@ const MAX_BYTES: u64 = 256 * 1024 * 1024;
 /// Most envelopes kept of a user whose identity changed, until it is decided which one counts.
 const MAX_HELD: u64 = 1_000;
 
-/// An INIT, under the id of its session and as a hash; the hash is of nothing for what came without one.
-pub(super) type InitKey = (SessionId, [u8; 32]);
-
-fn init_key(raw: &Raw) -> InitKey {
-    (raw.envelope.sid, kdf::sha256(raw.envelope.init.as_deref().unwrap_or_default()))
-}
-
 /// What waits for the session of an envelope. Its id is the sender's word, so it counts for that device alone.
 fn of_session(raw: &Raw) -> Family<u64, Mark> {
     ENVELOPES_OF_SESSION.of(&(raw.device, raw.envelope.sid))
@@ -52,7 +44,7 @@ fn of_init(raw: &Raw) -> Family<u64, Mark> {
 
 /// The INIT of an envelope, and the device that showed it.
 pub(super) fn init_of(raw: &Raw) -> (DeviceId, InitKey) {
-    (raw.device, init_key(raw))
+    (raw.device, raw.init_key())
 }
 
 /// Keeps an envelope; false if there is no room for it.
@@ -62,7 +54,7 @@ pub(crate) fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     }
     if raw.envelope.init.is_some() && !any_alike(txn, raw)? {
         waiting::came(txn, raw.position)?;
-        INITS.of(&raw.device).put(txn.rows, &init_key(raw), raw.position, &raw.envelope.sid)?;
+        INITS.of(&raw.device).put(txn.rows, &raw.init_key(), raw.position, &raw.envelope.sid)?;
     }
     add_bytes(txn, raw)?;
     for index in [ENVELOPES_FROM.of(&raw.from), of_session(raw), of_init(raw)] {
@@ -74,7 +66,7 @@ pub(crate) fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
 
 fn has_room(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     let inits = INITS.of(&raw.device);
-    let begins = raw.envelope.init.is_some() && !inits.has(txn.rows, &init_key(raw))?;
+    let begins = raw.envelope.init.is_some() && !inits.has(txn.rows, &raw.init_key())?;
     if begins && inits.count(txn.rows)? >= MAX_INITS {
         return Ok(false);
     }
@@ -84,14 +76,9 @@ fn has_room(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
         return Ok(false);
     }
     let most = if peer.is_some() { MAX_BYTES } else { MAX_BYTES_WITH_STRANGERS };
-    let bytes = size(raw);
+    let bytes = raw.size();
     let of_one = bytes_of(txn, &Some(raw.from.clone()))?;
     Ok(of_one + bytes <= MAX_BYTES_OF_ONE && bytes_of(txn, &None)? + bytes <= most)
-}
-
-fn size(raw: &Raw) -> u64 {
-    let init = raw.envelope.init.as_ref().map_or(0, |init| init.len());
-    (raw.envelope.token.len() + raw.envelope.header.len() + init) as u64
 }
 
 /// How much waits of one account, or in all.
@@ -101,7 +88,7 @@ fn bytes_of(txn: &Txn<'_>, from: &Option<Username>) -> Result<u64, RowsError> {
 
 fn add_bytes(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
     for from in [Some(raw.from.clone()), None] {
-        let bytes = bytes_of(txn, &from)? + size(raw);
+        let bytes = bytes_of(txn, &from)? + raw.size();
         ENVELOPE_BYTES.put(txn.rows, &from, 0, &bytes)?;
     }
     Ok(())
@@ -109,7 +96,7 @@ fn add_bytes(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
 
 fn take_bytes(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
     for from in [Some(raw.from.clone()), None] {
-        match bytes_of(txn, &from)?.saturating_sub(size(raw)) {
+        match bytes_of(txn, &from)?.saturating_sub(raw.size()) {
             0 if from.is_some() => drop(ENVELOPE_BYTES.delete(txn.rows, &from)?),
             bytes => ENVELOPE_BYTES.put(txn.rows, &from, 0, &bytes)?,
         }
@@ -140,7 +127,7 @@ pub(crate) fn remove(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
     }
     waiting::gone(txn, raw.position);
     if !any_alike(txn, raw)? {
-        INITS.of(&raw.device).delete(txn.rows, &init_key(raw))?;
+        INITS.of(&raw.device).delete(txn.rows, &raw.init_key())?;
     }
     take_bytes(txn, raw)
 }
