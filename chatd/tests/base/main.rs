@@ -16,4 +16,5 @@ mod link;
 mod server;
 mod store;
 mod toy;
+mod versions;
 mod waiting;
