@@ -197,7 +197,7 @@ settings! {
         days: u32 = 30,
         /// Messages one mailbox holds.
         messages: u64 = 100_000,
-        /// Bytes one mailbox holds.
+        /// Bytes one mailbox holds; one account may take a quarter of what all others leave free.
         bytes: u64 = 256 * 1024 * 1024,
         /// Messages one mailbox holds from one sender.
         per_sender: u64 = 10_000,

@@ -30,7 +30,15 @@ pub struct Usage {
     pub bytes: u64,
     /// Messages waiting from the account that submits.
     pub from_sender: u64,
+    /// Bytes waiting from the account that submits.
+    pub bytes_from_sender: u64,
 }
+
+/// One sender may take this part of the bytes that all others leave free: however many take theirs, something is left for
+/// the next.
+const SHARE: u64 = 4;
+/// What one sender may always have waiting, as far as there is room: one message of the largest size with its INIT.
+const LEAST_SHARE: u64 = 72 * 1024;
 
 impl Quota {
     /// Whether a mailbox with this `usage` takes `bytes` more from the sender.
@@ -39,6 +47,14 @@ impl Quota {
         usage.messages < self.messages
             && usage.bytes.saturating_add(bytes) <= self.bytes
             && usage.from_sender < self.from_one
+            && usage.bytes_from_sender.saturating_add(bytes) <= self.share(usage)
+    }
+
+    /// Bytes that may wait from the sender.
+    const fn share(&self, usage: &Usage) -> u64 {
+        let from_others = usage.bytes.saturating_sub(usage.bytes_from_sender);
+        let share = self.bytes.saturating_sub(from_others) / SHARE;
+        if share < LEAST_SHARE { LEAST_SHARE } else { share }
     }
 }
 
@@ -174,7 +190,7 @@ mod tests {
     }
 
     fn full() -> Usage {
-        Usage { messages: 2, bytes: 20, from_sender: 0 }
+        Usage { messages: 2, bytes: 20, ..Usage::default() }
     }
 
     #[test]
@@ -224,11 +240,29 @@ mod tests {
 
     #[test]
     fn every_quota_counts() {
-        assert!(QUOTA.admits(&Usage { messages: 1, bytes: 90, from_sender: 1 }, 10));
-        assert!(!QUOTA.admits(&Usage { messages: 2, bytes: 0, from_sender: 0 }, 1));
-        assert!(!QUOTA.admits(&Usage { messages: 0, bytes: 91, from_sender: 0 }, 10));
-        assert!(!QUOTA.admits(&Usage { messages: 0, bytes: u64::MAX, from_sender: 0 }, 10));
-        assert!(!QUOTA.admits(&Usage { messages: 0, bytes: 0, from_sender: 2 }, 1));
+        assert!(QUOTA.admits(&Usage { messages: 1, bytes: 90, from_sender: 1, bytes_from_sender: 40 }, 10));
+        assert!(!QUOTA.admits(&Usage { messages: 2, ..Usage::default() }, 1));
+        assert!(!QUOTA.admits(&Usage { bytes: 91, ..Usage::default() }, 10));
+        assert!(!QUOTA.admits(&Usage { bytes: u64::MAX, ..Usage::default() }, 10));
+        assert!(!QUOTA.admits(&Usage { from_sender: 2, ..Usage::default() }, 1));
+    }
+
+    #[test]
+    fn atk_84_however_many_fill_their_share_of_a_mailbox_the_next_gets_in() {
+        const MIB: u64 = 1024 * 1024;
+        let quota = Quota { messages: 1 << 40, bytes: 256 * MIB, from_one: 1 << 40 };
+        let (mut held, mut takes) = (0, Vec::new());
+        for _ in 0..20 {
+            let mut mine = 0;
+            while quota.admits(&Usage { bytes: held + mine, bytes_from_sender: mine, ..Usage::default() }, 4096) {
+                mine += 4096;
+            }
+            held += mine;
+            takes.push(mine);
+        }
+        assert_eq!(takes.first(), Some(&(64 * MIB)), "a quarter of an empty one");
+        assert!(takes.iter().is_sorted_by(|more, less| more >= less) && takes.iter().all(|mine| *mine >= LEAST_SHARE));
+        assert!(held < 256 * MIB);
     }
 
     #[test]

@@ -12,7 +12,7 @@ macro_rules! migrations {
 }
 
 /// Steps of the schema's history.
-pub(super) const STEPS: usize = 6;
+pub(super) const STEPS: usize = 7;
 
 const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0001_accounts" => "V1__accounts",
@@ -21,6 +21,7 @@ const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0004_mailboxes" => "V4__mailboxes",
     "0005_room" => "V5__room",
     "0006_time" => "V6__time",
+    "0007_shares" => "V7__shares",
 );
 
 const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
@@ -30,6 +31,7 @@ const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
     "0004_mailboxes" => "V4__mailboxes",
     "0005_room" => "V5__room",
     "0006_time" => "V6__time",
+    "0007_shares" => "V7__shares",
 );
 
 /// Steps that bring a SQLite database up to date.

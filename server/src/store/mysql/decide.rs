@@ -8,7 +8,7 @@ use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
 
 use super::super::types::{DeviceState, SubmitOutcome, SubmitRow};
-use super::snapshot::Snapshot;
+use super::snapshot::{Counters, Snapshot};
 use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
 
 /// A message to be inserted.
@@ -79,8 +79,9 @@ impl Snapshot {
         let owner = self.devices.get(&device).and_then(|(account, state)| {
             let person = self.people.get(account)?;
             let counters = self.mailboxes.get(&device).copied().unwrap_or_default();
-            let from_sender = self.senders.get(&(device, sender)).copied().unwrap_or(0);
-            let usage = Usage { messages: counters.messages, bytes: counters.bytes, from_sender };
+            let from = self.senders.get(&(device, sender)).copied().unwrap_or_default();
+            let Counters { messages, bytes, .. } = counters;
+            let usage = Usage { messages, bytes, from_sender: from.messages, bytes_from_sender: from.bytes };
             Some(Owner { user: person.user.clone(), active: *state == DeviceState::Active, usage })
         });
         Target { device, owner, bytes: envelope.len() as u64 }
@@ -112,10 +113,12 @@ fn place<'a>(
     counters.last = next_seq(counters.last);
     counters.messages += 1;
     counters.bytes += envelope.len() as u64;
-    *snapshot.senders.entry((device, account)).or_default() += 1;
+    let (seq, from) = (counters.last, snapshot.senders.entry((device, account)).or_default());
+    from.messages += 1;
+    from.bytes += envelope.len() as u64;
     changes.mailboxes.insert(device);
     changes.senders.insert((device, account));
-    let (seq, sender, at) = (counters.last, row.sender, row.at);
+    let (sender, at) = (row.sender, row.at);
     changes.mail.push(NewMail { device, seq, sender, account, at, envelope });
     (device, seq)
 }

@@ -125,7 +125,7 @@ pub(super) async fn end<C: Queryable>(
     if run(db, sql, (state.code(), millis(at), device, account)).await? == 0 {
         return Ok(());
     }
-    for table in ["mail", "mailbox", "mailbox_sender", "bundle", "one_time_key"] {
+    for table in ["mail", "mailbox", "mailbox_sender", "mailbox_share", "bundle", "one_time_key"] {
         run(db, format!("DELETE FROM {table} WHERE device = ?"), (device,)).await?;
     }
     Ok(())

@@ -75,9 +75,12 @@ pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64)
     for (account, count, size) in sums {
         let less = "UPDATE mailbox_sender SET messages = messages - ? WHERE device = ? AND account = ?";
         run(db, less, (count, device, account)).await?;
+        let less = "UPDATE mailbox_share SET bytes = bytes - ? WHERE device = ? AND account = ?";
+        run(db, less, (size, device, account)).await?;
         (messages, bytes) = (messages + count, bytes + size);
     }
     run(db, "DELETE FROM mailbox_sender WHERE device = ? AND messages <= 0", (device,)).await?;
+    run(db, "DELETE FROM mailbox_share WHERE device = ? AND bytes <= 0", (device,)).await?;
     run(db, "DELETE FROM mail WHERE device = ? AND seq <= ?", (device, int(seq))).await?;
     let less = "UPDATE mailbox SET messages = messages - ?, bytes = bytes - ? WHERE device = ?";
     run(db, less, (messages, bytes, device)).await?;

@@ -25,6 +25,13 @@ pub(super) struct Counters {
     pub(super) bytes: u64,
 }
 
+/// What a mailbox holds from one account.
+#[derive(Clone, Copy, Default)]
+pub(super) struct FromSender {
+    pub(super) messages: u64,
+    pub(super) bytes: u64,
+}
+
 /// The state of everything a group of submits touches.
 #[derive(Default)]
 pub(super) struct Snapshot {
@@ -33,8 +40,8 @@ pub(super) struct Snapshot {
     /// Heads of accounts that were named without a device.
     pub(super) claimed: HashMap<Username, Head>,
     pub(super) mailboxes: HashMap<DeviceId, Counters>,
-    /// Messages per mailbox and sending account.
-    pub(super) senders: HashMap<(DeviceId, i64), u64>,
+    /// Messages and bytes per mailbox and sending account.
+    pub(super) senders: HashMap<(DeviceId, i64), FromSender>,
     /// Mailboxes that were full when a submit was stored before.
     pub(super) earlier: HashMap<(DeviceId, SubmitId), Vec<DeviceId>>,
 }
@@ -103,8 +110,14 @@ impl Snapshot {
             Ok((id(row, 0)?, Counters { last: uint(row, 1)?, messages: uint(row, 2)?, bytes: uint(row, 3)? }))
         });
         self.mailboxes = mailboxes.await?.into_iter().collect();
-        let sql = format!("SELECT device, account, messages FROM mailbox_sender WHERE device IN ({list})");
-        let senders = many(db, sql, targets, |row| Ok(((id(row, 0)?, signed(row, 1)?), uint(row, 2)?)));
+        let sql = format!(
+            "SELECT s.device, s.account, s.messages, COALESCE(b.bytes, 0) FROM mailbox_sender s \
+             LEFT JOIN mailbox_share b ON b.device = s.device AND b.account = s.account WHERE s.device IN ({list})"
+        );
+        let senders = many(db, sql, targets, |row| {
+            let from = FromSender { messages: uint(row, 2)?, bytes: uint(row, 3)? };
+            Ok(((id(row, 0)?, signed(row, 1)?), from))
+        });
         self.senders = senders.await?.into_iter().collect();
         Ok(())
     }

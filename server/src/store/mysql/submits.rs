@@ -47,6 +47,11 @@ async fn store<C: Queryable>(db: &mut C, snapshot: &Snapshot, changes: Changes<'
     let or_update = " ON DUPLICATE KEY UPDATE messages = VALUES(messages)";
     insert_all(db, insert, "(?, ?, ?)", or_update, senders).await?;
 
+    let shares = changes.senders.iter().map(|key| share_values(snapshot, *key)).collect();
+    let insert = "INSERT INTO mailbox_share (device, account, bytes) VALUES ";
+    let or_update = " ON DUPLICATE KEY UPDATE bytes = VALUES(bytes)";
+    insert_all(db, insert, "(?, ?, ?)", or_update, shares).await?;
+
     let remembered = changes.remembered.iter().map(|submit| {
         let full: Vec<u8> = submit.full.iter().flat_map(|device| *device.as_bytes()).collect();
         vec![value(submit.sender.as_bytes()), value(submit.submit_id.as_bytes()), millis(submit.at).into(), full.into()]
@@ -78,8 +83,13 @@ fn mailbox_values(snapshot: &Snapshot, device: DeviceId) -> Vec<Value> {
 }
 
 fn sender_values(snapshot: &Snapshot, key: (DeviceId, i64)) -> Vec<Value> {
-    let messages = snapshot.senders.get(&key).copied().unwrap_or(0);
-    vec![value(key.0.as_bytes()), key.1.into(), int(messages).into()]
+    let from = snapshot.senders.get(&key).copied().unwrap_or_default();
+    vec![value(key.0.as_bytes()), key.1.into(), int(from.messages).into()]
+}
+
+fn share_values(snapshot: &Snapshot, key: (DeviceId, i64)) -> Vec<Value> {
+    let from = snapshot.senders.get(&key).copied().unwrap_or_default();
+    vec![value(key.0.as_bytes()), key.1.into(), int(from.bytes).into()]
 }
 
 /// Inserts rows, many per statement.

@@ -78,7 +78,7 @@ pub(super) fn end(db: &Connection, account: i64, device: DeviceId, state: Device
     if run(db, sql, (device.as_bytes(), account, state.code(), millis(at)))? == 0 {
         return Ok(());
     }
-    for table in ["mail", "mailbox", "mailbox_sender", "bundle", "one_time_key"] {
+    for table in ["mail", "mailbox", "mailbox_sender", "mailbox_share", "bundle", "one_time_key"] {
         run(db, &format!("DELETE FROM {table} WHERE device = ?1"), [device.as_bytes()])?;
     }
     Ok(())

@@ -54,9 +54,12 @@ pub(super) fn forget(db: &Connection, device: DeviceId, seq: u64) -> Sql<u64> {
     for (account, count, size) in sums {
         let less = "UPDATE mailbox_sender SET messages = messages - ?3 WHERE device = ?1 AND account = ?2";
         run(db, less, (device.as_bytes(), account, count))?;
+        let less = "UPDATE mailbox_share SET bytes = bytes - ?3 WHERE device = ?1 AND account = ?2";
+        run(db, less, (device.as_bytes(), account, size))?;
         (messages, bytes) = (messages + count, bytes + size);
     }
     run(db, "DELETE FROM mailbox_sender WHERE device = ?1 AND messages <= 0", [device.as_bytes()])?;
+    run(db, "DELETE FROM mailbox_share WHERE device = ?1 AND bytes <= 0", [device.as_bytes()])?;
     run(db, "DELETE FROM mail WHERE device = ?1 AND seq <= ?2", (device.as_bytes(), int(seq)))?;
     let less = "UPDATE mailbox SET messages = messages - ?2, bytes = bytes - ?3 WHERE device = ?1";
     run(db, less, (device.as_bytes(), messages, bytes))?;

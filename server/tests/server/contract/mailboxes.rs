@@ -138,6 +138,24 @@ pub async fn quotas_count_within_one_commit(home: &Home) {
     assert_eq!(store.mailbox_state(bob.device).await.unwrap(), state);
 }
 
+pub async fn atk_84_bytes_of_one_sender_leave_room_for_others_and_come_back_when_they_go(home: &Home) {
+    let store = &home.store;
+    let (alice, bob, carol) = three(store).await;
+    let quota = Quota { messages: 1_000, bytes: 1 << 20, from_one: 1_000 };
+    let text = "x".repeat(64 * 1024);
+    let full = |outcomes: &[SubmitOutcome]| outcomes.iter().filter(|one| **one == SubmitOutcome::Full).count();
+    // a quarter of what others leave free: four of them, within one commit and from one to the next
+    let rows = (1..=6).map(|n| submit(&alice, n, &[&bob], &text)).collect();
+    assert_eq!(full(&store.commit_submits(rows, quota).await.unwrap()), 2);
+    let more = store.commit_submits(vec![submit(&alice, 7, &[&bob], &text)], quota).await.unwrap();
+    assert_eq!(more, [SubmitOutcome::Full]);
+    let rows = (1..=4).map(|n| submit(&carol, n, &[&bob], &text)).collect();
+    assert_eq!(full(&store.commit_submits(rows, quota).await.unwrap()), 1, "a quarter of what is left");
+    assert_eq!(store.mailbox_ack(bob.device, 2).await.unwrap(), Ack::Forget);
+    let rows = (8..=10).map(|n| submit(&alice, n, &[&bob], &text)).collect();
+    assert_eq!(full(&store.commit_submits(rows, quota).await.unwrap()), 2, "what went made room");
+}
+
 pub async fn acknowledged_messages_make_room(home: &Home) {
     let store = &home.store;
     let (alice, bob, _) = three(store).await;
