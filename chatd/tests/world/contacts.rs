@@ -182,7 +182,7 @@ fn values_of_bots_have_versions_and_are_listed_in_order() {
         world.command(alice, |txn| kv::set(txn, (&scope, key), &json!({"of": key}), Some(0))).unwrap();
     }
     let stale = world.command(alice, |txn| kv::set(txn, (&scope, "a"), &json!(1), Some(0)));
-    assert!(is_refused(&stale, Kind::Conflict));
+    assert!(is_refused(&stale, Kind::Conflict) && stale.unwrap_err().to_string() == "the version is 1");
     let second = world.command(alice, |txn| kv::set(txn, (&scope, "a"), &json!(2), Some(1))).unwrap();
     assert_eq!((second.version, second.value), (2, json!(2)));
     world.crash(alice);

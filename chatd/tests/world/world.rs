@@ -361,5 +361,15 @@ pub fn is_refused<T>(outcome: &Result<T, EngineError>, kind: Kind) -> bool {
 
 /// Whether a call was refused for this parameter.
 pub fn is_invalid<T>(outcome: &Result<T, EngineError>, parameter: &str) -> bool {
-    outcome.as_ref().is_err_and(|error| error.parameter() == Some(parameter))
+    is_refused(outcome, Kind::InvalidParams)
+        && outcome.as_ref().is_err_and(|error| error.parameter() == Some(parameter))
+}
+
+/// Whether what was compared is refused with the warning that somebody may be in the middle.
+pub fn warns_of_a_middle<T>(outcome: &Result<T, EngineError>) -> bool {
+    let warns = |error: &EngineError| match error {
+        EngineError::Refused(refused) => refused.hint.as_ref().is_some_and(|hint| hint.contains("in the middle")),
+        EngineError::Rows(_) => false,
+    };
+    is_refused(outcome, Kind::IdentityUnverified) && outcome.as_ref().is_err_and(warns)
 }
