@@ -28,8 +28,8 @@ pub use self::trust::unverify;
 pub(crate) use self::trust::{accept, accept_compared, mark_verified};
 pub(crate) use self::withheld::{Named, announced, report_withheld_logs};
 use crate::model::error::EngineError;
-use crate::records::pins;
 pub use crate::records::pins::{Identity, Peer, Trust, all, get, leaves_all_out, leaves_out};
+use crate::records::{pins, waiting_inits};
 use crate::rows::PINS;
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
@@ -43,9 +43,7 @@ pub(crate) enum Recipients {
 }
 
 pub(crate) fn put(txn: &mut Txn<'_>, peer: &Peer) -> Result<(), RowsError> {
-    if let Some(inbox) = &mut txn.live.inbox {
-        inbox.look_again(&peer.user);
-    }
+    waiting_inits::look_again(txn, &peer.user)?;
     txn.live.pins_changed.insert(peer.user.clone());
     PINS.put(txn.rows, &peer.user, peer.pinned.first_seen.as_millis(), peer)
 }

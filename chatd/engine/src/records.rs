@@ -18,3 +18,4 @@ pub(crate) mod streams;
 pub(crate) mod timers;
 pub mod tokens;
 pub mod view;
+pub(crate) mod waiting_inits;

@@ -46,7 +46,7 @@ use self::counter::Counter;
 use self::events::KeptEvent;
 use self::family::{Family, Scoped, Single};
 use self::held::{AheadMessage, Buffered, BufferedOf, Stream, StreamId};
-use self::inbox::{Raw as Envelope, Refused};
+use self::inbox::{Raw as Envelope, Refused, WaitingInit};
 use self::messages::{Chat, ChatName, EarlyNote, InChat, Message, ReadThere};
 use self::outbox::{Change, Item, Number, PendingLog, PendingOwnReceipt, PendingReceipt, PendingSubmit, ToldProfile};
 use self::peers::{Contact, HeardProfile, LogView, Peer, PendingEntry, WaitingDevice};
@@ -147,6 +147,10 @@ families! {
     pub(crate) ENVELOPES_FROM: Inbox "from:" (Username) [u64] => Mark, 1;
     /// The INITs of a device that wait.
     pub(crate) INITS: Inbox "inits:" (DeviceId) [(SessionId, [u8; 32])] => Raw<SessionId>, 1;
+    /// The first envelope of each INIT that waits. By when it is looked at.
+    pub(crate) WAITING_INITS: Inbox "waiting" [u64] => Cbor<WaitingInit>, 1;
+    /// Those of one user.
+    pub(crate) WAITING_INITS_OF: Inbox "waiting-of:" (Username) [u64] => Mark, 1;
     /// How many bytes wait of a user, and of all.
     pub(crate) ENVELOPE_BYTES: Inbox "bytes" [Option<Username>] => Cbor<u64>, 1;
     /// Devices in the pinned log of their user to be asked for what found no room. By when that is looked at.

@@ -10,6 +10,7 @@ use chat_protocol::rpc::{EventBody, Target};
 use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq};
 use chat_protocol::session::init::{self, Initiated, Own};
+use chatd::engine::Local;
 use chatd::store::{Rows, Table};
 use rand::RngExt;
 
@@ -122,7 +123,13 @@ fn a_session_id_is_its_senders_word_and_takes_nothing_of_another_sender_along() 
 
 /// Begins a session with a device, under a log of one's choice.
 pub fn begin(world: &mut World, from: usize, to: usize, mine: &AccountLog) -> Initiated {
-    let (local, device, theirs) = (world.nodes[from].local.clone(), world.nodes[to].device, world.log_of(to));
+    let local = world.nodes[from].local.clone();
+    begin_as(world, &local, to, mine)
+}
+
+/// The same, as any device.
+pub fn begin_as(world: &mut World, local: &Local, to: usize, mine: &AccountLog) -> Initiated {
+    let (device, theirs) = (world.nodes[to].device, world.log_of(to));
     let bundle = world.server.bundle(device);
     let verified = VerifiedBundle::verify(&bundle, theirs.active(&device).unwrap()).unwrap();
     let own = Own { keys: &local.keys, cert: &local.cert, log: mine };
@@ -146,9 +153,8 @@ pub fn say(world: &mut World, from: usize, begun: &mut Initiated, n: u64) -> Env
     Envelope { sid: begun.session.id(), header: sealed.header.into(), token: sealed.token.into(), init }
 }
 
-/// Another log that the device of `who` could have begun.
-fn another_log(world: &mut World, who: usize) -> AccountLog {
-    let local = world.nodes[who].local.clone();
+/// Another log that this device could have begun.
+pub fn another_log(world: &mut World, local: &Local) -> AccountLog {
     let author = Author { key: &local.keys.signing, cert: &local.cert, at: world.now };
     AccountLog::genesis(author, None, &mut world.chance).unwrap()
 }
@@ -157,7 +163,8 @@ fn another_log(world: &mut World, who: usize) -> AccountLog {
 /// under the true one; the server writes the id of the same session over both.
 pub fn two_of_one_session() -> (World, usize, usize, [Envelope; 2]) {
     let (mut world, alice, bob) = acquainted();
-    let (known, other) = (world.log_of(bob), another_log(&mut world, bob));
+    let local = world.nodes[bob].local.clone();
+    let (known, other) = (world.log_of(bob), another_log(&mut world, &local));
     show(&mut world, &other);
     drop(world.try_send(alice, Target::User(world.name(bob)), "are you there?", None));
     world.advance(MINUTES);
@@ -247,7 +254,8 @@ fn a_message_without_init_waits_for_one_of_its_session_and_is_told_when_none_is_
 #[test]
 fn an_init_of_another_identity_neither_delays_nor_hides_what_comes_behind_it() {
     let (mut world, alice, bob, sent, held) = first_contact(&["one"]);
-    let other = another_log(&mut world, alice);
+    let local = world.nodes[alice].local.clone();
+    let other = another_log(&mut world, &local);
     let mut begun = begin(&mut world, alice, bob, &other);
     let foreign = say(&mut world, alice, &mut begun, 1);
     world.deliver(alice, bob, foreign);

@@ -19,6 +19,7 @@ mod changes;
 mod chaos;
 mod clocks;
 mod contacts;
+mod cost;
 mod devices;
 mod disk;
 mod expiry;

@@ -71,6 +71,8 @@ fn strangers_have_a_part_of_the_room_alone() {
     world.settle();
     world.send(carol, bob, "hello");
     world.settle();
+    world.send(bob, carol, "hi");
+    world.settle();
     // as much as all strangers may
     fill(&mut world, bob, 64);
     world.nodes[bob].slow = true;

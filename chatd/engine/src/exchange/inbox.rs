@@ -12,21 +12,22 @@
 mod envelope_store;
 pub(crate) mod losing;
 mod refused;
-mod waiting;
 
 use std::time::Duration;
 
-use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint};
 use chat_protocol::message::server::{Delivery, DeliveryId};
-use chat_protocol::session::init::{Init, Share};
+use chat_protocol::session::init::Share;
+use chat_protocol::time::Timestamp;
 
 use crate::exchange::content;
 use crate::model::error::EngineError;
 use crate::records::events;
 use crate::records::mailbox;
 use crate::records::pins::{self, Peer};
+use crate::records::waiting_inits::{self, ABSENT_KEPT, Look};
 use crate::rows::ENVELOPES;
-use crate::rows::inbox::Raw;
+use crate::rows::inbox::{Raw, WaitingInit};
 use crate::store::RowsError;
 use crate::txn::Txn;
 use crate::txn::action::Action;
@@ -41,6 +42,12 @@ const INIT_SLOT: Duration = Duration::from_secs(15);
 const MAX_OPENING: usize = 8;
 /// Most envelopes of one INIT that are tried in one transaction before others have theirs.
 const MAX_TRIED: usize = 64;
+/// When an INIT is looked at again whose author's log was asked for in vain; doubled with each time in a row …
+const AGAIN: Duration = Duration::from_secs(5);
+/// … up to a minute for whom nothing is known of, and up to six hours for whose log is: when that goes on, they are
+/// looked at whenever it does.
+const DOUBLED_UNKNOWN: u32 = 4;
+const DOUBLED_KNOWN: u32 = 12;
 
 /// One delivery. What was stored before is not looked at again.
 pub(crate) fn delivered(txn: &mut Txn<'_>, delivery: Delivery) -> Result<(), EngineError> {
@@ -106,147 +113,184 @@ fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
 /// Gives out the RSA shares of INITs whose author is known, and asks for what found no room. Says whether any is still
 /// on its way.
 pub(crate) fn open_waiting(txn: &mut Txn<'_>) -> Result<bool, EngineError> {
-    let mut busy = false;
-    for position in waiting::due(txn)? {
-        match ENVELOPES.get(txn.rows, &position)? {
-            Some(raw) => busy |= look_at(txn, raw)?,
-            None => waiting::gone(txn, position),
+    look_at_answered(txn)?;
+    let due = waiting_inits::due(txn)?;
+    let full = due.len() >= waiting_inits::MOST;
+    for init in due {
+        if txn.live.opening.len() >= MAX_OPENING {
+            break;
+        }
+        look_at(txn, init)?;
+    }
+    if full && txn.live.opening.len() < MAX_OPENING {
+        txn.wake(txn.now);
+    }
+    waiting_inits::wake(txn)?;
+    refused::ask_refused_again(txn)?;
+    Ok(!txn.live.opening.is_empty() || !txn.live.logs_awaited.is_empty())
+}
+
+/// Has INITs looked at again whose author's log was asked for.
+fn look_at_answered(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    for user in std::mem::take(&mut txn.live.logs_awaited) {
+        if peers::fetching(txn, &user) {
+            txn.live.logs_awaited.insert(user);
+        } else {
+            waiting_inits::look_again(txn, &user)?;
         }
     }
-    refused::ask_refused_again(txn)?;
-    Ok(busy)
+    Ok(())
 }
 
 /// How far an envelope that begins a session came.
 enum Step {
-    /// An answer is awaited.
+    /// Its share is being opened.
     UnderWay,
     /// Its time has not come.
-    Waits,
+    Waits(Look),
+    /// The user was told that it is kept back.
+    Held,
     /// It will never open.
     Hopeless(&'static str),
     /// Its identity was refused, and with it all that came with this INIT.
     Refused,
 }
 
-/// Takes what waits with one INIT a step further; true while an answer is awaited.
-fn look_at(txn: &mut Txn<'_>, mut raw: Raw) -> Result<bool, EngineError> {
+/// Takes what waits with one INIT a step further.
+fn look_at(txn: &mut Txn<'_>, mut init: WaitingInit) -> Result<(), EngineError> {
     for _ in 0..MAX_TRIED {
-        let why = match start(txn, &raw)? {
-            Step::UnderWay => return Ok(true),
-            Step::Waits => return Ok(false),
-            Step::Hopeless(why) => why,
-            Step::Refused => {
-                envelope_store::take_alike(txn, &raw)?;
-                events::held(txn, &raw.from, "identity_refused")?;
-                return losing::ended(txn, &raw).map(|()| false);
+        let step = start(txn, &init)?;
+        let why = match step {
+            Step::UnderWay => return Ok(()),
+            Step::Waits(look) => {
+                init.times = init.times.saturating_add(1);
+                return Ok(waiting_inits::put(txn, &init, look)?);
             }
+            Step::Held => {
+                init.told = true;
+                return Ok(waiting_inits::put(txn, &init, Look::Never)?);
+            }
+            Step::Hopeless(why) => Some(why),
+            Step::Refused => None,
+        };
+        let Some(raw) = ENVELOPES.get(txn.rows, &init.position)? else {
+            return Err(EngineError::damaged("an INIT that is not there"));
+        };
+        let Some(why) = why else {
+            envelope_store::take_alike(txn, &raw)?;
+            events::held(txn, &raw.from, "identity_refused")?;
+            return losing::ended(txn, &raw);
         };
         losing::lose(txn, &raw, why)?;
         match next(txn, &raw)? {
-            Some(behind) => raw = behind,
-            None => return losing::ended(txn, &raw).map(|()| false),
+            Some(behind) => init = behind,
+            None => return losing::ended(txn, &raw),
         }
     }
     txn.wake(txn.now);
-    Ok(true)
+    Ok(())
 }
 
 /// What comes next with an INIT whose first envelope is gone; it is looked at from now on.
-fn next(txn: &mut Txn<'_>, raw: &Raw) -> Result<Option<Raw>, RowsError> {
-    let next = envelope_store::alike(txn.rows, raw, 1)?.pop();
-    if let Some(next) = &next {
-        waiting::came(txn, next.position)?;
-    }
-    Ok(next)
+fn next(txn: &mut Txn<'_>, raw: &Raw) -> Result<Option<WaitingInit>, RowsError> {
+    let Some(next) = envelope_store::alike(txn.rows, raw, 1)?.pop() else { return Ok(None) };
+    envelope_store::begin(txn, &next).map(Some)
 }
 
-/// Takes the first envelope of an INIT one step further.
-fn start(txn: &mut Txn<'_>, raw: &Raw) -> Result<Step, EngineError> {
-    if txn.live.opening.contains(&raw.position) {
+/// Takes the first envelope of an INIT one step further. It is read only once its share is about to be opened.
+fn start(txn: &mut Txn<'_>, init: &WaitingInit) -> Result<Step, EngineError> {
+    if txn.live.opening.contains(&init.position) {
         return Ok(Step::UnderWay);
     }
-    if txn.now.since(raw.arrived) > envelope_store::ABSENT_KEPT {
+    if txn.now.since(init.arrived) > ABSENT_KEPT {
         return Ok(Step::Hopeless("of no known device"));
     }
-    let Some(init) = sessions::read_init(txn, raw)? else { return Ok(Step::Hopeless("does not open")) };
-    let Some(peer) = pins::get(txn.rows, &raw.from)? else {
-        peers::look_up(txn, &raw.from);
-        return Ok(awaited(txn, &raw.from));
+    let Some(fingerprint) = init.fingerprint else { return Ok(Step::Hopeless("does not open")) };
+    let Some(peer) = pins::get(txn.rows, &init.from)? else {
+        peers::look_up(txn, &init.from);
+        return Ok(awaited(txn, init, DOUBLED_UNKNOWN));
     };
-    if let Some(step) = stopped(txn, raw, &init, &peer)? {
+    if let Some(step) = stopped(txn, init, &fingerprint, &peer)? {
         return Ok(step);
     }
-    if !sessions::fits(txn, raw, &init, &peer.pinned.log)? {
-        return Ok(Step::Hopeless("does not open"));
+    match slot(txn, init.device) {
+        Some(later) => Ok(Step::Waits(Look::At(later))),
+        None => open_share(txn, init.position, &peer),
     }
-    if txn.live.opening.len() >= MAX_OPENING || !slot(txn, raw.device) {
-        return Ok(Step::Waits);
+}
+
+fn open_share(txn: &mut Txn<'_>, position: u64, peer: &Peer) -> Result<Step, EngineError> {
+    let hopeless = Ok(Step::Hopeless("does not open"));
+    let Some(raw) = ENVELOPES.get(txn.rows, &position)? else { return hopeless };
+    let Some(init) = sessions::read_init(txn, &raw)? else { return hopeless };
+    if !sessions::fits(txn, &raw, &init, &peer.pinned.log)? {
+        return hopeless;
     }
-    txn.live.opening.insert(raw.position);
-    txn.actions.push(Action::OpenShare { job: raw.position, init });
+    let now = txn.now;
+    txn.live.inits.entry(raw.device).or_default().push(now);
+    txn.live.opening.insert(position);
+    txn.actions.push(Action::OpenShare { job: position, init });
     Ok(Step::UnderWay)
 }
 
-fn awaited(txn: &Txn<'_>, user: &Username) -> Step {
-    if peers::fetching(txn, user) { Step::UnderWay } else { Step::Waits }
+/// Its author's log was asked for, or cannot be now. What was asked in vain is asked for again, ever more rarely.
+fn awaited(txn: &mut Txn<'_>, init: &WaitingInit, most_doubled: u32) -> Step {
+    if txn.live.link.is_none() {
+        return Step::Waits(Look::Online);
+    }
+    if peers::fetching(txn, &init.from) {
+        txn.live.logs_awaited.insert(init.from.clone());
+    }
+    Step::Waits(Look::At(txn.now + AGAIN * (1 << init.times.min(most_doubled))))
 }
 
 /// An INIT of an identity or a device that is not the pinned one's goes no further now. What the user can still decide
 /// for is kept outside the chat.
-fn stopped(txn: &mut Txn<'_>, raw: &Raw, init: &Init, peer: &Peer) -> Result<Option<Step>, EngineError> {
-    let fingerprint = init.initiator().fingerprint;
+fn stopped(
+    txn: &mut Txn<'_>,
+    init: &WaitingInit,
+    fingerprint: &Fingerprint,
+    peer: &Peer,
+) -> Result<Option<Step>, EngineError> {
     let log = &peer.pinned.log;
-    let device = log.device(&raw.device).map(|device| device.revoked.is_some());
+    let device = log.device(&init.device).map(|device| device.revoked.is_some());
     let why = match device {
-        _ if peer.refused(&fingerprint) => return Ok(Some(Step::Refused)),
-        Some(false) if fingerprint == log.fingerprint() => return Ok(None),
+        _ if peer.refused(fingerprint) => return Ok(Some(Step::Refused)),
+        Some(false) if *fingerprint == log.fingerprint() => return Ok(None),
         Some(true) => "device_revoked",
         _ if peer.rival.is_some() => "identity_changed",
-        _ => return unheard_of(txn, &raw.from, device.is_some()).map(Some),
+        _ => return unheard_of(txn, init, device.is_some()).map(Some),
     };
-    hold(txn, raw, why)?;
-    Ok(Some(Step::Waits))
+    hold(txn, init, why).map(Some)
 }
 
 /// The log is asked for what an INIT claims. It may come to list another device; one that it lists is in no other.
-fn unheard_of(txn: &mut Txn<'_>, user: &Username, listed: bool) -> Result<Step, EngineError> {
-    let asked = txn.paused(&Subject::Peer(user.clone()));
-    peers::fetch(txn, user)?;
-    match awaited(txn, user) {
-        Step::Waits if asked && listed => Ok(Step::Hopeless("of another identity")),
-        step => Ok(step),
+fn unheard_of(txn: &mut Txn<'_>, init: &WaitingInit, listed: bool) -> Result<Step, EngineError> {
+    let asked = txn.paused(&Subject::Peer(init.from.clone()));
+    peers::fetch(txn, &init.from)?;
+    if asked && listed && !peers::fetching(txn, &init.from) {
+        return Ok(Step::Hopeless("of another identity"));
     }
+    Ok(awaited(txn, init, DOUBLED_KNOWN))
 }
 
 /// Tells once that an INIT is kept back, and looks at it no more until something changes.
-fn hold(txn: &mut Txn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
-    waiting::hold(txn, raw);
-    if !raw.told {
-        events::held(txn, &raw.from, why)?;
-        let told = Raw { told: true, ..raw.clone() };
-        ENVELOPES.put(txn.rows, &raw.position, raw.position, &told)?;
+fn hold(txn: &mut Txn<'_>, init: &WaitingInit, why: &str) -> Result<Step, EngineError> {
+    if !init.told {
+        events::held(txn, &init.from, why)?;
     }
-    Ok(())
+    Ok(Step::Held)
 }
 
-/// Takes one of a device's slots for new INITs, if it has any left.
-fn slot(txn: &mut Txn<'_>, device: DeviceId) -> bool {
+/// Until when a device has begun too many sessions to have another one opened; `None` if it has not.
+fn slot(txn: &mut Txn<'_>, device: DeviceId) -> Option<Timestamp> {
     let now = txn.now;
     let taken = txn.live.inits.entry(device).or_default();
     let window = INIT_SLOT * u32::try_from(INIT_BURST).unwrap_or(u32::MAX);
     // a clock that went back must not keep old slots taken
     taken.retain(|at| *at <= now && now.since(*at) < window);
-    match taken.first().copied() {
-        Some(first) if taken.len() >= INIT_BURST => {
-            txn.wake(first + window);
-            false
-        }
-        _ => {
-            taken.push(now);
-            true
-        }
-    }
+    let first = taken.first().copied().filter(|_| taken.len() >= INIT_BURST)?;
+    Some(first + window)
 }
 
 /// The RSA share of a waiting INIT, opened (or replaced, which nobody can tell) outside. Whatever came with the same

@@ -1,7 +1,7 @@
 //! What came and could not be opened yet.
 
 use chat_protocol::crypto::kdf;
-use chat_protocol::ids::{DeviceId, SessionId, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint, SessionId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
@@ -23,9 +23,41 @@ pub(crate) struct Raw {
     pub(crate) envelope: Envelope,
     #[n(4)]
     pub(crate) arrived: Timestamp,
+    /// The user was told that it is kept back, by a version that had no [`WaitingInit`].
+    #[n(5)]
+    pub(crate) told: bool,
+}
+
+/// The first envelope of an INIT that waits: what decides whether it is read.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct WaitingInit {
+    #[n(0)]
+    pub(crate) position: u64,
+    #[n(1)]
+    pub(crate) from: Username,
+    #[n(2)]
+    pub(crate) device: DeviceId,
+    /// Of the identity it claims; `None` if nothing will ever come of it.
+    #[n(3)]
+    pub(crate) fingerprint: Option<Fingerprint>,
+    #[n(4)]
+    pub(crate) arrived: Timestamp,
     /// The user was told that it is kept back.
     #[n(5)]
     pub(crate) told: bool,
+    /// How often in a row it was looked at in vain.
+    #[n(6)]
+    pub(crate) times: u32,
+}
+
+impl WaitingInit {
+    /// That of an envelope.
+    pub(crate) fn of(raw: &Raw, fingerprint: Option<Fingerprint>) -> Self {
+        let Raw { position, from, device, arrived, .. } = raw;
+        let (position, from, device, arrived) = (*position, from.clone(), *device, *arrived);
+        Self { position, from, device, fingerprint, arrived, told: false, times: 0 }
+    }
 }
 
 impl Raw {

@@ -23,7 +23,7 @@ use super::clients::{Consumer, KvValue, TokenRow, UsedClientId};
 use super::counter::Counter;
 use super::events::{KeptEvent, Written};
 use super::held::{AheadMessage, AuthorEvent, Buffered, BufferedOf, Stream, StreamId};
-use super::inbox::{Raw, Refused};
+use super::inbox::{Raw, Refused, WaitingInit};
 use super::key::Key;
 use super::messages::{Chat, ChatName, InChat, Message, MessageKind, ROOM, Reaction, ReadThere, SELF};
 use super::outbox::{

@@ -4,14 +4,18 @@
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::store::{Direction, Place, Rows, RowsError, Table};
 
-/// Rows that live as long as the value does. A clone is a snapshot.
+/// Rows that live as long as the value does. A clone is a snapshot, which counts what is read along with the others.
 #[derive(Clone, Default)]
 pub struct MemoryRows {
     rows: BTreeMap<Owned, Row>,
     next_put: u64,
+    /// How many rows were read so far.
+    read: Arc<AtomicU64>,
     /// While a step is attempted: what every row it changed was before, newest change last.
     undo: Option<Vec<(Owned, Option<Row>)>>,
 }
@@ -30,6 +34,16 @@ impl MemoryRows {
     #[must_use]
     pub fn new() -> Self {
         Self::default()
+    }
+
+    /// How many rows were read from here so far, for tests of what something costs.
+    #[must_use]
+    pub fn rows_read(&self) -> u64 {
+        self.read.load(Ordering::Relaxed)
+    }
+
+    fn note_read(&self, rows: usize) {
+        self.read.fetch_add(rows as u64, Ordering::Relaxed);
     }
 
     /// Runs `step`; what it changed is undone when it fails.
@@ -74,7 +88,9 @@ impl std::fmt::Debug for MemoryRows {
 
 impl Rows for MemoryRows {
     fn get(&self, place: Place<'_>) -> Result<Option<Vec<u8>>, RowsError> {
-        Ok(self.rows.get(&owned(place)).map(|row| row.value.clone()))
+        let found = self.rows.get(&owned(place)).map(|row| row.value.clone());
+        self.note_read(found.iter().len());
+        Ok(found)
     }
 
     fn put(&mut self, place: Place<'_>, order: u64, value: &[u8]) -> Result<(), RowsError> {
@@ -109,7 +125,9 @@ impl Rows for MemoryRows {
         if direction == Direction::Descending {
             rows.reverse();
         }
-        Ok(rows.into_iter().take(limit).map(|row| (row.order, row.value.clone())).collect())
+        let found: Vec<_> = rows.into_iter().take(limit).map(|row| (row.order, row.value.clone())).collect();
+        self.note_read(found.len());
+        Ok(found)
     }
 
     fn last_order(&self, table: Table, scope: &[u8]) -> Result<Option<u64>, RowsError> {

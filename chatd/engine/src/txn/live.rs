@@ -21,8 +21,10 @@ pub(crate) struct Live {
     pub(crate) last_id: u64,
     /// Pages of account logs that are being read: first sequence and what came so far.
     pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
-    /// Which envelopes of the inbox are to be looked at; absent until the rows were looked through.
-    pub(crate) inbox: Option<Waiting>,
+    /// Every INIT that waits is listed.
+    pub(crate) inits_listed: bool,
+    /// Users whose log is being asked for because of an INIT.
+    pub(crate) logs_awaited: BTreeSet<Username>,
     /// Users of whom what is pinned was stored anew since the last pump.
     pub(crate) pins_changed: BTreeSet<Username>,
     /// Inbox rows whose RSA share is being opened.
@@ -152,7 +154,7 @@ pub(crate) enum Subject {
 impl Live {
     /// What a transaction did is not stored: what it asked goes with it, and the rows are looked at again.
     pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
-        (self.maintenance, self.inbox) = (None, None);
+        (self.maintenance, self.inits_listed) = (None, false);
         if let Some(link) = &mut self.link {
             link.asked.retain(|id, _| *id <= last_id);
             link.pending_submits = Some(now);
@@ -200,26 +202,4 @@ pub(crate) struct SessionMaintenance {
     pub(crate) resets: BTreeMap<DeviceId, Username>,
     /// Devices that were not heard on the session begun with them.
     pub(crate) unconfirmed: BTreeMap<DeviceId, Unconfirmed>,
-}
-
-/// Positions of the first envelope of each INIT that waits.
-#[derive(Debug)]
-pub(crate) struct Waiting {
-    pub(crate) due: BTreeSet<u64>,
-    pub(crate) held: BTreeMap<Username, BTreeSet<u64>>,
-    /// When all that is held was last looked at.
-    pub(crate) looked: Timestamp,
-}
-
-impl Waiting {
-    /// All that is `due`, looked at from now on.
-    pub(crate) fn new(due: BTreeSet<u64>, now: Timestamp) -> Self {
-        Self { due, held: BTreeMap::new(), looked: now }
-    }
-
-    /// What is known of a user changes: what is held of theirs may now be opened, or dropped.
-    pub(crate) fn look_again(&mut self, user: &Username) {
-        let held = self.held.remove(user);
-        self.due.extend(held.into_iter().flatten());
-    }
 }

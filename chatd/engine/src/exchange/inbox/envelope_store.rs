@@ -6,26 +6,23 @@
 //! The id of a session is whatever the server writes. So it is envelopes with the same INIT that stand or fall together,
 //! and those without one that wait for any INIT of their session.
 
-use std::time::Duration;
-
 use chat_protocol::ids::{DeviceId, Username};
 
-use crate::exchange::inbox::waiting;
-use crate::records::pins;
+use crate::records::waiting_inits::Look;
+use crate::records::{contacts, pins, waiting_inits};
 use crate::rows::codec::Mark;
 use crate::rows::family::Family;
-use crate::rows::inbox::{InitKey, Raw};
-use crate::rows::{ENVELOPE_BYTES, ENVELOPES, ENVELOPES_FROM, ENVELOPES_OF_INIT, ENVELOPES_OF_SESSION, INITS};
+use crate::rows::inbox::{InitKey, Raw, WaitingInit};
+use crate::rows::{ENVELOPE_BYTES, ENVELOPES, ENVELOPES_FROM, ENVELOPES_OF_INIT, ENVELOPES_OF_SESSION, INITS, NUMBERS};
+use crate::sessions;
 use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
 
-/// How long an INIT waits for its author's device to appear in the account log.
-pub(super) const ABSENT_KEPT: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Most INITs of one device that wait to be opened.
 const MAX_INITS: u64 = 64;
 /// Most bytes of one account that wait: 200 of the longest messages, or 5,000 short ones.
 const MAX_BYTES_OF_ONE: u64 = 16 * 1024 * 1024;
-/// Bytes that may wait in all before an account without a pinned log gets no more room …
+/// Bytes that may wait in all before a stranger, or somebody blocked, gets no more room …
 const MAX_BYTES_WITH_STRANGERS: u64 = 64 * 1024 * 1024;
 /// … and before nobody does.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
@@ -53,7 +50,7 @@ pub(crate) fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
         return Ok(false);
     }
     if raw.envelope.init.is_some() && !any_alike(txn, raw)? {
-        waiting::came(txn, raw.position)?;
+        begin(txn, raw)?;
         INITS.of(&raw.device).put(txn.rows, &raw.init_key(), raw.position, &raw.envelope.sid)?;
     }
     add_bytes(txn, raw)?;
@@ -62,6 +59,14 @@ pub(crate) fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     }
     ENVELOPES.put(txn.rows, &raw.position, raw.position, raw)?;
     Ok(true)
+}
+
+/// The first envelope of an INIT is about to be stored, or those before it are gone.
+pub(super) fn begin(txn: &mut Txn<'_>, raw: &Raw) -> Result<WaitingInit, RowsError> {
+    let fingerprint = sessions::read_init(txn, raw)?.map(|init| init.initiator().fingerprint);
+    let init = WaitingInit::of(raw, fingerprint);
+    waiting_inits::put(txn, &init, Look::AtOnce)?;
+    Ok(init)
 }
 
 fn has_room(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
@@ -75,10 +80,16 @@ fn has_room(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     if changed && ENVELOPES_FROM.of(&raw.from).count(txn.rows)? >= MAX_HELD {
         return Ok(false);
     }
-    let most = if peer.is_some() { MAX_BYTES } else { MAX_BYTES_WITH_STRANGERS };
+    let most = if is_acquainted(txn, &raw.from)? { MAX_BYTES } else { MAX_BYTES_WITH_STRANGERS };
     let bytes = raw.size();
     let of_one = bytes_of(txn, &Some(raw.from.clone()))?;
     Ok(of_one + bytes <= MAX_BYTES_OF_ONE && bytes_of(txn, &None)? + bytes <= most)
+}
+
+/// Whether the user has written to somebody. That there is a log of theirs makes nobody known: it is pinned when they write.
+fn is_acquainted(txn: &Txn<'_>, user: &Username) -> Result<bool, RowsError> {
+    let known = *user == txn.me.user || NUMBERS.has(txn.rows, user)?;
+    Ok(known && !contacts::is_blocked(txn.rows, user)?)
 }
 
 /// How much waits of one account, or in all.
@@ -125,7 +136,7 @@ pub(crate) fn remove(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), RowsError> {
     for index in [ENVELOPES_FROM.of(&raw.from), of_session(raw), of_init(raw)] {
         index.delete(txn.rows, &raw.position)?;
     }
-    waiting::gone(txn, raw.position);
+    waiting_inits::gone(txn, raw)?;
     if !any_alike(txn, raw)? {
         INITS.of(&raw.device).delete(txn.rows, &raw.init_key())?;
     }

@@ -4,7 +4,7 @@ use chat_protocol::ids::Username;
 
 use crate::exchange::inbox::{envelope_store, refused};
 use crate::model::error::EngineError;
-use crate::records::{contacts, events};
+use crate::records::{contacts, events, waiting_inits};
 use crate::rows::ENVELOPES;
 use crate::rows::inbox::Raw;
 use crate::txn::Txn;
@@ -31,8 +31,8 @@ pub(crate) fn ended(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
 
 /// Drops what is kept back of an identity the user did not accept.
 pub(crate) fn drop_held(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
-    for raw in ENVELOPES.all(txn.rows)? {
-        if raw.from == *user && raw.told {
+    for init in waiting_inits::of(txn, user)?.into_iter().filter(|init| init.told) {
+        if let Some(raw) = ENVELOPES.get(txn.rows, &init.position)? {
             envelope_store::take_alike(txn, &raw)?;
             ended(txn, &raw)?;
         }

@@ -10,8 +10,9 @@ use std::time::Duration;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::time::Timestamp;
 
-use crate::exchange::inbox::envelope_store::{self, ABSENT_KEPT};
+use crate::exchange::inbox::envelope_store;
 use crate::model::error::EngineError;
+use crate::records::waiting_inits::ABSENT_KEPT;
 use crate::rows::codec::Cbor;
 use crate::rows::family::Family;
 use crate::rows::inbox::{Raw, Refused};

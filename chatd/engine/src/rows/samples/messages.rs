@@ -7,12 +7,25 @@ samples! {
     Raw: Raw {
         position: 71, from: user("bob"), device: device(0xd1), envelope: envelope(), arrived: at(72), told: true,
     };
+    WaitingInit: waiting_init(), WaitingInit { fingerprint: None, ..waiting_init() };
     Refused: Refused { user: user("bob"), device: device(0xd1), since: at(73), times: 74 };
     Stream: Stream { epoch: 75, next: 76, given_up: vec![77, 78] };
     StreamId: StreamId { chat: text("@bob"), user: user("bob"), device: device(0xd1) };
     Buffered: early(AuthorEvent::Message(Box::new(message(None)))),
         early(AuthorEvent::Change(change(ChangeKind::Delete))), early(AuthorEvent::Unheard);
     AheadMessage: AheadMessage { number: 80, user: user("bob"), device: device(0xd1), plaintext: blob(0xaa) };
+}
+
+fn waiting_init() -> WaitingInit {
+    WaitingInit {
+        position: 71,
+        from: user("bob"),
+        device: device(0xd1),
+        fingerprint: Some(fingerprint(0xf1)),
+        arrived: at(72),
+        told: true,
+        times: 74,
+    }
 }
 
 fn envelope() -> message::Envelope {
