@@ -1,4 +1,4 @@
-//! One file for each verb, and the way to them.
+//! A file for each noun or verb, and the way to them.
 
 mod account;
 mod chat;

@@ -6,7 +6,7 @@
 //! `PROTOCOL.md` beside this crate describes every byte; a client in another language can be
 //! written from it alone.
 //!
-//! From the wire inwards, each using those above it:
+//! From the wire inwards:
 //!
 //! ```text
 //! limits ids time text      numbers, checked names, time as a value, characters that fool

@@ -59,16 +59,16 @@ impl Server {
         let outbox = Arc::new(Outbox::new(limits));
         let (up, frames) = mpsc::channel(UNREAD);
         let source = Source::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
-        let door = PeerContext { shared: Arc::clone(&self.shared), outbox: Arc::clone(&outbox), source };
-        tokio::spawn(serve(door, user, device, frames));
+        let context = PeerContext { shared: Arc::clone(&self.shared), outbox: Arc::clone(&outbox), source };
+        tokio::spawn(serve(context, user, device, frames));
         Line { up, outbox }
     }
 }
 
 /// A connection from its login to its end, as the transport leads it.
-async fn serve(door: PeerContext, user: Username, device: DeviceId, frames: mpsc::Receiver<Frame>) {
-    let (outbox, asked) = (Arc::clone(&door.outbox), Asked { id: 0, number: Login::TYPE });
-    let ready = match Ready::enter(door, user, device, |state| asked.answer(&Ok(state))).await {
+async fn serve(context: PeerContext, user: Username, device: DeviceId, frames: mpsc::Receiver<Frame>) {
+    let (outbox, asked) = (Arc::clone(&context.outbox), Asked { id: 0, number: Login::TYPE });
+    let ready = match Ready::enter(context, user, device, |state| asked.answer(&Ok(state))).await {
         Ok(ready) => ready,
         Err(refusal) => {
             outbox.push(asked.refuse(refusal));

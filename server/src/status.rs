@@ -7,7 +7,7 @@
 //! | `/health/ready` | 200 while it receives: connections are accepted and the database answers; else 503 and why |
 //!
 //! No chat travels here and nobody is named. It is for this machine or a private network: there is no
-//! password and no encryption. A few short connections at once, so that whoever is at this door
+//! password and no encryption. A few short connections at once, so that whoever calls here
 //! takes nothing from those who chat; it holds nothing that would keep a server from ending.
 
 use std::convert::Infallible;

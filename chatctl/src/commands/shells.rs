@@ -1,4 +1,4 @@
-//! The scripts of shells: what clap makes of the commands, and behind it the question that `words` answers.
+//! The scripts of shells: what clap makes of the commands, and behind it the question that `completion` answers.
 
 use chat_programs::documents::Shell;
 use clap::CommandFactory;

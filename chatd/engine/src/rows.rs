@@ -81,7 +81,7 @@ macro_rules! family_type {
 families! {
     /// The account of this daemon.
     pub ACCOUNT: Account "self" / "account" => Cbor<AccountRow>, 1;
-    /// An entrance the server may already know of: the account as it will be.
+    /// An enrolment the server may already know of: the account as it will be.
     pub PENDING_ACCOUNT: Account "self" / "pending" => Cbor<AccountRow>, 1;
     /// A reset that was asked for here: the account as it will be.
     pub ACCOUNT_RESET: Account "self" / "reset" => Cbor<AccountRow>, 1;

@@ -43,7 +43,7 @@ pub(super) enum Refused {
     NoAccount,
 }
 
-/// A closure over a turn, and who waits for its result.
+/// A closure over a transaction, and who waits for its result.
 pub(super) struct Job<T, F> {
     step: Option<F>,
     result: Option<T>,

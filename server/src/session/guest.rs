@@ -81,9 +81,9 @@ impl Guest {
         device: DeviceId,
         wrap: fn(LoggedIn) -> A,
     ) -> Peer {
-        let door =
+        let context =
             PeerContext { shared: Arc::clone(&self.shared), outbox: Arc::clone(&self.outbox), source: self.source };
-        match Ready::enter(door, user, device, |state| asked.answer(&Ok(wrap(state)))).await {
+        match Ready::enter(context, user, device, |state| asked.answer(&Ok(wrap(state)))).await {
             Ok(ready) => {
                 ready.shared().counters.logins.done.one();
                 Peer::Ready(ready)

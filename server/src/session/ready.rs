@@ -54,12 +54,12 @@ impl Ready {
     /// In this order: a message committed, or a revocation accepted, from the moment the place is taken finds this
     /// connection; what came before is in the state read afterwards.
     pub(crate) async fn enter(
-        door: PeerContext,
+        context: PeerContext,
         user: Username,
         device: DeviceId,
         answer: impl FnOnce(LoggedIn) -> Bytes,
     ) -> Result<Self, Refusal> {
-        let PeerContext { shared, outbox, source } = door;
+        let PeerContext { shared, outbox, source } = context;
         let peer = Arc::new(Online::new(user, device, outbox));
         shared.router.enter(&peer);
         let seat = Seat { shared: Arc::clone(&shared), peer: Arc::clone(&peer) };

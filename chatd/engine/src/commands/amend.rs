@@ -64,8 +64,7 @@ pub fn resend(txn: &mut Txn<'_>, id: &MessageId) -> Result<Sent, EngineError> {
 /// Gives an own message another text.
 ///
 /// # Errors
-/// `not_found`, `no_permission`, `no_permission`, `conflict`,
-/// `invalid_params`, `too_large`, `identity_changed`, `quota_exceeded`.
+/// `not_found`, `no_permission`, `conflict`, `invalid_params`, `too_large`, `identity_changed`, `quota_exceeded`.
 pub fn edit(txn: &mut Txn<'_>, id: &MessageId, text: String) -> Result<Message, EngineError> {
     let (position, mut message) = own(txn, id)?;
     changeable(&message)?;
@@ -105,8 +104,7 @@ pub fn delete_here(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError>
 /// Deletes an own message here and for whoever has it.
 ///
 /// # Errors
-/// `not_found`, `no_permission`, `no_permission`,
-/// `identity_changed`, `quota_exceeded`.
+/// `not_found`, `no_permission`, `identity_changed`, `quota_exceeded`.
 pub fn delete_everywhere(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
     let (_, message) = own(txn, id)?;
     if message.chat == ROOM {

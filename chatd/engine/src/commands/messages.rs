@@ -45,8 +45,7 @@ fn digest(send: &MsgSend) -> [u8; 32] {
 /// committed.
 ///
 /// # Errors
-/// `invalid_params`, `too_large`, `invalid_params`, `no_permission`,
-/// `identity_changed`, `blocked`, `identity_unverified`, `idempotency_mismatch`,
+/// `invalid_params`, `too_large`, `identity_changed`, `blocked`, `identity_unverified`, `idempotency_mismatch`,
 /// `quota_exceeded`.
 pub fn send(txn: &mut Txn<'_>, mut send: MsgSend) -> Result<Sent, EngineError> {
     if matches!(&send.to, Target::User(user) if *user == txn.me.user) {

@@ -1,4 +1,4 @@
-//! Does what is due at a time by itself: messages to be sent later, to go again, or overdue.
+//! Does what is due at a time by itself: messages to be sent later, to expire, or overdue.
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::MessageState;

@@ -1,11 +1,9 @@
-//! What this account and the others say of themselves: claims, kept under the identity they came from.
+//! How others hear what this account says of itself; what comes, and is kept, is in `records::profile`.
 //!
 //! A profile is repeated rather than acknowledged: it goes to a device right before the first message under its
 //! version, before the first one on a session begun since, and once a day with a message; after a change also at once
 //! to everybody this account has written to. So whatever was lost, whoever lost it, comes again with the next words,
-//! and the peer owes nothing and is asked nothing. Of what comes the highest version counts; versions are times, and one
-//! of the future is refused, so that a device that was stolen has no last word. It is refused what a user does not want
-//! to hear, and forgotten with the identity that said it.
+//! and the peer owes nothing and is asked nothing.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Timers of messages: to be sent later, to go again, or overdue.
+//! Timers of messages: to be sent later, to expire, or overdue.
 //!
 //! A timer is a row, ordered by its time, so it survives restarts and whoever looks for what is due reads two rows only.
 //! Setting one anew replaces it. A message is sent when the clock says so; a span is over when so much time was seen to

@@ -1,4 +1,4 @@
-//! What is kept beside the rows, and rebuilt from them: data without rules of its own.
+//! What is kept beside the rows, and rebuilt from them: where to look, what is asked, what is paused.
 
 use std::collections::{BTreeMap, BTreeSet};
 

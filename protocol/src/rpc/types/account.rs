@@ -13,7 +13,7 @@ methods! {
 }
 
 /// Declares the parameters that lead to an account: which server, who, and the password.
-macro_rules! entrance {
+macro_rules! enrolment {
     (
         $(#[$doc:meta])* $name:ident($wire:literal) -> $answer:ty { $($more:tt)* }
         example $params:tt => $result:tt
@@ -68,7 +68,7 @@ macro_rules! entrance {
     };
 }
 
-entrance! {
+enrolment! {
     /// Makes an account on the server and this daemon its first device.
     AccountRegister("account.register") -> Entered {}
     example {"invite": "chat1-EXAMPLE", "user": "alice", "password": "correct horse battery"} => {
@@ -76,12 +76,12 @@ entrance! {
         "fingerprint": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
     }
 }
-entrance! {
+enrolment! {
     /// Makes this daemon a device of an existing account.
     AccountLogin("account.login") -> Entered {}
     example {"user": "alice", "password": "correct horse battery"} => AccountRegister
 }
-entrance! {
+enrolment! {
     /// Starts the account's identity anew, for someone whose devices are lost. Peers will see that it changed.
     AccountReset("account.reset") -> ResetAnswer {
         /// The account's name once more: old devices and unread messages will be gone.
@@ -143,7 +143,7 @@ fn password(given: Option<&Secret>, file: Option<&str>) -> Result<PasswordFrom, 
 }
 
 word! {
-    /// Where an entrance led.
+    /// Where an enrolment led.
     EnteredState {
         /// The device belongs to the account and is logged in.
         Ready,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entrance_is_one_invite_or_three_parts() {
+    fn an_enrolment_is_one_invite_or_three_parts() {
         let mut login: AccountLogin = serde_json::from_str(LOGIN).unwrap();
         assert!(matches!(login.server_access(), Ok(Some(ServerAccess::Invite(_)))));
         login.server = Some("chat.example:8897".to_owned());
