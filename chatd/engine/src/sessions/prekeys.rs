@@ -16,7 +16,7 @@ use crate::model::error::EngineError;
 use crate::rows::counter::Counter;
 use crate::rows::prekeys::CurrentBundle;
 use crate::rows::{BUNDLE, BUNDLES, INITS_ANSWERED, KEM_PREKEYS, ONE_TIME_PREKEYS, SIGNED_PREKEYS};
-use crate::store::{Direction, Rows, RowsError};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::live::{Asked, Subject};
 
@@ -34,10 +34,7 @@ const PUBLISH_PAUSE: Duration = Duration::from_secs(30);
 /// Least time between two bundles that are drawn on the server's word: it may say anything, and each costs an RSA
 /// signature and new keys.
 const DRAWING_PAUSE: Duration = Duration::from_secs(10 * 60);
-/// How often the server is asked which are left while nothing else makes it: those who draw them without beginning a
-/// session tell nobody.
-const STATUS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
-/// Most private one-time keys that are kept. For each beyond it the one that no bundle has named for longest goes.
+/// Most private one-time keys that are kept. Beyond it none is drawn, and sessions begin without.
 const MOST_ONE_TIME_KEYS: u64 = 10_000;
 
 impl CurrentBundle {
@@ -78,12 +75,12 @@ pub(crate) fn named(rows: &dyn Rows, init: &Init) -> Result<Option<Named>, RowsE
     })
 }
 
-/// A session was answered: its one-time key is gone for good. One without may mean that none is left.
+/// A session was answered: its one-time key is gone for good.
 pub(crate) fn used(txn: &mut Txn<'_>, init: &Init) -> Result<(), RowsError> {
     if let Some(hash) = init.one_time() {
         ONE_TIME_PREKEYS.delete(txn.rows, &hash)?;
+        ask_status(txn);
     }
-    ask_status(txn);
     Ok(())
 }
 
@@ -125,9 +122,6 @@ pub(crate) fn publish_bundle(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         txn.wake(until);
         return Ok(());
     }
-    if txn.live.published_until.take().is_some() {
-        ask_status(txn);
-    }
     let current = match BUNDLE.get(txn.rows)? {
         Some(current) => current,
         None => make(txn, &[], None)?,
@@ -140,8 +134,7 @@ pub(crate) fn publish_bundle(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     if current.published {
-        let renewal = PREKEY_RENEWAL.saturating_sub(txn.server_now().since(current.drawn));
-        let until = txn.now + renewal.min(STATUS_EVERY);
+        let until = txn.now + PREKEY_RENEWAL.saturating_sub(txn.server_now().since(current.drawn));
         txn.live.published_until = Some(until);
         txn.wake(until);
     } else if !txn.paused(&Subject::Publish) {
@@ -243,28 +236,15 @@ fn listed(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&CurrentBundle>) ->
             listed.new.push(key.clone());
         }
     }
-    make_room(txn, &listed.hashes)?;
-    while listed.hashes.len() < MAX_ONE_TIME_KEYS {
+    let mut kept = ONE_TIME_PREKEYS.count(txn.rows)?;
+    while listed.hashes.len() < MAX_ONE_TIME_KEYS && kept < MOST_ONE_TIME_KEYS {
+        kept += 1;
         let key = OneTimePrekey::generate(txn.rng);
         ONE_TIME_PREKEYS.put(txn.rows, &key.hash(), named, &key)?;
         listed.hashes.push(key.hash());
         listed.new.push(Blob(key.public_key().as_bytes().to_vec()));
     }
     Ok(listed)
-}
-
-/// Lets go of keys so that no more than the most are kept once `listed` is filled up. What began with one that went
-/// does not open, and is begun again.
-fn make_room(txn: &mut Txn<'_>, listed: &[KeyHash]) -> Result<(), RowsError> {
-    let wanted = MAX_ONE_TIME_KEYS.saturating_sub(listed.len()) as u64;
-    let surplus = (ONE_TIME_PREKEYS.count(txn.rows)? + wanted).saturating_sub(MOST_ONE_TIME_KEYS);
-    let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
-    for (_, key) in ONE_TIME_PREKEYS.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, surplus)? {
-        if !listed.contains(&key.hash()) {
-            ONE_TIME_PREKEYS.delete(txn.rows, &key.hash())?;
-        }
-    }
-    Ok(())
 }
 
 /// Draws what is missing and signs a new bundle over it. It is published once this is committed.
