@@ -312,11 +312,6 @@ impl Server {
         now(self.disk.tables().take_bundle(device, true)).unwrap().bundle
     }
 
-    /// How many one-time keys of a device it holds.
-    pub fn one_time_left(&self, device: DeviceId) -> usize {
-        now(self.disk.tables().one_time_left(device)).hashes.len()
-    }
-
     /// It holds one-time keys of its own making for a device, and no others.
     pub fn plant(&self, device: DeviceId, key: &PublicKey) {
         let (device, hash) = (hex(device.as_bytes()), hex(one_time_hash(key).as_bytes()));
