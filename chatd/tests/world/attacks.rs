@@ -16,19 +16,7 @@ use chatd::store::{Direction, Place, Rows, Table};
 use minicbor::{Decode, Encode};
 
 use crate::people::first_device;
-use crate::world::{BEGIN, World, is_refused};
-
-/// Alice and bob, each with a message of the other.
-fn acquainted() -> (World, usize, usize) {
-    let mut world = World::new();
-    let (alice, bob) = (world.user("alice"), world.user("bob"));
-    world.settle();
-    world.send(alice, bob, "hello");
-    world.settle();
-    world.send(bob, alice, "hi");
-    world.settle();
-    (world, alice, bob)
-}
+use crate::world::{BEGIN, World, acquainted, is_refused};
 
 /// What `from` submitted for `to`, as the server saw it.
 fn envelopes(world: &World, from: usize, to: usize) -> Vec<Envelope> {

@@ -8,10 +8,9 @@ use chat_protocol::message::server::{Deliver, Push};
 use chatd::engine::{Local, kv};
 use chatd::store::{Rows, Table};
 
-use crate::identities::acquainted;
 use crate::inits::{MINUTES, another_log, begin_as, say, undecryptable, waiting};
 use crate::people::first_device;
-use crate::world::{BEGIN, World};
+use crate::world::{BEGIN, World, acquainted};
 
 /// As many INITs of one device as may wait.
 const MANY: u64 = 64;

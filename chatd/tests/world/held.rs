@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use chatd::store::{Direction, Place, Rows, Table};
 
-use crate::identities::{accept, acquainted, impostor};
+use crate::identities::{accept, impostor};
 use crate::world::World;
+use crate::world::acquainted;
 
 const MINUTES: Duration = Duration::from_secs(120);
 

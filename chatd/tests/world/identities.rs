@@ -16,21 +16,9 @@ use chatd::engine::{EngineError, Local, trust, view};
 use chatd::store::{Rows, Table};
 
 use crate::lies::Shown;
-use crate::world::{World, is_refused, warns_of_a_middle};
+use crate::world::{World, acquainted, is_refused, warns_of_a_middle};
 
 const MINUTES: Duration = Duration::from_secs(120);
-
-/// Alice and bob, each with a message of the other.
-pub fn acquainted() -> (World, usize, usize) {
-    let mut world = World::new();
-    let (alice, bob) = (world.user("alice"), world.user("bob"));
-    world.settle();
-    world.send(alice, bob, "hello");
-    world.settle();
-    world.send(bob, alice, "hi");
-    world.settle();
-    (world, alice, bob)
-}
 
 pub fn bob() -> Username {
     "bob".parse().unwrap()

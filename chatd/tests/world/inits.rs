@@ -14,9 +14,10 @@ use chatd::engine::Local;
 use chatd::store::{Rows, Table};
 use rand::RngExt;
 
-use crate::identities::{accept, acquainted, show};
+use crate::identities::{accept, show};
 use crate::server::spoil;
 use crate::world::World;
+use crate::world::acquainted;
 
 pub const MINUTES: Duration = Duration::from_secs(120);
 

@@ -10,9 +10,9 @@ use chat_protocol::session::content::{Body, Content, Conversation, Heads, Sender
 use chat_protocol::session::init::{self, Own};
 use chatd::engine::peers;
 
-use crate::identities::{acquainted, another, bob, peer, show};
+use crate::identities::{another, bob, peer, show};
 use crate::lies::Shown;
-use crate::world::World;
+use crate::world::{World, acquainted};
 
 const MINUTES: Duration = Duration::from_secs(120);
 

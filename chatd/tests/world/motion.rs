@@ -9,22 +9,10 @@ use chat_protocol::session::manager::{Stage, Standing};
 use chatd::engine::{amend, sessions};
 use chatd::store::{Direction, Rows, Table};
 
-use crate::world::World;
+use crate::world::{World, acquainted};
 
 const HOUR: Duration = Duration::from_secs(60 * 60);
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Alice and bob, each with a message of the other.
-fn acquainted() -> (World, usize, usize) {
-    let mut world = World::new();
-    let (alice, bob) = (world.user("alice"), world.user("bob"));
-    world.settle();
-    world.send(alice, bob, "hello");
-    world.settle();
-    world.send(bob, alice, "hi");
-    world.settle();
-    (world, alice, bob)
-}
 
 fn sending(world: &World, who: usize, with: usize) -> Standing {
     let known = sessions::standings(&world.nodes[who].rows, &world.nodes[with].device).unwrap();

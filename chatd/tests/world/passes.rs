@@ -7,19 +7,7 @@ use chatd::engine::{amend, events};
 use chatd::store::{Place, Rows, Table};
 use minicbor::Encode;
 
-use crate::world::World;
-
-/// Alice and bob, who have written to each other.
-fn acquainted() -> (World, usize, usize) {
-    let mut world = World::new();
-    let (alice, bob) = (world.user("alice"), world.user("bob"));
-    world.settle();
-    world.send(alice, bob, "hello");
-    world.settle();
-    world.send(bob, alice, "hi");
-    world.settle();
-    (world, alice, bob)
-}
+use crate::world::{World, acquainted};
 
 /// As often as envelopes were handed in, and nothing of them by itself.
 fn assert_once(passes: &Passes) {

@@ -10,7 +10,7 @@ use chat_protocol::session::content;
 use chatd::engine::{contacts, history, peers, profile};
 use chatd::store::{Place, Rows, Table};
 
-use crate::world::{World, is_invalid};
+use crate::world::{World, acquainted, is_invalid};
 
 const A_DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -29,18 +29,6 @@ fn known(world: &World, who: usize, of: usize) -> Option<Profile> {
 /// What `who` was told `of` would like to be called.
 fn name(world: &World, who: usize, of: usize) -> Option<String> {
     known(world, who, of).and_then(|profile| profile.display_name)
-}
-
-/// Alice and bob, who have written to each other.
-fn acquainted() -> (World, usize, usize) {
-    let mut world = World::new();
-    let (alice, bob) = (world.user("alice"), world.user("bob"));
-    world.settle();
-    world.send(alice, bob, "hello");
-    world.settle();
-    world.send(bob, alice, "hi");
-    world.settle();
-    (world, alice, bob)
 }
 
 fn from_bot(world: &World, who: usize, id: MessageId) -> bool {

@@ -6,10 +6,10 @@ use chat_protocol::ids::{Head, HeadHash, MessageId};
 use chat_protocol::rpc::EventBody;
 use chatd::engine::peers;
 
-use crate::identities::{acquainted, bob};
+use crate::identities::bob;
 use crate::lies::Shown;
 use crate::logs::{forge, with_tablet};
-use crate::world::World;
+use crate::world::{World, acquainted};
 
 const MINUTES: Duration = Duration::from_secs(120);
 const HOUR: Duration = Duration::from_secs(60 * 60);

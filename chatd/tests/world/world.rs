@@ -354,6 +354,18 @@ pub fn roomy() -> Config {
     config
 }
 
+/// Alice and bob, each with a message of the other.
+pub fn acquainted() -> (World, usize, usize) {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    world.send(alice, bob, "hello");
+    world.settle();
+    world.send(bob, alice, "hi");
+    world.settle();
+    (world, alice, bob)
+}
+
 /// Whether a call broke a rule of this kind.
 pub fn is_refused<T>(outcome: &Result<T, EngineError>, kind: Kind) -> bool {
     outcome.as_ref().is_err_and(|error| error.kind() == Some(kind))
