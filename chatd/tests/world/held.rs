@@ -5,8 +5,7 @@ use std::time::Duration;
 use chatd::store::{Direction, Place, Rows, Table};
 
 use crate::identities::{accept, impostor};
-use crate::world::World;
-use crate::world::acquainted;
+use crate::world::{World, acquainted};
 
 const MINUTES: Duration = Duration::from_secs(120);
 

@@ -16,8 +16,7 @@ use rand::RngExt;
 
 use crate::identities::{accept, show};
 use crate::server::spoil;
-use crate::world::World;
-use crate::world::acquainted;
+use crate::world::{World, acquainted};
 
 pub const MINUTES: Duration = Duration::from_secs(120);
 

@@ -12,8 +12,7 @@ use chatd::store::{Place, Rows, Table};
 use crate::identities::accept;
 use crate::inits::{MINUTES, begin, first_contact, say, two_of_one_session, undecryptable, waiting};
 use crate::lies::Shown;
-use crate::world::World;
-use crate::world::acquainted;
+use crate::world::{World, acquainted};
 
 /// What waits in all, in bytes.
 const ALL: Place<'static> = Place::new(Table::Inbox, b"bytes", b"");
