@@ -19,6 +19,7 @@ pub(crate) use accept::{accept, fits, is_replay, read_init};
 pub(crate) use begin::{Readiness, readiness, ready};
 pub(crate) use maintenance::reset_again;
 pub(crate) use open::{Received, did_not_open, lost, open};
+pub(crate) use prekeys::keeps_keys_of;
 pub(crate) use restarts::accepted;
 pub use rollback_guard::HighWater;
 pub(crate) use rollback_guard::{check_device, check_rollback, witnessed};

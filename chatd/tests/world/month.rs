@@ -173,7 +173,7 @@ impl Month {
         let text = self.diary.words(by, &to);
         let send = MsgSend::text(Target::User(to.clone()), text.clone());
         match self.world.command_with(by, fate, |txn| commands::send(txn, send)) {
-            Ok(sent) if !fate.leaves_nothing() => self.diary.add(by, to, sent.id, text),
+            Ok(sent) if !fate.leaves_nothing() => self.diary.add((by, to), sent.id, text, self.world.now),
             Ok(_) => {}
             Err(refused) => assert!(self.diary.distrusts(by, &to), "device {by} to {to}: {refused}"),
         }
@@ -211,7 +211,7 @@ impl Month {
 
     /// A device is back after weeks, and decides about whoever changed meanwhile.
     fn comes_back(&mut self, who: usize) {
-        self.diary.wakes(who);
+        self.diary.wakes(who, self.world.now);
         self.world.come_online(who);
         self.world.calm_as_it_is();
         self.accepts(who);

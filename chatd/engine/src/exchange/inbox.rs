@@ -7,7 +7,8 @@
 //!          └─ anything else ──▶ undecryptable
 //! ```
 //! An INIT is acknowledged before any RSA is done, so acknowledgements tell nothing. One that does not open is told to
-//! the user alone, never to its author, and takes nothing along: what waits beside it is tried as if it had not been.
+//! the user alone, never to its author, and takes nothing along: what waits beside it is tried as if it had not been. Only
+//! where it names a key that is gone its author is asked again.
 
 mod envelope_store;
 pub(crate) mod losing;
@@ -223,6 +224,11 @@ fn open_share(txn: &mut Txn<'_>, position: u64, peer: &Peer) -> Result<Step, Eng
     let hopeless = Ok(Step::Hopeless("does not open"));
     let Some(raw) = ENVELOPES.get(txn.rows, &position)? else { return hopeless };
     let Some(init) = sessions::read_init(txn, &raw)? else { return hopeless };
+    if !sessions::keeps_keys_of(txn.rows, &init)? {
+        // a key that somebody else used, or that made room for others: no secret decides this, so its author may know
+        refused::note_refused(txn, &raw)?;
+        return Ok(Step::Hopeless("its one-time key is gone"));
+    }
     if !sessions::fits(txn, &raw, &init, &peer.pinned.log)? {
         return hopeless;
     }

@@ -16,7 +16,7 @@ use crate::model::error::EngineError;
 use crate::rows::counter::Counter;
 use crate::rows::prekeys::CurrentBundle;
 use crate::rows::{BUNDLE, BUNDLES, INITS_ANSWERED, KEM_PREKEYS, ONE_TIME_PREKEYS, SIGNED_PREKEYS};
-use crate::store::{Rows, RowsError};
+use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::live::{Asked, Subject};
 
@@ -34,7 +34,10 @@ const PUBLISH_PAUSE: Duration = Duration::from_secs(30);
 /// Least time between two bundles that are drawn on the server's word: it may say anything, and each costs an RSA
 /// signature and new keys.
 const DRAWING_PAUSE: Duration = Duration::from_secs(10 * 60);
-/// Most private one-time keys that are kept. Beyond it none is drawn, and sessions begin without.
+/// How often the server is asked which are left while nothing else makes it: those who draw them without beginning a
+/// session tell nobody.
+const STATUS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
+/// Most private one-time keys that are kept. For each beyond it the one that no bundle has named for longest goes.
 const MOST_ONE_TIME_KEYS: u64 = 10_000;
 
 impl CurrentBundle {
@@ -75,12 +78,17 @@ pub(crate) fn named(rows: &dyn Rows, init: &Init) -> Result<Option<Named>, RowsE
     })
 }
 
-/// A session was answered: its one-time key is gone for good.
+/// Whether the private halves an INIT names are still here.
+pub(crate) fn keeps_keys_of(rows: &dyn Rows, init: &Init) -> Result<bool, RowsError> {
+    Ok(named(rows, init)?.is_some())
+}
+
+/// A session was answered: its one-time key is gone for good. One without may mean that none is left.
 pub(crate) fn used(txn: &mut Txn<'_>, init: &Init) -> Result<(), RowsError> {
     if let Some(hash) = init.one_time() {
         ONE_TIME_PREKEYS.delete(txn.rows, &hash)?;
-        ask_status(txn);
     }
+    ask_status(txn);
     Ok(())
 }
 
@@ -122,6 +130,9 @@ pub(crate) fn publish_bundle(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         txn.wake(until);
         return Ok(());
     }
+    if txn.live.published_until.take().is_some() {
+        ask_status(txn);
+    }
     let current = match BUNDLE.get(txn.rows)? {
         Some(current) => current,
         None => make(txn, &[], None)?,
@@ -134,7 +145,8 @@ pub(crate) fn publish_bundle(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     if current.published {
-        let until = txn.now + PREKEY_RENEWAL.saturating_sub(txn.server_now().since(current.drawn));
+        let renewal = PREKEY_RENEWAL.saturating_sub(txn.server_now().since(current.drawn));
+        let until = txn.now + renewal.min(STATUS_EVERY);
         txn.live.published_until = Some(until);
         txn.wake(until);
     } else if !txn.paused(&Subject::Publish) {
@@ -236,7 +248,7 @@ fn listed(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&CurrentBundle>) ->
             listed.new.push(key.clone());
         }
     }
-    let mut kept = ONE_TIME_PREKEYS.count(txn.rows)?;
+    let mut kept = make_room(txn, MAX_ONE_TIME_KEYS.saturating_sub(listed.hashes.len()))?;
     while listed.hashes.len() < MAX_ONE_TIME_KEYS && kept < MOST_ONE_TIME_KEYS {
         kept += 1;
         let key = OneTimePrekey::generate(txn.rng);
@@ -245,6 +257,27 @@ fn listed(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&CurrentBundle>) ->
         listed.new.push(Blob(key.public_key().as_bytes().to_vec()));
     }
     Ok(listed)
+}
+
+/// Lets the oldest keys go so that `wanted` fresh ones fit below the most, once nothing waits in the mailbox that could
+/// name them; how many are kept. A session that somebody begins later with one that went is begun anew.
+fn make_room(txn: &mut Txn<'_>, wanted: usize) -> Result<u64, RowsError> {
+    let kept = ONE_TIME_PREKEYS.count(txn.rows)?;
+    let surplus = (kept + wanted as u64).saturating_sub(MOST_ONE_TIME_KEYS);
+    if surplus == 0 || !is_drained(txn) {
+        return Ok(kept);
+    }
+    let surplus = usize::try_from(surplus).unwrap_or(usize::MAX);
+    let oldest = ONE_TIME_PREKEYS.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, surplus)?;
+    for (_, key) in &oldest {
+        ONE_TIME_PREKEYS.delete(txn.rows, &key.hash())?;
+    }
+    Ok(kept.saturating_sub(oldest.len() as u64))
+}
+
+/// Whether everything that waited in the mailbox has been read.
+fn is_drained(txn: &Txn<'_>) -> bool {
+    txn.live.link.as_ref().is_some_and(|link| link.synced)
 }
 
 /// Draws what is missing and signs a new bundle over it. It is published once this is committed.
@@ -306,8 +339,7 @@ fn lasting(
 /// Forgets what no bundle has named for 61 days, once nothing waits that could name it: a bundle is used for 30
 /// days, and what was sent under it waits for at most 30 more.
 pub(crate) fn expire_prekeys(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    let drained = txn.live.link.as_ref().is_some_and(|link| link.synced);
-    if !drained || txn.live.published_until.is_none() {
+    if !is_drained(txn) || txn.live.published_until.is_none() {
         return Ok(());
     }
     let now = txn.now;

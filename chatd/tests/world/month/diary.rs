@@ -1,8 +1,13 @@
 //! What was said in a month, and who may know of it: the model that the world is held to.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::time::Timestamp;
+
+/// What waits longer than this without a connection ends as failed.
+const WAITS: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 /// Something somebody said on one device.
 pub struct Said {
@@ -11,11 +16,13 @@ pub struct Said {
     pub author: Username,
     pub to: Username,
     pub text: String,
+    pub at: Timestamp,
     /// Devices that have to show it in the end.
     pub must: BTreeSet<usize>,
     /// Devices that may show it: they had it and lost it again, or got hold of a copy.
     pub may: BTreeSet<usize>,
-    /// It never left: its author's device learned first that somebody else has the name.
+    /// It never left: its author's device learned first that somebody else has the name, or had no connection for
+    /// longer than a message waits.
     pub failed: bool,
 }
 
@@ -60,13 +67,19 @@ impl Diary {
         self.devices[who].awake = false;
     }
 
-    /// A device is back: what was said there leaves now, for those who are there now.
-    pub fn wakes(&mut self, who: usize) {
+    /// A device is back: what was said there leaves now, for those who are there now, unless it waited too long.
+    pub fn wakes(&mut self, who: usize, now: Timestamp) {
         self.devices[who].awake = true;
         let (leaving, staying) = self.unsent.iter().partition(|said| self.said[**said].by == who);
         self.unsent = staying;
         let leaving: Vec<usize> = leaving;
-        leaving.into_iter().for_each(|said| self.leaves(said));
+        for said in leaving {
+            if now.since(self.said[said].at) > WAITS {
+                self.said[said].failed = true;
+            } else {
+                self.leaves(said);
+            }
+        }
         self.hears(who);
     }
 
@@ -106,10 +119,10 @@ impl Diary {
     }
 
     /// Something was said, and its author's device has stored it.
-    pub fn add(&mut self, by: usize, to: Username, id: MessageId, text: String) {
+    pub fn add(&mut self, (by, to): (usize, Username), id: MessageId, text: String, at: Timestamp) {
         let author = self.devices[by].user.clone();
         let must = BTreeSet::from([by]);
-        self.said.push(Said { id, by, author, to, text, must, may: BTreeSet::new(), failed: false });
+        self.said.push(Said { id, by, author, to, text, at, must, may: BTreeSet::new(), failed: false });
         let newest = self.said.len() - 1;
         if self.devices[by].awake { self.leaves(newest) } else { self.unsent.push(newest) }
     }
