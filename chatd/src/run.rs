@@ -10,6 +10,7 @@ use std::time::Duration;
 use chat_programs::documents::ManualError;
 use chat_programs::patient::Patient;
 use chat_programs::process;
+use chat_programs::service::{ready, reloaded, reloading, stopping};
 use chat_programs::settings::{self, Entry, Origin, Wrong};
 use chat_protocol::rpc::{RpcError, openrpc};
 use clap::ArgMatches;
@@ -215,11 +216,11 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut rel
     let tidying = tokio::spawn(keep_tidy(Arc::clone(&store)));
     let watching = tokio::spawn(service::feed_watchdog(Arc::clone(&daemon)));
     tracing::info!(socket = %plan.socket.display(), "ready");
-    service::ready(&plan.socket);
+    ready(&format!("serving {}", plan.socket.display()));
     let read_again = || {
-        service::reloading();
+        reloading();
         reload.read_again();
-        service::ready(&plan.socket);
+        reloaded();
     };
     // all only wait: whichever comes first, nothing is lost with the others
     tokio::select! {
@@ -227,7 +228,7 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut rel
         () = daemon.asked_to_end() => tracing::info!("ending as asked on the socket"),
         () = listeners.parted() => tracing::info!("ending with the program that started this one"),
     }
-    service::stopping();
+    stopping();
     daemon.close();
     // first no new work comes in, then what was begun is committed, then the files are closed
     listeners.close().await;

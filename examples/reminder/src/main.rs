@@ -13,7 +13,7 @@ use chat_protocol::rpc::client::{CallError, Client, Events};
 use chat_protocol::rpc::types::{EventsSubscribe, Message, MsgSend, Since, SinceWord};
 use chat_protocol::rpc::{Event, EventBody, Name, Target};
 use clap::Parser;
-use request::Request;
+use request::{Request, in_words};
 use thiserror::Error;
 
 /// Pause before chatd is called again, at first and at most.
@@ -59,7 +59,7 @@ async fn main() -> Result<(), BotError> {
 
 #[expect(clippy::print_stderr, reason = "standard error is where a bot tells its service manager")]
 fn say(socket: &Path, pause: Duration) {
-    eprintln!("no chatd on {}; trying again in {}", socket.display(), humantime::format_duration(pause));
+    eprintln!("no chatd on {}; trying again in {}", socket.display(), in_words(pause));
 }
 
 /// Handles requests until chatd goes away.
@@ -105,7 +105,7 @@ async fn answer(client: &Client, message: &Message) -> Result<(), BotError> {
     let Some(request) = Request::read(&message.text) else { return Ok(()) };
     let id = message.id.to_uuid();
     let said = match &request {
-        Ok(request) => format!("I will remind you in {}", humantime::format_duration(request.after)),
+        Ok(request) => format!("I will remind you in {}", in_words(request.after)),
         Err(why) => why.to_string(),
     };
     send(client, MsgSend { client_id: Some(format!("said-{id}")), ..MsgSend::text(to.clone(), said) }).await?;

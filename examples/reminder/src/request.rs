@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use jiff::{SignedDuration, Span, SpanRelativeTo};
 use thiserror::Error;
 
 const COMMAND: &str = "/remind";
@@ -30,13 +31,23 @@ impl Request {
             return None;
         }
         let (time, what) = rest.trim().split_once(char::is_whitespace).unwrap_or((rest.trim(), ""));
-        let after = humantime::parse_duration(time).ok().filter(|after| *after <= LONGEST);
+        let after = duration(time).filter(|after| *after <= LONGEST);
         let what = what.trim();
         Some(match after {
             Some(after) if !what.is_empty() => Ok(Self { after, what: what.to_owned() }),
             _ => Err(NotUnderstood),
         })
     }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let span: Span = text.parse().ok()?;
+    span.to_duration(SpanRelativeTo::days_are_24_hours()).ok()?.try_into().ok()
+}
+
+/// `90m` is told as `1h 30m`.
+pub(crate) fn in_words(time: Duration) -> String {
+    SignedDuration::try_from(time).map(|time| format!("{time:#}")).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -47,6 +58,7 @@ mod tests {
     fn a_request_has_a_time_and_a_text() {
         let tea = Request { after: Duration::from_secs(600), what: "tea is ready".to_owned() };
         assert_eq!(Request::read("/remind 10m tea is ready"), Some(Ok(tea)));
+        assert_eq!(in_words(Duration::from_secs(5400)), "1h 30m");
         let day = Request { after: Duration::from_secs(86_400), what: "a\nb".to_owned() };
         assert_eq!(Request::read("/remind  1day\ta\nb "), Some(Ok(day)));
     }

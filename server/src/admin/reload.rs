@@ -4,6 +4,7 @@ use std::convert::Infallible;
 use std::future::pending;
 use std::io;
 
+use chat_programs::service::{reloaded, reloading};
 use chat_programs::settings::Layer;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
@@ -12,7 +13,6 @@ use super::log::Log;
 use crate::config::Change;
 use crate::failure::Failure;
 use crate::serve::Reload;
-use crate::service;
 
 /// Hangups from now on; before this is called one ends the process.
 pub(super) fn hangups() -> io::Result<Signal> {
@@ -22,13 +22,13 @@ pub(super) fn hangups() -> io::Result<Signal> {
 /// Reloads at every hangup. `more` are settings of the command line, as for [`Home::config`].
 pub(super) async fn on(mut hangups: Signal, home: &Home, more: &Layer, log: &Log, server: Reload) -> Infallible {
     while hangups.recv().await.is_some() {
-        service::reloading();
+        reloading();
         match once(home, more, log, &server) {
             Ok(Some(change)) => tell(&change),
             Ok(None) => {}
             Err(failure) => tracing::error!("nothing is changed: {}", in_one_line(&failure)),
         }
-        service::reloaded();
+        reloaded();
     }
     pending().await
 }
