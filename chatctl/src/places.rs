@@ -1,22 +1,22 @@
 //! Where the daemon is: from options and variables, else from the file the daemon itself reads, and then where the one
 //! that runs says it is, in its data directory: it may have been started in another environment, as from cron or `su`.
 //!
-//! The rules are `chat_protocol`'s; only the reading is done here. A file that somebody else may change is refused:
-//! it would decide who gets the passwords.
+//! The rules are `chat_protocol`'s, and a file is read as the daemon reads it: one that somebody else may change is
+//! refused, since it would decide who gets the passwords.
 
-use std::fs::{self, File};
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::{Path, PathBuf};
 
-use chat_programs::private::{Quoted, is_own_directory};
+use chat_programs::private::{self, FileError, Quoted, is_own_directory};
+use chat_programs::settings::Source;
 use chat_protocol::rpc::paths::{Given, LOCK, MAX_SIGN_BYTES, Paths, PathsError, SOCKET_SIGN, told_socket};
 
 use crate::cli::Options;
 use crate::error::{Failure, OfFile};
 
-/// Longest configuration file the daemon reads.
-const MAX_BYTES: u64 = 64 * 1024;
+const SAYS_MORE: &str = "`chatd config` says more";
 
 /// Finds the places of the profile. A socket that was named is taken as it is.
 pub(crate) fn find(options: &Options) -> Result<Paths, Failure> {
@@ -126,16 +126,10 @@ fn data_of(process: u32) -> Option<PathBuf> {
     locks.find_map(|lock| lock.parent().filter(|data| running(data) == Some(process)).map(PathBuf::from))
 }
 
-/// A short file that nobody but this user may change.
+/// A short file that is this user's alone.
 fn own_text(path: &Path) -> Option<String> {
-    let file = File::open(path).ok()?;
-    let meta = file.metadata().ok()?;
-    if !meta.is_file() || meta.uid() != me() || meta.mode() & 0o022 != 0 {
-        return None;
-    }
-    let mut text = String::new();
-    file.take(MAX_SIGN_BYTES).read_to_string(&mut text).ok()?;
-    Some(text)
+    let bytes = private::read(path, MAX_SIGN_BYTES).ok()?;
+    str::from_utf8(&bytes).ok().map(str::to_owned)
 }
 
 fn me() -> u32 {
@@ -148,23 +142,21 @@ fn with_file(given: Given, named: Option<&Path>) -> Result<Given, Failure> {
         return Ok(given);
     }
     let Some(path) = named.map(PathBuf::from).or(given.config_file().map_err(usage)?) else { return Ok(given) };
-    let text = match read(&path) {
-        Err(Failure::Io(error)) if error.kind() == io::ErrorKind::NotFound && named.is_none() => return Ok(given),
-        Err(Failure::Io(error)) => return Err(unusable(&path, &error.to_string(), "name another with --config")),
-        read => read?,
+    let bytes = match private::read_trusted(&path, Source::MAX_BYTES) {
+        Err(error) if error.is_missing() && named.is_none() => return Ok(given),
+        read => read.map_err(|error| not_read(&path, &error))?,
     };
-    given.or_in_file(&text).map_err(|error| unusable(&path, &error.to_string(), "`chatd config` says more"))
+    let source = Source::new(&path, &bytes).map_err(|error| unusable(&path, &error.to_string(), SAYS_MORE))?;
+    given.or_in_file(&source.text).map_err(|error| unusable(&path, &error.to_string(), SAYS_MORE))
 }
 
-fn read(path: &Path) -> Result<String, Failure> {
-    let file = File::open(path)?;
-    if file.metadata()?.mode() & 0o022 != 0 {
-        let hint = format!("fix it with `chmod go-w {}`", path.display());
-        return Err(Failure::Open(of_file(path, "it can be changed by others", &hint)));
+fn not_read(path: &Path, error: &FileError) -> Failure {
+    let told = error.to_string();
+    match (error, told.split_once("; ")) {
+        (FileError::NotPrivate(_), Some((why, hint))) => Failure::Open(of_file(path, why, hint)),
+        (FileError::Io { source, .. }, _) => unusable(path, &source.to_string(), "name another with --config"),
+        _ => unusable(path, &told, "name another with --config"),
     }
-    let mut text = String::new();
-    file.take(MAX_BYTES).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn unusable(path: &Path, why: &str, hint: &str) -> Failure {
