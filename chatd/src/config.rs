@@ -151,7 +151,7 @@ fn source(path: &Path) -> Result<Option<Source>, ConfigError> {
 /// What a file says; `given` knows the home directory.
 fn layer(file: &Source, whose: Whose, given: &Given) -> Result<Layer, Wrong> {
     let layer = file.layer::<Values>(|key, value| meant(key, value, whose, given))?;
-    match (layer.about(KEY_FILE), layer.about(PASSPHRASE_FILE)) {
+    match (layer.get(KEY_FILE), layer.get(PASSPHRASE_FILE)) {
         (Some(_), Some((_, origin))) => {
             let words = format!("`{KEY_FILE}` and `{PASSPHRASE_FILE}` exclude each other");
             Err(Wrong { origin: origin.clone(), problem: Problem::Words(words) })
@@ -183,7 +183,7 @@ fn is_place(key: &str) -> bool {
 
 /// One layer's word on what opens the store replaces all of the layers below; `asks` is the command line's.
 fn leave_one_opener(asks: bool, layers: &mut [Layer]) {
-    let opens = |layer: &Layer| [KEY_FILE, PASSPHRASE_FILE].into_iter().any(|key| layer.about(key).is_some());
+    let opens = |layer: &Layer| [KEY_FILE, PASSPHRASE_FILE].into_iter().any(|key| layer.get(key).is_some());
     let deciding = if asks { Some(0) } else { layers.iter().position(opens).map(|at| at + 1) };
     for layer in layers.iter_mut().skip(deciding.unwrap_or(usize::MAX)) {
         layer.forget(KEY_FILE);

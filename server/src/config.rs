@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use chat_programs::settings;
-use chat_programs::settings::{Misfit, Said, Setting, Settings};
+use chat_programs::settings::{Misfit, RawSetting, Setting, Settings};
 use chat_protocol::limits;
 use toml::Value;
 use tracing_subscriber::EnvFilter;
@@ -48,8 +48,8 @@ pub enum Registration {
 }
 
 impl Setting for Registration {
-    fn read(said: &Said) -> Result<Self, Misfit> {
-        match said.text() {
+    fn read(raw: &RawSetting) -> Result<Self, Misfit> {
+        match raw.text() {
             Some("open") => Ok(Self::Open),
             Some("invite") => Ok(Self::Invite),
             _ => Err(Misfit::Kind("`open` or `invite`")),

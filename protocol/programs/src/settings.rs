@@ -19,7 +19,7 @@ pub use declare::{Part, Slot};
 pub use file::Source;
 pub use layers::{Layer, Origin, Problem, Wrong};
 pub use show::{documented, line, object};
-pub use value::{Misfit, Said, Setting};
+pub use value::{Misfit, RawSetting, Setting};
 
 /// When a changed value counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

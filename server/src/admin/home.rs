@@ -4,7 +4,7 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use chat_programs::private::{self, FileError};
-use chat_programs::settings::{self, Layer, Layered, Origin, Problem, Said, Source, Wrong};
+use chat_programs::settings::{self, Layer, Layered, Origin, Problem, RawSetting, Source, Wrong};
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use zeroize::Zeroizing;
@@ -174,7 +174,7 @@ fn default_dir() -> Option<PathBuf> {
 /// Says what an option says of the setting of the same name.
 pub(super) fn say(layer: &mut Layer, name: &str, value: Option<impl ToString>) {
     if let Some(value) = value {
-        layer.say(name, Said::Text(value.to_string().into()), Origin::CommandLine(format!("--{name}")));
+        layer.set(name, RawSetting::Text(value.to_string().into()), Origin::CommandLine(format!("--{name}")));
     }
 }
 
@@ -205,8 +205,8 @@ fn environment() -> Result<Layer, Failure> {
     let name = format!("{ENV_PREFIX}{DATABASE_FILE}");
     if let Some(path) = std::env::var_os(&name) {
         let url = credential(Path::new(&path))?;
-        if layer.about("database").is_none() {
-            layer.say("database", Said::Text(url.trim().into()), Origin::Environment(name));
+        if layer.get("database").is_none() {
+            layer.set("database", RawSetting::Text(url.trim().into()), Origin::Environment(name));
         }
     }
     Ok(layer)

@@ -5,7 +5,7 @@ use std::net::Ipv6Addr;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-use chat_programs::settings::{Misfit, Said, Setting};
+use chat_programs::settings::{Misfit, RawSetting, Setting};
 use thiserror::Error;
 use toml::Value;
 
@@ -182,8 +182,8 @@ impl FromStr for DatabaseUrl {
 }
 
 impl Setting for DatabaseUrl {
-    fn read(said: &Said) -> Result<Self, Misfit> {
-        let text = said.text().ok_or(Misfit::Kind("a text"))?;
+    fn read(raw: &RawSetting) -> Result<Self, Misfit> {
+        let text = raw.text().ok_or(Misfit::Kind("a text"))?;
         text.parse().map_err(|error: DatabaseUrlError| Misfit::Refused(error.to_string()))
     }
 

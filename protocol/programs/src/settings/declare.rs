@@ -2,7 +2,7 @@
 
 use toml::Value;
 
-use super::value::{Misfit, Said, Setting};
+use super::value::{Misfit, RawSetting, Setting};
 use super::{Effect, Key};
 
 /// Declares a table of settings: documented fields, and defaults beside them.
@@ -68,15 +68,15 @@ pub trait Slot {
     ///
     /// # Errors
     /// [`Misfit`]; the value stays.
-    fn set(&mut self, said: &Said) -> Result<(), Misfit>;
+    fn set(&mut self, raw: &RawSetting) -> Result<(), Misfit>;
 
     /// The value as a file has it.
     fn shown(&self) -> Option<Value>;
 }
 
 impl<S: Setting> Slot for S {
-    fn set(&mut self, said: &Said) -> Result<(), Misfit> {
-        *self = S::read(said)?;
+    fn set(&mut self, raw: &RawSetting) -> Result<(), Misfit> {
+        *self = S::read(raw)?;
         Ok(())
     }
 

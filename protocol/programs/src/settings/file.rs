@@ -7,7 +7,7 @@ use toml::de::{DeTable, DeValue, ValueDeserializer};
 use toml::{Spanned, Value};
 
 use super::layers::{Layer, Origin, Problem, Wrong};
-use super::value::Said;
+use super::value::RawSetting;
 use super::{Key, Settings, read};
 
 /// A file of settings that was read.
@@ -48,11 +48,11 @@ impl Source {
             let at = error.span().map_or(0, |span| span.start);
             self.wrong(at, Problem::Words(error.message().to_owned()))
         })?;
-        let (mut layer, mut said) = (Layer::default(), Vec::new());
-        self.gather::<C>("", table.into_inner(), &C::keys(), &mut said)?;
-        for (key, value, at) in said {
+        let (mut layer, mut raw) = (Layer::default(), Vec::new());
+        self.gather::<C>("", table.into_inner(), &C::keys(), &mut raw)?;
+        for (key, value, at) in raw {
             let value = meant(&key, value).map_err(|problem| self.wrong(at, problem))?;
-            layer.say(&key.name, Said::Toml(value), self.origin(at));
+            layer.set(&key.name, RawSetting::Toml(value), self.origin(at));
         }
         // also what another layer goes before has to fit
         read::<C>(&[&layer])?;
@@ -64,15 +64,15 @@ impl Source {
         table: &str,
         pairs: DeTable<'_>,
         keys: &[Key],
-        said: &mut Vec<(Key, Value, usize)>,
+        raw: &mut Vec<(Key, Value, usize)>,
     ) -> Result<(), Wrong> {
         for (name, value) in pairs {
             let (at, name) = (name.span().start, format!("{table}{}", name.get_ref()));
             let known = keys.iter().find(|key| key.name == name);
             match (known, value.into_inner()) {
-                (Some(key), value) => said.push((key.clone(), self.plain(at, value)?, at)),
+                (Some(key), value) => raw.push((key.clone(), self.plain(at, value)?, at)),
                 (None, DeValue::Table(inner)) if keys.iter().any(|key| key.split().0 == name) => {
-                    self.gather::<C>(&format!("{name}."), inner, keys, said)?;
+                    self.gather::<C>(&format!("{name}."), inner, keys, raw)?;
                 }
                 (None, _) => return Err(self.wrong(at, Problem::unknown::<C>(name))),
             }

@@ -9,7 +9,7 @@ use clap::ArgMatches;
 use clap::parser::ValueSource;
 use thiserror::Error;
 
-use super::value::{Misfit, Said};
+use super::value::{Misfit, RawSetting};
 use super::{Key, Layered, Settings};
 use crate::private::Quoted;
 
@@ -102,8 +102,8 @@ impl Problem {
         Self::Unknown { nearest: nearest::<C>(&key), key, help: C::HELP }
     }
 
-    fn misfit(key: String, said: &Said, misfit: Misfit) -> Self {
-        let quotes = matches!(said, Said::Toml(value) if !value.is_str());
+    fn misfit(key: String, raw: &RawSetting, misfit: Misfit) -> Self {
+        let quotes = matches!(raw, RawSetting::Toml(value) if !value.is_str());
         match misfit {
             // numbers and lists have none
             Misfit::Kind(wanted) if wanted.starts_with("a whole") || wanted.starts_with("a list") => {
@@ -133,17 +133,17 @@ fn nearest<C: Settings>(name: &str) -> Option<String> {
 
 /// What one of them said.
 #[derive(Clone, Debug, Default)]
-pub struct Layer(BTreeMap<String, (Said, Origin)>);
+pub struct Layer(BTreeMap<String, (RawSetting, Origin)>);
 
 impl Layer {
     /// Notes what was said of a key.
-    pub fn say(&mut self, key: &str, said: Said, origin: Origin) {
-        self.0.insert(key.to_owned(), (said, origin));
+    pub fn set(&mut self, key: &str, raw: RawSetting, origin: Origin) {
+        self.0.insert(key.to_owned(), (raw, origin));
     }
 
     /// What was said of a key.
     #[must_use]
-    pub fn about(&self, key: &str) -> Option<&(Said, Origin)> {
+    pub fn get(&self, key: &str) -> Option<&(RawSetting, Origin)> {
         self.0.get(key)
     }
 
@@ -166,7 +166,7 @@ impl Layer {
             let Some(rest) = name.to_str().and_then(|name| name.strip_prefix(prefix)) else { continue };
             if !others.contains(&rest) {
                 let origin = Origin::Environment(format!("{prefix}{rest}"));
-                layer.say_known::<C>(&rest.to_ascii_lowercase().replace("__", "."), value, origin)?;
+                layer.set_known::<C>(&rest.to_ascii_lowercase().replace("__", "."), value, origin)?;
             }
         }
         Ok(layer)
@@ -182,7 +182,7 @@ impl Layer {
             let origin = || Origin::CommandLine("--set".to_owned());
             let no_pair = || Problem::Words("takes KEY=VALUE".to_owned());
             let (key, value) = pair.split_once('=').ok_or_else(|| Wrong { origin: origin(), problem: no_pair() })?;
-            layer.say_known::<C>(key.trim(), value.into(), origin())?;
+            layer.set_known::<C>(key.trim(), value.into(), origin())?;
         }
         Ok(layer)
     }
@@ -194,15 +194,15 @@ impl Layer {
         let (mut line, mut environment) = (Self::default(), Self::default());
         for key in C::keys() {
             let id = key.option_id();
-            let said = matches.try_get_raw(&id).ok().flatten().and_then(|mut values| values.next_back());
-            let Some(said) = said.map(|text| Said::Text(text.to_owned())) else { continue };
+            let raw = matches.try_get_raw(&id).ok().flatten().and_then(|mut values| values.next_back());
+            let Some(raw) = raw.map(|text| RawSetting::Text(text.to_owned())) else { continue };
             match matches.value_source(&id) {
                 Some(ValueSource::CommandLine) => {
-                    line.say(&key.name, said, Origin::CommandLine(format!("--{}", id.replace('_', "-"))));
+                    line.set(&key.name, raw, Origin::CommandLine(format!("--{}", id.replace('_', "-"))));
                 }
                 Some(ValueSource::EnvVariable) => {
                     let name = format!("{prefix}{}", id.to_ascii_uppercase());
-                    environment.say(&key.name, said, Origin::Environment(name));
+                    environment.set(&key.name, raw, Origin::Environment(name));
                 }
                 _ => {}
             }
@@ -210,11 +210,11 @@ impl Layer {
         [line, environment]
     }
 
-    fn say_known<C: Settings>(&mut self, key: &str, value: OsString, origin: Origin) -> Result<(), Wrong> {
+    fn set_known<C: Settings>(&mut self, key: &str, value: OsString, origin: Origin) -> Result<(), Wrong> {
         if !C::keys().iter().any(|known| known.name == key) {
             return Err(Wrong { origin, problem: Problem::unknown::<C>(key.to_owned()) });
         }
-        self.say(key, Said::Text(value), origin);
+        self.set(key, RawSetting::Text(value), origin);
         Ok(())
     }
 
@@ -223,11 +223,11 @@ impl Layer {
         let Layered { config, origins } = layered;
         let mut wrong = None;
         config.visit(Key::default(), &mut |key, slot| {
-            let Some((said, origin)) = self.about(&key.name) else { return };
-            match slot.set(said) {
+            let Some((raw, origin)) = self.get(&key.name) else { return };
+            match slot.set(raw) {
                 Ok(()) => drop(origins.insert(key.name, origin.clone())),
                 Err(misfit) => {
-                    let problem = Problem::misfit(key.name, said, misfit);
+                    let problem = Problem::misfit(key.name, raw, misfit);
                     wrong.get_or_insert(Wrong { origin: origin.clone(), problem });
                 }
             }

@@ -103,8 +103,8 @@ fn options_and_their_variables_are_two_layers() {
     let command = Command::new("toy").args([option("http_listen", "http-listen"), option("log", "log")]);
     let matches = command.get_matches_from(["toy", "--http-listen", "127.0.0.1:1"]);
     let [line, environment] = Layer::options::<Toy>(&matches, "TOY_");
-    assert_eq!(line.about("http.listen").unwrap().1, Origin::CommandLine("--http-listen".to_owned()));
-    assert!(environment.about("http.listen").is_none() && line.about("log").is_none());
+    assert_eq!(line.get("http.listen").unwrap().1, Origin::CommandLine("--http-listen".to_owned()));
+    assert!(environment.get("http.listen").is_none() && line.get("log").is_none());
     assert_eq!(toy(&[&line]).unwrap().config.http.listen, "127.0.0.1:1".parse().ok());
 }
 
@@ -209,7 +209,7 @@ fn the_documented_file_says_nothing_until_a_key_is_switched_on() {
     for key in Toy::keys() {
         let name = format!("\n#{} = ", key.split().1);
         let layer = file(&printed.replace(&name, &name.replace('#', ""))).unwrap();
-        assert!(layer.about(&key.name).is_some(), "{}", key.name);
+        assert!(layer.get(&key.name).is_some(), "{}", key.name);
     }
 }
 

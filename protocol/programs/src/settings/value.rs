@@ -10,14 +10,14 @@ use toml::Value;
 
 /// A value as it was said.
 #[derive(Clone)]
-pub enum Said {
+pub enum RawSetting {
     /// By a variable or an option.
     Text(OsString),
     /// In a file.
     Toml(Value),
 }
 
-impl Said {
+impl RawSetting {
     /// The text that was said, if it is one.
     #[must_use]
     pub fn text(&self) -> Option<&str> {
@@ -36,9 +36,9 @@ impl Said {
 }
 
 /// It may be a password.
-impl fmt::Debug for Said {
+impl fmt::Debug for RawSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Said")
+        f.write_str("RawSetting")
     }
 }
 
@@ -57,15 +57,15 @@ pub trait Setting: Sized {
     ///
     /// # Errors
     /// [`Misfit`], which does not show what was said.
-    fn read(said: &Said) -> Result<Self, Misfit>;
+    fn read(raw: &RawSetting) -> Result<Self, Misfit>;
 
     /// The value as a file has it, passwords left out; absent if nothing is set.
     fn shown(&self) -> Option<Value>;
 }
 
 impl<S: Setting> Setting for Option<S> {
-    fn read(said: &Said) -> Result<Self, Misfit> {
-        S::read(said).map(Some)
+    fn read(raw: &RawSetting) -> Result<Self, Misfit> {
+        S::read(raw).map(Some)
     }
 
     fn shown(&self) -> Option<Value> {
@@ -76,8 +76,8 @@ impl<S: Setting> Setting for Option<S> {
 macro_rules! numbers {
     ($($type:ty)*) => {
         $(impl Setting for $type {
-            fn read(said: &Said) -> Result<Self, Misfit> {
-                said.number().and_then(|number| number.try_into().ok()).ok_or(Misfit::Kind("a whole number"))
+            fn read(raw: &RawSetting) -> Result<Self, Misfit> {
+                raw.number().and_then(|number| number.try_into().ok()).ok_or(Misfit::Kind("a whole number"))
             }
 
             fn shown(&self) -> Option<Value> {
@@ -91,8 +91,8 @@ numbers!(u32 u64 usize);
 
 /// Whole seconds.
 impl Setting for Duration {
-    fn read(said: &Said) -> Result<Self, Misfit> {
-        u64::read(said).map(Self::from_secs).map_err(|_| Misfit::Kind("a whole number of seconds"))
+    fn read(raw: &RawSetting) -> Result<Self, Misfit> {
+        u64::read(raw).map(Self::from_secs).map_err(|_| Misfit::Kind("a whole number of seconds"))
     }
 
     fn shown(&self) -> Option<Value> {
@@ -101,8 +101,8 @@ impl Setting for Duration {
 }
 
 impl Setting for String {
-    fn read(said: &Said) -> Result<Self, Misfit> {
-        said.text().map(str::to_owned).ok_or(Misfit::Kind("a text"))
+    fn read(raw: &RawSetting) -> Result<Self, Misfit> {
+        raw.text().map(str::to_owned).ok_or(Misfit::Kind("a text"))
     }
 
     fn shown(&self) -> Option<Value> {
@@ -111,10 +111,10 @@ impl Setting for String {
 }
 
 impl Setting for PathBuf {
-    fn read(said: &Said) -> Result<Self, Misfit> {
-        match said {
-            Said::Text(text) => Ok(text.into()),
-            Said::Toml(value) => value.as_str().map(Self::from).ok_or(Misfit::Kind("a path")),
+    fn read(raw: &RawSetting) -> Result<Self, Misfit> {
+        match raw {
+            RawSetting::Text(text) => Ok(text.into()),
+            RawSetting::Toml(value) => value.as_str().map(Self::from).ok_or(Misfit::Kind("a path")),
         }
     }
 
@@ -124,8 +124,8 @@ impl Setting for PathBuf {
 }
 
 impl Setting for SocketAddr {
-    fn read(said: &Said) -> Result<Self, Misfit> {
-        said.text().and_then(|text| text.parse().ok()).ok_or(Misfit::Kind("an address with a port"))
+    fn read(raw: &RawSetting) -> Result<Self, Misfit> {
+        raw.text().and_then(|text| text.parse().ok()).ok_or(Misfit::Kind("an address with a port"))
     }
 
     fn shown(&self) -> Option<Value> {
@@ -135,14 +135,14 @@ impl Setting for SocketAddr {
 
 /// A list; where one can only say a text, its parts are parted by commas.
 impl Setting for Vec<String> {
-    fn read(said: &Said) -> Result<Self, Misfit> {
+    fn read(raw: &RawSetting) -> Result<Self, Misfit> {
         let wrong = Misfit::Kind("a list of texts");
-        match said {
-            Said::Text(text) => {
+        match raw {
+            RawSetting::Text(text) => {
                 let text = text.to_str().ok_or(wrong)?;
                 Ok(text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(str::to_owned).collect())
             }
-            Said::Toml(value) => {
+            RawSetting::Toml(value) => {
                 let texts = value.as_array().and_then(|list| list.iter().map(|text| text.as_str()).collect());
                 let texts: Vec<&str> = texts.ok_or(wrong)?;
                 Ok(texts.into_iter().map(str::to_owned).collect())

@@ -13,11 +13,11 @@ use super::writer::apart;
 use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
 
 pub(super) fn commit(db: &Connection, rows: &[SubmitRow], quota: &Quota) -> Sql<Vec<SubmitOutcome>> {
-    Ok(rows.iter().map(|row| settle(db, row, quota)).collect())
+    Ok(rows.iter().map(|row| submit_apart(db, row, quota)).collect())
 }
 
 /// One row behind its own savepoint: what breaks here is nobody else's loss.
-fn settle(db: &Connection, row: &SubmitRow, quota: &Quota) -> SubmitOutcome {
+fn submit_apart(db: &Connection, row: &SubmitRow, quota: &Quota) -> SubmitOutcome {
     apart(db, |db| submit(db, row, quota)).unwrap_or_else(|error| {
         tracing::error!(sender = %row.sender, cause = ?error, "a submit could not be stored");
         SubmitOutcome::Failed

@@ -74,7 +74,7 @@ impl Writer {
         match self {
             Self::Thread(jobs) => jobs.send(task).await.map_err(|_| stopped())?,
             #[cfg(feature = "fixtures")]
-            Self::Caller(db) => settle(&db.lock().unwrap_or_else(PoisonError::into_inner), &mut vec![task]),
+            Self::Caller(db) => commit_and_answer(&db.lock().unwrap_or_else(PoisonError::into_inner), &mut vec![task]),
         }
         answer.await.map_err(|_| stopped())?
     }
@@ -87,12 +87,12 @@ fn stopped() -> StoreError {
 fn serve(db: &Connection, mut waiting: mpsc::Receiver<Box<dyn Job>>) {
     let mut group = Vec::with_capacity(GROUP);
     while waiting.blocking_recv_many(&mut group, GROUP) > 0 {
-        settle(db, &mut group);
+        commit_and_answer(db, &mut group);
     }
 }
 
 /// Commits a group, then answers it.
-fn settle(db: &Connection, group: &mut Vec<Box<dyn Job>>) {
+fn commit_and_answer(db: &Connection, group: &mut Vec<Box<dyn Job>>) {
     let committed = commit(db, group);
     if let Err(error) = &committed {
         tracing::error!(%error, jobs = group.len(), "a transaction was not committed");
