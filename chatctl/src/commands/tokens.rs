@@ -1,11 +1,10 @@
 //! `token` and `audit`: rights for programs, and what was done with them.
 
-use std::fs::OpenOptions;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use chat_programs::clock;
+use chat_programs::private::create_new;
 use chat_protocol::rpc::types::{self, AuditList, TokenCreate, TokenList, TokenMade, TokenRevoke};
 use chat_protocol::rpc::{ChatId, Secret};
 
@@ -78,7 +77,7 @@ fn some<T>(values: Vec<T>) -> Option<Vec<T>> {
 }
 
 fn new_file(path: &Path) -> Result<std::fs::File, Failure> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| {
+    create_new(path).map_err(|error| {
         let hint = "name a file that is not there yet".to_owned();
         Failure::NotMade(OfFile { what: path.display().to_string(), why: error.to_string(), hint })
     })

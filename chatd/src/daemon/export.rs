@@ -1,11 +1,11 @@
 //! `msg.export`: the history in a file of its own, for people or programs; `msg.export.page`: the same in pieces, for
 //! callers that write it somewhere else.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, BufWriter, Write};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use chat_programs::private::create_new;
 use chat_protocol::rpc::types::{ExportFormat, ExportPage, Exported, Message, MsgExport, MsgExportPage};
 use chat_protocol::rpc::{Kind, MAX_LINE_BYTES, RpcError, Target};
 
@@ -28,11 +28,10 @@ pub(super) fn run(reader: &Reader, asked: &MsgExport) -> Answer<Exported> {
         return Err(RpcError::invalid("out", "must be an absolute path"));
     }
     let chats = chats(reader, asked.to.as_ref())?;
-    let file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|error| match error.kind() {
-            io::ErrorKind::AlreadyExists => RpcError::new(Kind::AlreadyExists, "there is a file of that name already"),
-            _ => RpcError::invalid("out", format!("cannot be written: {error}")),
-        })?;
+    let file = create_new(path).map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => RpcError::new(Kind::AlreadyExists, "there is a file of that name already"),
+        _ => RpcError::invalid("out", format!("cannot be written: {error}")),
+    })?;
     let written = write(reader, asked, &chats, file);
     if written.is_err() {
         // What is left is no export; that it cannot be removed is the smaller trouble.

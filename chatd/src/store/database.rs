@@ -3,15 +3,14 @@
 //! A new database is built under another name and renamed, so that a file by the right name is always
 //! whole. One that is damaged, empty, too old or newer than this program is refused and left as it is.
 
-use std::fs::{self, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
+use std::fs;
 use std::path::Path;
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
 use chat_engine::store::RowsError;
-use chat_programs::private::FileError;
+use chat_programs::private::{FileError, create_new};
 
 use crate::dirs::DirError;
 
@@ -32,7 +31,7 @@ pub(super) fn create(at: &Path) -> Result<(), StoreError> {
     for name in ["new", "new-wal", "new-shm"] {
         crate::dirs::remove(&at.with_extension(name))?;
     }
-    let made = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&unfinished);
+    let made = create_new(&unfinished);
     made.map_err(FileError::io("create", &unfinished)).map_err(DirError::from)?;
     let mut conn = connect(&unfinished, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     pragma(&conn, "journal_mode", "WAL")?;

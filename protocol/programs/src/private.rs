@@ -17,7 +17,7 @@ use rustix::fs::{Access, AtFlags, CWD, StatVfsMountFlags};
 use thiserror::Error;
 
 pub use files::{
-    FileError, TooLarge, bounded, check, check_directory, check_file, directory, directory_of, lock_file,
+    FileError, TooLarge, bounded, check, check_directory, check_file, create_new, directory, directory_of, lock_file,
     make_directory, open, read, read_named, read_trusted, sync_directory_of,
 };
 pub use quoted::Quoted;

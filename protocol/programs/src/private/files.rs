@@ -110,6 +110,14 @@ pub fn bounded(path: &Path, file: File, limit: u64) -> Result<Zeroizing<Vec<u8>>
     if bytes.len() as u64 > limit { Err(TooLarge { path: path.into(), limit }.into()) } else { Ok(bytes) }
 }
 
+/// Makes a new file of mode 0600 to be written.
+///
+/// # Errors
+/// What the system says, also that something is there already.
+pub fn create_new(path: &Path) -> io::Result<File> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+}
+
 /// Makes a directory for us alone, with those above it, unless something is there already.
 ///
 /// # Errors
