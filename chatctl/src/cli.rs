@@ -24,7 +24,7 @@ use chat_protocol::rpc::{Name, Target};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub(crate) use values::hyphen_hint;
-use values::{duration, event_types, life, message_id, since, user};
+use values::{duration, event_types, life, message_id, rows, since, user};
 
 /// Send, receive and open private chats from a terminal or a script
 #[derive(Debug, Parser)]
@@ -279,7 +279,7 @@ pub(crate) struct Chat {
     /// `@user`, `room:public` or `self`
     pub(crate) to: Target,
     /// Begin with so many messages [default: what fits on the screen]
-    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = rows())]
     pub(crate) limit: Option<u32>,
 }
 
@@ -288,7 +288,7 @@ pub(crate) struct History {
     /// `@user`, `room:public` or `self`
     pub(crate) to: Target,
     /// So many messages, if there are so many
-    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = rows())]
     pub(crate) limit: u32,
     /// Print the id of each message too
     #[arg(long)]

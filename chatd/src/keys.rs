@@ -11,14 +11,12 @@ use chat_protocol::crypto::agreement::SecretKey;
 use chat_protocol::crypto::rsa::{DecryptionKey, RsaError, SigningKey};
 use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::ids::Username;
+use chat_protocol::limits::MAX_PEM_BYTES;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use crate::dirs::{self, DataDir, DirError, Quoted};
 use crate::store::{RowsError, Store};
-
-/// More than the PEM of any key we accept.
-const MAX_PEM_BYTES: u64 = 16 * 1024;
 
 /// Why there are no keys.
 #[derive(Debug, Error)]
@@ -122,7 +120,7 @@ impl<'a> KeyRing<'a> {
 
     /// Takes the first application's plain PEM; it is encrypted from here on. The original is left to its owner.
     fn import(&self, file: &Path) -> Result<(), KeyError> {
-        let pem = dirs::read_named(file, MAX_PEM_BYTES)?;
+        let pem = dirs::read_named(file, MAX_PEM_BYTES as u64)?;
         let text = std::str::from_utf8(&pem).map_err(|_| unusable(file, RsaError::Encoding))?;
         let key = DecryptionKey::from_plain_pem(text).map_err(|source| unusable(file, source))?;
         let path = self.private_path();
@@ -143,7 +141,7 @@ impl<'a> KeyRing<'a> {
     }
 
     fn read<K: PemKey>(&self, path: &Path) -> Result<Option<K>, KeyError> {
-        let pem = match dirs::read_private(path, MAX_PEM_BYTES) {
+        let pem = match dirs::read_private(path, MAX_PEM_BYTES as u64) {
             Err(error) if error.is_missing() => return Ok(None),
             read => read?,
         };
@@ -159,7 +157,7 @@ impl<'a> KeyRing<'a> {
     /// Written whenever it is not what it should be: it follows from the private key.
     fn publish(&self, key: &DecryptionKey) -> Result<(), KeyError> {
         let (path, pem) = (self.public_path(), key.encryption_key().to_pem());
-        match dirs::read_private(&path, MAX_PEM_BYTES) {
+        match dirs::read_private(&path, MAX_PEM_BYTES as u64) {
             Ok(found) if *found == pem.as_bytes() => Ok(()),
             Err(error) if !error.is_missing() => Err(error.into()),
             _ => Ok(dirs::write_private(&path, pem.as_bytes())?),

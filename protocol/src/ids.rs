@@ -1,19 +1,20 @@
 //! Values that were checked once and are trusted afterwards: names, ids and hashes.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use minicbor::{CborLen, Decode, Encode};
 use thiserror::Error;
 
-use crate::limits;
+use crate::limits::{MAX_NUMBER, MAX_USERNAME_BYTES, MIN_USERNAME_BYTES};
 
 /// Text that is not a value of the wanted kind.
 #[derive(Debug, Error, PartialEq, Eq)]
 #[error("not a valid {what}: {why}")]
 pub struct ParseIdError {
     what: &'static str,
-    why: &'static str,
+    why: Cow<'static, str>,
 }
 
 /// Defines a fixed-size byte-string value: CBOR byte string, lower-case hexadecimal text.
@@ -57,7 +58,7 @@ macro_rules! byte_id {
             type Err = ParseIdError;
 
             fn from_str(text: &str) -> Result<Self, ParseIdError> {
-                parse_hex(text).map(Self).map_err(|why| ParseIdError { what: $what, why })
+                parse_hex(text).map(Self).map_err(|why| ParseIdError { what: $what, why: why.into() })
             }
         }
 
@@ -66,7 +67,7 @@ macro_rules! byte_id {
 
             fn try_from(bytes: &[u8]) -> Result<Self, ParseIdError> {
                 let why = "wrong length";
-                bytes.try_into().map(Self).map_err(|_| ParseIdError { what: $what, why })
+                bytes.try_into().map(Self).map_err(|_| ParseIdError { what: $what, why: why.into() })
             }
         }
     };
@@ -117,7 +118,7 @@ impl MessageId {
     pub fn from_uuid(text: &str) -> Result<Self, ParseIdError> {
         uuid::Uuid::try_parse(text)
             .map(|id| Self(id.into_bytes()))
-            .map_err(|_| ParseIdError { what: "message id", why: "not a UUID" })
+            .map_err(|_| ParseIdError { what: "message id", why: "not a UUID".into() })
     }
 }
 
@@ -172,7 +173,7 @@ impl SubmitId {
 impl<'b, C> Decode<'b, C> for SubmitId {
     fn decode(d: &mut minicbor::Decoder<'b>, ctx: &mut C) -> Result<Self, minicbor::decode::Error> {
         let id = Self(minicbor::bytes::decode(d, ctx)?);
-        let within = id.counter() <= limits::MAX_NUMBER;
+        let within = id.counter() <= MAX_NUMBER;
         if within { Ok(id) } else { Err(minicbor::decode::Error::message("a counter beyond all numbers")) }
     }
 }
@@ -203,15 +204,15 @@ impl FromStr for Username {
 
     /// Accepts either case and lowers it.
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
-        let refuse = |why| Err(ParseIdError { what: "user name", why });
-        if !(limits::MIN_USERNAME_BYTES..=limits::MAX_USERNAME_BYTES).contains(&text.len()) {
-            return refuse("must have 3 to 150 characters");
+        let refuse = |why: Cow<'static, str>| Err(ParseIdError { what: "user name", why });
+        if !(MIN_USERNAME_BYTES..=MAX_USERNAME_BYTES).contains(&text.len()) {
+            return refuse(format!("must have {MIN_USERNAME_BYTES} to {MAX_USERNAME_BYTES} characters").into());
         }
         if text.starts_with(['-', '.']) {
-            return refuse("must not begin with `-` or `.`");
+            return refuse("must not begin with `-` or `.`".into());
         }
         if !text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.@-".contains(&b)) {
-            return refuse("only letters, digits and `_ . @ -` are allowed");
+            return refuse("only letters, digits and `_ . @ -` are allowed".into());
         }
         Ok(Self(text.to_ascii_lowercase()))
     }
@@ -304,7 +305,7 @@ mod tests {
 
     #[test]
     fn atk_93_the_counter_of_a_submit_id_is_a_number_like_all() {
-        for (counter, fits) in [(limits::MAX_NUMBER, true), (1 << 53, false), (u64::MAX, false)] {
+        for (counter, fits) in [(MAX_NUMBER, true), (1 << 53, false), (u64::MAX, false)] {
             let id = SubmitId::new(counter, [1; 8]);
             assert_eq!(crate::cbor::decode::<SubmitId>(&crate::cbor::encode(&id)).is_ok(), fits, "{counter}");
         }

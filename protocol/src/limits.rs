@@ -121,10 +121,18 @@ pub const MAX_SUBMIT_DEVICES: usize = 64;
 pub const SUBMIT_MEMORY: Duration = Duration::from_secs(31 * DAY);
 /// Most posts one `room.since` asks for.
 pub const MAX_ROOM_PAGE: u64 = 500;
+/// Bytes of a ratchet header: ratchet key 32 ‖ pn u32 ‖ n u32.
+pub const RATCHET_HEADER_BYTES: usize = 40;
+/// How far a bundle's `created` may lie ahead of the server's time: clocks further apart are reported as skewed.
+pub const CLOCK_TOLERANCE: Duration = Duration::from_secs(60 * 60);
+/// Longest PEM text read: a 4096-bit private key takes about 3.4 kB.
+pub const MAX_PEM_BYTES: usize = 16 * 1024;
 
 const DAY: u64 = 24 * 60 * 60;
 
 /// Longest line either side sends on the daemon's socket, newline not counted: 1 MiB. One message text is at most 60 KiB.
 pub const MAX_LINE_BYTES: usize = 1024 * 1024;
+/// Most rows of one page on the daemon's socket.
+pub const MAX_PAGE: u32 = 500;
 /// Most calls in one batch on the daemon's socket.
 pub const MAX_BATCH: usize = 100;

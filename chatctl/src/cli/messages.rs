@@ -6,7 +6,7 @@ use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::Target;
 use clap::{Args, ValueEnum};
 
-use super::values::{message_id, user};
+use super::values::{message_id, rows, user};
 
 /// A message by its id, as `send` and `history` print it.
 #[derive(Debug, Args)]
@@ -59,7 +59,7 @@ pub(crate) struct Search {
     #[arg(long, value_name = "USER", value_parser = user)]
     pub(crate) from: Option<Username>,
     /// So many, if there are so many, the newest first
-    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = rows())]
     pub(crate) limit: u32,
 }
 

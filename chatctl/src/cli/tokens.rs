@@ -6,7 +6,7 @@ use std::time::Duration;
 use chat_protocol::rpc::{Name, Scope, Target};
 use clap::{Args, Subcommand};
 
-use super::values::duration;
+use super::values::{duration, rows};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Token {
@@ -58,7 +58,7 @@ pub(crate) struct Audit {
     #[arg(long, value_name = "N")]
     pub(crate) before: Option<u64>,
     /// So many, if there are so many, the newest first
-    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=500))]
+    #[arg(long, value_name = "N", default_value_t = 100, allow_negative_numbers = true, value_parser = rows())]
     pub(crate) limit: u32,
 }
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::EventBody;
 use chat_protocol::rpc::types::{Since, SinceWord, TrustPolicy};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, RangedI64ValueParser};
 use clap::error::{ContextKind, ErrorKind};
 
 /// What to do with a text that begins like an option, or goes on behind its first word, if that is what was not understood.
@@ -26,6 +27,11 @@ pub(crate) fn hyphen_hint(error: &clap::Error) -> Option<&'static str> {
 /// The types of events there are: a mistyped one is answered with them, and with the nearest.
 pub(super) fn event_types() -> PossibleValuesParser {
     PossibleValuesParser::new(EventBody::TYPES)
+}
+
+/// A number of rows that one answer of the daemon can have.
+pub(super) fn rows() -> RangedI64ValueParser<u32> {
+    clap::value_parser!(u32).range(1..=i64::from(MAX_PAGE))
 }
 
 /// Accepts `bob` and `@bob`.

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use chat_protocol::ids::Username;
+use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::DEFAULT_PROFILE;
 use chat_protocol::rpc::types::{Chat, ChatList, ContactList, IdentityState, PresenceList};
@@ -22,8 +23,6 @@ use crate::session::Session;
 
 /// Longest that somebody waits who has pressed the key.
 const WITHIN: Duration = Duration::from_millis(500);
-/// Chats that are looked at for names.
-const CHATS: u32 = 500;
 /// Verbs whose name is not somebody else's.
 const OWN_NAME: [&str; 3] = ["register", "login", "reset"];
 
@@ -176,7 +175,7 @@ fn can_be_read_again(file: &Path) -> bool {
 
 async fn gather(client: &Client, found: &mut BTreeSet<String>) {
     if let Ok(page) =
-        client.call(&ChatList { unread: None, archived: Some(true), limit: Some(CHATS), cursor: None }).await
+        client.call(&ChatList { unread: None, archived: Some(true), limit: Some(MAX_PAGE), cursor: None }).await
     {
         let chats = page.chats.iter().filter(|chat| !is_with_nobody(chat));
         found.extend(chats.filter_map(|chat| chat.peer.as_ref()).map(ToString::to_string));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{Message, MessageState, MsgOutbox};
@@ -15,8 +16,6 @@ use crate::session::Session;
 
 /// Characters of a text shown in a column.
 const SHOWN: usize = 40;
-/// Messages of one answer.
-const PAGE: u32 = 500;
 
 /// Why the messages to a chat do not leave, and what decides it.
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -79,7 +78,7 @@ pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
 async fn all(client: &Client) -> Result<Vec<Message>, Failure> {
     let (mut messages, mut cursor) = (Vec::new(), None);
     loop {
-        let page = client.call(&MsgOutbox { limit: Some(PAGE), cursor }).await?;
+        let page = client.call(&MsgOutbox { limit: Some(MAX_PAGE), cursor }).await?;
         messages.extend(page.messages);
         cursor = page.cursor;
         if cursor.is_none() {

@@ -1,6 +1,7 @@
 //! `trust`: who was seen, who is accepted, and what new devices get.
 
 use chat_protocol::ids::Username;
+use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::Target;
 use chat_protocol::rpc::types::{
     Chat, ChatList, IdentityAccept, IdentityGet, IdentityState, IdentityUnverify, PeerIdentity, PolicyAnswer,
@@ -17,9 +18,6 @@ use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
 use crate::output::text::{time, word};
 use crate::session::Session;
-
-/// Chats of one page.
-const PAGE: u32 = 500;
 
 /// `chatctl trust …`
 pub(super) async fn run(trust: Trust, session: &mut Session) -> Result<(), Failure> {
@@ -47,7 +45,7 @@ async fn list(session: &mut Session) -> Result<(), Failure> {
     let mut known = Vec::new();
     let mut cursor = None;
     loop {
-        let params = ChatList { unread: None, archived: Some(true), limit: Some(PAGE), cursor };
+        let params = ChatList { unread: None, archived: Some(true), limit: Some(MAX_PAGE), cursor };
         let page = client.call(&params).await?;
         known.extend(page.chats.iter().filter_map(trusted));
         cursor = page.cursor;

@@ -5,6 +5,7 @@ use std::collections::btree_map::Entry;
 
 use chat_protocol::identity::code::IdentityCode;
 use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::types::{
     CanSend, Chat, ChatList, ChatPage, ContactList, Contacts, Device, DeviceSession, DeviceState, Devices, LogHead,
     Message, MessagePage, MessageState, MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity,
@@ -23,8 +24,6 @@ use crate::store::{Direction, Rows, RowsError};
 const CHATS: u32 = 100;
 /// Messages of one page when the caller says nothing.
 const MESSAGES: u32 = 50;
-/// Most of either.
-const MOST: u32 = 500;
 
 pub(super) fn failed(error: RowsError) -> RpcError {
     errors::rows(&error)
@@ -37,7 +36,7 @@ pub(super) fn not_found(what: &str) -> RpcError {
 pub(super) fn limit(wanted: Option<u32>, usual: u32) -> Answer<usize> {
     match wanted.unwrap_or(usual) {
         0 => Err(RpcError::invalid("limit", "must be at least 1")),
-        limit => Ok(usize::try_from(limit.min(MOST)).unwrap_or(usize::MAX)),
+        limit => Ok(usize::try_from(limit.min(MAX_PAGE)).unwrap_or(usize::MAX)),
     }
 }
 
@@ -323,13 +322,13 @@ mod tests {
             });
             (place.to_string(), serde_json::from_value(message).unwrap())
         };
-        let limit = usize::try_from(MOST).unwrap();
+        let limit = usize::try_from(MAX_PAGE).unwrap();
         let mut asked = 0;
         let held = |_: &Username| {
             asked += 1;
             Ok(Some(Kind::IdentityChanged))
         };
-        let page = outbox_page((0..=u64::from(MOST)).map(waits).collect(), limit, held).unwrap();
+        let page = outbox_page((0..=u64::from(MAX_PAGE)).map(waits).collect(), limit, held).unwrap();
         assert!(page.messages.iter().all(|message| message.held.as_deref() == Some("identity_changed")));
         assert!(page.messages.len() < limit && page.cursor.is_some(), "the line is what ends it");
         let bytes = serde_json::to_string(&page).unwrap().len();

@@ -5,7 +5,6 @@
 //! can be started from.
 
 use std::fmt;
-use std::time::Duration;
 
 use minicbor::{CborLen, Decode, Encode};
 use rand::CryptoRng;
@@ -21,7 +20,7 @@ use crate::crypto::rsa::{Context, SigningKey};
 use crate::crypto::signed::Signed;
 use crate::identity::device::DeviceCert;
 use crate::ids::{DeviceId, KeyHash, Username};
-use crate::limits::{BUNDLE_LIFETIME, MAX_ONE_TIME_KEYS};
+use crate::limits::{BUNDLE_LIFETIME, CLOCK_TOLERANCE, MAX_ONE_TIME_KEYS};
 use crate::message::Blob;
 use crate::time::Timestamp;
 
@@ -29,8 +28,6 @@ use crate::time::Timestamp;
 const VERSION: u8 = 1;
 /// Longest signed bundle accepted: 64 hashes, an ML-KEM key and a 4096-bit signature fit.
 const MAX_BUNDLE_BYTES: usize = 6 * 1024;
-/// How far a bundle's `created` may lie ahead of the server's time: clocks further apart are reported as skewed.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60 * 60);
 
 /// Why a bundle is not used.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]

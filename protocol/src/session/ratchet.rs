@@ -29,10 +29,7 @@ use crate::crypto::kdf;
 use crate::crypto::labels::Label;
 use crate::crypto::secret::SecretBytes;
 use crate::ids::{DeviceId, Fingerprint, SessionId};
-use crate::limits::{MAX_OLD_CHAINS, MAX_SKIP, MAX_SKIPPED_KEYS};
-
-/// Length of a header: ratchet key 32 ‖ pn u32 ‖ n u32.
-pub const HEADER_BYTES: usize = 40;
+use crate::limits::{MAX_OLD_CHAINS, MAX_SKIP, MAX_SKIPPED_KEYS, RATCHET_HEADER_BYTES};
 
 /// Why a message did not open. For the log and the tests: to the peer all are one, silence.
 #[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
@@ -71,7 +68,7 @@ pub struct Header {
 }
 
 impl Header {
-    /// Reads the 40 bytes.
+    /// Reads the [`RATCHET_HEADER_BYTES`] bytes.
     ///
     /// # Errors
     /// [`OpenError::Header`].
@@ -83,10 +80,14 @@ impl Header {
         Ok(Self { key: PublicKey::new(*key), previous, n })
     }
 
-    /// The 40 bytes.
+    /// The [`RATCHET_HEADER_BYTES`] bytes.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        [self.key.as_bytes().as_slice(), &self.previous.to_be_bytes(), &self.n.to_be_bytes()].concat()
+        let mut bytes = Vec::with_capacity(RATCHET_HEADER_BYTES);
+        bytes.extend_from_slice(self.key.as_bytes());
+        bytes.extend_from_slice(&self.previous.to_be_bytes());
+        bytes.extend_from_slice(&self.n.to_be_bytes());
+        bytes
     }
 
     /// Under which a skipped key of this message is kept: ratchet key ‖ n.
@@ -119,7 +120,7 @@ pub struct Skipped {
 /// A sealed message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// [`HEADER_BYTES`] bytes.
+    /// [`RATCHET_HEADER_BYTES`] bytes.
     pub header: Vec<u8>,
     /// The Fernet token, base64url-decoded.
     pub token: Vec<u8>,

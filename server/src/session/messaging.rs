@@ -4,7 +4,9 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use chat_protocol::crypto::fernet::raw_token_len;
-use chat_protocol::limits::{MAX_CONTENT_BYTES, MAX_INIT_BYTES, MAX_ONE_TIME_KEYS, MAX_SUBMIT_DEVICES};
+use chat_protocol::limits::{
+    MAX_CONTENT_BYTES, MAX_INIT_BYTES, MAX_ONE_TIME_KEYS, MAX_SUBMIT_DEVICES, RATCHET_HEADER_BYTES,
+};
 use chat_protocol::message::client::{BundleFetch, BundlePublish, MailboxAck, Submit};
 use chat_protocol::message::server::{Bundle, Code, OneTimeLeft, Refusal};
 use chat_protocol::message::{Blob, Done, EncodedEnvelope, EnvelopeSizes};
@@ -15,9 +17,6 @@ use super::proof;
 use super::ready::Ready;
 use crate::mailbox::{Job, busy, store_failed};
 use crate::store::{DeviceState, Publication, SubmitRow};
-
-/// Ratchet key, pn and n.
-const HEADER_BYTES: usize = 40;
 
 impl Ready {
     /// The signature is checked although every fetcher checks it too: a device that publishes nonsense
@@ -108,7 +107,7 @@ fn check_submit(ask: &Submit<EncodedEnvelope>) -> Result<(), Refusal> {
 }
 
 fn check_sizes(EnvelopeSizes { header, token, init }: EnvelopeSizes) -> Result<(), Refusal> {
-    if header != HEADER_BYTES {
+    if header != RATCHET_HEADER_BYTES {
         return Err(bad_request());
     }
     if token > raw_token_len(MAX_CONTENT_BYTES) || init > MAX_INIT_BYTES {

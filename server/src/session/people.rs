@@ -10,12 +10,10 @@ use chat_protocol::message::client::{LogFetch, Lookup, PresenceWatch};
 use chat_protocol::message::server::{Code, KnownUser, LogPage, LookedUp, PresenceChange, PresenceList, Push, Refusal};
 
 use super::asked::Asked;
-use super::ready::Ready;
+use super::ready::{MAX_PAGE_BYTES, Ready};
 use crate::mailbox::store_failed;
 use crate::router::encode;
 
-/// Entries of an answer in bytes: far inside a record.
-const MAX_PAGE_BYTES: usize = 256 * 1024;
 /// Entries read at once: about as many as fit.
 const MAX_PAGE_ENTRIES: u32 = 128;
 

@@ -19,6 +19,9 @@ use crate::router::{Online, Opening};
 use crate::shared::Shared;
 use crate::store::DeviceState;
 
+/// Entries or texts of an answered page in bytes: with names and numbers far inside a record.
+pub(super) const MAX_PAGE_BYTES: usize = 256 * 1024;
+
 /// A logged-in connection.
 pub(crate) struct Ready {
     seat: Seat,

@@ -7,12 +7,10 @@ use chat_protocol::message::client::{RoomPost, RoomSince};
 use chat_protocol::message::server::{Code, Post, Refusal, RoomPage};
 
 use super::asked::{Asked, bad_request};
-use super::ready::Ready;
+use super::ready::{MAX_PAGE_BYTES, Ready};
 use crate::mailbox::{Job, store_failed};
 use crate::store::NewPost;
 
-/// Texts of an answer in bytes: with names and numbers far inside a record.
-const MAX_PAGE_BYTES: usize = 256 * 1024;
 /// A post without its text: longest name, ids, numbers.
 const POST_BYTES: usize = 256;
 

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use chat_protocol::ids::{MessageId, Username};
+use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::client::{CallError, Client};
 use chat_protocol::rpc::types::{
     ChatGet, ChatMarkRead, DaemonHealth, DeleteScope, IdentityState, MsgDelete, MsgEdit, MsgList, MsgReact, MsgSend,
@@ -233,7 +234,7 @@ impl Chatter {
     /// Shows what is newer than all shown so far.
     async fn catch_up(&mut self) {
         let (to, after) = (self.talk.to.clone(), self.talk.known.last().map(|message| message.id));
-        let mut next = MsgList { to, before: None, after, limit: Some(500) };
+        let mut next = MsgList { to, before: None, after, limit: Some(MAX_PAGE) };
         while let Some(page) = self.ask(&next).await {
             next.after = page.messages.last().map(|message| message.id);
             page.messages.into_iter().for_each(|message| self.talk.message(message));

@@ -1,18 +1,14 @@
 //! What is owed to the own other devices: word of what arrived from them, and of what was read here.
 
-use std::time::Duration;
-
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::MAX_ACKS;
 use chat_protocol::time::Timestamp;
 
+use crate::queue::receipts::COALESCE;
 use crate::rows::OWN_RECEIPTS;
 use crate::rows::outbox::{PendingOwnReceipt, Read};
 use crate::store::RowsError;
 use crate::txn::Txn;
-
-/// Receipts to one device are gathered this long.
-const COALESCE: Duration = Duration::from_millis(100);
 
 impl PendingOwnReceipt {
     /// What one receipt can say, and what another one has to.

@@ -13,7 +13,7 @@ use crate::store::RowsError;
 use crate::txn::Txn;
 
 /// Receipts to one device are gathered this long after the last one.
-const COALESCE: Duration = Duration::from_millis(100);
+pub(super) const COALESCE: Duration = Duration::from_millis(100);
 
 /// Notes that a device is to hear what arrived from it.
 pub(crate) fn schedule(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<(), RowsError> {

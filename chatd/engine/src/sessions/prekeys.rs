@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chat_protocol::crypto::agreement::PublicKey;
 use chat_protocol::ids::KeyHash;
-use chat_protocol::limits::{MAX_ONE_TIME_KEYS, PREKEY_RENEWAL, PREKEY_RETENTION, REFILL_ONE_TIME_BELOW};
+use chat_protocol::limits::{
+    CLOCK_TOLERANCE, MAX_ONE_TIME_KEYS, PREKEY_RENEWAL, PREKEY_RETENTION, REFILL_ONE_TIME_BELOW,
+};
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{BundlePublish, OneTimeStatus};
 use chat_protocol::message::server::{Code, LoggedIn, OneTimeLeft, Refusal};
@@ -22,8 +24,6 @@ use crate::txn::live::{Asked, Subject};
 
 /// How often the server is asked which one-time keys are left.
 const STATUS_PAUSE: Duration = Duration::from_secs(10 * 60);
-/// A bundle further ahead of the server's time than this was signed under another clock: nobody would use it.
-const CLOCK_TOLERANCE: Duration = Duration::from_secs(60 * 60);
 /// How often old keys are looked for.
 const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 /// How far ahead of the own count a bundle's sequence is believed to be: at the pace they are drawn at, twenty years. A
@@ -43,6 +43,7 @@ const MOST_ONE_TIME_KEYS: u64 = 10_000;
 impl CurrentBundle {
     /// Whether its keys have served long enough at this server time, or it is of another time altogether.
     fn worn(&self, now: Timestamp) -> bool {
+        // one further ahead was signed under another clock: nobody would use it
         let young = |at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) < PREKEY_RENEWAL;
         !young(self.drawn) || !self.created.is_none_or(young)
     }

@@ -17,11 +17,10 @@ use rsa::{RsaPrivateKey, RsaPublicKey};
 use zeroize::Zeroizing;
 
 use super::{DecryptionKey, EncryptionKey, MAX_BITS, MIN_BITS, RsaError, SigningKey, VerifyingKey};
+use crate::limits::MAX_PEM_BYTES;
 
 /// 65537, big-endian.
 const EXPONENT: [u8; 3] = [1, 0, 1];
-/// Longest PEM text read: a 4096-bit private key takes about 3.4 kB.
-const MAX_PEM_BYTES: usize = 16 * 1024;
 /// Passphrases of our own files carry 256 bits, so the derivation inside is minimal: N = 2^10, r = 8, p = 1.
 const SCRYPT_COST: u64 = 1 << 10;
 /// Cost `N · r · p` beyond which an encrypted PEM is refused: 2^17 · 8, eight times OpenSSL's default.
