@@ -146,11 +146,12 @@ settings! {
         remembered_handshakes: usize = 65_536,
         /// Requests of one connection in progress at once; the next is read when one is done.
         requests_at_once: usize = 64,
-        /// Frames waiting for one reader; when full it is disconnected and finds its messages in the mailbox.
+        /// Frames waiting for one reader. What others cause takes half of it and waits beyond that; when its own answers
+        /// fill it, it is disconnected and finds its messages in the mailbox.
         outbox_frames: usize = 4_096,
         /// Bytes waiting for one reader.
         outbox_bytes: usize = 8 * 1024 * 1024,
-        /// Time for one write to make progress.
+        /// Time within which a reader for whom something waits has to read some of it.
         #[key("write_seconds")]
         write: Duration = Duration::from_secs(30),
         /// Time that connections get to finish when the server stops.
@@ -185,6 +186,10 @@ settings! {
         submits_per_minute: u32 = 600,
         /// … and how many may come at once after a silence.
         submits_burst: u32 = 2_000,
+        /// Posts in the room per account and minute, those of ten minutes at once after a silence …
+        room_posts_per_minute: u32 = 60,
+        /// … and their bytes: everybody stores and is sent every one of them.
+        room_bytes_per_minute: u32 = 65_536,
         /// Requests per device and minute other than submits, posts and acknowledgements, whatever they ask.
         lookups_per_minute: u32 = 600,
     }

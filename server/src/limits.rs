@@ -26,6 +26,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 pub const NETWORK_SHARE: u32 = 4;
 /// All sources together may register so many times what one may.
 const EVERYBODY: u32 = 50;
+/// Minutes whose posts may come at once after a silence.
+const POST_BURST: u32 = 10;
 /// Devices and addresses whose wrong signatures are counted: 6 MiB at most. Whoever is beyond counts as too often, which
 /// costs nobody anything whose signature is right.
 const COUNTED_SIGNATURES: usize = 65_536;
@@ -70,14 +72,14 @@ pub struct TooOften(pub Duration);
 
 /// One kind of event, counted per key.
 #[derive(Debug)]
-pub struct Rate<K: Clone + Hash + Eq>(DefaultKeyedRateLimiter<K>);
+pub struct Rate<K: Clone + Hash + Eq>(DefaultKeyedRateLimiter<K>, NonZeroU32);
 
 impl<K: Clone + Hash + Eq> Rate<K> {
     /// `count` events per `per`, `burst` at once after a silence. Zero counts as one.
     fn new(count: u32, per: Duration, burst: u32) -> Self {
         let burst = NonZeroU32::new(burst).unwrap_or(NonZeroU32::MIN);
         let quota = Quota::with_period(per / count.max(1)).unwrap_or(Quota::per_second(NonZeroU32::MAX));
-        Self(RateLimiter::keyed(quota.allow_burst(burst)))
+        Self(RateLimiter::keyed(quota.allow_burst(burst)), burst)
     }
 
     /// Counts an event of `key`.
@@ -86,6 +88,20 @@ impl<K: Clone + Hash + Eq> Rate<K> {
     /// [`TooOften`]: it is not to happen, and was not counted.
     pub fn check(&self, key: &K) -> Result<(), TooOften> {
         self.0.check_key(key).map_err(|until| TooOften(until.wait_time_from(self.0.clock().now())))
+    }
+
+    /// Counts so many events of `key` at once: all of them or none. More than there can ever be at once take all of those.
+    ///
+    /// # Errors
+    /// [`TooOften`]: they are not to happen, and were not counted.
+    pub fn check_many(&self, key: &K, events: u32) -> Result<(), TooOften> {
+        let events = NonZeroU32::new(events.min(self.1.get())).unwrap_or(NonZeroU32::MIN);
+        match self.0.check_key_n(key, events) {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(until)) => Err(TooOften(until.wait_time_from(self.0.clock().now()))),
+            // not reached: never more than the burst is asked for
+            Err(_) => Err(TooOften(MINUTE)),
+        }
     }
 
     fn forget_old(&self) {
@@ -146,6 +162,10 @@ pub struct Limits {
     keys_of_one: Rate<DeviceId>,
     /// Submits and posts per device.
     pub submits: Rate<DeviceId>,
+    /// Posts per account …
+    posts: Rate<Username>,
+    /// … and their bytes.
+    post_bytes: Rate<Username>,
     /// Requests per device, other than submits, posts and acknowledgements of something.
     pub requests: Rate<DeviceId>,
 }
@@ -167,6 +187,8 @@ impl Limits {
             keys_for_one: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
             keys_of_one: Rate::new(rates.one_time_keys_per_hour, HOUR, rates.one_time_keys_per_hour),
             submits: Rate::new(rates.submits_per_minute, MINUTE, rates.submits_burst),
+            posts: Rate::new(rates.room_posts_per_minute, MINUTE, at_once(rates.room_posts_per_minute)),
+            post_bytes: Rate::new(rates.room_bytes_per_minute, MINUTE, at_once(rates.room_bytes_per_minute)),
             requests: Rate::new(rates.lookups_per_minute, MINUTE, rates.lookups_per_minute),
         }
     }
@@ -191,6 +213,15 @@ impl Limits {
         self.keys_for_one.check(&(requester, target)).is_ok() && self.keys_of_one.check(&target).is_ok()
     }
 
+    /// Counts a post of so many bytes.
+    ///
+    /// # Errors
+    /// [`TooOften`]: it is not to happen.
+    pub fn post(&self, user: &Username, bytes: usize) -> Result<(), TooOften> {
+        self.posts.check(user)?;
+        self.post_bytes.check_many(user, u32::try_from(bytes).unwrap_or(u32::MAX))
+    }
+
     /// Forgets keys whose limits are whole again.
     pub fn forget_old(&self, now: Instant) {
         self.connections.forget_old();
@@ -200,10 +231,17 @@ impl Limits {
         self.keys_for_one.forget_old();
         self.keys_of_one.forget_old();
         self.submits.forget_old();
+        self.posts.forget_old();
+        self.post_bytes.forget_old();
         self.requests.forget_old();
         self.guesses.forget_old(now);
         self.signatures.forget_old(now);
     }
+}
+
+/// So many per minute come at once after a silence.
+const fn at_once(per_minute: u32) -> u32 {
+    per_minute.saturating_mul(POST_BURST)
 }
 
 #[cfg(test)]

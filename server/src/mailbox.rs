@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, Username};
-use chat_protocol::message::server::{Accepted, Code, Post, Push, Refusal, RoomPosted};
+use chat_protocol::message::server::{Accepted, Code, Post, Refusal, RoomPosted};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
@@ -224,7 +224,7 @@ impl Commits {
             fresh.extend(self.told_again(room_seq).await);
         }
         fresh.sort_by_key(|post| post.room_seq);
-        fresh.into_iter().for_each(|post| self.router.everybody(&Push::Room(post)));
+        fresh.into_iter().for_each(|post| self.router.post(post));
     }
 }
 

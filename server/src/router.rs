@@ -13,7 +13,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_protocol::frame::Frame;
 use chat_protocol::ids::{DeviceId, Username};
-use chat_protocol::message::server::{PresenceChange, Push};
+use chat_protocol::message::server::{Post, PresenceChange, Push};
 
 use crate::counters::Closed;
 use crate::store::Mail;
@@ -72,6 +72,14 @@ impl Router {
         peers.iter().for_each(|peer| peer.push(frame.clone()));
     }
 
+    /// Pushes a post that was just committed to whoever reads fast enough; the others are told how far the room has come
+    /// once they have read what waits for them.
+    pub fn post(&self, post: Post) {
+        let (peers, seq) = (self.lock().everybody(), post.room_seq);
+        let frame = encode(&Frame::push(&Push::Room(post)));
+        peers.iter().for_each(|peer| peer.post(seq, &frame));
+    }
+
     /// Pushes to the online devices of one account.
     pub fn account(&self, user: &Username, push: &Push) {
         let peers = self.lock().of_account(user);
@@ -113,6 +121,12 @@ impl Router {
     #[must_use]
     pub fn sees(&self, user: &Username) -> bool {
         self.lock().is_visible(user)
+    }
+
+    /// Bytes that wait to be written to whoever is logged in.
+    #[must_use]
+    pub fn waiting_bytes(&self) -> usize {
+        self.lock().everybody().iter().map(|peer| peer.outbox().waiting()).sum()
     }
 
     /// Connections that are logged in.
@@ -251,6 +265,37 @@ mod tests {
         let batch = bob.outbox().next().await;
         let kinds: Vec<_> = batch.frames.iter().map(|frame| decode_frames(frame).unwrap()[0].kind).collect();
         assert_eq!(kinds, [FrameKind::Ok, FrameKind::Push]);
+    }
+
+    #[tokio::test]
+    async fn atk_85_posts_beyond_half_the_queue_are_left_out_and_their_last_number_is_told_once_there_is_room() {
+        let router = Router::default();
+        let (early, bob) = (peer(&router, "carol", 2), opened(&router, "bob", 1));
+        let said = |room_seq| {
+            let (submit_id, device) = (chat_protocol::ids::SubmitId::new(room_seq, [1; 8]), DeviceId::new([9; 16]));
+            let at = chat_protocol::time::Timestamp::ZERO;
+            Post { room_seq, user: "alice".parse().unwrap(), at, text: "hello".into(), submit_id, device }
+        };
+        (1..=1_000).for_each(|seq| router.post(said(seq)));
+        assert_eq!(bob.outbox().closed(), None);
+        let heard = |pushes: Vec<Push>| {
+            let seq = |push: &Push| if let Push::Room(post) = push { (post.room_seq, false) } else { told(push) };
+            pushes.iter().map(seq).collect::<Vec<_>>()
+        };
+        bob.tell_room();
+        assert_eq!(heard(pushes(&bob).await), (1..=50).map(|seq| (seq, false)).collect::<Vec<_>>());
+        router.post(said(1_001));
+        bob.tell_room();
+        router.post(said(1_002));
+        assert_eq!(heard(pushes(&bob).await), [(1_001, true), (1_002, false)]);
+        early.open(Opening { window: 2, acked: 0, last: 0 }, []);
+        early.tell_room();
+        assert_eq!(heard(pushes(&early).await), [(1_002, true)], "also who was being logged in meanwhile");
+    }
+
+    fn told(push: &Push) -> (u64, bool) {
+        let Push::RoomGrew(grew) = push else { panic!("{push:?}") };
+        (grew.seq, true)
     }
 
     #[tokio::test]

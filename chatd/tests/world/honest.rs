@@ -10,7 +10,7 @@ use chat_protocol::limits::MAX_NUMBER;
 use chat_protocol::message::client::{BundlePublish, LogFetch, Lookup, MailboxAck, OneTimeStatus, RoomSince, Submit};
 use chat_protocol::message::server::{
     Code, Deliver, KnownUser, LogGrew, LogPage, LoggedIn, LookedUp, MailboxDrained, OneTimeLeft, Post, Push, Refusal,
-    ResetNotice, RoomPage,
+    ResetNotice, RoomGrew, RoomPage,
 };
 use chat_protocol::message::{Blob, Call, Envelope};
 use chat_protocol::rpc::types::MessageState;
@@ -117,6 +117,7 @@ const LIES: &[Lie] = &[
         let post = post(w, b, n, Timestamp::from_millis(n));
         pushes(w, a, Push::Room(post));
     }),
+    ("a room that grew", |w, [a, _], n| pushes(w, a, Push::RoomGrew(RoomGrew { seq: n }))),
     ("a head that grew", |w, [a, b], n| {
         let user = w.name(b);
         pushes(w, a, Push::LogGrew(LogGrew { user, head: head(n) }));

@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use chat_protocol::rpc::types::MessageState;
 
-use crate::world::World;
+use crate::disk::Disk;
+use crate::server::Server;
+use crate::world::{BEGIN, World, roomy};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -36,6 +38,31 @@ fn who_was_away_reads_on_where_he_stopped() {
     world.settle();
     let all: Vec<_> = (0..10).map(|i| format!("alice: {i}")).collect();
     assert_eq!(world.room(bob), all);
+}
+
+#[test]
+fn atk_85_who_reads_more_slowly_than_is_posted_has_every_post_in_the_end_over_the_same_connection() {
+    let mut config = roomy();
+    config.connections.outbox_frames = 8;
+    let mut world = World::over(Server::new(Disk::new(), config, BEGIN), 1, BEGIN);
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.say(alice, "0");
+    world.settle();
+    // nothing of what the server has to say to bob leaves it
+    let wire = world.nodes[bob].wire.take();
+    world.nodes[bob].wants_online = false;
+    for i in 1..30 {
+        world.say(alice, &i.to_string());
+    }
+    world.settle();
+    assert_eq!(world.room(bob), ["alice: 0"]);
+    world.nodes[bob].wire = wire;
+    world.nodes[bob].wants_online = true;
+    world.settle();
+    assert_eq!(world.room(bob), (0..30).map(|i| format!("alice: {i}")).collect::<Vec<_>>());
+    world.say(alice, "30");
+    world.settle();
+    assert_eq!(world.room(bob).len(), 31, "pushed again");
 }
 
 #[test]

@@ -120,6 +120,14 @@ answer! {
         #[n(0)] pub device: DeviceId,
     }
 }
+answer! {
+    /// Push 8: the room goes on to there, and not every post was pushed, because this connection reads more slowly than
+    /// is posted. Ask [`super::client::RoomSince`].
+    RoomGrew {
+        /// As [`Post::room_seq`], of the newest post.
+        #[n(0)] pub seq: u64,
+    }
+}
 
 /// What the server says unasked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,6 +146,8 @@ pub enum Push {
     Drained(MailboxDrained),
     /// See [`DeviceWaits`].
     DeviceWaits(DeviceWaits),
+    /// See [`RoomGrew`].
+    RoomGrew(RoomGrew),
 }
 
 impl Push {
@@ -152,6 +162,7 @@ impl Push {
             Self::LogGrew(_) => 5,
             Self::Drained(_) => 6,
             Self::DeviceWaits(_) => 7,
+            Self::RoomGrew(_) => 8,
         }
     }
 
@@ -166,6 +177,7 @@ impl Push {
             Self::LogGrew(push) => cbor::encode(push),
             Self::Drained(push) => cbor::encode(push),
             Self::DeviceWaits(push) => cbor::encode(push),
+            Self::RoomGrew(push) => cbor::encode(push),
         }
     }
 
@@ -183,6 +195,7 @@ impl Push {
             5 => Self::LogGrew(decode(payload)?),
             6 => Self::Drained(decode(payload)?),
             7 => Self::DeviceWaits(decode(payload)?),
+            8 => Self::RoomGrew(decode(payload)?),
             _ => return Ok(None),
         }))
     }

@@ -6,6 +6,7 @@ use super::Blob;
 use super::client::UserHead;
 pub use super::push::{
     DELIVER, Deliver, Delivery, DeliveryId, DeviceWaits, LogGrew, MailboxDrained, PresenceChange, Push, ResetNotice,
+    RoomGrew,
 };
 use crate::ids::{DeviceId, Fingerprint, Head, KeyHash, Username};
 use crate::time::Timestamp;

@@ -57,6 +57,7 @@ PUSHES = {
     "log_grew": (5, {0: "alice", 1: HEAD}),
     "drained": (6, {0: 12}),
     "device_waits": (7, {0: DEVICE}),
+    "room_grew": (8, {0: 99}),
 }
 
 

@@ -193,6 +193,7 @@ fn pushes_are_frozen() {
     frozen.push("log_grew", &Push::LogGrew(LogGrew { user: user("alice"), head: head() }));
     frozen.push("drained", &Push::Drained(MailboxDrained { seq: 12 }));
     frozen.push("device_waits", &Push::DeviceWaits(DeviceWaits { device: device() }));
+    frozen.push("room_grew", &Push::RoomGrew(RoomGrew { seq: 99 }));
     frozen.done();
 }
 

@@ -1,7 +1,7 @@
 //! One connection that is logged in, as the rest of the server sees it.
 
 use std::mem;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use chat_protocol::message::EncodedEnvelope;
 use tokio::sync::Notify;
 
 use super::outbox::Outbox;
-use super::pushes::{deliver_frame, drained_frame};
+use super::pushes::{deliver_frame, drained_frame, room_grew_frame};
 use crate::counters::Closed;
 use crate::rules::window::Window;
 use crate::store::Mail;
@@ -27,6 +27,8 @@ pub struct Online {
     flow: Mutex<Flow>,
     /// Rows of the mailbox wait to be read from the store.
     due: Notify,
+    /// Newest post of those that were not pushed, for want of room in the queue; 0 if none.
+    posts_left_out: AtomicU64,
     visible: AtomicBool,
     /// It said whether it wants to be seen.
     decided: AtomicBool,
@@ -61,6 +63,7 @@ impl Online {
             outbox,
             flow: Mutex::new(Flow::Held { frames: Vec::new(), last: 0 }),
             due: Notify::new(),
+            posts_left_out: AtomicU64::new(0),
             visible: AtomicBool::new(false),
             decided: AtomicBool::new(false),
             watching: AtomicBool::new(false),
@@ -109,6 +112,30 @@ impl Online {
             Flow::Open { .. } => self.outbox.push(frame),
             Flow::Held { frames, .. } if frames.len() < MAX_HELD_FRAMES => frames.push(frame),
             Flow::Held { .. } => self.outbox.sever(Closed::SlowReader),
+        }
+    }
+
+    /// Pushes a post if the queue has room for it and none was left out before it; otherwise only its number is kept.
+    pub(super) fn post(&self, seq: u64, frame: &Bytes) {
+        let flow = self.lock();
+        let follows = matches!(*flow, Flow::Open { .. }) && self.posts_left_out.load(Ordering::Relaxed) == 0;
+        if follows && self.outbox.has_room() {
+            self.outbox.push(frame.clone());
+        } else {
+            self.posts_left_out.fetch_max(seq, Ordering::Relaxed);
+            drop(flow);
+            self.due.notify_one();
+        }
+    }
+
+    /// Says how far the room has come if posts were left out and the queue has room again.
+    pub fn tell_room(&self) {
+        let flow = self.lock();
+        if matches!(*flow, Flow::Open { .. }) && self.outbox.has_room() {
+            let newest = self.posts_left_out.swap(0, Ordering::Relaxed);
+            if newest > 0 {
+                self.outbox.push(room_grew_frame(newest));
+            }
         }
     }
 

@@ -1,10 +1,9 @@
 //! What one connection still has to be told: a bounded queue of encoded frames.
 //!
-//! Its full case: whoever reads slower than it is written to loses the connection, and nothing
-//! else. Messages are safe, because they are in the mailbox until acknowledged; a room post is in the
-//! room's history. So one slow reader costs the server at most this queue and nobody any delay.
-//! Deliveries from the mailbox use only half the queue ([`Outbox::has_room`]) and wait for room
-//! instead, so that a long backlog never disconnects a healthy reader.
+//! What others cause uses only half of it ([`Outbox::has_room`]): beyond that messages wait in the mailbox, and posts in
+//! the room's history, so that neither a long backlog nor a flood disconnects a healthy reader. The rest is for
+//! answers. Its full case: whoever asks and does not read the answers loses the connection, and nothing else. So one slow
+//! reader costs the server at most this queue and nobody any delay.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -12,9 +11,14 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Closed;
+
+/// Frames are taken out in pieces of about so many bytes: what left the queue is no longer counted in it, and between two
+/// pieces a ping can be said.
+const PIECE_BYTES: usize = 64 * 1024;
 
 /// The queue of one connection. Any task may push; one writer drains.
 #[derive(Debug)]
@@ -45,9 +49,13 @@ struct Queue {
     ping: bool,
     pong: bool,
     closed: Option<Closed>,
+    /// When it began to be.
+    closed_at: Option<Instant>,
+    /// When the peer was last seen to read what had waited for it.
+    read_at: Option<Instant>,
 }
 
-/// Everything that waited when the writer came.
+/// What is written at once.
 #[derive(Debug, Default)]
 pub struct Batch {
     /// Encoded frames, oldest first.
@@ -100,6 +108,12 @@ impl Outbox {
         queue.closed.is_none() && !queue.exceeds(0, half)
     }
 
+    /// Bytes of frames that wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.lock().bytes
+    }
+
     /// Resolves when the writer has drained the queue since the last call.
     pub async fn drained(&self) {
         self.drained.notified().await;
@@ -119,14 +133,14 @@ impl Outbox {
 
     /// Lets the writer finish what is queued and say goodbye. The first reason stays.
     pub fn close(&self, why: Closed) {
-        self.lock().closed.get_or_insert(why);
+        self.lock().close(why);
         self.ending.cancel();
         self.filled.notify_one();
     }
 
     /// Ends the connection at once, without a goodbye.
     pub fn sever(&self, why: Closed) {
-        self.lock().closed.get_or_insert(why);
+        self.lock().close(why);
         self.ending.cancel();
         self.severed.cancel();
         self.filled.notify_one();
@@ -148,7 +162,24 @@ impl Outbox {
         self.lock().closed
     }
 
-    /// Waits until something is to be written and takes all of it. Cancel-safe: nothing is taken before it returns.
+    /// When it began to end.
+    #[must_use]
+    pub fn closed_at(&self) -> Option<Instant> {
+        self.lock().closed_at
+    }
+
+    /// Notes that the peer has read: the socket took more after it had been full.
+    pub fn was_read(&self) {
+        self.lock().read_at = Some(Instant::now());
+    }
+
+    /// When the peer was last seen to read what had waited for it.
+    #[must_use]
+    pub fn read_at(&self) -> Option<Instant> {
+        self.lock().read_at
+    }
+
+    /// Waits until something is to be written and takes a piece of it. Cancel-safe: nothing is taken before it returns.
     pub async fn next(&self) -> Batch {
         loop {
             if self.severed.is_cancelled() {
@@ -172,6 +203,11 @@ impl Queue {
         self.bytes.saturating_add(more) > limits.bytes || self.frames.len() >= limits.frames.max(1)
     }
 
+    fn close(&mut self, why: Closed) {
+        self.closed.get_or_insert(why);
+        self.closed_at.get_or_insert_with(Instant::now);
+    }
+
     fn put(&mut self, frame: Bytes) {
         self.bytes += frame.len();
         self.frames.push_back(frame);
@@ -181,14 +217,28 @@ impl Queue {
         if self.frames.is_empty() && !self.ping && !self.pong && self.closed.is_none() {
             return None;
         }
-        self.bytes = 0;
+        let frames = self.take_piece();
+        let close = self.closed.filter(|_| self.frames.is_empty());
         Some(Batch {
-            frames: mem::take(&mut self.frames),
+            frames,
             ping: mem::take(&mut self.ping),
             pong: mem::take(&mut self.pong),
-            goodbye: self.closed.is_some(),
-            close: self.closed,
+            goodbye: close.is_some(),
+            close,
         })
+    }
+
+    /// The oldest frames: at least one, if there is one.
+    fn take_piece(&mut self) -> VecDeque<Bytes> {
+        let mut taken = 0;
+        let fitting = self.frames.iter().take_while(|frame| {
+            taken += frame.len();
+            taken <= PIECE_BYTES
+        });
+        let rest = self.frames.split_off(fitting.count().max(1).min(self.frames.len()));
+        let piece = mem::replace(&mut self.frames, rest);
+        self.bytes -= piece.iter().map(Bytes::len).sum::<usize>();
+        piece
     }
 }
 
@@ -211,6 +261,20 @@ mod tests {
         let batch = outbox.next().await;
         assert_eq!((batch.frames.len(), batch.pong, batch.close), (2, true, None));
         assert!(outbox.has_room());
+    }
+
+    #[tokio::test]
+    async fn what_was_not_taken_yet_is_still_counted_and_a_goodbye_waits_for_it() {
+        let outbox = Outbox::new(OutboxLimits { bytes: 4 * PIECE_BYTES, frames: 10 });
+        (0..3).for_each(|_| outbox.push(frame(PIECE_BYTES - 1)));
+        outbox.close(Closed::Shutdown);
+        let mut left = Vec::new();
+        for _ in 0..3 {
+            let batch = outbox.next().await;
+            left.push((batch.frames.len(), batch.close, outbox.lock().bytes));
+        }
+        let (piece, goodbye) = (PIECE_BYTES - 1, Some(Closed::Shutdown));
+        assert_eq!(left, [(1, None, 2 * piece), (1, None, piece), (1, goodbye, 0)]);
     }
 
     #[tokio::test]

@@ -1,9 +1,9 @@
 //! Frames as they go into an outbox: encoded once, shared from then on.
 
 use bytes::Bytes;
-use chat_protocol::frame::{Frame, FrameKind, push_into};
+use chat_protocol::frame::{Frame, push_into};
 use chat_protocol::message::Verbatim;
-use chat_protocol::message::server::{DELIVER, Deliver, MailboxDrained, Push};
+use chat_protocol::message::server::{DELIVER, Deliver, MailboxDrained, Push, RoomGrew};
 
 use crate::store::Mail;
 
@@ -34,5 +34,10 @@ pub fn deliver_frame(mail: &Mail) -> Bytes {
 
 /// The end of what waited at login.
 pub(super) fn drained_frame(seq: u64) -> Bytes {
-    encode(&Frame { kind: FrameKind::Push, ..Frame::push(&Push::Drained(MailboxDrained { seq })) })
+    encode(&Frame::push(&Push::Drained(MailboxDrained { seq })))
+}
+
+/// How far the room has come, for who was not pushed all of it.
+pub(super) fn room_grew_frame(seq: u64) -> Bytes {
+    encode(&Frame::push(&Push::RoomGrew(RoomGrew { seq })))
 }

@@ -1,4 +1,5 @@
-//! Brings a mailbox to its device: what waits in the store, in order, within the window.
+//! Brings a mailbox to its device: what waits in the store, in order, within the window; and says how far the room has
+//! come to who reads more slowly than is posted.
 //!
 //! One task per login. Messages that are committed while the peer is up to date reach it without this
 //! task; it reads what came before, what did not fit the window or the queue, and turns
@@ -37,6 +38,7 @@ pub(super) async fn run(shared: Arc<Shared>, peer: Arc<Online>, mut acks: mpsc::
     let mut waiting = Vec::new();
     let most = acks.max_capacity();
     loop {
+        peer.tell_room();
         let more = push_page(&shared, &peer).await;
         // all branches are cancel-safe: `recv_many` takes nothing unless it is chosen, the others only wait
         tokio::select! {

@@ -17,7 +17,7 @@ const POST_BYTES: usize = 256;
 impl Ready {
     /// Queues a post; its answer follows its commit. The author is this device, whatever it may claim.
     pub(super) async fn room_post(&self, asked: Asked, ask: RoomPost) {
-        let checked = check(&ask.text).and_then(|()| Ok(self.shared().limits().submits.check(&self.device())?));
+        let checked = check(&ask.text).and_then(|()| self.afford_post(ask.text.len()));
         if let Err(refusal) = self.shared().counters.posts.judged(checked) {
             return self.refuse(asked, refusal);
         }
@@ -30,6 +30,13 @@ impl Ready {
             drop(ticket);
         });
         self.shared().mailbox.take(Job::Post { post, answer });
+    }
+
+    /// A post is paid for by its device as whatever it submits, and by its account, since everybody gets it.
+    fn afford_post(&self, bytes: usize) -> Result<(), Refusal> {
+        let limits = self.shared().limits();
+        limits.submits.check(&self.device())?;
+        Ok(limits.post(self.user(), bytes)?)
     }
 
     pub(super) async fn room_since(&self, ask: &RoomSince) -> Result<RoomPage, Refusal> {

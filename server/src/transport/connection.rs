@@ -6,6 +6,7 @@ use std::time::Duration;
 use chat_protocol::frame::decode_frames;
 use chat_protocol::limits::{DEAD_AFTER, MAX_HANDSHAKE_BYTES, PING_AFTER};
 use chat_protocol::record::{Record, Sealer};
+use rustix::net::sockopt::set_socket_send_buffer_size;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -18,9 +19,14 @@ use crate::router::outbox::{Outbox, OutboxLimits};
 use crate::session::{Handshaking, Peer, Welcomed};
 use crate::shared::{Permits, Shared};
 
+/// Bytes that may wait in a socket, which the system doubles for its own needs: so many more are read by a peer before what
+/// is written now, a ping for example.
+const SOCKET_BYTES: usize = 128 * 1024;
+
 /// Serves one connection until it ends, and counts why it did.
 pub(super) async fn run(shared: Arc<Shared>, mut stream: TcpStream, source: Source, permits: Permits) {
     let _best_effort = stream.set_nodelay(true);
+    let _best_effort = set_socket_send_buffer_size(&stream, SOCKET_BYTES);
     let deadline = shared.config().connections.handshake;
     let shaken = timeout(deadline, shake_hands(&shared, &mut stream, source)).await;
     let why = match shaken.unwrap_or(Err(HandshakeFailure::Deadline)) {
@@ -121,7 +127,7 @@ impl Conversation {
                 biased;
                 () = self.outbox.ending() => return (peer, self.outbox.closed().unwrap_or(Closed::Io)),
                 () = shared.stopping.cancelled() => return (peer, Closed::Shutdown),
-                () = sleep_until(self.silence.next()) => match self.silence.expired(Instant::now()) {
+                () = sleep_until(self.silence.next()) => match self.silence_expired() {
                     Expired::Nothing => continue,
                     Expired::Ping => {
                         self.outbox.ping();
@@ -137,6 +143,14 @@ impl Conversation {
             };
             self.silence.broken(Instant::now());
         }
+    }
+
+    /// Who still reads what was written is not dead, however long that takes: its pong comes behind it.
+    fn silence_expired(&mut self) -> Expired {
+        if let Some(read_at) = self.outbox.read_at() {
+            self.silence.broken(read_at);
+        }
+        self.silence.expired(Instant::now())
     }
 
     async fn take(&mut self, record: Result<Record, Closed>, peer: Peer) -> (Peer, Option<Closed>) {
@@ -194,8 +208,10 @@ impl Silence {
         Self { since: now, pings: 0, login_until: Some(now + login) }
     }
 
-    fn broken(&mut self, now: Instant) {
-        (self.since, self.pings) = (now, 0);
+    fn broken(&mut self, at: Instant) {
+        if at > self.since {
+            (self.since, self.pings) = (at, 0);
+        }
     }
 
     fn logged_in(&mut self) {

@@ -4,6 +4,7 @@
 //! ever waits for company.
 
 use std::collections::VecDeque;
+use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,14 +13,12 @@ use chat_protocol::limits::PACK_RECORD_BYTES;
 use chat_protocol::record::{Record, Sealer};
 use tokio::io::AsyncWriteExt;
 use tokio::net::tcp::OwnedWriteHalf;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::clock;
 use crate::counters::Closed;
 use crate::router::outbox::{Batch, Outbox};
 
-/// Most sealed bytes handed to the socket at once: a queue of megabytes is not doubled in memory.
-const WRITE_BYTES: usize = 256 * 1024;
 /// A buffer that grew beyond this is given back when the queue is empty.
 const KEEP_BYTES: usize = 32 * 1024;
 /// Time for the goodbye to a connection that must not stay.
@@ -40,13 +39,12 @@ impl Writer {
         let mut out = Vec::new();
         loop {
             let mut batch = self.outbox.next().await;
-            while self.seal(&mut batch, &mut out) {
-                if let Err(why) = self.write(&out).await {
-                    self.outbox.sever(why);
-                    return;
-                }
-                out.clear();
+            self.seal(&mut batch, &mut out);
+            if let Err(why) = self.write(&out).await {
+                self.outbox.sever(why);
+                return;
             }
+            out.clear();
             out.shrink_to(KEEP_BYTES);
             if batch.close.is_some() {
                 let _closed = self.socket.shutdown().await;
@@ -57,8 +55,8 @@ impl Writer {
         }
     }
 
-    /// Seals the next piece of a batch into `out`; false when nothing is left. The goodbye comes last.
-    fn seal(&mut self, batch: &mut Batch, out: &mut Vec<u8>) -> bool {
+    /// Seals a batch into `out`. The goodbye comes last.
+    fn seal(&mut self, batch: &mut Batch, out: &mut Vec<u8>) {
         let now = clock::running();
         if std::mem::take(&mut batch.pong) {
             self.sealer.seal(&Record::Pong, now, out);
@@ -66,21 +64,37 @@ impl Writer {
         if std::mem::take(&mut batch.ping) {
             self.sealer.seal(&Record::Ping, now, out);
         }
-        while !batch.frames.is_empty() && out.len() < WRITE_BYTES {
+        while !batch.frames.is_empty() {
             self.sealer.seal(&Record::Data(pack(&mut batch.frames)), now, out);
         }
-        if batch.frames.is_empty() && std::mem::take(&mut batch.goodbye) {
+        if batch.goodbye {
             self.sealer.seal(&Record::Close, now, out);
         }
-        !out.is_empty()
     }
 
-    async fn write(&mut self, out: &[u8]) -> Result<(), Closed> {
-        // a write that loses leaves the stream torn, so the caller severs the connection
-        tokio::select! {
-            written = self.socket.write_all(out) => written.map_err(|_| Closed::Io),
-            why = overdue(&self.outbox, self.deadline) => Err(why),
+    /// Writes all of it, as slowly as the peer reads, as long as it reads.
+    async fn write(&mut self, mut out: &[u8]) -> Result<(), Closed> {
+        while !out.is_empty() {
+            match self.socket.try_write(out) {
+                Ok(0) => return Err(Closed::Io),
+                Ok(written) => out = out.get(written..).unwrap_or_default(),
+                Err(full) if full.kind() == ErrorKind::WouldBlock => self.room().await?,
+                Err(_) => return Err(Closed::Io),
+            }
         }
+        Ok(())
+    }
+
+    /// Waits until the peer has read some of what waits in the socket. Without that the stream stays torn, so the caller
+    /// severs the connection.
+    async fn room(&self) -> Result<(), Closed> {
+        // both only wait
+        tokio::select! {
+            ready = self.socket.writable() => ready.map_err(|_| Closed::Io)?,
+            why = overdue(&self.outbox, self.deadline) => return Err(why),
+        }
+        self.outbox.was_read();
+        Ok(())
     }
 }
 
@@ -100,7 +114,8 @@ fn pack(frames: &mut VecDeque<Bytes>) -> Vec<u8> {
 async fn overdue(outbox: &Outbox, deadline: Duration) -> Closed {
     let ended = async {
         outbox.ending().await;
-        sleep(goodbye(outbox, deadline)).await;
+        let since = outbox.closed_at().unwrap_or_else(Instant::now);
+        sleep_until(since + goodbye(outbox, deadline)).await;
     };
     // all three only wait
     tokio::select! {

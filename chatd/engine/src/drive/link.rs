@@ -122,6 +122,10 @@ pub(crate) fn pushed(txn: &mut Txn<'_>, push: Push) -> Result<(), EngineError> {
     match push {
         Push::Deliver(deliver) => inbox::delivered(txn, deliver),
         Push::Room(post) => room::pushed(txn, post),
+        Push::RoomGrew(grown) => {
+            room::grew(txn, grown.seq);
+            Ok(())
+        }
         Push::Presence(change) => presence(txn, change.online, change.offline),
         Push::Reset(notice) => reset_waits(txn, notice.at),
         Push::LogGrew(grown) => {

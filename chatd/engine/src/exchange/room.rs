@@ -123,11 +123,16 @@ pub(crate) fn page(txn: &mut Txn<'_>, answer: Result<RoomPage, Refusal>) -> Resu
     Ok(())
 }
 
+/// Posts were left out of what is pushed, up to there: a reason to read on.
+pub(crate) fn grew(txn: &mut Txn<'_>, seq: u64) {
+    if let Some(link) = &mut txn.live.link {
+        link.room_last = link.room_last.max(seq);
+    }
+}
+
 /// A post as it is pushed: taken if it is the next one, otherwise a reason to read on.
 pub(crate) fn pushed(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
-    if let Some(link) = &mut txn.live.link {
-        link.room_last = link.room_last.max(post.room_seq);
-    }
+    grew(txn, post.room_seq);
     let cursor = Counter::Room.get(txn.rows)?;
     if begun(txn)?.is_none() || post.room_seq > cursor.saturating_add(1) {
         return Ok(());

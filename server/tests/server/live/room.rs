@@ -2,6 +2,7 @@
 
 use chat_protocol::message::client::{PresenceWatch, RoomPost, RoomSince};
 use chat_protocol::message::server::{Code, Post, Push};
+use chat_server::config::Config;
 use chat_server::counters::Closed;
 
 use super::client::End;
@@ -103,21 +104,85 @@ async fn presence_is_a_snapshot_and_then_changes() {
     assert_eq!(alice.client.push_of(went).await, [bob_is]);
 }
 
-#[tokio::test]
-async fn atk_13_slow_reader_is_disconnected_and_finds_its_messages_in_the_mailbox() {
+/// A server whose room takes whatever one account says, and with little room for who does not read it.
+fn loud() -> Config {
     let mut config = settings();
+    (config.rates.room_posts_per_minute, config.rates.room_bytes_per_minute) = (1_000_000, 100_000_000);
     (config.connections.outbox_bytes, config.connections.outbox_frames) = (64 * 1024, 64);
+    config
+}
+
+#[tokio::test]
+async fn atk_85_a_member_on_a_slow_line_stays_connected_in_bounded_memory_and_has_every_post_in_the_end() {
+    let world = World::with(loud()).await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    // bob does not read; sockets take the first posts, his queue some more
+    let mut posts = 0;
+    while posts < 2_000 {
+        posts = alice.say(&"x".repeat(8 * 1024)).await;
+        assert_eq!(heard(&mut alice).await.room_seq, posts);
+        assert!(world.router.waiting_bytes() <= 40 * 1024, "{posts} posts");
+    }
+    assert!(world.router.is_online(bob.id()));
+    let (mut last, mut told) = (0, None);
+    while told.is_none() {
+        match bob.client.push().await {
+            Push::Room(post) => {
+                assert_eq!(post.room_seq, last + 1);
+                last = post.room_seq;
+            }
+            Push::RoomGrew(grew) => told = Some(grew.seq),
+            _ => {}
+        }
+    }
+    assert_eq!(told, Some(posts));
+    while last < posts {
+        let page = bob.client.call(&RoomSince { seq: Some(last), max: 500 }).await.unwrap();
+        for post in page.posts {
+            assert_eq!(post.room_seq, last + 1);
+            last = post.room_seq;
+        }
+    }
+    let next = alice.say("and on").await;
+    assert_eq!(heard(&mut bob).await.room_seq, next);
+}
+
+#[tokio::test]
+async fn atk_85_of_2000_posts_of_8_kib_ten_minutes_worth_are_taken_and_the_rest_is_told_when_to_come_again() {
+    let world = World::new().await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let mut refused = 0;
+    for _ in 0..2_000 {
+        let post = RoomPost { submit_id: alice.next_submit(), text: "x".repeat(8 * 1024) };
+        if let Err(refusal) = alice.client.call(&post).await {
+            assert_eq!((refusal.code, refusal.retry_after_ms.is_some()), (Code::RateLimited, true));
+            refused += 1;
+        }
+    }
+    let page = world.store.room_since(Some(0), 2_000).await.unwrap();
+    assert_eq!(page.posts.len() + refused, 2_000);
+    // eight more a minute
+    assert!((80..90).contains(&page.posts.len()), "{}", page.posts.len());
+    bob.say("another account is not concerned").await;
+}
+
+#[tokio::test]
+async fn atk_13_who_asks_and_does_not_read_is_disconnected_and_finds_its_messages_in_the_mailbox() {
+    let mut config = loud();
+    config.rates.lookups_per_minute = 10_000;
     let world = World::with(config).await;
     let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
     alice.send(&bob, "do not miss this").await.unwrap();
-    // bob stops reading; posts fill the sockets, then his queue
-    let id = bob.id();
-    let mut posts = 0;
-    while world.router.is_online(id) {
+    for _ in 0..4 {
         alice.say(&"x".repeat(8 * 1024)).await;
-        heard(&mut alice).await;
-        posts += 1;
-        assert!(posts < 10_000, "never disconnected");
+    }
+    // answers fill the sockets, then his queue
+    let id = bob.id();
+    let mut asked = 0;
+    while world.router.is_online(id) {
+        bob.client.ask(&RoomSince { seq: Some(0), max: 4 }).await;
+        asked += 1;
+        assert!(asked < 10_000, "never disconnected");
     }
     assert_eq!(bob.client.end().await, End::Cut);
     super::world::until(|| world.counters.closed.get(Closed::SlowReader) == 1).await;
