@@ -206,6 +206,11 @@ settings! {
         bytes: u64 = 256 * 1024 * 1024,
         /// Messages one mailbox holds from one sender.
         per_sender: u64 = 10_000,
+        /// Bytes all mailboxes together hold from one account.
+        bytes_of_account: u64 = 1024 * 1024 * 1024,
+        /// Bytes of the disk of an SQLite database that stay free: below, submits, posts, registrations and bundles are
+        /// answered `busy`. What is acknowledged can still be deleted then.
+        free_disk: u64 = 512 * 1024 * 1024,
         /// Deliveries on their way to one device and not acknowledged.
         delivery_window: u64 = 1_000,
         /// Submits that wait for a commit; more are answered `busy`.
@@ -292,7 +297,8 @@ impl Config {
     /// What one mailbox may hold.
     #[must_use]
     pub const fn quota(&self) -> Quota {
-        Quota { messages: self.mailbox.messages, bytes: self.mailbox.bytes, from_one: self.mailbox.per_sender }
+        let Mailboxes { messages, bytes, per_sender: from_one, bytes_of_account: of_account, .. } = self.mailbox;
+        Quota { messages, bytes, from_one, of_account }
     }
 
     /// How long things are kept.

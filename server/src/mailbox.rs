@@ -20,10 +20,12 @@ use tokio::sync::mpsc;
 use crate::config::{Config, Live};
 use crate::counters::Counters;
 use crate::router::Router;
-use crate::store::{Mail, NewPost, Posted, SharedStore, StoreError, SubmitOutcome, SubmitRow};
+use crate::store::{Mail, NewPost, Posted, SharedStore, Store, StoreError, SubmitOutcome, SubmitRow};
 
 /// How long to wait before trying again when the queue is full or the database away, in milliseconds.
 const RETRY_MS: u64 = 1_000;
+/// How long while the disk is nearly full: somebody has to make room.
+const FULL_DISK_RETRY_MS: u64 = 60_000;
 
 /// What becomes of the answer to a submit: called once, after its commit.
 pub type Answer<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
@@ -113,6 +115,9 @@ impl Commits {
     }
 
     async fn commit(&self, jobs: impl Iterator<Item = Job>) {
+        if let Err(refusal) = check_disk(&*self.store, &self.settings.now()).await {
+            return jobs.for_each(|job| job.refuse(refusal.clone()));
+        }
         let (mut rows, mut pending, mut posts) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
             match job {
@@ -240,6 +245,21 @@ pub(crate) fn store_failed(what: &'static str, error: &StoreError) -> Refusal {
             tracing::error!(what, %error, cause, "database failed");
             Code::Internal.into()
         }
+    }
+}
+
+/// Keeps some of the disk free of what others say, so that what was acknowledged can still be deleted there.
+///
+/// # Errors
+/// `busy`: nothing that needs room is to be stored now.
+pub(crate) async fn check_disk(store: &dyn Store, config: &Config) -> Result<(), Refusal> {
+    match store.free_disk().await {
+        Ok(Some(free)) if free < config.mailbox.free_disk => {
+            tracing::warn!(free, "the disk is nearly full: nothing more is stored on it");
+            Err(Refusal { retry_after_ms: Some(FULL_DISK_RETRY_MS), ..Refusal::new(Code::Busy) })
+        }
+        // a database that does not answer says so where it is asked to store
+        Ok(_) | Err(_) => Ok(()),
     }
 }
 

@@ -19,6 +19,8 @@ pub struct Quota {
     pub bytes: u64,
     /// Most messages waiting in one mailbox from one sending account.
     pub from_one: u64,
+    /// Most bytes waiting from one sending account in all mailboxes together.
+    pub of_account: u64,
 }
 
 /// How much one mailbox holds, before the submit being judged.
@@ -32,6 +34,8 @@ pub struct Usage {
     pub from_sender: u64,
     /// Bytes waiting from the account that submits.
     pub bytes_from_sender: u64,
+    /// Bytes waiting from the account that submits, in all mailboxes together.
+    pub bytes_everywhere: u64,
 }
 
 /// One sender may take this part of the bytes that all others leave free: however many take theirs, something is left for
@@ -48,6 +52,7 @@ impl Quota {
             && usage.bytes.saturating_add(bytes) <= self.bytes
             && usage.from_sender < self.from_one
             && usage.bytes_from_sender.saturating_add(bytes) <= self.share(usage)
+            && usage.bytes_everywhere.saturating_add(bytes) <= self.of_account
     }
 
     /// Bytes that may wait from the sender.
@@ -112,9 +117,15 @@ pub fn judge(quota: &Quota, claimed: &[UserHead], truth: &[UserHead], targets: &
     if !targets.iter().all(|target| target.owner.as_ref().is_some_and(|owner| owner.active)) {
         return Verdict::NotFound;
     }
-    let (to, full): (Vec<_>, Vec<_>) = targets
-        .iter()
-        .partition(|target| target.owner.as_ref().is_some_and(|owner| quota.admits(&owner.usage, target.bytes)));
+    let mut placed = 0;
+    let (to, full): (Vec<_>, Vec<_>) = targets.iter().partition(|target| {
+        let admitted = target.owner.as_ref().is_some_and(|owner| {
+            let bytes_everywhere = owner.usage.bytes_everywhere.saturating_add(placed);
+            quota.admits(&Usage { bytes_everywhere, ..owner.usage }, target.bytes)
+        });
+        placed += if admitted { target.bytes } else { 0 };
+        admitted
+    });
     if to.is_empty() {
         return Verdict::Full;
     }
@@ -174,7 +185,7 @@ mod tests {
     use super::*;
     use chat_protocol::ids::HeadHash;
 
-    const QUOTA: Quota = Quota { messages: 2, bytes: 100, from_one: 2 };
+    const QUOTA: Quota = Quota { messages: 2, bytes: 100, from_one: 2, of_account: 1_000 };
 
     fn head(seq: u64) -> Head {
         Head { seq, hash: HeadHash::new([u8::try_from(seq).unwrap(); 32]) }
@@ -240,7 +251,9 @@ mod tests {
 
     #[test]
     fn every_quota_counts() {
-        assert!(QUOTA.admits(&Usage { messages: 1, bytes: 90, from_sender: 1, bytes_from_sender: 40 }, 10));
+        let usage = Usage { messages: 1, bytes: 90, from_sender: 1, bytes_from_sender: 40, bytes_everywhere: 990 };
+        assert!(QUOTA.admits(&usage, 10));
+        assert!(!QUOTA.admits(&Usage { bytes_everywhere: 991, ..Usage::default() }, 10));
         assert!(!QUOTA.admits(&Usage { messages: 2, ..Usage::default() }, 1));
         assert!(!QUOTA.admits(&Usage { bytes: 91, ..Usage::default() }, 10));
         assert!(!QUOTA.admits(&Usage { bytes: u64::MAX, ..Usage::default() }, 10));
@@ -248,9 +261,17 @@ mod tests {
     }
 
     #[test]
+    fn atk_84_what_a_submit_places_counts_for_its_next_devices() {
+        let heads = [claim("bob", 1)];
+        let near = Usage { bytes_everywhere: 985, ..Usage::default() };
+        let verdict = judge(&QUOTA, &heads, &heads, &[target(1, "bob", near), target(2, "bob", near)]);
+        assert_eq!(verdict, Verdict::Store { to: vec![DeviceId::new([1; 16])], full: vec![DeviceId::new([2; 16])] });
+    }
+
+    #[test]
     fn atk_84_however_many_fill_their_share_of_a_mailbox_the_next_gets_in() {
         const MIB: u64 = 1024 * 1024;
-        let quota = Quota { messages: 1 << 40, bytes: 256 * MIB, from_one: 1 << 40 };
+        let quota = Quota { messages: 1 << 40, bytes: 256 * MIB, from_one: 1 << 40, of_account: 1 << 40 };
         let (mut held, mut takes) = (0, Vec::new());
         for _ in 0..20 {
             let mut mine = 0;

@@ -353,7 +353,8 @@ impl Server {
         if self.corrupt == Some(to.1) {
             spoil(&mut envelope);
         }
-        let quota = Quota { messages: u64::MAX, bytes: u64::MAX, from_one: u64::MAX };
+        let most = u64::MAX;
+        let quota = Quota { messages: most, bytes: most, from_one: most, of_account: most };
         let head = now(self.disk.tables().heads(std::slice::from_ref(to.0)))[0].head.unwrap();
         let row = SubmitRow {
             sender,

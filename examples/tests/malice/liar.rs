@@ -83,7 +83,7 @@ impl Liar {
             let (submit_id, heads) = (SubmitId::new(0, rand::random()), self.truth_of(to).await);
             rows.push(SubmitRow { sender, submit_id, heads, to: vec![(to, envelope.into())], at: Timestamp::ZERO });
         }
-        let quota = Quota { messages: 1 << 20, bytes: 1 << 32, from_one: 1 << 20 };
+        let quota = Quota { messages: 1 << 20, bytes: 1 << 32, from_one: 1 << 20, of_account: 1 << 40 };
         let outcomes = self.truth.commit_submits(rows, quota).await.unwrap();
         let seq = |outcome| match outcome {
             SubmitOutcome::Stored { placed, .. } => placed[0].1,

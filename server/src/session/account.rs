@@ -23,7 +23,7 @@ use super::{seen, waiting};
 use crate::config::Registration;
 use crate::counters::Closed;
 use crate::limits::Source;
-use crate::mailbox::{busy, store_failed};
+use crate::mailbox::{busy, check_disk, store_failed};
 use crate::password;
 use crate::shared::Shared;
 use crate::store::{
@@ -64,6 +64,7 @@ impl Guest {
         let limits = shared.limits();
         limits.registrations.check(&self.source)?;
         limits.all_registrations.check(&())?;
+        check_disk(&*shared.store, &shared.config()).await?;
         let invite = match (shared.config().registration, ask.invite) {
             (Registration::Open, _) => None,
             (Registration::Invite, Some(token)) => Some(sha256(&token)),

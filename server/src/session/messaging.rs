@@ -15,7 +15,7 @@ use super::asked::{Asked, bad_request};
 use super::delivery::Acknowledged;
 use super::proof;
 use super::ready::Ready;
-use crate::mailbox::{Job, busy, store_failed};
+use crate::mailbox::{Job, busy, check_disk, store_failed};
 use crate::store::{DeviceState, Publication, SubmitRow};
 
 impl Ready {
@@ -25,6 +25,7 @@ impl Ready {
         if ask.one_time.len() > MAX_ONE_TIME_KEYS {
             return Err(Code::TooLarge.into());
         }
+        check_disk(&*self.shared().store, &self.shared().config()).await?;
         let failed = |error| store_failed("bundle", &error);
         let stored = self.shared().store.device(self.device()).await.map_err(failed)?.ok_or(Code::Denied)?;
         let job = move || proof::bundle(&stored, ask);

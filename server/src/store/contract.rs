@@ -63,6 +63,11 @@ pub trait Store: Send + Sync {
     /// Answers when the database does, and has our tables.
     async fn ping(&self) -> Result<()>;
 
+    /// Bytes that are left on the disk it is on; absent where that is not this machine's, or nobody can tell.
+    async fn free_disk(&self) -> Result<Option<u64>> {
+        Ok(None)
+    }
+
     // Accounts.
 
     /// The account of that name, however an adopted row spells it. `None` too when two rows collide.

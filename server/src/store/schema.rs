@@ -12,7 +12,7 @@ macro_rules! migrations {
 }
 
 /// Steps of the schema's history.
-pub(super) const STEPS: usize = 7;
+pub(super) const STEPS: usize = 8;
 
 const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0001_accounts" => "V1__accounts",
@@ -22,6 +22,7 @@ const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0005_room" => "V5__room",
     "0006_time" => "V6__time",
     "0007_shares" => "V7__shares",
+    "0008_totals" => "V8__totals",
 );
 
 const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
@@ -32,6 +33,7 @@ const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
     "0005_room" => "V5__room",
     "0006_time" => "V6__time",
     "0007_shares" => "V7__shares",
+    "0008_totals" => "V8__totals",
 );
 
 /// Steps that bring a SQLite database up to date.

@@ -21,12 +21,13 @@ mod sweep;
 mod time;
 mod writer;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
+use rustix::fs::statvfs;
 
 use super::contract::{Result, Store};
 use super::types::{
@@ -42,6 +43,8 @@ use writer::Writer;
 pub struct SqliteStore {
     writer: Writer,
     readers: Readers,
+    /// Where it is, unless it lives in memory.
+    file: Option<PathBuf>,
 }
 
 impl SqliteStore {
@@ -52,7 +55,7 @@ impl SqliteStore {
     pub fn open(file: &Path) -> Result<(Self, Vec<String>)> {
         let (connection, applied) = open::writing(file)?;
         let readers = Readers::open(file)?;
-        Ok((Self { writer: Writer::start(connection)?, readers }, applied))
+        Ok((Self { writer: Writer::start(connection)?, readers, file: Some(file.to_owned()) }, applied))
     }
 }
 
@@ -60,6 +63,11 @@ impl SqliteStore {
 impl Store for SqliteStore {
     async fn ping(&self) -> Result<()> {
         self.readers.read(|db| db.query_row("SELECT last_seq FROM room_state WHERE room = 1", [], |_| Ok(()))).await
+    }
+
+    async fn free_disk(&self) -> Result<Option<u64>> {
+        let disk = self.file.as_ref().and_then(|file| statvfs(file).ok());
+        Ok(disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)))
     }
 
     async fn account(&self, user: &Username) -> Result<Option<Account>> {

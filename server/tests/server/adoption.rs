@@ -17,7 +17,7 @@ use crate::contract::{name, person, submit};
 use crate::support::mariadb::MariaDb;
 use crate::support::{SEED_TABLE, python};
 
-const VAST: Quota = Quota { messages: 1 << 30, bytes: 1 << 40, from_one: 1 << 30 };
+const VAST: Quota = Quota { messages: 1 << 30, bytes: 1 << 40, from_one: 1 << 30, of_account: 1 << 40 };
 const HASH: &str = "import bcrypt, sys; print(bcrypt.hashpw(sys.argv[1].encode(), bcrypt.gensalt(4)).decode())";
 const CHECK: &str = "import bcrypt, sys; print(bcrypt.checkpw(sys.argv[1].encode(), sys.argv[2].encode()))";
 

@@ -19,7 +19,7 @@ use chat_server::store::{Creation, LogWrite, NewAccount, NewLog, PasswordHash, R
 
 pub type Shared = Arc<dyn Store>;
 
-pub const ROOMY: Quota = Quota { messages: 1_000, bytes: 1 << 20, from_one: 1_000 };
+pub const ROOMY: Quota = Quota { messages: 1_000, bytes: 1 << 20, from_one: 1_000, of_account: 1 << 30 };
 pub const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 pub const KEPT: Retention = Retention {
     mailbox: DAY.saturating_mul(30),
@@ -118,7 +118,7 @@ macro_rules! contract {
                 racing_requesters_get_different_keys;
             mailboxes: sequences_are_contiguous_per_device, repeated_submit_gets_its_first_answer,
                 one_bad_row_fails_alone, outdated_head_stores_nothing, full_mailbox_is_named_and_others_served,
-                quotas_count_within_one_commit, atk_84_bytes_of_one_sender_leave_room_for_others_and_come_back_when_they_go, acknowledged_messages_make_room, acknowledgement_ahead_is_refused,
+                quotas_count_within_one_commit, bytes_of_an_account_are_counted_over_all_mailboxes_until_they_go, atk_84_bytes_of_one_sender_leave_room_for_others_and_come_back_when_they_go, acknowledged_messages_make_room, acknowledgement_ahead_is_refused,
                 reading_stops_at_the_byte_limit, unknown_and_ended_devices_are_not_found,
                 sweep_forgets_by_age_and_keeps_the_sequence, sweep_of_much_lets_others_in_between, racing_commits_leave_no_gap, large_commits_are_whole;
             room: posts_are_contiguous_and_deduplicated, newest_posts_come_without_a_cursor, sweep_keeps_the_counter,

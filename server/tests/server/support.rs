@@ -31,7 +31,7 @@ impl Home {
     pub async fn sqlite() -> Self {
         let dir = tempfile::tempdir().unwrap();
         let opened = store::open(&DatabaseUrl::Sqlite(dir.path().join("chat.db"))).await.unwrap();
-        assert_eq!(opened.applied.len(), 7, "{:?}", opened.applied);
+        assert_eq!(opened.applied.len(), store::copy::SCHEMA, "{:?}", opened.applied);
         Self { store: opened.store, hand: Hand::Sqlite { dir } }
     }
 
@@ -70,7 +70,7 @@ impl Home {
             server.url(&database)
         };
         let opened = store::open(&url.parse().unwrap()).await.unwrap();
-        assert_eq!(opened.applied.len(), 7, "{:?}", opened.applied);
+        assert_eq!(opened.applied.len(), store::copy::SCHEMA, "{:?}", opened.applied);
         Self { store: opened.store, hand: Hand::Mysql { server, database } }
     }
 

@@ -35,6 +35,8 @@ pub(super) struct Changes<'a> {
     pub(super) mail: Vec<NewMail<'a>>,
     pub(super) mailboxes: BTreeSet<DeviceId>,
     pub(super) senders: BTreeSet<(DeviceId, i64)>,
+    /// Bytes that are added to what waits from an account.
+    pub(super) added: BTreeMap<i64, u64>,
     pub(super) remembered: Vec<Remembered>,
     pub(super) counters: BTreeMap<DeviceId, u64>,
 }
@@ -81,7 +83,13 @@ impl Snapshot {
             let counters = self.mailboxes.get(&device).copied().unwrap_or_default();
             let from = self.senders.get(&(device, sender)).copied().unwrap_or_default();
             let Counters { messages, bytes, .. } = counters;
-            let usage = Usage { messages, bytes, from_sender: from.messages, bytes_from_sender: from.bytes };
+            let usage = Usage {
+                messages,
+                bytes,
+                from_sender: from.messages,
+                bytes_from_sender: from.bytes,
+                bytes_everywhere: self.totals.get(&sender).copied().unwrap_or_default(),
+            };
             Some(Owner { user: person.user.clone(), active: *state == DeviceState::Active, usage })
         });
         Target { device, owner, bytes: envelope.len() as u64 }
@@ -116,6 +124,8 @@ fn place<'a>(
     let (seq, from) = (counters.last, snapshot.senders.entry((device, account)).or_default());
     from.messages += 1;
     from.bytes += envelope.len() as u64;
+    *snapshot.totals.entry(account).or_default() += envelope.len() as u64;
+    *changes.added.entry(account).or_default() += envelope.len() as u64;
     changes.mailboxes.insert(device);
     changes.senders.insert((device, account));
     let (sender, at) = (row.sender, row.at);

@@ -125,6 +125,10 @@ pub(super) async fn end<C: Queryable>(
     if run(db, sql, (state.code(), millis(at), device, account)).await? == 0 {
         return Ok(());
     }
+    let shares = "SELECT account, bytes FROM mailbox_share WHERE device = ? ORDER BY account";
+    for (account, bytes) in many(db, shares, (device,), |row| Ok((signed(row, 0)?, signed(row, 1)?))).await? {
+        run(db, "UPDATE mailbox_total SET bytes = bytes - ? WHERE account = ?", (bytes, account)).await?;
+    }
     for table in ["mail", "mailbox", "mailbox_sender", "mailbox_share", "bundle", "one_time_key"] {
         run(db, format!("DELETE FROM {table} WHERE device = ?"), (device,)).await?;
     }

@@ -68,7 +68,7 @@ pub(super) async fn ack<C: Queryable>(db: &mut C, device: DeviceId, seq: u64) ->
 pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64) -> Sql<u64> {
     let device = &device.as_bytes()[..];
     let sums = "SELECT sender_account, COUNT(*), CAST(SUM(LENGTH(envelope)) AS SIGNED) FROM mail \
-                WHERE device = ? AND seq <= ? GROUP BY sender_account";
+                WHERE device = ? AND seq <= ? GROUP BY sender_account ORDER BY sender_account";
     let sums =
         many(db, sums, (device, int(seq)), |row| Ok((signed(row, 0)?, signed(row, 1)?, signed(row, 2)?))).await?;
     let (mut messages, mut bytes) = (0, 0);
@@ -77,6 +77,8 @@ pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64)
         run(db, less, (count, device, account)).await?;
         let less = "UPDATE mailbox_share SET bytes = bytes - ? WHERE device = ? AND account = ?";
         run(db, less, (size, device, account)).await?;
+        // in the order of accounts, as everywhere: or two mailboxes would wait for each other
+        run(db, "UPDATE mailbox_total SET bytes = bytes - ? WHERE account = ?", (size, account)).await?;
         (messages, bytes) = (messages + count, bytes + size);
     }
     run(db, "DELETE FROM mailbox_sender WHERE device = ? AND messages <= 0", (device,)).await?;

@@ -42,6 +42,8 @@ pub(super) struct Snapshot {
     pub(super) mailboxes: HashMap<DeviceId, Counters>,
     /// Messages and bytes per mailbox and sending account.
     pub(super) senders: HashMap<(DeviceId, i64), FromSender>,
+    /// Bytes of each sending account in all mailboxes.
+    pub(super) totals: HashMap<i64, u64>,
     /// Mailboxes that were full when a submit was stored before.
     pub(super) earlier: HashMap<(DeviceId, SubmitId), Vec<DeviceId>>,
 }
@@ -72,6 +74,7 @@ impl Snapshot {
             return Ok(());
         }
         let accounts = padded(accounts.into_iter().map(Value::from).collect());
+        let totals = accounts.clone();
         let sql = format!(
             "SELECT u.id, u.username, l.seq, l.head FROM chat_app u LEFT JOIN account_log l ON l.account = u.id \
              WHERE u.id IN ({})",
@@ -85,6 +88,9 @@ impl Snapshot {
             Ok((signed(row, 0)?, Person { user: user(row, 1)?, head }))
         });
         self.people = people.await?.into_iter().collect();
+        let sql = format!("SELECT account, bytes FROM mailbox_total WHERE account IN ({})", marks("?", totals.len()));
+        let totals = many(db, sql, totals, |row| Ok((signed(row, 0)?, uint(row, 1)?)));
+        self.totals = totals.await?.into_iter().collect();
         Ok(())
     }
 

@@ -52,6 +52,12 @@ async fn store<C: Queryable>(db: &mut C, snapshot: &Snapshot, changes: Changes<'
     let or_update = " ON DUPLICATE KEY UPDATE bytes = VALUES(bytes)";
     insert_all(db, insert, "(?, ?, ?)", or_update, shares).await?;
 
+    let totals = changes.added.iter().map(|(account, bytes)| vec![(*account).into(), int(*bytes).into()]).collect();
+    let insert = "INSERT INTO mailbox_total (account, bytes) VALUES ";
+    // what is acknowledged meanwhile is taken off it: it is added to, not set
+    let or_add = " ON DUPLICATE KEY UPDATE bytes = bytes + VALUES(bytes)";
+    insert_all(db, insert, "(?, ?)", or_add, totals).await?;
+
     let remembered = changes.remembered.iter().map(|submit| {
         let full: Vec<u8> = submit.full.iter().flat_map(|device| *device.as_bytes()).collect();
         vec![value(submit.sender.as_bytes()), value(submit.submit_id.as_bytes()), millis(submit.at).into(), full.into()]

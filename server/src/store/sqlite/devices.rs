@@ -78,6 +78,10 @@ pub(super) fn end(db: &Connection, account: i64, device: DeviceId, state: Device
     if run(db, sql, (device.as_bytes(), account, state.code(), millis(at)))? == 0 {
         return Ok(());
     }
+    let less = "UPDATE mailbox_total SET bytes = bytes - (SELECT s.bytes FROM mailbox_share s \
+                WHERE s.device = ?1 AND s.account = mailbox_total.account) \
+                WHERE account IN (SELECT account FROM mailbox_share WHERE device = ?1)";
+    run(db, less, [device.as_bytes()])?;
     for table in ["mail", "mailbox", "mailbox_sender", "mailbox_share", "bundle", "one_time_key"] {
         run(db, &format!("DELETE FROM {table} WHERE device = ?1"), [device.as_bytes()])?;
     }

@@ -56,6 +56,8 @@ pub(super) fn forget(db: &Connection, device: DeviceId, seq: u64) -> Sql<u64> {
         run(db, less, (device.as_bytes(), account, count))?;
         let less = "UPDATE mailbox_share SET bytes = bytes - ?3 WHERE device = ?1 AND account = ?2";
         run(db, less, (device.as_bytes(), account, size))?;
+        let less = "UPDATE mailbox_total SET bytes = bytes - ?2 WHERE account = ?1";
+        run(db, less, (account, size))?;
         (messages, bytes) = (messages + count, bytes + size);
     }
     run(db, "DELETE FROM mailbox_sender WHERE device = ?1 AND messages <= 0", [device.as_bytes()])?;

@@ -50,6 +50,6 @@ impl SqliteStore {
 
     fn of(db: Connection) -> Self {
         let db = Arc::new(Mutex::new(db));
-        Self { writer: Writer::Caller(Arc::clone(&db)), readers: Readers::Caller(db) }
+        Self { writer: Writer::Caller(Arc::clone(&db)), readers: Readers::Caller(db), file: None }
     }
 }

@@ -105,17 +105,19 @@ fn look_up(db: &Connection, row: &SubmitRow, sender_account: i64) -> Sql<(Vec<Ta
 }
 
 fn owner(db: &Connection, device: DeviceId, sender_account: i64) -> Sql<Option<(Owner, Option<Head>)>> {
-    let sql = "SELECT u.username, d.state, m.messages, m.bytes, s.messages, l.seq, l.head, b.bytes \
+    let sql = "SELECT u.username, d.state, m.messages, m.bytes, s.messages, l.seq, l.head, b.bytes, t.bytes \
                FROM device d JOIN chat_app u ON u.id = d.account \
                LEFT JOIN account_log l ON l.account = d.account LEFT JOIN mailbox m ON m.device = d.device \
                LEFT JOIN mailbox_sender s ON s.device = d.device AND s.account = ?2 \
-               LEFT JOIN mailbox_share b ON b.device = d.device AND b.account = ?2 WHERE d.device = ?1";
+               LEFT JOIN mailbox_share b ON b.device = d.device AND b.account = ?2 \
+               LEFT JOIN mailbox_total t ON t.account = ?2 WHERE d.device = ?1";
     one(db, sql, (device.as_bytes(), sender_account), |row| {
         let usage = Usage {
             messages: uint_or_zero(row, 2)?,
             bytes: uint_or_zero(row, 3)?,
             from_sender: uint_or_zero(row, 4)?,
             bytes_from_sender: uint_or_zero(row, 7)?,
+            bytes_everywhere: uint_or_zero(row, 8)?,
         };
         let head = match row.get::<_, Option<i64>>(5)? {
             Some(seq) => Some(Head { seq: seq.unsigned_abs(), hash: id(row, 6)? }),
@@ -138,6 +140,9 @@ fn place(db: &Connection, row: &SubmitRow, account: i64, device: DeviceId) -> Sq
     let by_sender = "INSERT INTO mailbox_share (device, account, bytes) VALUES (?1, ?2, ?3) \
                      ON CONFLICT (device, account) DO UPDATE SET bytes = bytes + ?3";
     run(db, by_sender, (device.as_bytes(), account, int(envelope.len() as u64)))?;
+    let in_all = "INSERT INTO mailbox_total (account, bytes) VALUES (?1, ?2) \
+                  ON CONFLICT (account) DO UPDATE SET bytes = bytes + ?2";
+    run(db, in_all, (account, int(envelope.len() as u64)))?;
     let mail =
         "INSERT INTO mail (device, seq, sender, sender_account, at_ms, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
     run(db, mail, (device.as_bytes(), int(seq), row.sender.as_bytes(), account, millis(row.at), envelope))?;

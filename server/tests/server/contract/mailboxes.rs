@@ -2,7 +2,7 @@
 
 use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_server::rules::{Ack, Quota};
-use chat_server::store::{MailboxState, SubmitOutcome, SubmitRow};
+use chat_server::store::{LogWrite, MailboxState, SubmitOutcome, SubmitRow};
 
 use super::{DAY, KEPT, Person, ROOMY, Shared, at, bytes, fresh, person, submit};
 use crate::support::Home;
@@ -110,7 +110,7 @@ pub async fn outdated_head_stores_nothing(home: &Home) {
 pub async fn full_mailbox_is_named_and_others_served(home: &Home) {
     let store = &home.store;
     let (alice, bob, carol) = three(store).await;
-    let quota = Quota { messages: 2, bytes: 1_000, from_one: 1_000 };
+    let quota = Quota { messages: 2, bytes: 1_000, from_one: 1_000, ..ROOMY };
     store.commit_submits(vec![submit(&carol, 1, &[&bob], "1"), submit(&carol, 2, &[&bob], "2")], quota).await.unwrap();
     let outcomes = store.commit_submits(vec![submit(&alice, 1, &[&bob, &carol], "x")], quota).await.unwrap();
     assert_eq!(outcomes, [stored(&[(&carol, 1)], &[&bob])]);
@@ -120,10 +120,36 @@ pub async fn full_mailbox_is_named_and_others_served(home: &Home) {
     assert_eq!(store.commit_submits(vec![only_full], quota).await.unwrap(), [stored(&[(&bob, 3)], &[])]);
 }
 
+pub async fn bytes_of_an_account_are_counted_over_all_mailboxes_until_they_go(home: &Home) {
+    let store = &home.store;
+    let (alice, bob, carol) = three(store).await;
+    let quota = Quota { of_account: 10, ..ROOMY };
+    let six = || "6bytes";
+    let rows = vec![submit(&alice, 1, &[&bob], six()), submit(&alice, 2, &[&carol], six())];
+    let outcomes = store.commit_submits(rows, quota).await.unwrap();
+    assert_eq!(outcomes, [stored(&[(&bob, 1)], &[]), SubmitOutcome::Full]);
+    let next = async |number, row| {
+        let mut outcomes = store.commit_submits(vec![row], quota).await.unwrap();
+        matches!(outcomes.remove(0), SubmitOutcome::Stored { placed, .. } if placed.len() == number)
+    };
+    assert!(next(1, submit(&bob, 1, &[&carol], six())).await, "another account is not concerned");
+    store.mailbox_ack(bob.device, 1).await.unwrap();
+    assert!(
+        next(1, submit(&alice, 3, &[&bob, &carol], six())).await,
+        "what was acknowledged is gone, and only one fits"
+    );
+    store.sweep(at(0) + DAY * 40, at(0), KEPT).await.unwrap();
+    assert!(next(1, submit(&alice, 4, &[&carol], six())).await, "so is what was swept");
+    let mut replaced = super::genesis(&carol.user);
+    replaced.at = at(0) + DAY * 40;
+    assert_eq!(store.reset_log(carol.head, replaced).await.unwrap(), LogWrite::Written);
+    assert!(next(1, submit(&alice, 5, &[&bob], six())).await, "and what a device that ended was sent");
+}
+
 pub async fn quotas_count_within_one_commit(home: &Home) {
     let store = &home.store;
     let (alice, bob, carol) = three(store).await;
-    let quota = Quota { messages: 5, bytes: 10, from_one: 2 };
+    let quota = Quota { messages: 5, bytes: 10, from_one: 2, ..ROOMY };
     let rows = vec![
         submit(&alice, 1, &[&bob], "a1"),
         submit(&alice, 2, &[&bob], "a2"),
@@ -141,7 +167,7 @@ pub async fn quotas_count_within_one_commit(home: &Home) {
 pub async fn atk_84_bytes_of_one_sender_leave_room_for_others_and_come_back_when_they_go(home: &Home) {
     let store = &home.store;
     let (alice, bob, carol) = three(store).await;
-    let quota = Quota { messages: 1_000, bytes: 1 << 20, from_one: 1_000 };
+    let quota = Quota { messages: 1_000, bytes: 1 << 20, from_one: 1_000, ..ROOMY };
     let text = "x".repeat(64 * 1024);
     let full = |outcomes: &[SubmitOutcome]| outcomes.iter().filter(|one| **one == SubmitOutcome::Full).count();
     // a quarter of what others leave free: four of them, within one commit and from one to the next
@@ -159,7 +185,7 @@ pub async fn atk_84_bytes_of_one_sender_leave_room_for_others_and_come_back_when
 pub async fn acknowledged_messages_make_room(home: &Home) {
     let store = &home.store;
     let (alice, bob, _) = three(store).await;
-    let quota = Quota { messages: 10, bytes: 100, from_one: 2 };
+    let quota = Quota { messages: 10, bytes: 100, from_one: 2, ..ROOMY };
     let rows = vec![submit(&alice, 1, &[&bob], "one"), submit(&alice, 2, &[&bob], "two")];
     store.commit_submits(rows, quota).await.unwrap();
     assert_eq!(store.mailbox_ack(bob.device, 1).await.unwrap(), Ack::Forget);
@@ -221,7 +247,7 @@ pub async fn sweep_of_much_lets_others_in_between(home: &Home) {
     const OLD: u64 = 6_500;
     let store = &home.store;
     let (alice, bob, carol) = three(store).await;
-    let roomy = Quota { messages: 10_000, bytes: 1 << 30, from_one: 10_000 };
+    let roomy = Quota { messages: 10_000, bytes: 1 << 30, from_one: 10_000, ..ROOMY };
     let rows: Vec<_> = (1..=OLD).map(|n| SubmitRow { at: at(0), ..submit(&alice, n, &[&bob], "old") }).collect();
     for part in rows.chunks(500) {
         store.commit_submits(part.to_vec(), roomy).await.unwrap();
@@ -277,7 +303,7 @@ pub async fn large_commits_are_whole(home: &Home) {
     let store = &home.store;
     let (alice, bob, carol) = three(store).await;
     let text = "y".repeat(40_000);
-    let quota = Quota { messages: 10_000, bytes: 1 << 30, from_one: 10_000 };
+    let quota = Quota { messages: 10_000, bytes: 1 << 30, from_one: 10_000, ..ROOMY };
     let rows: Vec<_> = (1..=150).map(|n| submit(&alice, n, &[&bob, &carol], &text)).collect();
     let outcomes = store.commit_submits(rows, quota).await.unwrap();
     for (outcome, seq) in outcomes.iter().zip(1..) {

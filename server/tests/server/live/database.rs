@@ -1,12 +1,12 @@
 //! The server while its database dies and comes back.
 
 use chat_protocol::frame::Frame;
-use chat_protocol::message::client::{PresenceWatch, Submit};
+use chat_protocol::message::client::{PresenceWatch, RoomPost, Submit};
 use chat_protocol::message::server::Code;
 use chat_server::store;
 use rusqlite::Connection;
 
-use super::world::{Person, World, settings};
+use super::world::{Person, World, register, settings};
 use crate::support::mariadb::MariaDb;
 
 /// Sends the same bytes until they are accepted, as a daemon does.
@@ -72,6 +72,28 @@ async fn database_that_hangs_makes_submits_busy_within_a_bound_and_recovers_by_i
     insist(&mut alice, &letter).await;
     assert_eq!(bob.receive().await.1, "before");
     assert_eq!(bob.receive().await, (2, "while it hangs".into()));
+}
+
+#[tokio::test]
+async fn atk_84_below_the_floor_of_free_disk_nothing_is_stored_and_what_was_acknowledged_still_goes() {
+    let world = World::new().await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    alice.send(&bob, "before").await.unwrap();
+    let (seq, _) = bob.receive().await;
+    let mut config = settings();
+    config.mailbox.free_disk = u64::MAX;
+    world.reload.apply(config).unwrap();
+    let letter = alice.letter(&bob, "no room");
+    let refusal = alice.client.call(&letter).await.unwrap_err();
+    assert_eq!((refusal.code, refusal.retry_after_ms), (Code::Busy, Some(60_000)));
+    let post = RoomPost { submit_id: alice.next_submit(), text: "no room".into() };
+    assert_eq!(alice.client.refused(&post).await, Code::Busy);
+    assert_eq!(world.guest().await.refused(&register("carol")).await, Code::Busy);
+    bob.ack(seq).await;
+    assert_eq!(world.store.mailbox_state(bob.id()).await.unwrap().messages, 0);
+    world.reload.apply(settings()).unwrap();
+    insist(&mut alice, &letter).await;
+    assert_eq!(bob.receive().await.1, "no room");
 }
 
 /// Somebody else's write transaction on the file of a server.
