@@ -100,6 +100,8 @@ settings! {
         room: Room = Room::default(),
         /// Accounts and devices.
         accounts: Accounts = Accounts::default(),
+        /// Memory.
+        memory: Memory = Memory::default(),
         /// What monitoring sees.
         metrics: Metrics = Metrics::default(),
     }
@@ -246,6 +248,16 @@ settings! {
         /// What has outlived its time is deleted this often.
         #[key("sweep_seconds")] #[effect(Restart)]
         sweep: Duration = HOUR,
+    }
+}
+
+settings! {
+    /// Memory.
+    pub Memory {
+        /// Bytes queued for all connections: half of them what waits for readers, a quarter submits and posts that wait for
+        /// a commit, a quarter long records that are being received. One connection has a sixteenth of what others leave.
+        #[effect(Restart)]
+        queued_bytes: usize = 256 * 1024 * 1024,
     }
 }
 

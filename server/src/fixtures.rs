@@ -56,7 +56,7 @@ impl Server {
     pub fn connect(&self, user: Username, device: DeviceId) -> Line {
         let settings = &self.shared.config().connections;
         let limits = OutboxLimits { bytes: settings.outbox_bytes, frames: settings.outbox_frames };
-        let outbox = Arc::new(Outbox::new(limits));
+        let outbox = Arc::new(Outbox::new(limits, &self.shared.queued.outboxes));
         let (up, frames) = mpsc::channel(UNREAD);
         let source = Source::from(IpAddr::V4(Ipv4Addr::LOCALHOST));
         let context = PeerContext { shared: Arc::clone(&self.shared), outbox: Arc::clone(&outbox), source };

@@ -195,7 +195,10 @@ mod tests {
     use super::*;
 
     fn peer(router: &Router, user: &str, id: u8) -> Arc<Online> {
-        let outbox = Arc::new(Outbox::new(OutboxLimits { bytes: 1 << 20, frames: 100 }));
+        let outbox = Arc::new(Outbox::new(
+            OutboxLimits { bytes: 1 << 20, frames: 100 },
+            &Arc::new(crate::work::Budget::new(1 << 30)),
+        ));
         let peer = Arc::new(Online::new(user.parse().unwrap(), DeviceId::new([id; 16]), outbox));
         router.enter(&peer);
         peer

@@ -21,8 +21,8 @@ use crate::counters::{Closed, Counters};
 use crate::mailbox;
 use crate::router::Router;
 use crate::session::seen;
-pub use crate::shared::Keys;
 use crate::shared::Shared;
+pub use crate::shared::{Keys, Queued};
 use crate::status::Status;
 use crate::store::{SharedStore, StoreError};
 use crate::transport;
@@ -82,6 +82,12 @@ impl Server {
     #[must_use]
     pub fn router(&self) -> Arc<Router> {
         Arc::clone(&self.shared.router)
+    }
+
+    /// What is queued for all connections; outlives the server.
+    #[must_use]
+    pub fn queued(&self) -> Queued {
+        self.shared.queued.clone()
     }
 
     /// Serves until asked to stop, then drains: no new connections, no new requests; what was asked is

@@ -4,6 +4,7 @@
 
 mod acceptances;
 mod connection_limits;
+mod queued;
 mod replays;
 
 use std::sync::Arc;
@@ -28,6 +29,7 @@ use crate::work::{CpuPool, FairPool};
 
 use acceptances::Acceptances;
 pub(crate) use connection_limits::{ConnectionLimits, Permits};
+pub use queued::Queued;
 use replays::Replays;
 
 /// Signatures that may wait for a core; more are answered `busy`. A thousand take a third of a second.
@@ -58,6 +60,8 @@ pub(crate) struct Shared {
     limits: Live<Limits>,
     /// Who may connect.
     pub gate: Arc<ConnectionLimits>,
+    /// What is queued for all connections.
+    pub queued: Queued,
     /// Where password hashes are computed.
     pub passwords: Arc<FairPool>,
     /// Where signatures are verified.
@@ -102,6 +106,7 @@ impl Shared {
         let shared = Self {
             limits: Live::new(Limits::new(&config)),
             gate: Arc::new(ConnectionLimits::new(&config.connections)),
+            queued: Queued::new(config.memory.queued_bytes),
             passwords: Arc::new(FairPool::new(&config.passwords)),
             signatures: CpuPool::new(cores(), WAITING_SIGNATURES),
             replays: Replays::new(config.connections.remembered_handshakes),

@@ -2,14 +2,16 @@
 //!
 //! Without permits ten thousand logins after a restart would take every core and everybody's messages would wait;
 //! without a bound on the queue the last of them would wait for minutes. So the surplus is refused at once and may try
-//! again. Password hashes, which take a third of a second on purpose, stand in a line of their own, [`FairPool`].
+//! again. What is queued is counted in bytes: [`Budget`]. Password hashes, which take a third of a second on purpose, stand in a line of their own, [`FairPool`].
 
+mod budget;
 mod fair;
 
 use std::sync::Arc;
 
 use tokio::sync::Semaphore;
 
+pub use budget::{Budget, Held, Share};
 pub use fair::{Asker, FairPool};
 
 /// The queue is full.

@@ -2,12 +2,13 @@
 //!
 //! What others cause uses only half of it ([`Outbox::has_room`]): beyond that messages wait in the mailbox, and posts in
 //! the room's history, so that neither a long backlog nor a flood disconnects a healthy reader. The rest is for
-//! answers. Its full case: whoever asks and does not read the answers loses the connection, and nothing else. So one slow
-//! reader costs the server at most this queue and nobody any delay.
+//! answers, and no further request is read while it is in use. Its full case: whoever does not read what is said to it
+//! alone loses the connection, and nothing else. What waits for all connections is counted in one [`Budget`], of which
+//! each has a share. So slow readers cost the server that budget and nobody any delay.
 
 use std::collections::VecDeque;
 use std::mem;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tokio::sync::Notify;
@@ -15,10 +16,11 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::counters::Closed;
+use crate::work::{Budget, Held};
 
-/// Frames are taken out in pieces of about so many bytes: what left the queue is no longer counted in it, and between two
-/// pieces a ping can be said.
-const PIECE_BYTES: usize = 64 * 1024;
+/// Frames are taken out in pieces of about so many bytes: each is sealed in memory, and between two of them a ping can be
+/// said.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// The queue of one connection. Any task may push; one writer drains.
 #[derive(Debug)]
@@ -26,6 +28,8 @@ pub struct Outbox {
     queue: Mutex<Queue>,
     filled: Notify,
     drained: Notify,
+    /// The same, for who reads requests.
+    unblocked: Notify,
     /// Cancelled with the first reason to end; the reader stops asking.
     ending: CancellationToken,
     /// Cancelled when not even the queue is to be written.
@@ -42,10 +46,11 @@ pub struct OutboxLimits {
     pub frames: usize,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     frames: VecDeque<Bytes>,
-    bytes: usize,
+    /// Bytes of the frames.
+    held: Held,
     ping: bool,
     pong: bool,
     closed: Option<Closed>,
@@ -60,6 +65,8 @@ struct Queue {
 pub struct Batch {
     /// Encoded frames, oldest first.
     pub frames: VecDeque<Bytes>,
+    /// Their bytes, counted until they are written.
+    pub held: Option<Held>,
     /// A ping is due.
     pub ping: bool,
     /// A pong is due.
@@ -73,11 +80,14 @@ pub struct Batch {
 impl Outbox {
     /// An empty queue.
     #[must_use]
-    pub fn new(limits: OutboxLimits) -> Self {
+    pub fn new(limits: OutboxLimits, budget: &Arc<Budget>) -> Self {
+        let (frames, held) = (VecDeque::new(), budget.hold(0));
+        let (ping, pong, closed, closed_at, read_at) = (false, false, None, None, None);
         Self {
-            queue: Mutex::default(),
+            queue: Mutex::new(Queue { frames, held, ping, pong, closed, closed_at, read_at }),
             filled: Notify::new(),
             drained: Notify::new(),
+            unblocked: Notify::new(),
             ending: CancellationToken::new(),
             severed: CancellationToken::new(),
             limits,
@@ -100,18 +110,38 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// Whether a frame from the mailbox may be queued now: less than half the queue is in use.
+    /// Whether a frame that others cause may be queued now: less than half the queue is in use, and less than the share
+    /// of what waits for all.
     #[must_use]
     pub fn has_room(&self) -> bool {
         let queue = self.lock();
         let half = OutboxLimits { bytes: self.limits.bytes / 2, frames: self.limits.frames / 2 };
-        queue.closed.is_none() && !queue.exceeds(0, half)
+        queue.closed.is_none() && !queue.exceeds(0, half) && queue.held.budget().admits(queue.held.bytes(), 1)
+    }
+
+    /// Whether nothing waits and yet there is no room: others have it all.
+    #[must_use]
+    pub fn is_short_of_memory(&self) -> bool {
+        let queue = self.lock();
+        queue.closed.is_none() && queue.frames.is_empty() && !queue.held.budget().admits(0, 1)
+    }
+
+    /// Resolves when a request may be answered: there is room, or nothing waits, or the connection ends. One that asks
+    /// faster than it reads is not read from meanwhile.
+    pub async fn answerable(&self) {
+        while !self.has_room() && !self.lock().frames.is_empty() && !self.ending.is_cancelled() {
+            // both only wait
+            tokio::select! {
+                () = self.unblocked.notified() => {}
+                () = self.ending.cancelled() => {}
+            }
+        }
     }
 
     /// Bytes of frames that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.lock().bytes
+        self.lock().held.bytes()
     }
 
     /// Resolves when the writer has drained the queue since the last call.
@@ -187,6 +217,7 @@ impl Outbox {
             }
             if let Some(batch) = self.lock().take() {
                 self.drained.notify_one();
+                self.unblocked.notify_one();
                 return batch;
             }
             self.filled.notified().await;
@@ -200,7 +231,7 @@ impl Outbox {
 
 impl Queue {
     fn exceeds(&self, more: usize, limits: OutboxLimits) -> bool {
-        self.bytes.saturating_add(more) > limits.bytes || self.frames.len() >= limits.frames.max(1)
+        self.held.bytes().saturating_add(more) > limits.bytes || self.frames.len() >= limits.frames.max(1)
     }
 
     fn close(&mut self, why: Closed) {
@@ -209,7 +240,7 @@ impl Queue {
     }
 
     fn put(&mut self, frame: Bytes) {
-        self.bytes += frame.len();
+        self.held.add(frame.len());
         self.frames.push_back(frame);
     }
 
@@ -218,9 +249,11 @@ impl Queue {
             return None;
         }
         let frames = self.take_piece();
+        let held = Some(self.held.split(frames.iter().map(Bytes::len).sum()));
         let close = self.closed.filter(|_| self.frames.is_empty());
         Some(Batch {
             frames,
+            held,
             ping: mem::take(&mut self.ping),
             pong: mem::take(&mut self.pong),
             goodbye: close.is_some(),
@@ -236,9 +269,7 @@ impl Queue {
             taken <= PIECE_BYTES
         });
         let rest = self.frames.split_off(fitting.count().max(1).min(self.frames.len()));
-        let piece = mem::replace(&mut self.frames, rest);
-        self.bytes -= piece.iter().map(Bytes::len).sum::<usize>();
-        piece
+        mem::replace(&mut self.frames, rest)
     }
 }
 
@@ -248,13 +279,17 @@ mod tests {
 
     const LIMITS: OutboxLimits = OutboxLimits { bytes: 100, frames: 10 };
 
+    fn outbox(limits: OutboxLimits) -> Outbox {
+        Outbox::new(limits, &Arc::new(Budget::new(1 << 30)))
+    }
+
     fn frame(len: usize) -> Bytes {
         Bytes::from(vec![0; len])
     }
 
     #[tokio::test]
     async fn writer_takes_all_that_waits_at_once() {
-        let outbox = Outbox::new(LIMITS);
+        let outbox = outbox(LIMITS);
         outbox.push(frame(10));
         outbox.push(frame(20));
         outbox.pong();
@@ -265,13 +300,13 @@ mod tests {
 
     #[tokio::test]
     async fn what_was_not_taken_yet_is_still_counted_and_a_goodbye_waits_for_it() {
-        let outbox = Outbox::new(OutboxLimits { bytes: 4 * PIECE_BYTES, frames: 10 });
+        let outbox = outbox(OutboxLimits { bytes: 4 * PIECE_BYTES, frames: 10 });
         (0..3).for_each(|_| outbox.push(frame(PIECE_BYTES - 1)));
         outbox.close(Closed::Shutdown);
         let mut left = Vec::new();
         for _ in 0..3 {
             let batch = outbox.next().await;
-            left.push((batch.frames.len(), batch.close, outbox.lock().bytes));
+            left.push((batch.frames.len(), batch.close, outbox.waiting()));
         }
         let (piece, goodbye) = (PIECE_BYTES - 1, Some(Closed::Shutdown));
         assert_eq!(left, [(1, None, 2 * piece), (1, None, piece), (1, goodbye, 0)]);
@@ -279,7 +314,7 @@ mod tests {
 
     #[tokio::test]
     async fn queue_at_its_limit_severs_the_slow_reader() {
-        let outbox = Outbox::new(LIMITS);
+        let outbox = outbox(LIMITS);
         outbox.push(frame(60));
         assert!(!outbox.has_room(), "deliveries wait");
         outbox.push(frame(60));
@@ -288,8 +323,43 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn atk_90_what_waits_for_all_is_bounded_and_counted_until_it_is_written() {
+        let budget = Arc::new(Budget::new(16 * 1_000));
+        let limits = OutboxLimits { bytes: 100_000, frames: 1_000 };
+        let readers: Vec<_> = (0..50).map(|_| Outbox::new(limits, &budget)).collect();
+        for reader in &readers {
+            while reader.has_room() {
+                reader.push(frame(10));
+            }
+        }
+        assert!(budget.used() <= 16 * 1_000, "{}", budget.used());
+        assert!(readers.iter().all(|reader| reader.closed().is_none()));
+        let slow = &readers[0];
+        let batch = slow.next().await;
+        let (left, waiting) = (budget.used(), readers.iter().map(Outbox::waiting).sum::<usize>());
+        assert!(waiting < left, "what is being written is counted too");
+        drop(batch);
+        assert_eq!(budget.used(), waiting);
+        drop(readers);
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[tokio::test]
+    async fn atk_90_a_peer_that_does_not_read_is_asked_nothing_more() {
+        let outbox = outbox(LIMITS);
+        outbox.push(frame(60));
+        let mut blocked = Box::pin(outbox.answerable());
+        assert!(futures_util::poll!(&mut blocked).is_pending());
+        outbox.next().await;
+        blocked.await;
+        outbox.push(frame(60));
+        outbox.close(Closed::Shutdown);
+        outbox.answerable().await;
+    }
+
+    #[tokio::test]
     async fn severed_connection_hears_nothing_more() {
-        let outbox = Outbox::new(LIMITS);
+        let outbox = outbox(LIMITS);
         outbox.push(frame(10));
         outbox.sever(Closed::Record);
         let batch = outbox.next().await;
@@ -298,14 +368,14 @@ mod tests {
 
     #[tokio::test]
     async fn a_single_frame_above_the_limit_still_passes() {
-        let outbox = Outbox::new(OutboxLimits { bytes: 10, frames: 1 });
+        let outbox = outbox(OutboxLimits { bytes: 10, frames: 1 });
         outbox.push(frame(60));
         assert_eq!(outbox.next().await.frames.len(), 1);
     }
 
     #[tokio::test]
     async fn closing_lets_what_is_queued_out_first() {
-        let outbox = Outbox::new(LIMITS);
+        let outbox = outbox(LIMITS);
         outbox.push(frame(10));
         outbox.close(Closed::Shutdown);
         outbox.push(frame(10));

@@ -23,7 +23,7 @@ use crate::shared::Shared;
 const MAX_ROWS: u64 = 256;
 /// Bytes read from the store at once: a page in memory per connection that catches up.
 const MAX_PAGE_BYTES: u64 = 512 * 1024;
-/// Wait before asking a database that failed again.
+/// Wait before asking a database that failed again, or looking again whether there is memory.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// An acknowledgement to be stored.
@@ -52,6 +52,8 @@ pub(super) async fn run(shared: Arc<Shared>, peer: Arc<Online>, mut acks: mpsc::
             }
             () = std::future::ready(()), if more => {}
             () = peer.woken() => {}
+            // all memory for what waits is in use, by others: nobody says when that ends
+            () = sleep(BACK_OFF), if peer.outbox().is_short_of_memory() => {}
         }
     }
 }
@@ -73,6 +75,7 @@ async fn push_page(shared: &Shared, peer: &Online) -> bool {
         return false;
     };
     let limit = u32::try_from(due.rows.min(MAX_ROWS)).unwrap_or(u32::MAX);
+    let place = shared.queued.page().await;
     match shared.store.mailbox_after(peer.device(), due.after, limit, MAX_PAGE_BYTES).await {
         Ok(rows) => {
             push_rows(shared, peer, due, &rows);
@@ -80,6 +83,7 @@ async fn push_page(shared: &Shared, peer: &Online) -> bool {
         }
         Err(error) => {
             let _told = store_failed("mailbox", &error);
+            drop(place);
             sleep(BACK_OFF).await;
             true
         }

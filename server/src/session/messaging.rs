@@ -71,10 +71,15 @@ impl Ready {
             to: ask.to.into_iter().map(|to| (to.device, to.envelope.into_bytes().into())).collect(),
             at: self.shared().seen(),
         };
+        let bytes = row.to.iter().map(|(_, envelope)| envelope.len()).sum();
+        let room = match self.shared().counters.submits.judged(self.room(bytes)) {
+            Ok(room) => room,
+            Err(refusal) => return self.refuse(asked, refusal),
+        };
         let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
         let answer = Box::new(move |result| {
             outbox.push(asked.answer(&counters.submits.judged(result)));
-            drop(ticket);
+            drop((ticket, room));
         });
         self.shared().mailbox.take(Job::Submit { row, from: self.user().clone(), answer });
     }

@@ -33,6 +33,7 @@ impl Ready {
     }
 
     pub(super) async fn log_fetch(&self, ask: &LogFetch) -> Result<LogPage, Refusal> {
+        let _place = self.shared().queued.page().await;
         let page = self.shared().store.log(&ask.user, ask.from, MAX_PAGE_ENTRIES).await;
         let page = page.map_err(|error| store_failed("log", &error))?.ok_or(Code::NotFound)?;
         let entries = page.entries.into_iter().scan(0, |bytes, entry| {

@@ -13,11 +13,15 @@ use super::asked::{Asked, bad_request};
 use super::delivery::{self, Acknowledged};
 use super::{Peer, seen};
 use crate::limits::Source;
-use crate::mailbox::store_failed;
+use crate::mailbox::{busy, store_failed};
 use crate::router::outbox::Outbox;
 use crate::router::{Online, Opening};
 use crate::shared::Shared;
 use crate::store::DeviceState;
+use crate::work::{Held, Share};
+
+/// What waits for a commit, beside what it says: ids, names, heads.
+const JOB_BYTES: usize = 1024;
 
 /// Entries or texts of an answered page in bytes: with names and numbers far inside a record.
 pub(super) const MAX_PAGE_BYTES: usize = 256 * 1024;
@@ -30,6 +34,8 @@ pub(crate) struct Ready {
     tickets: Arc<Semaphore>,
     most_tickets: u32,
     acks: mpsc::Sender<Acknowledged>,
+    /// Bytes of them.
+    queued: Share,
 }
 
 /// Where somebody comes in: the server, the connection's queue, and where it comes from.
@@ -73,9 +79,10 @@ impl Ready {
         tracing::debug!(user = %peer.user(), %device, "logged in");
         let most_tickets = u32::try_from(shared.config().connections.requests_at_once.max(1)).unwrap_or(u32::MAX);
         let (acks, acknowledged) = mpsc::channel(shared.config().connections.requests_at_once.max(1));
+        let queued = Share::of(&shared.queued.submits);
         tokio::spawn(delivery::run(shared, peer, acknowledged));
         let tickets = Arc::new(Semaphore::new(most_tickets as usize));
-        Ok(Self { seat, source, tickets, most_tickets, acks })
+        Ok(Self { seat, source, tickets, most_tickets, acks, queued })
     }
 
     /// The table of contents of everything a device may ask.
@@ -139,6 +146,11 @@ impl Ready {
     /// ones in the socket: the peer that asks too much at once is slowed down, nobody else.
     pub(super) async fn ticket(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.tickets).acquire_owned().await.ok()
+    }
+
+    /// Room for something of so many bytes that waits for a commit.
+    pub(super) fn room(&self, bytes: usize) -> Result<(Held, Held), Refusal> {
+        self.queued.take(bytes + JOB_BYTES).ok_or_else(busy)
     }
 
     /// Hands an acknowledgement to the delivery task.

@@ -22,12 +22,16 @@ impl Ready {
             return self.refuse(asked, refusal);
         }
         let Some(ticket) = self.ticket().await else { return };
+        let room = match self.shared().counters.posts.judged(self.room(ask.text.len())) {
+            Ok(room) => room,
+            Err(refusal) => return self.refuse(asked, refusal),
+        };
         let (at, kept) = (self.shared().now(), self.shared().seen());
         let post = NewPost { device: self.device(), submit_id: ask.submit_id, text: ask.text, at, kept };
         let (outbox, counters) = (self.peer().outbox().clone(), Arc::clone(&self.shared().counters));
         let answer = Box::new(move |result| {
             outbox.push(asked.answer(&counters.posts.judged(result)));
-            drop(ticket);
+            drop((ticket, room));
         });
         self.shared().mailbox.take(Job::Post { post, answer });
     }
@@ -41,6 +45,7 @@ impl Ready {
 
     pub(super) async fn room_since(&self, ask: &RoomSince) -> Result<RoomPage, Refusal> {
         let limit = u32::try_from(ask.max.min(MAX_ROOM_PAGE)).unwrap_or(u32::MAX);
+        let _place = self.shared().queued.page().await;
         let page = self.shared().store.room_since(ask.seq, limit).await;
         let mut page = page.map_err(|error| store_failed("room", &error))?;
         page.posts = if ask.seq.is_some() { first_that_fit(page.posts) } else { last_that_fit(page.posts) };

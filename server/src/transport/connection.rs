@@ -6,7 +6,7 @@ use std::time::Duration;
 use chat_protocol::frame::decode_frames;
 use chat_protocol::limits::{DEAD_AFTER, MAX_HANDSHAKE_BYTES, PING_AFTER};
 use chat_protocol::record::{Record, Sealer};
-use rustix::net::sockopt::set_socket_send_buffer_size;
+use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep_until, timeout};
@@ -19,7 +19,7 @@ use crate::router::outbox::{Outbox, OutboxLimits};
 use crate::session::{Handshaking, Peer, Welcomed};
 use crate::shared::{Permits, Shared};
 
-/// Bytes that may wait in a socket, which the system doubles for its own needs: so many more are read by a peer before what
+/// Bytes that may wait in a socket, each way, which the system doubles for its own needs: so many more are read by a peer before what
 /// is written now, a ping for example.
 const SOCKET_BYTES: usize = 128 * 1024;
 
@@ -27,6 +27,7 @@ const SOCKET_BYTES: usize = 128 * 1024;
 pub(super) async fn run(shared: Arc<Shared>, mut stream: TcpStream, source: Source, permits: Permits) {
     let _best_effort = stream.set_nodelay(true);
     let _best_effort = set_socket_send_buffer_size(&stream, SOCKET_BYTES);
+    let _best_effort = set_socket_recv_buffer_size(&stream, SOCKET_BYTES);
     let deadline = shared.config().connections.handshake;
     let shaken = timeout(deadline, shake_hands(&shared, &mut stream, source)).await;
     let why = match shaken.unwrap_or(Err(HandshakeFailure::Deadline)) {
@@ -79,12 +80,12 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, welcomed: Welcomed, p
     let config = shared.config();
     let settings = &config.connections;
     let limits = OutboxLimits { bytes: settings.outbox_bytes, frames: settings.outbox_frames };
-    let outbox = Arc::new(Outbox::new(limits));
+    let outbox = Arc::new(Outbox::new(limits, &shared.queued.outboxes));
     let (read_half, write_half) = stream.into_split();
     let writer = writer(write_half, welcomed.sealer, &outbox, settings.write);
     let writing = tokio::spawn(writer.run());
     let mut conversation = Conversation {
-        reader: Reader::new(read_half, welcomed.opener),
+        reader: Reader::new(read_half, welcomed.opener, shared.queued.clone()),
         silence: Silence::new(settings.login),
         outbox: Arc::clone(&outbox),
         permits,
@@ -170,6 +171,7 @@ impl Conversation {
     async fn frames(&mut self, body: &[u8], mut peer: Peer) -> (Peer, Option<Closed>) {
         let Ok(frames) = decode_frames(body) else { return (peer, Some(Closed::Malformed)) };
         for frame in frames {
+            self.outbox.answerable().await;
             peer = peer.take(frame).await;
             if let Peer::Closing(why) = peer {
                 return (peer, Some(why));

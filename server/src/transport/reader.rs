@@ -4,25 +4,35 @@ use chat_protocol::limits;
 use chat_protocol::record::{Opener, Record, RecordError};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::clock;
 use crate::counters::Closed;
+use crate::shared::Queued;
 
 /// One read before login. With the opener's record of 8 KiB this stays far below the 64 KiB a stranger may cost.
 pub(super) const GUEST_READ_BYTES: usize = 4 * 1024;
 /// One read after login.
 const READ_BYTES: usize = 16 * 1024;
 
+/// Records up to about this length need no place among the long ones: most submits, posts and all other requests.
+const SHORT_RECORD_BYTES: usize = 32 * 1024;
+
 /// The reading half of a connection.
 pub(super) struct Reader {
     socket: OwnedReadHalf,
     opener: Opener,
     buffer: Vec<u8>,
+    /// Bytes fed since the last whole record.
+    unfinished: usize,
+    queued: Queued,
+    /// The place of a long record, until the next one is asked for.
+    place: Option<OwnedSemaphorePermit>,
 }
 
 impl Reader {
-    pub(super) fn new(socket: OwnedReadHalf, opener: Opener) -> Self {
-        Self { socket, opener, buffer: vec![0; GUEST_READ_BYTES] }
+    pub(super) fn new(socket: OwnedReadHalf, opener: Opener, queued: Queued) -> Self {
+        Self { socket, opener, buffer: vec![0; GUEST_READ_BYTES], unfinished: 0, queued, place: None }
     }
 
     /// From now on records of full length are read.
@@ -37,11 +47,20 @@ impl Reader {
     pub(super) async fn next(&mut self) -> Result<Record, Closed> {
         loop {
             if let Some(record) = self.opener.next(clock::running()).map_err(reason)? {
+                self.unfinished = 0;
                 return Ok(record);
+            }
+            if self.unfinished == 0 {
+                self.place = None;
+            } else if self.unfinished > SHORT_RECORD_BYTES && self.place.is_none() {
+                self.place = self.queued.record().await;
             }
             match self.socket.read(&mut self.buffer).await {
                 Ok(0) => return Err(self.opener.end().map_or_else(reason, |()| Closed::ByPeer)),
-                Ok(count) => self.opener.feed(self.buffer.get(..count).unwrap_or_default()),
+                Ok(count) => {
+                    self.unfinished += count;
+                    self.opener.feed(self.buffer.get(..count).unwrap_or_default());
+                }
                 Err(_) => return Err(Closed::Io),
             }
         }

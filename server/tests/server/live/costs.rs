@@ -4,13 +4,16 @@ use std::sync::Arc;
 
 use chat_protocol::fixtures::first_device;
 use chat_protocol::ids::DeviceId;
-use chat_protocol::message::client::{BundleFetch, ChangePassword, Enrol, MailboxAck, PresenceWatch, ResetCancel};
+use chat_protocol::message::Blob;
+use chat_protocol::message::client::{
+    BundleFetch, ChangePassword, Enrol, MailboxAck, PresenceWatch, ResetCancel, Submit,
+};
 use chat_protocol::message::server::{Code, Enrolled};
 use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{World, enrol, password, register, settings};
+use super::world::{Person, World, enrol, password, register, settings, until};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -104,6 +107,67 @@ async fn atk_89_a_device_that_changes_its_password_for_ever_is_given_so_many_has
     alice.client.call(&change(super::world::PASSWORD, "another horse")).await.unwrap();
     assert_eq!(alice.client.refused(&change("another horse", "a third horse")).await, Code::RateLimited);
     assert_eq!(world.counters.hashes.get() - before, 3, "one of the wrong one, two of the change");
+}
+
+/// A submit of the largest size for one device: content and INIT.
+fn largest(person: &mut Person, to: &Person) -> Submit {
+    let mut letter = person.letter(to, &"x".repeat(65_000));
+    letter.to[0].envelope.init = Some(Blob(vec![1; 4_000]));
+    letter
+}
+
+#[tokio::test]
+async fn atk_90_submits_of_the_largest_size_wait_within_their_budget_and_another_device_still_has_room() {
+    const QUEUED: usize = 64 << 20;
+    let mut config = settings();
+    config.memory.queued_bytes = QUEUED;
+    let world = World::with(config).await;
+    let mut people = Vec::new();
+    for n in 0..5 {
+        people.push(world.join(&format!("member{n}"), n).await);
+    }
+    let mut honest = people.pop().unwrap();
+    // the database takes nothing: whatever is submitted waits
+    let lock = super::database::locked(&world);
+    for person in &mut people {
+        for _ in 0..60 {
+            let letter = largest(person, &honest);
+            person.client.ask(&letter).await;
+        }
+    }
+    until(|| world.counters.submits.refused.get(Code::Busy) > 100).await;
+    let used = world.queued.submits.used();
+    // a sixteenth of 16 MiB, then a sixteenth of the rest, and so on
+    assert!((2 << 20..4 << 20).contains(&used), "{used}");
+    let letter = honest.letter(&people[0], "small");
+    let id = honest.client.ask(&letter).await;
+    until(|| world.queued.submits.used() > used).await;
+    lock.execute_batch("COMMIT").unwrap();
+    honest.client.answer::<Submit>(id).await.unwrap();
+    until(|| world.queued.submits.used() == 0).await;
+}
+
+#[tokio::test]
+async fn atk_90_long_records_that_never_end_leave_short_ones_alone_and_have_so_many_places() {
+    let mut config = settings();
+    config.memory.queued_bytes = 16 << 20;
+    let world = World::with(config).await;
+    let (mut alice, mut bob, carol) =
+        (world.join("alice", 0).await, world.join("bob", 1).await, world.join("carol", 2).await);
+    // two places for long records: alice and bob take them, and what the socket holds more of theirs is not read
+    for person in [&mut alice, &mut bob] {
+        person.client.send_raw(&(500_000u32).to_be_bytes()).await;
+        person.client.send_raw(&[b'A'; 100_000]).await;
+    }
+    until(|| world.queued.records_left() == 0).await;
+    let (mut carol, mut dave) = (carol, world.join("dave", 3).await);
+    carol.send(&dave, "short ones pass").await.unwrap();
+    assert_eq!(dave.receive().await.1, "short ones pass");
+    let letter = largest(&mut carol, &dave);
+    let id = carol.client.ask(&letter).await;
+    drop(alice);
+    carol.client.answer::<Submit>(id).await.expect("as soon as a place is free");
+    drop(bob);
 }
 
 #[tokio::test]

@@ -97,7 +97,7 @@ async fn atk_84_below_the_floor_of_free_disk_nothing_is_stored_and_what_was_ackn
 }
 
 /// Somebody else's write transaction on the file of a server.
-fn locked(world: &World) -> Connection {
+pub fn locked(world: &World) -> Connection {
     let db = Connection::open(world.dir.path().join("chat.db")).unwrap();
     db.execute_batch("BEGIN IMMEDIATE").unwrap();
     db

@@ -21,7 +21,7 @@ use chat_server::clock::{self, Clock, Look};
 use chat_server::config::Config;
 use chat_server::counters::Counters;
 use chat_server::router::Router;
-use chat_server::serve::{Keys, Reload, ServeError, Server};
+use chat_server::serve::{Keys, Queued, Reload, ServeError, Server};
 use chat_server::status::Status;
 use chat_server::store::SharedStore;
 use chat_server::store::sqlite::SqliteStore;
@@ -58,6 +58,7 @@ pub struct World {
     pub store: SharedStore,
     pub counters: Arc<Counters>,
     pub router: Arc<Router>,
+    pub queued: Queued,
     pub status: Status,
     pub reload: Reload,
     stop: CancellationToken,
@@ -113,8 +114,9 @@ impl World {
         let clock = Clock::begin(&*store, look).await.unwrap();
         let server = Server::new(config, Arc::clone(&store), &keys, stop.clone(), clock);
         let (counters, router, status, reload) = (server.counters(), server.router(), server.status(), server.reload());
+        let queued = server.queued();
         let running = tokio::spawn(server.serve(listener));
-        Self { dir, at, server_key, secret, store, counters, router, status, reload, stop, running }
+        Self { dir, at, server_key, secret, store, counters, router, queued, status, reload, stop, running }
     }
 
     /// Stops the server in an orderly way and starts it again on the same data.
