@@ -126,7 +126,7 @@ pub(crate) fn message(message: &Message) -> String {
     let doubt = page::doubt(message).map(|doubt| format!(" ({doubt})")).unwrap_or_default();
     let state = match message.state {
         Some(MessageState::Delivered | MessageState::Read) | None => String::new(),
-        Some(state) => format!(" ({})", state_in_words(state, message.error.as_deref())),
+        Some(state) => format!(" ({})", state_in_words(state, message.error)),
     };
     format!(
         "{}  {}  {}: {}{doubt}{state}",

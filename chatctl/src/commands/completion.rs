@@ -12,8 +12,8 @@ use chat_protocol::ids::Username;
 use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::DEFAULT_PROFILE;
-use chat_protocol::rpc::types::{Chat, ChatList, ContactList, IdentityState, PresenceList};
-use chat_protocol::rpc::{Kind, Scope, Target};
+use chat_protocol::rpc::types::{Chat, ChatList, ContactList, FailReason, IdentityState, PresenceList};
+use chat_protocol::rpc::{Scope, Target};
 use clap::{Arg, Command, CommandFactory};
 
 use crate::cli::Cli;
@@ -191,7 +191,7 @@ async fn gather(client: &Client, found: &mut BTreeSet<String>) {
 /// Whether all there is of a chat is a message to a name that the server did not know.
 fn is_with_nobody(chat: &Chat) -> bool {
     let unmet = chat.identity.is_none_or(|state| state == IdentityState::New);
-    unmet && chat.last.as_ref().is_some_and(|last| last.error.as_deref() == Some(Kind::NotFound.as_str()))
+    unmet && chat.last.as_ref().is_some_and(|last| last.error == Some(FailReason::NotFound))
 }
 
 /// Profiles that have a configuration file, or data.

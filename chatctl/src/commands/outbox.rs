@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::error::Failure;
 use crate::output::style::Look;
 use crate::output::table::{Cell, Table};
-use crate::output::text::{escape, state_in_words, time};
+use crate::output::text::{escape, state_in_words, time, word};
 use crate::session::Session;
 
 /// Characters of a text shown in a column.
@@ -21,30 +21,28 @@ const SHOWN: usize = 40;
 #[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Held {
     chat: String,
-    kind: String,
+    kind: Kind,
 }
 
 impl Held {
     fn of(message: &Message) -> Option<Self> {
-        Some(Self { chat: message.chat.as_str().to_owned(), kind: message.held.clone()? })
+        Some(Self { chat: message.chat.as_str().to_owned(), kind: message.held? })
     }
 
     /// `messages to @bob are held: the identity of @bob has changed`
     pub(super) fn what(&self) -> String {
         let Self { chat, kind } = self;
-        let why = match Kind::from_wire(kind) {
-            Some(Kind::IdentityChanged) => format!("the identity of {chat} has changed"),
-            Some(Kind::IdentityUnverified) => {
-                format!("{chat} has devices that nobody compared, and the policy is strict")
-            }
-            _ => in_words(kind),
+        let why = match kind {
+            Kind::IdentityChanged => format!("the identity of {chat} has changed"),
+            Kind::IdentityUnverified => format!("{chat} has devices that nobody compared, and the policy is strict"),
+            _ => word(kind),
         };
         format!("messages to {chat} are held: {why}")
     }
 
     /// The command that decides, or shows what there is to decide.
     pub(super) fn fix(&self) -> String {
-        let verb = if Kind::from_wire(&self.kind) == Some(Kind::IdentityUnverified) { "verify" } else { "trust show" };
+        let verb = if self.kind == Kind::IdentityUnverified { "verify" } else { "trust show" };
         format!("chatctl {verb} {}", self.chat)
     }
 }
@@ -119,10 +117,6 @@ fn held(messages: &[Message]) -> BTreeSet<Held> {
     messages.iter().filter_map(Held::of).collect()
 }
 
-fn in_words(kind: &str) -> String {
-    escape(&kind.replace('_', " "))
-}
-
 fn line(message: &Message) -> String {
     let (id, at, chat) = (message.id.to_uuid(), time(since(message)), escape(message.chat.as_str()));
     format!("{id}  {at}  {chat}  {}  {}", state(message), escape(&message.text))
@@ -149,9 +143,9 @@ fn since(message: &Message) -> u64 {
 
 fn state(message: &Message) -> String {
     match (&message.held, message.at_ms) {
-        (Some(why), _) => format!("held: {}", in_words(why)),
+        (Some(why), _) => format!("held: {}", word(why)),
         (None, Some(_)) if message.state == Some(MessageState::Queued) => "put off".to_owned(),
-        _ => message.state.map(|state| state_in_words(state, message.error.as_deref())).unwrap_or_default(),
+        _ => message.state.map(|state| state_in_words(state, message.error)).unwrap_or_default(),
     }
 }
 

@@ -9,7 +9,7 @@ use chat_programs::clock;
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::MAX_TEXT_BYTES;
 use chat_protocol::rpc::client::{Client, Events};
-use chat_protocol::rpc::types::{EventsSubscribe, MessageState, MsgSend, MsgStatus, Since, SinceWord};
+use chat_protocol::rpc::types::{EventsSubscribe, FailReason, MessageState, MsgSend, MsgStatus, Since, SinceWord};
 use chat_protocol::rpc::{EventBody, Kind, RpcError, Target};
 
 use crate::cli::{Send, Wait};
@@ -113,7 +113,7 @@ async fn arrival(client: &Client, mut events: Events, id: MessageId, wait: Wait)
     let status = client.call(&MsgStatus { id }).await?;
     let (mut state, mut why) = (status.state, status.recipients.into_iter().find_map(|recipient| recipient.error));
     loop {
-        if let Some(outcome) = outcome(state, wait, why.as_deref()) {
+        if let Some(outcome) = outcome(state, wait, why) {
             return outcome;
         }
         let event = events.next().await?.ok_or(Failure::Lost)?;
@@ -126,7 +126,7 @@ async fn arrival(client: &Client, mut events: Events, id: MessageId, wait: Wait)
 }
 
 /// Whether a message in `state` need not be waited for any longer.
-fn outcome(state: MessageState, wait: Wait, why: Option<&str>) -> Option<Result<MessageState, Failure>> {
+fn outcome(state: MessageState, wait: Wait, why: Option<FailReason>) -> Option<Result<MessageState, Failure>> {
     if state.has_ended() {
         return Some(Err(Failure::Refused(given_up(state, why))));
     }
@@ -139,8 +139,8 @@ fn outcome(state: MessageState, wait: Wait, why: Option<&str>) -> Option<Result<
 }
 
 /// The reason is the kind of failure, if the daemon knows one.
-fn given_up(state: MessageState, why: Option<&str>) -> RpcError {
-    let kind = why.and_then(Kind::from_wire).unwrap_or(Kind::ServerRejected);
+fn given_up(state: MessageState, why: Option<FailReason>) -> RpcError {
+    let kind = why.map_or(Kind::ServerRejected, FailReason::kind);
     let message = match kind {
         Kind::NotFound => "there is no such user".to_owned(),
         _ => format!("the message was {}", word(&state)),

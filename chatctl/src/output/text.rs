@@ -1,12 +1,12 @@
 //! Values in words: states, times, and what others wrote, made harmless.
 
-use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::types::{FailReason, MessageState};
 pub(crate) use chat_protocol::text::escape;
 use serde::Serialize;
 
 /// What became of a message, and why: `failed: not found`.
-pub(crate) fn state_in_words(state: MessageState, error: Option<&str>) -> String {
-    let why = error.map(|error| format!(": {}", escape(&error.replace('_', " ")))).unwrap_or_default();
+pub(crate) fn state_in_words(state: MessageState, error: Option<FailReason>) -> String {
+    let why = error.map(|error| format!(": {}", word(&error))).unwrap_or_default();
     format!("{}{why}", word(&state))
 }
 

@@ -1,7 +1,7 @@
 //! What waits and what failed is listed, and what was mistyped is sent to nobody.
 
 use chat_protocol::rpc::Target;
-use chat_protocol::rpc::types::{MessageState, OutboxHealth};
+use chat_protocol::rpc::types::{FailReason, MessageState, OutboxHealth};
 
 use super::*;
 
@@ -16,7 +16,7 @@ async fn the_outbox_lists_what_waits_and_what_failed_and_status_names_it() {
     {
         let mut state = served.fake.state();
         state.messages[0].state = Some(MessageState::Failed);
-        state.messages[0].error = Some("not_found".to_owned());
+        state.messages[0].error = Some(FailReason::NotFound);
         state.messages[2].state = Some(MessageState::Accepted);
         state.health.outbox = OutboxHealth { queued: 1, failed: 1 };
     }

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
+use chat_protocol::rpc::types::FailReason;
+
 use super::*;
 
 /// What bash offers for a line of words, of which it replaces the last part.
@@ -125,12 +127,14 @@ async fn bash_completes_names_scopes_and_options() {
 #[tokio::test(flavor = "multi_thread")]
 async fn names_that_nobody_has_are_not_offered() {
     let served = serve();
-    for (name, identity, error) in
-        [("nosuch", "new", Some("not_found")), ("new", "new", None), ("met", "tofu", Some("not_found"))]
-    {
+    for (name, identity, error) in [
+        ("nosuch", "new", Some(FailReason::NotFound)),
+        ("new", "new", None),
+        ("met", "tofu", Some(FailReason::NotFound)),
+    ] {
         served.fake.receive(name, "hi");
         let mut last = served.fake.state().messages.pop().unwrap();
-        last.error = error.map(str::to_owned);
+        last.error = error;
         let chat = json!({
             "id": format!("@{name}"), "kind": "direct", "title": "", "end_to_end": true, "unread": 0,
             "last": last, "peer": name, "identity": identity

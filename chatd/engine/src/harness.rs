@@ -1,12 +1,11 @@
 //! The engine of a test, on rows in memory: time passes when it is told to, and each step is a transaction.
 
-use chat_protocol::rpc::types::MessageState;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chat_protocol::fixtures::first_device;
 use chat_protocol::ids::{MessageId, Username};
-use chat_protocol::rpc::types::MsgSend;
+use chat_protocol::rpc::types::{FailReason, MessageState, MsgSend};
 use chat_protocol::time::{Reading, Timestamp};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -108,7 +107,7 @@ impl Harness {
     }
 
     /// How far a message has come, and why it failed.
-    pub(crate) fn state(&self, id: &MessageId) -> (MessageState, Option<String>) {
+    pub(crate) fn state(&self, id: &MessageId) -> (MessageState, Option<FailReason>) {
         let (_, message) = history::get(&self.rows, id).unwrap().unwrap();
         (message.state.unwrap(), message.error)
     }

@@ -123,7 +123,7 @@ pub(super) fn can_send(rows: &dyn Rows, target: &Target) -> Answer<CanSend> {
             kinds.push(Kind::QuotaExceeded);
         }
     }
-    Ok(CanSend { ok: kinds.is_empty(), reasons: kinds.iter().map(Kind::to_string).collect() })
+    Ok(CanSend { ok: kinds.is_empty(), reasons: kinds })
 }
 
 /// What about somebody's identity has to be decided before anything leaves for them.
@@ -217,13 +217,17 @@ fn hold<'m>(
                 *new.insert(doubt)
             }
         };
-        message.held = doubt.map(|kind| kind.to_string());
+        message.held = doubt;
     }
     Ok(())
 }
 
 pub(super) fn message_status(rows: &dyn Rows, id: &MessageId) -> Answer<MessageStatus> {
     let (_, message) = history::get(rows, id).map_err(failed)?.ok_or_else(|| not_found("message"))?;
+    status_of(&message)
+}
+
+pub(super) fn status_of(message: &history::Message) -> Answer<MessageStatus> {
     let state = message.state.ok_or_else(|| not_found("sent message"))?;
     let recipients = history::peer(&message.chat).map(|user| Recipient {
         user,
@@ -231,9 +235,9 @@ pub(super) fn message_status(rows: &dyn Rows, id: &MessageId) -> Answer<MessageS
         sent_ms: message.accepted.map(|at| at.as_millis()),
         delivered_ms: message.delivered.map(|at| at.as_millis()),
         read_ms: message.read.map(|at| at.as_millis()),
-        error: message.error.clone(),
+        error: message.error,
     });
-    Ok(MessageStatus { id: *id, state, recipients: recipients.into_iter().collect() })
+    Ok(MessageStatus { id: message.id, state, recipients: recipients.into_iter().collect() })
 }
 
 pub(super) fn own_identity(rows: &dyn Rows) -> Answer<OwnIdentity> {
@@ -329,7 +333,7 @@ mod tests {
             Ok(Some(Kind::IdentityChanged))
         };
         let page = outbox_page((0..=u64::from(MAX_PAGE)).map(waits).collect(), limit, held).unwrap();
-        assert!(page.messages.iter().all(|message| message.held.as_deref() == Some("identity_changed")));
+        assert!(page.messages.iter().all(|message| message.held == Some(Kind::IdentityChanged)));
         assert!(page.messages.len() < limit && page.cursor.is_some(), "the line is what ends it");
         let bytes = serde_json::to_string(&page).unwrap().len();
         assert!(bytes <= MAX_ANSWER_BYTES, "{bytes}");

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::rpc::types::{ChatMarkRead, ConnectionState, MessageState, MsgSend, MsgStatus, MsgWait};
+use chat_protocol::rpc::types::{ChatMarkRead, ConnectionState, FailReason, MessageState, MsgSend, MsgStatus, MsgWait};
 use chat_protocol::rpc::{Handle, Kind};
 use chatd::api::Backend;
 
@@ -58,7 +58,7 @@ async fn a_message_to_nobody_fails_and_the_daemon_says_why() {
     let sent = alice.send("@nobody", "hello?", None).await;
     alice.until_state(&sent, MessageState::Failed).await;
     let status = alice.daemon.handle(MsgStatus { id: sent.id }).await.unwrap();
-    assert_eq!(status.recipients[0].error.as_deref(), Some("not_found"));
+    assert_eq!(status.recipients[0].error, Some(FailReason::NotFound));
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! What waits, and what failed.
 
 use chat_protocol::rpc::Handle;
-use chat_protocol::rpc::types::{DeleteScope, MessageState, MsgCancel, MsgDelete, MsgOutbox, MsgResend};
+use chat_protocol::rpc::types::{DeleteScope, FailReason, MessageState, MsgCancel, MsgDelete, MsgOutbox, MsgResend};
 use chatd::api::Backend;
 
 use crate::house::{Home, House};
 
 /// Every page of the outbox, a message each: their texts, and why they failed.
-async fn outbox(home: &Home) -> Vec<(String, Option<String>)> {
+async fn outbox(home: &Home) -> Vec<(String, Option<FailReason>)> {
     let (mut all, mut cursor) = (Vec::new(), None);
     loop {
         let page = home.daemon.handle(MsgOutbox { limit: Some(1), cursor }).await.unwrap();
@@ -32,7 +32,7 @@ async fn the_outbox_lists_what_waits_and_what_failed_until_it_is_dealt_with() {
     alice.restart().await;
     let waits = alice.send("@bob", "waits", None).await;
     alice.send("self", "a note is nobody's", None).await;
-    let failed = ("lost".to_owned(), Some("not_found".to_owned()));
+    let failed = ("lost".to_owned(), Some(FailReason::NotFound));
     assert_eq!(outbox(&alice).await, [failed, ("waits".to_owned(), None)]);
 
     let again = alice.daemon.handle(MsgResend { id: lost.id }).await.unwrap();
@@ -44,7 +44,7 @@ async fn the_outbox_lists_what_waits_and_what_failed_until_it_is_dealt_with() {
     alice.daemon.handle(MsgCancel { id: waits.id }).await.unwrap();
     house.start().await;
     alice.until_state(&again, MessageState::Failed).await;
-    assert_eq!(outbox(&alice).await, [("lost".to_owned(), Some("not_found".to_owned()))]);
+    assert_eq!(outbox(&alice).await, [("lost".to_owned(), Some(FailReason::NotFound))]);
     alice.daemon.handle(MsgDelete { id: again.id, scope: DeleteScope::Myself }).await.unwrap();
     assert_eq!(outbox(&alice).await, []);
 }

@@ -3,7 +3,7 @@
 use chat_protocol::rpc::{EventBody, Kind, Name, Target};
 use std::time::Duration;
 
-use chat_protocol::rpc::types::{ChatSet, ContactSet, MessageState, SettingsSet};
+use chat_protocol::rpc::types::{ChatSet, ContactSet, FailReason, MessageState, SettingsSet};
 use chat_protocol::time::Timestamp;
 use chatd::engine::{chats, commands, contacts, kv, settings};
 use serde_json::json;
@@ -64,7 +64,7 @@ fn what_waits_for_somebody_fails_once_they_are_blocked() {
     let waiting = world.send(bob, alice, "see you");
     block(&mut world, bob, alice, true);
     assert_eq!(world.state(bob, waiting), MessageState::Failed);
-    let why = |body: &EventBody| matches!(body, EventBody::MessageStatus(s) if s.error.as_deref() == Some("blocked"));
+    let why = |body: &EventBody| matches!(body, EventBody::MessageStatus(s) if s.error == Some(FailReason::Blocked));
     assert_eq!(world.count_events(bob, why), 1);
     world.come_online(bob);
     world.settle();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_protocol::rpc::Target;
-use chat_protocol::rpc::types::{MessageState, SettingsSet};
+use chat_protocol::rpc::types::{FailReason, MessageState, SettingsSet};
 use chatd::engine::{history, outbox, settings};
 
 use crate::world::World;
@@ -21,7 +21,7 @@ fn apart() -> (World, usize, usize) {
     (world, alice, bob)
 }
 
-fn error(world: &World, who: usize, id: chat_protocol::ids::MessageId) -> Option<String> {
+fn error(world: &World, who: usize, id: chat_protocol::ids::MessageId) -> Option<FailReason> {
     history::get(&world.nodes[who].rows, &id).unwrap().unwrap().1.error
 }
 
@@ -34,8 +34,8 @@ fn what_waited_a_month_fails_as_expired_and_the_rest_is_sent_in_order() {
     world.advance(DAY * 11);
     for id in old {
         assert_eq!(
-            (world.state(alice, id), error(&world, alice, id).as_deref()),
-            (MessageState::Failed, Some("expired"))
+            (world.state(alice, id), error(&world, alice, id)),
+            (MessageState::Failed, Some(FailReason::Expired))
         );
     }
     assert_eq!(outbox::queued(&world.nodes[alice].rows).unwrap(), 2);

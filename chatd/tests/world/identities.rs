@@ -1,6 +1,6 @@
 //! Whom one talks to: identities that change, what the user decides, and what new devices get.
 
-use chat_protocol::rpc::types::TrustPolicy;
+use chat_protocol::rpc::types::{HeldReason, TrustPolicy};
 use chat_protocol::rpc::{EventBody, Kind, Target};
 use std::time::Duration;
 
@@ -290,7 +290,8 @@ fn what_comes_under_another_identity_is_held_and_what_the_known_one_says_is_show
     let (thief, log) = impostor(&mut world, bob_);
     let id = world.send(thief, alice, "i am bob, send me money");
     world.advance(MINUTES);
-    let held = |body: &EventBody| matches!(body, EventBody::MessageHeld(held) if held.why == "identity_changed");
+    let held =
+        |body: &EventBody| matches!(body, EventBody::MessageHeld(held) if held.why == HeldReason::IdentityChanged);
     assert_eq!((world.count_events(alice, held), changes(&world, alice)), (1, 1));
     assert_eq!(world.state(thief, id), MessageState::Accepted, "held means: no receipt");
     let fake = world.server.shown.remove(&bob()).unwrap();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::ids::MessageId;
 use chat_protocol::message::Envelope;
-use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::types::{HeldReason, MessageState};
 use chat_protocol::rpc::{EventBody, Target};
 use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq};
@@ -177,7 +177,7 @@ pub fn two_of_one_session() -> (World, usize, usize, [Envelope; 2]) {
     (world, alice, bob, [foreign, good])
 }
 
-fn held(world: &World, who: usize, why: &str) -> usize {
+fn held(world: &World, who: usize, why: HeldReason) -> usize {
     world.count_events(who, |body| matches!(body, EventBody::MessageHeld(held) if held.why == why))
 }
 
@@ -193,7 +193,7 @@ fn atk_97_an_init_of_a_refused_identity_takes_no_other_of_its_session_along() {
         world.nodes[alice].slow = false;
         world.settle();
         assert_eq!(world.inbox(alice), ["bob: hi", "bob: 2"], "{order:?}");
-        assert_eq!((held(&world, alice, "identity_refused"), waiting(&world, alice)), (1, 0));
+        assert_eq!((held(&world, alice, HeldReason::IdentityRefused), waiting(&world, alice)), (1, 0));
     }
 }
 
@@ -206,7 +206,7 @@ fn atk_97_an_init_that_is_held_back_holds_back_no_other_of_its_session() {
             world.deliver(bob, alice, envelope.clone());
             world.settle();
         }
-        assert_eq!((held(&world, alice, "identity_changed"), waiting(&world, alice)), (1, 3));
+        assert_eq!((held(&world, alice, HeldReason::IdentityChanged), waiting(&world, alice)), (1, 3));
         if crash {
             world.crash(alice);
         }

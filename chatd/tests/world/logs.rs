@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::ids::{DeviceId, Head, HeadHash};
+use chat_protocol::rpc::types::HeldReason;
 use chat_protocol::rpc::{EventBody, Target};
 use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq, kind};
@@ -204,7 +205,7 @@ fn atk_30_nothing_of_a_revoked_device_is_shown_and_nothing_sent_to_it() {
     world.advance(MINUTES);
     assert!(world.inbox(alice).contains(&"bob: stolen".to_owned()));
     assert!(!world.inbox(alice).iter().any(|line| line.contains("it claims")));
-    let held = |body: &EventBody| matches!(body, EventBody::MessageHeld(held) if held.why == "device_revoked");
+    let held = |body: &EventBody| matches!(body, EventBody::MessageHeld(held) if held.why == HeldReason::DeviceRevoked);
     assert!(world.count_events(alice, held) >= 1);
 
     let before = world.server.seen.len();

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::rpc::types::{MessageState, MsgSend};
+use chat_protocol::rpc::types::{DeletedReason, FailReason, MessageState, MsgSend};
 use chat_protocol::rpc::{EventBody, Target};
 use chatd::engine::{amend, history};
 
@@ -31,7 +31,10 @@ fn overdue(world: &World, who: usize) -> usize {
 }
 
 fn expired(world: &World, who: usize) -> usize {
-    world.count_events(who, |event| matches!(event, EventBody::MessageDeleted(gone) if gone.why == "expired"))
+    world.count_events(
+        who,
+        |event| matches!(event, EventBody::MessageDeleted(gone) if gone.why == DeletedReason::Expired),
+    )
 }
 
 #[test]
@@ -138,7 +141,7 @@ fn a_message_that_could_not_leave_in_its_life_fails_and_leaves_no_gap() {
     let id = world.submit(alice, MsgSend { ttl_s: Some(30), ..text("urgent") }).unwrap().id;
     world.advance(MINUTE);
     assert_eq!(world.state(alice, id), MessageState::Failed);
-    assert_eq!(row(&world, alice, id).error.as_deref(), Some("expired"));
+    assert_eq!(row(&world, alice, id).error, Some(FailReason::Expired));
     world.send(alice, bob, "after");
     world.come_online(alice);
     world.advance(MINUTE * 3);

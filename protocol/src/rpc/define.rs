@@ -112,4 +112,41 @@ macro_rules! word {
     };
 }
 
-pub(crate) use {answer, errors, flag, method, methods, object, word};
+/// Defines why something is as it is: names on the wire, which one that is of a newer daemon is not among.
+macro_rules! reason {
+    ($(#[$doc:meta])* $name:ident { $($(#[$about:meta])* $variant:ident = $wire:literal,)* }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+        pub enum $name {
+            $($(#[$about])* #[serde(rename = $wire)] $variant,)*
+            /// Something else.
+            #[serde(other, rename = "other")]
+            Other,
+        }
+
+        impl $name {
+            /// Every reason that has a name of its own.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// Name on the wire.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $wire,)* Self::Other => "other" }
+            }
+
+            /// The reason of this name; [`Self::Other`] for one that this version does not know.
+            #[must_use]
+            pub fn from_wire(name: &str) -> Self {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == name).unwrap_or(Self::Other)
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+    };
+}
+
+pub(crate) use {answer, errors, flag, method, methods, object, reason, word};

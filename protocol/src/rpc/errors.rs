@@ -13,7 +13,7 @@ use thiserror::Error;
 macro_rules! kinds {
     ($($(#[$doc:meta])* $name:ident = $wire:literal, $code:literal, $retry:literal, $exit:literal;)*) => {
         /// Why a call failed.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
         pub enum Kind {
             $($(#[$doc])* #[serde(rename = $wire)] $name,)*
         }

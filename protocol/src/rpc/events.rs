@@ -14,6 +14,7 @@ use super::types::daemon::ConnectionState;
 use super::types::identity::LogHead;
 use super::types::messages::{Message, MessageState};
 use super::types::profiles::Profile;
+use super::types::reasons::{DeletedReason, FailReason, HeldReason, UndecryptableReason};
 use crate::ids::{DeviceId, Fingerprint, MessageId, Username};
 
 /// One event: `{seq?, time_ms, type, chat?, replayed, data}`.
@@ -168,14 +169,14 @@ data! {
         /// Why it failed; or, beside a state that is not `failed`, why an edit, deletion or reaction of it was not
         /// sent.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub error: Option<String>,
+        pub error: Option<FailReason>,
     }
     /// A message is gone.
     Deleted {
         /// Which.
         pub id: MessageId,
-        /// `author`, `here` or `expired`.
-        pub why: String,
+        /// Why.
+        pub why: DeletedReason,
     }
     /// A reaction.
     Reacted {
@@ -198,8 +199,8 @@ data! {
     Undecryptable {
         /// Who is said to have sent it.
         pub from_user: Username,
-        /// Why, in one word.
-        pub reason: String,
+        /// Why.
+        pub reason: UndecryptableReason,
         /// Whether the sender will be asked to send it again.
         pub will_retry: bool,
     }
@@ -207,8 +208,8 @@ data! {
     Held {
         /// Who sent it.
         pub from_user: Username,
-        /// Why, in one word.
-        pub why: String,
+        /// Why.
+        pub why: HeldReason,
     }
     /// Who came and who went.
     PresenceChanged {

@@ -109,7 +109,7 @@ mod tests {
     use crate::rpc::Notified;
     use crate::rpc::Target;
     use crate::rpc::events::{Beat, Deleted, Synced};
-    use crate::rpc::types::Message;
+    use crate::rpc::types::{DeletedReason, Message};
 
     fn message(outgoing: bool) -> Message {
         let json = serde_json::json!({
@@ -124,7 +124,7 @@ mod tests {
         vec![
             EventBody::MessageNew(message(true)),
             EventBody::MessageEdited(message(false)),
-            EventBody::MessageDeleted(Deleted { id, why: "author".to_owned() }),
+            EventBody::MessageDeleted(Deleted { id, why: DeletedReason::Author }),
             EventBody::SyncDone(Synced { replayed: 3 }),
             EventBody::Heartbeat(Beat { seq: 9 }),
         ]

@@ -232,7 +232,7 @@ impl Talk {
 
     fn status(&mut self, status: &StatusChanged) {
         let wrong = matches!(status.state, MessageState::Failed | MessageState::NotReceived);
-        let why = status.error.as_deref().map(|why| format!(" ({})", why.replace('_', " "))).unwrap_or_default();
+        let why = status.error.map(|why| format!(" ({})", word(&why))).unwrap_or_default();
         let about = self.about(status.id).unwrap_or_default();
         if wrong || status.error.is_some() {
             let text = format!("not delivered{why}: {about}; the arrow key brings it back");

@@ -6,8 +6,7 @@
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::{MAX_REACTION_BYTES, MAX_TEXT_BYTES};
-use chat_protocol::rpc::types::MessageState;
-use chat_protocol::rpc::types::{MsgSend, Sent};
+use chat_protocol::rpc::types::{DeletedReason, MessageState, MsgSend, Sent};
 use chat_protocol::session::content::{is_reaction, text_bytes};
 
 use crate::commands::messages;
@@ -24,13 +23,14 @@ use crate::txn::Txn;
 ///
 /// # Errors
 /// `not_found`, `no_permission` for somebody else's, `conflict`.
-pub fn cancel(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
-    let (_, message) = own(txn, id)?;
+pub fn cancel(txn: &mut Txn<'_>, id: &MessageId) -> Result<Message, EngineError> {
+    let (position, mut message) = own(txn, id)?;
     match message.state {
-        Some(MessageState::Cancelled) => Ok(()),
+        Some(MessageState::Cancelled) => Ok(message),
         Some(MessageState::Queued) if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
             timers::clear(txn, Due::Overdue, id)?;
-            Ok(history::end(txn, id, MessageState::Cancelled, None)?)
+            history::cancel(txn, position, &mut message)?;
+            Ok(message)
         }
         Some(MessageState::Queued) => Err(EngineError::too_late("the message is under way already")),
         _ => Err(EngineError::too_late("the message is not waiting to be sent")),
@@ -82,8 +82,8 @@ pub fn edit(txn: &mut Txn<'_>, id: &MessageId, text: String) -> Result<Message, 
         message.edited = Some(txn.clock);
     }
     message.text = text;
-    history::tell_edited(txn, position, message)?;
-    Ok(own(txn, id)?.1)
+    history::tell_edited(txn, position, &mut message)?;
+    Ok(message)
 }
 
 /// Deletes a message from this history.
@@ -98,7 +98,7 @@ pub fn delete_here(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError>
     if message.deleted {
         return Ok(());
     }
-    Ok(history::erase(txn, position, message, "here")?)
+    Ok(history::erase(txn, position, message, DeletedReason::Here)?)
 }
 
 /// Deletes an own message here and for whoever has it.
@@ -106,7 +106,7 @@ pub fn delete_here(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError>
 /// # Errors
 /// `not_found`, `no_permission`, `identity_changed`, `quota_exceeded`.
 pub fn delete_everywhere(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineError> {
-    let (_, message) = own(txn, id)?;
+    let (position, mut message) = own(txn, id)?;
     if message.chat == ROOM {
         return Err(EngineError::post());
     }
@@ -116,12 +116,11 @@ pub fn delete_everywhere(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), Engine
     match message.state {
         Some(MessageState::Failed | MessageState::Cancelled) => {}
         Some(MessageState::Queued) if outbox::withdraw(txn, &message)? == Withdrawn::Yes => {
-            history::end(txn, id, MessageState::Cancelled, None)?;
+            history::cancel(txn, position, &mut message)?;
         }
         _ => follow(txn, &message, ChangeKind::Delete)?,
     }
-    let (position, message) = own(txn, id)?;
-    Ok(history::erase(txn, position, message, "author")?)
+    Ok(history::erase(txn, position, message, DeletedReason::Author)?)
 }
 
 /// Gives a message a sign in place of the own one before, or takes the same one back.
@@ -133,7 +132,7 @@ pub fn react(txn: &mut Txn<'_>, id: &MessageId, emoji: &str, remove: bool) -> Re
     if !is_reaction(emoji) {
         return Err(EngineError::invalid("emoji", format!("must be one emoji of at most {MAX_REACTION_BYTES} bytes")));
     }
-    let (position, message) = history::get(txn.rows, id)?.ok_or_else(EngineError::not_found)?;
+    let (position, mut message) = history::get(txn.rows, id)?.ok_or_else(EngineError::not_found)?;
     changeable(&message)?;
     if message.at.is_some() {
         return Err(EngineError::too_late("the message has not been sent yet"));
@@ -143,9 +142,9 @@ pub fn react(txn: &mut Txn<'_>, id: &MessageId, emoji: &str, remove: bool) -> Re
     if given == remove {
         let emoji = if remove { "" } else { emoji };
         follow(txn, &message, ChangeKind::React(emoji.to_owned()))?;
-        amendments::react(txn, position, message, &me, emoji)?;
+        amendments::react(txn, position, &mut message, &me, emoji)?;
     }
-    Ok(history::get(txn.rows, id)?.ok_or_else(EngineError::not_found)?.1)
+    Ok(message)
 }
 
 fn own(txn: &Txn<'_>, id: &MessageId) -> Result<(u64, Message), EngineError> {

@@ -1,7 +1,7 @@
 //! Whom the user knows, and whom the user wants to hear nothing of.
 
 use chat_protocol::ids::Username;
-use chat_protocol::rpc::types;
+use chat_protocol::rpc::types::{self, FailReason};
 
 use crate::model::error::EngineError;
 use crate::queue::failing;
@@ -18,7 +18,7 @@ pub fn block(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> Result<types:
         return Err(EngineError::invalid("user", "that is this account"));
     }
     if blocked && !contacts::is_blocked(txn.rows, user)? {
-        failing::fail_unsealed(txn, user, "blocked")?;
+        failing::fail_unsealed(txn, user, FailReason::Blocked)?;
     }
     contacts::set_blocked(txn, user, blocked)
 }

@@ -240,7 +240,7 @@ pub(crate) fn release(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineErr
     history::lives(txn, &message)?;
     history::to_the_end(txn, &message)?;
     match error {
-        Some(kind) => history::end(txn, id, MessageState::Failed, Some(kind.as_str()))?,
+        Some(kind) => history::fail(txn, id, kind.into())?,
         None if message.state == Some(MessageState::Read) => events::status(txn, &message)?,
         None => {}
     }

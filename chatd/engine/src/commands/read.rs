@@ -13,7 +13,7 @@ use crate::records::settings::Settings;
 use crate::rows::outbox::Read;
 use crate::txn::Txn;
 
-/// Marks a chat read up to a message (its end when absent), and tells the author.
+/// Marks a chat read up to a message (its end when absent), and tells the author. Returns how many are unread by now.
 ///
 /// # Errors
 /// `not_found` if the message is not of this chat.
@@ -25,11 +25,11 @@ pub fn mark_read(txn: &mut Txn<'_>, chat: &str, up_to: Option<&MessageId>) -> Re
             Some(found.ok_or_else(EngineError::not_found)?.0)
         }
     };
-    let newly = history::mark_read(txn, chat, position)?;
+    let (unread, newly) = history::mark_read(txn, chat, position)?;
     if let Some(user) = history::peer(chat) {
         tell_read(txn, &user, &newly)?;
     }
-    Ok(history::chat(txn.rows, chat)?.map_or(0, |chat| chat.unread))
+    Ok(unread)
 }
 
 /// The authors hear what was read, if that is to be told, and the own other devices always.

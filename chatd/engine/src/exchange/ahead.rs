@@ -1,6 +1,7 @@
 //! Messages that wait for the account log their author named.
 
 use chat_protocol::ids::Username;
+use chat_protocol::rpc::types::HeldReason;
 use chat_protocol::session::content::Content;
 use chat_protocol::time::Timestamp;
 
@@ -67,7 +68,7 @@ pub(crate) fn come(txn: &mut Txn<'_>, mut received: Received, until: Option<Time
     let Some(content) = received.content.take() else { return Ok(()) };
     let received = &received;
     if peers::device(txn, &received.user, &received.device)?.is_none() {
-        return Ok(events::held(txn, &received.user, "device_revoked")?);
+        return Ok(events::held(txn, &received.user, HeldReason::DeviceRevoked)?);
     }
     match (peers::announced(txn, &received.user, content.heads.own)?, until) {
         (Named::Awaited(_), Some(until)) if wait(txn, received, until)? => Ok(()),

@@ -7,7 +7,7 @@
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
 use chat_protocol::rpc;
-use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::types::{DeletedReason, FailReason, MessageState};
 
 use crate::exchange::read_elsewhere;
 use crate::model::error::EngineError;
@@ -76,10 +76,10 @@ fn apply(txn: &mut Txn<'_>, change: &Change) -> Result<(), RowsError> {
         ChangeKind::Edit(text) if by_author && message.told_in.len() < MAX_TEXTS => {
             text.clone_into(&mut message.text);
             message.edited = Some(change.at);
-            history::tell_edited(txn, position, message)
+            history::tell_edited(txn, position, &mut message)
         }
-        ChangeKind::Delete if by_author => history::erase(txn, position, message, "author"),
-        ChangeKind::React(emoji) => react(txn, position, message, &change.by, emoji).map(drop),
+        ChangeKind::Delete if by_author => history::erase(txn, position, message, DeletedReason::Author),
+        ChangeKind::React(emoji) => react(txn, position, &mut message, &change.by, emoji),
         ChangeKind::Edit(_) | ChangeKind::Delete => {
             tracing::warn!(user = %change.by, "a change of a message that is not theirs to change");
             Ok(())
@@ -110,25 +110,24 @@ fn was_here(txn: &Txn<'_>, change: &Change, author: &Fingerprint) -> Result<bool
     Ok(!waiting.iter().any(|stream| stream.chat == change.chat && stream.user == change.by))
 }
 
-/// Gives a sign in somebody's name in place of the one before; says whether that changed anything.
+/// Gives a sign in somebody's name in place of the one before.
 pub(crate) fn react(
     txn: &mut Txn<'_>,
     position: u64,
-    mut message: Message,
+    message: &mut Message,
     by: &Username,
     emoji: &str,
-) -> Result<bool, RowsError> {
+) -> Result<(), RowsError> {
     let known = message.reactions.iter().find(|given| given.user == *by).map_or("", |given| &given.emoji);
     if known == emoji {
-        return Ok(false);
+        return Ok(());
     }
     message.reactions.retain(|given| given.user != *by);
     if !emoji.is_empty() {
         message.reactions.push(Reaction { user: by.clone(), emoji: emoji.to_owned() });
     }
-    history::write(txn.rows, position, &message)?;
-    events::reaction(txn, &message, by, emoji)?;
-    Ok(true)
+    history::write(txn.rows, position, message)?;
+    events::reaction(txn, message, by, emoji)
 }
 
 /// The life of a message is over. What did not leave by now fails; what may have left is taken back.
@@ -141,10 +140,10 @@ pub(crate) fn expire(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineErro
         if outbox::withdraw(txn, &message)? == Withdrawn::UnderWay {
             take_back(txn, &message)?;
         }
-        history::end(txn, id, MessageState::Failed, Some("expired"))?;
+        history::fail(txn, id, FailReason::Expired)?;
     }
     match history::get(txn.rows, id)? {
-        Some((position, message)) => Ok(history::erase(txn, position, message, "expired")?),
+        Some((position, message)) => Ok(history::erase(txn, position, message, DeletedReason::Expired)?),
         None => Ok(()),
     }
 }

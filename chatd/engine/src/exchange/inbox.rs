@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Fingerprint};
 use chat_protocol::message::server::{Delivery, DeliveryId};
+use chat_protocol::rpc::types::{HeldReason, UndecryptableReason};
 use chat_protocol::session::init::Share;
 use chat_protocol::time::Timestamp;
 
@@ -70,18 +71,18 @@ pub(crate) fn delivered(txn: &mut Txn<'_>, delivery: Delivery) -> Result<(), Eng
 /// A delivery that could not be handled for a reason of this side.
 pub(crate) fn given_up(txn: &mut Txn<'_>, delivery: &DeliveryId) -> Result<(), EngineError> {
     mailbox::take(txn, delivery)?;
-    Ok(events::undecryptable(txn, &delivery.from, "could not be handled")?)
+    Ok(events::undecryptable(txn, &delivery.from, UndecryptableReason::CouldNotBeHandled)?)
 }
 
 fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {
     if raw.device == txn.me.device {
-        return Ok(events::undecryptable(txn, &raw.from, "own message")?);
+        return Ok(events::undecryptable(txn, &raw.from, UndecryptableReason::OwnMessage)?);
     }
     if let Some(session) = sessions::find(txn.rows, &raw.envelope.sid)? {
         return if session.device == raw.device {
             open(txn, &raw, &session)
         } else {
-            Ok(events::undecryptable(txn, &raw.from, "session of another device")?)
+            Ok(events::undecryptable(txn, &raw.from, UndecryptableReason::OtherDevice)?)
         };
     }
     let begins = raw.envelope.init.is_some() && !sessions::is_replay(txn, &raw.envelope)?;
@@ -89,7 +90,7 @@ fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {
         return keep(txn, &raw);
     }
     if pins::get(txn.rows, &raw.from)?.is_some_and(|peer| peer.has_revoked(&raw.device)) {
-        return Ok(events::held(txn, &raw.from, "device_revoked")?);
+        return Ok(events::held(txn, &raw.from, HeldReason::DeviceRevoked)?);
     }
     sessions::did_not_open(txn, &raw.from, &raw.device)
 }
@@ -108,7 +109,7 @@ fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
     }
     tracing::warn!(device = %raw.device, "too much of one account waits to be opened");
     refused::note_refused(txn, raw)?;
-    losing::tell_lost(txn, &raw.from, "too much waits")
+    losing::tell_lost(txn, &raw.from, UndecryptableReason::TooMuchWaits)
 }
 
 /// Gives out the RSA shares of INITs whose author is known, and asks for what found no room. Says whether any is still
@@ -152,7 +153,7 @@ enum Step {
     /// The user was told that it is kept back.
     Held,
     /// It will never open.
-    Hopeless(&'static str),
+    Hopeless(UndecryptableReason),
     /// Its identity was refused, and with it all that came with this INIT.
     Refused,
 }
@@ -179,7 +180,7 @@ fn look_at(txn: &mut Txn<'_>, mut init: WaitingInit) -> Result<(), EngineError> 
         };
         let Some(why) = why else {
             envelope_store::take_alike(txn, &raw)?;
-            events::held(txn, &raw.from, "identity_refused")?;
+            events::held(txn, &raw.from, HeldReason::IdentityRefused)?;
             return losing::ended(txn, &raw);
         };
         losing::lose(txn, &raw, why)?;
@@ -204,9 +205,9 @@ fn start(txn: &mut Txn<'_>, init: &WaitingInit) -> Result<Step, EngineError> {
         return Ok(Step::UnderWay);
     }
     if txn.now.since(init.arrived) > ABSENT_KEPT {
-        return Ok(Step::Hopeless("of no known device"));
+        return Ok(Step::Hopeless(UndecryptableReason::UnknownDevice));
     }
-    let Some(fingerprint) = init.fingerprint else { return Ok(Step::Hopeless("does not open")) };
+    let Some(fingerprint) = init.fingerprint else { return Ok(Step::Hopeless(UndecryptableReason::DoesNotOpen)) };
     let Some(peer) = pins::get(txn.rows, &init.from)? else {
         peers::look_up(txn, &init.from);
         return Ok(awaited(txn, init, DOUBLED_UNKNOWN));
@@ -221,13 +222,13 @@ fn start(txn: &mut Txn<'_>, init: &WaitingInit) -> Result<Step, EngineError> {
 }
 
 fn open_share(txn: &mut Txn<'_>, position: u64, peer: &Peer) -> Result<Step, EngineError> {
-    let hopeless = Ok(Step::Hopeless("does not open"));
+    let hopeless = Ok(Step::Hopeless(UndecryptableReason::DoesNotOpen));
     let Some(raw) = ENVELOPES.get(txn.rows, &position)? else { return hopeless };
     let Some(init) = sessions::read_init(txn, &raw)? else { return hopeless };
     if !sessions::keeps_keys_of(txn.rows, &init)? {
         // a key that somebody else used, or that made room for others: no secret decides this, so its author may know
         refused::note_refused(txn, &raw)?;
-        return Ok(Step::Hopeless("its one-time key is gone"));
+        return Ok(Step::Hopeless(UndecryptableReason::OneTimeKeyGone));
     }
     if !sessions::fits(txn, &raw, &init, &peer.pinned.log)? {
         return hopeless;
@@ -263,8 +264,8 @@ fn stopped(
     let why = match device {
         _ if peer.refused(fingerprint) => return Ok(Some(Step::Refused)),
         Some(false) if *fingerprint == log.fingerprint() => return Ok(None),
-        Some(true) => "device_revoked",
-        _ if peer.rival.is_some() => "identity_changed",
+        Some(true) => HeldReason::DeviceRevoked,
+        _ if peer.rival.is_some() => HeldReason::IdentityChanged,
         _ => return unheard_of(txn, init, device.is_some()).map(Some),
     };
     hold(txn, init, why).map(Some)
@@ -275,13 +276,13 @@ fn unheard_of(txn: &mut Txn<'_>, init: &WaitingInit, listed: bool) -> Result<Ste
     let asked = txn.paused(&Subject::Peer(init.from.clone()));
     peers::fetch(txn, &init.from)?;
     if asked && listed && !peers::fetching(txn, &init.from) {
-        return Ok(Step::Hopeless("of another identity"));
+        return Ok(Step::Hopeless(UndecryptableReason::OtherIdentity));
     }
     Ok(awaited(txn, init, DOUBLED_KNOWN))
 }
 
 /// Tells once that an INIT is kept back, and looks at it no more until something changes.
-fn hold(txn: &mut Txn<'_>, init: &WaitingInit, why: &str) -> Result<Step, EngineError> {
+fn hold(txn: &mut Txn<'_>, init: &WaitingInit, why: HeldReason) -> Result<Step, EngineError> {
     if !init.told {
         events::held(txn, &init.from, why)?;
     }
@@ -308,7 +309,7 @@ pub(crate) fn share_opened(txn: &mut Txn<'_>, job: u64, share: Share) -> Result<
     let accepted = sessions::accept(txn, &alike, share)?;
     let failed = accepted.as_ref().map_or(alike.len(), |(nth, _)| *nth);
     for raw in alike.iter().take(failed) {
-        losing::lose(txn, raw, "does not open")?;
+        losing::lose(txn, raw, UndecryptableReason::DoesNotOpen)?;
     }
     match (accepted, alike.get(failed)) {
         (Some((_, received)), Some(raw)) => {

@@ -12,6 +12,7 @@ use chat_protocol::ids::Username;
 use chat_protocol::limits::MAX_LOOKUP_USERS;
 use chat_protocol::message::client::Lookup;
 use chat_protocol::message::server::{LookedUp, Refusal};
+use chat_protocol::rpc::types::FailReason;
 use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
@@ -98,7 +99,7 @@ fn looked_at(txn: &mut Txn<'_>, user: &Username, answer: &LookedUp) -> Result<Op
 pub(crate) fn not_there(txn: &mut Txn<'_>, user: &Username) -> PinChange {
     miss(txn, user, None);
     txn.live.wanted.remove(user);
-    PinChange { fail: Some("not_found"), ..PinChange::none(user.clone()) }
+    PinChange { fail: Some(FailReason::NotFound), ..PinChange::none(user.clone()) }
 }
 
 /// Has a name asked for again with all others that are missing, not before `least` is over, which is at most

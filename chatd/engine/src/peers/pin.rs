@@ -8,6 +8,7 @@
 use chat_protocol::identity::account_log::{AccountLog, Fork, Relation};
 use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::Blob;
+use chat_protocol::rpc::types::FailReason;
 
 use crate::model::error::EngineError;
 use crate::peers::{self, policy, withheld};
@@ -27,10 +28,10 @@ pub(crate) struct PinChange {
     pub(crate) user: Username,
     /// Devices that are no longer trusted: their sessions go, and nothing goes to them again.
     pub(crate) wipe: Vec<DeviceId>,
-    /// What waits in line for the user ends with this error …
-    pub(crate) fail: Option<&'static str>,
-    /// … and with this one what waits for its time.
-    pub(crate) fail_scheduled: Option<&'static str>,
+    /// What waits in line for the user ends for this reason …
+    pub(crate) fail: Option<FailReason>,
+    /// … and for this one what waits for its time.
+    pub(crate) fail_scheduled: Option<FailReason>,
     /// What is held back of an identity that was refused goes.
     pub(crate) drop_held: bool,
     /// This account's log went on from there: what was wanted of it may be done.

@@ -3,7 +3,7 @@
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::safety_number::SafetyNumber;
 use chat_protocol::ids::{Fingerprint, Head, Username};
-use chat_protocol::rpc::types::Compared;
+use chat_protocol::rpc::types::{Compared, FailReason};
 
 use crate::model::error::EngineError;
 use crate::peers;
@@ -131,8 +131,8 @@ fn switch(
     (peer.withheld, peer.withheld_since) = (None, None);
     peers::put(txn, &peer)?;
     // what was written for the old identity is not sealed for the new one by itself
-    let error = Some("identity_changed");
-    Ok(Some(PinChange { wipe, fail: error, fail_scheduled: error, ..PinChange::none(peer.user) }))
+    let reason = Some(FailReason::IdentityChanged);
+    Ok(Some(PinChange { wipe, fail: reason, fail_scheduled: reason, ..PinChange::none(peer.user) }))
 }
 
 /// Takes the wanted version out of those that are known; a rival that is not it counts as refused.

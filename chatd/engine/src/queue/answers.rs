@@ -1,6 +1,5 @@
 //! What the server says about a pending submit, and what follows.
 
-use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
 use chat_protocol::cbor;
@@ -8,6 +7,7 @@ use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_protocol::message::Call;
 use chat_protocol::message::client::Submit;
 use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
+use chat_protocol::rpc::types::{FailReason, MessageState};
 
 use crate::model::error::EngineError;
 use crate::queue::{
@@ -86,9 +86,9 @@ fn refused(txn: &mut Txn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Resu
         Code::Internal => Ok(set_aside(txn, pending, BUSY_PAUSE)?),
         Code::MailboxFull => Ok(wait_for_room(txn, pending)?),
         Code::Stale => stale(txn, pending, refusal),
-        Code::NotFound => fail(txn, pending, "not_found"),
-        Code::TooLarge => fail(txn, pending, "too_large"),
-        _ => fail(txn, pending, "server_rejected"),
+        Code::NotFound => fail(txn, pending, FailReason::NotFound),
+        Code::TooLarge => fail(txn, pending, FailReason::TooLarge),
+        _ => fail(txn, pending, FailReason::ServerRejected),
     }
 }
 
@@ -127,7 +127,7 @@ fn stale(txn: &mut Txn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result
             }
             outbox::put_back(txn, &item)?;
         }
-        SubmitKind::Post(id) => history::end(txn, &id, MessageState::Failed, Some("server_rejected"))?,
+        SubmitKind::Post(id) => history::fail(txn, &id, FailReason::ServerRejected)?,
         control => schedule_again(txn, control, grown)?,
     }
     Ok(())
@@ -157,16 +157,16 @@ fn schedule_again(txn: &mut Txn<'_>, kind: SubmitKind, grown: bool) -> Result<()
     Ok(())
 }
 
-fn fail(txn: &mut Txn<'_>, pending: PendingSubmit, error: &str) -> Result<(), EngineError> {
+fn fail(txn: &mut Txn<'_>, pending: PendingSubmit, reason: FailReason) -> Result<(), EngineError> {
     pending_submits::complete(txn, &pending)?;
     match pending.kind {
         // one that went again to a single device has not failed for the others
         SubmitKind::Message(item) if item.only.is_some() => {}
         SubmitKind::Message(item) => {
             device_backlog::take_back(txn, &item)?;
-            failing::give_up(txn, &item, error)?;
+            failing::give_up(txn, &item, reason)?;
         }
-        SubmitKind::Post(id) => history::end(txn, &id, MessageState::Failed, Some(error))?,
+        SubmitKind::Post(id) => history::fail(txn, &id, reason)?,
         control => schedule_again(txn, control, false)?,
     }
     Ok(())

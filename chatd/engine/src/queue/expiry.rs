@@ -3,7 +3,7 @@
 //! Only what was never under way: of a message that has a number, or is a pending submit, nobody here knows whether the
 //! server has it.
 
-use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::types::FailReason;
 use std::time::Duration;
 
 use chat_protocol::ids::Username;
@@ -21,8 +21,6 @@ use crate::txn::Txn;
 
 /// How often it is looked.
 const EVERY: Duration = Duration::from_secs(60 * 60);
-/// What they end with.
-const ERROR: &str = "expired";
 
 /// Ends what has waited longer than the user wants, and tells what was never acknowledged.
 pub(crate) fn expire_outbox(txn: &mut Txn<'_>) -> Result<(), RowsError> {
@@ -62,7 +60,7 @@ fn expire(txn: &mut Txn<'_>, to: &Username, before: Timestamp) -> Result<usize, 
         }
         if item.number.is_none() {
             outbox::forget(txn, &item)?;
-            failing::give_up(txn, &item, ERROR)?;
+            failing::give_up(txn, &item, FailReason::Expired)?;
             ended += 1;
         }
     }
@@ -79,7 +77,7 @@ pub(crate) fn expire_posts(txn: &mut Txn<'_>, before: Timestamp) -> Result<usize
             break;
         }
         queue_len::leave(txn, &POSTS, &pending.submit_id)?;
-        history::end(txn, &id, MessageState::Failed, Some(ERROR))?;
+        history::fail(txn, &id, FailReason::Expired)?;
         ended += 1;
     }
     Ok(ended)
@@ -87,6 +85,8 @@ pub(crate) fn expire_posts(txn: &mut Txn<'_>, before: Timestamp) -> Result<usize
 
 #[cfg(test)]
 mod tests {
+    use chat_protocol::rpc::types::MessageState;
+
     use super::*;
     use crate::harness::{BEGIN, DAY, Harness, bob};
     use crate::queue::numbers;
@@ -104,7 +104,7 @@ mod tests {
         assert_eq!(alice.state(&old).0, MessageState::Queued, "not a moment before");
         alice.passes(EVERY);
         alice.step(expire_outbox);
-        assert_eq!(alice.state(&old), (MessageState::Failed, Some("expired".to_owned())));
+        assert_eq!(alice.state(&old), (MessageState::Failed, Some(FailReason::Expired)));
         assert_eq!(alice.state(&young).0, MessageState::Queued);
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
+use chat_protocol::rpc::types::FailReason;
 use chat_protocol::session::content as wire;
 use chat_protocol::session::content::Body;
 
@@ -27,11 +28,11 @@ pub(crate) fn delivered(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), RowsErr
 }
 
 /// A change that was in line under this id will not be sent; says whether there was one.
-pub(crate) fn failed(txn: &mut Txn<'_>, id: &MessageId, error: &str) -> Result<bool, RowsError> {
+pub(crate) fn failed(txn: &mut Txn<'_>, id: &MessageId, reason: FailReason) -> Result<bool, RowsError> {
     let Some(change) = submitted(txn, id)? else { return Ok(false) };
     CHANGES.delete(txn.rows, id)?;
     if let Some((_, message)) = history::get(txn.rows, &change.target)? {
-        events::change_failed(txn, &message, error)?;
+        events::change_failed(txn, &message, reason)?;
     }
     Ok(true)
 }

@@ -10,6 +10,7 @@ use chat_protocol::rpc::events::{
     AboutUser, ConnectionChanged, Deleted, DeviceChange, DevicesChange, ForkEvidence, Held, IdentityChange, Missing,
     ProfileOf, Reacted, ReadUpTo, ResetAt, Skew, StatusChanged, Synced, Undecryptable, Verified, WaitingDevice,
 };
+use chat_protocol::rpc::types::{DeletedReason, FailReason, HeldReason, UndecryptableReason};
 use chat_protocol::rpc::{EventBody, WrittenEvent, types};
 use chat_protocol::time::Timestamp;
 
@@ -79,11 +80,16 @@ pub fn after(rows: &dyn Rows, seq: u64, max: usize) -> Result<Vec<WrittenEvent>,
 
 /// Appends an event to the log, in the transaction of its cause.
 pub(crate) fn append(txn: &mut Txn<'_>, chat: Option<&str>, body: &EventBody) -> Result<(), RowsError> {
+    append_numbered(txn, chat, body).map(drop)
+}
+
+/// The same; returns the sequence it has there.
+fn append_numbered(txn: &mut Txn<'_>, chat: Option<&str>, body: &EventBody) -> Result<u64, RowsError> {
     let seq = Counter::Event.next(txn.rows)?;
     let event = WrittenEvent::durable(seq, txn.clock.as_millis(), chat.and_then(view::chat_id), body);
     EVENTS.put(txn.rows, &seq, seq, &KeptEvent::of(&event, txn.now))?;
     txn.count(Counted::Event(body.type_name()));
-    Ok(())
+    Ok(seq)
 }
 
 /// Lets the oldest events go, a bounded step at a time: what is over the number kept, whoever needs it (its
@@ -129,25 +135,29 @@ fn aged(txn: &Txn<'_>, range: RangeInclusive<u64>, days: u32) -> Result<u64, Row
     Ok(last)
 }
 
-pub(crate) fn message_new(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
+/// Tells of a new message, which notes the event: it carries its text.
+pub(crate) fn message_new(txn: &mut Txn<'_>, message: &mut Message) -> Result<(), RowsError> {
     let Some(shown) = view::message(message) else { return Ok(()) };
     txn.count(if message.mine { Counted::Sent } else { Counted::Received });
-    append(txn, Some(&message.chat), &EventBody::MessageNew(shown))
+    message.told_in.push(append_numbered(txn, Some(&message.chat), &EventBody::MessageNew(shown))?);
+    Ok(())
 }
 
 pub(crate) fn status(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
     let Some(state) = message.state else { return Ok(()) };
-    let data = StatusChanged { id: message.id, state, user: None, error: message.error.clone() };
+    let data = StatusChanged { id: message.id, state, user: None, error: message.error };
     append(txn, Some(&message.chat), &EventBody::MessageStatus(data))
 }
 
-pub(crate) fn message_edited(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
+/// Tells of another text of a message, which notes the event.
+pub(crate) fn message_edited(txn: &mut Txn<'_>, message: &mut Message) -> Result<(), RowsError> {
     let Some(shown) = view::message(message) else { return Ok(()) };
-    append(txn, Some(&message.chat), &EventBody::MessageEdited(shown))
+    message.told_in.push(append_numbered(txn, Some(&message.chat), &EventBody::MessageEdited(shown))?);
+    Ok(())
 }
 
-pub(crate) fn deleted(txn: &mut Txn<'_>, message: &Message, why: &str) -> Result<(), RowsError> {
-    let data = Deleted { id: message.id, why: why.to_owned() };
+pub(crate) fn deleted(txn: &mut Txn<'_>, message: &Message, why: DeletedReason) -> Result<(), RowsError> {
+    let data = Deleted { id: message.id, why };
     append(txn, Some(&message.chat), &EventBody::MessageDeleted(data))
 }
 
@@ -159,15 +169,15 @@ pub(crate) fn reaction(txn: &mut Txn<'_>, message: &Message, by: &Username, emoj
 
 pub(crate) fn overdue(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
     let Some(state) = message.state else { return Ok(()) };
-    let data = StatusChanged { id: message.id, state, user: None, error: message.error.clone() };
+    let data = StatusChanged { id: message.id, state, user: None, error: message.error };
     append(txn, Some(&message.chat), &EventBody::MessageOverdue(data))
 }
 
 /// A change of a message will not be sent: the message stands where it stood, and this is why its peer
 /// does not see the change.
-pub(crate) fn change_failed(txn: &mut Txn<'_>, message: &Message, error: &str) -> Result<(), RowsError> {
+pub(crate) fn change_failed(txn: &mut Txn<'_>, message: &Message, reason: FailReason) -> Result<(), RowsError> {
     let state = message.state.unwrap_or(types::MessageState::Read);
-    let data = StatusChanged { id: message.id, state, user: None, error: Some(error.to_owned()) };
+    let data = StatusChanged { id: message.id, state, user: None, error: Some(reason) };
     append(txn, Some(&message.chat), &EventBody::MessageStatus(data))
 }
 
@@ -188,14 +198,14 @@ pub(crate) fn missing(txn: &mut Txn<'_>, chat: &str, from: &Username, count: u64
     append(txn, Some(chat), &EventBody::MessageMissing(Missing { from_user: from.clone(), count }))
 }
 
-pub(crate) fn undecryptable(txn: &mut Txn<'_>, from: &Username, reason: &str) -> Result<(), RowsError> {
+pub(crate) fn undecryptable(txn: &mut Txn<'_>, from: &Username, reason: UndecryptableReason) -> Result<(), RowsError> {
     txn.count(Counted::Undecryptable);
-    let data = Undecryptable { from_user: from.clone(), reason: reason.to_owned(), will_retry: false };
+    let data = Undecryptable { from_user: from.clone(), reason, will_retry: false };
     append(txn, None, &EventBody::MessageUndecryptable(data))
 }
 
-pub(crate) fn held(txn: &mut Txn<'_>, from: &Username, why: &str) -> Result<(), RowsError> {
-    append(txn, None, &EventBody::MessageHeld(Held { from_user: from.clone(), why: why.to_owned() }))
+pub(crate) fn held(txn: &mut Txn<'_>, from: &Username, why: HeldReason) -> Result<(), RowsError> {
+    append(txn, None, &EventBody::MessageHeld(Held { from_user: from.clone(), why }))
 }
 
 pub(crate) fn chat_read(txn: &mut Txn<'_>, chat: &Chat, up_to: Option<&Message>) -> Result<(), RowsError> {

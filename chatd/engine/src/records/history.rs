@@ -5,10 +5,10 @@
 mod message;
 pub mod unsent;
 
-use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
 use chat_protocol::ids::{Fingerprint, MessageId, Username};
+use chat_protocol::rpc::types::{DeletedReason, FailReason, MessageState};
 
 use crate::records::events;
 use crate::records::timers;
@@ -107,8 +107,7 @@ pub(crate) fn was_seen(rows: &dyn Rows, author: &Fingerprint, id: &MessageId) ->
 
 /// Adds a message at the end of its chat, with its event, and sees to it that it goes when its time is over.
 pub(crate) fn append(txn: &mut Txn<'_>, mut message: Message) -> Result<(), RowsError> {
-    events::message_new(txn, &message)?;
-    message.told_in.push(events::newest(txn.rows)?);
+    events::message_new(txn, &mut message)?;
     lives(txn, &message)?;
     to_the_end(txn, &message)
 }
@@ -144,10 +143,9 @@ pub(crate) fn to_the_end(txn: &mut Txn<'_>, message: &Message) -> Result<(), Row
 }
 
 /// Writes a message that has another text, and tells about it.
-pub(crate) fn tell_edited(txn: &mut Txn<'_>, position: u64, mut message: Message) -> Result<(), RowsError> {
-    events::message_edited(txn, &message)?;
-    message.told_in.push(events::newest(txn.rows)?);
-    write(txn.rows, position, &message)
+pub(crate) fn tell_edited(txn: &mut Txn<'_>, position: u64, message: &mut Message) -> Result<(), RowsError> {
+    events::message_edited(txn, message)?;
+    write(txn.rows, position, message)
 }
 
 /// A message that is about to be deleted counts no longer, if it was unread.
@@ -200,31 +198,32 @@ pub(crate) fn advance(txn: &mut Txn<'_>, id: &MessageId, state: MessageState) ->
     events::status(txn, &message)
 }
 
-/// Ends an own message that was not sent yet.
-pub(crate) fn end(
-    txn: &mut Txn<'_>,
-    id: &MessageId,
-    state: MessageState,
-    error: Option<&str>,
-) -> Result<(), RowsError> {
+/// An own message that was not delivered will not be sent any more.
+pub(crate) fn fail(txn: &mut Txn<'_>, id: &MessageId, reason: FailReason) -> Result<(), RowsError> {
     let Some((position, mut message)) = get(txn.rows, id)? else { return Ok(()) };
     // what was delivered, or ended before, stays so
     if !message.mine || message.state >= Some(MessageState::Delivered) {
         return Ok(());
     }
-    message.state = Some(state);
-    message.error = error.map(str::to_owned);
+    (message.state, message.error) = (Some(MessageState::Failed), Some(reason));
     write(txn.rows, position, &message)?;
     events::status(txn, &message)
 }
 
-/// Marks a chat read up to a position (its end when absent) and returns the messages of somebody else that became
-/// read by it.
-pub(crate) fn mark_read(txn: &mut Txn<'_>, id: &str, up_to: Option<u64>) -> Result<Vec<Message>, RowsError> {
-    let Some(mut chat) = chat(txn.rows, id)? else { return Ok(Vec::new()) };
+/// An own message was taken back before it left.
+pub(crate) fn cancel(txn: &mut Txn<'_>, position: u64, message: &mut Message) -> Result<(), RowsError> {
+    message.state = Some(MessageState::Cancelled);
+    write(txn.rows, position, message)?;
+    events::status(txn, message)
+}
+
+/// Marks a chat read up to a position (its end when absent): how many of its messages are unread by now, and those of
+/// somebody else that became read by it.
+pub(crate) fn mark_read(txn: &mut Txn<'_>, id: &str, up_to: Option<u64>) -> Result<(u64, Vec<Message>), RowsError> {
+    let Some(mut chat) = chat(txn.rows, id)? else { return Ok((0, Vec::new())) };
     let up_to = up_to.unwrap_or(chat.last).min(chat.last);
     if up_to <= chat.read_to {
-        return Ok(Vec::new());
+        return Ok((chat.unread, Vec::new()));
     }
     let newly = page(txn.rows, id, chat.read_to + 1..=up_to, Direction::Descending, usize::MAX)?;
     newly.iter().for_each(|(_, message)| chat.count(message, &txn.me.user, -1));
@@ -234,7 +233,7 @@ pub(crate) fn mark_read(txn: &mut Txn<'_>, id: &str, up_to: Option<u64>) -> Resu
     chat.read_to = up_to;
     write_chat(txn.rows, &chat)?;
     events::chat_read(txn, &chat, newly.first().map(|(_, message)| message))?;
-    Ok(newly.into_iter().map(|(_, message)| message).filter(|message| !message.mine).collect())
+    Ok((chat.unread, newly.into_iter().map(|(_, message)| message).filter(|message| !message.mine).collect()))
 }
 
 /// The chat that a conversation with `peer` is shown in.
@@ -243,7 +242,7 @@ pub(crate) fn chat_of(txn: &Txn<'_>, peer: &Username) -> String {
 }
 
 /// Takes everything a message says out of the history and out of the events that carry it.
-pub(crate) fn erase(txn: &mut Txn<'_>, position: u64, message: Message, why: &str) -> Result<(), RowsError> {
+pub(crate) fn erase(txn: &mut Txn<'_>, position: u64, message: Message, why: DeletedReason) -> Result<(), RowsError> {
     no_longer_unread(txn, position, &message)?;
     let told_in = message.told_in.clone();
     let erased = Message {

@@ -1,6 +1,6 @@
 //! What the history keeps, if the user does not keep everything.
 
-use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::types::{DeletedReason, MessageState};
 use std::time::Duration;
 
 use crate::records::history::{self, Message};
@@ -46,7 +46,7 @@ pub(crate) fn expire_history(txn: &mut Txn<'_>) -> Result<(), RowsError> {
 fn forget(txn: &mut Txn<'_>, position: u64, message: Message) -> Result<(), RowsError> {
     let (id, chat) = (message.id, message.chat.clone());
     if !message.deleted {
-        history::erase(txn, position, message, "expired")?;
+        history::erase(txn, position, message, DeletedReason::Expired)?;
     }
     history::remove(txn.rows, &chat, &id)
 }

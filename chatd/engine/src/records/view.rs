@@ -37,7 +37,7 @@ pub fn message(message: &Message) -> Option<types::Message> {
         sent_ms: message.sent.as_millis(),
         stored_ms: message.stored.as_millis(),
         state: message.state,
-        error: message.error.clone(),
+        error: message.error,
         held: None,
         late: message.late,
         client_id: message.client_id.clone(),

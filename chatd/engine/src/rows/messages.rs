@@ -2,7 +2,7 @@
 
 use chat_protocol::ids::{DeviceId, Fingerprint, MessageId, Username};
 use chat_protocol::rpc::target::{PUBLIC_ROOM, SELF_CHAT};
-use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::types::{FailReason, MessageState};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
@@ -110,9 +110,9 @@ pub struct Message {
     /// It came after it had been given up.
     #[n(10)]
     pub late: bool,
-    /// Why it failed: an error kind of the local socket.
+    /// Why it failed.
     #[n(11)]
-    pub error: Option<String>,
+    pub error: Option<FailReason>,
     /// When the recipient's device had it.
     #[n(12)]
     pub delivered: Option<Timestamp>,

@@ -2,6 +2,7 @@
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::Envelope;
+use chat_protocol::rpc::types::UndecryptableReason;
 use chat_protocol::session::content::{Body, Content};
 use chat_protocol::session::manager::{Arrival, Failures, Stage, Standings};
 use chat_protocol::session::ratchet::{Header, Opened};
@@ -92,7 +93,7 @@ pub(crate) fn commit(
 
 /// An envelope did not open: one event, and after several a new session.
 pub(crate) fn did_not_open(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<(), EngineError> {
-    events::undecryptable(txn, user, "does not open")?;
+    events::undecryptable(txn, user, UndecryptableReason::DoesNotOpen)?;
     reset_if(txn, user, device, Failures::record).map(drop)
 }
 

@@ -38,11 +38,7 @@ impl Handle<MsgReact> for Daemon {
 impl Handle<MsgCancel> for Daemon {
     async fn handle(&self, params: MsgCancel) -> Answer<MessageStatus> {
         let id = params.id;
-        self.command(move |txn| {
-            amend::cancel(txn, &id)?;
-            Ok(reads::message_status(txn.rows, &id)?)
-        })
-        .await
+        self.command(move |txn| Ok(reads::status_of(&amend::cancel(txn, &id)?)?)).await
     }
 }
 

@@ -4,6 +4,7 @@ use super::identity::IdentityState;
 use super::messages::Message;
 use crate::ids::{DeviceId, MessageId, Username};
 use crate::rpc::define::{method, methods, object, word};
+use crate::rpc::errors::Kind;
 use crate::rpc::target::{ChatId, Target};
 
 methods! {
@@ -221,8 +222,8 @@ object! {
     CanSend {
         /// Whether `msg.send` would take a message.
         pub ok: bool,
-        /// Names of the kinds of error it would give.
-        pub reasons: Vec<String>,
+        /// The kinds of error it would give.
+        pub reasons: Vec<Kind>,
     }
 }
 method! {

@@ -2,7 +2,9 @@
 
 use crate::ids::{DeviceId, MessageId, Username};
 use crate::rpc::define::{method, methods, object, word};
+use crate::rpc::errors::Kind;
 use crate::rpc::target::{ChatId, Target};
+use crate::rpc::types::reasons::FailReason;
 
 methods! {
     MessageMethods { MsgSend MsgGet MsgStatus MsgWait MsgOutbox MsgList }
@@ -64,12 +66,12 @@ object! {
         /// What became of it, if it was sent by this account.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub state: Option<MessageState>,
-        /// Why it did not arrive: a kind of error.
+        /// Why it did not arrive.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub error: Option<String>,
+        pub error: Option<FailReason>,
         /// In the answer of [`MsgOutbox`]: it waits until somebody decides, and for what: a kind of error.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub held: Option<String>,
+        pub held: Option<Kind>,
         /// It came after messages that were sent after it.
         #[serde(default, skip_serializing_if = "is_false")]
         pub late: bool,
@@ -332,7 +334,7 @@ object! {
         pub read_ms: Option<u64>,
         /// Why it did not arrive.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub error: Option<String>,
+        pub error: Option<FailReason>,
     }
 }
 

@@ -1,6 +1,7 @@
 //! Envelopes that will not be shown: dropped, and told to the user.
 
 use chat_protocol::ids::Username;
+use chat_protocol::rpc::types::UndecryptableReason;
 
 use crate::exchange::inbox::{envelope_store, refused};
 use crate::model::error::EngineError;
@@ -10,13 +11,13 @@ use crate::rows::inbox::Raw;
 use crate::txn::Txn;
 
 /// Something that began a session, or waited for it, will not be shown.
-pub(crate) fn tell_lost(txn: &mut Txn<'_>, from: &Username, why: &str) -> Result<(), EngineError> {
+pub(crate) fn tell_lost(txn: &mut Txn<'_>, from: &Username, why: UndecryptableReason) -> Result<(), EngineError> {
     if contacts::is_blocked(txn.rows, from)? { Ok(()) } else { Ok(events::undecryptable(txn, from, why)?) }
 }
 
 /// Drops one envelope, and nothing else.
-pub(crate) fn lose(txn: &mut Txn<'_>, raw: &Raw, why: &str) -> Result<(), EngineError> {
-    tracing::debug!(device = %raw.device, why, "an INIT did not open");
+pub(crate) fn lose(txn: &mut Txn<'_>, raw: &Raw, why: UndecryptableReason) -> Result<(), EngineError> {
+    tracing::debug!(device = %raw.device, %why, "an INIT did not open");
     envelope_store::remove(txn, raw)?;
     tell_lost(txn, &raw.from, why)
 }
@@ -24,7 +25,9 @@ pub(crate) fn lose(txn: &mut Txn<'_>, raw: &Raw, why: &str) -> Result<(), Engine
 /// An INIT is through. What came without one has lost its session once no other INIT claims to begin it.
 pub(crate) fn ended(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
     if !envelope_store::init_waits(txn, raw)? {
-        envelope_store::take_all(txn, raw)?.iter().try_for_each(|raw| tell_lost(txn, &raw.from, "does not open"))?;
+        envelope_store::take_all(txn, raw)?
+            .iter()
+            .try_for_each(|raw| tell_lost(txn, &raw.from, UndecryptableReason::DoesNotOpen))?;
     }
     Ok(refused::hurry(txn, raw)?)
 }

@@ -1,7 +1,7 @@
 //! What comes, what is to go, and the history.
 
 use super::*;
-use chat_protocol::rpc::types::MessageState;
+use chat_protocol::rpc::types::{FailReason, MessageState};
 
 samples! {
     Raw: Raw {
@@ -122,7 +122,7 @@ fn message(state: Option<MessageState>) -> Message {
         stored: at(2),
         state,
         late: false,
-        error: Some(text("expired")),
+        error: Some(FailReason::Expired),
         delivered: Some(at(3)),
         read: Some(at(4)),
         client_id: Some(text("a-name")),
