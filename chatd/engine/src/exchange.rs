@@ -11,5 +11,6 @@ pub(crate) mod own_device;
 pub mod own_log;
 pub(crate) mod pin_change;
 pub(crate) mod read_elsewhere;
+pub(crate) mod received;
 pub(crate) mod reorder;
 pub(crate) mod room;

@@ -2,17 +2,16 @@
 
 use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::HeldReason;
-use chat_protocol::session::content::Content;
 use chat_protocol::time::Timestamp;
 
 use crate::exchange::content;
+use crate::exchange::received::{self, Received};
 use crate::model::error::EngineError;
 use crate::peers::{self, Named};
 use crate::records::events;
 use crate::rows::AHEAD;
 use crate::rows::counter::Counter;
 use crate::rows::held::AheadMessage;
-use crate::sessions::Received;
 use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
@@ -37,24 +36,17 @@ pub(crate) fn release(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineEr
     for (until, waiting) in AHEAD.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         if waiting.user == *user {
             AHEAD.delete(txn.rows, &waiting.number)?;
-            come(txn, waiting.received(), Some(Timestamp::from_millis(until)))?;
+            come(txn, received::waited(waiting), Some(Timestamp::from_millis(until)))?;
         }
     }
     Ok(())
-}
-
-impl AheadMessage {
-    fn received(self) -> Received {
-        let content = Content::decode(&self.plaintext).ok();
-        Received { user: self.user, device: self.device, plaintext: self.plaintext.0.into(), content }
-    }
 }
 
 pub(crate) fn show_overdue(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     let now = txn.now.as_millis();
     for (_, waiting) in AHEAD.scan(txn.rows, 0..=now, Direction::Ascending, usize::MAX)? {
         AHEAD.delete(txn.rows, &waiting.number)?;
-        come(txn, waiting.received(), None)?;
+        come(txn, received::waited(waiting), None)?;
     }
     if let Some((until, _)) = AHEAD.first(txn.rows)? {
         txn.wake(Timestamp::from_millis(until));

@@ -7,6 +7,7 @@ use chat_protocol::ids::{Fingerprint, MessageId};
 use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
 use chat_protocol::time::Timestamp;
 
+use crate::exchange::received::Received;
 use crate::exchange::{acks, ahead, incoming, own_device, pin_change, reorder};
 use crate::model::error::EngineError;
 use crate::peers::{self, Named};
@@ -16,7 +17,6 @@ use crate::records::{contacts, profile};
 use crate::rows::held::AuthorEvent;
 use crate::rows::held::StreamId;
 use crate::rows::outbox::{Change, ChangeKind};
-use crate::sessions::Received;
 use crate::store::RowsError;
 use crate::txn::Txn;
 

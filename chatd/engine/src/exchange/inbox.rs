@@ -22,7 +22,7 @@ use chat_protocol::rpc::types::{HeldReason, UndecryptableReason};
 use chat_protocol::session::init::Share;
 use chat_protocol::time::Timestamp;
 
-use crate::exchange::content;
+use crate::exchange::{content, received};
 use crate::model::error::EngineError;
 use crate::records::events;
 use crate::records::mailbox;
@@ -80,7 +80,7 @@ fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {
     }
     if let Some(session) = sessions::find(txn.rows, &raw.envelope.sid)? {
         return if session.device == raw.device {
-            open(txn, &raw, &session)
+            open(txn, &raw, session)
         } else {
             Ok(events::undecryptable(txn, &raw.from, UndecryptableReason::OtherDevice)?)
         };
@@ -95,9 +95,12 @@ fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {
     sessions::did_not_open(txn, &raw.from, &raw.device)
 }
 
-fn open(txn: &mut Txn<'_>, raw: &Raw, session: &sessions::Stored) -> Result<(), EngineError> {
+fn open(txn: &mut Txn<'_>, raw: &Raw, session: sessions::Stored) -> Result<(), EngineError> {
     match sessions::open(txn, session, &raw.envelope)? {
-        Some(received) => content::arrived(txn, received),
+        Some(opening) => {
+            let received = received::receive(txn, opening)?;
+            content::arrived(txn, received)
+        }
         None => sessions::did_not_open(txn, &raw.from, &raw.device),
     }
 }
@@ -306,7 +309,10 @@ pub(crate) fn share_opened(txn: &mut Txn<'_>, job: u64, share: Share) -> Result<
     txn.live.opening.remove(&job);
     let Some(first) = ENVELOPES.get(txn.rows, &job)? else { return Ok(()) };
     let alike = envelope_store::alike(txn.rows, &first, MAX_TRIED)?;
-    let accepted = sessions::accept(txn, &alike, share)?;
+    let accepted = match sessions::accept(txn, &alike, share)? {
+        Some((nth, opening)) => Some((nth, received::receive(txn, opening)?)),
+        None => None,
+    };
     let failed = accepted.as_ref().map_or(alike.len(), |(nth, _)| *nth);
     for raw in alike.iter().take(failed) {
         losing::lose(txn, raw, UndecryptableReason::DoesNotOpen)?;

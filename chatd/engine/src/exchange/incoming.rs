@@ -6,10 +6,10 @@ use chat_protocol::ids::MessageId;
 use chat_protocol::session::content::{Body, Reply, Text};
 use chat_protocol::time::Timestamp;
 
+use crate::exchange::received::Received;
 use crate::model::error::EngineError;
 use crate::records::contacts;
 use crate::records::history::{self, Message, MessageKind};
-use crate::sessions::Received;
 use crate::txn::Txn;
 
 /// A message with what its body says.

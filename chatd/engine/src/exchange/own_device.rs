@@ -7,6 +7,7 @@ use chat_protocol::ids::{Fingerprint, Username};
 use chat_protocol::rpc::types::MessageState;
 use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit, Reaction};
 
+use crate::exchange::received::Received;
 use crate::exchange::{incoming, read_elsewhere, reorder};
 use crate::model::error::EngineError;
 use crate::peers;
@@ -17,7 +18,6 @@ use crate::rows::held::AuthorEvent;
 use crate::rows::held::StreamId;
 use crate::rows::outbox::Number;
 use crate::rows::outbox::{Change, ChangeKind};
-use crate::sessions::Received;
 use crate::txn::Txn;
 
 /// A content that came through the session with another own device.

@@ -4,16 +4,15 @@ use std::sync::Arc;
 
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::message::Envelope;
-use chat_protocol::session::content::Body;
 use chat_protocol::session::init::{self, Init, Own, Share};
 
 use crate::model::error::EngineError;
 use crate::peers;
 use crate::rows::INITS_ANSWERED;
 use crate::rows::inbox::Raw;
-use crate::sessions::open::{self, Read, Received};
+use crate::sessions::open::Opening;
 use crate::sessions::prekeys;
-use crate::sessions::session_store::{self, Stored};
+use crate::sessions::session_store::Stored;
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
@@ -48,9 +47,9 @@ pub(crate) fn fits(txn: &mut Txn<'_>, raw: &Raw, init: &Init, log: &AccountLog) 
     Ok(resolved.is_ok_and(|resolved| resolved.session_id() == raw.envelope.sid))
 }
 
-/// Answers an INIT: with the first of the envelopes it came with that opens, the session, the used one-time key and the
-/// replay entry are stored. Says which one that was; if none opens, nothing is stored.
-pub(crate) fn accept(txn: &mut Txn<'_>, alike: &[Raw], share: Share) -> Result<Option<(usize, Received)>, EngineError> {
+/// Answers an INIT with the first of the envelopes it came with that opens; says which one that is. With it the session,
+/// the used one-time key and the replay entry are stored, once it is committed.
+pub(crate) fn accept(txn: &mut Txn<'_>, alike: &[Raw], share: Share) -> Result<Option<(usize, Opening)>, EngineError> {
     let Some(raw) = alike.first() else { return Ok(None) };
     let Some(init) = read_init(txn, raw)? else { return Ok(None) };
     let Some(peer) = peers::known(txn, &raw.from)? else { return Ok(None) };
@@ -66,13 +65,12 @@ pub(crate) fn accept(txn: &mut Txn<'_>, alike: &[Raw], share: Share) -> Result<O
         Some((nth, session.open(&envelope.header, &envelope.token, None, txn.rng).ok()?))
     });
     let Some((nth, opened)) = opened.next() else { return Ok(None) };
-    let read = Read::of(opened);
-    let reset = read.says(&Body::Reset);
     let stored = Stored { session, user: raw.from.clone(), device: raw.device, init: None };
-    let kept = txn.now;
-    INITS_ANSWERED.put(txn.rows, &init.hash(), kept.as_millis(), &())?;
-    prekeys::used(txn, &init)?;
-    let mut known = session_store::standings(txn.rows, &raw.device)?;
-    known.take_in(raw.envelope.sid, reset, txn.now);
-    Ok(Some((nth, open::commit(txn, stored, read, known, true)?)))
+    Ok(Some((nth, Opening { stored, opened, used: None, with_init: true, begun: Some(init) })))
+}
+
+/// An INIT has begun a session: it begins no other, and neither does its one-time key.
+pub(super) fn note_answered(txn: &mut Txn<'_>, init: &Init) -> Result<(), RowsError> {
+    INITS_ANSWERED.put(txn.rows, &init.hash(), txn.now.as_millis(), &())?;
+    prekeys::used(txn, init)
 }

@@ -1,10 +1,12 @@
 //! Opening on a session that is there, and what to do when that fails.
 
+use std::sync::Arc;
+
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::Envelope;
 use chat_protocol::rpc::types::UndecryptableReason;
-use chat_protocol::session::content::{Body, Content};
-use chat_protocol::session::manager::{Arrival, Failures, Stage, Standings};
+use chat_protocol::session::init::Init;
+use chat_protocol::session::manager::{Arrival, Failures, Stage};
 use chat_protocol::session::ratchet::{Header, Opened};
 use chat_protocol::time::Timestamp;
 use zeroize::Zeroizing;
@@ -14,72 +16,70 @@ use crate::peers;
 use crate::records::events;
 use crate::rows::{FAILURES, SKIPPED_KEYS};
 use crate::sessions::session_store::{self, Stored};
-use crate::sessions::{maintenance, restarts, skipped};
+use crate::sessions::{accept, maintenance, restarts, skipped};
+use crate::store::RowsError;
 use crate::txn::Txn;
 
-/// What an envelope contained, and from whom it is.
-#[derive(Debug)]
-pub(crate) struct Received {
+/// A message that a session opened, bytes that nobody has read yet. Nothing is stored before it is committed.
+#[must_use]
+pub(crate) struct Opening {
+    pub(super) stored: Stored,
+    pub(super) opened: Opened,
+    /// The key kept for it, if that opened it.
+    pub(super) used: Option<Vec<u8>>,
+    pub(super) with_init: bool,
+    /// The INIT that began the session just now.
+    pub(super) begun: Option<Arc<Init>>,
+}
+
+/// Whose message was opened, and what it says.
+pub(crate) struct Committed {
     pub(crate) user: Username,
     pub(crate) device: DeviceId,
     pub(crate) plaintext: Zeroizing<Vec<u8>>,
-    /// What the plaintext says, until somebody takes it; `None` if it makes no sense.
-    pub(crate) content: Option<Content>,
 }
 
-/// A message that a session opened, and what it says; `None` if that makes no sense.
-pub(crate) struct Read {
-    opened: Opened,
-    content: Option<Content>,
+/// What a message says to the session it came through. Whoever reads it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Control {
+    /// Nothing.
+    None,
+    /// It asks for no heartbeat in return.
+    Heartbeat,
+    /// It takes the place of sessions that broke.
+    Reset,
 }
 
-impl Read {
-    pub(crate) fn of(opened: Opened) -> Self {
-        Self { content: Content::decode(&opened.plaintext).ok(), opened }
+impl Opening {
+    /// What was sealed.
+    pub(crate) fn plaintext(&self) -> &[u8] {
+        &self.opened.plaintext
     }
-
-    /// Whether it says this and nothing else.
-    pub(crate) fn says(&self, body: &Body) -> bool {
-        self.content.as_ref().is_some_and(|content| content.body == *body)
-    }
 }
 
-/// Opens an envelope on a session. `None` leaves everything as it was.
-pub(crate) fn open(txn: &mut Txn<'_>, stored: &Stored, envelope: &Envelope) -> Result<Option<Received>, EngineError> {
-    let skipped = SKIPPED_KEYS.of(&envelope.sid);
+/// Opens an envelope on a session; `None` if it does not open.
+pub(crate) fn open(txn: &mut Txn<'_>, stored: Stored, envelope: &Envelope) -> Result<Option<Opening>, RowsError> {
     let Ok(header) = Header::read(&envelope.header) else { return Ok(None) };
     let id = header.skipped_id();
-    let key = skipped.get(txn.rows, &id)?;
+    let key = SKIPPED_KEYS.of(&envelope.sid).get(txn.rows, &id)?;
     let opened = stored.session.open(&envelope.header, &envelope.token, key.as_ref(), txn.rng);
     let Ok(opened) = opened else { return Ok(None) };
-    if opened.used_skipped {
-        skipped.delete(txn.rows, &id)?;
-    }
-    let known = session_store::standings(txn.rows, &stored.device)?;
-    commit(txn, stored.clone(), Read::of(opened), known, envelope.init.is_some()).map(Some)
+    let used = opened.used_skipped.then_some(id);
+    Ok(Some(Opening { stored, opened, used, with_init: envelope.init.is_some(), begun: None }))
 }
 
 /// Stores all that opening a message has changed.
-pub(crate) fn commit(
-    txn: &mut Txn<'_>,
-    mut stored: Stored,
-    read: Read,
-    mut known: Standings,
-    with_init: bool,
-) -> Result<Received, EngineError> {
-    let (sid, heartbeat) = (stored.session.id(), read.says(&Body::Heartbeat));
-    let Read { opened, content } = read;
-    if !opened.new_skipped.is_empty() {
-        skipped::date_skipped_keys(txn, &sid, &opened)?;
+pub(crate) fn commit(txn: &mut Txn<'_>, opening: Opening, control: Control) -> Result<Committed, RowsError> {
+    let Opening { mut stored, opened, used, with_init, begun } = opening;
+    let sid = stored.session.id();
+    let mut known = session_store::standings(txn.rows, &stored.device)?;
+    if let Some(init) = begun {
+        accept::note_answered(txn, &init)?;
+        known.take_in(sid, control == Control::Reset, txn.now);
     }
-    for skipped in &opened.new_skipped {
-        SKIPPED_KEYS.of(&sid).put(txn.rows, &skipped.id, skipped.order, &skipped.key)?;
-    }
-    if let Some(last) = opened.forget_below.checked_sub(1) {
-        SKIPPED_KEYS.of(&sid).delete_range(txn.rows, 0..=last)?;
-    }
+    skipped::store_skipped_keys(txn, &sid, &opened, used.as_deref())?;
     stored.session = opened.session;
-    known.opened(sid, Arrival { with_init, heartbeat, now: txn.now });
+    known.opened(sid, Arrival { with_init, heartbeat: control == Control::Heartbeat, now: txn.now });
     if known.get(sid).is_some_and(|standing| standing.stage == Stage::Confirmed) {
         restarts::forget(txn, &stored.device)?;
     }
@@ -88,7 +88,7 @@ pub(crate) fn commit(
     }
     session_store::put(txn.rows, &stored)?;
     session_store::keep_few(txn, &stored.device, known)?;
-    Ok(Received { user: stored.user, device: stored.device, plaintext: opened.plaintext, content })
+    Ok(Committed { user: stored.user, device: stored.device, plaintext: opened.plaintext })
 }
 
 /// An envelope did not open: one event, and after several a new session.

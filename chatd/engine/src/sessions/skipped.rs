@@ -14,11 +14,26 @@ use crate::txn::Txn;
 /// How often old keys are looked for.
 const SWEEP_PAUSE: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Remembers when keys were skipped.
-pub(crate) fn date_skipped_keys(txn: &mut Txn<'_>, sid: &SessionId, opened: &Opened) -> Result<(), RowsError> {
+/// Keeps the keys that a message skipped, and when that was; the one that opened it is `used` up.
+pub(crate) fn store_skipped_keys(
+    txn: &mut Txn<'_>,
+    sid: &SessionId,
+    opened: &Opened,
+    used: Option<&[u8]>,
+) -> Result<(), RowsError> {
+    let keys = SKIPPED_KEYS.of(sid);
+    if let Some(used) = used {
+        keys.delete(txn.rows, used)?;
+    }
+    for skipped in &opened.new_skipped {
+        keys.put(txn.rows, &skipped.id, skipped.order, &skipped.key)?;
+    }
+    if let Some(last) = opened.forget_below.checked_sub(1) {
+        keys.delete_range(txn.rows, 0..=last)?;
+    }
     let Some(last) = opened.new_skipped.last().map(|skipped| skipped.order) else { return Ok(()) };
-    let (at, keys) = (txn.now, (*sid, last));
-    SKIPPED_AT.put(txn.rows, &keys, at.as_millis(), &keys)
+    let (at, dated) = (txn.now, (*sid, last));
+    SKIPPED_AT.put(txn.rows, &dated, at.as_millis(), &dated)
 }
 
 /// Deletes the keys that are too old, and no others.
