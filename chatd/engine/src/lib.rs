@@ -52,6 +52,7 @@ use self::exchange::inbox;
 pub use self::exchange::{devices, own_log};
 pub use self::model::error::EngineError;
 pub use self::queue::outbox;
+use self::records::device_tables;
 pub use self::records::{chats, consumers, events, history, kv, settings, tokens, view};
 use self::sessions::HighWater;
 pub use self::txn::Txn;
@@ -170,7 +171,10 @@ impl Engine {
     ) -> Result<(T, Vec<Action>), EngineError> {
         let seen = match &mut self.seen {
             Some(seen) => seen,
-            None => self.seen.insert(retention_clock::begin(rows, at)?),
+            None => {
+                device_tables::derive_missing(rows)?;
+                self.seen.insert(retention_clock::begin(rows, at)?)
+            }
         };
         let (now, last_id, live) = (seen.look(at), self.live.last_id, &mut self.live);
         let mut txn = Txn { rows, now, clock: at.wall, rng, me: &self.me, live, seen, actions: Vec::new() };

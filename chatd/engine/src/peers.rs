@@ -16,7 +16,6 @@ mod trust;
 mod withheld;
 
 use chat_protocol::identity::account_log::AccountLog;
-use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::client::UserHead;
 
@@ -28,8 +27,9 @@ pub use self::trust::unverify;
 pub(crate) use self::trust::{accept, accept_compared, mark_verified};
 pub(crate) use self::withheld::{Named, announced, report_withheld_logs};
 use crate::model::error::EngineError;
-pub use crate::records::pins::{Identity, Peer, Trust, all, get, leaves_all_out, leaves_out};
-use crate::records::{pins, waiting_inits};
+pub use crate::records::device_tables::{DeviceTable, get as table_of, leaves_all_out, leaves_out};
+pub use crate::records::pins::{Identity, Peer, Trust, all, get};
+use crate::records::{device_tables, pins, waiting_inits};
 use crate::rows::PINS;
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
@@ -37,7 +37,7 @@ use crate::txn::Txn;
 /// To whom a message for somebody goes.
 pub(crate) enum Recipients {
     /// These devices, all active in a verified log.
-    Devices(Vec<(Username, DeviceCert)>),
+    Devices(Vec<(Username, DeviceId)>),
     /// Not yet known, or blocked until the user decides.
     Wait,
 }
@@ -45,7 +45,8 @@ pub(crate) enum Recipients {
 pub(crate) fn put(txn: &mut Txn<'_>, peer: &Peer) -> Result<(), RowsError> {
     waiting_inits::look_again(txn, &peer.user)?;
     txn.live.pins_changed.insert(peer.user.clone());
-    PINS.put(txn.rows, &peer.user, peer.pinned.first_seen.as_millis(), peer)
+    PINS.put(txn.rows, &peer.user, peer.pinned.first_seen.as_millis(), peer)?;
+    device_tables::store(txn.rows, peer)
 }
 
 /// The own log: what the account row says, and what was appended since.
@@ -69,6 +70,7 @@ pub fn entered(rows: &mut dyn Rows, user: &Username, log: Option<&AccountLog>) -
     let same = known.zip(log).is_some_and(|(known, log)| known.fingerprint() == log.fingerprint());
     if !same {
         PINS.delete(rows, user)?;
+        device_tables::forget(rows, user)?;
     }
     Ok(())
 }
@@ -79,48 +81,59 @@ pub(crate) fn recipients(txn: &mut Txn<'_>, user: &Username) -> Result<Recipient
         return Ok(Recipients::Wait);
     }
     if *user == txn.me.user {
-        return Ok(Recipients::Devices(own_other_certs(txn)?));
+        return Ok(Recipients::Devices(own_other_devices(txn)?));
     }
-    let Some(peer) = pins::get(txn.rows, user)? else {
+    let Some(table) = device_tables::get(txn.rows, user)?.filter(|table| !table.active.is_empty()) else {
         names::look_up(txn, user);
         return Ok(Recipients::Wait);
     };
-    if peer.rival.is_some() {
-        return Ok(Recipients::Wait);
-    }
-    let mut devices: Vec<_> = active(&peer).collect();
-    if devices.is_empty() {
-        names::look_up(txn, user);
+    if table.changed {
         return Ok(Recipients::Wait);
     }
     let policy = policy::policy(txn.rows, user)?;
-    devices.retain(|(_, cert)| !leaves_out(policy, &peer, &cert.id()));
+    let devices = table.devices().filter(|device| !leaves_out(policy, &table, device));
+    let mut devices: Vec<_> = devices.map(|device| (user.clone(), device)).collect();
     if devices.is_empty() {
         return Ok(Recipients::Wait);
     }
-    devices.extend(own_other_certs(txn)?);
+    devices.extend(own_other_devices(txn)?);
     Ok(Recipients::Devices(devices))
 }
 
-/// The own other devices.
-fn own_other_certs(txn: &mut Txn<'_>) -> Result<Vec<(Username, DeviceCert)>, EngineError> {
-    let mine = txn.me.device;
-    Ok(active(&own(txn)?).filter(|(_, cert)| cert.id() != mine).collect())
+fn own_other_devices(txn: &mut Txn<'_>) -> Result<Vec<(Username, DeviceId)>, EngineError> {
+    let me = txn.me.user.clone();
+    Ok(own_others(txn)?.into_iter().map(|device| (me.clone(), device)).collect())
 }
 
-fn active(peer: &Peer) -> impl Iterator<Item = (Username, DeviceCert)> {
-    let certs: Vec<_> = peer.pinned.log.active_devices().cloned().collect();
-    certs.into_iter().map(|cert| (cert.user().clone(), cert))
+/// The table of the own account.
+pub(crate) fn own_table(txn: &mut Txn<'_>) -> Result<DeviceTable, EngineError> {
+    match device_tables::get(txn.rows, &txn.me.user)? {
+        Some(table) => Ok(table),
+        None => Ok(DeviceTable::of(&own(txn)?)),
+    }
 }
 
-/// What is known about `user`, the own account included.
+/// The table of `user`, the own account included.
+pub(crate) fn table(txn: &mut Txn<'_>, user: &Username) -> Result<Option<DeviceTable>, EngineError> {
+    if *user == txn.me.user { own_table(txn).map(Some) } else { Ok(device_tables::get(txn.rows, user)?) }
+}
+
+/// What is known about `user` with the whole log, the own account included.
 pub(crate) fn known(txn: &mut Txn<'_>, user: &Username) -> Result<Option<Peer>, EngineError> {
     if *user == txn.me.user { own(txn).map(Some) } else { Ok(pins::get(txn.rows, user)?) }
 }
 
-/// The certificate of a device that is active in a pinned log.
-pub(crate) fn device(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<Option<DeviceCert>, EngineError> {
-    Ok(known(txn, user)?.and_then(|peer| peer.pinned.log.active(device).cloned()))
+/// Whether a device is active in a pinned log.
+pub(crate) fn is_active(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<bool, EngineError> {
+    Ok(table(txn, user)?.is_some_and(|table| table.has(device)))
+}
+
+/// Whether a pinned log has ended a device.
+pub(crate) fn has_revoked(txn: &Txn<'_>, user: &Username, device: &DeviceId) -> Result<bool, RowsError> {
+    match device_tables::get(txn.rows, user)? {
+        Some(table) => table.has_revoked(txn.rows, device),
+        None => Ok(false),
+    }
 }
 
 /// Heads of the accounts a submit names, as they are pinned here.
@@ -130,7 +143,7 @@ pub(crate) fn heads<'u>(
 ) -> Result<Vec<UserHead>, EngineError> {
     let mut heads = Vec::new();
     for user in users.collect::<std::collections::BTreeSet<_>>() {
-        heads.extend(known(txn, user)?.map(|peer| UserHead { user: peer.user, head: peer.pinned.log.head() }));
+        heads.extend(table(txn, user)?.map(|table| UserHead { user: table.user, head: table.head }));
     }
     Ok(heads)
 }
@@ -138,6 +151,5 @@ pub(crate) fn heads<'u>(
 /// The active devices of this account but this one.
 pub(crate) fn own_others(txn: &mut Txn<'_>) -> Result<Vec<DeviceId>, EngineError> {
     let mine = txn.me.device;
-    let own = own(txn)?;
-    Ok(own.pinned.log.active_devices().map(|cert| cert.id()).filter(|id| *id != mine).collect())
+    Ok(own_table(txn)?.devices().filter(|device| *device != mine).collect())
 }

@@ -4,6 +4,7 @@ pub(crate) mod changes;
 pub mod chats;
 pub mod consumers;
 pub(crate) mod contacts;
+pub(crate) mod device_tables;
 pub(crate) mod early_changes;
 pub(crate) mod early_deletions;
 pub mod events;

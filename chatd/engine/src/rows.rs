@@ -30,7 +30,7 @@ pub(crate) mod state;
 mod tests;
 pub mod version_1;
 
-use chat_protocol::ids::{DeviceId, Fingerprint, KeyHash, MessageId, SessionId, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint, HeadHash, KeyHash, MessageId, SessionId, SubmitId, Username};
 use chat_protocol::rpc::Name;
 use chat_protocol::rpc::types::TrustPolicy;
 use chat_protocol::session::bundle::{KemPrekey, OneTimePrekey, SignedPrekey};
@@ -49,7 +49,7 @@ use self::held::{AheadMessage, Buffered, BufferedOf, Stream, StreamId};
 use self::inbox::{Raw as Envelope, Refused, WaitingInit};
 use self::messages::{Chat, ChatName, EarlyNote, InChat, Message, ReadThere};
 use self::outbox::{Change, Item, Number, PendingLog, PendingOwnReceipt, PendingReceipt, PendingSubmit, ToldProfile};
-use self::peers::{Contact, HeardProfile, LogView, Peer, PendingEntry, WaitingDevice};
+use self::peers::{Contact, DeviceTable, HeardProfile, LogView, Peer, PendingEntry, WaitingDevice};
 use self::prekeys::CurrentBundle;
 use self::sessions::{Stored, Unconfirmed};
 use self::state::{Due, ServerWord, Settings, Timer};
@@ -90,6 +90,12 @@ families! {
 
     /// What is known about each other account. By when it was first seen.
     pub(crate) PINS: Peers "" [Username] => Cbor<Peer>, 1;
+    /// What is derived from each pin.
+    pub(crate) DEVICE_TABLES: Peers "devices" [Username] => Cbor<DeviceTable>, 1;
+    /// The heads that the pinned log of a user had, by their sequences.
+    pub(crate) LOG_HEADS: Peers "head:" (Username) [u64] => Cbor<HeadHash>, 1;
+    /// Devices that the pinned log of a user has ended. By the entry that did.
+    pub(crate) REVOKED_DEVICES: Peers "revoked:" (Username) [DeviceId] => Mark, 1;
     /// What was decided for the chat with a user about new devices.
     pub(crate) POLICIES: Peers "policy" [Username] => Cbor<TrustPolicy>, 1;
     /// What is noted about a user.

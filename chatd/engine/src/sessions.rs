@@ -16,7 +16,7 @@ pub(crate) mod session_store;
 mod skipped;
 
 pub(crate) use accept::{accept, fits, is_replay, read_init};
-pub(crate) use begin::{Readiness, readiness, ready};
+pub(crate) use begin::{Readiness, all_ready, readiness, ready};
 pub(crate) use maintenance::reset_again;
 pub(crate) use open::{Committed, Control, Opening, commit, did_not_open, lost, open};
 pub(crate) use prekeys::keeps_keys_of;

@@ -59,7 +59,7 @@ pub(super) fn chat_of(rows: &dyn Rows, target: &Target) -> Answer<String> {
 pub(super) fn chat(rows: &dyn Rows, id: &str) -> Answer<Chat> {
     let known = history::chat(rows, id).map_err(failed)?;
     let pinned = match history::peer(id) {
-        Some(user) => peers::get(rows, &user).map_err(failed)?.is_some(),
+        Some(user) => peers::table_of(rows, &user).map_err(failed)?.is_some(),
         None => true,
     };
     if known.is_none() && !pinned {
@@ -129,8 +129,8 @@ pub(super) fn can_send(rows: &dyn Rows, target: &Target) -> Answer<CanSend> {
 /// What about somebody's identity has to be decided before anything leaves for them.
 fn doubt(rows: &dyn Rows, user: &Username) -> Answer<Option<Kind>> {
     let policy = peers::policy(rows, user).map_err(failed)?;
-    Ok(match peers::get(rows, user).map_err(failed)? {
-        Some(peer) if peer.rival.is_some() => Some(Kind::IdentityChanged),
+    Ok(match peers::table_of(rows, user).map_err(failed)? {
+        Some(peer) if peer.changed => Some(Kind::IdentityChanged),
         Some(peer) if peers::leaves_all_out(policy, &peer) => Some(Kind::IdentityUnverified),
         _ => None,
     })
@@ -283,15 +283,15 @@ pub(super) fn profile(rows: &dyn Rows, user: Option<&Username>) -> Answer<Profil
 
 pub(super) fn opened(rows: &dyn Rows, user: &Username, chat: ChatId) -> Answer<OpenedChat> {
     let mut devices = Vec::new();
-    if let Some(peer) = peers::get(rows, user).map_err(failed)? {
-        for cert in peer.pinned.log.active_devices() {
-            let known = sessions::standings(rows, &cert.id()).map_err(failed)?;
+    if let Some(table) = peers::table_of(rows, user).map_err(failed)? {
+        for device in table.devices() {
+            let known = sessions::standings(rows, &device).map_err(failed)?;
             let session = match known.sending().map(|standing| standing.stage) {
                 None => SessionState::None,
                 Some(Stage::Confirmed) => SessionState::Confirmed,
                 Some(_) => SessionState::Starting,
             };
-            devices.push(DeviceSession { device: cert.id(), session });
+            devices.push(DeviceSession { device, session });
         }
     }
     Ok(OpenedChat { chat, devices, identity: view::identity_state(rows, user).map_err(failed)? })

@@ -11,7 +11,7 @@ use chat_protocol::identity::safety_number::SafetyNumber;
 use chat_protocol::ids::{Fingerprint, Head, Username};
 use chat_protocol::rpc::types::{Compared, IdentityState, MessageState, MsgSend};
 use chatd::engine::history::MessageKind;
-use chatd::engine::peers::{self, Peer, Trust};
+use chatd::engine::peers::{self, DeviceTable, Peer, Trust};
 use chatd::engine::{EngineError, Local, trust, view};
 use chatd::store::{Rows, Table};
 
@@ -27,6 +27,10 @@ pub fn bob() -> Username {
 /// What `who` knows of bob.
 pub fn peer(world: &World, who: usize) -> Peer {
     peers::get(&world.nodes[who].rows, &bob()).unwrap().unwrap()
+}
+
+fn table(world: &World, who: usize) -> DeviceTable {
+    peers::table_of(&world.nodes[who].rows, &bob()).unwrap().unwrap()
 }
 
 /// The server shows these entries as bob's log from now on.
@@ -378,7 +382,7 @@ fn a_code_from_before_a_device_vouches_for_those_it_knew() {
     world.send(bob_, alice, "i have a phone");
     world.settle();
     verify(&mut world, alice, &Compared::Code(code)).unwrap();
-    let now = peer(&world, alice);
+    let now = table(&world, alice);
     assert!(peers::leaves_out(TrustPolicy::Strict, &now, &world.nodes[phone].device));
     assert!(!peers::leaves_out(TrustPolicy::Strict, &now, &world.nodes[bob_].device));
 }
@@ -411,8 +415,8 @@ fn whoever_was_left_out_is_so_again_when_the_policy_is() {
     world.send(bob_, alice, "and a tablet");
     world.settle();
     let device = world.nodes[phone].device;
-    assert!(!peers::leaves_out(TrustPolicy::Tofu, &peer(&world, alice), &device));
-    assert!(peers::leaves_out(TrustPolicy::Strict, &peer(&world, alice), &device));
+    assert!(!peers::leaves_out(TrustPolicy::Tofu, &table(&world, alice), &device));
+    assert!(peers::leaves_out(TrustPolicy::Strict, &table(&world, alice), &device));
 }
 
 #[test]

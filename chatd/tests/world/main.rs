@@ -56,6 +56,7 @@ mod server;
 mod shrink;
 mod siblings;
 mod stage;
+mod tables;
 mod timers;
 mod tokens;
 mod views;

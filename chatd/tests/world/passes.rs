@@ -65,6 +65,17 @@ fn an_init_is_read_once_however_often_it_comes() {
     assert_eq!(passes.read("client::Submit"), passes.written("client::Submit") + 1, "{passes:?}");
 }
 
+#[test]
+fn a_message_and_its_receipt_replay_no_account_log() {
+    let (mut world, alice, bob) = acquainted();
+    let ((), passes) = counts::during(|| {
+        world.send(alice, bob, "once");
+        world.settle();
+    });
+    assert_eq!(world.inbox(bob).last().unwrap(), "alice: once");
+    assert_eq!(passes.read("account_log::AccountLog"), 0, "{passes:?}");
+}
+
 /// The newest event of a daemon's log.
 fn newest(world: &World, who: usize) -> u64 {
     events::newest(&world.nodes[who].rows).unwrap()

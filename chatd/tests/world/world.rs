@@ -310,6 +310,7 @@ impl World {
         (self.cuts, self.crashes) = (0, 0);
         (0..self.nodes.len()).for_each(|who| self.feed(who, vec![Input::Tick], Fate::Done));
         self.advance(Duration::from_secs(15 * 60));
+        self.assert_tables_follow_their_pins();
     }
 
     /// Whose mailbox takes nothing, until it does again.

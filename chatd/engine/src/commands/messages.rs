@@ -13,10 +13,9 @@ use chat_protocol::time::Timestamp;
 
 use crate::exchange::room;
 use crate::model::error::EngineError;
-use crate::peers;
+use crate::peers::{self, Trust};
 use crate::queue::outbox;
 use crate::records::history::{self, Message, SELF};
-use crate::records::pins::{self, Trust};
 use crate::records::timers;
 use crate::records::{contacts, early_changes, events};
 use crate::rows::CLIENT_IDS;
@@ -164,8 +163,8 @@ pub(crate) fn check_peer(txn: &Txn<'_>, user: &Username) -> Result<(), EngineErr
     if contacts::is_blocked(txn.rows, user)? {
         return Err(EngineError::blocked(user));
     }
-    match pins::get(txn.rows, user)? {
-        Some(peer) if peer.rival.is_some() => Err(EngineError::identity_changed(user)),
+    match peers::table_of(txn.rows, user)? {
+        Some(peer) if peer.changed => Err(EngineError::identity_changed(user)),
         Some(peer) if peers::leaves_all_out(peers::policy(txn.rows, user)?, &peer) => {
             Err(EngineError::unverified(user))
         }
@@ -174,7 +173,7 @@ pub(crate) fn check_peer(txn: &Txn<'_>, user: &Username) -> Result<(), EngineErr
 }
 
 fn check_verified(txn: &Txn<'_>, user: &Username, required: bool) -> Result<(), EngineError> {
-    let verified = !required || pins::get(txn.rows, user)?.is_some_and(|peer| peer.trust == Trust::Verified);
+    let verified = !required || peers::table_of(txn.rows, user)?.is_some_and(|peer| peer.trust == Trust::Verified);
     if verified { Ok(()) } else { Err(EngineError::unverified(user)) }
 }
 

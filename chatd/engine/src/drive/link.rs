@@ -54,8 +54,8 @@ pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn, offset_ms: i64) ->
     // changes are pushed only to those who asked once
     let visible = Settings::get(txn.rows)?.presence;
     txn.ask(Asked::Presence, &PresenceWatch { visible });
-    let me = peers::own(txn)?;
-    if logged_in.head != me.pinned.log.head() {
+    let me = peers::own_table(txn)?;
+    if logged_in.head != me.head {
         peers::fetch(txn, &me.user)?;
     }
     devices::ask(txn);

@@ -59,7 +59,7 @@ pub(crate) fn show_overdue(txn: &mut Txn<'_>) -> Result<(), EngineError> {
 pub(crate) fn come(txn: &mut Txn<'_>, mut received: Received, until: Option<Timestamp>) -> Result<(), EngineError> {
     let Some(content) = received.content.take() else { return Ok(()) };
     let received = &received;
-    if peers::device(txn, &received.user, &received.device)?.is_none() {
+    if !peers::is_active(txn, &received.user, &received.device)? {
         return Ok(events::held(txn, &received.user, HeldReason::DeviceRevoked)?);
     }
     match (peers::announced(txn, &received.user, content.heads.own)?, until) {

@@ -82,13 +82,13 @@ pub(crate) fn accept_content(
 ) -> Result<(), EngineError> {
     receipts::schedule(txn, &received.user, &received.device)?;
     let Some(seq) = content.sender_seq else { return Ok(()) };
-    let Some(peer) = peers::known(txn, &received.user)? else { return Ok(()) };
+    let Some(peer) = peers::table(txn, &received.user)? else { return Ok(()) };
     let stream_id =
         StreamId { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
-    if history::seen_before(txn, &peer.pinned.log.fingerprint(), &content.id)? {
+    if history::seen_before(txn, &peer.fingerprint, &content.id)? {
         return Ok(reorder::repeated(txn, &stream_id, &seq)?);
     }
-    let author = Some(peer.pinned.log.fingerprint());
+    let author = Some(peer.fingerprint);
     let from_bot = profile::is_bot(txn.rows, &received.user)?;
     let unverified_log = named != Named::Known;
     let unverified_device = peers::leaves_out(peers::policy(txn.rows, &received.user)?, &peer, &received.device);

@@ -24,9 +24,10 @@ use chat_protocol::time::Timestamp;
 
 use crate::exchange::{content, received};
 use crate::model::error::EngineError;
+use crate::records::device_tables::DeviceTable;
 use crate::records::events;
 use crate::records::mailbox;
-use crate::records::pins::{self, Peer};
+use crate::records::pins;
 use crate::records::waiting_inits::{self, ABSENT_KEPT, Look};
 use crate::rows::ENVELOPES;
 use crate::rows::inbox::{Raw, WaitingInit};
@@ -89,7 +90,7 @@ fn take(txn: &mut Txn<'_>, raw: Raw) -> Result<(), EngineError> {
     if begins || envelope_store::waits(txn, &raw)? {
         return keep(txn, &raw);
     }
-    if pins::get(txn.rows, &raw.from)?.is_some_and(|peer| peer.has_revoked(&raw.device)) {
+    if peers::has_revoked(txn, &raw.from, &raw.device)? {
         return Ok(events::held(txn, &raw.from, HeldReason::DeviceRevoked)?);
     }
     sessions::did_not_open(txn, &raw.from, &raw.device)
@@ -211,22 +212,23 @@ fn start(txn: &mut Txn<'_>, init: &WaitingInit) -> Result<Step, EngineError> {
         return Ok(Step::Hopeless(UndecryptableReason::UnknownDevice));
     }
     let Some(fingerprint) = init.fingerprint else { return Ok(Step::Hopeless(UndecryptableReason::DoesNotOpen)) };
-    let Some(peer) = pins::get(txn.rows, &init.from)? else {
+    let Some(table) = peers::table_of(txn.rows, &init.from)? else {
         peers::look_up(txn, &init.from);
         return Ok(awaited(txn, init, DOUBLED_UNKNOWN));
     };
-    if let Some(step) = stopped(txn, init, &fingerprint, &peer)? {
+    if let Some(step) = stopped(txn, init, &fingerprint, &table)? {
         return Ok(step);
     }
     match slot(txn, init.device) {
         Some(later) => Ok(Step::Waits(Look::At(later))),
-        None => open_share(txn, init.position, &peer),
+        None => open_share(txn, init),
     }
 }
 
-fn open_share(txn: &mut Txn<'_>, position: u64, peer: &Peer) -> Result<Step, EngineError> {
-    let hopeless = Ok(Step::Hopeless(UndecryptableReason::DoesNotOpen));
+fn open_share(txn: &mut Txn<'_>, waiting: &WaitingInit) -> Result<Step, EngineError> {
+    let (hopeless, position) = (Ok(Step::Hopeless(UndecryptableReason::DoesNotOpen)), waiting.position);
     let Some(raw) = ENVELOPES.get(txn.rows, &position)? else { return hopeless };
+    let Some(peer) = pins::get(txn.rows, &waiting.from)? else { return hopeless };
     let Some(init) = sessions::read_init(txn, &raw)? else { return hopeless };
     if !sessions::keeps_keys_of(txn.rows, &init)? {
         // a key that somebody else used, or that made room for others: no secret decides this, so its author may know
@@ -260,16 +262,15 @@ fn stopped(
     txn: &mut Txn<'_>,
     init: &WaitingInit,
     fingerprint: &Fingerprint,
-    peer: &Peer,
+    peer: &DeviceTable,
 ) -> Result<Option<Step>, EngineError> {
-    let log = &peer.pinned.log;
-    let device = log.device(&init.device).map(|device| device.revoked.is_some());
-    let why = match device {
-        _ if peer.refused(fingerprint) => return Ok(Some(Step::Refused)),
-        Some(false) if *fingerprint == log.fingerprint() => return Ok(None),
-        Some(true) => HeldReason::DeviceRevoked,
-        _ if peer.rival.is_some() => HeldReason::IdentityChanged,
-        _ => return unheard_of(txn, init, device.is_some()).map(Some),
+    let active = peer.has(&init.device);
+    let why = match *fingerprint == peer.fingerprint {
+        _ if peer.refuses(fingerprint) => return Ok(Some(Step::Refused)),
+        true if active => return Ok(None),
+        _ if peer.has_revoked(txn.rows, &init.device)? => HeldReason::DeviceRevoked,
+        _ if peer.changed => HeldReason::IdentityChanged,
+        _ => return unheard_of(txn, init, active).map(Some),
     };
     hold(txn, init, why).map(Some)
 }

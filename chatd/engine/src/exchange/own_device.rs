@@ -44,7 +44,7 @@ fn shown(txn: &mut Txn<'_>, received: &Received, peer: &Username, said: Content)
     let number = (seq.epoch, seq.n);
     let chat = history::chat_of(txn, peer);
     let stream_id = StreamId { chat: chat.clone(), user: received.user.clone(), device: received.device };
-    let own = peers::own(txn)?.pinned.log.fingerprint();
+    let own = peers::own_table(txn)?.fingerprint;
     if history::seen_before(txn, &own, &said.id)? {
         return Ok(reorder::repeated(txn, &stream_id, &seq)?);
     }

@@ -36,7 +36,7 @@ pub(crate) fn maintain_own_log(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     if txn.live.link.is_none() || txn.paused(&Subject::Append) || peers::fetching(txn, &me) {
         return Ok(());
     }
-    let head = peers::own(txn)?.pinned.log.head();
+    let head = peers::own_table(txn)?.head;
     // after a reset of the account nobody could take what was signed for the log before it
     let signed = PENDING_ENTRY.get(txn.rows)?.filter(|pending| pending.on == head);
     let pending = match signed {

@@ -11,7 +11,7 @@ use chat_protocol::message::server::{Code, LogPage, Refusal};
 use crate::model::error::EngineError;
 use crate::peers::pin::{self, Effect, PinChanges};
 use crate::peers::{self, names, withheld};
-use crate::records::pins;
+use crate::records::device_tables;
 use crate::txn::Txn;
 use crate::txn::live::{Asked, Subject};
 
@@ -34,10 +34,7 @@ pub(crate) fn fetch(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineErro
     if fetching(txn, user) || txn.paused(&Subject::Peer(user.clone())) {
         return Ok(());
     }
-    let from = match pins::get(txn.rows, user)? {
-        Some(peer) => peer.pinned.log.head().seq + 1,
-        None => 0,
-    };
+    let from = device_tables::get(txn.rows, user)?.map_or(0, |table| table.head.seq + 1);
     fetch_from(txn, user, from);
     Ok(())
 }
@@ -51,7 +48,7 @@ fn fetch_from(txn: &mut Txn<'_>, user: &Username, from: u64) {
 pub(crate) fn refresh(txn: &mut Txn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
     let mut grown = false;
     for UserHead { user, head } in heads {
-        let pinned = pins::get(txn.rows, user)?.map(|peer| peer.pinned.log.head());
+        let pinned = device_tables::get(txn.rows, user)?.map(|table| table.head);
         if pinned != Some(*head) {
             // whoever says that a log goes on is asked how, however lately that was done
             grown |= pinned.is_none_or(|pinned| pinned.seq <= head.seq);
@@ -73,7 +70,7 @@ pub(crate) fn rest(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError
 }
 
 pub(crate) fn pinned_at(txn: &Txn<'_>, user: &Username, head: Head) -> bool {
-    pins::get(txn.rows, user).ok().flatten().is_some_and(|peer| peer.pinned.log.head() == head)
+    device_tables::get(txn.rows, user).ok().flatten().is_some_and(|table| table.head == head)
 }
 
 /// Some entries of a log, as asked for from `from` on; what follows if the pinned one is another by now.
@@ -86,7 +83,7 @@ pub(crate) fn fetched(
     let page = match answer {
         Ok(page) => page,
         Err(refusal) => {
-            if refusal.code == Code::NotFound && pins::get(txn.rows, user)?.is_none() {
+            if refusal.code == Code::NotFound && device_tables::get(txn.rows, user)?.is_none() {
                 return Ok(Some(names::not_there(txn, user)).into());
             }
             return rest(txn, user).map(|()| PinChanges::default());

@@ -38,14 +38,14 @@ pub(crate) enum Named {
 
 /// Somebody has said where the log of `user` stands.
 pub(crate) fn announced(txn: &mut Txn<'_>, user: &Username, head: Head) -> Result<Named, EngineError> {
-    let Some(mut peer) = peers::known(txn, user)? else { return Ok(Named::Known) };
-    let log = &peer.pinned.log;
-    if log.contains(head) {
+    let Some(table) = peers::table(txn, user)? else { return Ok(Named::Known) };
+    if table.contains(txn.rows, head)? {
         return Ok(Named::Known);
     }
-    if head.seq <= log.head().seq || head.seq >= MAX_LOG_ENTRIES as u64 {
+    if head.seq <= table.head.seq || head.seq >= MAX_LOG_ENTRIES as u64 {
         return Ok(Named::Unknown);
     }
+    let Some(mut peer) = peers::known(txn, user)? else { return Ok(Named::Known) };
     if is_news(txn, &peer, head) {
         peer.withheld = Some(head);
         peer.withheld_since.get_or_insert(txn.now);

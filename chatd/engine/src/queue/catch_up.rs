@@ -40,7 +40,7 @@ fn follow(txn: &mut Txn<'_>, item: Item, device: &DeviceId) -> Result<bool, Engi
         return Ok(false);
     }
     let Recipients::Devices(devices) = recipients(txn, &item.to, device)? else { return Ok(false) };
-    let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == *device) else {
+    let Some((user, _)) = devices.into_iter().find(|(_, active)| active == device) else {
         return revoked(txn, &item, device);
     };
     if sessions::readiness(txn, &user, device)? != Readiness::Ready || mailbox_full::is_full(txn, device)? {
@@ -49,7 +49,7 @@ fn follow(txn: &mut Txn<'_>, item: Item, device: &DeviceId) -> Result<bool, Engi
     let said = sending::letter(txn, &item)?.filter(|said| txn.now.since(said.kept()) < KEPT);
     device_backlog::drop_item(txn, &item, device)?;
     if let (Some(said), Some(number)) = (said, item.number) {
-        sending::seal_for(txn, &[(user, cert)], (&said, number), item)?;
+        sending::seal_for(txn, &[(user, *device)], (&said, number), item)?;
     }
     Ok(true)
 }
@@ -58,14 +58,14 @@ fn follow(txn: &mut Txn<'_>, item: Item, device: &DeviceId) -> Result<bool, Engi
 /// not keep it back.
 fn recipients(txn: &mut Txn<'_>, to: &Username, device: &DeviceId) -> Result<Recipients, EngineError> {
     let me = txn.me.user.clone();
-    let own = peers::device(txn, &me, device)?.is_some();
+    let own = peers::is_active(txn, &me, device)?;
     peers::recipients(txn, if own { &me } else { to })
 }
 
 /// Nothing goes to a device that is gone; one that a policy leaves out waits on.
 fn revoked(txn: &mut Txn<'_>, item: &Item, device: &DeviceId) -> Result<bool, EngineError> {
     let me = txn.me.user.clone();
-    if peers::device(txn, &item.to, device)?.is_some() || peers::device(txn, &me, device)?.is_some() {
+    if peers::is_active(txn, &item.to, device)? || peers::is_active(txn, &me, device)? {
         return Ok(false);
     }
     LAGGING.of(device).clear(txn.rows)?;

@@ -158,8 +158,8 @@ fn content(
     id: MessageId,
     body: Body,
 ) -> Result<Content, EngineError> {
-    let own = peers::own(txn)?.pinned.log.head();
-    let peer = peers::known(txn, reader)?.ok_or_else(EngineError::unknown_user)?.pinned.log.head();
+    let own = peers::own_table(txn)?.head;
+    let peer = peers::table(txn, reader)?.ok_or_else(EngineError::unknown_user)?.head;
     Ok(Content {
         conversation: Conversation::Direct(chat),
         id,

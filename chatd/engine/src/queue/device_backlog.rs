@@ -5,7 +5,6 @@
 //! Whatever comes after it goes the same way as long as anything waits. What is older than a mailbox keeps, or
 //! beyond the bound, goes: the device will miss it, and say so.
 
-use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 
 use crate::model::error::EngineError;
@@ -22,18 +21,17 @@ const MOST: u64 = 10_000;
 /// Devices that can be written to now, and those that cannot, or lack what comes before.
 #[derive(Default)]
 pub(crate) struct Split {
-    pub(crate) ready: Vec<(Username, DeviceCert)>,
+    pub(crate) ready: Vec<(Username, DeviceId)>,
     pub(crate) lacking: Vec<DeviceId>,
 }
 
 /// Parts the devices a message is for; `None` while an answer that is on its way decides it.
-pub(crate) fn split(txn: &mut Txn<'_>, devices: Vec<(Username, DeviceCert)>) -> Result<Option<Split>, EngineError> {
+pub(crate) fn split(txn: &mut Txn<'_>, devices: Vec<(Username, DeviceId)>) -> Result<Option<Split>, EngineError> {
     let (mut split, mut decided) = (Split::default(), true);
-    for (user, cert) in devices {
-        let device = cert.id();
+    for (user, device) in devices {
         match sessions::readiness(txn, &user, &device)? {
             _ if lacks(txn, &device)? => split.lacking.push(device),
-            Readiness::Ready => split.ready.push((user, cert)),
+            Readiness::Ready => split.ready.push((user, device)),
             Readiness::Lacking => split.lacking.push(device),
             Readiness::Asked => decided = false,
         }

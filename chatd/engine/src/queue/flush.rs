@@ -44,15 +44,16 @@ fn flush_due<K: Key, D: Encode<()> + for<'b> Decode<'b, ()>>(
 
 fn send_receipt(txn: &mut Txn<'_>, pending: &PendingReceipt) -> Result<(), EngineError> {
     let Recipients::Devices(devices) = peers::recipients(txn, &pending.user)? else { return Ok(()) };
-    let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == pending.device) else {
-        RECEIPTS.delete(txn.rows, &pending.device)?;
+    let PendingReceipt { device, read, .. } = *pending;
+    let Some((user, _)) = devices.into_iter().find(|(_, active)| *active == device) else {
+        RECEIPTS.delete(txn.rows, &device)?;
         return Ok(());
     };
-    if !sessions::ready(txn, &[(user.clone(), cert.clone())])? {
+    if !sessions::ready(txn, &user, &device)? {
         return Ok(());
     }
-    let Sealed { heads, to } = sealing::seal_receipt(txn, &user, &cert)?;
-    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Receipt(user, pending.device, pending.read))?)
+    let Sealed { heads, to } = sealing::seal_receipt(txn, &user, &device)?;
+    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Receipt(user, device, read))?)
 }
 
 /// Sends the receipts that are due.
@@ -64,15 +65,15 @@ fn send_own_receipt(txn: &mut Txn<'_>, owed: &PendingOwnReceipt) -> Result<(), E
     let me = txn.me.user.clone();
     let key = (owed.device, owed.peer.clone());
     let Recipients::Devices(devices) = peers::recipients(txn, &me)? else { return Ok(()) };
-    let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == owed.device) else {
+    if !devices.iter().any(|(_, active)| *active == owed.device) {
         OWN_RECEIPTS.delete(txn.rows, &key)?;
         return Ok(());
-    };
-    if !sessions::ready(txn, &[(user, cert.clone())])? {
+    }
+    if !sessions::ready(txn, &me, &owed.device)? {
         return Ok(());
     }
     let (told, later) = owed.parts();
-    let Sealed { heads, to } = sealing::seal_own_receipt(txn, &cert, &told)?;
+    let Sealed { heads, to } = sealing::seal_own_receipt(txn, &told)?;
     OWN_RECEIPTS.delete(txn.rows, &key)?;
     if let Some(later) = later {
         own_receipts::schedule_again(txn, &later)?;

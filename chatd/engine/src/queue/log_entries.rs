@@ -9,14 +9,13 @@
 use std::time::Duration;
 
 use chat_protocol::identity::account_log::AccountLog;
-use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::MAX_TEXT_BYTES;
 use chat_protocol::message::Blob;
 use chat_protocol::session::content::{Heads, LogEntries};
 
 use crate::model::error::EngineError;
-use crate::peers::{self, Recipients};
+use crate::peers::{self, DeviceTable, Recipients};
 use crate::queue::pending_submits;
 use crate::queue::sealing::{self, Sealed};
 use crate::rows::outbox::PendingLog;
@@ -51,8 +50,8 @@ pub(crate) fn named(
         if !message {
             continue;
         }
-        let Some(peer) = peers::known(txn, subject)? else { continue };
-        if missing(txn, &peer.pinned.log, &view).is_some() {
+        let Some(table) = peers::table(txn, subject)? else { continue };
+        if missing(txn, &table, &view)?.is_some() {
             let pending = PendingLog { user: user.clone(), device: *device, subject: subject.clone() };
             LOGS_OWED.put(txn.rows, &key, 0, &pending)?;
         }
@@ -61,24 +60,24 @@ pub(crate) fn named(
 }
 
 /// From which entry on a device is to be told a log; `None` if it knows it, knows more, or was told a moment ago.
-fn missing(txn: &Txn<'_>, log: &AccountLog, view: &LogView) -> Option<u64> {
-    let (named, head) = (view.named?, log.head());
-    if named.seq > head.seq || named == head {
-        return None;
-    }
+fn missing(txn: &Txn<'_>, log: &DeviceTable, view: &LogView) -> Result<Option<u64>, RowsError> {
+    let head = log.head;
+    let Some(named) = view.named.filter(|named| named.seq <= head.seq && *named != head) else { return Ok(None) };
     // where another history was named, the whole of this one shows where they part
-    let lacked = if log.contains(named) { named.seq.saturating_add(1) } else { 0 };
+    let lacked = if log.contains(txn.rows, named)? { named.seq.saturating_add(1) } else { 0 };
     let recently = view.at.is_some_and(|at| txn.now.since(at) < AGAIN);
     // the part that was told lately is not told again, whatever was named since
-    let told = view.told.filter(|told| recently && log.contains(*told));
-    let from = told.map_or(lacked, |told| lacked.max(told.seq.saturating_add(1)));
-    (from <= head.seq).then_some(from)
+    let from = match view.told.filter(|_| recently) {
+        Some(told) if log.contains(txn.rows, told)? => lacked.max(told.seq.saturating_add(1)),
+        _ => lacked,
+    };
+    Ok((from <= head.seq).then_some(from))
 }
 
 /// Sends what devices that are about to get a message are known to lack of the own log.
-pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -> Result<(), EngineError> {
+pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceId)]) -> Result<(), EngineError> {
     let me = txn.me.user.clone();
-    devices.iter().try_for_each(|(user, cert)| tell(txn, user, cert, &me))
+    devices.iter().try_for_each(|(user, device)| tell(txn, user, device, &me))
 }
 
 /// Sends what messages have shown to be missing.
@@ -94,32 +93,28 @@ pub(crate) fn send_log_entries(txn: &mut Txn<'_>) -> Result<(), EngineError> {
 
 fn send(txn: &mut Txn<'_>, pending: &PendingLog) -> Result<(), EngineError> {
     let Recipients::Devices(devices) = peers::recipients(txn, &pending.user)? else { return Ok(()) };
-    if let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == pending.device) {
-        if !sessions::ready(txn, &[(user.clone(), cert.clone())])? {
+    if let Some((user, device)) = devices.into_iter().find(|(_, device)| *device == pending.device) {
+        if !sessions::ready(txn, &user, &device)? {
             return Ok(());
         }
-        tell(txn, &user, &cert, &pending.subject)?;
+        tell(txn, &user, &device, &pending.subject)?;
     }
     LOGS_OWED.delete(txn.rows, &(pending.device, pending.subject.clone()))?;
     Ok(())
 }
 
 /// Tells a device with a session what it lacks of a log, if it lacks anything.
-fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, subject: &Username) -> Result<(), EngineError> {
-    let key = (cert.id(), subject.clone());
+fn tell(txn: &mut Txn<'_>, user: &Username, device: &DeviceId, subject: &Username) -> Result<(), EngineError> {
+    let key = (*device, subject.clone());
     let Some(view) = LOG_VIEWS.get(txn.rows, &key)? else { return Ok(()) };
-    let log = if *subject == txn.me.user {
-        peers::own(txn)?
-    } else {
-        peers::known(txn, subject)?.ok_or_else(EngineError::unknown_user)?
-    };
-    let log = log.pinned.log;
-    let Some(from) = missing(txn, &log, &view) else { return Ok(()) };
+    let table = peers::table(txn, subject)?.ok_or_else(EngineError::unknown_user)?;
+    let Some(from) = missing(txn, &table, &view)? else { return Ok(()) };
+    let log = peers::known(txn, subject)?.ok_or_else(EngineError::unknown_user)?.pinned.log;
     let entries = fitting(&log, from);
     let told = (from + entries.len() as u64).checked_sub(1).and_then(|last| log.head_at(last));
     LOG_VIEWS.put(txn.rows, &key, 0, &LogView { told, at: Some(txn.now), ..view })?;
-    let Sealed { heads, to } = sealing::seal_log(txn, user, cert, LogEntries { user: subject.clone(), entries })?;
-    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Log(user.clone(), cert.id()))?)
+    let Sealed { heads, to } = sealing::seal_log(txn, user, device, LogEntries { user: subject.clone(), entries })?;
+    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Log(user.clone(), *device))?)
 }
 
 /// As many entries as one content holds.

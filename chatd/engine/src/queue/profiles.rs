@@ -7,7 +7,6 @@
 
 use std::time::Duration;
 
-use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::session::content::Profile;
 
@@ -55,7 +54,7 @@ pub(crate) fn send_profiles(txn: &mut Txn<'_>) -> Result<(), EngineError> {
 fn tell_news(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
     if !contacts::is_blocked(txn.rows, user)? {
         let Recipients::Devices(devices) = peers::recipients(txn, user)? else { return Ok(()) };
-        if !sessions::ready(txn, &devices)? {
+        if !sessions::all_ready(txn, &devices)? {
             return Ok(());
         }
         accompany(txn, &devices)?;
@@ -67,22 +66,21 @@ fn tell_news(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
 /// Sees to it that devices which are written to now know what this account says of itself.
 ///
 /// Each must have a session to send on.
-pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -> Result<(), EngineError> {
+pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceId)]) -> Result<(), EngineError> {
     let profile = profile::stored(txn.rows, &txn.me.user)?;
     if profile.version == 0 {
         return Ok(());
     }
-    for (user, cert) in devices {
-        tell(txn, user, cert, &profile)?;
+    for (user, device) in devices {
+        tell(txn, user, device, &profile)?;
     }
     Ok(())
 }
 
 /// Tells one device, unless it was told before and there is no reason to doubt that it came.
-fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, profile: &Profile) -> Result<(), EngineError> {
-    let device = cert.id();
-    let Some(sending) = sessions::standings(txn.rows, &device)?.sending().cloned() else { return Ok(()) };
-    let told = PROFILES_TOLD.get(txn.rows, &device)?;
+fn tell(txn: &mut Txn<'_>, user: &Username, device: &DeviceId, profile: &Profile) -> Result<(), EngineError> {
+    let Some(sending) = sessions::standings(txn.rows, device)?.sending().cloned() else { return Ok(()) };
+    let told = PROFILES_TOLD.get(txn.rows, device)?;
     let known = told.is_some_and(|told| {
         let before_it_began = told.session != sending.id && told.at <= sending.begun;
         told.version == profile.version && !before_it_began && txn.now.since(told.at) < REPEAT
@@ -91,9 +89,9 @@ fn tell(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert, profile: &Profile
         return Ok(());
     }
     let told = ToldProfile { version: profile.version, session: sending.id, at: txn.now };
-    PROFILES_TOLD.put(txn.rows, &device, 0, &told)?;
-    let Sealed { heads, to } = sealing::seal_profile(txn, user, cert, profile)?;
-    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Profile(user.clone(), device))?)
+    PROFILES_TOLD.put(txn.rows, device, 0, &told)?;
+    let Sealed { heads, to } = sealing::seal_profile(txn, user, device, profile)?;
+    Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Profile(user.clone(), *device))?)
 }
 
 /// What was sent to a device did not get there. The next message repeats it; so does this at once, if `again`.

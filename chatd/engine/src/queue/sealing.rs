@@ -1,6 +1,5 @@
 //! Composing and sealing: what is written to each device, on the session that is sent on.
 
-use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::client::{Addressed, UserHead};
 use chat_protocol::session::content::{LogEntries, Profile};
@@ -29,78 +28,72 @@ pub(crate) struct Sealed {
 pub(crate) fn seal_content(
     txn: &mut Txn<'_>,
     peer: &Username,
-    devices: &[(Username, DeviceCert)],
+    devices: &[(Username, DeviceId)],
     letter: &OutgoingContent,
     number: Number,
 ) -> Result<Sealed, EngineError> {
     let mut to = Vec::new();
-    for (user, cert) in devices {
-        let device = cert.id();
+    for (user, device) in devices {
         // acknowledgements travel with it; what was read has to wait for a receipt of its own
         if *user == txn.me.user {
-            own_receipts::told_with_content(txn, &device, peer)?;
-        } else if let Some(PendingReceipt { read: Some(read), .. }) = receipts::take(txn, &device)? {
-            receipts::schedule_read(txn, user, &device, read)?;
+            own_receipts::told_with_content(txn, device, peer)?;
+        } else if let Some(PendingReceipt { read: Some(read), .. }) = receipts::take(txn, device)? {
+            receipts::schedule_read(txn, user, device, read)?;
         }
-        retransmit::sealed(txn, &device, peer, (number, letter.id()))?;
-        let plaintext = compose::letter(txn, peer, user, &device, (letter, number))?;
-        to.push(Addressed { device, envelope: seal::seal(txn, &device, &plaintext)? });
+        retransmit::sealed(txn, device, peer, (number, letter.id()))?;
+        let plaintext = compose::letter(txn, peer, user, device, (letter, number))?;
+        to.push(Addressed { device: *device, envelope: seal::seal(txn, device, &plaintext)? });
     }
     let heads = peers::heads(txn, devices.iter().map(|(user, _)| user))?;
     Ok(Sealed { heads, to })
 }
 
 /// Seals a receipt for one device.
-pub(crate) fn seal_receipt(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
-    let device = cert.id();
-    let pending = receipts::take(txn, &device)?;
-    let plaintext = compose::receipt(txn, user, &device, pending.as_ref())?;
+pub(crate) fn seal_receipt(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<Sealed, EngineError> {
+    let pending = receipts::take(txn, device)?;
+    let plaintext = compose::receipt(txn, user, device, pending.as_ref())?;
     seal_alone(txn, user, device, &plaintext)
 }
 
 /// Seals for another own device what is owed to it about one chat.
-pub(crate) fn seal_own_receipt(
-    txn: &mut Txn<'_>,
-    cert: &DeviceCert,
-    owed: &PendingOwnReceipt,
-) -> Result<Sealed, EngineError> {
+pub(crate) fn seal_own_receipt(txn: &mut Txn<'_>, owed: &PendingOwnReceipt) -> Result<Sealed, EngineError> {
     let plaintext = compose::own_receipt(txn, owed)?;
     let me = txn.me.user.clone();
-    seal_alone(txn, &me, cert.id(), &plaintext)
+    seal_alone(txn, &me, &owed.device, &plaintext)
 }
 
 /// Seals a sign of life for one device.
-pub(crate) fn seal_heartbeat(txn: &mut Txn<'_>, user: &Username, cert: &DeviceCert) -> Result<Sealed, EngineError> {
+pub(crate) fn seal_heartbeat(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<Sealed, EngineError> {
     let plaintext = compose::heartbeat(txn, user)?;
-    seal_alone(txn, user, cert.id(), &plaintext)
+    seal_alone(txn, user, device, &plaintext)
 }
 
 /// Seals what this account says of itself for one device.
 pub(crate) fn seal_profile(
     txn: &mut Txn<'_>,
     user: &Username,
-    cert: &DeviceCert,
+    device: &DeviceId,
     profile: &Profile,
 ) -> Result<Sealed, EngineError> {
     let plaintext = compose::profile(txn, user, profile)?;
-    seal_alone(txn, user, cert.id(), &plaintext)
+    seal_alone(txn, user, device, &plaintext)
 }
 
 /// Seals entries of an account log for one device.
 pub(crate) fn seal_log(
     txn: &mut Txn<'_>,
     user: &Username,
-    cert: &DeviceCert,
+    device: &DeviceId,
     log: LogEntries,
 ) -> Result<Sealed, EngineError> {
     let plaintext = compose::log_entries(txn, user, log)?;
-    seal_alone(txn, user, cert.id(), &plaintext)
+    seal_alone(txn, user, device, &plaintext)
 }
 
-fn seal_alone(txn: &mut Txn<'_>, user: &Username, device: DeviceId, plaintext: &[u8]) -> Result<Sealed, EngineError> {
-    let envelope = seal::seal(txn, &device, plaintext)?;
+fn seal_alone(txn: &mut Txn<'_>, user: &Username, device: &DeviceId, plaintext: &[u8]) -> Result<Sealed, EngineError> {
+    let envelope = seal::seal(txn, device, plaintext)?;
     let heads = peers::heads(txn, std::iter::once(user))?;
-    Ok(Sealed { heads, to: vec![Addressed { device, envelope }] })
+    Ok(Sealed { heads, to: vec![Addressed { device: *device, envelope }] })
 }
 
 pub(crate) fn send_reset(txn: &mut Txn<'_>, user: &Username, stored: &Stored) -> Result<(), EngineError> {

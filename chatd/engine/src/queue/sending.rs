@@ -1,7 +1,6 @@
 //! Seals what is in line, as far as there is room under way.
 
-use chat_protocol::identity::device::DeviceCert;
-use chat_protocol::ids::Username;
+use chat_protocol::ids::{DeviceId, Username};
 
 use crate::model::error::EngineError;
 use crate::peers::{self, Recipients};
@@ -84,7 +83,7 @@ fn seal_item(txn: &mut Txn<'_>, mut item: Item) -> Result<bool, EngineError> {
 /// Seals what an item says for these devices, which can all be written to.
 pub(crate) fn seal_for(
     txn: &mut Txn<'_>,
-    devices: &[(Username, DeviceCert)],
+    devices: &[(Username, DeviceId)],
     said: (&OutgoingContent, Number),
     item: Item,
 ) -> Result<(), EngineError> {

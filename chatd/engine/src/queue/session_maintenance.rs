@@ -38,9 +38,10 @@ pub(crate) fn send_session_maintenance(txn: &mut Txn<'_>) -> Result<(), EngineEr
 /// Does what is due.
 pub(crate) fn repair(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     for (device, user) in maintenance::known(txn)?.resets.clone() {
-        match peers::device(txn, &user, &device)? {
-            Some(_) => begin::ask_bundle(txn, &user, &device),
-            None => maintenance::forget_reset(txn, &device)?,
+        if peers::is_active(txn, &user, &device)? {
+            begin::ask_bundle(txn, &user, &device);
+        } else {
+            maintenance::forget_reset(txn, &device)?;
         }
     }
     ask_for_restarts(txn)?;
@@ -52,7 +53,7 @@ pub(crate) fn ask_for_restarts(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     for (device, waits) in maintenance::known(txn)?.unconfirmed.clone() {
         if !waits.is_due(txn.now) {
             waits.next().into_iter().for_each(|at| txn.wake(at));
-        } else if peers::device(txn, &waits.user, &device)?.is_none() {
+        } else if !peers::is_active(txn, &waits.user, &device)? {
             restarts::forget(txn, &device)?;
         } else if retransmit::is_unacknowledged(txn, &device)? {
             begin::ask_bundle(txn, &waits.user, &device);
@@ -80,11 +81,10 @@ fn beat(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), EngineError> {
         return Ok(());
     };
     let Recipients::Devices(devices) = peers::recipients(txn, &user)? else { return Ok(()) };
-    let Some((user, cert)) = devices.into_iter().find(|(_, cert)| cert.id() == *device) else { return Ok(()) };
-    if !begin::ready(txn, &[(user.clone(), cert.clone())])? {
+    if !devices.iter().any(|(_, active)| active == device) || !begin::ready(txn, &user, device)? {
         return Ok(());
     }
-    let sealed = sealing::seal_heartbeat(txn, &user, &cert)?;
+    let sealed = sealing::seal_heartbeat(txn, &user, device)?;
     Ok(pending_submits::submit_envelopes(txn, sealed.heads, sealed.to, SubmitKind::Receipt(user, *device, None))?)
 }
 

@@ -13,7 +13,7 @@ use chat_protocol::session::content::Profile;
 use chat_protocol::text::is_treacherous;
 
 use crate::model::error::EngineError;
-use crate::records::{contacts, events, pins};
+use crate::records::{contacts, device_tables, events};
 use crate::rows::peers::HeardProfile;
 use crate::rows::{HEARD_PROFILES, OWN_PROFILE};
 use crate::store::{Rows, RowsError};
@@ -47,7 +47,7 @@ pub fn own(rows: &dyn Rows, me: &Username) -> Result<types::Profile, RowsError> 
 /// What somebody else told, if it was under the identity that is pinned now.
 fn heard_of(rows: &dyn Rows, user: &Username) -> Result<Option<Profile>, RowsError> {
     let Some(heard) = HEARD_PROFILES.get(rows, user)? else { return Ok(None) };
-    let pinned = pins::get(rows, user)?.map(|peer| peer.pinned.log.fingerprint());
+    let pinned = device_tables::get(rows, user)?.map(|table| table.fingerprint);
     Ok(Some(heard.profile).filter(|_| pinned == Some(heard.author)))
 }
 
@@ -126,13 +126,13 @@ pub(crate) fn heard(txn: &mut Txn<'_>, user: &Username, profile: Profile) -> Res
     if contacts::is_blocked(txn.rows, user)? {
         return Ok(());
     }
-    let Some(peer) = pins::get(txn.rows, user)? else { return Ok(()) };
+    let Some(table) = device_tables::get(txn.rows, user)? else { return Ok(()) };
     let known = heard_of(txn.rows, user)?;
     if newest(txn, known.as_ref()) >= profile.version {
         return Ok(());
     }
     let (said, before) = (shown(&profile), known.as_ref().map(shown));
-    let heard = HeardProfile { author: peer.pinned.log.fingerprint(), profile };
+    let heard = HeardProfile { author: table.fingerprint, profile };
     HEARD_PROFILES.put(txn.rows, user, 0, &heard)?;
     if before.as_ref() == Some(&said) { Ok(()) } else { Ok(events::profile(txn, user, &said)?) }
 }

@@ -10,8 +10,9 @@ use chat_protocol::rpc::types::{
 use chat_protocol::rpc::{ChatId, Target};
 use chat_protocol::time::Timestamp;
 
+use crate::records::device_tables::{self, DeviceTable};
 use crate::records::history::{self, Chat, Message, MessageKind, ROOM, SELF};
-use crate::records::pins::{self, Identity, Peer, Trust};
+use crate::records::pins::{Identity, Peer, Trust};
 use crate::store::{Rows, RowsError};
 
 /// Shown instead of a content this version does not know.
@@ -119,30 +120,27 @@ fn title(id: &str) -> String {
 /// # Errors
 /// [`RowsError`].
 pub fn identity_state(rows: &dyn Rows, user: &Username) -> Result<IdentityState, RowsError> {
-    Ok(pins::get(rows, user)?.as_ref().map_or(IdentityState::New, peer_state))
+    Ok(device_tables::get(rows, user)?.map_or(IdentityState::New, |table| state_of(table.changed, table.trust)))
 }
 
-const fn peer_state(peer: &Peer) -> IdentityState {
-    match (&peer.rival, peer.trust) {
-        (Some(_), _) => IdentityState::Changed,
-        (None, Trust::Tofu) => IdentityState::Tofu,
-        (None, Trust::Verified) => IdentityState::Verified,
+const fn state_of(changed: bool, trust: Trust) -> IdentityState {
+    match (changed, trust) {
+        (true, _) => IdentityState::Changed,
+        (false, Trust::Tofu) => IdentityState::Tofu,
+        (false, Trust::Verified) => IdentityState::Verified,
     }
 }
 
 /// Every identity a user was seen with. Safety numbers, and what is in force, are the caller's to add.
 #[must_use]
 pub fn identity(peer: &Peer) -> PeerIdentity {
-    let pinned = match peer.trust {
-        Trust::Tofu => IdentityState::Tofu,
-        Trust::Verified => IdentityState::Verified,
-    };
+    let pinned = state_of(false, peer.trust);
     let former = peer.former.iter().map(|identity| seen(peer, identity, IdentityState::Revoked));
     let others = peer.others.iter().map(|identity| seen(peer, identity, other_state(peer, identity)));
     let rival = peer.rival.iter().map(|identity| seen(peer, identity, IdentityState::Changed));
     PeerIdentity {
         user: peer.user.clone(),
-        state: peer_state(peer),
+        state: state_of(peer.rival.is_some(), peer.trust),
         safety_number: None,
         seen: former.chain([seen(peer, &peer.pinned, pinned)]).chain(others).chain(rival).collect(),
         devices: Vec::new(),
@@ -173,14 +171,15 @@ fn seen(peer: &Peer, identity: &Identity, state: IdentityState) -> SeenIdentity 
 /// The active devices of a peer.
 #[must_use]
 pub fn devices(peer: &Peer, policy: TrustPolicy) -> Vec<PeerDevice> {
-    let active = peer.pinned.log.devices().iter().filter(|device| device.revoked.is_none());
+    let (table, active) =
+        (DeviceTable::of(peer), peer.pinned.log.devices().iter().filter(|device| device.revoked.is_none()));
     let shown = |device: &LogDevice| {
         let device_id = device.cert.id();
         PeerDevice {
             device_id,
             added_ms: device.added_at.as_millis(),
-            unverified: peer.is_new(&device_id),
-            left_out: pins::leaves_out(policy, peer, &device_id),
+            unverified: table.is_new(&device_id),
+            left_out: device_tables::leaves_out(policy, &table, &device_id),
         }
     };
     active.map(shown).collect()

@@ -2,7 +2,7 @@
 
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::device::DeviceCert;
-use chat_protocol::ids::{Fingerprint, Head, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
 use chat_protocol::message::Blob;
 use chat_protocol::session::content::Profile;
 use chat_protocol::time::Timestamp;
@@ -67,6 +67,47 @@ pub struct Peer {
     /// When it was last told that the server does not show it.
     #[n(9)]
     pub withheld_told: Option<Timestamp>,
+}
+
+/// What of a [`Peer`] every message is judged by, without its log.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct DeviceTable {
+    /// Name.
+    #[n(0)]
+    pub user: Username,
+    /// Of the pinned log.
+    #[n(1)]
+    pub fingerprint: Fingerprint,
+    /// Where the pinned log stands.
+    #[n(2)]
+    pub head: Head,
+    /// How far it is trusted.
+    #[n(3)]
+    pub trust: Trust,
+    /// Another identity was shown, and the user has not decided.
+    #[n(4)]
+    pub changed: bool,
+    /// Every other identity that was shown, the undecided one excepted.
+    #[n(5)]
+    pub(crate) refused: Vec<Fingerprint>,
+    /// As in [`Peer`].
+    #[n(6)]
+    pub(crate) known_to: Option<u64>,
+    /// The devices that are active, in the order they were added.
+    #[n(7)]
+    pub(crate) active: Vec<ActiveDevice>,
+}
+
+/// An active device of a pinned log.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct ActiveDevice {
+    #[n(0)]
+    pub(crate) id: DeviceId,
+    /// Sequence of the entry that added it.
+    #[n(1)]
+    pub(crate) added: u64,
 }
 
 /// What is noted about a user.

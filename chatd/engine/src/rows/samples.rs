@@ -30,7 +30,9 @@ use super::outbox::{
     Change, ChangeKind, Item, PendingLog, PendingOwnReceipt, PendingReceipt, PendingSubmit, Read, SubmitKind,
     ToldProfile,
 };
-use super::peers::{Contact, HeardProfile, Identity, LogView, Peer, PendingEntry, Trust, WaitingDevice};
+use super::peers::{
+    ActiveDevice, Contact, DeviceTable, HeardProfile, Identity, LogView, Peer, PendingEntry, Trust, WaitingDevice,
+};
 use super::prekeys::CurrentBundle;
 use super::sessions::{Stored, Unconfirmed};
 use super::state::{Due, ServerWord, Settings, Timer};
@@ -209,6 +211,12 @@ fn account() -> AccountRow {
 // what is known about others
 samples! {
     Peer: peer(), Peer { trust: Trust::Verified, rival: None, former: Vec::new(), others: Vec::new(), ..peer() };
+    DeviceTable: DeviceTable {
+        user: user("bob"), fingerprint: fingerprint(0xf3), head: head(26), trust: Trust::Verified, changed: true,
+        refused: vec![fingerprint(0xf4)], known_to: Some(27),
+        active: vec![ActiveDevice { id: device(0xd4), added: 28 }],
+    };
+    HeadHash: HeadHash::new([0x4f; 32]);
     TrustPolicy: TrustPolicy::Tofu, TrustPolicy::Notify, TrustPolicy::Strict;
     Contact: Contact { user: user("bob"), alias: Some(text("Bobby")), note: Some(text("a note")), blocked: true };
     HeardProfile: HeardProfile { author: fingerprint(0xf2), profile: profile() };

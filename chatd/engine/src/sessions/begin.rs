@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use chat_protocol::identity::account_log::AccountLog;
-use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::message::client::BundleFetch;
 use chat_protocol::message::server::{Bundle, Refusal};
@@ -29,17 +28,22 @@ const BUNDLE_WAIT: Duration = Duration::from_secs(5);
 /// The first wait for a device that has no bundle yet; doubled up to the one above.
 const FIRST_BUNDLE_PAUSE: Duration = Duration::from_secs(1);
 
+/// Whether a device has a session to send on; asks for its bundle if not.
+pub(crate) fn ready(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<bool, EngineError> {
+    let known = session_store::standings(txn.rows, device)?;
+    let sending = known.sending();
+    // an old session serves until its successor is there
+    if sending.is_none_or(|standing| standing.renewal_due(txn.now)) {
+        ask_bundle(txn, user, device);
+    }
+    Ok(sending.is_some())
+}
+
 /// Whether each device has a session to send on; asks for the bundles of those without.
-pub(crate) fn ready(txn: &mut Txn<'_>, devices: &[(Username, DeviceCert)]) -> Result<bool, EngineError> {
+pub(crate) fn all_ready(txn: &mut Txn<'_>, devices: &[(Username, DeviceId)]) -> Result<bool, EngineError> {
     let mut all = true;
-    for (user, cert) in devices {
-        let known = session_store::standings(txn.rows, &cert.id())?;
-        let sending = known.sending();
-        all &= sending.is_some();
-        // an old session serves until its successor is there
-        if sending.is_none_or(|standing| standing.renewal_due(txn.now)) {
-            ask_bundle(txn, user, &cert.id());
-        }
+    for (user, device) in devices {
+        all &= ready(txn, user, device)?;
     }
     Ok(all)
 }
@@ -57,13 +61,7 @@ pub(crate) enum Readiness {
 
 /// Whether a device can be written to; asks for its bundle if not.
 pub(crate) fn readiness(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) -> Result<Readiness, EngineError> {
-    let known = session_store::standings(txn.rows, device)?;
-    let sending = known.sending();
-    // an old session serves until its successor is there
-    if sending.is_none_or(|standing| standing.renewal_due(txn.now)) {
-        ask_bundle(txn, user, device);
-    }
-    if sending.is_some() {
+    if ready(txn, user, device)? {
         return Ok(Readiness::Ready);
     }
     let since = *txn.live.bundle_since.entry(*device).or_insert(txn.now);
@@ -85,7 +83,7 @@ pub(crate) fn ask_bundle(txn: &mut Txn<'_>, user: &Username, device: &DeviceId) 
 pub(crate) fn begin_wanted(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     for user in txn.live.wanted.clone() {
         let Recipients::Devices(devices) = peers::recipients(txn, &user)? else { continue };
-        if ready(txn, &devices)? {
+        if all_ready(txn, &devices)? {
             txn.live.wanted.remove(&user);
         }
     }

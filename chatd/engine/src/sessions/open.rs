@@ -108,7 +108,7 @@ fn reset_if(
     device: &DeviceId,
     decide: impl FnOnce(&mut Failures, Timestamp) -> bool,
 ) -> Result<bool, EngineError> {
-    if peers::device(txn, user, device)?.is_none() {
+    if !peers::is_active(txn, user, device)? {
         return Ok(false);
     }
     let mut failures = FAILURES.get(txn.rows, device)?.unwrap_or_default();

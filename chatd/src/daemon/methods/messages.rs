@@ -41,7 +41,7 @@ impl Daemon {
     /// is no reason not to write.
     async fn require_user(&self, user: &Username) -> Answer<()> {
         let name = user.clone();
-        if self.rows(move |rows| Ok(peers::get(rows, &name)?.is_some())).await? {
+        if self.rows(move |rows| Ok(peers::table_of(rows, &name)?.is_some())).await? {
             return Ok(());
         }
         let lookup = Lookup { users: vec![user.clone()] };

@@ -28,11 +28,11 @@ impl Handle<UserLookup> for Daemon {
             let mut users = Vec::new();
             for user in params.users {
                 let known = found.iter().find(|known| known.user == user);
-                let pinned = peers::get(rows, &user).map_err(|error| errors::rows(&error))?;
+                let pinned = peers::table_of(rows, &user).map_err(|error| errors::rows(&error))?;
                 users.push(UserInfo {
                     exists: known.is_some(),
                     online: known.is_some_and(|known| known.online),
-                    fingerprint: pinned.map(|peer| peer.pinned.log.fingerprint()),
+                    fingerprint: pinned.map(|table| table.fingerprint),
                     profile: profile::of(rows, &user).map_err(|error| errors::rows(&error))?,
                     user,
                 });

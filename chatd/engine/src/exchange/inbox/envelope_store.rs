@@ -9,7 +9,7 @@
 use chat_protocol::ids::{DeviceId, Username};
 
 use crate::records::waiting_inits::Look;
-use crate::records::{contacts, pins, waiting_inits};
+use crate::records::{contacts, device_tables, waiting_inits};
 use crate::rows::codec::Mark;
 use crate::rows::family::Family;
 use crate::rows::inbox::{InitKey, Raw, WaitingInit};
@@ -75,8 +75,7 @@ fn has_room(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     if begins && inits.count(txn.rows)? >= MAX_INITS {
         return Ok(false);
     }
-    let peer = pins::get(txn.rows, &raw.from)?;
-    let changed = peer.as_ref().is_some_and(|peer| peer.rival.is_some());
+    let changed = device_tables::get(txn.rows, &raw.from)?.is_some_and(|table| table.changed);
     if changed && ENVELOPES_FROM.of(&raw.from).count(txn.rows)? >= MAX_HELD {
         return Ok(false);
     }

@@ -51,7 +51,7 @@ impl Of {
     const ALL: [Self; 2] = [Self::Log, Self::Nobody];
 
     fn these(txn: &mut Txn<'_>, refused: &Refused) -> Result<Self, EngineError> {
-        let listed = peers::device(txn, &refused.user, &refused.device)?.is_some();
+        let listed = peers::is_active(txn, &refused.user, &refused.device)?;
         Ok(if listed { Self::Log } else { Self::Nobody })
     }
 
@@ -149,11 +149,11 @@ fn is_settled(txn: &mut Txn<'_>, refused: &Refused) -> Result<bool, EngineError>
     if envelope_store::any_of(txn, device)? {
         return Ok(false);
     }
-    match peers::known(txn, user)? {
+    match peers::table(txn, user)? {
         None => peers::look_up(txn, user),
-        Some(peer) if peer.has_revoked(device) => return Ok(true),
-        Some(peer) if peer.rival.is_some() => {}
-        Some(peer) if peer.pinned.log.active(device).is_some() => return sessions::lost(txn, user, device),
+        Some(peer) if peer.has_revoked(txn.rows, device)? => return Ok(true),
+        Some(peer) if peer.changed => {}
+        Some(peer) if peer.has(device) => return sessions::lost(txn, user, device),
         Some(_) => peers::fetch(txn, user)?,
     }
     Ok(false)
