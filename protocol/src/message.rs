@@ -3,6 +3,7 @@
 //! Every payload is one CBOR map. [`client`] has what a client may ask, [`server`] what a server
 //! may answer or push. Type numbers are assigned once and never reused.
 
+mod answer;
 pub mod client;
 mod envelope;
 mod password;
@@ -11,6 +12,7 @@ pub mod server;
 
 use minicbor::{CborLen, Decode, Encode};
 
+pub use self::answer::{Answer, Answered};
 pub use self::envelope::{EncodedEnvelope, Envelope, EnvelopeSizes, Verbatim};
 
 /// A request type and the answer it gets.

@@ -40,6 +40,7 @@ mod txn;
 
 use std::time::Duration;
 
+use chat_protocol::message::Answer;
 use chat_protocol::message::server::{DeliveryId, LoggedIn, Push, Refusal};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::session::init::Share;
@@ -79,7 +80,7 @@ pub enum Input {
         /// Which.
         id: u64,
         /// How.
-        result: Result<Vec<u8>, Refusal>,
+        result: Result<Answer, Refusal>,
     },
     /// The server said something unasked.
     Push(Push),

@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use chat_protocol::cbor;
 use chat_protocol::limits::MAX_NUMBER;
-use chat_protocol::message::Call;
 use chat_protocol::message::server::Refusal;
+use chat_protocol::message::{self, Answered};
 use chat_protocol::rpc::{Kind, RpcError};
 use tokio::sync::oneshot;
 
@@ -21,7 +21,7 @@ const FIRST_ID: u64 = MAX_NUMBER / 2 + 1;
 /// Most questions that wait at once; the next is told so.
 const MAX_WAITING: usize = 64;
 
-type Reply = oneshot::Sender<Result<Vec<u8>, Failed>>;
+type Reply = oneshot::Sender<Result<message::Answer, Failed>>;
 
 /// A request for the server, and who wants to know.
 pub(super) struct Question {
@@ -63,7 +63,11 @@ impl Asked {
     }
 
     /// Takes an answer if it is one to a question; gives it back otherwise.
-    pub(super) fn take(&mut self, id: u64, result: Result<Vec<u8>, Refusal>) -> Option<Result<Vec<u8>, Refusal>> {
+    pub(super) fn take(
+        &mut self,
+        id: u64,
+        result: Result<message::Answer, Refusal>,
+    ) -> Option<Result<message::Answer, Refusal>> {
         match self.waiting.remove(&id) {
             Some(reply) => {
                 // whoever asked may have gone
@@ -87,13 +91,14 @@ fn fail(reply: Reply, why: Failed) {
 
 impl Daemon {
     /// Asks the server and waits for its answer.
-    pub(super) async fn ask<T: Call>(&self, request: &T) -> Answer<T::Answer> {
+    pub(super) async fn ask<T: Answered>(&self, request: &T) -> Answer<T::Answer> {
         let (reply, answer) = oneshot::channel();
         let question = Question { number: T::TYPE, payload: cbor::encode(request), reply };
         self.order(LoopMessage::Ask(question)).await?;
         match answer.await.map_err(|_| ended())? {
-            Ok(payload) => cbor::decode(&payload)
-                .map_err(|_| RpcError::new(Kind::ServerRejected, "the server's answer makes no sense")),
+            Ok(answer) => {
+                T::of(answer).ok_or_else(|| RpcError::new(Kind::ServerRejected, "the server answered something else"))
+            }
             Err(Failed::Offline) => Err(self.offline()),
             Err(Failed::Busy) => Err(RpcError::new(Kind::RateLimited, "too many questions wait for the server")),
             Err(Failed::Refused(refusal)) => Err(errors::refusal(&refusal)),

@@ -9,7 +9,7 @@ use std::time::Duration;
 use chat_protocol::cbor;
 use chat_protocol::frame::{Frame, FrameKind, decode_frames};
 use chat_protocol::limits::PACK_RECORD_BYTES;
-use chat_protocol::message::client::check_answer;
+use chat_protocol::message::Answer;
 use chat_protocol::message::server::Push;
 use chat_protocol::record::{Opener, Record, Sealer};
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadHalf, WriteHalf};
@@ -160,8 +160,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Reader<'_, S> {
 fn read_frame(frame: Frame) -> Result<Option<LinkEvent>, Lost> {
     match frame.kind {
         FrameKind::Ok => {
-            check_answer(frame.number, &frame.payload).map_err(|_| Lost::Malformed)?;
-            Ok(Some(LinkEvent::Answer { id: frame.id, result: Ok(frame.payload) }))
+            let answer = Answer::decode(frame.number, &frame.payload).map_err(|_| Lost::Malformed)?;
+            Ok(Some(LinkEvent::Answer { id: frame.id, result: Ok(answer) }))
         }
         FrameKind::Error => {
             let refusal = cbor::decode(&frame.payload).map_err(|_| Lost::Malformed)?;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use chat_protocol::message::Answer;
 use chat_protocol::message::server::{LoggedIn, Push, Refusal, Welcome};
 use chat_protocol::rpc::types::ConnectionTrouble;
 use chat_protocol::time::Timestamp;
@@ -43,8 +44,8 @@ pub enum LinkEvent {
     Answer {
         /// As given to [`super::LinkHandle::request`].
         id: u64,
-        /// The answer's payload, or the refusal.
-        result: Result<Vec<u8>, Refusal>,
+        /// What it is, or the refusal.
+        result: Result<Answer, Refusal>,
     },
     /// The server said something unasked.
     Push(Push),

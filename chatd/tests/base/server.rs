@@ -7,9 +7,8 @@ use std::time::Duration;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use chat_protocol::ids::Username;
-use chat_protocol::message::Call;
 use chat_protocol::message::client::{Lookup, Password};
-use chat_protocol::message::server::LookedUp;
+use chat_protocol::message::{Answered, Call};
 use chat_protocol::rpc::errors::Kind;
 use chat_server::config::Config;
 use chat_server::serve::{self, Keys};
@@ -122,7 +121,7 @@ async fn alice_is_known(link: &LinkHandle, events: &mut mpsc::Receiver<LinkEvent
     link.request(id, Lookup::TYPE, lookup).unwrap();
     loop {
         if let LinkEvent::Answer { id: found, result } = events.recv().await.expect("the link lives") {
-            let answer: LookedUp = chat_protocol::cbor::decode(&result.unwrap()).unwrap();
+            let answer = Lookup::of(result.unwrap()).unwrap();
             assert_eq!((found, answer.users[0].user.clone()), (id, alice()));
             return;
         }

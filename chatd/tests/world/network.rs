@@ -3,6 +3,7 @@
 use chat_protocol::fixtures::counts;
 use chat_protocol::frame::{Frame, FrameKind};
 use chat_protocol::ids::DeviceId;
+use chat_protocol::message::Answer;
 use chat_protocol::message::client::Request;
 use chat_protocol::message::server::{Code, Deliver, LoggedIn, Push, Refusal};
 use chat_protocol::session::init::open_share;
@@ -82,7 +83,7 @@ impl World {
             return wire.up.push_front((id, number, payload));
         }
         match counts::apart(|| self.server.hear(&node.user, node.device, number, payload)) {
-            Heard::Answered(answer) => wire.down.push_back(Down::Answer(id, answer)),
+            Heard::Answered(answer) => wire.down.push_back(Down::Answer(id, number, answer)),
             Heard::Passed(payload) => {
                 counts::apart(|| wire.note(id, number, &payload));
                 counts::apart(|| self.check_acknowledgement(who, number, &payload));
@@ -129,10 +130,11 @@ impl World {
                     let offset_ms = self.server.clock_ahead_ms - node.ahead_ms;
                     inputs.push(Input::Online { logged_in, offset_ms });
                 }
-                Down::Answer(id, result) => {
+                Down::Answer(id, number, result) => {
                     let submit = wire.submits.remove(&id).filter(|_| result.is_ok());
                     let kept = submit.is_none_or(|submit| self.server.disk.has_committed(node.device, submit));
                     assert!(kept, "{} hears that what nobody stored is accepted", node.user);
+                    let result = result.map(|payload| Answer::decode(number, &payload).unwrap());
                     inputs.push(Input::Answer { id, result });
                 }
                 Down::Push(push) => {

@@ -28,7 +28,8 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 pub enum Down {
     LoggedIn(LoggedIn),
     Refused(Refusal),
-    Answer(u64, Result<Vec<u8>, Refusal>),
+    /// To a request, by its id and its type.
+    Answer(u64, u16, Result<Vec<u8>, Refusal>),
     Push(Push),
     /// The server ended the connection.
     End,
@@ -77,8 +78,8 @@ impl Wire {
             self.down.push_back(match frame.kind {
                 FrameKind::Ok if login => Down::LoggedIn(cbor::decode(&frame.payload).unwrap()),
                 FrameKind::Error if login => Down::Refused(cbor::decode(&frame.payload).unwrap()),
-                FrameKind::Ok => Down::Answer(frame.id, Ok(frame.payload)),
-                FrameKind::Error => Down::Answer(frame.id, Err(cbor::decode(&frame.payload).unwrap())),
+                FrameKind::Ok => Down::Answer(frame.id, frame.number, Ok(frame.payload)),
+                FrameKind::Error => Down::Answer(frame.id, frame.number, Err(cbor::decode(&frame.payload).unwrap())),
                 FrameKind::Push => Down::Push(Push::decode(frame.number, &frame.payload).unwrap().unwrap()),
                 FrameKind::Request => panic!("the server asked something"),
             });

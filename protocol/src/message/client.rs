@@ -333,38 +333,6 @@ impl Request {
     }
 }
 
-/// Reads an answer to a request of type `number` and throws it away; of a type this version does not know, nothing can be
-/// said.
-///
-/// # Errors
-/// [`crate::cbor::Malformed`] for a payload that answers no such request.
-pub fn check_answer(number: u16, payload: &[u8]) -> Result<(), crate::cbor::Malformed> {
-    fn read<T: Call>(payload: &[u8]) -> Result<(), crate::cbor::Malformed> {
-        crate::cbor::decode::<T::Answer>(payload).map(drop)
-    }
-    match number {
-        Register::TYPE => read::<Register>(payload),
-        Enrol::TYPE => read::<Enrol>(payload),
-        Login::TYPE => read::<Login>(payload),
-        Reset::TYPE => read::<Reset>(payload),
-        Lookup::TYPE => read::<Lookup>(payload),
-        LogFetch::TYPE => read::<LogFetch>(payload),
-        LogAppend::TYPE => read::<LogAppend>(payload),
-        ChangePassword::TYPE => read::<ChangePassword>(payload),
-        ResetCancel::TYPE => read::<ResetCancel>(payload),
-        DevicesWaiting::TYPE => read::<DevicesWaiting>(payload),
-        PresenceWatch::TYPE => read::<PresenceWatch>(payload),
-        BundlePublish::TYPE => read::<BundlePublish>(payload),
-        BundleFetch::TYPE => read::<BundleFetch>(payload),
-        OneTimeStatus::TYPE => read::<OneTimeStatus>(payload),
-        Submit::TYPE => read::<Submit>(payload),
-        MailboxAck::TYPE => read::<MailboxAck>(payload),
-        RoomPost::TYPE => read::<RoomPost>(payload),
-        RoomSince::TYPE => read::<RoomSince>(payload),
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,13 +1,14 @@
 //! The connection as the engine sees it: what to do when it comes, what its answers belong to.
 
-use chat_protocol::cbor;
 use chat_protocol::ids::Username;
-use chat_protocol::message::client::PresenceWatch;
-use chat_protocol::message::server::{LoggedIn, PresenceList, Push, Refusal};
+use chat_protocol::message::client::{
+    BundleFetch, DevicesWaiting, LogFetch, Lookup, OneTimeStatus, PresenceWatch, RoomSince,
+};
+use chat_protocol::message::server::{Code, LoggedIn, PresenceList, Push, Refusal};
+use chat_protocol::message::{Answer, Answered};
 use chat_protocol::rpc::events::ConnectionChanged;
 use chat_protocol::rpc::types::ConnectionState;
 use chat_protocol::time::Timestamp;
-use minicbor::Decode;
 
 use crate::commands::messages;
 use crate::drive::scheduler;
@@ -90,20 +91,20 @@ pub(crate) fn not_online(txn: &mut Txn<'_>, change: ConnectionChanged) -> Result
 }
 
 /// An answer finds what was asked; one that nobody waits for is dropped.
-pub(crate) fn answered(txn: &mut Txn<'_>, id: u64, result: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
+pub(crate) fn answered(txn: &mut Txn<'_>, id: u64, result: Result<Answer, Refusal>) -> Result<(), EngineError> {
     let Some(asked) = txn.live.link.as_mut().and_then(|link| link.asked.remove(&id)) else { return Ok(()) };
     match asked {
         Asked::PendingSubmit(submit_id) => answers::answered(txn, submit_id, result),
         Asked::Ack => Ok(()),
-        Asked::Lookup(users) => pin_change::looked_up(txn, users, &read(result)),
-        Asked::Log(user, from) => pin_change::fetched(txn, &user, from, read(result)),
-        Asked::Bundle(user, device) => session_maintenance::bundle(txn, &user, &device, read(result)),
+        Asked::Lookup(users) => pin_change::looked_up(txn, users, &read::<Lookup>(result)),
+        Asked::Log(user, from) => pin_change::fetched(txn, &user, from, read::<LogFetch>(result)),
+        Asked::Bundle(user, device) => session_maintenance::bundle(txn, &user, &device, read::<BundleFetch>(result)),
         Asked::Publish(seq) => prekeys::published(txn, seq, result.map(|_| ())),
-        Asked::OneTime => prekeys::left(txn, read(result)),
-        Asked::Waiting => devices::set_waiting_devices(txn, read(result)),
+        Asked::OneTime => prekeys::left(txn, read::<OneTimeStatus>(result)),
+        Asked::Waiting => devices::set_waiting_devices(txn, read::<DevicesWaiting>(result)),
         Asked::Append(seq) => pin_change::appended(txn, seq, result.map(|_| ())),
-        Asked::Room => room::page(txn, read(result)),
-        Asked::Presence => match read(result) {
+        Asked::Room => room::page(txn, read::<RoomSince>(result)),
+        Asked::Presence => match read::<PresenceWatch>(result) {
             Ok(PresenceList { users }) => presence(txn, users, Vec::new()),
             // the next connection asks again, and so does whoever wants the list
             Err(_) => Ok(()),
@@ -111,10 +112,9 @@ pub(crate) fn answered(txn: &mut Txn<'_>, id: u64, result: Result<Vec<u8>, Refus
     }
 }
 
-/// An answer that cannot be read is as good as a failure of the server.
-fn read<T: for<'b> Decode<'b, ()>>(result: Result<Vec<u8>, Refusal>) -> Result<T, Refusal> {
-    let internal = |_| Refusal::new(chat_protocol::message::server::Code::Internal);
-    result.and_then(|payload| cbor::decode(&payload).map_err(internal))
+/// The answer to another request is as good as a failure of the server.
+fn read<T: Answered>(result: Result<Answer, Refusal>) -> Result<T::Answer, Refusal> {
+    result.and_then(|answer| T::of(answer).ok_or_else(|| Refusal::new(Code::Internal)))
 }
 
 /// What the server says unasked.

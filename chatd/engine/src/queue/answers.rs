@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use chat_protocol::cbor;
 use chat_protocol::ids::{DeviceId, SubmitId};
-use chat_protocol::message::Call;
 use chat_protocol::message::client::Submit;
-use chat_protocol::message::server::{Accepted, Code, Refusal, RoomPosted};
+use chat_protocol::message::server::{Code, Refusal};
+use chat_protocol::message::{Answer, Call};
 use chat_protocol::rpc::types::{FailReason, MessageState};
 
 use crate::model::error::EngineError;
@@ -30,22 +30,16 @@ const FULL_PAUSE: Duration = Duration::from_secs(60);
 const AT_ONCE: u32 = 4;
 
 /// What the server said about a pending submit.
-pub(crate) fn answered(txn: &mut Txn<'_>, id: SubmitId, answer: Result<Vec<u8>, Refusal>) -> Result<(), EngineError> {
+pub(crate) fn answered(txn: &mut Txn<'_>, id: SubmitId, answer: Result<Answer, Refusal>) -> Result<(), EngineError> {
     let Some(pending) = pending_submits::find(txn, &id)? else { return Ok(()) };
     match answer {
-        Ok(payload) => match full(&pending, &payload) {
-            Some(full) => accepted(txn, pending, &full),
-            None => refused(txn, pending, &Refusal::new(Code::Internal)),
+        Ok(answer) => match (&pending.kind, answer) {
+            (SubmitKind::Post(_), Answer::RoomPost(_)) => accepted(txn, pending, &[]),
+            (SubmitKind::Post(_), _) => refused(txn, pending, &Refusal::new(Code::Internal)),
+            (_, Answer::Submit(answer)) => accepted(txn, pending, &answer.full),
+            _ => refused(txn, pending, &Refusal::new(Code::Internal)),
         },
         Err(refusal) => refused(txn, pending, &refusal),
-    }
-}
-
-/// The devices that had no room; `None` if this is no answer to such a request.
-fn full(pending: &PendingSubmit, payload: &[u8]) -> Option<Vec<DeviceId>> {
-    match pending.kind {
-        SubmitKind::Post(_) => cbor::decode::<RoomPosted>(payload).ok().map(|_| Vec::new()),
-        _ => cbor::decode::<Accepted>(payload).ok().map(|accepted| accepted.full),
     }
 }
 
