@@ -72,7 +72,7 @@ pub struct Daemon {
     reader: Arc<Reader>,
     /// Of the history; made when somebody searches.
     index: Arc<Mutex<Option<search::Search>>>,
-    orders: mpsc::Sender<LoopMessage>,
+    loop_messages: mpsc::Sender<LoopMessage>,
     newest: watch::Receiver<u64>,
     volatile: broadcast::Sender<WrittenEvent>,
     connection: Arc<Mutex<Connection>>,
@@ -108,7 +108,7 @@ enum LoopMessage {
     Leave(oneshot::Sender<()>),
     /// Try to connect now.
     Kick,
-    /// Say that the loop takes orders.
+    /// Say that the loop runs.
     Probe(oneshot::Sender<()>),
 }
 
@@ -123,7 +123,7 @@ impl Daemon {
             reader.read(crate::engine::events::newest).map_err(|error: RowsError| errors::rows(&error))?;
         let standing = accounts::standing(&store)?;
         let entry = accounts::stored(&setup, &store)?;
-        let (orders, inbox) = mpsc::channel(QUEUE);
+        let (loop_messages, inbox) = mpsc::channel(QUEUE);
         let (newest_sender, newest) = watch::channel(newest_event);
         let volatile = broadcast::Sender::new(VOLATILE);
         let (connection, heard, unstored) = (Arc::new(Mutex::new(idle())), Heard::default(), Unstored::default());
@@ -133,7 +133,7 @@ impl Daemon {
         let ending = CancellationToken::new();
         let parts = run::Parts {
             store: Arc::clone(&store),
-            orders: inbox,
+            loop_messages: inbox,
             newest: newest_sender,
             volatile: volatile.clone(),
             connection: Arc::clone(&connection),
@@ -150,7 +150,7 @@ impl Daemon {
             store,
             reader,
             index: Arc::default(),
-            orders,
+            loop_messages,
             newest,
             volatile,
             connection,
@@ -191,10 +191,10 @@ impl Daemon {
         while newest.changed().await.is_ok() {}
     }
 
-    /// Waits until the loop has taken an order; false once it has ended.
+    /// Waits until the loop has taken a message; false once it has ended.
     pub async fn lives(&self) -> bool {
         let (reply, answer) = oneshot::channel();
-        self.order(LoopMessage::Probe(reply)).await.is_ok() && answer.await.is_ok()
+        self.tell_loop(LoopMessage::Probe(reply)).await.is_ok() && answer.await.is_ok()
     }
 
     /// Runs a step of the engine in the next transaction and waits for its commit.
@@ -204,7 +204,7 @@ impl Daemon {
         F: FnOnce(&mut Txn<'_>) -> Result<T, EngineError> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.order(LoopMessage::Command(Box::new(Job::new(step, reply)))).await?;
+        self.tell_loop(LoopMessage::Command(Box::new(Job::new(step, reply)))).await?;
         match answer.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Refused::Engine(error))) => Err(errors::engine(error)),
@@ -213,8 +213,8 @@ impl Daemon {
         }
     }
 
-    async fn order(&self, order: LoopMessage) -> Answer<()> {
-        self.orders.send(order).await.map_err(|_| ended())
+    async fn tell_loop(&self, message: LoopMessage) -> Answer<()> {
+        self.loop_messages.send(message).await.map_err(|_| ended())
     }
 
     /// Reads rows beside the loop, as they were last committed.

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     };
     match chatd::run::run(&cli, &said) {
         Ok(()) => {
-            log::settle();
+            log::flush();
             ExitCode::from(Exit::Done as u8)
         }
         Err(error) => {

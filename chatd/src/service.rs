@@ -9,7 +9,7 @@ use tokio::net::UnixListener;
 
 use crate::daemon::Daemon;
 
-/// Feeds the watchdog, if there is one, for as long as the daemon's loop takes and answers orders.
+/// Feeds the watchdog, if there is one, for as long as the daemon's loop takes and answers messages.
 pub(crate) async fn feed_watchdog(daemon: Arc<Daemon>) {
     let Some(period) = watchdog_period() else { return };
     let mut ticks = tokio::time::interval(period);

@@ -41,7 +41,7 @@ pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
     };
     match perform(cli) {
         Ok(()) => {
-            chat_programs::log::settle();
+            chat_programs::log::flush();
             ExitCode::SUCCESS
         }
         Err(failure) => {

@@ -1,4 +1,4 @@
-//! What comes: opened, in the order of its author, shown once, told to whom it is owed.
+//! What comes: opened, in the order of its author, shown once, acknowledged.
 
 pub(crate) mod acks;
 pub(crate) mod ahead;

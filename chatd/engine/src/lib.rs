@@ -92,7 +92,7 @@ pub enum Input {
         share: Share,
     },
     /// How far the database had come, as was noted beside it. To be said first.
-    Witnessed(HighWater),
+    HighWater(HighWater),
     /// Time has passed: the deadline came, or the daemon has just started.
     Tick,
 }
@@ -227,7 +227,7 @@ fn dispatch(txn: &mut Txn<'_>, input: Input) -> Result<(), EngineError> {
         Input::Answer { id, result } => link::answered(txn, id, result),
         Input::Push(push) => link::pushed(txn, push),
         Input::ShareOpened { job, share } => inbox::share_opened(txn, job, share),
-        Input::Witnessed(marks) => sessions::witnessed(txn, &marks),
+        Input::HighWater(noted) => sessions::check_high_water(txn, &noted),
         Input::Tick => Ok(()),
     }
 }

@@ -190,12 +190,12 @@ families! {
     pub(crate) FULL_MAILBOXES: Outbox "full:" (DeviceId) [SubmitId] => Mark, 1;
     /// Changes of own messages. Under 0 until they arrive, then by when they were made.
     pub(crate) CHANGES: Outbox "changes" [MessageId] => Cbor<Change>, 1;
-    /// What is owed to the devices of others. By when it is due, as the next.
+    /// Receipts to be sent to the devices of others. By when they are due, as the next.
     pub(crate) RECEIPTS: Outbox "owed" [DeviceId] => Cbor<PendingReceipt>, 1;
-    /// What is owed to own devices about their chats.
+    /// Receipts to be sent to own devices about their chats.
     pub(crate) OWN_RECEIPTS: Outbox "owed-own" [(DeviceId, Username)] => Cbor<PendingOwnReceipt>, 1;
     /// Logs that devices are to be told.
-    pub(crate) LOGS_OWED: Outbox "logs" [(DeviceId, Username)] => Cbor<PendingLog>, 1;
+    pub(crate) PENDING_LOGS: Outbox "logs" [(DeviceId, Username)] => Cbor<PendingLog>, 1;
     /// Which profile each device was told.
     pub(crate) PROFILES_TOLD: Outbox "told" [DeviceId] => Cbor<ToldProfile>, 1;
     /// Users who are to hear at once of another profile.
@@ -208,8 +208,8 @@ families! {
     pub(crate) UNREAD: Outbox "unread:" ((u64, Username)) [u64] => Raw<MessageId>, 1;
     /// Up to which number it was told that a user does not acknowledge.
     pub(crate) SILENCE_TOLD: Outbox "tails" [Username] => Cbor<Number>, 1;
-    /// From which number on a device is owed what this one says in an epoch to a user.
-    pub(crate) OWED_FROM: Outbox "first:" (DeviceId) [(DeviceId, u64, Username)] => Cbor<u64>, 1;
+    /// From which number on a device is to get what this one says in an epoch to a user.
+    pub(crate) FIRST_NUMBERS: Outbox "first:" (DeviceId) [(DeviceId, u64, Username)] => Cbor<u64>, 1;
     /// Epochs and users in whose conversations a device did not acknowledge everything.
     pub(crate) CONVERSATIONS: Outbox "for:" (DeviceId) [(u64, Username)] => Cbor<(u64, Username)>, 1;
     /// What it did not acknowledge there, by its numbers.

@@ -22,7 +22,7 @@ pub(crate) use open::{Committed, Control, Opening, commit, did_not_open, lost, o
 pub(crate) use prekeys::keeps_keys_of;
 pub(crate) use restarts::accepted;
 pub use rollback_guard::HighWater;
-pub(crate) use rollback_guard::{check_device, check_rollback, witnessed};
+pub(crate) use rollback_guard::{check_device, check_high_water, check_rollback};
 pub use session_store::{Stored, standings};
 pub(crate) use session_store::{find, wipe};
 pub(crate) use skipped::expire_skipped_keys;

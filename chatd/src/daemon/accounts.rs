@@ -111,7 +111,7 @@ impl Daemon {
             .map_err(|error| errors::rows(&error))?;
         let Some(entry) = Entry::of(&self.setup, &self.store, &account, keys) else { return Ok(()) };
         let (done, taken) = oneshot::channel();
-        self.order(LoopMessage::Enter(Box::new(entry), done)).await?;
+        self.tell_loop(LoopMessage::Enter(Box::new(entry), done)).await?;
         taken.await.map_err(|_| ended())
     }
 }

@@ -94,7 +94,7 @@ impl Daemon {
     pub(super) async fn ask<T: Answered>(&self, request: &T) -> Answer<T::Answer> {
         let (reply, answer) = oneshot::channel();
         let question = Question { number: T::TYPE, payload: cbor::encode(request), reply };
-        self.order(LoopMessage::Ask(question)).await?;
+        self.tell_loop(LoopMessage::Ask(question)).await?;
         match answer.await.map_err(|_| ended())? {
             Ok(answer) => {
                 T::of(answer).ok_or_else(|| RpcError::new(Kind::ServerRejected, "the server answered something else"))

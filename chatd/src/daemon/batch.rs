@@ -105,7 +105,7 @@ pub(super) struct Outcome {
     /// Newest event of the log.
     pub(super) newest: u64,
     /// How far the rows have come, if that is to be noted.
-    marks: Option<HighWater>,
+    high_water: Option<HighWater>,
 }
 
 impl Writer {
@@ -116,14 +116,14 @@ impl Writer {
     pub(super) fn handle(&mut self, batch: Vec<Event>) -> Result<Outcome, RowsError> {
         let Some(engine) = &mut self.engine else {
             refuse_all(batch);
-            return Ok(Outcome { actions: Vec::new(), newest: 0, marks: None });
+            return Ok(Outcome { actions: Vec::new(), newest: 0, high_water: None });
         };
         let mut commands = Vec::new();
         let noted = self.high_water_file.as_mut().filter(|high_water_file| high_water_file.is_due());
         let outcome = self.store.transaction(|rows| {
             let outcome = run(engine, rows, batch, &mut commands)?;
-            let marks = noted.as_ref().map(|_| HighWater::of(rows)).transpose()?;
-            Ok(Outcome { marks, ..outcome })
+            let high_water = noted.as_ref().map(|_| HighWater::of(rows)).transpose()?;
+            Ok(Outcome { high_water, ..outcome })
         });
         if let Err(error) = &outcome {
             engine.forget();
@@ -133,8 +133,8 @@ impl Writer {
             let failure = outcome.as_ref().err().map(|error: &RowsError| EngineError::Rows(error.clone())).or(failure);
             command.answer(failure);
         }
-        if let (Some(high_water_file), Ok(Outcome { marks: Some(marks), .. })) = (noted, &outcome) {
-            high_water_file.write(marks);
+        if let (Some(high_water_file), Ok(Outcome { high_water: Some(high_water), .. })) = (noted, &outcome) {
+            high_water_file.write(high_water);
         }
         outcome
     }
@@ -173,7 +173,7 @@ fn run(
     }));
     outcome?;
     actions.extend(pump(engine, rows, at, &mut rng)?);
-    Ok(Outcome { actions, newest: events::newest(rows)?, marks: None })
+    Ok(Outcome { actions, newest: events::newest(rows)?, high_water: None })
 }
 
 /// One input behind its savepoint. Only what ends the whole transaction is an error here.

@@ -20,7 +20,7 @@ impl Daemon {
             })
             .await?;
         let failure = self.unstored();
-        let live = !self.orders.is_closed();
+        let live = !self.loop_messages.is_closed();
         let reason = unready(live, &connection, failure.as_deref(), idle);
         Ok(Health {
             live,

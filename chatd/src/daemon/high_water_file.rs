@@ -43,8 +43,8 @@ impl HighWaterFile {
                 return None;
             }
         };
-        let (device, marks): (DeviceId, HighWater) = cbor::decode(&bytes).ok()?;
-        (device == self.device).then_some(marks)
+        let (device, high_water): (DeviceId, HighWater) = cbor::decode(&bytes).ok()?;
+        (device == self.device).then_some(high_water)
     }
 
     pub(super) fn is_due(&self) -> bool {
@@ -57,9 +57,9 @@ impl HighWaterFile {
     }
 
     /// Notes what is committed.
-    pub(super) fn write(&mut self, marks: &HighWater) {
+    pub(super) fn write(&mut self, high_water: &HighWater) {
         self.written = Some(Instant::now());
-        if let Err(error) = dirs::write_private(&self.path, &cbor::encode(&(self.device, marks))) {
+        if let Err(error) = dirs::write_private(&self.path, &cbor::encode(&(self.device, high_water))) {
             tracing::warn!(%error, "the counters beside the database are not written");
         }
     }
@@ -75,9 +75,9 @@ mod tests {
         let dir = DataDir::open(&outer.path().join("data")).unwrap();
         let mut high_water_file = HighWaterFile::new(&dir, DeviceId::new([1; 16]));
         assert_eq!((high_water_file.read(), high_water_file.is_due()), (None, true));
-        let marks = HighWater { taken: 1, submit: 2, bundle: 3, event: 4 };
-        high_water_file.write(&marks);
-        assert_eq!((high_water_file.read(), high_water_file.is_due()), (Some(marks), false));
+        let high_water = HighWater { taken: 1, submit: 2, bundle: 3, event: 4 };
+        high_water_file.write(&high_water);
+        assert_eq!((high_water_file.read(), high_water_file.is_due()), (Some(high_water), false));
         assert_eq!(HighWaterFile::new(&dir, DeviceId::new([2; 16])).read(), None);
         std::fs::write(dir.file(NAME), b"damaged").unwrap();
         assert_eq!(high_water_file.read(), None);

@@ -39,7 +39,7 @@ const FAILED_PAUSE: Duration = Duration::from_secs(5);
 /// What the loop is made of.
 pub(super) struct Parts {
     pub(super) store: Arc<Store>,
-    pub(super) orders: mpsc::Receiver<LoopMessage>,
+    pub(super) loop_messages: mpsc::Receiver<LoopMessage>,
     pub(super) newest: watch::Sender<u64>,
     pub(super) volatile: broadcast::Sender<WrittenEvent>,
     pub(super) connection: Arc<Mutex<Connection>>,
@@ -95,7 +95,7 @@ impl Loop {
             match self.wait().await {
                 Woken::Ending | Woken::LoopMessage(None) => return self.end().await,
                 Woken::Deadline => self.handle(vec![Event::Input(Input::Tick)]).await,
-                Woken::LoopMessage(Some(order)) => self.take_orders(order).await,
+                Woken::LoopMessage(Some(message)) => self.take_loop_messages(message).await,
                 Woken::Link(Some(event)) => self.take_link_events(event).await,
                 Woken::Share(Some((job, share))) => {
                     self.handle(vec![Event::Input(Input::ShareOpened { job, share })]).await;
@@ -109,18 +109,18 @@ impl Loop {
     /// Cancel-safe: receiving from a channel and sleeping lose nothing when dropped.
     async fn wait(&mut self) -> Woken {
         let (deadline, rest) = (self.deadline(), self.rest_until);
-        let orders = &mut self.parts.orders;
+        let messages = &mut self.parts.loop_messages;
         let Some(active) = &mut self.active else {
             tokio::select! {
                 () = self.parts.ending.cancelled() => return Woken::Ending,
-                order = orders.recv() => return Woken::LoopMessage(order),
+                message = messages.recv() => return Woken::LoopMessage(message),
             }
         };
         tokio::select! {
             biased;
             () = self.parts.ending.cancelled() => Woken::Ending,
             share = active.shares.recv() => Woken::Share(share),
-            order = orders.recv() => Woken::LoopMessage(order),
+            message = messages.recv() => Woken::LoopMessage(message),
             // the link that was cut has nothing more to say
             event = active.events.recv(), if rest.is_none() => Woken::Link(event),
             () = tokio::time::sleep_until(rest.unwrap_or_else(Instant::now)), if rest.is_some() => Woken::Rested,
@@ -138,27 +138,27 @@ impl Loop {
         Some(engine.due_in(clock::read())?.min(LONGEST_SLEEP))
     }
 
-    async fn take_orders(&mut self, first: LoopMessage) {
+    async fn take_loop_messages(&mut self, first: LoopMessage) {
         let mut batch = Vec::new();
         let mut next = Some(first);
-        while let Some(order) = next.take() {
-            match order {
+        while let Some(message) = next.take() {
+            match message {
                 LoopMessage::Command(command) => batch.push(Event::Command(command)),
                 other => {
                     self.handle(std::mem::take(&mut batch)).await;
-                    self.obey(other).await;
+                    self.handle_loop_message(other).await;
                 }
             }
             if batch.len() < MAX_BATCH {
-                next = self.parts.orders.try_recv().ok();
+                next = self.parts.loop_messages.try_recv().ok();
             }
         }
         self.take_waiting_events(&mut batch);
         self.handle_to_the_end(batch).await;
     }
 
-    async fn obey(&mut self, order: LoopMessage) {
-        match order {
+    async fn handle_loop_message(&mut self, message: LoopMessage) {
+        match message {
             LoopMessage::Command(_) => {}
             LoopMessage::Ask(question) => {
                 let active = self.active.as_ref();
@@ -347,9 +347,9 @@ impl Loop {
     }
 
     async fn end(&mut self) {
-        self.parts.orders.close();
-        while let Ok(order) = self.parts.orders.try_recv() {
-            if let LoopMessage::Command(command) = order {
+        self.parts.loop_messages.close();
+        while let Ok(message) = self.parts.loop_messages.try_recv() {
+            if let LoopMessage::Command(command) = message {
                 self.handle(vec![Event::Command(command)]).await;
             }
         }

@@ -173,7 +173,7 @@ fn what_waited_for_room_in_one_mailbox_and_was_stale_goes_there_alone() {
 }
 
 #[test]
-fn a_server_that_calls_everything_stale_draws_few_steps_of_a_sibling_session() {
+fn a_server_that_calls_everything_stale_draws_few_steps_of_a_session_with_an_own_device() {
     let mut world = World::new();
     let (alice, bob) = (world.user("alice"), world.user("bob"));
     let tablet = world.another_device(alice);

@@ -41,7 +41,7 @@ fn used(world: &World, who: usize, from: usize) -> BTreeSet<SessionId> {
     of.flat_map(|(_, submit)| submit.to.iter().map(|to| to.envelope.sid)).collect()
 }
 
-fn marks(world: &World, who: usize) -> HighWater {
+fn high_water(world: &World, who: usize) -> HighWater {
     HighWater::of(&world.nodes[who].rows).unwrap()
 }
 
@@ -51,7 +51,7 @@ fn nothing_twice(inbox: &[String]) {
 
 /// The server says nothing of what it had from a device since its rows were younger.
 fn silence(world: &mut World, who: usize) {
-    let (device, known) = (world.nodes[who].device, marks(world, who));
+    let (device, known) = (world.nodes[who].device, high_water(world, who));
     world.server.claim(device, known.submit, known.bundle, known.taken);
 }
 
@@ -88,11 +88,11 @@ fn atk_51_yesterdays_database_is_noticed_by_the_servers_word_and_renewed_in_one_
 fn atk_51_yesterdays_database_is_noticed_by_the_file_beside_it_although_the_server_is_silent() {
     let (mut world, alice, bob, yesterday) = a_day_later();
     world.go_offline(alice);
-    let (before, noted) = (world.server.seen.len(), marks(&world, alice));
+    let (before, noted) = (world.server.seen.len(), high_water(&world, alice));
     world.restore(alice, yesterday, Some(noted));
     silence(&mut world, alice);
     renewed(&mut world, alice, bob, before);
-    assert!(marks(&world, alice).event >= noted.event, "events have no number twice");
+    assert!(high_water(&world, alice).event >= noted.event, "events have no number twice");
 }
 
 #[test]

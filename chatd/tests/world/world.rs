@@ -141,7 +141,7 @@ impl World {
         self.nodes[who].restart();
         self.server.run();
         self.nodes[who].rows = rows;
-        self.feed(who, noted.map(Input::Witnessed).into_iter().chain([Input::Tick]).collect(), Fate::Done);
+        self.feed(who, noted.map(Input::HighWater).into_iter().chain([Input::Tick]).collect(), Fate::Done);
     }
 
     /// Runs a command of the local socket, as the daemon would.

@@ -46,12 +46,12 @@ pub fn begin(filter: EnvFilter, ansi: bool) -> SetFilter {
 /// Says the last words of the process on standard error, behind what waits there.
 pub fn last_words(words: &str) {
     standard_error().put(words.as_bytes());
-    settle();
+    flush();
 }
 
 /// Waits until what was logged is written, but not for a reader that stalls.
-pub fn settle() {
-    standard_error().settle(LAST_WORDS_WITHIN);
+pub fn flush() {
+    standard_error().flush(LAST_WORDS_WITHIN);
 }
 
 /// From now on a panic, on whichever thread, ends the process with this code: nothing goes on by half.
@@ -80,7 +80,7 @@ fn standard_error() -> &'static Queue {
 
 /// Lines on their way to a writer.
 struct Queue {
-    orders: Sender<Order>,
+    commands: Sender<Command>,
     state: Arc<State>,
 }
 
@@ -92,38 +92,38 @@ struct State {
     lost: AtomicU64,
 }
 
-enum Order {
+enum Command {
     Write(Vec<u8>),
     /// Say when everything before this is done.
-    Settle(SyncSender<()>),
+    Flush(SyncSender<()>),
 }
 
 impl Queue {
     /// Starts the thread that writes; it ends with the queue.
     fn before(out: impl Write + Send + 'static) -> Self {
-        let (orders, inbox) = channel();
+        let (commands, inbox) = channel();
         let state = Arc::new(State::default());
         let pen = Pen { out: Patient(out), torn: false, state: Arc::clone(&state) };
         // a system without a thread to spare loses the log, not the program
         let _ = thread::Builder::new().name("log".to_owned()).spawn(move || pen.write(&inbox));
-        Self { orders, state }
+        Self { commands, state }
     }
 
     fn put(&self, line: &[u8]) {
         let bytes = line.len().saturating_add(LINE_BYTES);
         let waiting = self.state.waiting.fetch_add(bytes, Ordering::Relaxed);
         let full = waiting.saturating_add(bytes) > QUEUE_BYTES;
-        if full || self.orders.send(Order::Write(line.to_vec())).is_err() {
+        if full || self.commands.send(Command::Write(line.to_vec())).is_err() {
             self.state.waiting.fetch_sub(bytes, Ordering::Relaxed);
             self.state.lost.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Waits until everything before is written or lost.
-    fn settle(&self, within: Duration) {
-        let (done, settled) = sync_channel(1);
-        if self.orders.send(Order::Settle(done)).is_ok() {
-            let _ = settled.recv_timeout(within);
+    fn flush(&self, within: Duration) {
+        let (done, flushed) = sync_channel(1);
+        if self.commands.send(Command::Flush(done)).is_ok() {
+            let _ = flushed.recv_timeout(within);
         }
     }
 }
@@ -137,14 +137,14 @@ struct Pen<W> {
 }
 
 impl<W: Write> Pen<W> {
-    fn write(mut self, inbox: &Receiver<Order>) {
+    fn write(mut self, inbox: &Receiver<Command>) {
         while let Ok(order) = inbox.recv() {
             match order {
-                Order::Write(line) => {
+                Command::Write(line) => {
                     self.line(&line);
                     self.state.waiting.fetch_sub(line.len().saturating_add(LINE_BYTES), Ordering::Relaxed);
                 }
-                Order::Settle(done) => drop(done.try_send(())),
+                Command::Flush(done) => drop(done.try_send(())),
             }
         }
     }
@@ -246,7 +246,7 @@ mod tests {
     fn written(disk: Disk, lines: &[&str]) -> String {
         let queue = Queue::before(disk.clone());
         lines.iter().for_each(|line| queue.put(format!("{line}\n").as_bytes()));
-        queue.settle(Duration::from_secs(20));
+        queue.flush(Duration::from_secs(20));
         disk.text()
     }
 
@@ -293,12 +293,12 @@ mod tests {
         let queue = Queue::before(Stalled(gate, disk.clone()));
         let line = [b"x".repeat(1023), b"\n".to_vec()].concat();
         (0..2000).for_each(|_| queue.put(&line));
-        queue.settle(Duration::from_millis(1));
+        queue.flush(Duration::from_millis(1));
         assert!(queue.state.waiting.load(Ordering::Relaxed) <= QUEUE_BYTES);
         drop(go);
-        queue.settle(Duration::from_secs(20));
+        queue.flush(Duration::from_secs(20));
         queue.put(b"last\n");
-        queue.settle(Duration::from_secs(20));
+        queue.flush(Duration::from_secs(20));
         let text = disk.text();
         let told = |line: &str| line.strip_prefix("log: ")?.split(' ').next()?.parse::<usize>().ok();
         let lost: usize = text.lines().filter_map(told).sum();

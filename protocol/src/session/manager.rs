@@ -19,11 +19,11 @@
 //!   yielded, or not the one used: receive-only, at most 5, the longest silent go first
 //! ```
 
-mod duties;
+mod maintenance;
 
 use minicbor::{CborLen, Decode, Encode};
 
-pub use self::duties::{Failures, RESTARTS, restart_due};
+pub use self::maintenance::{Failures, RESTARTS, restart_due};
 use crate::ids::SessionId;
 use crate::limits::{MAX_RECEIVE_SESSIONS, SIMULTANEOUS_WINDOW};
 use crate::time::Timestamp;

@@ -52,6 +52,6 @@ fn covered(
         tracing::warn!(%user, "acknowledgement of messages that were never sent");
         return Ok(None);
     }
-    let first = first::owed_from(txn, device, user, ack.epoch)?;
+    let first = first::first_number(txn, device, user, ack.epoch)?;
     Ok(first.zip(ack.below.checked_sub(1)).map(|(first, last)| first..=last).filter(|covered| !covered.is_empty()))
 }

@@ -1,7 +1,7 @@
 //! What the account's own other devices say: the same user speaks there, in whichever chat.
 //!
-//! A message of another device is shown as an own one in the chat it names, in the order of that device. Sibling devices
-//! owe each other word of what arrived, and of what their user has read; neither makes a message delivered.
+//! A message of another device is shown as an own one in the chat it names, in the order of that device. The devices of
+//! an account tell each other what arrived, and what their user has read; neither makes a message delivered.
 
 use chat_protocol::ids::{Fingerprint, Username};
 use chat_protocol::rpc::types::MessageState;

@@ -15,9 +15,9 @@ use crate::txn::Txn;
 
 /// The user has read something here: the own other devices are to know.
 pub(crate) fn tell_read(txn: &mut Txn<'_>, peer: &Username, reads: &[Read]) -> Result<(), EngineError> {
-    for sibling in peers::own_others(txn)? {
+    for device in peers::own_others(txn)? {
         for read in reads {
-            own_receipts::schedule(txn, &sibling, peer, Some(read))?;
+            own_receipts::schedule(txn, &device, peer, Some(read))?;
         }
     }
     Ok(())
@@ -37,11 +37,11 @@ pub(crate) fn read_there(txn: &mut Txn<'_>, (by, peer): (&DeviceId, &Username), 
 }
 
 /// A device of the account is none any more: what it said was read says nothing of what comes.
-pub(crate) fn ended(txn: &mut Txn<'_>, sibling: &DeviceId) -> Result<(), RowsError> {
+pub(crate) fn ended(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
     for chat in history::chats(txn.rows, usize::MAX)? {
         let of_chat = READ_THERE.of(chat.id.as_str());
         for there in of_chat.all(txn.rows)? {
-            if there.by == *sibling {
+            if there.by == *device {
                 of_chat.delete(txn.rows, &there.read.device)?;
             }
         }

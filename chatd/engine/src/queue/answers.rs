@@ -143,8 +143,8 @@ fn schedule_again(txn: &mut Txn<'_>, kind: SubmitKind, grown: bool) -> Result<()
         SubmitKind::Reset(user, device) => sessions::reset_again(txn, &user, &device, pause)?,
         SubmitKind::Profile(user, device) => profiles::untold(txn, &user, &device, pause.is_zero())?,
         SubmitKind::Log(user, device) => log_entries::untold(txn, &user, &device)?,
-        SubmitKind::OwnDevice(owed) => {
-            own_receipts::schedule_again(txn, &PendingOwnReceipt { after: txn.now + pause, ..owed })?
+        SubmitKind::OwnDevice(pending) => {
+            own_receipts::schedule_again(txn, &PendingOwnReceipt { after: txn.now + pause, ..pending })?
         }
         SubmitKind::Message(_) | SubmitKind::Post(_) => {}
     }

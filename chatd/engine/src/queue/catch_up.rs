@@ -46,10 +46,10 @@ fn follow(txn: &mut Txn<'_>, item: Item, device: &DeviceId) -> Result<bool, Engi
     if sessions::readiness(txn, &user, device)? != Readiness::Ready || mailbox_full::is_full(txn, device)? {
         return Ok(false);
     }
-    let said = sending::letter(txn, &item)?.filter(|said| txn.now.since(said.kept()) < KEPT);
+    let outgoing = sending::outgoing_content(txn, &item)?.filter(|outgoing| txn.now.since(outgoing.kept()) < KEPT);
     device_backlog::drop_item(txn, &item, device)?;
-    if let (Some(said), Some(number)) = (said, item.number) {
-        sending::seal_for(txn, &[(user, *device)], (&said, number), item)?;
+    if let (Some(outgoing), Some(number)) = (outgoing, item.number) {
+        sending::seal_for(txn, &[(user, *device)], (&outgoing, number), item)?;
     }
     Ok(true)
 }

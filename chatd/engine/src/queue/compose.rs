@@ -65,20 +65,20 @@ impl OutgoingContent {
 }
 
 /// A content for one device of the recipient, or of the own account.
-pub(crate) fn letter(
+pub(crate) fn message(
     txn: &mut Txn<'_>,
     peer: &Username,
     reader: &Username,
     device: &DeviceId,
-    (letter, (epoch, n)): (&OutgoingContent, Number),
+    (outgoing, (epoch, n)): (&OutgoingContent, Number),
 ) -> Result<Vec<u8>, EngineError> {
     // each reader's own name for the chat
     let chat = if *reader == txn.me.user { peer.clone() } else { txn.me.user.clone() };
-    let mut content = content(txn, reader, chat, letter.id, letter.body.clone())?;
+    let mut content = content(txn, reader, chat, outgoing.id, outgoing.body.clone())?;
     // what was overtaken on its way to this device names itself
-    let first = first::owed_from(txn, device, peer, epoch)?.map(|first| first.min(n)).filter(|first| *first > 1);
+    let first = first::first_number(txn, device, peer, epoch)?.map(|first| first.min(n)).filter(|first| *first > 1);
     content.sender_seq = Some(SenderSeq { epoch, n, first });
-    content.sent = letter.sent;
+    content.sent = outgoing.sent;
     let shown_in = if *reader == txn.me.user { history::chat_of(txn, peer) } else { history::private(reader) };
     let acks = acks(txn, &shown_in, device)?;
     // what does not fit without growing the message follows in a receipt
@@ -111,13 +111,13 @@ pub(crate) fn receipt(
 }
 
 /// What arrived from another own device in one chat, and what was read there.
-pub(crate) fn own_receipt(txn: &mut Txn<'_>, owed: &PendingOwnReceipt) -> Result<Vec<u8>, EngineError> {
+pub(crate) fn own_receipt(txn: &mut Txn<'_>, pending: &PendingOwnReceipt) -> Result<Vec<u8>, EngineError> {
     let up_to = |read: &Read| ack(read.device, (read.number.0, read.number.1 + 1), vec![]);
-    let body = Body::Receipt(Receipt { read: owed.reads.iter().map(up_to).collect() });
+    let body = Body::Receipt(Receipt { read: pending.reads.iter().map(up_to).collect() });
     let (id, me) = (MessageId::from_parts(txn.clock, txn.random()), txn.me.user.clone());
-    let mut content = content(txn, &me, owed.peer.clone(), id, body)?;
-    let chat = history::chat_of(txn, &owed.peer);
-    content.acks = acks(txn, &chat, &owed.device)?;
+    let mut content = content(txn, &me, pending.peer.clone(), id, body)?;
+    let chat = history::chat_of(txn, &pending.peer);
+    content.acks = acks(txn, &chat, &pending.device)?;
     encode(&content)
 }
 

@@ -1,4 +1,4 @@
-//! From which number on a device is owed what this one says in a conversation.
+//! From which number on a device is to get what this one says in a conversation.
 //!
 //! Numbers are given per conversation and epoch, not per device: one that came later was never meant to get the first
 //! of them. So the number of what was first sealed for a device, or kept for it, is noted and named in all it gets:
@@ -6,7 +6,7 @@
 
 use chat_protocol::ids::{DeviceId, Username};
 
-use crate::rows::OWED_FROM;
+use crate::rows::FIRST_NUMBERS;
 use crate::rows::outbox::Number;
 use crate::store::RowsError;
 use crate::txn::Txn;
@@ -23,24 +23,24 @@ pub(crate) fn begin(
     chat: &Username,
     (epoch, n): Number,
 ) -> Result<(), RowsError> {
-    if owed_from(txn, device, chat, epoch)?.is_some() {
+    if first_number(txn, device, chat, epoch)?.is_some() {
         return Ok(());
     }
     let key = key(txn, chat, epoch);
-    OWED_FROM.of(device).put(txn.rows, &key, 0, &n)
+    FIRST_NUMBERS.of(device).put(txn.rows, &key, 0, &n)
 }
 
 /// The first number of the conversation with `chat` that is for a device, if any is.
-pub(crate) fn owed_from(
+pub(crate) fn first_number(
     txn: &Txn<'_>,
     device: &DeviceId,
     chat: &Username,
     epoch: u64,
 ) -> Result<Option<u64>, RowsError> {
-    OWED_FROM.of(device).get(txn.rows, &key(txn, chat, epoch))
+    FIRST_NUMBERS.of(device).get(txn.rows, &key(txn, chat, epoch))
 }
 
-/// Nothing is owed to a device that is no longer trusted.
+/// Nothing goes to a device that is no longer trusted.
 pub(crate) fn forget(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    OWED_FROM.of(device).clear(txn.rows)
+    FIRST_NUMBERS.of(device).clear(txn.rows)
 }

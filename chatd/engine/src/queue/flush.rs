@@ -61,18 +61,18 @@ pub(crate) fn flush_own_receipts(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     flush_due(txn, &OWN_RECEIPTS, send_own_receipt)
 }
 
-fn send_own_receipt(txn: &mut Txn<'_>, owed: &PendingOwnReceipt) -> Result<(), EngineError> {
+fn send_own_receipt(txn: &mut Txn<'_>, pending: &PendingOwnReceipt) -> Result<(), EngineError> {
     let me = txn.me.user.clone();
-    let key = (owed.device, owed.peer.clone());
+    let key = (pending.device, pending.peer.clone());
     let Recipients::Devices(devices) = peers::recipients(txn, &me)? else { return Ok(()) };
-    if !devices.iter().any(|(_, active)| *active == owed.device) {
+    if !devices.iter().any(|(_, active)| *active == pending.device) {
         OWN_RECEIPTS.delete(txn.rows, &key)?;
         return Ok(());
     }
-    if !sessions::ready(txn, &me, &owed.device)? {
+    if !sessions::ready(txn, &me, &pending.device)? {
         return Ok(());
     }
-    let (told, later) = owed.parts();
+    let (told, later) = pending.parts();
     let Sealed { heads, to } = sealing::seal_own_receipt(txn, &told)?;
     OWN_RECEIPTS.delete(txn.rows, &key)?;
     if let Some(later) = later {

@@ -21,7 +21,7 @@ use crate::queue::sealing::{self, Sealed};
 use crate::rows::outbox::PendingLog;
 use crate::rows::outbox::SubmitKind;
 use crate::rows::peers::LogView;
-use crate::rows::{LOG_VIEWS, LOGS_OWED};
+use crate::rows::{LOG_VIEWS, PENDING_LOGS};
 use crate::sessions;
 use crate::store::RowsError;
 use crate::txn::Txn;
@@ -53,7 +53,7 @@ pub(crate) fn named(
         let Some(table) = peers::table(txn, subject)? else { continue };
         if missing(txn, &table, &view)?.is_some() {
             let pending = PendingLog { user: user.clone(), device: *device, subject: subject.clone() };
-            LOGS_OWED.put(txn.rows, &key, 0, &pending)?;
+            PENDING_LOGS.put(txn.rows, &key, 0, &pending)?;
         }
     }
     Ok(())
@@ -82,7 +82,7 @@ pub(crate) fn accompany(txn: &mut Txn<'_>, devices: &[(Username, DeviceId)]) -> 
 
 /// Sends what messages have shown to be missing.
 pub(crate) fn send_log_entries(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    for pending in LOGS_OWED.all(txn.rows)? {
+    for pending in PENDING_LOGS.all(txn.rows)? {
         if !pending_submits::has_room(txn)? {
             break;
         }
@@ -99,7 +99,7 @@ fn send(txn: &mut Txn<'_>, pending: &PendingLog) -> Result<(), EngineError> {
         }
         tell(txn, &user, &device, &pending.subject)?;
     }
-    LOGS_OWED.delete(txn.rows, &(pending.device, pending.subject.clone()))?;
+    PENDING_LOGS.delete(txn.rows, &(pending.device, pending.subject.clone()))?;
     Ok(())
 }
 

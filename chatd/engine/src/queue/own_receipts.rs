@@ -1,4 +1,4 @@
-//! What is owed to the own other devices: word of what arrived from them, and of what was read here.
+//! Pending receipts for the own other devices: word of what arrived from them, and of what was read here.
 
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::MAX_ACKS;
@@ -31,12 +31,12 @@ pub(crate) fn schedule(
 }
 
 /// What was to be told is still to be told, along with whatever else is by now.
-pub(crate) fn schedule_again(txn: &mut Txn<'_>, owed: &PendingOwnReceipt) -> Result<(), RowsError> {
-    let key = (owed.device, owed.peer.clone());
+pub(crate) fn schedule_again(txn: &mut Txn<'_>, pending: &PendingOwnReceipt) -> Result<(), RowsError> {
+    let key = (pending.device, pending.peer.clone());
     let known = OWN_RECEIPTS.get(txn.rows, &key)?;
-    let mut all = known.unwrap_or_else(|| PendingOwnReceipt { reads: Vec::new(), ..owed.clone() });
-    owed.reads.iter().for_each(|read| further(&mut all.reads, read));
-    all.after = all.after.max(owed.after);
+    let mut all = known.unwrap_or_else(|| PendingOwnReceipt { reads: Vec::new(), ..pending.clone() });
+    pending.reads.iter().for_each(|read| further(&mut all.reads, read));
+    all.after = all.after.max(pending.after);
     let due = all.after.max(txn.now + COALESCE);
     txn.wake(due);
     OWN_RECEIPTS.put(txn.rows, &key, due.as_millis(), &all)
@@ -54,7 +54,7 @@ fn further(reads: &mut Vec<Read>, read: &Read) {
 pub(crate) fn told_with_content(txn: &mut Txn<'_>, device: &DeviceId, peer: &Username) -> Result<(), RowsError> {
     let key = (*device, peer.clone());
     match OWN_RECEIPTS.get(txn.rows, &key)? {
-        Some(owed) if owed.reads.is_empty() => OWN_RECEIPTS.delete(txn.rows, &key).map(drop),
+        Some(pending) if pending.reads.is_empty() => OWN_RECEIPTS.delete(txn.rows, &key).map(drop),
         _ => Ok(()),
     }
 }

@@ -1,4 +1,4 @@
-//! What is owed to a peer's device besides messages: acknowledgements, what was read, signs of life.
+//! Pending receipts for the devices of peers: acknowledgements, what was read, signs of life.
 //!
 //! A pending receipt is a row, so it survives a crash; it goes with the next content that goes to the device
 //! anyway, or by a receipt of its own: at once, then at most every 100 ms.
@@ -59,7 +59,7 @@ fn note(txn: &mut Txn<'_>, user: &Username, device: &DeviceId, read: Option<Numb
     RECEIPTS.put(txn.rows, device, due.as_millis(), &pending)
 }
 
-/// What is owed to a device, which the content being written will tell; it is pending no longer.
+/// The receipt pending for a device, which the content being written will tell; it is pending no longer.
 pub(crate) fn take(txn: &mut Txn<'_>, device: &DeviceId) -> Result<Option<PendingReceipt>, RowsError> {
     let pending = RECEIPTS.get(txn.rows, device)?;
     if pending.is_some() {

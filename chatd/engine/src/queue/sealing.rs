@@ -29,7 +29,7 @@ pub(crate) fn seal_content(
     txn: &mut Txn<'_>,
     peer: &Username,
     devices: &[(Username, DeviceId)],
-    letter: &OutgoingContent,
+    outgoing: &OutgoingContent,
     number: Number,
 ) -> Result<Sealed, EngineError> {
     let mut to = Vec::new();
@@ -40,8 +40,8 @@ pub(crate) fn seal_content(
         } else if let Some(PendingReceipt { read: Some(read), .. }) = receipts::take(txn, device)? {
             receipts::schedule_read(txn, user, device, read)?;
         }
-        retransmit::sealed(txn, device, peer, (number, letter.id()))?;
-        let plaintext = compose::letter(txn, peer, user, device, (letter, number))?;
+        retransmit::sealed(txn, device, peer, (number, outgoing.id()))?;
+        let plaintext = compose::message(txn, peer, user, device, (outgoing, number))?;
         to.push(Addressed { device: *device, envelope: seal::seal(txn, device, &plaintext)? });
     }
     let heads = peers::heads(txn, devices.iter().map(|(user, _)| user))?;
@@ -55,11 +55,11 @@ pub(crate) fn seal_receipt(txn: &mut Txn<'_>, user: &Username, device: &DeviceId
     seal_alone(txn, user, device, &plaintext)
 }
 
-/// Seals for another own device what is owed to it about one chat.
-pub(crate) fn seal_own_receipt(txn: &mut Txn<'_>, owed: &PendingOwnReceipt) -> Result<Sealed, EngineError> {
-    let plaintext = compose::own_receipt(txn, owed)?;
+/// Seals a receipt about one chat for another own device.
+pub(crate) fn seal_own_receipt(txn: &mut Txn<'_>, pending: &PendingOwnReceipt) -> Result<Sealed, EngineError> {
+    let plaintext = compose::own_receipt(txn, pending)?;
     let me = txn.me.user.clone();
-    seal_alone(txn, &me, &owed.device, &plaintext)
+    seal_alone(txn, &me, &pending.device, &plaintext)
 }
 
 /// Seals a sign of life for one device.

@@ -59,8 +59,8 @@ fn seal_queue(txn: &mut Txn<'_>, to: &Username) -> Result<(), EngineError> {
 /// Seals one message for every device of its recipient; false if it has to wait.
 fn seal_item(txn: &mut Txn<'_>, mut item: Item) -> Result<bool, EngineError> {
     let Recipients::Devices(devices) = peers::recipients(txn, &item.to)? else { return Ok(false) };
-    let letter = letter(txn, &item)?.filter(|_| !devices.is_empty());
-    let Some(letter) = letter else {
+    let outgoing = outgoing_content(txn, &item)?.filter(|_| !devices.is_empty());
+    let Some(outgoing) = outgoing else {
         outbox::forget(txn, &item)?;
         return Ok(true);
     };
@@ -76,7 +76,7 @@ fn seal_item(txn: &mut Txn<'_>, mut item: Item) -> Result<bool, EngineError> {
     item.number = Some(number);
     outbox::forget(txn, &item)?;
     lacking.iter().try_for_each(|device| device_backlog::keep(txn, &item, device))?;
-    seal_for(txn, &ready, (&letter, number), item)?;
+    seal_for(txn, &ready, (&outgoing, number), item)?;
     Ok(true)
 }
 
@@ -84,17 +84,17 @@ fn seal_item(txn: &mut Txn<'_>, mut item: Item) -> Result<bool, EngineError> {
 pub(crate) fn seal_for(
     txn: &mut Txn<'_>,
     devices: &[(Username, DeviceId)],
-    said: (&OutgoingContent, Number),
+    (outgoing, number): (&OutgoingContent, Number),
     item: Item,
 ) -> Result<(), EngineError> {
     log_entries::accompany(txn, devices)?;
     profiles::accompany(txn, devices)?;
-    let Sealed { heads, to } = sealing::seal_content(txn, &item.to, devices, said.0, said.1)?;
+    let Sealed { heads, to } = sealing::seal_content(txn, &item.to, devices, outgoing, number)?;
     Ok(pending_submits::submit_envelopes(txn, heads, to, SubmitKind::Message(item))?)
 }
 
 /// What is to be written for an item; `None` if that is gone and leaves no gap in the numbers.
-pub(crate) fn letter(txn: &Txn<'_>, item: &Item) -> Result<Option<OutgoingContent>, RowsError> {
+pub(crate) fn outgoing_content(txn: &Txn<'_>, item: &Item) -> Result<Option<OutgoingContent>, RowsError> {
     if let Some((_, message)) = history::get(txn.rows, &item.id)?.filter(|(_, message)| !message.deleted) {
         return Ok(Some(OutgoingContent::message(&message)));
     }

@@ -1,4 +1,4 @@
-//! What sessions owe without being asked, and goes through the queue: signs of life, resets, another beginning.
+//! What sessions send without being asked, and goes through the queue: signs of life, resets, another beginning.
 //!
 //! A heartbeat asks for none in return, so two daemons that have nothing to say fall silent after one.
 

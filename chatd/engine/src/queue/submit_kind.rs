@@ -13,7 +13,7 @@ impl SubmitKind {
             Self::Receipt(_, device, _) | Self::Profile(_, device) | Self::Log(_, device) | Self::Reset(_, device) => {
                 Some(device)
             }
-            Self::OwnDevice(owed) => Some(&owed.device),
+            Self::OwnDevice(pending) => Some(&pending.device),
         }
     }
 

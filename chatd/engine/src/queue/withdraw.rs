@@ -7,7 +7,7 @@ use crate::rows::{DEFERRED, IN_FLIGHT};
 use crate::store::RowsError;
 use crate::txn::Txn;
 
-/// Takes back what another device sealed: messages are sealed again, posts need no sealing, and the rest is owed anew.
+/// Takes back what another device sealed: messages are sealed again, posts need no sealing, and the rest is pending anew.
 pub(crate) fn withdraw_foreign_submits(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     for submits in [&IN_FLIGHT, &DEFERRED] {
         for pending in submits.all(txn.rows)? {

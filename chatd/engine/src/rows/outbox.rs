@@ -75,7 +75,7 @@ pub(crate) enum ChangeKind {
     React(#[n(0)] String),
 }
 
-/// What is owed to one device.
+/// A receipt to be sent to one device.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct PendingReceipt {
@@ -91,7 +91,7 @@ pub(crate) struct PendingReceipt {
     pub(crate) read: Option<Number>,
 }
 
-/// What is owed to another own device about one chat.
+/// A receipt to be sent to another own device, about one chat.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct PendingOwnReceipt {
@@ -161,7 +161,7 @@ pub(crate) enum SubmitKind {
     /// What one device lacks of an account log.
     #[n(4)]
     Log(#[n(0)] Username, #[n(1)] DeviceId),
-    /// What is owed to another own device.
+    /// A receipt for another own device.
     #[n(5)]
     OwnDevice(#[n(0)] PendingOwnReceipt),
     /// The reset that begins a new session with one device.

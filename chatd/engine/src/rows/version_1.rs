@@ -28,8 +28,8 @@ use crate::rows::peers::Peer;
 use crate::rows::state::Due;
 use crate::rows::{
     ACCOUNT, ACCOUNT_RESET, AHEAD, BUFFERED, CHANGES, CHATS, CONVERSATIONS, DEFERRED, DESTINATIONS, DEVICE,
-    ENVELOPE_BYTES, ENVELOPES, ENVELOPES_FROM, ENVELOPES_OF_INIT, ENVELOPES_OF_SESSION, EVENTS, FAILED, IN_FLIGHT,
-    INITS, LAGGING, LAGGING_DEVICES, MESSAGES, NUMBERS, OWED_FROM, OWN_RECEIPTS, PENDING_ACCOUNT, PINS, POSTS, QUEUE,
+    ENVELOPE_BYTES, ENVELOPES, ENVELOPES_FROM, ENVELOPES_OF_INIT, ENVELOPES_OF_SESSION, EVENTS, FAILED, FIRST_NUMBERS,
+    IN_FLIGHT, INITS, LAGGING, LAGGING_DEVICES, MESSAGES, NUMBERS, OWN_RECEIPTS, PENDING_ACCOUNT, PINS, POSTS, QUEUE,
     RECEIPTS, ROLLED_BACK, ROOM_BEGUN, SEEN_TIME, SPANS, STREAMS, TIMES, UNACKNOWLEDGED, WAITING, WAITING_STREAMS,
 };
 use crate::store::{Direction, Rows, RowsError, Table};
@@ -297,7 +297,7 @@ fn devices(peer: &Peer) -> Vec<DeviceId> {
 
 fn bring_pins(rows: &mut dyn Rows, then: Then) -> Result<(), RowsError> {
     for (order, peer) in everything(rows, &PINS)? {
-        owe_from(rows, &peer)?;
+        bring_first_numbers(rows, &peer)?;
         let (since, told) = (peer.withheld_since.map(|at| then.past(at)), peer.withheld_told.map(|at| then.past(at)));
         let peer = Peer { withheld_since: since, withheld_told: told, ..peer };
         PINS.put(rows, &peer.user.clone(), order, &peer)?;
@@ -308,10 +308,10 @@ fn bring_pins(rows: &mut dyn Rows, then: Then) -> Result<(), RowsError> {
     }
 }
 
-/// From which number on devices are owed was not kept. The only device an account ever had is owed everything. To one of
-/// several only that is known to be owed which it did not acknowledge: the rest may never have been for it, and would be
+/// From which number on devices get what is said was not kept. The only device an account ever had gets everything. Of
+/// several one is only known to be meant by what it did not acknowledge: the rest may never have been for it, and would be
 /// said to be missing.
-fn owe_from(rows: &mut dyn Rows, peer: &Peer) -> Result<(), RowsError> {
+fn bring_first_numbers(rows: &mut dyn Rows, peer: &Peer) -> Result<(), RowsError> {
     let account = || Ok(ACCOUNT.get(rows)?.map(|account| account.cert.id()));
     let Some(me) = DEVICE.get(rows)?.map_or_else(account, |device| Ok(Some(device)))? else { return Ok(()) };
     let all = devices(peer);
@@ -319,13 +319,13 @@ fn owe_from(rows: &mut dyn Rows, peer: &Peer) -> Result<(), RowsError> {
         for (epoch, chat) in CONVERSATIONS.of(device).all(rows)? {
             let first = UNACKNOWLEDGED.of(&(*device, epoch, chat.clone())).first(rows)?;
             if let Some((first, _)) = first {
-                OWED_FROM.of(device).put(rows, &(me, epoch, chat), 0, &first)?;
+                FIRST_NUMBERS.of(device).put(rows, &(me, epoch, chat), 0, &first)?;
             }
         }
     }
     match (all.as_slice(), NUMBERS.get(rows, &peer.user)?) {
         ([only], Some((epoch, _))) if *only != me && peer.former.is_empty() => {
-            OWED_FROM.of(only).put(rows, &(me, epoch, peer.user.clone()), 0, &1)
+            FIRST_NUMBERS.of(only).put(rows, &(me, epoch, peer.user.clone()), 0, &1)
         }
         _ => Ok(()),
     }

@@ -1,4 +1,4 @@
-//! What sessions owe without being asked: signs of life, resets, another beginning.
+//! What sessions send without being asked: signs of life, resets, another beginning.
 //!
 //! All of it is in rows. What is kept beside them says where to look, so that nothing is searched in vain.
 
@@ -12,7 +12,7 @@ use crate::store::RowsError;
 use crate::txn::Txn;
 use crate::txn::live::{SessionMaintenance, Subject};
 
-/// What is known to be owed; read from the rows at first.
+/// What is known to be due; read from the rows at first.
 pub(crate) fn known<'t>(txn: &'t mut Txn<'_>) -> Result<&'t mut SessionMaintenance, RowsError> {
     if txn.live.maintenance.is_none() {
         let maintenance = SessionMaintenance {
@@ -56,7 +56,7 @@ pub(crate) fn forget_reset(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), R
     Ok(())
 }
 
-/// Nothing is owed to a device that is no longer trusted.
+/// Nothing is due to a device that is no longer trusted.
 pub(crate) fn forget(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
     known(txn)?.heartbeats.remove(device);
     forget_reset(txn, device)?;

@@ -74,17 +74,17 @@ impl HighWater {
 }
 
 /// The file beside the database says how far that had come: any number above means that it is an old copy.
-pub(crate) fn witnessed(txn: &mut Txn<'_>, marks: &HighWater) -> Result<(), EngineError> {
+pub(crate) fn check_high_water(txn: &mut Txn<'_>, noted: &HighWater) -> Result<(), EngineError> {
     let known = HighWater::of(txn.rows)?;
-    if !marks.is_ahead_of(&known) || marks.each().iter().any(|number| *number > MOST) {
+    if !noted.is_ahead_of(&known) || noted.each().iter().any(|number| *number > MOST) {
         return Ok(());
     }
     tracing::warn!("the database is older than what was noted beside it: sessions are begun anew");
-    Counter::Submit.set(txn.rows, known.submit.max(marks.submit))?;
-    Counter::Bundle.set(txn.rows, known.bundle.max(marks.bundle))?;
+    Counter::Submit.set(txn.rows, known.submit.max(noted.submit))?;
+    Counter::Bundle.set(txn.rows, known.bundle.max(noted.bundle))?;
     // whoever follows the events has seen the numbers between
-    Counter::Event.set(txn.rows, known.event.max(marks.event))?;
-    Counter::Taken.set(txn.rows, known.taken.max(marks.taken))?;
+    Counter::Event.set(txn.rows, known.event.max(noted.event))?;
+    Counter::Taken.set(txn.rows, known.taken.max(noted.taken))?;
     begin_anew(txn)
 }
 

@@ -44,7 +44,7 @@ pub(crate) struct Live {
     pub(crate) bundle_drawn: Option<Timestamp>,
     /// Until when the published bundle needs nothing; absent until the rows were looked at.
     pub(crate) published_until: Option<Timestamp>,
-    /// What sessions owe; absent until the rows were looked through.
+    /// What sessions have to send by themselves; absent until the rows were looked through.
     pub(crate) maintenance: Option<SessionMaintenance>,
     /// When skipped keys that are too old were last looked for.
     pub(crate) skipped_swept: Option<Timestamp>,
@@ -193,7 +193,7 @@ impl Unconfirmed {
     }
 }
 
-/// Where something is owed.
+/// What has to be sent without being asked for, by device.
 #[derive(Debug, Default)]
 pub(crate) struct SessionMaintenance {
     /// When the session with a device wants a heartbeat.

@@ -121,7 +121,7 @@ impl Daemon {
             }
         };
         if self.connection().state == ConnectionState::Offline {
-            self.order(LoopMessage::Kick).await?;
+            self.tell_loop(LoopMessage::Kick).await?;
         }
         Ok(tokio::time::timeout(ONLINE_WITHIN, settled).await.unwrap_or(false))
     }
@@ -132,7 +132,7 @@ impl Handle<AccountLogout> for Daemon {
         let _entering = self.entering.lock().await;
         let (done, left) = oneshot::channel();
         self.waiting.stop();
-        self.order(LoopMessage::Leave(done)).await?;
+        self.tell_loop(LoopMessage::Leave(done)).await?;
         left.await.map_err(|_| ended())?;
         account::leave(&self.context(), params.forget_keys.unwrap_or(false))?;
         Ok(Done {})

@@ -34,7 +34,7 @@ impl Handle<DaemonShutdown> for Daemon {
 
 impl Handle<NetKick> for Daemon {
     async fn handle(&self, NetKick {}: NetKick) -> Answer<Done> {
-        self.order(LoopMessage::Kick).await?;
+        self.tell_loop(LoopMessage::Kick).await?;
         Ok(Done {})
     }
 }

@@ -47,13 +47,13 @@ impl Loop {
         let link = link::spawn(entry.link.clone(), sender);
         let server = entry.server.clone();
         let high_water_file = HighWaterFile::new(&self.parts.dir, entry.local.device);
-        let marks = high_water_file.read();
+        let noted = high_water_file.read();
         if let Some(writer) = &mut self.writer {
             (writer.engine, writer.high_water_file) = (Some(Engine::new(entry.local)), Some(high_water_file));
         }
         self.active = Some(Active { link, events, shares, opener, setup: entry.link, server, online: false });
         self.note(ConnectionState::Connecting, None, None);
-        let inputs = marks.map(Input::Witnessed).into_iter().chain([Input::Tick]);
+        let inputs = noted.map(Input::HighWater).into_iter().chain([Input::Tick]);
         self.handle(inputs.map(Event::Input).collect()).await;
     }
 

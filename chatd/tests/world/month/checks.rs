@@ -98,7 +98,7 @@ fn check_rest(world: &World, who: usize) {
     assert_eq!((mailbox.acked, mailbox.messages), (mailbox.last, 0), "device {who}");
 }
 
-/// How far own messages have come, on the device where they were said and on its siblings.
+/// How far own messages have come, on the device where they were said and on the others of its account.
 fn check_states(month: &Month, who: usize) {
     let Month { world, diary, .. } = month;
     for (n, said) in diary.said.iter().enumerate().filter(|(_, said)| said.author == world.nodes[who].user) {

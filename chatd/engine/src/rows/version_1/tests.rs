@@ -225,8 +225,8 @@ fn what_is_in_line_waits_for_as_long_as_was_left_and_changes_stay_what_they_are(
 }
 
 #[test]
-fn the_only_device_an_account_had_is_owed_everything_and_any_other_what_it_lacks() {
-    for (former, noted, owed) in [(false, Some(5), Some(1)), (true, Some(5), Some(5)), (true, None, None)] {
+fn the_only_device_an_account_had_gets_everything_and_any_other_what_it_lacks() {
+    for (former, noted, first) in [(false, Some(5), Some(1)), (true, Some(5), Some(5)), (true, None, None)] {
         let (mut rows, me) = (left(), DeviceId::new([9; 16]));
         let mut peer = Peer { trust: Trust::Tofu, ..sample() };
         if !former {
@@ -242,7 +242,7 @@ fn the_only_device_an_account_had_is_owed_everything_and_any_other_what_it_lacks
             UNACKNOWLEDGED.of(&(device, 4, peer.user.clone())).put(&mut rows, &n, n, &id(1)).unwrap();
         }
         let rows = brought_over(rows);
-        assert_eq!(OWED_FROM.of(&device).get(&rows, &(me, 4, peer.user.clone())).unwrap(), owed);
+        assert_eq!(FIRST_NUMBERS.of(&device).get(&rows, &(me, 4, peer.user.clone())).unwrap(), first);
         assert_eq!(PINS.first(&rows).unwrap().map(|(order, _)| order), Some(3));
     }
 }

@@ -102,7 +102,7 @@ fn every_device_sees_both_sides_of_a_talk() {
 }
 
 #[test]
-fn what_a_sibling_got_is_not_delivered() {
+fn what_another_own_device_got_is_not_delivered() {
     let (mut world, alice, tablet, bob) = couple();
     world.go_offline(bob);
     let id = world.send(alice, bob, "are you there?");
@@ -115,7 +115,7 @@ fn what_a_sibling_got_is_not_delivered() {
 }
 
 #[test]
-fn changes_by_a_sibling_count_on_every_device() {
+fn changes_by_another_own_device_count_on_every_device() {
     let (mut world, alice, tablet, bob) = couple();
     let (one, two) = (world.send(alice, bob, "one"), world.send(alice, bob, "two"));
     world.settle();
@@ -249,7 +249,7 @@ fn a_new_device_begins_empty_and_hears_what_follows() {
 }
 
 #[test]
-fn atk_70_only_a_sibling_may_name_another_chat() {
+fn atk_70_only_another_own_device_may_name_another_chat() {
     let (mut world, alice, tablet, bob) = couple();
     let carol = world.user("carol");
     world.send(bob, alice, "hi");
@@ -262,7 +262,7 @@ fn atk_70_only_a_sibling_may_name_another_chat() {
     }
     let shown = world.chat(alice, "@bob");
     assert_eq!((shown.len(), shown[1].kind), (2, history::MessageKind::Unsupported), "a marker where it came from");
-    // the same words of a sibling are alice's own, where they belong
+    // the same words of another own device are alice's own, where they belong
     world.send(tablet, carol, "hello carol");
     world.settle();
     assert_eq!(world.talk(alice, "@carol"), ["> hello carol"]);

@@ -1,4 +1,4 @@
-//! Which numbers a device is owed: what is kept back at the beginning of a talk is missed like anything else, what was
+//! From which number on a device is to get what is said: what is kept back at the beginning of a talk is missed like anything else, what was
 //! never meant for a device is not, and neither is ever called delivered.
 
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! When a session owes something: a heartbeat, a renewal, another INIT, a reset.
+//! When a session needs something: a heartbeat, a renewal, another INIT, a reset.
 
 use std::time::Duration;
 
