@@ -151,9 +151,9 @@ async fn read(
         let Some(place) = calls.place().await else { return };
         let work = match line {
             Line::TooLong => Work::Refused(Reply::refused(&Id::null(), &Kind::FrameTooLarge.into())),
-            Line::Text(line) => parse(&line),
+            Line::Text(line) => parse(&line, table),
         };
-        let concurrency = work.concurrency(table);
+        let concurrency = work.concurrency();
         let greets = work.greets();
         let job = Job { work, _place: place };
         match concurrency {

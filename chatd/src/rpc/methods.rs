@@ -1,15 +1,16 @@
 //! The table of methods: from a name to what answers its calls.
 //!
 //! It follows from the API's list. Most methods the daemon answers; some the socket side by itself ([`own`]); and
-//! `hello` and subscriptions are answered where the connection is known ([`service`](super::service)). A handler
-//! authorizes, reads the named parameters, asks, and bounds the answer.
+//! `hello` and subscriptions are answered where the connection is known ([`service`](super::service)). A call is looked up
+//! once, when it is read. A handler authorizes, reads the named parameters, asks, and bounds the answer.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::sync::Arc;
 
-use chat_protocol::rpc::method::{Registrar, Visitor};
-use chat_protocol::rpc::methods::{every_handled, every_method};
-use chat_protocol::rpc::types::{ChatList, ChatSet, MsgReact};
+use chat_protocol::rpc::method::Registrar;
+use chat_protocol::rpc::methods::every_handled;
+use chat_protocol::rpc::types::{ChatList, ChatSet, EventsSubscribe, EventsUnsubscribe, Hello, MsgReact};
 use chat_protocol::rpc::{Concurrency, Handle, Kind, Method, RpcError};
 use futures_util::future::BoxFuture;
 use serde::de::IgnoredAny;
@@ -24,6 +25,33 @@ use crate::api::{Answer, Api, Backend, MAX_ANSWER_BYTES};
 /// What answers calls of one name: from who calls and the parameters as they were written, to the result.
 type Handler = Box<dyn Fn(Access, Option<Box<RawValue>>) -> BoxFuture<'static, Answer<Box<RawValue>>> + Send + Sync>;
 
+/// Who answers a method.
+pub(super) enum Answerer {
+    /// `hello`: the connection.
+    Hello,
+    /// `events.subscribe`: the connection.
+    Subscribe,
+    /// `events.unsubscribe`: the connection.
+    Unsubscribe,
+    /// Anybody, from the table.
+    Handler(Handler),
+}
+
+/// A method as the calls that name it find it.
+pub(super) struct Route {
+    name: &'static str,
+    /// When its calls run.
+    pub(super) concurrency: Concurrency,
+    /// Who answers them.
+    pub(super) answerer: Answerer,
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}
+
 /// What all connections share.
 pub(super) struct Shared {
     /// What is answered from.
@@ -36,8 +64,7 @@ pub(super) struct Shared {
 
 /// Everything the socket answers.
 pub(super) struct MethodTable {
-    handlers: HashMap<&'static str, Handler>,
-    known: Known,
+    routes: HashMap<&'static str, Arc<Route>>,
     pub(super) shared: Arc<Shared>,
 }
 
@@ -45,8 +72,10 @@ impl MethodTable {
     /// What `api` can do.
     pub(super) fn new<A: Api>(api: Arc<A>) -> Self {
         let shared = Shared { backend: api.clone(), consumers: Arc::default(), tokens: ActiveTokens::default() };
-        let mut table = Self { handlers: HashMap::new(), known: Known::default(), shared: Arc::new(shared) };
-        every_method(&mut table.known);
+        let mut table = Self { routes: HashMap::new(), shared: Arc::new(shared) };
+        table.route::<Hello>(Answerer::Hello);
+        table.route::<EventsSubscribe>(Answerer::Subscribe);
+        table.route::<EventsUnsubscribe>(Answerer::Unsubscribe);
         every_handled(&mut Handled { api: Arc::clone(&api), table: &mut table });
         own::add(&mut table);
         table.confine::<_, ChatList>(&api, |access, page| {
@@ -61,19 +90,18 @@ impl MethodTable {
         table
     }
 
-    /// What answers this method, if there is one.
-    pub(super) fn handler(&self, method: &str) -> Option<&Handler> {
-        self.handlers.get(method)
+    fn route<M: Method>(&mut self, answerer: Answerer) {
+        self.routes.insert(M::NAME, Arc::new(Route { name: M::NAME, concurrency: M::CONCURRENCY, answerer }));
     }
 
-    /// Whether calls of this method keep their order.
-    pub(super) fn is_serial(&self, method: &str) -> bool {
-        self.known.0.get(method) == Some(&Concurrency::Serial)
+    /// The method of this name.
+    pub(super) fn find(&self, method: &str) -> Option<Arc<Route>> {
+        self.routes.get(method).map(Arc::clone)
     }
 
     /// Counts a call and what came of it; names that are no methods share one.
-    pub(super) fn count(&self, method: &str, error: Option<Kind>) {
-        let method = self.known.0.get_key_value(method).map_or("unknown", |(known, _)| known);
+    pub(super) fn count(&self, route: Option<&Route>, error: Option<Kind>) {
+        let method = route.map_or("unknown", |route| route.name);
         self.shared.backend.metrics().called(method, error.map_or("ok", Kind::as_str));
     }
 
@@ -107,7 +135,7 @@ impl MethodTable {
                 fitting(handler(shared, access, asked).await?)
             })
         };
-        self.handlers.insert(M::NAME, Box::new(call));
+        self.route::<M>(Answerer::Handler(Box::new(call)));
     }
 
     /// Has the daemon's answer say no more than the caller may know.
@@ -121,16 +149,6 @@ impl MethodTable {
                 Ok(answer)
             }
         });
-    }
-}
-
-/// When the calls of each method run.
-#[derive(Default)]
-struct Known(HashMap<&'static str, Concurrency>);
-
-impl Visitor for Known {
-    fn method<M: Method>(&mut self) {
-        self.0.insert(M::NAME, M::CONCURRENCY);
     }
 }
 

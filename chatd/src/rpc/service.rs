@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_protocol::rpc::types::{Done, EventsSubscribe, EventsUnsubscribe, Hello};
-use chat_protocol::rpc::{Kind, Method, RpcError, Secret};
+use chat_protocol::rpc::{Kind, RpcError, Secret};
 use serde_json::value::RawValue;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio_util::sync::CancellationToken;
@@ -15,7 +15,7 @@ use tokio_util::task::TaskTracker;
 
 use super::access::Access;
 use super::authorize;
-use super::methods::{MethodTable, read};
+use super::methods::{Answerer, MethodTable, read};
 use super::outbound::{Outbound, Outgoing};
 use super::own;
 use super::reply::{Gathered, Id, Reply, written};
@@ -26,8 +26,6 @@ use crate::api::Answer;
 
 /// Most subscriptions of one connection.
 const MAX_SUBSCRIPTIONS: usize = 16;
-/// How much of a name that is no method is said again.
-const SHOWN_CHARS: usize = 64;
 
 /// Answers the calls of one connection.
 #[derive(Clone)]
@@ -158,20 +156,20 @@ impl Service {
     /// Answers a call. `None` if its answer has left already, ahead of its events.
     pub(super) async fn call(&self, call: Call) -> Option<Reply> {
         let Call { id, method, params } = call;
-        let params = params.as_deref();
-        let outcome = match method.as_str() {
-            Hello::NAME => self.hello(params).await,
-            EventsSubscribe::NAME => match self.subscribe(&id, params).await {
+        let outcome = match method.as_ref().map(|route| &route.answerer) {
+            Err(named) => Err(RpcError::new(Kind::UnknownMethod, format!("there is no method {named:?}"))),
+            Ok(Answerer::Handler(handle)) => handle(self.caller.access(), params).await,
+            Ok(Answerer::Hello) => self.hello(params.as_deref()).await,
+            Ok(Answerer::Unsubscribe) => self.unsubscribe(params.as_deref()).await,
+            Ok(Answerer::Subscribe) => match self.subscribe(&id, params.as_deref()).await {
                 Ok(()) => {
-                    self.table.count(&method, None);
+                    self.table.count(method.as_deref().ok(), None);
                     return None;
                 }
                 Err(refused) => Err(refused),
             },
-            EventsUnsubscribe::NAME => self.unsubscribe(params).await,
-            _ => self.dispatch(&method, params).await,
         };
-        self.table.count(&method, outcome.as_ref().err().map(|error| error.kind));
+        self.table.count(method.as_deref().ok(), outcome.as_ref().err().map(|error| error.kind));
         Some(Reply::to(&id, &outcome))
     }
 
@@ -183,7 +181,8 @@ impl Service {
         for entry in entries {
             let (id, reply) = match entry {
                 Ok(call) => {
-                    let service = if call.method == EventsSubscribe::NAME { &eventless } else { self };
+                    let subscribes = matches!(&call.method, Ok(route) if matches!(route.answerer, Answerer::Subscribe));
+                    let service = if subscribes { &eventless } else { self };
                     (call.id.clone(), service.call(call).await)
                 }
                 Err((id, refused)) => (id, Some(refused)),
@@ -191,16 +190,6 @@ impl Service {
             reply.into_iter().for_each(|reply| answers.add(&id, &reply));
         }
         answers.finish()
-    }
-
-    async fn dispatch(&self, method: &str, params: Option<&RawValue>) -> Answer<Box<RawValue>> {
-        match self.table.handler(method) {
-            Some(handle) => handle(self.caller.access(), params.map(ToOwned::to_owned)).await,
-            None => {
-                let named: String = method.chars().take(SHOWN_CHARS).collect();
-                Err(RpcError::new(Kind::UnknownMethod, format!("there is no method {named:?}")))
-            }
-        }
     }
 
     /// Greets, and takes the rights of the token that came along.

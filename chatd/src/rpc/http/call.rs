@@ -40,7 +40,7 @@ pub(super) async fn answer(
     let body = read.map_err(|_| Refusal::with_status(slow(), StatusCode::REQUEST_TIMEOUT))?;
     let body = body.map_err(|_| RpcError::from(Kind::FrameTooLarge))?;
     let service = Service::new(web.table.clone(), Caller::new(access, None), None);
-    let reply = parse(&body).run(&service).await;
+    let reply = parse(&body, &web.table).run(&service).await;
     Ok(reply.map_or_else(|| StatusCode::NO_CONTENT.into_response(), |reply| answered(&reply)))
 }
 
