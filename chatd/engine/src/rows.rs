@@ -278,7 +278,7 @@ families! {
     pub(crate) POSTS_SENT: Room "posts" [SubmitId] => Raw<MessageId>, 1;
 
     /// Numbers that never go back.
-    pub(crate) COUNTERS: State "counter" [Counter] => Cbor<u64>, 1;
+    pub(crate) COUNTERS: State "counter" [Counter] => Cbor<u64>, 2;
     /// What the user decided for the whole account.
     pub(crate) SETTINGS: State "settings" / "" => Cbor<Settings>, 1;
     /// What this account says of itself.

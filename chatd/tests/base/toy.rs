@@ -123,5 +123,6 @@ pub(crate) fn logged_in() -> LoggedIn {
         submit_counter: 0,
         room_last: 0,
         reset_pending: None,
+        mailbox_generation: 1,
     }
 }

@@ -84,6 +84,7 @@ const LIES: &[Lie] = &[
     ("a mailbox of nothing", |w, [a, _], _| {
         logs_in_to(w, a, |truth| LoggedIn { mailbox_acked: 0, mailbox_last: 0, ..truth });
     }),
+    ("mailbox_generation", |w, [a, _], n| logs_in_to(w, a, move |truth| LoggedIn { mailbox_generation: n, ..truth })),
     ("bundle_seq", |w, [a, _], n| logs_in_to(w, a, move |truth| LoggedIn { bundle_seq: n, ..truth })),
     ("submit_counter", |w, [a, _], n| logs_in_to(w, a, move |truth| LoggedIn { submit_counter: n, ..truth })),
     ("room_last", |w, [a, _], n| logs_in_to(w, a, move |truth| LoggedIn { room_last: n, ..truth })),
@@ -101,6 +102,7 @@ const LIES: &[Lie] = &[
             submit_counter: n,
             room_last: n,
             reset_pending: Some(Timestamp::from_millis(n)),
+            mailbox_generation: n,
         });
     }),
     ("server_time", |w, [a, _], n| {

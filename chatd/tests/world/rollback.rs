@@ -8,7 +8,7 @@ use chat_protocol::rpc::types::MessageState;
 use chatd::engine::sessions::HighWater;
 use chatd::engine::store::MemoryRows;
 
-use crate::world::World;
+use crate::world::{World, acquainted};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -138,6 +138,43 @@ fn a_reset_that_was_owed_is_sent_although_the_daemon_died_first() {
     world.send(bob, alice, "still on the old one");
     world.advance(Duration::from_secs(120));
     assert_eq!(world.inbox(alice).last().unwrap(), "bob: still on the old one");
+}
+
+#[test]
+fn a_mailbox_of_another_generation_says_nothing_about_how_old_the_own_rows_are() {
+    let (mut world, alice, bob) = acquainted();
+    let device = world.nodes[alice].device;
+    let before = used(&world, alice, 0).len();
+    let known = world.server.state(device);
+    // put back from a backup, or taken over by another server: its numbers are not those of before
+    world.server.claim(device, known.submit_counter, known.bundle_seq, known.mailbox_last);
+    world.server.disk.meddle(
+        "UPDATE mailbox SET last_seq = last_seq + 100, acked_seq = acked_seq + 100;
+         UPDATE mailbox_generation SET generation = 7;",
+    );
+    world.cut(alice);
+    world.cut(bob);
+    world.settle();
+    world.send(bob, alice, "under a number of the new one");
+    world.send(alice, bob, "on the same session");
+    world.settle();
+    assert_eq!(used(&world, alice, 0).len(), before, "nothing was begun anew");
+    // and numbers that were used before come again in the next
+    world
+        .server
+        .disk
+        .meddle("UPDATE mailbox SET last_seq = 1, acked_seq = 1; UPDATE mailbox_generation SET generation = 8;");
+    world.cut(alice);
+    world.cut(bob);
+    world.settle();
+    for text in ["two", "three"] {
+        world.send(bob, alice, text);
+        world.settle();
+    }
+    let inbox = world.inbox(alice);
+    assert_eq!(inbox[inbox.len() - 3..], ["bob: under a number of the new one", "bob: two", "bob: three"]);
+    nothing_twice(&inbox);
+    assert_eq!(used(&world, alice, 0).len(), before);
 }
 
 #[test]

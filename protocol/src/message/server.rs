@@ -96,6 +96,9 @@ answer! {
         #[n(5)] pub room_last: u64,
         /// A reset of this account waits until then.
         #[n(6)] pub reset_pending: Option<Timestamp>,
+        /// Within which generation the numbers of the mailbox compare: another one begins where a server was put back from
+        /// a backup.
+        #[n(7)] pub mailbox_generation: u64,
     }
 }
 answer! {

@@ -5,7 +5,7 @@ import cbor2
 HASH, DEVICE, SUBMIT = bytes([0xAA]) * 32, bytes([0xDD]) * 16, (7).to_bytes(8, "big") + bytes([9]) * 8
 HEAD = {0: 3, 1: HASH}
 ENVELOPE = {0: bytes([0x51]) * 16, 1: bytes(40), 2: b"token", 3: b"init"}
-LOGGED_IN = {0: HEAD, 1: 10, 2: 12, 3: 2, 4: 7, 5: 99, 6: 1_800_000_000_000}
+LOGGED_IN = {0: HEAD, 1: 10, 2: 12, 3: 2, 4: 7, 5: 99, 6: 1_800_000_000_000, 7: 1}
 POST = {0: 99, 1: "bob", 2: 1_800_000_000_000, 3: "hi all", 4: SUBMIT, 5: DEVICE}
 
 REQUESTS = {

@@ -55,6 +55,7 @@ fn logged_in() -> LoggedIn {
         submit_counter: 7,
         room_last: 99,
         reset_pending: Some(AT),
+        mailbox_generation: 1,
     }
 }
 

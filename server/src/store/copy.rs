@@ -72,10 +72,10 @@ impl Filling {
         }
     }
 
-    /// Lets every sequence go on above `floor`, and makes everything durable.
+    /// Begins a generation of mailboxes at `floor` or above, lets the room go on above it, and makes everything durable.
     ///
-    /// Devices have perhaps acknowledged, and readers of the room seen, numbers that this copy does not know of: what
-    /// came under one of them again would be taken for known and dropped.
+    /// Devices have perhaps acknowledged, and readers of the room seen, numbers that this copy does not know of: those of
+    /// mailboxes are of another generation then, and a post under a number that was read would be taken for known.
     ///
     /// # Errors
     /// [`StoreError`](super::StoreError).
@@ -87,7 +87,7 @@ impl Filling {
     }
 }
 
-/// A sequence above all that were assigned before `now_ms`: seconds since 1970, with room for a million numbers in
+/// A sequence, and a generation, above all that were assigned before `now_ms`: seconds since 1970, with room for a million numbers in
 /// each. Below 2^53 for two centuries, so that every language can hold it.
 #[must_use]
 pub const fn floor_at(now_ms: u64) -> u64 {

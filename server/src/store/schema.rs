@@ -12,7 +12,7 @@ macro_rules! migrations {
 }
 
 /// Steps of the schema's history.
-pub(super) const STEPS: usize = 8;
+pub(super) const STEPS: usize = 9;
 
 const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0001_accounts" => "V1__accounts",
@@ -23,6 +23,7 @@ const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0006_time" => "V6__time",
     "0007_shares" => "V7__shares",
     "0008_totals" => "V8__totals",
+    "0009_generation" => "V9__generation",
 );
 
 const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
@@ -34,6 +35,7 @@ const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
     "0006_time" => "V6__time",
     "0007_shares" => "V7__shares",
     "0008_totals" => "V8__totals",
+    "0009_generation" => "V9__generation",
 );
 
 /// Steps that bring a SQLite database up to date.

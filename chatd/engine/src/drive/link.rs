@@ -49,6 +49,7 @@ pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn, offset_ms: i64) ->
     if sessions::check_device(txn)? {
         withdraw::withdraw_foreign_submits(txn)?;
     }
+    mailbox::online(txn, logged_in)?;
     sessions::check_rollback(txn, logged_in)?;
     room::online(txn, logged_in.room_last)?;
     prekeys::online(txn, logged_in)?;

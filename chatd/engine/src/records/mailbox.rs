@@ -1,12 +1,12 @@
 //! What the mailbox delivered, and what the server may forget of it.
 //!
-//! Its numbers are the server's word: they ascend, mostly by one, and leap when it was put back from a backup. So one
-//! far ahead cannot be told from a lie, and what was stored before is known by what came under its number, never by the
+//! Its numbers are the server's word: they ascend, mostly by one, and begin in another generation when it was put back
+//! from a backup. So one far ahead cannot be told from a lie, and what was stored before is known by what came under its number, never by the
 //! number alone. A connection acknowledges only what it delivered itself: a server that is honest begins behind what it
 //! saw acknowledged, and delivers all of it.
 
 use chat_protocol::message::client::MailboxAck;
-use chat_protocol::message::server::DeliveryId;
+use chat_protocol::message::server::{DeliveryId, LoggedIn};
 
 use crate::rows::counter::Counter;
 use crate::rows::{DELIVERED_EVEN, DELIVERED_ODD};
@@ -17,6 +17,15 @@ use crate::txn::live::Asked;
 /// So many deliveries at least are remembered, and at most twice as many: several times what a server has under way
 /// unacknowledged, for one that was put back from a backup.
 const REMEMBERED: u64 = 10_000;
+
+/// A login names the generation and what was acknowledged of it: numbers of another one say nothing about this.
+pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn) -> Result<(), RowsError> {
+    if Counter::MailboxGeneration.get(txn.rows)? == logged_in.mailbox_generation {
+        return Ok(());
+    }
+    Counter::MailboxGeneration.set(txn.rows, logged_in.mailbox_generation)?;
+    Counter::Mailbox.set(txn.rows, logged_in.mailbox_acked)
+}
 
 /// Notes what is stored with this transaction. Its position among all that were ever taken; `None` if it was stored before:
 /// then it is acknowledged again, and not looked at.

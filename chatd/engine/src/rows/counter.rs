@@ -19,6 +19,8 @@ pub(crate) enum Counter {
     Activity,
     /// Mailbox sequence of the newest delivery that was taken, as the server numbers it.
     Mailbox,
+    /// Generation of the mailbox that was last named: numbers of another one do not compare with that.
+    MailboxGeneration,
     /// Deliveries that were ever taken, as they are counted here.
     Taken,
     /// Sequence up to which the public room is stored, as the server numbers it.
@@ -48,6 +50,7 @@ impl Counter {
             Self::Message => "message",
             Self::Activity => "activity",
             Self::Mailbox => "mailbox",
+            Self::MailboxGeneration => "mailbox-generation",
             Self::Taken => "taken",
             Self::Room => "room",
             Self::RoomBefore => "room-before",

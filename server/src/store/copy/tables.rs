@@ -84,6 +84,7 @@ tables! {
     mailbox { device: Bytes, last_seq: Int, acked_seq: Int, messages: Int, bytes: Int }
     mailbox_sender { device: Bytes, account: Int, messages: Int }
     mailbox_share { device: Bytes, account: Int, bytes: Int }
+    mailbox_generation { one: Int, generation: Int }
     mailbox_total { account: Int, bytes: Int }
     mail { device: Bytes, seq: Int, sender: Bytes, sender_account: Int, at_ms: Int, envelope: Bytes }
     submitted { sender: Bytes, submit_id: Bytes, at_ms: Int, full_devices: Bytes, room_seq: Int }

@@ -5,7 +5,7 @@ use mysql_async::{IsolationLevel, Opts, Pool, Row, Transaction, TxOpts, Value};
 
 use super::super::contract::{Result, StoreError};
 use super::super::copy::tables::{Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
-use super::row::{Fault, Sql, blob, int, many, one, run, signed, text};
+use super::row::{Fault, Sql, blob, int, one, run, signed, text};
 use super::submits::insert_all;
 use super::{connect, in_time, migrate};
 
@@ -70,7 +70,7 @@ impl Filling {
         migrate(&pool).await?;
         let mut db = pool.start_transaction(TxOpts::default()).await.map_err(Fault::from)?;
         let mut used = false;
-        for table in emptied().filter(|table| *table != "room_state") {
+        for table in emptied().filter(|table| !["room_state", "mailbox_generation"].contains(table)) {
             used |= one(&mut db, &format!("SELECT 1 FROM {table} LIMIT 1"), (), |_| Ok(())).await?.is_some();
         }
         Ok((Self { db, pool }, used))
@@ -92,13 +92,7 @@ impl Filling {
 
     pub(in super::super) async fn finish(mut self, floor: u64) -> Result<()> {
         let (db, floor) = (&mut self.db, int(floor));
-        run(db, "UPDATE mailbox SET last_seq = GREATEST(last_seq + 1, ?)", (floor,)).await?;
-        let unused = "SELECT d.device FROM device d LEFT JOIN mailbox m ON m.device = d.device \
-                      WHERE d.state IN (0, 1) AND m.device IS NULL";
-        let unused: Vec<Vec<u8>> = many(db, unused, (), |row| blob(row, 0)).await?;
-        let rows = unused.into_iter().map(|device| vec![device.into(), floor.into(), 0.into(), 0.into(), 0.into()]);
-        let insert = "INSERT INTO mailbox (device, last_seq, acked_seq, messages, bytes) VALUES ";
-        insert_all(db, insert, "(?, ?, ?, ?, ?)", "", rows.collect()).await?;
+        run(db, "UPDATE mailbox_generation SET generation = GREATEST(generation + 1, ?)", (floor,)).await?;
         run(db, "UPDATE room_state SET last_seq = GREATEST(last_seq + 1, ?)", (floor,)).await?;
         self.db.commit().await.map_err(Fault::from)?;
         Ok(self.pool.disconnect().await.map_err(Fault::from)?)

@@ -146,8 +146,9 @@ pub(super) async fn touch<C: Queryable>(db: &mut C, devices: &[DeviceId], at: Ti
 }
 
 pub(super) async fn login_state<C: Queryable>(db: &mut C, device: DeviceId) -> Sql<Option<LoggedIn>> {
-    let sql = "SELECT l.seq, l.head, m.acked_seq, m.last_seq, b.seq, d.submit_counter, r.last_seq, p.due_ms \
+    let sql = "SELECT l.seq, l.head, m.acked_seq, m.last_seq, b.seq, d.submit_counter, r.last_seq, p.due_ms, g.generation \
                FROM device d JOIN account_log l ON l.account = d.account JOIN room_state r ON r.room = 1 \
+               LEFT JOIN mailbox_generation g ON g.one = 1 \
                LEFT JOIN mailbox m ON m.device = d.device LEFT JOIN bundle b ON b.device = d.device \
                LEFT JOIN pending_reset p ON p.account = d.account WHERE d.device = ?";
     one(db, sql, (&device.as_bytes()[..],), |row| {
@@ -159,6 +160,7 @@ pub(super) async fn login_state<C: Queryable>(db: &mut C, device: DeviceId) -> S
             submit_counter: uint(row, 5)?,
             room_last: uint(row, 6)?,
             reset_pending: some_time(row, 7)?,
+            mailbox_generation: uint_or_zero(row, 8)?,
         })
     })
     .await

@@ -57,7 +57,7 @@ impl Filling {
         let (db, _) = open::writing(file)?;
         db.execute_batch("BEGIN IMMEDIATE")?;
         let mut used = false;
-        for table in emptied().filter(|table| *table != "room_state") {
+        for table in emptied().filter(|table| !["room_state", "mailbox_generation"].contains(table)) {
             used |= db.prepare(&format!("SELECT 1 FROM {table}"))?.exists([])?;
         }
         Ok((Self(db), used))
@@ -75,11 +75,7 @@ impl Filling {
 
     pub(in super::super) fn finish(self, floor: u64) -> Result<()> {
         let floor = int(floor);
-        run(&self.0, "UPDATE mailbox SET last_seq = MAX(last_seq + 1, ?1)", [floor])?;
-        let unused = "INSERT INTO mailbox (device, last_seq, acked_seq, messages, bytes) \
-                      SELECT device, ?1, 0, 0, 0 FROM device \
-                      WHERE state IN (0, 1) AND device NOT IN (SELECT device FROM mailbox)";
-        run(&self.0, unused, [floor])?;
+        run(&self.0, "UPDATE mailbox_generation SET generation = MAX(generation + 1, ?1)", [floor])?;
         run(&self.0, "UPDATE room_state SET last_seq = MAX(last_seq + 1, ?1)", [floor])?;
         Ok(self.0.execute_batch("COMMIT")?)
     }

@@ -94,8 +94,9 @@ pub(super) fn touch(db: &Connection, devices: &[DeviceId], at: Timestamp) -> Sql
 }
 
 pub(super) fn login_state(db: &Connection, device: DeviceId) -> Sql<Option<LoggedIn>> {
-    let sql = "SELECT l.seq, l.head, m.acked_seq, m.last_seq, b.seq, d.submit_counter, r.last_seq, p.due_ms \
+    let sql = "SELECT l.seq, l.head, m.acked_seq, m.last_seq, b.seq, d.submit_counter, r.last_seq, p.due_ms, g.generation \
                FROM device d JOIN account_log l ON l.account = d.account JOIN room_state r ON r.room = 1 \
+               LEFT JOIN mailbox_generation g ON g.one = 1 \
                LEFT JOIN mailbox m ON m.device = d.device LEFT JOIN bundle b ON b.device = d.device \
                LEFT JOIN pending_reset p ON p.account = d.account WHERE d.device = ?1";
     one(db, sql, [device.as_bytes()], |row| {
@@ -107,6 +108,7 @@ pub(super) fn login_state(db: &Connection, device: DeviceId) -> Sql<Option<Logge
             submit_counter: uint(row, 5)?,
             room_last: uint(row, 6)?,
             reset_pending: some_time(row, 7)?,
+            mailbox_generation: uint_or_zero(row, 8)?,
         })
     })
 }

@@ -88,21 +88,22 @@ async fn what_was_sent_after_a_restore_arrives_although_the_device_knows_more_th
 
     let world = go_back(world, &copy, settings()).await;
     let (mut alice, mut bob) = (alice.come_back(&world).await, bob.come_back(&world).await);
-    assert_eq!((bob.logged_in.mailbox_acked, bob.logged_in.mailbox_last), (1, FLOOR));
+    assert_eq!((bob.logged_in.mailbox_acked, bob.logged_in.mailbox_last), (1, 2));
+    assert_eq!(bob.logged_in.mailbox_generation, FLOOR, "so that the device compares none of its numbers with these");
     assert_eq!(bob.client.delivery().await.mailbox_seq, 2, "again, under the number it had");
     let Push::Drained(drained) = bob.client.push_of(|push| matches!(push, Push::Drained(_)).then_some(push)).await
     else {
         unreachable!()
     };
     assert_eq!(drained.seq, 2, "nothing is announced that does not come");
-    bob.client.call(&MailboxAck { seq: 3 }).await.expect("the device acknowledges what it knows");
+    bob.client.call(&MailboxAck { seq: 2 }).await.expect("the device acknowledges what was delivered here");
     let letter = alice.letter(&bob, "four");
     alice.client.call(&letter).await.unwrap();
-    assert_eq!(bob.receive().await, (FLOOR + 1, "four".to_owned()), "no number is used twice");
+    assert_eq!(bob.receive().await, (3, "four".to_owned()), "a number of the generation before, in this one");
 }
 
 #[tokio::test]
-async fn mailboxes_and_rooms_that_were_unused_in_the_backup_do_not_begin_at_one_again() {
+async fn rooms_that_were_unused_in_the_backup_do_not_begin_at_one_again_and_mailboxes_do_in_another_generation() {
     let world = World::new().await;
     let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
     let copy = Copy::of(&file(&world.dir)).await;
@@ -120,13 +121,14 @@ async fn mailboxes_and_rooms_that_were_unused_in_the_backup_do_not_begin_at_one_
     assert_eq!(alice.say("new").await, FLOOR + 1);
     let mut bob = bob.come_back(&world).await;
     let deliver = bob.client.delivery().await;
-    assert_eq!((deliver.mailbox_seq, text_of(&deliver.envelope)), (FLOOR + 1, "new".to_owned()));
+    assert_eq!((deliver.mailbox_seq, text_of(&deliver.envelope)), (1, "new".to_owned()));
+    assert_eq!(bob.logged_in.mailbox_generation, FLOOR);
     let page = bob.client.call(&RoomSince { seq: Some(1), max: 9 }).await.unwrap();
     assert_eq!(page.posts.iter().map(|post| post.text.as_str()).collect::<Vec<_>>(), ["new"]);
 }
 
 #[tokio::test]
-async fn long_backlogs_cross_the_gap_within_the_window() {
+async fn long_backlogs_go_on_in_the_next_generation_within_the_window() {
     const OLD: usize = 30;
     let mut config = settings();
     config.mailbox.delivery_window = 4;
@@ -185,13 +187,17 @@ async fn rows_move_from_one_kind_of_database_to_the_other_and_back() {
     let url: DatabaseUrl = database.url("chat").parse().unwrap();
     copy.restore(&url, FLOOR).await;
     let moved = Copy::of(&url).await;
-    for table in copy.0.iter().map(|(table, _)| table.name).filter(|name| !["mailbox", "room_state"].contains(name)) {
+    for table in
+        copy.0.iter().map(|(table, _)| table.name).filter(|name| !["mailbox_generation", "room_state"].contains(name))
+    {
         assert_eq!(moved.rows(table), copy.rows(table), "{table}");
     }
-    assert_eq!(moved.rows("mailbox").len(), 2, "one that was used and one that was not");
     let dir = tempfile::tempdir().unwrap();
     moved.restore(&file(&dir), FLOOR * 2).await;
     let back = Copy::of(&file(&dir)).await;
+    let generation = |copy: &Copy| copy.rows("mailbox_generation")[0][1].clone();
+    let [first, second] = [FLOOR, FLOOR * 2].map(|floor| Cell::Int(i64::try_from(floor).unwrap()));
+    assert_eq!([generation(&copy), generation(&moved), generation(&back)], [Cell::Int(1), first, second]);
     assert_eq!(back.rows("mail"), copy.rows("mail"));
     assert_eq!(back.rows("room_state"), [vec![Cell::Int(1), Cell::Int(i64::try_from(FLOOR * 2).unwrap())]]);
     let (_, used) = Filling::begin(&url).await.unwrap();
