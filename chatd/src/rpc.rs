@@ -18,6 +18,7 @@ mod lines;
 mod methods;
 mod outbound;
 mod own;
+mod params;
 mod pull;
 mod reply;
 mod requests;

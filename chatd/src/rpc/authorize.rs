@@ -8,9 +8,22 @@ use std::borrow::Cow;
 
 use chat_protocol::rpc::types::Hello;
 use chat_protocol::rpc::{ChatId, Concurrency, Kind, Method, RpcError, Scope, Subject, Target};
+use serde_json::value::RawValue;
 
 use super::access::{Access, Bearer};
+use super::params;
 use crate::api::{Answer, Backend, Use};
+
+/// Reads a call that the caller may make, or says why not: whoever has no right to it does not hear what is wrong with it.
+///
+/// # Errors
+/// As [`open`] and [`admit`]; `invalid_params`.
+pub(super) async fn call<M: Method>(access: &Access, backend: &dyn Backend, params: Option<&RawValue>) -> Answer<M> {
+    open::<M>(access, backend).await?;
+    let asked = params::read::<M>(params)?;
+    admit(access, backend, &asked).await?;
+    Ok(asked)
+}
 
 /// Whether the caller may make this call at all, whatever its parameters are.
 ///

@@ -13,7 +13,6 @@ use chat_protocol::rpc::methods::every_handled;
 use chat_protocol::rpc::types::{ChatList, ChatSet, EventsSubscribe, EventsUnsubscribe, Hello, MsgReact};
 use chat_protocol::rpc::{Concurrency, Handle, Kind, Method, RpcError};
 use futures_util::future::BoxFuture;
-use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::access::{Access, ActiveTokens};
@@ -129,9 +128,7 @@ impl MethodTable {
         let call = move |access: Access, params: Option<Box<RawValue>>| -> BoxFuture<'static, _> {
             let (shared, handler) = (Arc::clone(&shared), handler.clone());
             Box::pin(async move {
-                authorize::open::<M>(&access, shared.backend.as_ref()).await?;
-                let asked = read::<M>(params.as_deref())?;
-                authorize::admit(&access, shared.backend.as_ref(), &asked).await?;
+                let asked = authorize::call::<M>(&access, shared.backend.as_ref(), params.as_deref()).await?;
                 fitting(handler(shared, access, asked).await?)
             })
         };
@@ -168,32 +165,6 @@ impl<A: Api> Registrar<A> for Handled<'_, A> {
             let api = Arc::clone(&api);
             async move { api.handle(asked).await }
         });
-    }
-}
-
-/// Reads named parameters; none at all, and an empty list of them, are the same as `{}`.
-pub(super) fn read<M: Method>(params: Option<&RawValue>) -> Result<M, RpcError> {
-    let none = params.is_none_or(|params| serde_json::from_str::<[IgnoredAny; 0]>(params.get()).is_ok());
-    let text = params.filter(|_| !none).map_or("{}", RawValue::get);
-    if !text.starts_with('{') {
-        return Err(RpcError::invalid("params", "parameters must be named: an object"));
-    }
-    let mut json = serde_json::Deserializer::from_str(text);
-    serde_path_to_error::deserialize(&mut json).map_err(|error| {
-        let message = error.inner().to_string();
-        let message = message.split(" at line ").next().unwrap_or_default();
-        RpcError::invalid(path_of(&error.path().to_string(), message), message)
-    })
-}
-
-/// Where the mistake is; a missing key has no place of its own, so its name is the path.
-fn path_of(found: &str, message: &str) -> String {
-    let named = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next());
-    match (found, named) {
-        (".", Some(name)) => name.to_owned(),
-        (".", None) => "params".to_owned(),
-        (path, Some(name)) => format!("{path}.{name}"),
-        (path, None) => path.to_owned(),
     }
 }
 

@@ -15,9 +15,10 @@ use tokio_util::task::TaskTracker;
 
 use super::access::Access;
 use super::authorize;
-use super::methods::{Answerer, MethodTable, read};
+use super::methods::{Answerer, MethodTable};
 use super::outbound::{Outbound, Outgoing};
 use super::own;
+use super::params::read;
 use super::reply::{Gathered, Id, Reply, written};
 use super::requests::{Call, Entry};
 use super::seats::Nameless;
