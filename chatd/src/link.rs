@@ -278,13 +278,17 @@ impl Link {
         Connection::dial(server, timing).await
     }
 
-    /// Only a server that proved a pinned key is heard about the next one; and once that is proven the one before is
-    /// good for nothing any more.
+    /// Only a server that proved a pinned key is heard about the next one, and where the invite named an offline key, only
+    /// with its signature; and once that is proven the one before is good for nothing any more.
     async fn pin(&mut self, connection: &Connection) {
         let announced = connection.welcome.next_key.as_ref();
         let next = announced.and_then(|key| ServerPublicKey::try_from(&**key).ok());
         // while it answers under both it goes on announcing the one that was just proven
         let next = next.filter(|key| *key != connection.server_key);
+        if next.is_some_and(|key| !self.believes(connection, &key)) {
+            tracing::warn!("the server announced another key that its offline key does not vouch for");
+            return;
+        }
         if (connection.server_key, next) == (self.setup.server.key, self.setup.next_key) {
             return;
         }
@@ -293,6 +297,14 @@ impl Link {
         let (pin, key) = (Arc::clone(&self.setup.pin), connection.server_key);
         // a row that could not be written is written at the next login
         let _ = tokio::task::spawn_blocking(move || pin(key, next)).await;
+    }
+
+    fn believes(&self, connection: &Connection, next: &ServerPublicKey) -> bool {
+        let proof = connection.welcome.next_key_proof.as_ref();
+        self.setup
+            .server
+            .offline_key
+            .is_none_or(|named| proof.is_some_and(|proof| named.vouches(proof, &connection.server_key, next)))
     }
 
     async fn talk(&mut self, connection: Connection, stop: &CancellationToken) -> Failure {

@@ -1,6 +1,6 @@
 //! An invite: everything a client needs to reach a server and to know it again, in one line.
 //!
-//! `chat://host:port/#` and base64url, unpadded, of `0x01 ‖ server key 32 ‖ secret key 32 [‖ token 16]`.
+//! `chat://host:port/#` and base64url, unpadded, of `0x01 ‖ server key 32 ‖ secret key 32 [‖ offline key 32] [‖ token 16]`.
 //! It contains secret.key: read it from a prompt, standard input or a file, never from the command line.
 
 use std::fmt;
@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::fernet::FernetKey;
 use crate::handshake::ServerPublicKey;
+use crate::offline_key::OfflineKey;
 
 const SCHEME: &str = "chat://";
 const VERSION: u8 = 1;
@@ -43,6 +44,8 @@ pub struct Invite {
     pub server_key: ServerPublicKey,
     /// Contents of secret.key.
     pub secret: FernetKey,
+    /// Without whose signature no other key of this server is believed.
+    pub offline_key: Option<OfflineKey>,
     /// Good for one registration, where the server asks for it.
     pub token: Option<[u8; 16]>,
 }
@@ -57,8 +60,8 @@ impl Invite {
         let (address, keys) = rest.split_once("/#").ok_or(InviteError::Form)?;
         let (host, port) = parse_address(address).ok_or(InviteError::Address)?;
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(keys).map_err(|_| InviteError::Keys)?);
-        let (server_key, secret, token) = split_keys(&bytes).ok_or(InviteError::Keys)?;
-        Ok(Self { host, port, server_key, secret, token })
+        let (server_key, secret, offline_key, token) = split_keys(&bytes).ok_or(InviteError::Keys)?;
+        Ok(Self { host, port, server_key, secret, offline_key, token })
     }
 
     /// The one line. It is a secret.
@@ -67,6 +70,7 @@ impl Invite {
         let mut bytes = Zeroizing::new(vec![VERSION]);
         bytes.extend_from_slice(self.server_key.as_bytes());
         bytes.extend_from_slice(self.secret.bytes().expose());
+        bytes.extend_from_slice(self.offline_key.as_ref().map_or(&[], |key| &key.as_bytes()[..]));
         bytes.extend_from_slice(self.token.as_ref().map_or(&[], |token| &token[..]));
         let keys = Zeroizing::new(URL_SAFE_NO_PAD.encode(&*bytes));
         Zeroizing::new(format!("{SCHEME}{}/#{}", self.address(), &*keys))
@@ -100,16 +104,22 @@ fn parse_address(address: &str) -> Option<(String, u16)> {
         .then(|| (host.to_owned(), port))
 }
 
-/// `0x01 ‖ server key 32 ‖ secret key 32 [‖ token 16]`.
-fn split_keys(bytes: &[u8]) -> Option<(ServerPublicKey, FernetKey, Option<[u8; 16]>)> {
+type Keys = (ServerPublicKey, FernetKey, Option<OfflineKey>, Option<[u8; 16]>);
+
+/// `0x01 ‖ server key 32 ‖ secret key 32 [‖ offline key 32] [‖ token 16]`: the length tells which are there.
+fn split_keys(bytes: &[u8]) -> Option<Keys> {
     let rest = bytes.strip_prefix(&[VERSION])?;
     let (server_key, rest) = rest.split_first_chunk()?;
     let (secret, rest) = rest.split_first_chunk()?;
+    let (offline_key, rest) = match rest.split_first_chunk() {
+        Some((key, rest)) => (Some(OfflineKey::new(*key)), rest),
+        None => (None, rest),
+    };
     let token = match rest {
         [] => None,
         token => Some(token.try_into().ok()?),
     };
-    Some((ServerPublicKey::new(*server_key), FernetKey::from_bytes(*secret), token))
+    Some((ServerPublicKey::new(*server_key), FernetKey::from_bytes(*secret), offline_key, token))
 }
 
 #[cfg(test)]
@@ -124,20 +134,23 @@ mod tests {
             port: 8897,
             server_key: ServerPublicKey::new([1; 32]),
             secret: FernetKey::from_bytes([2; 32]),
+            offline_key: None,
             token,
         }
     }
 
     fn same(a: &Invite, b: &Invite) -> bool {
-        (&a.host, a.port, a.server_key, a.secret.bytes(), a.token)
-            == (&b.host, b.port, b.server_key, b.secret.bytes(), b.token)
+        (&a.host, a.port, a.server_key, a.secret.bytes(), a.offline_key, a.token)
+            == (&b.host, b.port, b.server_key, b.secret.bytes(), b.offline_key, b.token)
     }
 
     #[test]
     fn invites_read_back_as_written() {
         for host in ["localhost", "chat.example.org", "192.0.2.7", "2001:db8::1"] {
-            for token in [None, Some([3; 16])] {
-                let invite = invite(host, token);
+            for (token, key) in
+                [(None, None), (Some([3; 16]), None), (None, Some([4; 32])), (Some([3; 16]), Some([4; 32]))]
+            {
+                let invite = Invite { offline_key: key.map(OfflineKey::new), ..invite(host, token) };
                 let text = format!("\n{}\r\n", &*invite.to_text());
                 assert!(same(&Invite::parse(&text).unwrap(), &invite), "{text}");
             }

@@ -30,6 +30,7 @@ pub mod ids;
 pub mod invite;
 pub mod limits;
 pub mod message;
+pub mod offline_key;
 pub mod record;
 #[cfg(feature = "rpc")]
 pub mod rpc;

@@ -75,7 +75,7 @@ fn perform(cli: Cli) -> Done {
     }
     runtime.block_on(async {
         match cli.command {
-            Command::Init { listen, public } => init::init(&home, listen, public),
+            Command::Init { listen, public, offline_key } => init::init(&home, listen, public, offline_key.as_deref()),
             Command::Run { listen } => run::run(&home, &log, listen).await,
             Command::Invite { public } => init::invite(&home, public).await,
             Command::Key(command) => key::key(&home, &command),

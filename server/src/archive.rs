@@ -25,7 +25,8 @@ use thiserror::Error;
 use crate::store::copy::{Cell, Shape, TABLES, Table};
 
 /// Files of the data directory that belong to a backup. All but the first two may be missing.
-pub const FILES: [&str; 4] = ["server.key", "secret.key", "server.key.next", "server.toml"];
+pub const FILES: [&str; 6] =
+    ["server.key", "secret.key", "server.key.next", "server.key.next.proof", "offline.pub", "server.toml"];
 /// The last member.
 const MANIFEST: &str = "manifest.json";
 /// Number of this format.

@@ -59,6 +59,9 @@ pub enum Command {
         /// Host and port under which clients reach the server, kept in server.toml
         #[arg(long, value_name = "HOST:PORT")]
         public: Option<String>,
+        /// Make a key here that has to sign every later change of the server's key; keep it off this machine
+        #[arg(long, value_name = "FILE")]
+        offline_key: Option<PathBuf>,
     },
     /// Serve until told to stop (SIGTERM finishes what was begun)
     Run {
@@ -115,7 +118,11 @@ pub enum Command {
 #[derive(Debug, Subcommand)]
 pub enum Key {
     /// Make the next key: after a restart the server answers under both, and clients learn it
-    Rotate,
+    Rotate {
+        /// The key that `init --offline-key` made, if it did
+        #[arg(long, value_name = "FILE")]
+        offline_key: Option<PathBuf>,
+    },
     /// Give the old key up and print an invite with the new one
     Finish,
 }

@@ -41,7 +41,13 @@ impl Server {
     /// A server whose sessions take the time from `look`. Its runtime must be there.
     #[must_use]
     pub fn simulated(config: Config, store: SharedStore, look: Look) -> Self {
-        let keys = Keys { server: ServerKey::from_bytes([1; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) };
+        let keys = Keys {
+            server: ServerKey::from_bytes([1; 32]),
+            next: None,
+            next_proof: None,
+            offline: None,
+            secret: FernetKey::from_bytes([2; 32]),
+        };
         Self::new(config, store, &keys, CancellationToken::new(), Clock::beginning_now(look))
     }
 

@@ -13,7 +13,8 @@ use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::handshake::ServerKey;
 use chat_protocol::handshake::server::Listening;
 use chat_protocol::message::Blob;
-use chat_protocol::message::server::{ServerLimits, Welcome};
+use chat_protocol::message::server::{NextKeyProof, ServerLimits, Welcome};
+use chat_protocol::offline_key::OfflineKey;
 use chat_protocol::{limits, time::Timestamp};
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
@@ -42,6 +43,10 @@ pub struct Keys {
     pub server: ServerKey,
     /// The key that will replace it, while clients move over.
     pub next: Option<ServerKey>,
+    /// That the offline key vouches for it.
+    pub next_proof: Option<NextKeyProof>,
+    /// Without whose signature clients believe no other key.
+    pub offline: Option<OfflineKey>,
     /// `secret.key`: known to every member, keeps strangers out.
     pub secret: FernetKey,
 }
@@ -78,6 +83,7 @@ pub(crate) struct Shared {
     pub stopping: CancellationToken,
     /// Announced key, while the server key changes.
     next_key: Option<Blob>,
+    next_key_proof: Option<NextKeyProof>,
     clock: Clock,
 }
 
@@ -112,6 +118,7 @@ impl Shared {
             replays: Replays::new(config.connections.remembered_handshakes),
             listening: keys.next.as_ref().map_or(listening.clone(), |next| listening.and_next(next)),
             next_key: keys.next.as_ref().map(|next| Blob(next.public().as_bytes().to_vec())),
+            next_key_proof: keys.next_proof.clone(),
             stopping,
             settings,
             store,
@@ -165,6 +172,7 @@ impl Shared {
             },
             features: Vec::new(),
             next_key: self.next_key.clone(),
+            next_key_proof: self.next_key_proof.clone().map(Box::new),
         }
     }
 

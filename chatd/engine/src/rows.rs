@@ -80,11 +80,11 @@ macro_rules! family_type {
 
 families! {
     /// The account of this daemon.
-    pub ACCOUNT: Account "self" / "account" => Cbor<AccountRow>, 1;
+    pub ACCOUNT: Account "self" / "account" => Cbor<AccountRow>, 2;
     /// An enrolment the server may already know of: the account as it will be.
-    pub PENDING_ACCOUNT: Account "self" / "pending" => Cbor<AccountRow>, 1;
+    pub PENDING_ACCOUNT: Account "self" / "pending" => Cbor<AccountRow>, 2;
     /// A reset that was asked for here: the account as it will be.
-    pub ACCOUNT_RESET: Account "self" / "reset" => Cbor<AccountRow>, 1;
+    pub ACCOUNT_RESET: Account "self" / "reset" => Cbor<AccountRow>, 2;
     /// The X25519 keys of devices, by their users.
     pub DEVICE_KEYS: Account "device-key" [Username] => Secret, 1;
 

@@ -54,9 +54,8 @@ impl Access {
     /// # Errors
     /// [`AccessError::Invite`].
     pub fn from_invite(text: &str) -> Result<Self, AccessError> {
-        let invite = Invite::parse(text.trim())?;
-        let server = Server { host: invite.host, port: invite.port, key: invite.server_key, secret: invite.secret };
-        Ok(Self { server, token: invite.token })
+        let Invite { host, port, server_key: key, secret, offline_key, token } = Invite::parse(text.trim())?;
+        Ok(Self { server: Server { host, port, key, secret, offline_key }, token })
     }
 
     /// Joins the three parts.
@@ -69,7 +68,7 @@ impl Access {
         let text = dirs::read_named(secret_file, MAX_SECRET_BYTES)?;
         let secret = FernetKey::from_base64(text.trim_ascii())
             .map_err(|source| AccessError::Secret { path: secret_file.into(), source })?;
-        Ok(Self { server: Server { host, port, key, secret }, token: None })
+        Ok(Self { server: Server { host, port, key, secret, offline_key: None }, token: None })
     }
 }
 

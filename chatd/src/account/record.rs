@@ -13,6 +13,7 @@ use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::identity::login::Binding;
 use chat_protocol::identity::safety_number::approval_digits;
 use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::offline_key::OfflineKey;
 use chat_protocol::time::Timestamp;
 
 use crate::link::{Heard, LinkSetup, Server, Timing};
@@ -208,6 +209,7 @@ fn row(account: &Account) -> AccountRow {
         due: None,
         next_key: account.next_key.map(|key| SecretBytes::new(*key.as_bytes())),
         wait: account.wait.clone(),
+        offline_key: account.server.offline_key.map(|key| SecretBytes::new(*key.as_bytes())),
     }
 }
 
@@ -217,6 +219,7 @@ fn open(row: AccountRow) -> Account {
         port: row.port,
         key: ServerPublicKey::new(*row.server_key.expose()),
         secret: FernetKey::from_bytes(*row.secret.expose()),
+        offline_key: row.offline_key.map(|key| OfflineKey::new(*key.expose())),
     };
     let next_key = row.next_key.map(|key| ServerPublicKey::new(*key.expose()));
     let AccountRow { user, cert, log, standing, wait, .. } = row;

@@ -13,6 +13,7 @@ use chat_protocol::handshake::{HandshakeError, Secured, ServerPublicKey};
 use chat_protocol::limits::{HANDSHAKE_DEADLINE, MAX_RECORD_BYTES};
 use chat_protocol::message::Call;
 use chat_protocol::message::server::{Refusal, Welcome};
+use chat_protocol::offline_key::OfflineKey;
 use chat_protocol::record::{Opener, Record, RecordError, Sealer};
 use chat_protocol::rpc::types::ConnectionTrouble;
 use thiserror::Error;
@@ -41,6 +42,8 @@ pub struct Server {
     pub key: ServerPublicKey,
     /// The shared key that lets members in at all.
     pub secret: FernetKey,
+    /// Without whose signature no other key is believed.
+    pub offline_key: Option<OfflineKey>,
 }
 
 impl std::fmt::Display for Server {

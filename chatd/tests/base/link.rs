@@ -449,6 +449,7 @@ fn atk_62_a_setup_prints_no_secret() {
         port: 1,
         key: ServerKey::from_bytes([1; 32]).public(),
         secret: FernetKey::from_bytes([2; 32]),
+        offline_key: None,
     };
     assert!(format!("{server:?}").contains("FernetKey(..)"));
     assert_eq!(

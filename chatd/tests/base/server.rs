@@ -48,7 +48,8 @@ impl House {
         self.address = listener.local_addr().unwrap();
         let mut config = Config::default();
         config.passwords.bcrypt_cost = 4;
-        let keys = Keys { server, next, secret: FernetKey::from_bytes([2; 32]) };
+        let secret = FernetKey::from_bytes([2; 32]);
+        let keys = Keys { server, next, next_proof: None, offline: None, secret };
         let shutdown = CancellationToken::new();
         let running = serve::run(config, Arc::new(store), listener, keys, shutdown.clone());
         self.running = Some((shutdown, tokio::spawn(async { running.await.unwrap() })));
@@ -66,7 +67,8 @@ impl House {
 
     fn access_through(&self, address: SocketAddr) -> Access {
         let (key, secret) = (ServerKey::from_bytes([1; 32]).public(), FernetKey::from_bytes([2; 32]));
-        Access { server: Server { host: address.ip().to_string(), port: address.port(), key, secret }, token: None }
+        let (host, port) = (address.ip().to_string(), address.port());
+        Access { server: Server { host, port, key, secret, offline_key: None }, token: None }
     }
 }
 

@@ -5,7 +5,7 @@ use chat_protocol::frame::{Frame, decode_frames};
 use chat_protocol::handshake::server::{Listening, wanted};
 use chat_protocol::handshake::{Secured, ServerKey};
 use chat_protocol::ids::{Head, HeadHash};
-use chat_protocol::message::server::{LoggedIn, ServerLimits, Welcome};
+use chat_protocol::message::server::{LoggedIn, NextKeyProof, ServerLimits, Welcome};
 use chat_protocol::record::Record;
 use chat_protocol::time::Timestamp;
 use chatd::clock;
@@ -18,19 +18,33 @@ pub(crate) struct Toy {
     pub(crate) key: ServerKey,
     /// Answered for too, and announced.
     pub(crate) next: Option<ServerKey>,
+    /// Who vouches for that.
+    pub(crate) proof: Option<NextKeyProof>,
     secret: FernetKey,
 }
 
 impl Toy {
     pub(crate) async fn new() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        Self { listener, key: ServerKey::from_bytes([1; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) }
+        Self {
+            listener,
+            key: ServerKey::from_bytes([1; 32]),
+            next: None,
+            proof: None,
+            secret: FernetKey::from_bytes([2; 32]),
+        }
     }
 
     /// What clients are to know.
     pub(crate) fn server(&self) -> Server {
         let port = self.listener.local_addr().unwrap().port();
-        Server { host: "127.0.0.1".into(), port, key: self.key.public(), secret: self.secret.clone() }
+        Server {
+            host: "127.0.0.1".into(),
+            port,
+            key: self.key.public(),
+            secret: self.secret.clone(),
+            offline_key: None,
+        }
     }
 
     /// The next client, after its handshake; one with wrong keys is closed without a byte, as `None`.
@@ -44,7 +58,9 @@ impl Toy {
         let listening = self.next.iter().fold(listening, |listening, next| listening.and_next(next));
         let greeting = listening.read(&received).ok()?;
         let next_key = self.next.as_ref().map(|next| next.public().as_bytes().to_vec().into());
-        let (answer, secured) = greeting.reply(&Welcome { next_key, ..welcome() }, clock::now()).unwrap();
+        let next_key_proof = self.proof.clone().map(Box::new);
+        let (answer, secured) =
+            greeting.reply(&Welcome { next_key, next_key_proof, ..welcome() }, clock::now()).unwrap();
         stream.write_all(&answer).await.unwrap();
         Some(Peer { stream, secured })
     }
@@ -111,6 +127,7 @@ fn welcome() -> Welcome {
         limits: ServerLimits { delivery_window: 64, mailbox_days: 30, room_days: 30, invite_only: false },
         features: vec![],
         next_key: None,
+        next_key_proof: None,
     }
 }
 

@@ -45,8 +45,13 @@ impl House {
         self.address = listener.local_addr().unwrap();
         let mut config = Config::default();
         config.passwords.bcrypt_cost = 4;
-        let keys =
-            Keys { server: ServerKey::from_bytes([self.key; 32]), next: None, secret: FernetKey::from_bytes([2; 32]) };
+        let keys = Keys {
+            server: ServerKey::from_bytes([self.key; 32]),
+            next: None,
+            next_proof: None,
+            offline: None,
+            secret: FernetKey::from_bytes([2; 32]),
+        };
         let shutdown = CancellationToken::new();
         let running = serve::run(config, Arc::new(store), listener, keys, shutdown.clone());
         self.running = Some((shutdown, tokio::spawn(async { running.await.unwrap() })));
@@ -64,6 +69,7 @@ impl House {
             port: self.address.port(),
             server_key: ServerKey::from_bytes([1; 32]).public(),
             secret: FernetKey::from_bytes([2; 32]),
+            offline_key: None,
             token: None,
         };
         serde_json::from_value(serde_json::Value::String(invite.to_text().to_string())).unwrap()

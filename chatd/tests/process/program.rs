@@ -135,13 +135,19 @@ fn server(dir: &Path) -> String {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     listener.set_nonblocking(true).unwrap();
     let port = listener.local_addr().unwrap().port();
-    let invite =
-        Invite { host: "127.0.0.1".into(), port, server_key: key.public(), secret: secret.clone(), token: None };
+    let invite = Invite {
+        host: "127.0.0.1".into(),
+        port,
+        server_key: key.public(),
+        secret: secret.clone(),
+        offline_key: None,
+        token: None,
+    };
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         runtime.block_on(async move {
             let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            let keys = Keys { server: key, next: None, secret };
+            let keys = Keys { server: key, next: None, next_proof: None, offline: None, secret };
             serve::run(config, std::sync::Arc::new(store), listener, keys, Default::default()).await
         })
     });

@@ -65,7 +65,8 @@ impl Operator {
         let (store, _) = SqliteStore::open(&directory.path().join("chat.db")).unwrap();
         let liar = Arc::new(Liar::new(Arc::new(store)));
         let (server_key, secret) = (ServerKey::generate(&mut rand::rng()), FernetKey::generate(&mut rand::rng()));
-        let keys = Keys { server: server_key.clone(), next: None, secret: secret.clone() };
+        let keys =
+            Keys { server: server_key.clone(), next: None, next_proof: None, offline: None, secret: secret.clone() };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let at = listener.local_addr().unwrap();
         let clock = runtime.block_on(Clock::system(&*liar)).unwrap();
@@ -85,7 +86,8 @@ impl Operator {
     /// An invite that leads to another address.
     pub fn invite_to(&self, at: SocketAddr) -> String {
         let (server_key, secret) = (self.server_key.public(), self.secret.clone());
-        let invite = Invite { host: at.ip().to_string(), port: at.port(), server_key, secret, token: None };
+        let invite =
+            Invite { host: at.ip().to_string(), port: at.port(), server_key, secret, offline_key: None, token: None };
         invite.to_text().to_string()
     }
 

@@ -63,7 +63,16 @@ fn opens(key: &SecretBytes<32>, records: &[u8]) -> bool {
 fn welcome() -> Welcome {
     let limits = ServerLimits { delivery_window: 1, mailbox_days: 1, room_days: 1, invite_only: false };
     let (lowest, highest) = (1, 1);
-    Welcome { version: Some(1), lowest, highest, server_time: now(), limits, features: Vec::new(), next_key: None }
+    Welcome {
+        version: Some(1),
+        lowest,
+        highest,
+        server_time: now(),
+        limits,
+        features: Vec::new(),
+        next_key: None,
+        next_key_proof: None,
+    }
 }
 
 #[test]

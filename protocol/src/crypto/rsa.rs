@@ -66,6 +66,8 @@ pub enum Context {
     Bundle,
     /// An account-log entry.
     Log,
+    /// Another key of a server.
+    ServerKey,
     /// Group state; reserved.
     Group,
     /// Device linking; reserved.
@@ -74,7 +76,8 @@ pub enum Context {
 
 impl Context {
     /// Every context, for the tests that swap them.
-    pub const ALL: [Self; 7] = [Self::Login, Self::Enrol, Self::Join, Self::Bundle, Self::Log, Self::Group, Self::Link];
+    pub const ALL: [Self; 8] =
+        [Self::Login, Self::Enrol, Self::Join, Self::Bundle, Self::Log, Self::ServerKey, Self::Group, Self::Link];
 
     /// The ASCII bytes that are signed.
     #[must_use]
@@ -85,6 +88,7 @@ impl Context {
             Self::Join => b"join",
             Self::Bundle => b"bundle",
             Self::Log => b"log",
+            Self::ServerKey => b"server-key",
             Self::Group => b"group",
             Self::Link => b"link",
         }

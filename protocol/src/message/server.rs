@@ -39,6 +39,17 @@ answer! {
         #[n(5)] pub features: Vec<String>,
         /// The server key that will replace the present one, while a change is under way.
         #[n(6)] pub next_key: Option<Blob>,
+        /// That the server's offline key vouches for it, if it has one.
+        #[n(7)] pub next_key_proof: Option<Box<NextKeyProof>>,
+    }
+}
+answer! {
+    /// The offline key of a server says that another key follows the present one: see [`crate::offline_key`].
+    NextKeyProof {
+        /// Its public half, SPKI.
+        #[n(0)] pub key: Blob,
+        /// Over the present key and the next one.
+        #[n(1)] pub signature: Blob,
     }
 }
 answer! {

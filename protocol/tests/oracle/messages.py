@@ -46,7 +46,7 @@ ANSWERS = {
     "presence_list": {0: ["alice", "bob"]},
     "waiting_devices": {0: [{0: b"cert", 1: b"acceptance"}]},
     "refusal": {0: 6, 1: 1500, 2: [{0: "bob", 1: HEAD}]},
-    "welcome": {0: 1, 1: 1, 2: 1, 3: 1_800_000_000_000, 4: {0: 64, 1: 30, 2: 30, 3: False}, 5: [], 6: bytes(32)},
+    "welcome": {0: 1, 1: 1, 2: 1, 3: 1_800_000_000_000, 4: {0: 64, 1: 30, 2: 30, 3: False}, 5: [], 6: bytes(32), 7: {0: b"key", 1: b"signature"}},
 }
 
 PUSHES = {

@@ -30,6 +30,7 @@ pub(crate) fn welcome() -> Welcome {
         limits: ServerLimits { delivery_window: 64, mailbox_days: 30, room_days: 30, invite_only: false },
         features: vec![],
         next_key: None,
+        next_key_proof: None,
     }
 }
 

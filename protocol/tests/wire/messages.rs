@@ -177,7 +177,9 @@ fn answers_are_frozen() {
     frozen.answer("waiting_devices", &WaitingDevices { devices: vec![waiting] });
     let refusal = Refusal { code: Code::Stale, retry_after_ms: Some(1500), heads: Some(vec![user_head()]) };
     frozen.answer("refusal", &refusal);
-    let welcome = Welcome { server_time: AT, next_key: Some(Blob(vec![0; 32])), ..super::connection::welcome() };
+    let next_key_proof = Some(Box::new(NextKeyProof { key: blob("key"), signature: blob("signature") }));
+    let next_key = Some(Blob(vec![0; 32]));
+    let welcome = Welcome { server_time: AT, next_key, next_key_proof, ..super::connection::welcome() };
     frozen.answer("welcome", &welcome);
     frozen.done();
 }

@@ -78,6 +78,7 @@ fn welcome() -> Welcome {
         limits: ServerLimits { delivery_window: 64, mailbox_days: 30, room_days: 30, invite_only: true },
         features: vec![],
         next_key: None,
+        next_key_proof: None,
     }
 }
 

@@ -3,10 +3,16 @@
 use std::fs::File;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_programs::private::{self, FileError};
 use chat_programs::settings::{self, Layer, Layered, Origin, Problem, RawSetting, Source, Wrong};
 use chat_protocol::crypto::fernet::FernetKey;
+use chat_protocol::crypto::rsa::VerifyingKey;
 use chat_protocol::handshake::ServerKey;
+use chat_protocol::message::Blob;
+use chat_protocol::message::server::NextKeyProof;
+use chat_protocol::offline_key::OfflineKey;
 use zeroize::Zeroizing;
 
 use super::output::{Done, talk};
@@ -24,6 +30,10 @@ pub(super) const SERVER_KEY: &str = "server.key";
 pub(super) const SECRET_KEY: &str = "secret.key";
 /// The server key that will replace the present one; only while clients move over.
 pub(super) const NEXT_KEY: &str = "server.key.next";
+/// That the offline key vouches for the next one: its signature, base64url.
+pub(super) const NEXT_PROOF: &str = "server.key.next.proof";
+/// The public half of the offline key, SPKI as base64url; only if there is one.
+pub(super) const OFFLINE_PUBLIC: &str = "offline.pub";
 /// Settings.
 pub(super) const SETTINGS: &str = "server.toml";
 /// The embedded database.
@@ -108,11 +118,31 @@ impl Home {
         private::check_directory(&self.dir)?;
         let next = self.path(NEXT_KEY);
         let next = if next.exists() { Some(read_server_key(&next)?) } else { None };
+        let offline = self.read_public(OFFLINE_PUBLIC)?;
+        let signature = self.read_public(NEXT_PROOF)?.filter(|_| next.is_some());
+        let proof = offline.as_ref().zip(signature);
+        let key = |spki: &Vec<u8>| {
+            let key = VerifyingKey::from_spki(spki).map_err(|error| damaged(&self.path(OFFLINE_PUBLIC), error));
+            key.map(|key| OfflineKey::of(&key))
+        };
         Ok(Keys {
             server: read_server_key(&self.path(SERVER_KEY))?,
             next,
+            next_proof: proof
+                .map(|(key, signature)| NextKeyProof { key: Blob(key.clone()), signature: Blob(signature) }),
+            offline: offline.as_ref().map(key).transpose()?,
             secret: read_secret(&self.path(SECRET_KEY))?,
         })
+    }
+
+    /// What a line of base64url holds; `None` if the file is not there.
+    fn read_public(&self, name: &str) -> Result<Option<Vec<u8>>, Failure> {
+        let path = self.path(name);
+        if !path.exists() {
+            return Ok(None);
+        }
+        let bytes = URL_SAFE_NO_PAD.decode(text(&path, read(&path)?)?.trim());
+        bytes.map(Some).map_err(|error| damaged(&path, error))
     }
 
     /// Opens the database the settings name.

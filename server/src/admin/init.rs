@@ -2,26 +2,35 @@
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
+use std::path::Path;
 
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_programs::private::directory;
 use chat_programs::settings::Layer;
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::crypto::kdf::sha256;
+use chat_protocol::crypto::rsa::SigningKey;
 use chat_protocol::handshake::ServerKey;
 use chat_protocol::invite::Invite;
 use rand::Rng;
 use serde_json::json;
 
-use super::home::{self, Home, SECRET_KEY, SERVER_KEY, SETTINGS};
+use super::home::{self, Home, OFFLINE_PUBLIC, SECRET_KEY, SERVER_KEY, SETTINGS};
 use super::output::{Done, object, say, talk};
 use crate::config::{Config, Registration, public};
 use crate::failure::{Exit, Failure};
 use crate::serve::Keys;
-use crate::{clock, store};
+use crate::{clock, private, store};
 
 const SECONDS_PER_DAY: u64 = 24 * 60 * 60;
 
-pub(super) fn init(home: &Home, listen: Option<SocketAddr>, public: Option<String>) -> Done {
+pub(super) fn init(
+    home: &Home,
+    listen: Option<SocketAddr>,
+    public: Option<String>,
+    offline_key: Option<&Path>,
+) -> Done {
     if home.path(SERVER_KEY).exists() {
         let words = format!("there is a server in {} already", home.dir.display());
         let hint = format!("print its invite: `chat-server invite --data {}`", home.dir.display());
@@ -42,6 +51,9 @@ pub(super) fn init(home: &Home, listen: Option<SocketAddr>, public: Option<Strin
     if !home::create_or_check(&settings, &settings_text(listen, public.as_deref()), |_| Ok(()))? {
         talk(&format!("Keeping the {SETTINGS} that is there"));
     }
+    if let Some(file) = offline_key {
+        make_offline_key(home, file)?;
+    }
     // last: with it the server is there, before it everything can be repeated
     let key = ServerKey::generate(&mut rng);
     home::create_or_check(&home.path(SERVER_KEY), &key.to_text(), home::check_server_key)?;
@@ -57,6 +69,19 @@ pub(super) fn init(home: &Home, listen: Option<SocketAddr>, public: Option<Strin
     }
     talk("Give this invite to the people who may join; it contains the secret key:");
     print_invite(home, &config, &home.keys()?, None)
+}
+
+/// Makes the key that vouches for later server keys; what stays here is its public half.
+fn make_offline_key(home: &Home, file: &Path) -> Done {
+    let key = SigningKey::generate(&mut rand::rng());
+    private::create(file, key.to_plain_pem().as_bytes())?;
+    let public = URL_SAFE_NO_PAD.encode(key.verifying_key().to_spki());
+    private::create(&home.path(OFFLINE_PUBLIC), public.as_bytes())?;
+    talk(&format!(
+        "Keep {} off this machine: whoever takes the server cannot announce another key without it",
+        file.display()
+    ));
+    Ok(())
 }
 
 pub(super) async fn invite(home: &Home, public: Option<String>) -> Done {
@@ -84,7 +109,8 @@ async fn personal(home: &Home, config: &Config) -> Result<[u8; 16], Failure> {
 pub(super) fn print_invite(home: &Home, config: &Config, keys: &Keys, token: Option<[u8; 16]>) -> Done {
     let (host, port) = address(config)?;
     let server_key = keys.server.public();
-    let invite = Invite { host, port, server_key, secret: keys.secret.clone(), token };
+    let (secret, offline_key) = (keys.secret.clone(), keys.offline);
+    let invite = Invite { host, port, server_key, secret, offline_key, token };
     if config.public.is_none() {
         talk(&format!(
             "Note: it names {}; `--public HOST:PORT` names what clients reach from elsewhere",
@@ -114,7 +140,7 @@ fn address_of(public: &str) -> Result<(String, u16), Failure> {
     // read back as a client will: what it could not read is not printed
     let (server_key, secret) =
         (chat_protocol::handshake::ServerPublicKey::new([0; 32]), FernetKey::from_bytes([0; 32]));
-    let text = Invite { host: host.clone(), port, server_key, secret, token: None }.to_text();
+    let text = Invite { host: host.clone(), port, server_key, secret, offline_key: None, token: None }.to_text();
     Invite::parse(&text).map_err(|_| wrong())?;
     Ok((host, port))
 }

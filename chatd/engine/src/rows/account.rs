@@ -78,4 +78,7 @@ pub struct AccountRow {
     /// While the device waits: for what.
     #[n(10)]
     pub wait: Option<Wait>,
+    /// Without whose signature no other key of the server is believed.
+    #[n(11)]
+    pub offline_key: Option<SecretBytes<32>>,
 }

@@ -205,6 +205,7 @@ fn account() -> AccountRow {
         due: Some(at(63)),
         next_key: Some(secret(0x64)),
         wait: Some(Wait { fingerprint: fingerprint(0x65), acceptance: Some(blob(0x66)) }),
+        offline_key: Some(secret(0x67)),
     }
 }
 

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use chat_protocol::fixtures::device_keys;
 use chat_protocol::handshake::ServerKey;
-use chatd::link::{LinkSetup, spawn};
+use chat_protocol::offline_key::{OfflineKey, vouch};
+use chatd::link::{LinkSetup, Server, spawn};
 use tokio::sync::mpsc;
 
 use super::{Fixture, hasty, setup};
@@ -36,6 +38,36 @@ async fn a_key_that_was_replaced_is_good_for_nothing_once_the_next_one_was_prove
     (f.toy.key, f.toy.next) = (new, None);
     f.toy.accept_login().await;
     f.online().await;
+}
+
+#[tokio::test]
+async fn atk_102_a_next_key_is_believed_only_with_the_signature_of_the_offline_key_that_the_invite_named() {
+    let (old, new, thiefs) = ([1; 32], [3; 32], [6; 32]);
+    let [old, new, thiefs] = [old, new, thiefs].map(ServerKey::from_bytes);
+    let (named, other) = (&device_keys(2).signing, &device_keys(3).signing);
+    let vouched = |key, next: &ServerKey| Some(vouch(key, &old.public(), &next.public(), &mut rand::rng()));
+    let mut toy = Toy::new().await;
+    let server = Server { offline_key: Some(OfflineKey::of(&named.verifying_key())), ..toy.server() };
+    let (sender, events) = mpsc::channel(16);
+    let (pinned, mut pins) = mpsc::unbounded_channel();
+    let pin = Arc::new(move |key, next| pinned.send((key, next)).unwrap());
+    toy.next = Some(thiefs.clone());
+    let link = spawn(LinkSetup { pin, ..setup(server, hasty()) }, sender);
+    let mut f = Fixture { toy, link, events };
+    // whoever has the present key, and not that one, announces a key: alone, vouched for by another, by a word about another
+    for proof in [None, vouched(other, &thiefs), vouched(named, &new)] {
+        f.toy.proof = proof;
+        let peer = f.toy.accept_login().await;
+        assert_eq!(peer.secured.server_key, old.public());
+        drop(peer);
+        f.online().await;
+        f.offline().await;
+    }
+    assert!(pins.try_recv().is_err(), "nothing was believed");
+    (f.toy.next, f.toy.proof) = (Some(new.clone()), vouched(named, &new));
+    drop(f.toy.accept_login().await);
+    f.online().await;
+    assert_eq!(pins.recv().await.unwrap(), (old.public(), Some(new.public())));
 }
 
 #[tokio::test]

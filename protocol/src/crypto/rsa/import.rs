@@ -142,6 +142,12 @@ fn cheap_scheme<R: CryptoRng + ?Sized>(rng: &mut R) -> Result<pbes2::Parameters,
     Ok(pbes2::Parameters { kdf: kdf.into(), encryption: pbes2::EncryptionScheme::Aes256Cbc { iv } })
 }
 
+/// Writes PKCS#8 PEM that no passphrase protects: for a key that is kept where nobody else comes.
+fn plain_pem(key: &RsaPrivateKey) -> Zeroizing<String> {
+    #[expect(clippy::expect_used, reason = "a key that was read or made can be written")]
+    key.to_pkcs8_pem(LineEnding::LF).expect("an encodable key")
+}
+
 fn seal_pem<R: CryptoRng + ?Sized>(key: &RsaPrivateKey, passphrase: &[u8], rng: &mut R) -> Zeroizing<String> {
     #[expect(clippy::expect_used, reason = "a key that was read or made can be written")]
     write_encrypted_pem(key, passphrase, rng).expect("an encodable key")
@@ -165,6 +171,12 @@ macro_rules! private_pem {
             /// [`RsaError::Passphrase`] and what [`Self::from_plain_pem`] says.
             pub fn from_encrypted_pem(pem: &str, passphrase: &[u8]) -> Result<Self, RsaError> {
                 read_encrypted_pem(pem, passphrase).map($wrap)
+            }
+
+            /// Writes unencrypted PKCS#8 PEM.
+            #[must_use]
+            pub fn to_plain_pem(&self) -> Zeroizing<String> {
+                plain_pem(self.private())
             }
 
             /// Writes encrypted PKCS#8 PEM (PBES2: scrypt N = 2^10, AES-256-CBC).

@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use chat_protocol::crypto::rsa::SigningKey;
 use chat_protocol::invite::Invite;
+use chat_protocol::offline_key::OfflineKey;
 
 use super::operator::{Operator, mode};
 
@@ -44,6 +46,41 @@ fn a_key_is_rotated_and_finished_with_an_invite_of_the_new_one() {
     assert_eq!(after.server_key.to_string(), rotated.out.trim());
     assert_ne!(after.server_key, before.server_key);
     assert_eq!(after.secret.to_base64(), before.secret.to_base64());
+}
+
+#[test]
+fn atk_102_with_an_offline_key_invites_name_it_and_no_other_key_is_made_without_it() {
+    let operator = Operator::new();
+    let (file, other) = (operator.root.path().join("offline.pem"), operator.root.path().join("other.pem"));
+    let set_up =
+        |file: &std::path::Path| operator.run(&["init", "--public", "h:1", "--offline-key", file.to_str().unwrap()]);
+    let made = set_up(&file);
+    assert_eq!(made.code, 0, "{}", made.err);
+    assert!(made.err.contains("off this machine"), "{}", made.err);
+    assert_eq!(mode(&file), 0o600);
+    let named = Invite::parse(&made.out).unwrap().offline_key.unwrap();
+    let pem = |file: &std::path::Path| SigningKey::from_plain_pem(&fs::read_to_string(file).unwrap()).unwrap();
+    assert_eq!(OfflineKey::of(&pem(&file).verifying_key()), named);
+    let inside = fs::read_dir(operator.data()).unwrap().map(|entry| fs::read(entry.unwrap().path()).unwrap());
+    assert!(
+        inside.into_iter().all(|bytes| !bytes.windows(7).any(|part| part == b"PRIVATE")),
+        "only its public half is there"
+    );
+
+    let refused = operator.run(&["key", "rotate"]);
+    assert_eq!(refused.code, 64);
+    assert!(refused.err.contains("--offline-key FILE"), "{}", refused.err);
+    fs::write(&other, &*SigningKey::generate(&mut rand::rng()).to_plain_pem()).unwrap();
+    fs::set_permissions(&other, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    let wrong = operator.run(&["key", "rotate", "--offline-key", other.to_str().unwrap()]);
+    assert_eq!(wrong.code, 65, "{}", wrong.err);
+    assert!(!operator.data().join("server.key.next").exists());
+    let rotated = operator.run(&["key", "rotate", "--offline-key", file.to_str().unwrap()]);
+    assert_eq!(rotated.code, 0, "{}", rotated.err);
+    assert!(operator.data().join("server.key.next.proof").exists());
+    let finished = operator.run(&["key", "finish"]);
+    assert_eq!(Invite::parse(&finished.out).unwrap().offline_key, Some(named), "it stays the same for the next change");
+    assert!(!operator.data().join("server.key.next.proof").exists());
 }
 
 #[test]

@@ -110,7 +110,8 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let (at, stop) = (listener.local_addr().unwrap(), CancellationToken::new());
         let secret = FernetKey::from_bytes([8; 32]);
-        let keys = Keys { server: server_key.clone(), next: None, secret: secret.clone() };
+        let keys =
+            Keys { server: server_key.clone(), next: None, next_proof: None, offline: None, secret: secret.clone() };
         let clock = Clock::begin(&*store, look).await.unwrap();
         let server = Server::new(config, Arc::clone(&store), &keys, stop.clone(), clock);
         let (counters, router, status, reload) = (server.counters(), server.router(), server.status(), server.reload());
