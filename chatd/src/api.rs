@@ -54,6 +54,9 @@ pub trait Backend: Send + Sync + 'static {
     /// Notes what a token is used for; durable once this returns.
     async fn token_used(&self, used: Use) -> Answer<()>;
 
+    /// Whether a token may have one more message wait to be sent.
+    async fn admit_token_message(&self) -> Answer<()>;
+
     /// Makes sure that there is a consumer, and returns its place: `place` if it is new, or the log's end.
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64>;
     /// Moves a consumer's place, never back, and returns where it is.

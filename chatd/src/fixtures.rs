@@ -119,6 +119,10 @@ impl Backend for Fake {
         Ok(())
     }
 
+    async fn admit_token_message(&self) -> Answer<()> {
+        if self.state().queue_full { Err(Kind::QuotaExceeded.into()) } else { Ok(()) }
+    }
+
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {
         let mut state = self.state();
         let newest = state.oldest + state.log.len() as u64 - 1;

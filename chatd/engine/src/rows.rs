@@ -40,7 +40,7 @@ use chat_protocol::session::ratchet::MessageKey;
 use chat_protocol::time::{SeenMark, Timestamp};
 
 use self::account::AccountRow;
-use self::clients::{Consumer, KvValue, TokenHash, TokenRow, UsedClientId};
+use self::clients::{Consumer, KvUsage, KvValue, TokenHash, TokenRow, UsedClientId};
 use self::codec::{Cbor, Mark, Raw, Secret, Text};
 use self::counter::Counter;
 use self::events::KeptEvent;
@@ -267,6 +267,8 @@ families! {
     pub(crate) KV_KEYS: Clients "kv" [Name] => Cbor<Vec<String>>, 1;
     /// The values of a namespace.
     pub(crate) KV_VALUES: Clients "kv:" (Name) [str] => Cbor<KvValue>, 1;
+    /// What values take, by who pays for them: what stands before the first dot of their namespaces.
+    pub(crate) KV_USAGE: Clients "kv-usage" [Name] => Cbor<KvUsage>, 1;
     /// What the names were used for that callers gave to messages. By when they were.
     pub(crate) CLIENT_IDS: Clients "client_id" [str] => Cbor<UsedClientId>, 1;
 

@@ -3,12 +3,13 @@
 use async_trait::async_trait;
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::{Consumer, Health, Token};
-use chat_protocol::rpc::{ChatId, Name, WrittenEvent};
+use chat_protocol::rpc::{ChatId, Kind, Name, RpcError, WrittenEvent};
 use tokio::sync::{broadcast, watch};
 
 use super::{Daemon, reads};
 use crate::api::{Answer, Backend, EventPage, TokenHash, Use};
-use crate::engine::{consumers, tokens};
+use crate::engine::outbox::MAX_QUEUED_BY_TOKENS;
+use crate::engine::{consumers, outbox, tokens};
 use crate::metrics::Metrics;
 
 #[async_trait]
@@ -37,6 +38,14 @@ impl Backend for Daemon {
 
     async fn token_used(&self, used: Use) -> Answer<()> {
         self.command(move |txn| tokens::record_use(txn, used)).await
+    }
+
+    async fn admit_token_message(&self) -> Answer<()> {
+        if self.rows(outbox::has_room_for_tokens).await? {
+            return Ok(());
+        }
+        let why = format!("{MAX_QUEUED_BY_TOKENS} messages wait to be sent, and tokens may not add to them");
+        Err(RpcError::new(Kind::QuotaExceeded, why).with_hint("try again once they have left: chatctl outbox"))
     }
 
     async fn consumer_open(&self, consumer: Name, place: Option<u64>) -> Answer<u64> {

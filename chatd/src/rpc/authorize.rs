@@ -53,7 +53,7 @@ pub(super) async fn admit<M: Method>(access: &Access, backend: &dyn Backend, cal
     let Access::Bearer(bearer) = access else { return Ok(()) };
     let chat = subject(bearer, backend, call).await;
     let verdict = match &chat {
-        Ok(chat) => judge::<M>(bearer, chat.as_ref()),
+        Ok(chat) => judge::<M>(bearer, backend, chat.as_ref()).await,
         Err(refusal) => Err(refusal.clone()),
     };
     if verdict.is_err() || is_noted(call) {
@@ -91,10 +91,14 @@ async fn subject<M: Method>(bearer: &Bearer, backend: &dyn Backend, call: &M) ->
     }
 }
 
-fn judge<M: Method>(bearer: &Bearer, chat: Option<&ChatId>) -> Answer<()> {
+async fn judge<M: Method>(bearer: &Bearer, backend: &dyn Backend, chat: Option<&ChatId>) -> Answer<()> {
     let writes = !M::SCOPES.is_empty() && M::SCOPES.iter().all(|scope| scope.writes());
     confine(bearer, chat, writes)?;
-    if writes { bearer.take() } else { Ok(()) }
+    if writes {
+        bearer.take()?;
+        backend.admit_token_message().await?;
+    }
+    Ok(())
 }
 
 fn is_confined(bearer: &Bearer) -> bool {

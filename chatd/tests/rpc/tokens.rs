@@ -344,6 +344,17 @@ async fn atk_91_a_token_takes_its_own_share_of_the_connections() {
 }
 
 #[tokio::test]
+async fn atk_91_tokens_leave_the_user_half_of_what_may_wait_to_be_sent() {
+    let served = serve();
+    let mut bot = with_token(&served, &token(&served, "bot", json!({})).await).await;
+    served.fake.state().queue_full = true;
+    assert_eq!(kind(&bot.call("msg.send", json!({"to": "@bob", "text": "hello"})).await), "quota_exceeded");
+    assert!(bot.call("msg.list", json!({"to": "@bob"})).await["result"].is_object(), "reading goes on");
+    let mut user = Script::connect(&served).await;
+    assert!(user.call("msg.send", json!({"to": "@bob", "text": "hello"})).await["result"].is_object());
+}
+
+#[tokio::test]
 async fn a_token_ends_at_its_time() {
     let served = serve();
     let now = u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap();

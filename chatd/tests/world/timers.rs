@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::{DeletedReason, FailReason, MessageState, MsgSend};
-use chat_protocol::rpc::{EventBody, Target};
-use chatd::engine::{amend, history};
+use chat_protocol::rpc::{EventBody, Kind, Target};
+use chatd::engine::{amend, commands, history};
 
-use crate::world::{World, is_invalid};
+use crate::world::{World, is_invalid, is_refused};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -20,6 +20,16 @@ fn two() -> (World, usize, usize) {
 
 fn text(words: &str) -> MsgSend {
     MsgSend::text(Target::User("bob".parse().unwrap()), words.to_owned())
+}
+
+#[test]
+fn so_many_messages_wait_for_their_time_and_no_more() {
+    let (mut world, alice, _) = two();
+    let at_ms = Some((world.now + MINUTE).as_millis());
+    let later = || MsgSend { at_ms, ..text("later") };
+    world.command(alice, |txn| (0..10_000).try_for_each(|_| commands::send(txn, later()).map(drop))).unwrap();
+    assert!(is_refused(&world.submit(alice, later()), Kind::QuotaExceeded));
+    world.submit(alice, text("now")).unwrap();
 }
 
 fn row(world: &World, who: usize, id: MessageId) -> history::Message {

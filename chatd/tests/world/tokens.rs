@@ -3,6 +3,8 @@
 use chat_protocol::rpc::types::{AuditList, Token};
 use chat_protocol::rpc::{Kind, Name};
 use chatd::engine::tokens::{self, Use};
+use chatd::engine::{consumers, kv};
+use serde_json::json;
 
 use crate::world::{World, is_refused};
 
@@ -75,4 +77,66 @@ fn the_journal_keeps_its_last_ten_thousand_entries_whatever_else_is_refused() {
     assert_eq!(oldest(&world, 13), [12, 11, 5, 4, 3, 2, 1], "no token pushes its traces out");
     world.command(alice, |txn| (0..9_998).try_for_each(|_| tokens::record_use(txn, used(&bot)))).unwrap();
     assert_eq!(oldest(&world, 12), [11, 5, 4]);
+}
+
+/// A world with two tokens, and names of the one, of the other, and of nobody.
+fn with_tokens() -> (World, usize) {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    for (n, name) in (1..).zip(["bot", "other"]) {
+        world.command(alice, |txn| tokens::create(txn, &token(name), [n; 32])).unwrap();
+    }
+    (world, alice)
+}
+
+fn name(name: &str) -> Name {
+    name.parse().unwrap()
+}
+
+#[test]
+fn atk_91_a_token_takes_its_own_share_of_the_consumers() {
+    let (mut world, alice) = with_tokens();
+    let opens = |world: &mut World, who: &str| world.command(alice, |txn| consumers::open(txn, &name(who), None));
+    for n in 0..16 {
+        opens(&mut world, &format!("bot.{n}")).unwrap();
+    }
+    assert!(is_refused(&opens(&mut world, "bot.16"), Kind::QuotaExceeded));
+    assert!(is_refused(&opens(&mut world, "bot"), Kind::QuotaExceeded));
+    opens(&mut world, "bot.3").unwrap();
+    opens(&mut world, "other").unwrap();
+    opens(&mut world, "both.1").unwrap();
+    world.command(alice, |txn| consumers::forget(txn, &name("bot.3"))).unwrap();
+    opens(&mut world, "bot").unwrap();
+}
+
+#[test]
+fn atk_91_a_token_takes_its_own_share_of_the_values() {
+    let (mut world, alice) = with_tokens();
+    let large = json!("x".repeat(40 * 1024));
+    let put = |world: &mut World, scope: &str, key: u32| {
+        world.command(alice, |txn| kv::set(txn, (&name(scope), &key.to_string()), &large, None))
+    };
+    let most = (0..1_000).take_while(|n| put(&mut world, "bot.a", *n).is_ok()).count();
+    assert_eq!(most, 16 * 1024 / 41 + 10, "16 MiB of keys and values");
+    assert!(is_refused(&put(&mut world, "bot", 0), Kind::QuotaExceeded), "whichever of its namespaces");
+    put(&mut world, "bot.a", 0).unwrap();
+    put(&mut world, "other", 0).unwrap();
+    put(&mut world, "mine", 0).unwrap();
+    world.command(alice, |txn| kv::delete(txn, (&name("bot.a"), "0"), None)).unwrap();
+    put(&mut world, "bot", 0).unwrap();
+}
+
+#[test]
+fn atk_91_a_token_takes_its_own_share_of_the_namespaces() {
+    let (mut world, alice) = with_tokens();
+    let put =
+        |world: &mut World, scope: &str| world.command(alice, |txn| kv::set(txn, (&name(scope), "a"), &json!(1), None));
+    for n in 0..20 {
+        put(&mut world, &format!("bot.{n}")).unwrap();
+    }
+    assert!(is_refused(&put(&mut world, "bot.20"), Kind::QuotaExceeded));
+    put(&mut world, "bot.19").unwrap();
+    put(&mut world, "other.20").unwrap();
+    world.command(alice, |txn| kv::delete(txn, (&name("bot.0"), "a"), None)).unwrap();
+    put(&mut world, "bot.20").unwrap();
 }

@@ -65,6 +65,7 @@ pub fn send(txn: &mut Txn<'_>, mut send: MsgSend) -> Result<Sent, EngineError> {
         timers::set(txn, Due::Overdue, message.id, txn.now + begins + span)?;
     }
     if let Some(at) = message.at {
+        outbox::admit_scheduled(txn)?;
         timers::set(txn, Due::Send, message.id, at)?;
     }
     let sent = sent(&send.to, message.id, message.state, false);

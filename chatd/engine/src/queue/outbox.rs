@@ -21,16 +21,36 @@ use crate::records::timers;
 use crate::rows::counter::Counter;
 use crate::rows::outbox::Item;
 use crate::rows::state::Due;
-use crate::rows::{DESTINATIONS, QUEUE};
+use crate::rows::{DESTINATIONS, QUEUE, TIMES};
 use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
 /// Most messages that wait to be sent. A sender that reaches it is told so.
 pub const MAX_QUEUED: u64 = 100_000;
+/// Most that wait while tokens add to them.
+pub const MAX_QUEUED_BY_TOKENS: u64 = MAX_QUEUED / 2;
+/// Most messages that wait for a time of theirs.
+const MAX_SCHEDULED: u64 = 10_000;
 
 /// Whether one more may wait.
 pub(crate) fn admit(txn: &Txn<'_>) -> Result<(), EngineError> {
     if queued(txn.rows)? < MAX_QUEUED { Ok(()) } else { Err(EngineError::queue_full()) }
+}
+
+/// Whether one more may wait for its time.
+pub(crate) fn admit_scheduled(txn: &Txn<'_>) -> Result<(), EngineError> {
+    if TIMES.count(txn.rows)? < MAX_SCHEDULED {
+        return Ok(());
+    }
+    Err(EngineError::full(format!("{MAX_SCHEDULED} messages wait for their time")))
+}
+
+/// Whether a program with a token may put one more in line: the last half is kept for the user.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn has_room_for_tokens(rows: &dyn crate::store::Rows) -> Result<bool, RowsError> {
+    Ok(queued(rows)? < MAX_QUEUED_BY_TOKENS)
 }
 
 /// Puts a message or a change in line for its recipient, and returns its place.

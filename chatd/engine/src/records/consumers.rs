@@ -3,6 +3,7 @@
 use chat_protocol::rpc::{Name, types};
 
 use crate::model::error::EngineError;
+use crate::records::tokens;
 use crate::rows::CONSUMERS;
 use crate::rows::clients::Consumer;
 use crate::rows::counter::Counter;
@@ -11,6 +12,8 @@ use crate::txn::Txn;
 
 /// Most consumers of one account: each keeps a part of the log.
 const MOST: u64 = 1_000;
+/// Most of one token: a bot has one or two.
+const MOST_OF_TOKEN: usize = 16;
 
 /// Makes sure that there is a consumer, and returns its place. A new one begins behind `begin`, or at the log's end.
 ///
@@ -23,11 +26,25 @@ pub fn open(txn: &mut Txn<'_>, name: &Name, begin: Option<u64>) -> Result<u64, E
         (None, Some(begin)) => begin,
         (None, None) => Counter::Event.get(txn.rows)?,
     };
-    if known.is_none() && CONSUMERS.count(txn.rows)? >= MOST {
-        return Err(EngineError::full("too many consumers: forget some that read no more"));
+    if known.is_none() {
+        admit(txn.rows, name)?;
     }
     write(txn, name, acked)?;
     Ok(acked)
+}
+
+/// Whether there may be one more of this name.
+fn admit(rows: &dyn Rows, name: &Name) -> Result<(), EngineError> {
+    if CONSUMERS.count(rows)? >= MOST {
+        return Err(EngineError::full("too many consumers: forget some that read no more"));
+    }
+    let Some(token) = tokens::owner_of(rows, name)? else { return Ok(()) };
+    let of_token = |consumer: &Consumer| consumer.name.parse().is_ok_and(|name| tokens::payer(&name) == token);
+    if CONSUMERS.all(rows)?.iter().filter(|consumer| of_token(consumer)).count() >= MOST_OF_TOKEN {
+        let full = format!("the token {token} has {MOST_OF_TOKEN} consumers: forget some that read no more");
+        return Err(EngineError::full(full));
+    }
+    Ok(())
 }
 
 /// Moves a consumer's place to `seq` unless it is there already, and returns it.

@@ -73,6 +73,19 @@ pub fn find(rows: &dyn Rows, hash: &TokenHash) -> Result<Option<Token>, RowsErro
     TOKENS.get(rows, &name)?.as_ref().map(token).transpose()
 }
 
+/// The token whose own name this is, if there is one: a token's own names are its name, and those that begin with it and
+/// a dot.
+pub(crate) fn owner_of(rows: &dyn Rows, name: &Name) -> Result<Option<Name>, RowsError> {
+    let owner = payer(name);
+    Ok(TOKENS.has(rows, &owner)?.then_some(owner))
+}
+
+/// What a name begins with, up to its first dot: no token's name has one.
+pub(crate) fn payer(name: &Name) -> Name {
+    let first = name.as_str().split('.').next().and_then(|first| first.parse().ok());
+    first.unwrap_or_else(|| name.clone())
+}
+
 /// Every token in order of the names.
 ///
 /// # Errors

@@ -41,6 +41,18 @@ pub(crate) struct KvValue {
     pub(crate) version: u64,
 }
 
+/// What the values of one payer take.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct KvUsage {
+    /// Bytes of their keys and their JSON.
+    #[n(0)]
+    pub(crate) bytes: u64,
+    /// Namespaces that have any.
+    #[n(1)]
+    pub(crate) namespaces: u64,
+}
+
 /// What the name was used for that a caller gave to a message.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -19,7 +19,7 @@ use chat_protocol::session::ratchet::{Header, MessageKey, Parties, Session};
 use chat_protocol::time::{SeenMark, Timestamp};
 
 use super::account::{self, AccountRow, Wait};
-use super::clients::{Consumer, KvValue, TokenRow, UsedClientId};
+use super::clients::{Consumer, KvUsage, KvValue, TokenRow, UsedClientId};
 use super::counter::Counter;
 use super::events::{KeptEvent, Written};
 use super::held::{AheadMessage, AuthorEvent, Buffered, BufferedOf, Stream, StreamId};
@@ -250,6 +250,7 @@ fn profile() -> Profile {
 samples! {
     Consumer: Consumer { name: text("a-reader"), acked: 11, seen: at(12) };
     TokenRow: TokenRow { json: text("{}"), hash: [0x41; 32] };
+    KvUsage: KvUsage { bytes: 5_000, namespaces: 3 };
     KvValue: KvValue { json: text("[1]"), version: 13 };
     UsedClientId: UsedClientId { id: message_id(0x1d), body: [0xb0; 32] };
     Counter: Counter::Event, Counter::Submit, Counter::Outbox, Counter::Message, Counter::Activity, Counter::Mailbox,
