@@ -3,13 +3,14 @@
 use std::time::Duration;
 
 use chat_protocol::ids::{Head, HeadHash, MessageId};
+use chat_protocol::message::server::{LogGrew, Push};
 use chat_protocol::rpc::EventBody;
-use chatd::engine::peers;
+use chatd::engine::{Input, peers};
 
 use crate::identities::bob;
 use crate::lies::Shown;
 use crate::logs::{forge, with_tablet};
-use crate::world::{World, acquainted};
+use crate::world::{Fate, World, acquainted};
 
 const MINUTES: Duration = Duration::from_secs(120);
 const HOUR: Duration = Duration::from_secs(60 * 60);
@@ -58,8 +59,10 @@ fn no_head_uses_up_the_alarm_for_those_that_are_named_later() {
     world.names(bob_, alice, 1_023);
     assert_eq!(alarms(&world, alice), 1);
     world.names(bob_, alice, 50);
-    assert_eq!(alarms(&world, alice), 1, "once an hour");
-    world.advance(HOUR);
+    world.advance(HOUR * 22);
+    world.names(bob_, alice, 51);
+    assert_eq!(alarms(&world, alice), 1, "once a day");
+    world.advance(HOUR * 2);
     world.names(bob_, alice, 50);
     assert_eq!(alarms(&world, alice), 2);
     world.another_device(alice);
@@ -107,4 +110,37 @@ fn whoever_names_no_entry_of_a_long_log_is_told_it_once() {
         world.advance(MINUTES);
     }
     assert_eq!(world.long_ones(alice, bob_), 2, "the whole of it, in two parts");
+}
+
+#[test]
+fn atk_98_logs_of_strangers_that_a_server_announces_leave_no_rows_and_raise_no_alarm() {
+    let (mut world, alice, _) = acquainted();
+    let strangers: Vec<_> = (0..20).map(|n| world.user(&format!("stranger{n}"))).collect();
+    world.settle();
+    let (pins, asked) = (peers::all(&world.nodes[alice].rows).unwrap().len(), world.nodes[alice].asked.len());
+    let nobody = (0..1_000).map(|n| format!("nobody{n}").parse().unwrap());
+    let named: Vec<_> = strangers.iter().map(|who| world.name(*who)).chain(nobody).collect();
+    for user in named {
+        let head = Head { seq: 5, hash: HeadHash::new([9; 32]) };
+        world.feed(alice, vec![Input::Push(Push::LogGrew(LogGrew { user, head }))], Fate::Done);
+    }
+    world.advance(HOUR);
+    assert_eq!(peers::all(&world.nodes[alice].rows).unwrap().len(), pins);
+    assert!(world.nodes[alice].asked.len() - asked < 10, "the server is believed nothing of those nobody here knows");
+    assert_eq!(alarms(&world, alice), 0);
+}
+
+#[test]
+fn atk_98_a_head_of_a_contact_that_a_server_makes_up_raises_no_alarm() {
+    let (mut world, alice, bob_) = acquainted();
+    let user = world.name(bob_);
+    for seq in [5, 50, 1_000] {
+        let head = Head { seq, hash: HeadHash::new([9; 32]) };
+        world.feed(alice, vec![Input::Push(Push::LogGrew(LogGrew { user: user.clone(), head }))], Fate::Done);
+        world.advance(HOUR);
+    }
+    assert_eq!(alarms(&world, alice), 0);
+    world.send(bob_, alice, "nothing has changed");
+    world.settle();
+    assert!(world.inbox(alice).ends_with(&["bob: nothing has changed".to_owned()]));
 }

@@ -44,15 +44,16 @@ fn fetch_from(txn: &mut Txn<'_>, user: &Username, from: u64) {
     txn.ask(Asked::Log(user.clone(), from), &LogFetch { user: user.clone(), from });
 }
 
-/// Fetches the logs that stand elsewhere than pinned; says whether there is one that is not just shorter.
+/// Fetches the pinned logs that the server says stand elsewhere; says whether there is one that is not just shorter. Logs
+/// of strangers are not fetched, and so not stored, because the server names them.
 pub(crate) fn refresh(txn: &mut Txn<'_>, heads: &[UserHead]) -> Result<bool, EngineError> {
     let mut grown = false;
     for UserHead { user, head } in heads {
-        let pinned = device_tables::get(txn.rows, user)?.map(|table| table.head);
-        if pinned != Some(*head) {
+        let Some(pinned) = device_tables::get(txn.rows, user)?.map(|table| table.head) else { continue };
+        if pinned != *head {
+            grown |= pinned.seq <= head.seq;
             // whoever says that a log goes on is asked how, however lately that was done
-            grown |= pinned.is_none_or(|pinned| pinned.seq <= head.seq);
-            if pinned.is_none_or(|pinned| pinned.seq < head.seq) {
+            if pinned.seq < head.seq {
                 txn.live.pause.remove(&Subject::Peer(user.clone()));
             }
             fetch(txn, user)?;

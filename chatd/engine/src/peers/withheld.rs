@@ -21,9 +21,9 @@ use crate::txn::live::Subject;
 
 /// How long the server has to show a log that somebody named.
 const WAIT: Duration = Duration::from_secs(60);
-/// After one head was told of, another one is waited for no earlier: whoever names what there is not raises an alarm
-/// that often.
-const AGAIN: Duration = Duration::from_secs(60 * 60);
+/// After one head was told of, another one is waited for no earlier: a peer who names a head of its own log that there is
+/// not raises an alarm that often. What names one meanwhile is shown flagged.
+const AGAIN: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// How a log that somebody named stands to the pinned one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
