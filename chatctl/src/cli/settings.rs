@@ -28,4 +28,10 @@ pub(crate) struct Settings {
     /// Give up what waited so many days to be sent; 0 lets it wait
     #[arg(long, value_name = "DAYS")]
     pub(crate) outbox_days: Option<u32>,
+    /// Let the history take about so many MiB; beyond it the largest chat loses its oldest messages; 0 keeps them
+    #[arg(long, value_name = "MIB")]
+    pub(crate) history_mib: Option<u32>,
+    /// Keep about so many MiB of events, acknowledged or not
+    #[arg(long, value_name = "MIB")]
+    pub(crate) max_event_mib: Option<u32>,
 }

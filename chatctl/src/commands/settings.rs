@@ -9,10 +9,28 @@ use crate::session::Session;
 
 /// `chatctl settings`
 pub(super) async fn settings(settings: Settings, session: &mut Session) -> Result<(), Failure> {
-    let Settings { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days } =
-        settings;
-    let wanted =
-        SettingsSet { read_receipts, presence, history_days, event_days, max_events, trust_policy, outbox_days };
+    let Settings {
+        read_receipts,
+        presence,
+        history_days,
+        event_days,
+        max_events,
+        trust_policy,
+        outbox_days,
+        history_mib,
+        max_event_mib,
+    } = settings;
+    let wanted = SettingsSet {
+        read_receipts,
+        presence,
+        history_days,
+        event_days,
+        max_events,
+        trust_policy,
+        outbox_days,
+        history_mib,
+        max_event_mib,
+    };
     if wanted == SettingsSet::default() {
         session.simple(&SettingsGet {}, shown).await
     } else {
@@ -29,5 +47,7 @@ fn shown(settings: &types::Settings) -> Vec<String> {
         format!("--max-events {}", settings.max_events),
         format!("--trust-policy {}", word(&settings.trust_policy)),
         format!("--outbox-days {}", settings.outbox_days),
+        format!("--history-mib {}", settings.history_mib),
+        format!("--max-event-mib {}", settings.max_event_mib),
     ]
 }

@@ -246,12 +246,12 @@ families! {
     pub(crate) FORMER_DELETIONS: Messages "gone:" (Fingerprint) [MessageId] => Mark, 1;
 
     /// Chats. By their latest activity.
-    pub(crate) CHATS: Chats "" [str] => Cbor<Chat>, 1;
+    pub(crate) CHATS: Chats "" [str] => Cbor<Chat>, 2;
     /// Up to where a device's messages in a chat were read on another own device.
     pub(crate) READ_THERE: Chats "read-there-by:" (str) [DeviceId] => Cbor<ReadThere>, 1;
 
     /// The event log, by sequence.
-    pub(crate) EVENTS: Events "" [u64] => Cbor<KeptEvent>, 2;
+    pub(crate) EVENTS: Events "" [u64] => Cbor<KeptEvent>, 3;
 
     /// How far each reader of the event log has come.
     pub(crate) CONSUMERS: Clients "consumer" [Name] => Cbor<Consumer>, 1;
@@ -282,7 +282,7 @@ families! {
     /// Numbers that never go back.
     pub(crate) COUNTERS: State "counter" [Counter] => Cbor<u64>, 2;
     /// What the user decided for the whole account.
-    pub(crate) SETTINGS: State "settings" / "" => Cbor<Settings>, 1;
+    pub(crate) SETTINGS: State "settings" / "" => Cbor<Settings>, 2;
     /// What this account says of itself.
     pub(crate) OWN_PROFILE: State "profile" [Username] => Cbor<Profile>, 1;
     /// Timers that go by the clock. By when they are due, as the next.

@@ -108,3 +108,24 @@ fn a_consumers_place_never_goes_back_nor_beyond_the_log() {
     assert_eq!(world.command(alice, |txn| consumers::open(txn, &bot, Some(0))).unwrap(), newest);
     assert_eq!(world.count_events(alice, |body| matches!(body, EventBody::Gap(_))), 0);
 }
+
+#[test]
+fn atk_85_the_event_log_takes_no_more_bytes_than_the_user_wants_and_readers_are_told_of_the_gap() {
+    let mut world = World::new();
+    let alice = world.user("alice");
+    world.settle();
+    world.command(alice, |txn| consumers::open(txn, &name("bot"), None)).unwrap();
+    let wanted = SettingsSet { max_event_mib: Some(1), ..SettingsSet::default() };
+    world.command(alice, |txn| Ok(settings::set(txn, &wanted)?)).unwrap();
+    for number in 0..200 {
+        world.say(alice, &format!("{number} {}", "x".repeat(8 * 1024 - 10)));
+        world.advance(Duration::from_secs(2));
+    }
+    world.advance(Duration::from_secs(200));
+    let kept = events::after(&world.nodes[alice].rows, 0, usize::MAX).unwrap();
+    let bytes: usize = kept.iter().map(|event| event.data.to_string().len()).sum();
+    assert!((800_000..1024 * 1024).contains(&bytes), "{bytes} bytes of {} events", kept.len());
+    let newest = events::newest(&world.nodes[alice].rows).unwrap();
+    assert_eq!(kept.last().unwrap().seq, Some(newest), "the newest stay");
+    assert!(oldest(&world, alice) > 50, "also what a reader has not acknowledged goes: it is told by the gap");
+}

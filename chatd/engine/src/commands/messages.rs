@@ -238,6 +238,7 @@ pub(crate) fn release(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), EngineErr
         Err(EngineError::Refused(refused)) => Some(refused.kind),
     };
     history::lives(txn, &message)?;
+    history::leaves_its_place(txn, &message)?;
     history::to_the_end(txn, &message)?;
     match error {
         Some(kind) => history::fail(txn, id, kind.into())?,

@@ -39,7 +39,7 @@ impl KeptEvent {
             outgoing: event.outgoing,
             data: event.data.to_string(),
         };
-        Self { json: None, at, written: Some(written) }
+        Self { json: None, at, written: Some(written), total: None }
     }
 
     fn event(self, seq: u64) -> Result<WrittenEvent, RowsError> {
@@ -87,7 +87,10 @@ pub(crate) fn append(txn: &mut Txn<'_>, chat: Option<&str>, body: &EventBody) ->
 fn append_numbered(txn: &mut Txn<'_>, chat: Option<&str>, body: &EventBody) -> Result<u64, RowsError> {
     let seq = Counter::Event.next(txn.rows)?;
     let event = WrittenEvent::durable(seq, txn.clock.as_millis(), chat.and_then(view::chat_id), body);
-    EVENTS.put(txn.rows, &seq, seq, &KeptEvent::of(&event, txn.now))?;
+    let kept = KeptEvent::of(&event, txn.now);
+    let total = Counter::EventBytes.get(txn.rows)?.saturating_add(kept.bytes());
+    Counter::EventBytes.set(txn.rows, total)?;
+    EVENTS.put(txn.rows, &seq, seq, &KeptEvent { total: Some(total), ..kept })?;
     txn.count(Counted::Event(body.type_name()));
     Ok(seq)
 }
@@ -101,7 +104,7 @@ pub(crate) fn trim(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     let settings = Settings::get(txn.rows)?;
     let (oldest, newest) = (oldest(txn.rows)?, newest(txn.rows)?);
     let step_end = oldest.saturating_add(TRIM_STEP - 1);
-    let over = newest.saturating_sub(settings.max_events);
+    let over = newest.saturating_sub(settings.max_events).max(too_large(txn, settings.most_event_bytes())?);
     let floor = consumers::slowest(txn.rows)?.map_or(newest, |acked| acked.min(newest));
     let last = match over.max(oldest - 1).min(step_end) {
         last if last >= oldest => last,
@@ -115,6 +118,23 @@ pub(crate) fn trim(txn: &mut Txn<'_>) -> Result<(), RowsError> {
         txn.live.trim_after = txn.now + TRIM_EVERY;
     }
     Ok(())
+}
+
+/// The last event, of those that can go at once, that has to go so that the log takes at most `most` bytes; 0 if none has.
+fn too_large(txn: &Txn<'_>, most: u64) -> Result<u64, RowsError> {
+    let gone = Counter::EventBytes.get(txn.rows)?.saturating_sub(most);
+    let step = usize::try_from(TRIM_STEP).unwrap_or(usize::MAX);
+    let mut last = 0;
+    // usually the first one stays, and nothing else has to be read
+    for read in [1, step] {
+        for (seq, kept) in EVENTS.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, read)? {
+            if kept.total.unwrap_or(0) > gone || gone == 0 {
+                return Ok(last);
+            }
+            last = seq;
+        }
+    }
+    Ok(last)
 }
 
 /// The last event of `range` that is too old, as are all before it; one less than its start if there is none.
@@ -186,10 +206,10 @@ pub(crate) fn redact(txn: &mut Txn<'_>, told_in: &[u64], message: &Message) -> R
     let Some(shown) = view::message(message) else { return Ok(()) };
     for seq in told_in {
         let Some(kept) = EVENTS.get(txn.rows, seq)? else { continue };
-        let at = kept.at;
+        let (at, total) = (kept.at, kept.total);
         let data = serde_json::to_string(&shown).map_err(|error| RowsError::Corrupt(error.to_string()))?.into();
         let event = WrittenEvent { data, ..kept.event(*seq)? };
-        EVENTS.put(txn.rows, seq, *seq, &KeptEvent::of(&event, at))?;
+        EVENTS.put(txn.rows, seq, *seq, &KeptEvent { total, ..KeptEvent::of(&event, at) })?;
     }
     Ok(())
 }

@@ -138,6 +138,7 @@ pub(crate) fn to_the_end(txn: &mut Txn<'_>, message: &Message) -> Result<(), Row
     chat.archived = false;
     // answering is not reading: whoever reads says so, and only then the author hears of it
     chat.count(message, &txn.me.user, 1);
+    chat.bytes = chat.bytes.saturating_add(message.bytes());
     chat.activity = Counter::Activity.next(txn.rows)?;
     write_chat(txn.rows, &chat)
 }
@@ -145,6 +146,7 @@ pub(crate) fn to_the_end(txn: &mut Txn<'_>, message: &Message) -> Result<(), Row
 /// Writes a message that has another text, and tells about it.
 pub(crate) fn tell_edited(txn: &mut Txn<'_>, position: u64, message: &mut Message) -> Result<(), RowsError> {
     events::message_edited(txn, message)?;
+    charge(txn.rows, message)?;
     write(txn.rows, position, message)
 }
 
@@ -159,6 +161,24 @@ pub(crate) fn no_longer_unread(txn: &mut Txn<'_>, position: u64, message: &Messa
     }
 }
 
+/// A message is about to be written at the end of its chat, where it is counted anew.
+pub(crate) fn leaves_its_place(txn: &mut Txn<'_>, message: &Message) -> Result<(), RowsError> {
+    recount(txn.rows, &message.chat, message.bytes(), 0)
+}
+
+/// Counts what a message takes that is about to be written over the one that is stored.
+fn charge(rows: &mut dyn Rows, message: &Message) -> Result<(), RowsError> {
+    let stored = get(rows, &message.id)?.map_or(0, |(_, stored)| stored.bytes());
+    recount(rows, &message.chat, stored, message.bytes())
+}
+
+/// Counts that so many bytes of a chat are so many now.
+fn recount(rows: &mut dyn Rows, id: &str, before: u64, after: u64) -> Result<(), RowsError> {
+    let Some(mut chat) = chat(rows, id)? else { return Ok(()) };
+    chat.bytes = chat.bytes.saturating_sub(before).saturating_add(after);
+    write_chat(rows, &chat)
+}
+
 /// Writes a message back where it was.
 pub(crate) fn write(rows: &mut dyn Rows, position: u64, message: &Message) -> Result<(), RowsError> {
     POSITIONS.put(rows, &message.id, position, &(message.chat.clone(), position))?;
@@ -168,6 +188,8 @@ pub(crate) fn write(rows: &mut dyn Rows, position: u64, message: &Message) -> Re
 
 /// Takes a message out for good. That it was seen is remembered elsewhere.
 pub(crate) fn remove(rows: &mut dyn Rows, chat: &str, id: &MessageId) -> Result<(), RowsError> {
+    let stored = get(rows, id)?.map_or(0, |(_, stored)| stored.bytes());
+    recount(rows, chat, stored, 0)?;
     unsent::forget(rows, id)?;
     POSITIONS.delete(rows, id)?;
     MESSAGES.of(&ChatName::of(chat)?).delete(rows, id).map(drop)
@@ -257,6 +279,7 @@ pub(crate) fn erase(txn: &mut Txn<'_>, position: u64, message: Message, why: Del
         ..message
     };
     timers::clear(txn, Due::Expire, &erased.id)?;
+    charge(txn.rows, &erased)?;
     write(txn.rows, position, &erased)?;
     events::redact(txn, &told_in, &erased)?;
     events::deleted(txn, &erased, why)

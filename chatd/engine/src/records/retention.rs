@@ -13,34 +13,66 @@ const EVERY: Duration = Duration::from_secs(60 * 60);
 /// Most messages of one chat that go at once; the rest follow in transactions of their own.
 const STEP: usize = 256;
 
-/// Lets messages go that are older than the user wants, the oldest first. What was not sent yet stays.
+/// Lets messages go that are older than the user wants, the oldest first, and what is more than they want in all. What
+/// was not sent yet stays.
 pub(crate) fn expire_history(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     if txn.live.retained.is_some_and(|last| txn.now.since(last) < EVERY) {
         return Ok(());
     }
     txn.live.retained = Some(txn.now);
-    let days = Settings::get(txn.rows)?.history_days;
-    if days == 0 {
-        return Ok(());
-    }
-    let age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
-    let (now, mut more) = (txn.now, false);
-    for chat in history::chats(txn.rows, usize::MAX)? {
-        let oldest = history::page(txn.rows, &chat.id, 0..=u64::MAX, Direction::Ascending, STEP)?;
-        let mut gone = 0;
-        for (position, message) in oldest.into_iter().take_while(|(_, message)| message.kept + age <= now) {
-            if message.state != Some(MessageState::Queued) {
-                forget(txn, position, message)?;
-                gone += 1;
-            }
-        }
-        more |= gone == STEP;
+    let settings = Settings::get(txn.rows)?;
+    let mut more = settings.history_days > 0 && expire_old(txn, settings.history_days)?;
+    if let Some(most) = settings.most_history_bytes() {
+        more |= shrink(txn, most)?;
     }
     if more {
         txn.live.retained = None;
         txn.wake(txn.now + Duration::from_millis(1));
     }
     Ok(())
+}
+
+/// Lets messages of every chat go that are older than so many days; whether there may be more.
+fn expire_old(txn: &mut Txn<'_>, days: u32) -> Result<bool, RowsError> {
+    let age = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
+    let (now, mut more) = (txn.now, false);
+    for chat in history::chats(txn.rows, usize::MAX)? {
+        let gone = forget_oldest(txn, &chat.id, |message, _| message.kept + age <= now)?;
+        more |= gone == STEP;
+    }
+    Ok(more)
+}
+
+/// Lets the oldest messages of the chat go that takes most, if all take more than `most`: whoever fills the history pays
+/// for it with what they said themselves. Says whether there is more to go.
+fn shrink(txn: &mut Txn<'_>, most: u64) -> Result<bool, RowsError> {
+    let mut chats = history::chats(txn.rows, usize::MAX)?;
+    let total = chats.iter().fold(0, |total: u64, chat| total.saturating_add(chat.bytes));
+    let over = total.saturating_sub(most);
+    chats.sort_by_key(|chat| std::cmp::Reverse(chat.bytes));
+    for chat in chats.iter().take_while(|_| over > 0) {
+        // a chat of which nothing can go yet leaves it to the next
+        if forget_oldest(txn, &chat.id, |_, gone| gone < over)? > 0 {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Lets a chat's oldest messages go while they are to, at most [`STEP`]; `goes` is told how many bytes went before.
+fn forget_oldest(txn: &mut Txn<'_>, chat: &str, goes: impl Fn(&Message, u64) -> bool) -> Result<usize, RowsError> {
+    let (mut messages, mut bytes) = (0, 0);
+    for (position, message) in history::page(txn.rows, chat, 0..=u64::MAX, Direction::Ascending, STEP)? {
+        if !goes(&message, bytes) {
+            break;
+        }
+        if message.state != Some(MessageState::Queued) {
+            bytes += message.bytes();
+            messages += 1;
+            forget(txn, position, message)?;
+        }
+    }
+    Ok(messages)
 }
 
 fn forget(txn: &mut Txn<'_>, position: u64, message: Message) -> Result<(), RowsError> {
@@ -101,6 +133,62 @@ mod tests {
         alice.passes(400 * DAY);
         alice.step(expire_history);
         assert_eq!(left(&alice), [1]);
+    }
+
+    /// Stores long messages of one chat.
+    fn stores_long(alice: &mut Harness, chat: &str, numbers: std::ops::Range<u128>) {
+        for number in numbers {
+            alice.step(|txn| {
+                let id = MessageId::new(number.to_be_bytes());
+                history::append(txn, Message::text(id, chat.to_owned(), bob(), "x".repeat(8 * 1024), txn))
+            });
+        }
+    }
+
+    fn bytes(alice: &Harness) -> Vec<(String, u64)> {
+        let chats = history::chats(&alice.rows, usize::MAX).unwrap();
+        chats.into_iter().map(|chat| (chat.id, chat.bytes)).collect()
+    }
+
+    fn all_of(alice: &Harness, chat: &str) -> usize {
+        history::page(&alice.rows, chat, 0..=u64::MAX, Direction::Ascending, usize::MAX).unwrap().len()
+    }
+
+    #[test]
+    fn atk_85_the_chat_that_takes_most_pays_for_a_history_that_is_too_large() {
+        let mut alice = Harness::new();
+        let wanted = SettingsSet { history_mib: Some(1), ..SettingsSet::default() };
+        alice.step(|txn| settings::set(txn, &wanted));
+        stores(&mut alice, 1, None);
+        stores_long(&mut alice, "room:public", 100..400);
+        stores_long(&mut alice, "@carol", 500..520);
+        for _ in 0..4 {
+            alice.step(expire_history);
+        }
+        assert_eq!((left(&alice).len(), all_of(&alice, "@carol")), (1, 20), "nobody else lost anything");
+        let total: u64 = bytes(&alice).iter().map(|(_, bytes)| bytes).sum();
+        assert!((1_000_000..=1024 * 1024).contains(&total), "{total}");
+        let newest = history::page(&alice.rows, "room:public", 0..=u64::MAX, Direction::Descending, 1).unwrap();
+        assert_eq!(newest[0].1.id, MessageId::new(399u128.to_be_bytes()), "the oldest went");
+    }
+
+    #[test]
+    fn bytes_of_a_chat_are_those_of_its_messages_whatever_becomes_of_them() {
+        let mut alice = Harness::new();
+        stores_long(&mut alice, "@bob", 0..5);
+        let get = |alice: &Harness, number: u128| {
+            history::get(&alice.rows, &MessageId::new(number.to_be_bytes())).unwrap().unwrap()
+        };
+        let (position, mut message) = get(&alice, 1);
+        message.text = "short".to_owned();
+        alice.step(|txn| history::tell_edited(txn, position, &mut message));
+        let (position, message) = get(&alice, 2);
+        alice.step(|txn| history::erase(txn, position, message, DeletedReason::Here));
+        let (position, message) = get(&alice, 3);
+        alice.step(|txn| forget(txn, position, message));
+        let kept = history::page(&alice.rows, "@bob", 0..=u64::MAX, Direction::Ascending, usize::MAX).unwrap();
+        let sum: u64 = kept.iter().map(|(_, message)| message.bytes()).sum();
+        assert_eq!(bytes(&alice), [("@bob".to_owned(), sum)]);
     }
 
     #[test]

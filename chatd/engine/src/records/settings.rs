@@ -16,6 +16,14 @@ const FEWEST_EVENTS: u64 = 1_000;
 /// Most events kept: some gigabytes on disk.
 const MOST_EVENTS: u64 = 10_000_000;
 
+const MIB: u64 = 1024 * 1024;
+/// What the history may take as long as nobody chose: years of talk, and no disk.
+const USUAL_HISTORY_MIB: u32 = 4_096;
+/// The same of the event log.
+const USUAL_EVENT_MIB: u32 = 256;
+/// Most of either: a tebibyte.
+const MOST_MIB: u32 = 1024 * 1024;
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -26,6 +34,8 @@ impl Default for Settings {
             max_events: 1_000_000,
             trust_policy: TrustPolicy::Tofu,
             outbox_days: 30,
+            history_mib: None,
+            max_event_mib: None,
         }
     }
 }
@@ -39,6 +49,30 @@ impl Settings {
         Ok(SETTINGS.get(rows)?.unwrap_or_default())
     }
 
+    const fn history_mib(&self) -> u32 {
+        match self.history_mib {
+            Some(mib) => mib,
+            None => USUAL_HISTORY_MIB,
+        }
+    }
+
+    const fn max_event_mib(&self) -> u32 {
+        match self.max_event_mib {
+            Some(mib) => mib,
+            None => USUAL_EVENT_MIB,
+        }
+    }
+
+    /// Most bytes the history may take, if it is bounded.
+    pub(crate) fn most_history_bytes(&self) -> Option<u64> {
+        Some(self.history_mib()).filter(|mib| *mib > 0).map(|mib| u64::from(mib) * MIB)
+    }
+
+    /// Most bytes of events.
+    pub(crate) fn most_event_bytes(&self) -> u64 {
+        u64::from(self.max_event_mib()) * MIB
+    }
+
     /// As the socket shows them.
     #[must_use]
     pub const fn shown(&self) -> types::Settings {
@@ -50,6 +84,8 @@ impl Settings {
             max_events: self.max_events,
             trust_policy: self.trust_policy,
             outbox_days: self.outbox_days,
+            history_mib: self.history_mib(),
+            max_event_mib: self.max_event_mib(),
         }
     }
 
@@ -64,6 +100,8 @@ impl Settings {
             max_events: wanted.max_events.unwrap_or(self.max_events),
             trust_policy: wanted.trust_policy.unwrap_or(self.trust_policy),
             outbox_days: wanted.outbox_days.unwrap_or(self.outbox_days),
+            history_mib: wanted.history_mib.or(self.history_mib),
+            max_event_mib: wanted.max_event_mib.or(self.max_event_mib),
         }
     }
 }
@@ -78,6 +116,12 @@ pub fn check(wanted: &SettingsSet) -> Result<(), RpcError> {
     }
     if wanted.outbox_days.is_some_and(|days| days > MAX_DAYS) {
         return Err(RpcError::invalid("outbox_days", format!("must be 0 to {MAX_DAYS}")));
+    }
+    if wanted.history_mib.is_some_and(|mib| mib > MOST_MIB) {
+        return Err(RpcError::invalid("history_mib", format!("must be 0 to {MOST_MIB}")));
+    }
+    if wanted.max_event_mib.is_some_and(|mib| !(1..=MOST_MIB).contains(&mib)) {
+        return Err(RpcError::invalid("max_event_mib", format!("must be 1 to {MOST_MIB}")));
     }
     if wanted.event_days.is_some_and(|days| !(1..=MAX_DAYS).contains(&days)) {
         return Err(RpcError::invalid("event_days", format!("must be 1 to {MAX_DAYS}")));

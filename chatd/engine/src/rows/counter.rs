@@ -37,6 +37,8 @@ pub(crate) enum Counter {
     Ahead,
     /// When a reset of the account happens, in milliseconds; 0 while none waits.
     Reset,
+    /// Bytes of all events that were ever appended, also of those that went.
+    EventBytes,
     /// Bytes of all values that programs keep.
     KvBytes,
     /// 1 while this clock and the server's are too far apart.
@@ -61,6 +63,7 @@ impl Counter {
             Self::Audit => "audit",
             Self::Ahead => "ahead",
             Self::Reset => "reset",
+            Self::EventBytes => "event-bytes",
             Self::KvBytes => "kv-bytes",
             Self::Skewed => "skewed",
         }

@@ -15,6 +15,20 @@ pub(crate) struct KeptEvent {
     pub(crate) at: Timestamp,
     #[n(2)]
     pub(crate) written: Option<Written>,
+    /// Bytes of all events up to this one, also of those that went. Absent where older programs wrote it.
+    #[n(3)]
+    pub(crate) total: Option<u64>,
+}
+
+impl KeptEvent {
+    /// About how many bytes it takes.
+    pub(crate) fn bytes(&self) -> u64 {
+        /// Times, lengths, and what the store adds to a row.
+        const BESIDE: usize = 128;
+        let written = self.written.as_ref();
+        let written = written.map_or(0, |it| it.data.len() + it.kind.len() + it.chat.as_ref().map_or(0, String::len));
+        (written + self.json.as_ref().map_or(0, String::len) + BESIDE) as u64
+    }
 }
 
 /// An event and, beside its text, what its readers choose it by.

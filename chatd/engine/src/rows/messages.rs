@@ -232,6 +232,9 @@ pub struct Chat {
     /// Unread messages that mention this account.
     #[cbor(n(8), default)]
     pub mentions: u64,
+    /// About how many bytes its messages take; those that older programs stored are not counted.
+    #[cbor(n(9), default)]
+    pub bytes: u64,
 }
 
 /// Up to where the messages of one device were read on another own device.

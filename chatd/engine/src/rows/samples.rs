@@ -258,7 +258,7 @@ samples! {
         Counter::Ahead, Counter::Reset, Counter::Skewed, Counter::MailboxGeneration;
     Settings: Settings {
         read_receipts: true, presence: false, history_days: 131, event_days: 132, max_events: 133,
-        trust_policy: TrustPolicy::Strict, outbox_days: 134,
+        trust_policy: TrustPolicy::Strict, outbox_days: 134, history_mib: Some(135), max_event_mib: Some(136),
     };
     Profile: profile();
     Due: Due::Send, Due::Expire, Due::Overdue;

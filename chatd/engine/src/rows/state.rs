@@ -31,6 +31,12 @@ pub struct Settings {
     /// What waited longer than so many days to be sent fails; 0 lets it wait.
     #[cbor(n(6), default)]
     pub outbox_days: u32,
+    /// MiB the history may take; 0 for any. Absent as long as nobody chose.
+    #[n(7)]
+    pub history_mib: Option<u32>,
+    /// MiB the event log may take. Absent as long as nobody chose.
+    #[n(8)]
+    pub max_event_mib: Option<u32>,
 }
 
 /// What happens when the time of a timer has come.

@@ -156,7 +156,7 @@ fn bring_event(rows: &mut dyn Rows, then: Then, seq: u64, json: String) -> Resul
     let event: Event =
         serde_json::from_str(&json).map_err(|_| RowsError::Corrupt("an event is not JSON".to_owned()))?;
     let at = then.past(Timestamp::from_millis(event.time_ms));
-    EVENTS.put(rows, &seq, seq, &KeptEvent { json: Some(json), at, written: None })
+    EVENTS.put(rows, &seq, seq, &KeptEvent { json: Some(json), at, written: None, total: None })
 }
 
 /// Envelopes are found by their INIT too, and count for their user instead of their device.

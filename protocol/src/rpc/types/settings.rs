@@ -13,7 +13,7 @@ method! {
     errors []
     example {} => {
         "read_receipts": true, "presence": true, "history_days": 0, "event_days": 30, "max_events": 1000000,
-        "trust_policy": "tofu", "outbox_days": 30
+        "trust_policy": "tofu", "outbox_days": 30, "history_mib": 4096, "max_event_mib": 256
     }
 }
 object! {
@@ -33,6 +33,11 @@ object! {
         pub trust_policy: TrustPolicy,
         /// What waited longer than this to be sent fails as `expired`; 0 lets it wait.
         pub outbox_days: u32,
+        /// About how many MiB the history may take: beyond it the chat that takes most loses its oldest messages. 0 keeps
+        /// them.
+        pub history_mib: u32,
+        /// About how many MiB of events are kept, acknowledged or not.
+        pub max_event_mib: u32,
     }
 }
 method! {
@@ -60,10 +65,16 @@ method! {
         /// 0 to 36,500.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub outbox_days: Option<u32>,
+        /// 0 to 1,048,576.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub history_mib: Option<u32>,
+        /// 1 to 1,048,576.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub max_event_mib: Option<u32>,
     }
     errors []
     example {"history_days": 90} => {
         "read_receipts": true, "presence": true, "history_days": 90, "event_days": 30, "max_events": 1000000,
-        "trust_policy": "tofu", "outbox_days": 30
+        "trust_policy": "tofu", "outbox_days": 30, "history_mib": 4096, "max_event_mib": 256
     }
 }

@@ -7,6 +7,13 @@ use crate::rows::messages::{Chat, Message, MessageKind};
 use crate::txn::Txn;
 
 impl Message {
+    /// About how many bytes it takes in the history.
+    pub(crate) const fn bytes(&self) -> u64 {
+        /// Its other fields, its places in the indices, and what the store adds to a row.
+        const BESIDE: usize = 512;
+        (self.text.len() + BESIDE) as u64
+    }
+
     /// A text somebody else sent, stored in this transaction.
     pub(crate) fn text(id: MessageId, chat: String, from: Username, text: String, txn: &Txn<'_>) -> Self {
         Self {
@@ -62,6 +69,7 @@ impl Chat {
             activity: 0,
             ttl_s: None,
             mentions: 0,
+            bytes: 0,
         }
     }
 

@@ -95,10 +95,10 @@ samples! {
         of_kind(MessageKind::Unsupported), of_kind(MessageKind::Malformed), of_kind(MessageKind::Notice);
     Chat: Chat {
         id: text("@bob"), unread: 111, read_to: 112, last: 113, muted_until: at(114), archived: true, activity: 115,
-        ttl_s: Some(116), mentions: 117,
+        ttl_s: Some(116), mentions: 117, bytes: 121,
     };
     ReadThere: ReadThere { read: Read { device: device(0xd7), number: (118, 119) }, by: device(0xd8) };
-    KeptEvent: KeptEvent { json: None, at: at(120), written: Some(written()) };
+    KeptEvent: KeptEvent { json: None, at: at(120), written: Some(written()), total: Some(122) };
 }
 
 fn written() -> Written {
