@@ -52,7 +52,7 @@ use self::outbox::{Change, Item, Number, PendingLog, PendingOwnReceipt, PendingR
 use self::peers::{Contact, DeviceTable, HeardProfile, LogView, Peer, PendingEntry, WaitingDevice};
 use self::prekeys::CurrentBundle;
 use self::sessions::{Stored, Unconfirmed};
-use self::state::{Due, ServerWord, Settings, Timer};
+use self::state::{Agreed, Due, ServerWord, Settings, Timer};
 
 /// Declares families: `NAME: Table "label" (one scope for each of) [key] => Codec<Value>, version`, or for a single row
 /// `NAME: Table "label" / "key" => Codec<Value>, version`; and for tests the list of them all.
@@ -295,6 +295,8 @@ families! {
     pub(crate) BELIEVED: State "" / "believed" => Cbor<ServerWord>, 1;
     /// When that was.
     pub(crate) ROLLED_BACK: State "" / "rolled-back" => Cbor<Timestamp>, 1;
+    /// When the own clock and the server's agreed last.
+    pub(crate) CLOCKS_AGREED: State "" / "clocks-agreed" => Cbor<Agreed>, 1;
     /// How far the time had come.
     pub(crate) SEEN_TIME: State "" / "age" => Cbor<SeenMark>, 1;
 }

@@ -12,6 +12,7 @@ pub(crate) mod prekeys;
 pub(crate) mod restarts;
 mod rollback_guard;
 pub(crate) mod seal;
+mod server_clock;
 pub(crate) mod session_store;
 mod skipped;
 
@@ -23,6 +24,7 @@ pub(crate) use prekeys::keeps_keys_of;
 pub(crate) use restarts::accepted;
 pub use rollback_guard::HighWater;
 pub(crate) use rollback_guard::{check_device, check_high_water, check_rollback};
+pub(crate) use server_clock::note_agreement;
 pub use session_store::{Stored, standings};
 pub(crate) use session_store::{find, wipe};
 pub(crate) use skipped::expire_skipped_keys;

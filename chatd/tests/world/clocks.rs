@@ -143,6 +143,42 @@ fn atk_100_bundles_are_judged_rightly_while_a_clock_leaps_within_a_connection() 
     }
 }
 
+#[test]
+fn atk_31_no_expired_bundle_is_used_because_the_server_lies_of_the_time() {
+    for lie in [-2, 2, -24 * 365, 24 * 365] {
+        let (mut world, alice, _) = two();
+        let carol = world.user("carol");
+        world.settle();
+        world.go_offline(carol);
+        world.advance(DAY * 31);
+        world.go_offline(alice);
+        world.server.clock_ahead_ms = lie * 60 * 60 * 1_000;
+        world.come_online(alice);
+        world.send(alice, carol, "under keys of long ago?");
+        world.advance(HOUR);
+        assert_eq!(world.server.mail(world.nodes[carol].device).len(), 0, "{lie} hours off");
+        world.server.clock_ahead_ms = 0;
+        world.come_online(carol);
+        world.cut(alice);
+        world.advance(HOUR);
+        assert_eq!(world.inbox(carol), ["alice: under keys of long ago?"], "{lie} hours off");
+    }
+}
+
+#[test]
+fn a_machine_whose_clock_is_weeks_slow_begins_sessions_all_the_same() {
+    let (mut world, alice, _) = two();
+    let carol = world.user("carol");
+    world.settle();
+    world.go_offline(alice);
+    world.nodes[alice].ahead_ms = -3 * 7 * 24 * 60 * 60 * 1_000;
+    world.crash(alice);
+    world.come_online(alice);
+    world.send(alice, carol, "what day is it?");
+    world.settle();
+    assert_eq!(world.inbox(carol), ["alice: what day is it?"]);
+}
+
 fn row_sessions(world: &World, who: usize) -> u64 {
     world.nodes[who].rows.count(Table::Sessions, b"sid").unwrap()
 }

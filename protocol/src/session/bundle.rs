@@ -250,16 +250,14 @@ impl VerifiedBundle {
         Ok(self)
     }
 
-    /// Judges its age. `last_seen` is the highest sequence seen of this device, 0 for none;
-    /// `server_time` is absent while the own clock is known to be wrong.
+    /// Judges its age. `last_seen` is the highest sequence seen of this device, 0 for none.
     ///
     /// # Errors
     /// [`BundleError::Older`], [`BundleError::Expired`].
-    pub fn check_fresh(&self, last_seen: u64, server_time: Option<Timestamp>) -> Result<(), BundleError> {
+    pub fn check_fresh(&self, last_seen: u64, now: Timestamp) -> Result<(), BundleError> {
         if self.body.seq < last_seen {
             return Err(BundleError::Older);
         }
-        let Some(now) = server_time else { return Ok(()) };
         let in_time = now < self.body.expires && self.body.created <= now + CLOCK_TOLERANCE;
         if in_time { Ok(()) } else { Err(BundleError::Expired) }
     }

@@ -63,6 +63,7 @@ pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn, offset_ms: i64) ->
     devices::ask(txn);
     reset_waits(txn, logged_in.reset_pending)?;
     compare_clocks(txn, offset_ms)?;
+    sessions::note_agreement(txn)?;
     let state = ConnectionState::Online;
     Ok(events::connection(txn, ConnectionChanged { state, reason: None, next_retry_ms: None })?)
 }

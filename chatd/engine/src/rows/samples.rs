@@ -35,7 +35,7 @@ use super::peers::{
 };
 use super::prekeys::CurrentBundle;
 use super::sessions::{Stored, Unconfirmed};
-use super::state::{Due, ServerWord, Settings, Timer};
+use super::state::{Agreed, Due, ServerWord, Settings, Timer};
 
 /// A type that is kept.
 pub(super) trait Sample: Sized + Debug + PartialEq {
@@ -262,6 +262,7 @@ samples! {
     };
     Profile: profile();
     Due: Due::Send, Due::Expire, Due::Overdue;
+    Agreed: Agreed { server: at(140), seen: at(141) };
     Timer: timer(Due::Send), timer(Due::Expire), timer(Due::Overdue);
     ServerWord: ServerWord { acked: 141, bundle: 142, submit: 143 };
     SeenMark: SeenMark { time: at(144), wall: at(145) };

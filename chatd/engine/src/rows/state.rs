@@ -2,6 +2,7 @@
 
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::TrustPolicy;
+use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
 use crate::rows::key::Key;
@@ -37,6 +38,18 @@ pub struct Settings {
     /// MiB the event log may take. Absent as long as nobody chose.
     #[n(8)]
     pub max_event_mib: Option<u32>,
+}
+
+/// When the own clock and the server's agreed.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Agreed {
+    /// The server's time then.
+    #[n(0)]
+    pub(crate) server: Timestamp,
+    /// The same moment in time that was seen to pass.
+    #[n(1)]
+    pub(crate) seen: Timestamp,
 }
 
 /// What happens when the time of a timer has come.

@@ -8,15 +8,14 @@ use chat_protocol::message::client::BundleFetch;
 use chat_protocol::message::server::{Bundle, Refusal};
 use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::init::{self, Own};
-use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
 use crate::peers::{self, Recipients};
 use crate::rows::BUNDLES_SEEN;
 use crate::sessions::session_store::{self, Stored};
-use crate::sessions::{maintenance, restarts};
+use crate::sessions::{maintenance, restarts, server_clock};
 use crate::txn::Txn;
-use crate::txn::live::{self, Asked, Subject};
+use crate::txn::live::{Asked, Subject};
 
 /// Pause before a bundle is asked for again that could not be used: another one comes only once its device is there,
 /// and each that is handed out costs it a one-time key.
@@ -148,7 +147,8 @@ fn begin(
     let verified = VerifiedBundle::verify(&bundle.bundle, cert)
         .and_then(|verified| verified.with_one_time(bundle.one_time.as_ref().map(|key| key.0.as_slice())));
     let last_seen = BUNDLES_SEEN.get(txn.rows, device)?.unwrap_or(0);
-    let fresh = verified.and_then(|verified| verified.check_fresh(last_seen, judging_time(txn)).map(|()| verified));
+    let now = server_clock::judging_time(txn)?;
+    let fresh = verified.and_then(|verified| verified.check_fresh(last_seen, now).map(|()| verified));
     let verified = match fresh {
         Ok(verified) => verified,
         Err(error) => {
@@ -168,10 +168,4 @@ fn begin(
     known.begin(stored.session.id(), txn.now);
     session_store::keep_few(txn, device, known)?;
     Ok(Some(stored))
-}
-
-/// The server's time, unless the clocks are too far apart to judge by it.
-pub(crate) fn judging_time(txn: &Txn<'_>) -> Option<Timestamp> {
-    let offset = txn.live.link.as_ref()?.offset_ms;
-    (!live::is_skewed(offset)).then(|| txn.server_now())
 }

@@ -13,7 +13,7 @@ use chat_protocol::time::Timestamp;
 use crate::rows::UNCONFIRMED;
 use crate::rows::sessions::Unconfirmed;
 use crate::sessions::session_store::Stored;
-use crate::sessions::{begin, maintenance};
+use crate::sessions::{maintenance, server_clock};
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
@@ -49,7 +49,7 @@ pub(crate) fn begun(txn: &mut Txn<'_>, stored: &Stored, expires: Timestamp) -> R
 /// The server has a submit: from now on its INITs wait for an answer.
 pub(crate) fn accepted(txn: &mut Txn<'_>, submit: &[u8], full: &[DeviceId]) -> Result<(), RowsError> {
     // most submits change nothing of what is known, and are not read for it
-    let now = begin::judging_time(txn);
+    let now = server_clock::agreed(txn);
     if !maintenance::known(txn)?.unconfirmed.values().any(|waits| waits.heeds_acceptance(now)) {
         return Ok(());
     }
