@@ -5,7 +5,6 @@
 
 mod accept;
 pub(crate) mod begin;
-mod heartbeats;
 pub(crate) mod maintenance;
 mod open;
 pub(crate) mod prekeys;

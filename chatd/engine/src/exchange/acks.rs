@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::session::content::Ack;
 
-use crate::queue::{first, numbers, retransmit};
+use crate::queue::{numbers, retransmit};
 use crate::records::changes;
 use crate::records::history;
 use crate::rows::{SENT, UNREAD};
@@ -52,6 +52,6 @@ fn covered(
         tracing::warn!(%user, "acknowledgement of messages that were never sent");
         return Ok(None);
     }
-    let first = first::first_number(txn, device, user, ack.epoch)?;
+    let first = numbers::first_number(txn, device, user, ack.epoch)?;
     Ok(first.zip(ack.below.checked_sub(1)).map(|(first, last)| first..=last).filter(|covered| !covered.is_empty()))
 }

@@ -12,7 +12,7 @@ use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
 use crate::peers;
-use crate::queue::first;
+use crate::queue::numbers;
 use crate::queue::own_receipts;
 use crate::queue::receipts;
 use crate::records::history::{self, Message};
@@ -76,7 +76,7 @@ pub(crate) fn message(
     let chat = if *reader == txn.me.user { peer.clone() } else { txn.me.user.clone() };
     let mut content = content(txn, reader, chat, outgoing.id, outgoing.body.clone())?;
     // what was overtaken on its way to this device names itself
-    let first = first::first_number(txn, device, peer, epoch)?.map(|first| first.min(n)).filter(|first| *first > 1);
+    let first = numbers::first_number(txn, device, peer, epoch)?.map(|first| first.min(n)).filter(|first| *first > 1);
     content.sender_seq = Some(SenderSeq { epoch, n, first });
     content.sent = outgoing.sent;
     let shown_in = if *reader == txn.me.user { history::chat_of(txn, peer) } else { history::private(reader) };

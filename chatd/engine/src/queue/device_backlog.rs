@@ -8,7 +8,7 @@
 use chat_protocol::ids::{DeviceId, Username};
 
 use crate::model::error::EngineError;
-use crate::queue::{first, mailbox_full};
+use crate::queue::{mailbox_full, numbers};
 use crate::rows::outbox::Item;
 use crate::rows::{LAGGING, LAGGING_DEVICES};
 use crate::sessions::{self, Readiness};
@@ -47,7 +47,7 @@ fn lacks(txn: &Txn<'_>, device: &DeviceId) -> Result<bool, RowsError> {
 /// Keeps what a device lacks.
 pub(crate) fn keep(txn: &mut Txn<'_>, item: &Item, device: &DeviceId) -> Result<(), RowsError> {
     if let Some(number) = item.number {
-        first::begin(txn, device, &item.to, number)?;
+        numbers::begin_for(txn, device, &item.to, number)?;
     }
     let lacked = LAGGING.of(device);
     let item = Item { only: Some(*device), ..item.clone() };

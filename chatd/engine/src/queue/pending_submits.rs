@@ -9,14 +9,14 @@
 use std::time::Duration;
 
 use chat_protocol::cbor;
-use chat_protocol::ids::SubmitId;
+use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_protocol::message::Call;
 use chat_protocol::message::client::{Addressed, Submit};
 use chat_protocol::time::Timestamp;
 
 use crate::queue::{mailbox_full, posts};
 use crate::rows::counter::Counter;
-use crate::rows::outbox::{PendingSubmit, SubmitKind};
+use crate::rows::outbox::{Item, PendingSubmit, SubmitKind};
 use crate::rows::{DEFERRED, IN_FLIGHT};
 use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
@@ -26,6 +26,34 @@ use crate::txn::live::Asked;
 const WINDOW: u64 = 64;
 /// Pause between two looks at deferred pending submits for which the window has no room.
 const DEFERRED_PAUSE: Duration = Duration::from_secs(1);
+
+impl SubmitKind {
+    /// The one device it goes to, unless it is a message or a post.
+    pub(crate) const fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Message(_) | Self::Post(_) => None,
+            Self::Receipt(_, device, _) | Self::Profile(_, device) | Self::Log(_, device) | Self::Reset(_, device) => {
+                Some(device)
+            }
+            Self::OwnDevice(pending) => Some(&pending.device),
+        }
+    }
+
+    /// The same for a single one of the devices it goes to.
+    pub(crate) fn only_for(&self, device: &DeviceId) -> Self {
+        match self {
+            Self::Message(item) => Self::Message(Item { only: Some(*device), ..item.clone() }),
+            // everything else goes to one anyway
+            other => other.clone(),
+        }
+    }
+}
+
+impl PendingSubmit {
+    pub(crate) fn new(submit_id: SubmitId, number: u16, payload: Vec<u8>, kind: SubmitKind) -> Self {
+        Self { submit_id, number, payload: payload.into(), kind, after: Timestamp::ZERO, put_off: 0 }
+    }
+}
 
 /// A submit id nobody has used.
 pub(crate) fn next_submit_id(txn: &mut Txn<'_>) -> Result<SubmitId, RowsError> {

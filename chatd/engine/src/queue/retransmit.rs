@@ -12,7 +12,7 @@ use chat_protocol::session::content::Ack;
 use chat_protocol::time::Timestamp;
 
 use crate::model::error::EngineError;
-use crate::queue::{first, outbox};
+use crate::queue::{numbers, outbox};
 use crate::records::changes::{self, RESENT_WITHIN};
 use crate::records::history;
 use crate::rows::counter::Counter;
@@ -31,7 +31,7 @@ pub(crate) fn sealed(
     chat: &Username,
     ((epoch, n), id): (Number, &MessageId),
 ) -> Result<(), RowsError> {
-    first::begin(txn, device, chat, (epoch, n))?;
+    numbers::begin_for(txn, device, chat, (epoch, n))?;
     let (conversation, noted) = ((epoch, chat.clone()), UNACKNOWLEDGED.of(&(*device, epoch, chat.clone())));
     CONVERSATIONS.of(device).put(txn.rows, &conversation, 0, &conversation)?;
     noted.put(txn.rows, &n, n, id)?;
@@ -68,7 +68,7 @@ pub(crate) fn unsure_below(ack: &Ack) -> u64 {
 
 /// Nothing goes again to a device that is no longer trusted.
 pub(crate) fn forget_device(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), RowsError> {
-    first::forget(txn, device)?;
+    numbers::forget_device(txn, device)?;
     for (epoch, chat) in conversations(txn, device)? {
         UNACKNOWLEDGED.of(&(*device, epoch, chat)).clear(txn.rows)?;
     }

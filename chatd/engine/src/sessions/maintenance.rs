@@ -1,14 +1,20 @@
 //! What sessions send without being asked: signs of life, resets, another beginning.
 //!
+//! A heartbeat turns the ratchet of whoever only listens. It asks for none in return, so two daemons that have nothing to
+//! say fall silent after one.
+//!
 //! All of it is in rows. What is kept beside them says where to look, so that nothing is searched in vain.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::session::manager::{Standing, Standings};
+use chat_protocol::time::Timestamp;
 
-use crate::rows::RESETS;
-use crate::sessions::{heartbeats, restarts};
-use crate::store::RowsError;
+use crate::rows::{RESETS, STANDINGS};
+use crate::sessions::{restarts, session_store};
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::live::{SessionMaintenance, Subject};
 
@@ -16,13 +22,36 @@ use crate::txn::live::{SessionMaintenance, Subject};
 pub(crate) fn known<'t>(txn: &'t mut Txn<'_>) -> Result<&'t mut SessionMaintenance, RowsError> {
     if txn.live.maintenance.is_none() {
         let maintenance = SessionMaintenance {
-            heartbeats: heartbeats::load(txn.rows)?,
+            heartbeats: load_heartbeats(txn.rows)?,
             resets: RESETS.all(txn.rows)?.into_iter().collect(),
             unconfirmed: restarts::load(txn.rows)?,
         };
         txn.live.maintenance = Some(maintenance);
     }
     Ok(txn.live.maintenance.get_or_insert_default())
+}
+
+fn load_heartbeats(rows: &dyn Rows) -> Result<BTreeMap<DeviceId, Timestamp>, RowsError> {
+    let mut due = BTreeMap::new();
+    for standings in STANDINGS.all(rows)? {
+        let Some((at, id)) = standings.sending().and_then(|sending| sending.heartbeat_at().zip(Some(sending.id)))
+        else {
+            continue;
+        };
+        due.extend(session_store::find(rows, &id)?.map(|stored| (stored.device, at)));
+    }
+    Ok(due)
+}
+
+/// What is sent on with a device has changed, or moved on.
+pub(crate) fn track_heartbeat(txn: &mut Txn<'_>, device: &DeviceId, standings: &Standings) -> Result<(), RowsError> {
+    let due = standings.sending().and_then(Standing::heartbeat_at);
+    let heartbeats = &mut known(txn)?.heartbeats;
+    match due {
+        Some(at) => drop(heartbeats.insert(*device, at)),
+        None => drop(heartbeats.remove(device)),
+    }
+    Ok(())
 }
 
 /// The next session with a device begins with the reset marker, whatever happens before.

@@ -5,7 +5,7 @@ use chat_protocol::session::manager::Standings;
 
 pub use crate::rows::sessions::Stored;
 use crate::rows::{SESSION_DEVICES, SESSIONS, SKIPPED_KEYS, STANDINGS};
-use crate::sessions::{heartbeats, maintenance};
+use crate::sessions::maintenance;
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
@@ -30,7 +30,7 @@ pub fn standings(rows: &dyn Rows, device: &DeviceId) -> Result<Standings, RowsEr
 
 pub(crate) fn put_standings(txn: &mut Txn<'_>, device: &DeviceId, standings: &Standings) -> Result<(), RowsError> {
     STANDINGS.put(txn.rows, device, 0, standings)?;
-    heartbeats::track_heartbeat(txn, device, standings)
+    maintenance::track_heartbeat(txn, device, standings)
 }
 
 pub(crate) fn put(rows: &mut dyn Rows, stored: &Stored) -> Result<(), RowsError> {
