@@ -8,6 +8,7 @@ mod accounts;
 mod bundles;
 pub mod copy;
 mod devices;
+mod disk;
 mod logs;
 mod mailbox;
 #[cfg(feature = "fixtures")]
@@ -27,7 +28,6 @@ use async_trait::async_trait;
 use chat_protocol::ids::{DeviceId, Head, Username};
 use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
-use rustix::fs::statvfs;
 
 use super::contract::{Result, Store};
 use super::types::{
@@ -66,8 +66,11 @@ impl Store for SqliteStore {
     }
 
     async fn free_disk(&self) -> Result<Option<u64>> {
-        let disk = self.file.as_ref().and_then(|file| statvfs(file).ok());
-        Ok(disk.map(|disk| disk.f_bavail.saturating_mul(disk.f_frsize)))
+        let Some(free) = self.file.as_deref().and_then(disk::free) else { return Ok(None) };
+        if free < disk::LOG_BYTES {
+            return Ok(Some(free));
+        }
+        Ok(Some(free.saturating_add(self.readers.read(disk::reusable).await?)))
     }
 
     async fn account(&self, user: &Username) -> Result<Option<Account>> {
