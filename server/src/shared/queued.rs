@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use chat_protocol::limits::MAX_RECORD_BYTES;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::PollSemaphore;
 
 use crate::work::Budget;
 
@@ -35,9 +36,9 @@ impl Queued {
         }
     }
 
-    /// A place for a long record, kept until it was taken in; who comes first has one first.
-    pub(crate) async fn record(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.records).acquire_owned().await.ok()
+    /// Places for long records, each kept until its record was taken in; who comes first has one first.
+    pub(crate) fn record_places(&self) -> PollSemaphore {
+        PollSemaphore::new(Arc::clone(&self.records))
     }
 
     /// Long records that may be received beside those that are.

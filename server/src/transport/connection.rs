@@ -9,7 +9,7 @@ use chat_protocol::record::{Record, Sealer};
 use rustix::net::sockopt::{set_socket_recv_buffer_size, set_socket_send_buffer_size};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use super::reader::Reader;
 use super::writer::Writer;
@@ -85,7 +85,7 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, welcomed: Welcomed, p
     let writer = writer(write_half, welcomed.sealer, &outbox, settings.write);
     let writing = tokio::spawn(writer.run());
     let mut conversation = Conversation {
-        reader: Reader::new(read_half, welcomed.opener, shared.queued.clone()),
+        reader: Reader::new(read_half, welcomed.opener, &shared.queued),
         silence: Silence::new(settings.login),
         outbox: Arc::clone(&outbox),
         permits,
@@ -148,6 +148,9 @@ impl Conversation {
 
     /// Who still reads what was written is not dead, however long that takes: its pong comes behind it.
     fn silence_expired(&mut self) -> Expired {
+        if self.reader.waits_for_place() {
+            self.silence.broken(Instant::now());
+        }
         if let Some(read_at) = self.outbox.read_at() {
             self.silence.broken(read_at);
         }
@@ -170,8 +173,12 @@ impl Conversation {
     /// A record whose frames do not all parse is not processed at all.
     async fn frames(&mut self, body: &[u8], mut peer: Peer) -> (Peer, Option<Closed>) {
         let Ok(frames) = decode_frames(body) else { return (peer, Some(Closed::Malformed)) };
+        // who keeps a place among the long records has to read its answers as fast as anybody has to show life
+        let until = self.reader.has_place().then(|| Instant::now() + DEAD_AFTER);
         for frame in frames {
-            self.outbox.answerable().await;
+            if !answerable(&self.outbox, until).await {
+                return (peer, Some(Closed::SlowReader));
+            }
             peer = peer.take(frame).await;
             if let Peer::Closing(why) = peer {
                 return (peer, Some(why));
@@ -184,7 +191,19 @@ impl Conversation {
                 return (peer, Some(why));
             }
         }
+        self.reader.release_place();
         (peer, None)
+    }
+}
+
+/// Waits until a request may be answered; whether that was in time.
+async fn answerable(outbox: &Outbox, until: Option<Instant>) -> bool {
+    match until {
+        Some(until) => timeout_at(until, outbox.answerable()).await.is_ok(),
+        None => {
+            outbox.answerable().await;
+            true
+        }
     }
 }
 

@@ -1,10 +1,13 @@
 //! Bytes from the socket, records to the session.
 
+use std::future::poll_fn;
+
 use chat_protocol::limits;
 use chat_protocol::record::{Opener, Record, RecordError};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
 use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::PollSemaphore;
 
 use crate::clock;
 use crate::counters::Closed;
@@ -25,20 +28,38 @@ pub(super) struct Reader {
     buffer: Vec<u8>,
     /// Bytes fed since the last whole record.
     unfinished: usize,
-    queued: Queued,
-    /// The place of a long record, until the next one is asked for.
+    /// Keeps this connection's turn for a place, however often waiting for it is broken off.
+    places: PollSemaphore,
+    waits: bool,
+    /// The place of a long record, until it was taken in.
     place: Option<OwnedSemaphorePermit>,
 }
 
 impl Reader {
-    pub(super) fn new(socket: OwnedReadHalf, opener: Opener, queued: Queued) -> Self {
-        Self { socket, opener, buffer: vec![0; GUEST_READ_BYTES], unfinished: 0, queued, place: None }
+    pub(super) fn new(socket: OwnedReadHalf, opener: Opener, queued: &Queued) -> Self {
+        let places = queued.record_places();
+        Self { socket, opener, buffer: vec![0; GUEST_READ_BYTES], unfinished: 0, places, waits: false, place: None }
     }
 
     /// From now on records of full length are read.
     pub(super) fn logged_in(&mut self) {
         self.opener.set_limit(limits::MAX_RECORD_BYTES);
         self.buffer.resize(READ_BYTES, 0);
+    }
+
+    /// Whether this connection waits for its turn to send a long record: that it is silent then is our doing.
+    pub(super) const fn waits_for_place(&self) -> bool {
+        self.waits
+    }
+
+    /// Whether a long record is being taken in.
+    pub(super) const fn has_place(&self) -> bool {
+        self.place.is_some()
+    }
+
+    /// The record was taken in: another connection may send a long one.
+    pub(super) fn release_place(&mut self) {
+        self.place = None;
     }
 
     /// The next record; after a goodbye, and at the end of the stream, why it ended.
@@ -50,10 +71,10 @@ impl Reader {
                 self.unfinished = 0;
                 return Ok(record);
             }
-            if self.unfinished == 0 {
-                self.place = None;
-            } else if self.unfinished > SHORT_RECORD_BYTES && self.place.is_none() {
-                self.place = self.queued.record().await;
+            if self.unfinished > SHORT_RECORD_BYTES && self.place.is_none() {
+                self.waits = true;
+                self.place = poll_fn(|context| self.places.poll_acquire(context)).await;
+                self.waits = false;
             }
             match self.socket.read(&mut self.buffer).await {
                 Ok(0) => return Err(self.opener.end().map_or_else(reason, |()| Closed::ByPeer)),
