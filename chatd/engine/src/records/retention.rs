@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
+use crate::rows::NUMBERS;
 use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
@@ -43,13 +44,21 @@ fn expire_old(txn: &mut Txn<'_>, days: u32) -> Result<bool, RowsError> {
     Ok(more)
 }
 
-/// Lets the oldest messages of the chat go that takes most, if all take more than `most`: whoever fills the history pays
-/// for it with what they said themselves. Says whether there is more to go.
+/// Lets the oldest messages of a chat go, if all take more than `most`: of strangers, whom the user never wrote to, as long
+/// as they have any, and else of the chat that takes most. Says whether there is more to go.
 fn shrink(txn: &mut Txn<'_>, most: u64) -> Result<bool, RowsError> {
     let mut chats = history::chats(txn.rows, usize::MAX)?;
     let total = chats.iter().fold(0, |total: u64, chat| total.saturating_add(chat.bytes));
     let over = total.saturating_sub(most);
     chats.sort_by_key(|chat| std::cmp::Reverse(chat.bytes));
+    if over > 0 {
+        let mut strangers = Vec::new();
+        for chat in &chats {
+            strangers.push(is_of_stranger(txn, &chat.id)?);
+        }
+        let (first, then): (Vec<_>, Vec<_>) = chats.into_iter().zip(strangers).partition(|(_, stranger)| *stranger);
+        chats = first.into_iter().chain(then).map(|(chat, _)| chat).collect();
+    }
     for chat in chats.iter().take_while(|_| over > 0) {
         // a chat of which nothing can go yet leaves it to the next
         if forget_oldest(txn, &chat.id, |_, gone| gone < over)? > 0 {
@@ -57,6 +66,14 @@ fn shrink(txn: &mut Txn<'_>, most: u64) -> Result<bool, RowsError> {
         }
     }
     Ok(false)
+}
+
+/// Whether a chat is with somebody the user never wrote to.
+fn is_of_stranger(txn: &Txn<'_>, chat: &str) -> Result<bool, RowsError> {
+    match history::peer(chat) {
+        Some(user) => Ok(!NUMBERS.has(txn.rows, &user)?),
+        None => Ok(false),
+    }
 }
 
 /// Lets a chat's oldest messages go while they are to, at most [`STEP`]; `goes` is told how many bytes went before.
@@ -155,17 +172,23 @@ mod tests {
     }
 
     #[test]
-    fn atk_85_the_chat_that_takes_most_pays_for_a_history_that_is_too_large() {
+    fn atk_85_strangers_and_then_the_chat_that_takes_most_pay_for_a_history_that_is_too_large() {
         let mut alice = Harness::new();
         let wanted = SettingsSet { history_mib: Some(1), ..SettingsSet::default() };
         alice.step(|txn| settings::set(txn, &wanted));
+        for friend in [bob(), "carol".parse().unwrap()] {
+            alice.step(|txn| NUMBERS.put(txn.rows, &friend, 0, &(1, 1)));
+        }
         stores(&mut alice, 1, None);
         stores_long(&mut alice, "room:public", 100..400);
         stores_long(&mut alice, "@carol", 500..520);
+        stores_long(&mut alice, "@mallory", 600..610);
         for _ in 0..4 {
             alice.step(expire_history);
         }
-        assert_eq!((left(&alice).len(), all_of(&alice, "@carol")), (1, 20), "nobody else lost anything");
+        let left_of = (left(&alice).len(), all_of(&alice, "@carol"));
+        assert_eq!(left_of, (1, 20), "no friend lost anything");
+        assert_eq!(all_of(&alice, "@mallory"), 0, "what a stranger said went first");
         let total: u64 = bytes(&alice).iter().map(|(_, bytes)| bytes).sum();
         assert!((1_000_000..=1024 * 1024).contains(&total), "{total}");
         let newest = history::page(&alice.rows, "room:public", 0..=u64::MAX, Direction::Descending, 1).unwrap();

@@ -33,8 +33,8 @@ object! {
         pub trust_policy: TrustPolicy,
         /// What waited longer than this to be sent fails as `expired`; 0 lets it wait.
         pub outbox_days: u32,
-        /// About how many MiB the history may take: beyond it the chat that takes most loses its oldest messages. 0 keeps
-        /// them.
+        /// About how many MiB the history may take: beyond it those the user never wrote to lose their oldest
+        /// messages, then the chat that takes most. 0 keeps them.
         pub history_mib: u32,
         /// About how many MiB of events are kept, acknowledged or not.
         pub max_event_mib: u32,
