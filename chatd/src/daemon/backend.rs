@@ -44,7 +44,8 @@ impl Backend for Daemon {
         if self.rows(outbox::has_room_for_tokens).await? {
             return Ok(());
         }
-        let why = format!("{MAX_QUEUED_BY_TOKENS} messages wait to be sent, and tokens may not add to them");
+        let why =
+            format!("{MAX_QUEUED_BY_TOKENS} messages wait to be sent, or half of those that may wait for their time");
         Err(RpcError::new(Kind::QuotaExceeded, why).with_hint("try again once they have left: chatctl outbox"))
     }
 

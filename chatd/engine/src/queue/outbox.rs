@@ -45,12 +45,13 @@ pub(crate) fn admit_scheduled(txn: &Txn<'_>) -> Result<(), EngineError> {
     Err(EngineError::full(format!("{MAX_SCHEDULED} messages wait for their time")))
 }
 
-/// Whether a program with a token may put one more in line: the last half is kept for the user.
+/// Whether a program with a token may have one more wait, in line or for its time: the last half of both is kept for the
+/// user.
 ///
 /// # Errors
 /// [`RowsError`].
 pub fn has_room_for_tokens(rows: &dyn crate::store::Rows) -> Result<bool, RowsError> {
-    Ok(queued(rows)? < MAX_QUEUED_BY_TOKENS)
+    Ok(queued(rows)? < MAX_QUEUED_BY_TOKENS && TIMES.count(rows)? < MAX_SCHEDULED / 2)
 }
 
 /// Puts a message or a change in line for its recipient, and returns its place.

@@ -47,7 +47,17 @@ pub(crate) fn leave<K: Key, C: Codec>(txn: &mut Txn<'_>, line: &Family<K, C>, ke
 mod tests {
     use super::*;
     use crate::harness::{Harness, bob};
-    use crate::queue::outbox;
+    use crate::queue::outbox::{self, MAX_QUEUED_BY_TOKENS};
+
+    #[test]
+    fn atk_91_tokens_leave_the_user_half_of_what_may_wait_to_be_sent() {
+        let mut alice = Harness::new();
+        for (waiting, room) in [(MAX_QUEUED_BY_TOKENS - 1, true), (MAX_QUEUED_BY_TOKENS, false)] {
+            alice.step(|txn| QUEUE_LEN.put(txn.rows, &waiting));
+            assert_eq!(outbox::has_room_for_tokens(&alice.rows).unwrap(), room, "{waiting} wait");
+        }
+        alice.step(|txn| outbox::admit(txn));
+    }
 
     #[test]
     fn the_number_is_that_of_the_rows_also_when_one_is_taken_out_twice() {
