@@ -220,7 +220,8 @@ pub(crate) fn missing(txn: &mut Txn<'_>, chat: &str, from: &Username, count: u64
 
 pub(crate) fn undecryptable(txn: &mut Txn<'_>, from: &Username, reason: UndecryptableReason) -> Result<(), RowsError> {
     txn.count(Counted::Undecryptable);
-    let data = Undecryptable { from_user: from.clone(), reason, will_retry: false };
+    let will_retry = matches!(reason, UndecryptableReason::TooMuchWaits | UndecryptableReason::OneTimeKeyGone);
+    let data = Undecryptable { from_user: from.clone(), reason, will_retry };
     append(txn, None, &EventBody::MessageUndecryptable(data))
 }
 

@@ -53,7 +53,7 @@ reason! {
         UnknownDevice = "of no known device",
         /// Its device has another identity than it claims.
         OtherIdentity = "of another identity",
-        /// The one-time key that its session was begun with is not kept here any more.
+        /// The one-time key that its session was begun with is not kept here any more: it is asked for again.
         OneTimeKeyGone = "its one-time key is gone",
         /// So much of its author waits to be opened that it found no room: it is asked for again.
         TooMuchWaits = "too much waits",
