@@ -87,7 +87,9 @@ class Invite:
         raw = base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4))
         if raw[0] != 1:
             raise ValueError("an invite of another version")
-        self.server_key, self.secret, self.token = raw[1:33], raw[33:65], raw[65:] or None
+        self.server_key, self.secret, rest = raw[1:33], raw[33:65], raw[65:]
+        self.offline_key = rest[:32] if len(rest) >= 32 else None
+        self.token = rest[32 if self.offline_key else 0 :] or None
 
 
 class Refused(Exception):
