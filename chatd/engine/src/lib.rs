@@ -1,4 +1,4 @@
-//! Decides what the daemon owes the user and the server: what to send, to show, to retry, to refuse.
+//! Decides what the daemon does for the user and the server: what to send, to show, to retry, to refuse.
 //!
 //! Does no I/O, reads no clock and draws no randomness of its own: the daemon hands it rows, a reading of the
 //! clocks and a generator with each [`Input`], and performs the [`Action`]s it returns once the rows are

@@ -344,7 +344,7 @@ async fn atk_91_a_token_takes_its_own_share_of_the_connections() {
 }
 
 #[tokio::test]
-async fn atk_91_tokens_leave_the_user_half_of_what_may_wait_to_be_sent() {
+async fn atk_91_a_token_is_refused_where_the_rest_of_the_line_is_the_users() {
     let served = serve();
     let mut bot = with_token(&served, &token(&served, "bot", json!({})).await).await;
     served.fake.state().queue_full = true;

@@ -1,4 +1,4 @@
-//! A server that lies, repeats, withholds and swaps: see ATTACKS in the project's design.
+//! A server that lies, repeats, withholds and swaps.
 
 use chat_protocol::rpc::{EventBody, Kind, Target};
 use std::time::Duration;

@@ -131,7 +131,7 @@ fn atk_98_logs_of_strangers_that_a_server_announces_leave_no_rows_and_raise_no_a
 }
 
 #[test]
-fn atk_98_a_head_of_a_contact_that_a_server_makes_up_raises_no_alarm() {
+fn a_false_head_of_a_contact_pushed_by_the_server_stops_nothing() {
     let (mut world, alice, bob_) = acquainted();
     let user = world.name(bob_);
     for seq in [5, 50, 1_000] {

@@ -54,7 +54,7 @@ pub(super) fn init(
     if let Some(file) = offline_key {
         make_offline_key(home, file)?;
     }
-    // last: with it the server is there, before it everything can be repeated
+    // last: with it the server is there, before it everything can be repeated, once an offline key that was made is taken away
     let key = ServerKey::generate(&mut rng);
     home::create_or_check(&home.path(SERVER_KEY), &key.to_text(), home::check_server_key)?;
     talk(&format!("A server is set up in {}", home.dir.display()));

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn writer_takes_all_that_waits_at_once() {
+    async fn writer_takes_what_fits_a_piece_at_once() {
         let outbox = outbox(LIMITS);
         outbox.push(frame(10));
         outbox.push(frame(20));

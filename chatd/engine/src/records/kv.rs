@@ -124,7 +124,7 @@ impl Change {
 }
 
 /// Counts a change to whoever pays for it, unless it grows beyond what they may have. Values of before there was this
-/// count are in it once they are written again.
+/// count are not in it.
 fn charge(txn: &mut Txn<'_>, scope: &Name, change: Change) -> Result<(), EngineError> {
     let (payer, (before, after)) = (tokens::payer(scope), change.bytes);
     let total = Counter::KvBytes.get(txn.rows)?.saturating_sub(before).saturating_add(after);

@@ -255,7 +255,7 @@ samples! {
     UsedClientId: UsedClientId { id: message_id(0x1d), body: [0xb0; 32] };
     Counter: Counter::Event, Counter::Submit, Counter::Outbox, Counter::Message, Counter::Activity, Counter::Mailbox,
         Counter::Taken, Counter::Room, Counter::RoomBefore, Counter::Epoch, Counter::Bundle, Counter::Audit,
-        Counter::Ahead, Counter::Reset, Counter::Skewed, Counter::MailboxGeneration;
+        Counter::Ahead, Counter::Reset, Counter::Skewed, Counter::MailboxGeneration, Counter::EventBytes, Counter::KvBytes;
     Settings: Settings {
         read_receipts: true, presence: false, history_days: 131, event_days: 132, max_events: 133,
         trust_policy: TrustPolicy::Strict, outbox_days: 134, history_mib: Some(135), max_event_mib: Some(136),
