@@ -22,7 +22,7 @@ use crate::shared::Shared;
 /// Rows read from the store at once.
 const MAX_ROWS: u64 = 256;
 /// Bytes read from the store at once: a page in memory per connection that catches up.
-const MAX_PAGE_BYTES: u64 = 512 * 1024;
+const MAX_MAIL_PAGE_BYTES: u64 = 512 * 1024;
 /// Wait before asking a database that failed again, or looking again whether there is memory.
 const BACK_OFF: Duration = Duration::from_secs(1);
 
@@ -76,7 +76,7 @@ async fn push_page(shared: &Shared, peer: &Online) -> bool {
     };
     let limit = u32::try_from(due.rows.min(MAX_ROWS)).unwrap_or(u32::MAX);
     let place = shared.queued.page().await;
-    match shared.store.mailbox_after(peer.device(), due.after, limit, MAX_PAGE_BYTES).await {
+    match shared.store.mailbox_after(peer.device(), due.after, limit, MAX_MAIL_PAGE_BYTES).await {
         Ok(rows) => {
             push_rows(shared, peer, due, &rows);
             true

@@ -99,6 +99,14 @@ pub(in crate::store) fn emptied() -> impl Iterator<Item = &'static str> {
     TABLES.iter().map(|table| table.name).chain(["one_time_key"])
 }
 
+/// Tables that the schema puts a row into: one in them does not say that a database is in use.
+const SEEDED: [&str; 2] = ["room_state", "mailbox_generation"];
+
+/// Tables of which a row says that a database is in use.
+pub(in crate::store) fn used() -> impl Iterator<Item = &'static str> {
+    emptied().filter(|table| !SEEDED.contains(table))
+}
+
 /// Takes the rows of a database.
 pub trait Sink {
     /// The rows that follow are of this table.

@@ -4,7 +4,7 @@ use mysql_async::prelude::Queryable;
 use mysql_async::{IsolationLevel, Opts, Pool, Row, Transaction, TxOpts, Value};
 
 use super::super::contract::{Result, StoreError};
-use super::super::copy::tables::{Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
+use super::super::copy::tables::{self, Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
 use super::row::{Fault, Sql, blob, int, one, run, signed, text};
 use super::submits::insert_all;
 use super::{connect, in_time, migrate};
@@ -70,7 +70,7 @@ impl Filling {
         migrate(&pool).await?;
         let mut db = pool.start_transaction(TxOpts::default()).await.map_err(Fault::from)?;
         let mut used = false;
-        for table in emptied().filter(|table| !["room_state", "mailbox_generation"].contains(table)) {
+        for table in tables::used() {
             used |= one(&mut db, &format!("SELECT 1 FROM {table} LIMIT 1"), (), |_| Ok(())).await?.is_some();
         }
         Ok((Self { db, pool }, used))

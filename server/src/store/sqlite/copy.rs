@@ -6,7 +6,7 @@ use rusqlite::types::{ToSql, ToSqlOutput, ValueRef};
 use rusqlite::{Connection, Row, Transaction, TransactionBehavior, params_from_iter};
 
 use super::super::contract::{Result, StoreError};
-use super::super::copy::tables::{Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
+use super::super::copy::tables::{self, Cell, CopyError, Shape, Sink, TABLES, Table, emptied};
 use super::open;
 use super::row::{Sql, int, run, text};
 
@@ -57,7 +57,7 @@ impl Filling {
         let (db, _) = open::writing(file)?;
         db.execute_batch("BEGIN IMMEDIATE")?;
         let mut used = false;
-        for table in emptied().filter(|table| !["room_state", "mailbox_generation"].contains(table)) {
+        for table in tables::used() {
             used |= db.prepare(&format!("SELECT 1 FROM {table}"))?.exists([])?;
         }
         Ok((Self(db), used))
