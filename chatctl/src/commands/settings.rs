@@ -9,27 +9,16 @@ use crate::session::Session;
 
 /// `chatctl settings`
 pub(super) async fn settings(settings: Settings, session: &mut Session) -> Result<(), Failure> {
-    let Settings {
-        read_receipts,
-        presence,
-        history_days,
-        event_days,
-        max_events,
-        trust_policy,
-        outbox_days,
-        history_mib,
-        max_event_mib,
-    } = settings;
     let wanted = SettingsSet {
-        read_receipts,
-        presence,
-        history_days,
-        event_days,
-        max_events,
-        trust_policy,
-        outbox_days,
-        history_mib,
-        max_event_mib,
+        read_receipts: settings.read_receipts,
+        presence: settings.presence,
+        history_days: settings.history_days,
+        event_days: settings.event_days,
+        max_events: settings.max_events,
+        trust_policy: settings.trust_policy,
+        outbox_days: settings.outbox_days,
+        history_mib: settings.history_mib,
+        max_event_mib: settings.max_event_mib,
     };
     if wanted == SettingsSet::default() {
         session.simple(&SettingsGet {}, shown).await
