@@ -48,6 +48,12 @@ fn hand_over(world: &mut World, from: usize, to: usize, deliver: &Deliver) {
     world.settle();
 }
 
+/// Bob shows all three messages of alice in their order, missed none, and alice knows.
+fn assert_all_three(world: &World, (alice, bob): (usize, usize), sent: &[MessageId]) {
+    assert_eq!(world.inbox(bob), ["alice: one", "alice: two", "alice: three"]);
+    assert_eq!((missing(world, bob), states(world, alice, sent)), (0, vec![MessageState::Delivered; 3]));
+}
+
 #[test]
 fn atk_96_first_messages_that_are_withheld_are_missing_and_never_delivered() {
     use MessageState::{Accepted, Delivered, NotReceived};
@@ -82,8 +88,7 @@ fn atk_96_messages_of_a_first_contact_in_any_order_are_shown_in_the_right_one_an
     held.rotate_left(1);
     held.iter().for_each(|deliver| world.deliver(alice, bob, deliver.envelope.clone()));
     world.settle();
-    assert_eq!(world.inbox(bob), ["alice: one", "alice: two", "alice: three"]);
-    assert_eq!((missing(&world, bob), states(&world, alice, &sent)), (0, vec![MessageState::Delivered; 3]));
+    assert_all_three(&world, (alice, bob), &sent);
 }
 
 #[test]
@@ -203,8 +208,7 @@ fn what_is_sent_again_under_its_numbers_fills_the_place_it_had() {
     hand_over(&mut world, alice, bob, &held[2]);
     again.iter().for_each(|deliver| world.deliver(alice, bob, deliver.envelope.clone()));
     world.settle();
-    assert_eq!(world.inbox(bob), ["alice: one", "alice: two", "alice: three"]);
-    assert_eq!((missing(&world, bob), states(&world, alice, &sent)), (0, vec![MessageState::Delivered; 3]));
+    assert_all_three(&world, (alice, bob), &sent);
 }
 
 #[test]

@@ -1,7 +1,9 @@
 //! What the history keeps, if the user does not keep everything.
 
-use chat_protocol::rpc::types::{DeletedReason, MessageState};
+use std::cmp::Reverse;
 use std::time::Duration;
+
+use chat_protocol::rpc::types::{DeletedReason, MessageState};
 
 use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
@@ -47,21 +49,20 @@ fn expire_old(txn: &mut Txn<'_>, days: u32) -> Result<bool, RowsError> {
 /// Lets the oldest messages of a chat go, if all take more than `most`: of strangers, whom the user never wrote to, as long
 /// as they have any, and else of the chat that takes most. Says whether there is more to go.
 fn shrink(txn: &mut Txn<'_>, most: u64) -> Result<bool, RowsError> {
-    let mut chats = history::chats(txn.rows, usize::MAX)?;
+    let chats = history::chats(txn.rows, usize::MAX)?;
     let total = chats.iter().fold(0, |total: u64, chat| total.saturating_add(chat.bytes));
     let over = total.saturating_sub(most);
-    chats.sort_by_key(|chat| std::cmp::Reverse(chat.bytes));
-    if over > 0 {
-        let mut strangers = Vec::new();
-        for chat in &chats {
-            strangers.push(is_of_stranger(txn, &chat.id)?);
-        }
-        let (first, then): (Vec<_>, Vec<_>) = chats.into_iter().zip(strangers).partition(|(_, stranger)| *stranger);
-        chats = first.into_iter().chain(then).map(|(chat, _)| chat).collect();
+    if over == 0 {
+        return Ok(false);
     }
-    for chat in chats.iter().take_while(|_| over > 0) {
+    let mut order = Vec::with_capacity(chats.len());
+    for chat in chats {
+        order.push((!is_of_stranger(txn, &chat.id)?, Reverse(chat.bytes), chat.id));
+    }
+    order.sort_unstable();
+    for (_, _, chat) in order {
         // a chat of which nothing can go yet leaves it to the next
-        if forget_oldest(txn, &chat.id, |_, gone| gone < over)? > 0 {
+        if forget_oldest(txn, &chat, |_, gone| gone < over)? > 0 {
             return Ok(true);
         }
     }
