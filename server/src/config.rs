@@ -208,7 +208,8 @@ settings! {
         bytes: u64 = 256 * 1024 * 1024,
         /// Messages one mailbox holds from one sender.
         per_sender: u64 = 10_000,
-        /// Bytes all mailboxes together hold from one account.
+        /// Bytes all mailboxes together hold from one account; beyond it 72 KiB more in each, or whoever does not fetch
+        /// what a bot sends could silence it everywhere.
         bytes_of_account: u64 = 1024 * 1024 * 1024,
         /// Bytes of the disk of an SQLite database that stay free: below, submits, posts, registrations and bundles are
         /// answered `busy`. What is acknowledged can still be deleted then.

@@ -19,7 +19,7 @@ pub struct Quota {
     pub bytes: u64,
     /// Most messages waiting in one mailbox from one sending account.
     pub from_one: u64,
-    /// Most bytes waiting from one sending account in all mailboxes together.
+    /// Most bytes waiting from one sending account in all mailboxes together, what each of them admits in any case apart.
     pub of_account: u64,
 }
 
@@ -41,7 +41,9 @@ pub struct Usage {
 /// One sender may take this part of the bytes that all others leave free: however many take theirs, something is left for
 /// the next.
 const SHARE: u64 = 4;
-/// What one sender may always have waiting, as far as there is room: one message of the largest size with its INIT.
+/// What one sender may always have waiting in a mailbox, as far as there is room: one message of the largest size with its
+/// INIT. What waits elsewhere does not count against it, or whoever never fetches their mail could silence those who write to
+/// them everywhere. So at most [`Quota::of_account`] and so much for each mailbox wait from one account.
 const LEAST_SHARE: u64 = 72 * 1024;
 
 impl Quota {
@@ -52,7 +54,8 @@ impl Quota {
             && usage.bytes.saturating_add(bytes) <= self.bytes
             && usage.from_sender < self.from_one
             && usage.bytes_from_sender.saturating_add(bytes) <= self.share(usage)
-            && usage.bytes_everywhere.saturating_add(bytes) <= self.of_account
+            && (usage.bytes_from_sender.saturating_add(bytes) <= LEAST_SHARE
+                || usage.bytes_everywhere.saturating_add(bytes) <= self.of_account)
     }
 
     /// Bytes that may wait from the sender.
@@ -186,6 +189,7 @@ mod tests {
     use chat_protocol::ids::HeadHash;
 
     const QUOTA: Quota = Quota { messages: 2, bytes: 100, from_one: 2, of_account: 1_000 };
+    const ROOMY: Quota = Quota { messages: 1 << 40, bytes: 256 << 20, from_one: 1 << 40, of_account: 1 << 30 };
 
     fn head(seq: u64) -> Head {
         Head { seq, hash: HeadHash::new([u8::try_from(seq).unwrap(); 32]) }
@@ -253,7 +257,8 @@ mod tests {
     fn every_quota_counts() {
         let usage = Usage { messages: 1, bytes: 90, from_sender: 1, bytes_from_sender: 40, bytes_everywhere: 990 };
         assert!(QUOTA.admits(&usage, 10));
-        assert!(!QUOTA.admits(&Usage { bytes_everywhere: 991, ..Usage::default() }, 10));
+        let beyond = |bytes_everywhere| Usage { bytes_from_sender: LEAST_SHARE, bytes_everywhere, ..Usage::default() };
+        assert!(ROOMY.admits(&beyond((1 << 30) - 10), 10) && !ROOMY.admits(&beyond((1 << 30) - 9), 10));
         assert!(!QUOTA.admits(&Usage { messages: 2, ..Usage::default() }, 1));
         assert!(!QUOTA.admits(&Usage { bytes: 91, ..Usage::default() }, 10));
         assert!(!QUOTA.admits(&Usage { bytes: u64::MAX, ..Usage::default() }, 10));
@@ -263,15 +268,36 @@ mod tests {
     #[test]
     fn atk_84_what_a_submit_places_counts_for_its_next_devices() {
         let heads = [claim("bob", 1)];
-        let near = Usage { bytes_everywhere: 985, ..Usage::default() };
-        let verdict = judge(&QUOTA, &heads, &heads, &[target(1, "bob", near), target(2, "bob", near)]);
+        let near = Usage { bytes_from_sender: LEAST_SHARE, bytes_everywhere: (1 << 30) - 15, ..Usage::default() };
+        let verdict = judge(&ROOMY, &heads, &heads, &[target(1, "bob", near), target(2, "bob", near)]);
         assert_eq!(verdict, Verdict::Store { to: vec![DeviceId::new([1; 16])], full: vec![DeviceId::new([2; 16])] });
+    }
+
+    #[test]
+    fn atk_84_who_never_fetches_silences_nobody_in_other_mailboxes() {
+        // 16 devices, a quarter of each mailbox: the account's sum is used up
+        let mut everywhere = 0;
+        for _ in 0..16 {
+            let mut mine = 0;
+            while ROOMY.admits(
+                &Usage { bytes: mine, bytes_from_sender: mine, bytes_everywhere: everywhere, ..Usage::default() },
+                4096,
+            ) {
+                (mine, everywhere) = (mine + 4096, everywhere + 4096);
+            }
+        }
+        assert_eq!(everywhere, ROOMY.of_account);
+        let elsewhere =
+            |mine| Usage { bytes: mine, bytes_from_sender: mine, bytes_everywhere: everywhere, ..Usage::default() };
+        assert!(ROOMY.admits(&elsewhere(0), LEAST_SHARE) && ROOMY.admits(&elsewhere(LEAST_SHARE - 1), 1));
+        assert!(!ROOMY.admits(&elsewhere(LEAST_SHARE), 1), "and no more than that in each");
+        assert!(!ROOMY.admits(&Usage { bytes: ROOMY.bytes, ..elsewhere(0) }, 1), "a full mailbox is full");
     }
 
     #[test]
     fn atk_84_however_many_fill_their_share_of_a_mailbox_the_next_gets_in() {
         const MIB: u64 = 1024 * 1024;
-        let quota = Quota { messages: 1 << 40, bytes: 256 * MIB, from_one: 1 << 40, of_account: 1 << 40 };
+        let quota = Quota { of_account: 1 << 40, ..ROOMY };
         let (mut held, mut takes) = (0, Vec::new());
         for _ in 0..20 {
             let mut mine = 0;
