@@ -296,7 +296,7 @@ families! {
     /// When that was.
     pub(crate) ROLLED_BACK: State "" / "rolled-back" => Cbor<Timestamp>, 1;
     /// When the own clock and the server's agreed last.
-    pub(crate) CLOCKS_AGREED: State "" / "clocks-agreed" => Cbor<Agreed>, 1;
+    pub(crate) CLOCKS_AGREED: State "" / "clocks-agreed" => Cbor<Agreed>, 2;
     /// How far the time had come.
     pub(crate) SEEN_TIME: State "" / "age" => Cbor<SeenMark>, 1;
 }

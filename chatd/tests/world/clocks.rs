@@ -3,8 +3,10 @@
 use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
+use chat_protocol::limits::{BUNDLE_LIFETIME, CLOCK_TOLERANCE};
 use chat_protocol::rpc::types::{MessageState, MsgSend, SettingsSet};
 use chat_protocol::rpc::{EventBody, Target};
+use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::time::Timestamp;
 use chatd::engine::{history, settings};
 use chatd::store::{Rows, Table};
@@ -162,6 +164,88 @@ fn atk_31_no_expired_bundle_is_used_because_the_server_lies_of_the_time() {
         world.cut(alice);
         world.advance(HOUR);
         assert_eq!(world.inbox(carol), ["alice: under keys of long ago?"], "{lie} hours off");
+    }
+}
+
+/// The sequence of the bundle that the server has of a device, and when it says it was signed.
+fn bundle(world: &World, who: usize) -> (u64, Timestamp) {
+    let node = &world.nodes[who];
+    let bundle = VerifiedBundle::verify(&world.server.bundle(node.device), &node.local.cert).unwrap();
+    (bundle.seq(), bundle.expires() - BUNDLE_LIFETIME)
+}
+
+#[test]
+fn atk_31_no_bundle_is_signed_for_a_time_that_only_the_server_says() {
+    for days in [365, 40, -40, -365] {
+        let (mut world, _, bob) = two();
+        let (first, signed) = bundle(&world, bob);
+        world.server.clock_ahead_ms = days * 24 * 60 * 60 * 1_000;
+        world.cut(bob);
+        world.settle();
+        assert_eq!(bundle(&world, bob), (first, signed), "its keys are not worn, {days} days off");
+        world.advance(DAY * 8);
+        let (seq, signed) = bundle(&world, bob);
+        assert_eq!(seq, first + 1, "a week is over, {days} days off");
+        assert!(signed <= world.now && world.now.since(signed) < DAY + CLOCK_TOLERANCE, "{days} days off");
+    }
+}
+
+#[test]
+fn a_machine_that_booted_in_the_past_after_weeks_signs_for_the_servers_time() {
+    let (mut world, _, bob) = two();
+    off(&mut world, bob, DAY * 40);
+    world.nodes[bob].ahead_ms = -10 * 365 * 24 * 60 * 60 * 1_000;
+    world.crash(bob);
+    world.settle();
+    assert!(world.now.since(bundle(&world, bob).1) < MINUTE);
+    let carol = world.user("carol");
+    world.settle();
+    world.send(carol, bob, "good morning");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["alice: hello", "carol: good morning"]);
+}
+
+#[test]
+fn atk_31_an_own_clock_that_went_back_with_the_servers_lets_no_expired_bundle_in() {
+    let (mut world, alice, _) = two();
+    let carol = world.user("carol");
+    world.settle();
+    world.go_offline(carol);
+    world.advance(DAY * 31);
+    world.go_offline(alice);
+    // when the bundle was still good
+    (world.server.clock_ahead_ms, world.nodes[alice].ahead_ms) = (-FORTY_DAYS_MS / 4, -FORTY_DAYS_MS / 4);
+    world.come_online(alice);
+    world.send(alice, carol, "under keys of long ago?");
+    for _ in 0..6 {
+        world.cut(alice);
+        world.advance(DAY);
+    }
+    assert_eq!(world.server.mail(world.nodes[carol].device).len(), 0);
+    world.nodes[alice].ahead_ms = 0;
+    world.server.clock_ahead_ms = 0;
+    world.come_online(carol);
+    world.cut(alice);
+    world.advance(HOUR);
+    assert_eq!(world.inbox(carol), ["alice: under keys of long ago?"]);
+}
+
+#[test]
+fn clocks_that_were_both_a_year_ahead_once_are_forgotten_after_a_week() {
+    let (mut world, alice, _) = two();
+    let ahead = 365 * 24 * 60 * 60 * 1_000;
+    (world.server.clock_ahead_ms, world.nodes[alice].ahead_ms) = (ahead, ahead);
+    world.cut(alice);
+    world.settle();
+    (world.server.clock_ahead_ms, world.nodes[alice].ahead_ms) = (0, 0);
+    world.cut(alice);
+    let carol = world.user("carol");
+    world.settle();
+    world.send(alice, carol, "what year is it?");
+    for day in 0..=8 {
+        assert_eq!(world.inbox(carol).len(), usize::from(day > 7), "day {day}");
+        world.cut(alice);
+        world.advance(DAY);
     }
 }
 

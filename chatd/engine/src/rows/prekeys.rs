@@ -18,12 +18,12 @@ pub(crate) struct CurrentBundle {
     /// The server has it.
     #[n(3)]
     pub(crate) published: bool,
-    /// Number of its signed prekey and its ML-KEM key, and when they were drawn, in server time.
+    /// Number of its signed prekey and its ML-KEM key, and when they were drawn, as far as the server's time is believed.
     #[n(4)]
     pub(crate) prekey: u64,
     #[n(5)]
     pub(crate) drawn: Timestamp,
-    /// When it was signed, in server time.
+    /// When it was signed, likewise.
     #[n(6)]
     pub(crate) created: Option<Timestamp>,
 }

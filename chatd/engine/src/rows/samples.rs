@@ -262,7 +262,7 @@ samples! {
     };
     Profile: profile();
     Due: Due::Send, Due::Expire, Due::Overdue;
-    Agreed: Agreed { server: at(140), seen: at(141) };
+    Agreed: Agreed { server: at(140), seen: at(141), earlier_since: Some(at(142)) };
     Timer: timer(Due::Send), timer(Due::Expire), timer(Due::Overdue);
     ServerWord: ServerWord { acked: 141, bundle: 142, submit: 143 };
     SeenMark: SeenMark { time: at(144), wall: at(145) };

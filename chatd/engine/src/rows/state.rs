@@ -50,6 +50,9 @@ pub(crate) struct Agreed {
     /// The same moment in time that was seen to pass.
     #[n(1)]
     pub(crate) seen: Timestamp,
+    /// Since when, in time that was seen to pass, both have said that it is earlier.
+    #[n(2)]
+    pub(crate) earlier_since: Option<Timestamp>,
 }
 
 /// What happens when the time of a timer has come.

@@ -18,6 +18,7 @@ use crate::model::error::EngineError;
 use crate::rows::counter::Counter;
 use crate::rows::prekeys::CurrentBundle;
 use crate::rows::{BUNDLE, BUNDLES, INITS_ANSWERED, KEM_PREKEYS, ONE_TIME_PREKEYS, SIGNED_PREKEYS};
+use crate::sessions::server_clock;
 use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
 use crate::txn::live::{Asked, Subject};
@@ -41,7 +42,7 @@ const STATUS_EVERY: Duration = Duration::from_secs(6 * 60 * 60);
 const MOST_ONE_TIME_KEYS: u64 = 10_000;
 
 impl CurrentBundle {
-    /// Whether its keys have served long enough at this server time, or it is of another time altogether.
+    /// Whether its keys have served long enough at this time, or it is of another time altogether.
     fn worn(&self, now: Timestamp) -> bool {
         // one further ahead was signed under another clock: nobody would use it
         let young = |at: Timestamp| at <= now + CLOCK_TOLERANCE && now.since(at) < PREKEY_RENEWAL;
@@ -138,7 +139,8 @@ pub(crate) fn publish_bundle(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         Some(current) => current,
         None => make(txn, &[], None)?,
     };
-    if current.worn(txn.server_now()) {
+    let time = server_clock::signing_time(txn)?;
+    if current.worn(time) {
         // the next one lists what is left of its one-time keys
         if !txn.paused(&Subject::Publish) {
             txn.ask(Asked::OneTime, &OneTimeStatus {});
@@ -146,7 +148,7 @@ pub(crate) fn publish_bundle(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     if current.published {
-        let renewal = PREKEY_RENEWAL.saturating_sub(txn.server_now().since(current.drawn));
+        let renewal = PREKEY_RENEWAL.saturating_sub(time.since(current.drawn));
         let until = txn.now + renewal.min(STATUS_EVERY);
         txn.live.published_until = Some(until);
         txn.wake(until);
@@ -203,7 +205,7 @@ pub(crate) fn left(txn: &mut Txn<'_>, answer: Result<OneTimeLeft, Refusal>) -> R
         mark_published(txn, current.seq)?;
     }
     let few = left.bundle_seq == current.seq && left.hashes.len() < REFILL_ONE_TIME_BELOW;
-    if few || overtaken || current.worn(txn.server_now()) {
+    if few || overtaken || current.worn(server_clock::signing_time(txn)?) {
         draw(txn, &left.hashes)?;
     }
     Ok(())
@@ -286,7 +288,7 @@ fn make(txn: &mut Txn<'_>, left: &[KeyHash], known: Option<&CurrentBundle>) -> R
     let seq = Counter::Bundle.next(txn.rows)?;
     let (signed, kem, drawn) = lasting(txn, seq, known)?;
     let one_time = listed(txn, left, known)?;
-    let created = txn.server_now();
+    let created = server_clock::signing_time(txn)?;
     let draft = Draft {
         cert: &txn.me.cert,
         seq,
@@ -317,7 +319,7 @@ fn lasting(
     seq: u64,
     known: Option<&CurrentBundle>,
 ) -> Result<(SignedPrekey, KemPrekey, Timestamp), EngineError> {
-    let now = txn.server_now();
+    let now = server_clock::signing_time(txn)?;
     let kept = match known.filter(|current| !current.worn(now)) {
         Some(current) => {
             let (signed, kem) =

@@ -49,7 +49,7 @@ pub(crate) fn begun(txn: &mut Txn<'_>, stored: &Stored, expires: Timestamp) -> R
 /// The server has a submit: from now on its INITs wait for an answer.
 pub(crate) fn accepted(txn: &mut Txn<'_>, submit: &[u8], full: &[DeviceId]) -> Result<(), RowsError> {
     // most submits change nothing of what is known, and are not read for it
-    let now = server_clock::agreed(txn);
+    let now = server_clock::agreed(txn)?;
     if !maintenance::known(txn)?.unconfirmed.values().any(|waits| waits.heeds_acceptance(now)) {
         return Ok(());
     }
