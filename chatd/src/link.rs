@@ -16,6 +16,7 @@ mod connection;
 mod converse;
 mod event;
 mod heard;
+mod pinned;
 mod wake;
 
 use std::sync::Arc;
@@ -26,7 +27,7 @@ use chat_protocol::handshake::ServerPublicKey;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::limits::MAX_RECORD_BYTES;
 use chat_protocol::message::client::Login;
-use chat_protocol::message::server::{Code, Refusal};
+use chat_protocol::message::server::{Code, Refusal, Welcome};
 use chat_protocol::record::max_body;
 use chat_protocol::rpc::types::ConnectionTrouble;
 use futures_util::FutureExt;
@@ -42,6 +43,7 @@ pub use self::connection::{CallError, ConnectError, Connection, Lost, Server};
 use self::converse::{Around, Ended};
 pub use self::event::{AuthFailure, LinkEvent};
 pub use self::heard::Heard;
+use self::pinned::{Announced, PinnedKeys};
 use crate::clock;
 use crate::report::Chain;
 
@@ -62,7 +64,8 @@ pub type PinKeys = Arc<dyn Fn(ServerPublicKey, Option<ServerPublicKey>) + Send +
 pub struct LinkSetup {
     /// Where to, and what must be proven.
     pub server: Server,
-    /// The key the server announced as its next one. It is tried first, and replaces the present one once it was proven.
+    /// The key the server announced as its next one, where no offline key vouches for it. It is tried first, and replaces the
+    /// present one once it was proven.
     pub next_key: Option<ServerPublicKey>,
     /// Told when either key changes, before [`LinkEvent::Online`].
     pub pin: PinKeys,
@@ -264,47 +267,36 @@ impl Link {
         Ok(connection)
     }
 
-    /// A server that announced another key is asked for that one first: whoever has nothing but the present one may have
-    /// stolen it, which is why it changes.
     async fn dial(&self) -> Result<Connection, ConnectError> {
-        let LinkSetup { server, next_key, timing, .. } = &self.setup;
-        if let Some(next) = next_key {
-            match Connection::dial(&Server { key: *next, ..server.clone() }, timing).await {
+        let LinkSetup { server, timing, .. } = &self.setup;
+        let pinned = self.pinned();
+        if let Some(next) = pinned.asked_first() {
+            match Connection::dial(&Server { key: next, ..server.clone() }, timing).await {
                 // it is not in use yet
                 Err(ConnectError::Keys { .. }) => {}
                 dialled => return dialled,
             }
         }
-        Connection::dial(server, timing).await
+        Connection::dial(&Server { key: pinned.key, ..server.clone() }, timing).await
     }
 
-    /// Only a server that proved a pinned key is heard about the next one, and where the invite named an offline key, only
-    /// with its signature; and once that is proven the one before is good for nothing any more.
+    fn pinned(&self) -> PinnedKeys {
+        PinnedKeys::new(self.setup.server.key, self.setup.next_key, self.setup.server.offline_key)
+    }
+
+    /// Only a server that proved a pinned key is heard about the next one.
     async fn pin(&mut self, connection: &Connection) {
-        let announced = connection.welcome.next_key.as_ref();
-        let next = announced.and_then(|key| ServerPublicKey::try_from(&**key).ok());
-        // while it answers under both it goes on announcing the one that was just proven
-        let next = next.filter(|key| *key != connection.server_key);
-        if next.is_some_and(|key| !self.believes(connection, &key)) {
-            tracing::warn!("the server announced another key that its offline key does not vouch for");
+        let Welcome { next_key, next_key_proof, .. } = &connection.welcome;
+        let announced = next_key.as_ref().and_then(|key| ServerPublicKey::try_from(&**key).ok());
+        let announced = announced.map(|key| Announced { key, proof: next_key_proof.as_deref() });
+        let PinnedKeys { key, next, .. } = self.pinned().proven(connection.server_key, announced);
+        if (key, next) == (self.setup.server.key, self.setup.next_key) {
             return;
         }
-        if (connection.server_key, next) == (self.setup.server.key, self.setup.next_key) {
-            return;
-        }
-        self.setup.server.key = connection.server_key;
-        self.setup.next_key = next;
-        let (pin, key) = (Arc::clone(&self.setup.pin), connection.server_key);
+        (self.setup.server.key, self.setup.next_key) = (key, next);
+        let pin = Arc::clone(&self.setup.pin);
         // a row that could not be written is written at the next login
         let _ = tokio::task::spawn_blocking(move || pin(key, next)).await;
-    }
-
-    fn believes(&self, connection: &Connection, next: &ServerPublicKey) -> bool {
-        let proof = connection.welcome.next_key_proof.as_ref();
-        self.setup
-            .server
-            .offline_key
-            .is_none_or(|named| proof.is_some_and(|proof| named.vouches(proof, &connection.server_key, next)))
     }
 
     async fn talk(&mut self, connection: Connection, stop: &CancellationToken) -> Failure {

@@ -67,7 +67,22 @@ async fn atk_102_a_next_key_is_believed_only_with_the_signature_of_the_offline_k
     (f.toy.next, f.toy.proof) = (Some(new.clone()), vouched(named, &new));
     drop(f.toy.accept_login().await);
     f.online().await;
-    assert_eq!(pins.recv().await.unwrap(), (old.public(), Some(new.public())));
+    assert_eq!(pins.recv().await.unwrap(), (new.public(), None), "the old key is good for nothing any more");
+    // whoever stole that keeps the next one from being used
+    (f.toy.next, f.toy.proof) = (None, None);
+    for _ in 0..3 {
+        assert!(f.toy.accept().await.is_none(), "the old key was taken");
+    }
+    // and what nobody vouches for changes nothing of the new one
+    (f.toy.key, f.toy.next) = (new.clone(), Some(thiefs));
+    for _ in 0..2 {
+        let peer = f.toy.accept_login().await;
+        assert_eq!(peer.secured.server_key, new.public());
+        drop(peer);
+        f.online().await;
+        f.offline().await;
+    }
+    assert!(pins.try_recv().is_err(), "nothing was believed");
 }
 
 #[tokio::test]
