@@ -13,7 +13,7 @@ pub(crate) mod service;
 pub(crate) mod settings;
 pub(crate) mod tokens;
 pub(crate) mod trust;
-mod values;
+pub(crate) mod values;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -133,6 +133,9 @@ pub(crate) enum Verb {
     /// Note something about others, or block them
     #[command(subcommand, after_help = help_text::CONTACT)]
     Contact(contacts::Contact),
+    /// Show and decide what those ask for whom you do not know
+    #[command(after_help = help_text::REQUESTS)]
+    Requests(contacts::Requests),
     /// Compare identities: that you talk to whom you think
     #[command(after_help = help_text::VERIFY)]
     Verify(trust::Verify),

@@ -16,6 +16,7 @@ mod listen;
 mod messages;
 mod outbox;
 mod profile;
+mod requests;
 mod rpc;
 mod send;
 mod service;
@@ -55,6 +56,7 @@ pub(crate) async fn run(verb: Verb, session: &mut Session) -> Result<(), Failure
         Verb::Resend(message) => messages::resend(&message, session).await,
         Verb::Unread(unread) => chats::unread(&unread, session).await,
         Verb::Contact(contact) => contacts::contact(contact, session).await,
+        Verb::Requests(requests) => requests::requests(requests, session).await,
         Verb::Verify(verify) => verify::run(verify, session).await,
         Verb::Trust(trust) => trust::run(trust, session).await,
         Verb::Device(device) => devices::run(device, session).await,

@@ -70,7 +70,7 @@ impl Case {
             Verb::History(_) | Verb::Search(_) | Verb::Unread(_) | Verb::Outbox => Self::Read,
             Verb::Export(_) => Self::Export,
             Verb::Edit(_) | Verb::Delete(_) | Verb::React(_) | Verb::Cancel(_) | Verb::Resend(_) => Self::Change,
-            Verb::Contact(_) | Verb::Verify(_) | Verb::Trust(_) | Verb::Profile(_) => Self::People,
+            Verb::Contact(_) | Verb::Requests(_) | Verb::Verify(_) | Verb::Trust(_) | Verb::Profile(_) => Self::People,
             Verb::Device(_) => Self::Device,
             Verb::Mute(_) | Verb::Archive(_) | Verb::Settings(_) => Self::Settings,
             Verb::Consumers(_) => Self::Consumers,

@@ -29,6 +29,21 @@ pub(crate) enum Contact {
 }
 
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true)]
+pub(crate) struct Requests {
+    #[command(subcommand)]
+    pub(crate) what: Option<RequestVerb>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RequestVerb {
+    /// Hear a user from now on, and show what waits
+    Accept(Who),
+    /// Drop what waits of a user, and what they write until you write to them; they are not told
+    Decline(Who),
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct Who {
     /// Name of the user
     #[arg(value_parser = user)]

@@ -184,6 +184,15 @@ Examples:
   chatctl contact set @bob --alias Bobby --note \"likes tea\"
   chatctl contact block @mallory";
 
+pub(super) const REQUESTS: &str = "\
+With `chatctl settings --messages-from contacts_only`, what others write waits here: whom you have
+not written to, noted, compared or accepted. They are told nothing. Without a verb, what waits is shown.
+
+Examples:
+  chatctl requests
+  chatctl requests accept @carol
+  chatctl requests decline @mallory";
+
 pub(super) const VERIFY: &str = "\
 At first contact the server says who somebody is. Comparing sixty digits, in a way the server cannot
 touch, shows that it did not lie. While a change is undecided it decides for whom the digits fit.

@@ -1,9 +1,9 @@
 //! The settings of the account.
 
-use chat_protocol::rpc::types::TrustPolicy;
+use chat_protocol::rpc::types::{MessagesFrom, TrustPolicy};
 use clap::Args;
 
-use super::values::yes;
+use super::values::{messages_from, yes};
 
 #[derive(Debug, Args)]
 pub(crate) struct Settings {
@@ -34,4 +34,7 @@ pub(crate) struct Settings {
     /// Keep about so many MiB of events, acknowledged or not
     #[arg(long, value_name = "MIB")]
     pub(crate) max_event_mib: Option<u32>,
+    /// Whose messages are shown as they come: `anyone` or `contacts_only`, which lets others wait as requests
+    #[arg(long, value_name = "WHO", value_parser = messages_from)]
+    pub(crate) messages_from: Option<MessagesFrom>,
 }

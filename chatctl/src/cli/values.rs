@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::EventBody;
-use chat_protocol::rpc::types::{Since, SinceWord, TrustPolicy};
+use chat_protocol::rpc::types::{MessagesFrom, Since, SinceWord, TrustPolicy};
 use clap::builder::{PossibleValuesParser, RangedI64ValueParser};
 use clap::error::{ContextKind, ErrorKind};
 
@@ -55,6 +55,20 @@ pub(super) fn policy(text: &str) -> Result<TrustPolicy, String> {
         "strict" => Ok(TrustPolicy::Strict),
         _ => Err("write `tofu`, `notify` or `strict`".to_owned()),
     }
+}
+
+/// The words for whose messages are shown.
+const MESSAGES_FROM: [(&str, MessagesFrom); 2] =
+    [("anyone", MessagesFrom::Anyone), ("contacts_only", MessagesFrom::ContactsOnly)];
+
+pub(super) fn messages_from(text: &str) -> Result<MessagesFrom, String> {
+    let known = MESSAGES_FROM.iter().find(|(word, _)| *word == text);
+    known.map(|(_, from)| *from).ok_or_else(|| "write `anyone` or `contacts_only`".to_owned())
+}
+
+/// The word that is written for it.
+pub(crate) fn of_messages_from(from: MessagesFrom) -> &'static str {
+    MESSAGES_FROM.iter().find(|(_, known)| *known == from).map_or("", |(word, _)| *word)
 }
 
 pub(super) fn message_id(text: &str) -> Result<MessageId, String> {

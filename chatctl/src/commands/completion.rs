@@ -12,7 +12,7 @@ use chat_protocol::ids::Username;
 use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::paths::DEFAULT_PROFILE;
-use chat_protocol::rpc::types::{Chat, ChatList, ContactList, FailReason, IdentityState, PresenceList};
+use chat_protocol::rpc::types::{Chat, ChatList, ContactList, FailReason, IdentityState, PresenceList, RequestList};
 use chat_protocol::rpc::{Scope, Target};
 use clap::{Arg, Command, CommandFactory};
 
@@ -182,6 +182,9 @@ async fn gather(client: &Client, found: &mut BTreeSet<String>) {
     }
     if let Ok(known) = client.call(&ContactList { after: None }).await {
         found.extend(known.contacts.iter().map(|contact| contact.user.to_string()));
+    }
+    if let Ok(waiting) = client.call(&RequestList { after: None }).await {
+        found.extend(waiting.requests.iter().map(|request| request.user.to_string()));
     }
     if let Ok(online) = client.call(&PresenceList {}).await {
         found.extend(online.users.iter().filter(|present| !present.me).map(|present| present.user.to_string()));

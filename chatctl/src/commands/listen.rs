@@ -198,6 +198,10 @@ pub(super) fn notice(body: &EventBody) -> Option<String> {
             format!("a message of {} does not open: {}", closed.from_user, closed.reason)
         }
         EventBody::MessageHeld(held) => format!("a message of {} is kept back: {}", held.from_user, held.why),
+        EventBody::RequestNew(request) => format!(
+            "{0} writes, whom you do not know: `chatctl requests` shows it, `chatctl requests accept @{0}` lets them in",
+            request.user
+        ),
         EventBody::Presence(change) => presence(&change.online, &change.offline),
         EventBody::IdentityChanged(change) => format!(
             "the identity of {0} has changed, nothing leaves: ask them in another way, then `chatctl verify @{0}`",
@@ -240,6 +244,7 @@ pub(super) fn notice(body: &EventBody) -> Option<String> {
         | EventBody::MessageReaction(_)
         | EventBody::ContactUpdated(_)
         | EventBody::ProfileUpdated(_)
+        | EventBody::RequestClosed(_)
         | EventBody::MessageStatus(_)
         | EventBody::ChatRead(_)
         | EventBody::ChatUpdated(_)

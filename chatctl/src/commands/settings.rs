@@ -3,6 +3,7 @@
 use chat_protocol::rpc::types::{self, SettingsGet, SettingsSet};
 
 use crate::cli::settings::Settings;
+use crate::cli::values::of_messages_from;
 use crate::error::Failure;
 use crate::output::text::word;
 use crate::session::Session;
@@ -19,6 +20,7 @@ pub(super) async fn settings(settings: Settings, session: &mut Session) -> Resul
         outbox_days: settings.outbox_days,
         history_mib: settings.history_mib,
         max_event_mib: settings.max_event_mib,
+        messages_from: settings.messages_from,
     };
     if wanted == SettingsSet::default() {
         session.simple(&SettingsGet {}, shown).await
@@ -38,5 +40,6 @@ fn shown(settings: &types::Settings) -> Vec<String> {
         format!("--outbox-days {}", settings.outbox_days),
         format!("--history-mib {}", settings.history_mib),
         format!("--max-event-mib {}", settings.max_event_mib),
+        format!("--messages-from {}", of_messages_from(settings.messages_from)),
     ]
 }

@@ -15,6 +15,7 @@ mod memory;
 mod outbox;
 mod pipes;
 mod readme;
+mod requests;
 mod service;
 mod shells;
 mod terminal;

@@ -5,6 +5,7 @@ pub mod contacts;
 pub(crate) mod messages;
 pub mod profile;
 mod read;
+pub mod requests;
 pub mod trust;
 
 use chat_protocol::ids::Username;

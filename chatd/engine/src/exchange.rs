@@ -13,4 +13,5 @@ pub(crate) mod pin_change;
 pub(crate) mod read_elsewhere;
 pub(crate) mod received;
 pub(crate) mod reorder;
+pub(crate) mod requests;
 pub(crate) mod room;

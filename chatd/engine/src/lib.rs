@@ -47,7 +47,7 @@ use chat_protocol::session::init::Share;
 use chat_protocol::time::{Reading, SeenTime};
 use rand::CryptoRng;
 
-pub use self::commands::{amend, contacts, profile, trust};
+pub use self::commands::{amend, contacts, profile, requests, trust};
 pub use self::drive::link;
 use self::exchange::inbox;
 pub use self::exchange::{devices, own_log};

@@ -13,6 +13,7 @@ pub mod kv;
 pub(crate) mod mailbox;
 pub(crate) mod pins;
 pub(crate) mod profile;
+pub(crate) mod requests;
 pub(crate) mod retention;
 pub mod settings;
 pub(crate) mod streams;

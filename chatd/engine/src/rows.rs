@@ -45,7 +45,7 @@ use self::codec::{Cbor, Mark, Raw, Secret, Text};
 use self::counter::Counter;
 use self::events::KeptEvent;
 use self::family::{Family, Scoped, Single};
-use self::held::{AheadMessage, Buffered, BufferedOf, Stream, StreamId};
+use self::held::{AheadMessage, Buffered, BufferedOf, Request, Stream, StreamId};
 use self::inbox::{Raw as Envelope, Refused, WaitingInit};
 use self::messages::{Chat, ChatName, EarlyNote, InChat, Message, ReadThere};
 use self::outbox::{Change, Item, Number, PendingLog, PendingOwnReceipt, PendingReceipt, PendingSubmit, ToldProfile};
@@ -99,7 +99,7 @@ families! {
     /// What was decided for the chat with a user about new devices.
     pub(crate) POLICIES: Peers "policy" [Username] => Cbor<TrustPolicy>, 1;
     /// What is noted about a user.
-    pub(crate) CONTACTS: Peers "contact" [Username] => Cbor<Contact>, 1;
+    pub(crate) CONTACTS: Peers "contact" [Username] => Cbor<Contact>, 2;
     /// What users say of themselves.
     pub(crate) HEARD_PROFILES: Peers "profile" [Username] => Cbor<HeardProfile>, 1;
     /// What a device knows of the log of a user.
@@ -175,6 +175,10 @@ families! {
     pub(crate) WAITING_STREAMS: Held "waiting" [BufferedOf] => Cbor<StreamId>, 1;
     /// What waits for an account log. By until when.
     pub(crate) AHEAD: Held "ahead" [u64] => Cbor<AheadMessage>, 1;
+    /// Users who are not known and have written. By their first messages.
+    pub(crate) REQUESTS: Held "request" [Username] => Cbor<Request>, 1;
+    /// What they wrote. In the order it came.
+    pub(crate) REQUESTED: Held "request:" (Username) [MessageId] => Cbor<AheadMessage>, 1;
 
     /// What waits to be sealed for a user.
     pub(crate) QUEUE: Outbox "to:" (Username) [u64] => Cbor<Item>, 1;
@@ -246,7 +250,7 @@ families! {
     pub(crate) FORMER_DELETIONS: Messages "gone:" (Fingerprint) [MessageId] => Mark, 1;
 
     /// Chats. By their latest activity.
-    pub(crate) CHATS: Chats "" [str] => Cbor<Chat>, 2;
+    pub(crate) CHATS: Chats "" [str] => Cbor<Chat>, 3;
     /// Up to where a device's messages in a chat were read on another own device.
     pub(crate) READ_THERE: Chats "read-there-by:" (str) [DeviceId] => Cbor<ReadThere>, 1;
 
@@ -280,9 +284,9 @@ families! {
     pub(crate) POSTS_SENT: Room "posts" [SubmitId] => Raw<MessageId>, 1;
 
     /// Numbers that never go back.
-    pub(crate) COUNTERS: State "counter" [Counter] => Cbor<u64>, 2;
+    pub(crate) COUNTERS: State "counter" [Counter] => Cbor<u64>, 3;
     /// What the user decided for the whole account.
-    pub(crate) SETTINGS: State "settings" / "" => Cbor<Settings>, 2;
+    pub(crate) SETTINGS: State "settings" / "" => Cbor<Settings>, 3;
     /// What this account says of itself.
     pub(crate) OWN_PROFILE: State "profile" [Username] => Cbor<Profile>, 1;
     /// Timers that go by the clock. By when they are due, as the next.

@@ -17,7 +17,7 @@ mod skipped;
 
 pub(crate) use accept::{accept, fits, is_replay, read_init};
 pub(crate) use begin::{Readiness, all_ready, readiness, ready};
-pub(crate) use maintenance::reset_again;
+pub(crate) use maintenance::{reset_again, schedule_reset};
 pub(crate) use open::{Committed, Control, Opening, commit, did_not_open, lost, open};
 pub(crate) use prekeys::keeps_keys_of;
 pub(crate) use restarts::accepted;

@@ -14,6 +14,7 @@ mod kv;
 mod messages;
 mod people;
 mod profiles;
+mod requests;
 mod search;
 mod settings;
 mod tokens;

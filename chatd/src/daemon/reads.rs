@@ -9,7 +9,7 @@ use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::types::{
     CanSend, Chat, ChatList, ChatPage, ContactList, Contacts, Device, DeviceSession, DeviceState, Devices, LogHead,
     Message, MessagePage, MessageState, MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity,
-    Profile, Recipient, SessionState,
+    Profile, Recipient, RequestList, Requests, SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -17,7 +17,7 @@ use chat_protocol::session::manager::Stage;
 use super::errors;
 use crate::account::Account;
 use crate::api::{Answer, EventPage, MAX_PAGE_BYTES};
-use crate::engine::{contacts, devices, events, history, outbox, peers, profile, sessions, view};
+use crate::engine::{contacts, devices, events, history, outbox, peers, profile, requests, sessions, view};
 use crate::store::{Direction, Rows, RowsError};
 
 /// Chats of one page when the caller says nothing.
@@ -137,11 +137,27 @@ fn doubt(rows: &dyn Rows, user: &Username) -> Answer<Option<Kind>> {
 }
 
 pub(super) fn contacts(rows: &dyn Rows, params: &ContactList) -> Answer<Contacts> {
-    let mut contacts = contacts::list(rows).map_err(failed)?;
-    contacts.retain(|contact| params.after.as_ref().is_none_or(|after| contact.user > *after));
-    let (all, kept) = (contacts.len(), fitting(contacts.iter()));
-    contacts.truncate(kept);
-    Ok(Contacts { more: contacts.len() < all, contacts })
+    let known = contacts::list(rows).map_err(failed)?;
+    let (contacts, more) = behind(known, params.after.as_ref(), |contact| &contact.user);
+    Ok(Contacts { contacts, more })
+}
+
+pub(super) fn requests(rows: &dyn Rows, params: &RequestList) -> Answer<Requests> {
+    let waiting = requests::list(rows).map_err(failed)?;
+    let (requests, more) = behind(waiting, params.after.as_ref(), |request| &request.user);
+    Ok(Requests { requests, more })
+}
+
+/// Those of users whose names come behind one, as many as fit a line; and whether there are more.
+fn behind<T: serde::Serialize>(
+    mut all: Vec<T>,
+    after: Option<&Username>,
+    user: impl Fn(&T) -> &Username,
+) -> (Vec<T>, bool) {
+    all.retain(|one| after.is_none_or(|after| user(one) > after));
+    let (count, kept) = (all.len(), fitting(all.iter()));
+    all.truncate(kept);
+    (all, kept < count)
 }
 
 pub(super) fn message(rows: &dyn Rows, id: &MessageId) -> Answer<Message> {

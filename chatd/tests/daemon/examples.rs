@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use chat_protocol::rpc::contract::Contract;
-use chat_protocol::rpc::types::{AccountLogin, DeviceApprove, DeviceList, MsgSend};
+use chat_protocol::rpc::types::{AccountLogin, DeviceApprove, DeviceList, MessagesFrom, MsgSend, SettingsSet};
 use chat_protocol::rpc::{EventBody, Handle};
 use chatd::rpc::Server;
 use serde_json::{Value, json};
@@ -109,6 +109,7 @@ impl Stage {
                 params["fingerprint"] = seen["fingerprint"].clone();
                 params["head"] = seen["head"].clone();
             }
+            "request.decline" => self.have_dave_ask().await,
             "events.unsubscribe" => params["subscription"] = self.told["subscription"].clone(),
             "events.ack" => params["seq"] = self.told["seq"].clone(),
             "audit.list" => self.use_token().await,
@@ -143,6 +144,15 @@ impl Stage {
             _ => return,
         };
         self.told.insert(name, value.clone());
+    }
+
+    /// Somebody writes to alice whom she does not know, and does not want to hear.
+    async fn have_dave_ask(&self) {
+        let contacts_only = SettingsSet { messages_from: Some(MessagesFrom::ContactsOnly), ..SettingsSet::default() };
+        self.alice.daemon.handle(contacts_only).await.unwrap();
+        let dave = Home::registered(&self.house, "dave").await;
+        dave.daemon.handle(MsgSend::text("@alice".parse().unwrap(), "hello")).await.unwrap();
+        self.alice.until(|event| matches!(event, EventBody::RequestNew(_))).await;
     }
 
     /// A message that does not leave yet.

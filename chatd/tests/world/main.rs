@@ -49,6 +49,7 @@ mod profiles;
 mod promises;
 mod queues;
 mod refused;
+mod requests;
 mod rollback;
 mod room;
 mod schedule;

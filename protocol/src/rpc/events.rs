@@ -15,6 +15,7 @@ use super::types::identity::LogHead;
 use super::types::messages::{Message, MessageState};
 use super::types::profiles::Profile;
 use super::types::reasons::{DeletedReason, FailReason, HeldReason, UndecryptableReason};
+use super::types::requests::{Request, RequestKind};
 use crate::ids::{DeviceId, Fingerprint, MessageId, Username};
 
 /// One event: `{seq?, time_ms, type, chat?, replayed, data}`.
@@ -99,6 +100,10 @@ bodies! {
     MessageUndecryptable("message.undecryptable", Undecryptable);
     /// A message is kept back.
     MessageHeld("message.held", Held);
+    /// Somebody who is not known here wrote for the first time, and it is kept back.
+    RequestNew("request.new", Request);
+    /// A request was decided, or the setting kept it back no longer.
+    RequestClosed("request.closed", RequestClosed);
     /// Volatile: who came and who went.
     Presence("presence", PresenceChanged);
     /// Messages of a chat were marked read.
@@ -210,6 +215,15 @@ data! {
         pub from_user: Username,
         /// Why.
         pub why: HeldReason,
+    }
+    /// A request waits no longer.
+    RequestClosed {
+        /// Who asked.
+        pub user: Username,
+        /// For what.
+        pub kind: RequestKind,
+        /// Whether they are heard from now on.
+        pub accepted: bool,
     }
     /// Who came and who went.
     PresenceChanged {

@@ -7,7 +7,7 @@
 use super::method::{Registrar, Visitor};
 use super::types::{
     account, amends, chats, contacts, daemon, devices, events, exports, identity, kv, messages, people, profiles,
-    search, settings, tokens,
+    requests, search, settings, tokens,
 };
 
 /// Brings the nouns together.
@@ -35,6 +35,7 @@ nouns! {
     settings::SettingsMethods
     people::PeopleMethods
     contacts::ContactMethods
+    requests::RequestMethods
     profiles::ProfileMethods
     devices::DeviceMethods
     identity::IdentityMethods

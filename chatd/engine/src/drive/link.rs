@@ -12,7 +12,7 @@ use chat_protocol::time::Timestamp;
 
 use crate::commands::messages;
 use crate::drive::scheduler;
-use crate::exchange::{ahead, devices, inbox, own_log, pin_change, reorder, room};
+use crate::exchange::{ahead, devices, inbox, own_log, pin_change, reorder, requests, room};
 use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::{answers, expiry, sending, session_maintenance, withdraw};
@@ -183,6 +183,7 @@ pub(crate) fn run_due(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     reorder::give_up_gaps(txn)?;
     sessions::expire_skipped_keys(txn)?;
     ahead::show_overdue(txn)?;
+    requests::release_known(txn)?;
     peers::report_withheld_logs(txn)?;
     let opening = inbox::open_waiting(txn)?;
     if txn.live.link.is_none() {

@@ -8,7 +8,7 @@ use chat_protocol::session::content::{Body, Content, Conversation, Delete, Edit,
 use chat_protocol::time::Timestamp;
 
 use crate::exchange::received::Received;
-use crate::exchange::{acks, ahead, incoming, own_device, pin_change, reorder};
+use crate::exchange::{acks, ahead, incoming, own_device, pin_change, reorder, requests};
 use crate::model::error::EngineError;
 use crate::peers::{self, Named};
 use crate::queue::{log_entries, receipts, retransmit};
@@ -80,9 +80,12 @@ pub(crate) fn accept_content(
     content: Content,
     named: Named,
 ) -> Result<(), EngineError> {
+    let Some(peer) = peers::table(txn, &received.user)? else { return Ok(()) };
+    if requests::keep_back(txn, received, &content, &peer.fingerprint)? {
+        return Ok(());
+    }
     receipts::schedule(txn, &received.user, &received.device)?;
     let Some(seq) = content.sender_seq else { return Ok(()) };
-    let Some(peer) = peers::table(txn, &received.user)? else { return Ok(()) };
     let stream_id =
         StreamId { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
     if history::seen_before(txn, &peer.fingerprint, &content.id)? {

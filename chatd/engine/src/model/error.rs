@@ -72,6 +72,11 @@ impl EngineError {
         Self::refused(Kind::NotFound, "no such user")
     }
 
+    /// Nothing of a user waits for a decision.
+    pub(crate) fn no_request(user: &Username) -> Self {
+        Self::with_hint(Kind::NotFound, format!("nothing of {user} waits"), format!("chatctl contact block @{user}"))
+    }
+
     /// No such message or chat.
     pub(crate) fn not_found() -> Self {
         Self::refused(Kind::NotFound, "no such message or chat")

@@ -8,9 +8,9 @@ use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::{self, ContactSet};
 
 use crate::model::error::EngineError;
-use crate::records::{events, profile};
-use crate::rows::CONTACTS;
-use crate::rows::peers::Contact;
+use crate::records::{events, history, profile};
+use crate::rows::peers::{Contact, Trust};
+use crate::rows::{CHATS, CONTACTS, DEVICE_TABLES, NUMBERS};
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
@@ -23,15 +23,21 @@ const MOST: u64 = 10_000;
 impl Contact {
     fn of(rows: &dyn Rows, user: &Username) -> Result<Self, RowsError> {
         let known = CONTACTS.get(rows, user)?;
-        Ok(known.unwrap_or_else(|| Self { user: user.clone(), alias: None, note: None, blocked: false }))
+        Ok(known.unwrap_or_else(|| Self {
+            user: user.clone(),
+            alias: None,
+            note: None,
+            blocked: false,
+            accepted: false,
+        }))
     }
 
     fn is_empty(&self) -> bool {
-        self.alias.is_none() && self.note.is_none() && !self.blocked
+        self.alias.is_none() && self.note.is_none() && !self.blocked && !self.accepted
     }
 
     fn shown(self, rows: &dyn Rows) -> Result<types::Contact, RowsError> {
-        let Self { user, alias, note, blocked } = self;
+        let Self { user, alias, note, blocked, accepted: _ } = self;
         Ok(types::Contact { profile: profile::of(rows, &user)?, user, alias, note, blocked })
     }
 }
@@ -89,6 +95,32 @@ pub(crate) fn set_blocked(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> 
     write(txn, Contact { blocked, ..known })
 }
 
+/// Notes that the user wants to hear somebody.
+pub(crate) fn accept(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
+    let known = Contact::of(txn.rows, user)?;
+    write(txn, Contact { accepted: true, ..known }).map(drop)
+}
+
+/// Whether the user knows somebody, and did not block them: wrote to them, on whichever device, noted something,
+/// accepted their request, or compared their identity. That there is a log of theirs makes nobody known: it is pinned
+/// when they write.
+pub(crate) fn is_acquainted(txn: &Txn<'_>, user: &Username) -> Result<bool, RowsError> {
+    if *user == txn.me.user {
+        return Ok(true);
+    }
+    match CONTACTS.get(txn.rows, user)? {
+        Some(contact) => Ok(!contact.blocked),
+        None => Ok(has_dealt_with(txn.rows, user)?),
+    }
+}
+
+fn has_dealt_with(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError> {
+    // stores of earlier versions say nothing in the chat
+    Ok(NUMBERS.has(rows, user)?
+        || CHATS.get(rows, history::private(user).as_str())?.is_some_and(|chat| chat.wrote)
+        || DEVICE_TABLES.get(rows, user)?.is_some_and(|table| table.trust == Trust::Verified))
+}
+
 fn write(txn: &mut Txn<'_>, contact: Contact) -> Result<types::Contact, EngineError> {
     let before = CONTACTS.get(txn.rows, &contact.user)?;
     if before.is_none() && CONTACTS.count(txn.rows)? >= MOST {
@@ -102,6 +134,7 @@ fn write(txn: &mut Txn<'_>, contact: Contact) -> Result<types::Contact, EngineEr
     let changed = before.map_or(!contact.is_empty(), |before| before != contact);
     let shown = contact.shown(txn.rows)?;
     if changed {
+        txn.live.requests_current = false;
         events::contact(txn, &shown)?;
     }
     Ok(shown)

@@ -8,9 +8,10 @@ use chat_protocol::identity::device::DeviceCert;
 use chat_protocol::ids::{DeviceId, Fingerprint, Username};
 use chat_protocol::rpc::events::{
     AboutUser, ConnectionChanged, Deleted, DeviceChange, DevicesChange, ForkEvidence, Held, IdentityChange, Missing,
-    ProfileOf, Reacted, ReadUpTo, ResetAt, Skew, StatusChanged, Synced, Undecryptable, Verified, WaitingDevice,
+    ProfileOf, Reacted, ReadUpTo, RequestClosed, ResetAt, Skew, StatusChanged, Synced, Undecryptable, Verified,
+    WaitingDevice,
 };
-use chat_protocol::rpc::types::{DeletedReason, FailReason, HeldReason, UndecryptableReason};
+use chat_protocol::rpc::types::{DeletedReason, FailReason, HeldReason, RequestKind, UndecryptableReason};
 use chat_protocol::rpc::{EventBody, WrittenEvent, types};
 use chat_protocol::time::Timestamp;
 
@@ -227,6 +228,15 @@ pub(crate) fn undecryptable(txn: &mut Txn<'_>, from: &Username, reason: Undecryp
 
 pub(crate) fn held(txn: &mut Txn<'_>, from: &Username, why: HeldReason) -> Result<(), RowsError> {
     append(txn, None, &EventBody::MessageHeld(Held { from_user: from.clone(), why }))
+}
+
+pub(crate) fn request_new(txn: &mut Txn<'_>, request: types::Request) -> Result<(), RowsError> {
+    append(txn, None, &EventBody::RequestNew(request))
+}
+
+pub(crate) fn request_closed(txn: &mut Txn<'_>, user: &Username, accepted: bool) -> Result<(), RowsError> {
+    let data = RequestClosed { user: user.clone(), kind: RequestKind::Messages, accepted };
+    append(txn, None, &EventBody::RequestClosed(data))
 }
 
 pub(crate) fn chat_read(txn: &mut Txn<'_>, chat: &Chat, up_to: Option<&Message>) -> Result<(), RowsError> {

@@ -136,6 +136,11 @@ pub(crate) fn to_the_end(txn: &mut Txn<'_>, message: &Message) -> Result<(), Row
     let mut chat = chat(txn.rows, &message.chat)?.unwrap_or_else(|| Chat::new(message.chat.clone()));
     chat.last = position;
     chat.archived = false;
+    if message.mine && !chat.wrote {
+        chat.wrote = true;
+        // whoever is written to is known from now on
+        txn.live.requests_current = false;
+    }
     // answering is not reading: whoever reads says so, and only then the author hears of it
     chat.count(message, &txn.me.user, 1);
     chat.bytes = chat.bytes.saturating_add(message.bytes());

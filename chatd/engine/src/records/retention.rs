@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use chat_protocol::rpc::types::{DeletedReason, MessageState};
 
+use crate::records::contacts;
 use crate::records::history::{self, Message};
 use crate::records::settings::Settings;
-use crate::rows::NUMBERS;
 use crate::store::{Direction, RowsError};
 use crate::txn::Txn;
 
@@ -46,7 +46,7 @@ fn expire_old(txn: &mut Txn<'_>, days: u32) -> Result<bool, RowsError> {
     Ok(more)
 }
 
-/// Lets the oldest messages of a chat go, if all take more than `most`: of strangers, whom the user never wrote to, as long
+/// Lets the oldest messages of a chat go, if all take more than `most`: of strangers, whom the user does not know, as long
 /// as they have any, and else of the chat that takes most. Says whether there is more to go.
 fn shrink(txn: &mut Txn<'_>, most: u64) -> Result<bool, RowsError> {
     let chats = history::chats(txn.rows, usize::MAX)?;
@@ -69,10 +69,10 @@ fn shrink(txn: &mut Txn<'_>, most: u64) -> Result<bool, RowsError> {
     Ok(false)
 }
 
-/// Whether a chat is with somebody the user never wrote to.
+/// Whether a chat is with somebody the user does not know.
 fn is_of_stranger(txn: &Txn<'_>, chat: &str) -> Result<bool, RowsError> {
     match history::peer(chat) {
-        Some(user) => Ok(!NUMBERS.has(txn.rows, &user)?),
+        Some(user) => Ok(!contacts::is_acquainted(txn, &user)?),
         None => Ok(false),
     }
 }
@@ -109,6 +109,7 @@ mod tests {
     use super::*;
     use crate::harness::{DAY, Harness, bob};
     use crate::records::settings;
+    use crate::rows::NUMBERS;
 
     fn keeps(alice: &mut Harness, days: u32) {
         alice.step(|txn| settings::set(txn, &SettingsSet { history_days: Some(days), ..SettingsSet::default() }));

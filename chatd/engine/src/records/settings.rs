@@ -1,8 +1,7 @@
 //! What the user decided for the whole account on this device.
 
 use chat_protocol::rpc::RpcError;
-use chat_protocol::rpc::types::TrustPolicy;
-use chat_protocol::rpc::types::{self, SettingsSet};
+use chat_protocol::rpc::types::{self, MessagesFrom, SettingsSet, TrustPolicy};
 
 use crate::rows::SETTINGS;
 pub use crate::rows::state::Settings;
@@ -36,6 +35,7 @@ impl Default for Settings {
             outbox_days: 30,
             history_mib: None,
             max_event_mib: None,
+            messages_from: MessagesFrom::Anyone,
         }
     }
 }
@@ -86,6 +86,7 @@ impl Settings {
             outbox_days: self.outbox_days,
             history_mib: self.history_mib(),
             max_event_mib: self.max_event_mib(),
+            messages_from: self.messages_from,
         }
     }
 
@@ -102,6 +103,7 @@ impl Settings {
             outbox_days: wanted.outbox_days.unwrap_or(self.outbox_days),
             history_mib: wanted.history_mib.or(self.history_mib),
             max_event_mib: wanted.max_event_mib.or(self.max_event_mib),
+            messages_from: wanted.messages_from.unwrap_or(self.messages_from),
         }
     }
 }
@@ -139,6 +141,7 @@ pub fn check(wanted: &SettingsSet) -> Result<(), RpcError> {
 pub fn set(txn: &mut Txn<'_>, wanted: &SettingsSet) -> Result<Settings, RowsError> {
     let settings = Settings::get(txn.rows)?.with(wanted);
     SETTINGS.put(txn.rows, &settings)?;
+    txn.live.requests_current = false;
     Ok(settings)
 }
 

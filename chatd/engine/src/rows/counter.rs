@@ -41,6 +41,10 @@ pub(crate) enum Counter {
     EventBytes,
     /// Bytes of all values that programs keep.
     KvBytes,
+    /// Newest message of a request.
+    Requested,
+    /// Bytes of all requests.
+    RequestBytes,
     /// 1 while this clock and the server's are too far apart.
     Skewed,
 }
@@ -65,6 +69,8 @@ impl Counter {
             Self::Reset => "reset",
             Self::EventBytes => "event-bytes",
             Self::KvBytes => "kv-bytes",
+            Self::Requested => "requested",
+            Self::RequestBytes => "request-bytes",
             Self::Skewed => "skewed",
         }
     }

@@ -60,7 +60,7 @@ pub(crate) struct Buffered {
     pub(crate) until: Timestamp,
 }
 
-/// A message whose author named a log that is not known yet.
+/// A message that was opened and is not shown: its author named a log that is not known yet, or is not known here.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct AheadMessage {
@@ -72,6 +72,35 @@ pub(crate) struct AheadMessage {
     pub(crate) device: DeviceId,
     #[n(3)]
     pub(crate) plaintext: Blob,
+}
+
+/// What somebody who is not known here wants. The messages are rows of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct Request {
+    #[n(0)]
+    pub(crate) user: Username,
+    /// Number of the first message, by which requests are ordered.
+    #[n(1)]
+    pub(crate) first: u64,
+    /// When that came, by the clock.
+    #[n(2)]
+    pub(crate) since: Timestamp,
+    /// How many messages wait …
+    #[n(3)]
+    pub(crate) messages: u64,
+    /// … and what they take.
+    #[n(4)]
+    pub(crate) bytes: u64,
+    /// How the first one begins.
+    #[n(5)]
+    pub(crate) text: Option<String>,
+    /// The user does not want it: nothing more is kept.
+    #[n(6)]
+    pub(crate) declined: bool,
+    /// Something of theirs was not kept.
+    #[n(7)]
+    pub(crate) dropped: bool,
 }
 
 /// What of one device waits in a chat. The first byte string is the label of the family it is kept in.

@@ -235,6 +235,9 @@ pub struct Chat {
     /// About how many bytes its messages take; those that older programs stored are not counted.
     #[cbor(n(9), default)]
     pub bytes: u64,
+    /// This account has written there, on whichever device.
+    #[cbor(n(10), default)]
+    pub wrote: bool,
 }
 
 /// Up to where the messages of one device were read on another own device.

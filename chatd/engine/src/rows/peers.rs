@@ -122,6 +122,9 @@ pub(crate) struct Contact {
     pub(crate) note: Option<String>,
     #[n(3)]
     pub(crate) blocked: bool,
+    /// Their request was accepted.
+    #[cbor(n(4), default)]
+    pub(crate) accepted: bool,
 }
 
 /// What somebody said of themselves, and under which identity.

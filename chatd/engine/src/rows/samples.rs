@@ -1,6 +1,6 @@
 //! One value at least of each type that is kept, with something else in every field.
 
-use chat_protocol::rpc::types::TrustPolicy;
+use chat_protocol::rpc::types::{MessagesFrom, TrustPolicy};
 use std::fmt::Debug;
 
 use chat_protocol::cbor;
@@ -22,7 +22,7 @@ use super::account::{self, AccountRow, Wait};
 use super::clients::{Consumer, KvUsage, KvValue, TokenRow, UsedClientId};
 use super::counter::Counter;
 use super::events::{KeptEvent, Written};
-use super::held::{AheadMessage, AuthorEvent, Buffered, BufferedOf, Stream, StreamId};
+use super::held::{AheadMessage, AuthorEvent, Buffered, BufferedOf, Request, Stream, StreamId};
 use super::inbox::{Raw, Refused, WaitingInit};
 use super::key::Key;
 use super::messages::{Chat, ChatName, InChat, Message, MessageKind, ROOM, Reaction, ReadThere, SELF};
@@ -219,7 +219,7 @@ samples! {
     };
     HeadHash: HeadHash::new([0x4f; 32]);
     TrustPolicy: TrustPolicy::Tofu, TrustPolicy::Notify, TrustPolicy::Strict;
-    Contact: Contact { user: user("bob"), alias: Some(text("Bobby")), note: Some(text("a note")), blocked: true };
+    Contact: Contact { user: user("bob"), alias: Some(text("Bobby")), note: Some(text("a note")), blocked: true, accepted: true };
     HeardProfile: HeardProfile { author: fingerprint(0xf2), profile: profile() };
     LogView: LogView { named: Some(head(21)), told: Some(head(22)), at: Some(at(23)) };
     WaitingDevice: WaitingDevice { cert: cert(), acceptance: Some(blob(0xac)), approved: true };
@@ -255,10 +255,12 @@ samples! {
     UsedClientId: UsedClientId { id: message_id(0x1d), body: [0xb0; 32] };
     Counter: Counter::Event, Counter::Submit, Counter::Outbox, Counter::Message, Counter::Activity, Counter::Mailbox,
         Counter::Taken, Counter::Room, Counter::RoomBefore, Counter::Epoch, Counter::Bundle, Counter::Audit,
-        Counter::Ahead, Counter::Reset, Counter::Skewed, Counter::MailboxGeneration, Counter::EventBytes, Counter::KvBytes;
+        Counter::Ahead, Counter::Reset, Counter::Skewed, Counter::MailboxGeneration, Counter::EventBytes, Counter::KvBytes,
+        Counter::Requested, Counter::RequestBytes;
     Settings: Settings {
         read_receipts: true, presence: false, history_days: 131, event_days: 132, max_events: 133,
         trust_policy: TrustPolicy::Strict, outbox_days: 134, history_mib: Some(135), max_event_mib: Some(136),
+        messages_from: MessagesFrom::ContactsOnly,
     };
     Profile: profile();
     Due: Due::Send, Due::Expire, Due::Overdue;

@@ -1,7 +1,7 @@
 //! Where this device stands.
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::rpc::types::TrustPolicy;
+use chat_protocol::rpc::types::{MessagesFrom, TrustPolicy};
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
 
@@ -38,6 +38,9 @@ pub struct Settings {
     /// MiB the event log may take. Absent as long as nobody chose.
     #[n(8)]
     pub max_event_mib: Option<u32>,
+    /// Whose messages are shown as they come.
+    #[cbor(n(9), default)]
+    pub messages_from: MessagesFrom,
 }
 
 /// When the own clock and the server's agreed.

@@ -1,19 +1,35 @@
 //! Settings of the account.
 
 use super::identity::TrustPolicy;
-use crate::rpc::define::{method, methods, object};
+use crate::rpc::define::{method, methods, object, word};
 
 methods! {
     SettingsMethods { SettingsGet SettingsSet }
 }
 
+word! {
+    /// Whose private messages are shown as they come. The daemon's rows have the numbers.
+    #[derive(Default, minicbor::Encode, minicbor::Decode)]
+    #[cbor(index_only)]
+    MessagesFrom {
+        /// Everybody's but those of blocked users.
+        #[default]
+        #[n(0)]
+        Anyone,
+        /// Those of users this account has written to, noted something about, compared, or whose request it accepted.
+        /// What others write waits as a request.
+        #[n(1)]
+        ContactsOnly,
+    }
+}
 method! {
     /// The account's settings.
     SettingsGet("account.settings.get", Parallel, [Account]) -> Settings {}
     errors []
     example {} => {
         "read_receipts": true, "presence": true, "history_days": 0, "event_days": 30, "max_events": 1000000,
-        "trust_policy": "tofu", "outbox_days": 30, "history_mib": 4096, "max_event_mib": 256
+        "trust_policy": "tofu", "outbox_days": 30, "history_mib": 4096, "max_event_mib": 256,
+        "messages_from": "anyone"
     }
 }
 object! {
@@ -33,11 +49,13 @@ object! {
         pub trust_policy: TrustPolicy,
         /// What waited longer than this to be sent fails as `expired`; 0 lets it wait.
         pub outbox_days: u32,
-        /// About how many MiB the history may take: beyond it those the user never wrote to lose their oldest
+        /// About how many MiB the history may take: beyond it those the user does not know lose their oldest
         /// messages, then the chat that takes most. 0 keeps them.
         pub history_mib: u32,
         /// About how many MiB of events are kept, acknowledged or not.
         pub max_event_mib: u32,
+        /// Whose messages are shown as they come.
+        pub messages_from: MessagesFrom,
     }
 }
 method! {
@@ -71,10 +89,14 @@ method! {
         /// 1 to 1,048,576.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub max_event_mib: Option<u32>,
+        /// `anyone` lets go of what was kept back, but for what was declined.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub messages_from: Option<MessagesFrom>,
     }
     errors []
     example {"history_days": 90} => {
         "read_receipts": true, "presence": true, "history_days": 90, "event_days": 30, "max_events": 1000000,
-        "trust_policy": "tofu", "outbox_days": 30, "history_mib": 4096, "max_event_mib": 256
+        "trust_policy": "tofu", "outbox_days": 30, "history_mib": 4096, "max_event_mib": 256,
+        "messages_from": "anyone"
     }
 }

@@ -13,7 +13,7 @@ use crate::records::{contacts, device_tables, waiting_inits};
 use crate::rows::codec::Mark;
 use crate::rows::family::Family;
 use crate::rows::inbox::{InitKey, Raw, WaitingInit};
-use crate::rows::{ENVELOPE_BYTES, ENVELOPES, ENVELOPES_FROM, ENVELOPES_OF_INIT, ENVELOPES_OF_SESSION, INITS, NUMBERS};
+use crate::rows::{ENVELOPE_BYTES, ENVELOPES, ENVELOPES_FROM, ENVELOPES_OF_INIT, ENVELOPES_OF_SESSION, INITS};
 use crate::sessions;
 use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
@@ -79,16 +79,10 @@ fn has_room(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     if changed && ENVELOPES_FROM.of(&raw.from).count(txn.rows)? >= MAX_HELD {
         return Ok(false);
     }
-    let most = if is_acquainted(txn, &raw.from)? { MAX_BYTES } else { MAX_BYTES_WITH_STRANGERS };
+    let most = if contacts::is_acquainted(txn, &raw.from)? { MAX_BYTES } else { MAX_BYTES_WITH_STRANGERS };
     let bytes = raw.size();
     let of_one = bytes_of(txn, &Some(raw.from.clone()))?;
     Ok(of_one + bytes <= MAX_BYTES_OF_ONE && bytes_of(txn, &None)? + bytes <= most)
-}
-
-/// Whether the user has written to somebody. That there is a log of theirs makes nobody known: it is pinned when they write.
-fn is_acquainted(txn: &Txn<'_>, user: &Username) -> Result<bool, RowsError> {
-    let known = *user == txn.me.user || NUMBERS.has(txn.rows, user)?;
-    Ok(known && !contacts::is_blocked(txn.rows, user)?)
 }
 
 /// How much waits of one account, or in all.

@@ -62,6 +62,7 @@ impl Chat {
         Self {
             id,
             unread: 0,
+            wrote: false,
             read_to: 0,
             last: 0,
             muted_until: Timestamp::ZERO,

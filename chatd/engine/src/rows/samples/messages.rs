@@ -13,6 +13,10 @@ samples! {
     StreamId: StreamId { chat: text("@bob"), user: user("bob"), device: device(0xd1) };
     Buffered: early(AuthorEvent::Message(Box::new(message(None)))),
         early(AuthorEvent::Change(change(ChangeKind::Delete))), early(AuthorEvent::Unheard);
+    Request: Request {
+        user: user("mallory"), first: 131, since: at(132), messages: 133, bytes: 134, text: Some(text("hello")),
+        declined: true, dropped: true,
+    };
     AheadMessage: AheadMessage { number: 80, user: user("bob"), device: device(0xd1), plaintext: blob(0xaa) };
 }
 
@@ -95,7 +99,7 @@ samples! {
         of_kind(MessageKind::Unsupported), of_kind(MessageKind::Malformed), of_kind(MessageKind::Notice);
     Chat: Chat {
         id: text("@bob"), unread: 111, read_to: 112, last: 113, muted_until: at(114), archived: true, activity: 115,
-        ttl_s: Some(116), mentions: 117, bytes: 121,
+        ttl_s: Some(116), mentions: 117, bytes: 121, wrote: true,
     };
     ReadThere: ReadThere { read: Read { device: device(0xd7), number: (118, 119) }, by: device(0xd8) };
     KeptEvent: KeptEvent { json: None, at: at(120), written: Some(written()), total: Some(122) };

@@ -1,0 +1,69 @@
+//! What those ask for whom the user does not know.
+
+use chat_protocol::ids::Username;
+use chat_protocol::rpc::client::Client;
+use chat_protocol::rpc::types::{self, RequestAccept, RequestDecline, RequestList, Requests};
+
+use super::known::about;
+use crate::cli::contacts::{self, RequestVerb};
+use crate::error::Failure;
+use crate::output::style::Look;
+use crate::output::table::{Cell, Table};
+use crate::output::text::{escape, time};
+use crate::session::Session;
+
+/// `chatctl requests`
+pub(super) async fn requests(requests: contacts::Requests, session: &mut Session) -> Result<(), Failure> {
+    match requests.what {
+        None => list(session).await,
+        Some(RequestVerb::Accept(who)) => {
+            let said = done(&who.user, "is heard from now on");
+            about(who.user.clone(), &RequestAccept { user: who.user }, |_| said, session).await
+        }
+        Some(RequestVerb::Decline(who)) => {
+            let said = done(&who.user, "is not heard until you write to them");
+            session.simple(&RequestDecline { user: who.user }, |_| said).await
+        }
+    }
+}
+
+fn done(user: &Username, what: &str) -> Vec<String> {
+    vec![format!("@{} {what}", escape(user.as_str()))]
+}
+
+async fn list(session: &mut Session) -> Result<(), Failure> {
+    let mut all = all_requests(&session.client().await?).await?;
+    all.requests.sort_by_key(|request| request.since_ms);
+    let cells = |request: &types::Request| {
+        vec![
+            Cell::new(Look::Name, format!("@{}", request.user)),
+            Cell::from(time(request.since_ms).as_str()),
+            Cell::from(request.messages.to_string().as_str()),
+            Cell::from(request.text.as_deref().unwrap_or_default()),
+        ]
+    };
+    session.out.table(
+        &all,
+        |all| all.requests.iter().map(line).collect(),
+        |all| Table::new(&["USER", "SINCE", "MESSAGES", "BEGINS"]).rows(&all.requests, cells),
+    )
+}
+
+/// Every page of them.
+async fn all_requests(client: &Client) -> Result<Requests, Failure> {
+    let mut requests: Vec<types::Request> = Vec::new();
+    loop {
+        let after = requests.last().map(|request| request.user.clone());
+        let page = client.call(&RequestList { after }).await?;
+        requests.extend(page.requests);
+        if !page.more {
+            return Ok(Requests { requests, more: false });
+        }
+    }
+}
+
+fn line(request: &types::Request) -> String {
+    let user = escape(request.user.as_str());
+    let text = request.text.as_deref().map(|text| format!("  {}", escape(text))).unwrap_or_default();
+    format!("@{user}  since {}  messages: {}{text}", time(request.since_ms), request.messages)
+}
