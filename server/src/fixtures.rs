@@ -4,6 +4,8 @@
 //! connection here is a queue of frames towards the server and its [`Outbox`] back; nothing begins or ends
 //! but what the caller's runtime drives. Never part of the default features.
 
+pub mod client;
+
 use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 

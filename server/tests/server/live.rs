@@ -2,7 +2,6 @@
 
 mod accounts;
 mod attacks;
-mod client;
 mod costs;
 mod database;
 mod devices;
@@ -12,3 +11,5 @@ mod restored;
 mod room;
 mod status;
 mod world;
+
+use chat_server::fixtures::client;

@@ -11,9 +11,7 @@ use chat_protocol::handshake::{ServerKey, ServerPublicKey};
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::identity::device::DeviceKeys;
 use chat_protocol::ids::{DeviceId, Head, SessionId, SubmitId, Username};
-use chat_protocol::message::client::{
-    Addressed, Enrol, Login, MailboxAck, Password, Register, Reset, RoomPost, Submit, UserHead,
-};
+use chat_protocol::message::client::{Addressed, Enrol, MailboxAck, Reset, RoomPost, Submit, UserHead};
 use chat_protocol::message::server::{Accepted, Code, Enrolled, LoggedIn, Push, Refusal};
 use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::time::{Reading, Timestamp};
@@ -31,8 +29,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use super::client::Client;
-
-pub const PASSWORD: &str = "correct horse";
+pub use super::client::{PASSWORD, enrol, genesis, login, password, register};
 
 /// How much more time has gone by, in milliseconds.
 #[derive(Clone, Default)]
@@ -161,35 +158,6 @@ impl World {
         let Enrolled::Ready(logged_in) = enrolled else { panic!("{enrolled:?}") };
         Person { user, device, client, logged_in, counter: 0 }
     }
-}
-
-pub fn register(name: &str) -> Register {
-    Register { user: name.parse().unwrap(), password: password(PASSWORD), invite: None }
-}
-
-pub fn password(text: &str) -> Password {
-    Password::new(text.into()).unwrap()
-}
-
-/// An enrolment bound to the client's connection.
-pub fn enrol(client: &Client, device: &FirstDevice, with_genesis: bool) -> Enrol {
-    let signature = client.binding.sign_enrol(&device.keys.signing, &device.cert, &mut rand::rng());
-    Enrol {
-        user: device.cert.user().clone(),
-        password: password(PASSWORD),
-        cert: Blob(device.cert.bytes().to_vec()),
-        signature: Blob(signature),
-        genesis: with_genesis.then(|| genesis(&device.log)),
-    }
-}
-
-pub fn genesis(log: &AccountLog) -> Blob {
-    Blob(log.entries_from(0).next().unwrap().to_vec())
-}
-
-pub fn login(client: &Client, device: &FirstDevice) -> Login {
-    let signature = client.binding.sign_login(&device.keys.signing, &device.cert, &mut rand::rng());
-    Login { user: device.cert.user().clone(), device: device.cert.id(), signature: Blob(signature), acceptance: None }
 }
 
 /// A reset to `device`, whose log replaces the one at `old`.
