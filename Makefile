@@ -19,7 +19,7 @@ USER_UNITS = chatd.service chatd@.service chatd.socket
 SYSTEM_UNITS = chat-server.service
 BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo build install uninstall test chaos backlog explore mutations test-setup check audit clean
+.PHONY: help demo build install uninstall test chaos siege backlog explore mutations test-setup check audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -58,6 +58,10 @@ chaos: test-setup ## Push 50,000 messages while 200 processes are killed, on SQL
 	$(CARGO) build --locked --release --workspace --bins
 	$(BUILT)/chaos --database sqlite $(CHAOS)
 	$(BUILT)/chaos --database mariadb $(CHAOS)
+
+siege: ## Let 20 members and 10 guests misbehave in every way while 10 honest people talk, and show what it costs them
+	$(CARGO) build --locked --release --workspace --bins
+	SIEGE=long $(CARGO) test --locked --release --workspace --test siege -- --nocapture
 
 backlog: ## Let 100,000 messages wait for one device, drain them, and show what that costs in memory
 	$(CARGO) build --locked --release --workspace --bins

@@ -5,8 +5,8 @@
 //! an event or an end, with a [`DEADLINE`] that only a broken program reaches.
 //!
 //! This library depends on none of the programs: it knows what a user knows, their names, their
-//! options and the socket. They must be built already (`make test` does that). Only the tests in `tests/malice`
-//! know more: there the server is one that lies.
+//! options and the socket. They must be built already (`make test` does that). Only the tests in `tests/malice`,
+//! where the server is one that lies, and in `tests/siege`, where members speak the protocol themselves, know more.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,0 +1,244 @@
+//! Everything that members and guests can do to others, again and again.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use chat_protocol::fixtures::first_device;
+use chat_protocol::ids::DeviceId;
+use chat_protocol::message::Call;
+use chat_protocol::message::client::{
+    BundleFetch, Enrol, LogFetch, Lookup, OneTimeStatus, PresenceWatch, RoomPost, RoomSince,
+};
+use chat_server::fixtures::client::{enrol, now};
+use chat_stories::Stage;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
+use tokio::runtime::Runtime;
+use tokio_util::sync::CancellationToken;
+
+use Misdeed::*;
+
+use crate::member::{Member, Town, Victim, rubbish};
+
+/// What came of one kind of misdeed.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Deeds {
+    pub tried: u64,
+    pub refused: u64,
+    /// The server ended the connection, or took none.
+    pub cut: u64,
+}
+
+/// The same, while it goes on.
+#[derive(Debug, Default)]
+struct Tally {
+    tried: AtomicU64,
+    refused: AtomicU64,
+    cut: AtomicU64,
+}
+
+impl Tally {
+    fn note<T, E>(&self, outcome: &Option<Result<T, E>>) {
+        let of = match outcome {
+            Some(Ok(_)) => None,
+            Some(Err(_)) => Some(&self.refused),
+            None => Some(&self.cut),
+        };
+        for count in [Some(&self.tried), of].into_iter().flatten() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn deeds(&self) -> Deeds {
+        let [tried, refused, cut] = [&self.tried, &self.refused, &self.cut].map(|count| count.load(Ordering::Relaxed));
+        Deeds { tried, refused, cut }
+    }
+}
+
+/// What members do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Misdeed {
+    FloodRoom,
+    FillMailbox,
+    MakeUpIdentities,
+    AskWithoutEnd,
+    StopReading,
+    /// Of guests, as those below.
+    HavePasswordsHashed,
+    SpeakNonsense,
+    SayNothing,
+}
+
+const OF_MEMBERS: [Misdeed; 5] = [FloodRoom, FillMailbox, MakeUpIdentities, AskWithoutEnd, StopReading];
+const OF_GUESTS: [Misdeed; 3] = [HavePasswordsHashed, SpeakNonsense, SayNothing];
+
+/// Those who misbehave, on threads of their own.
+pub struct Siege {
+    runtime: Runtime,
+    stop: CancellationToken,
+    tallies: BTreeMap<Misdeed, Arc<Tally>>,
+}
+
+impl Siege {
+    pub fn begin(stage: &Stage, members: usize, guests: usize, honest: &[String], away: &str) -> Self {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            // the machine they would bring along is not the server's
+            .on_thread_start(|| {
+                rustix::process::nice(19).unwrap();
+            })
+            .build()
+            .unwrap();
+        let town = Town::of(&stage.server.invite());
+        let kinds = OF_MEMBERS.iter().chain(&OF_GUESTS);
+        let siege = Self {
+            runtime,
+            stop: CancellationToken::new(),
+            tallies: kinds.map(|kind| (*kind, Arc::default())).collect(),
+        };
+        for number in 0..members {
+            let kind = OF_MEMBERS[number % OF_MEMBERS.len()];
+            let (town, honest, away) = (town.clone(), honest.to_vec(), away.to_owned());
+            siege.spawn(kind, move |tally| misbehave(kind, town, u8::try_from(number).unwrap(), honest, away, tally));
+        }
+        for number in 0..guests {
+            let kind = OF_GUESTS[number % OF_GUESTS.len()];
+            let (town, from) = (town.clone(), IpAddr::from([127, 0, 9, u8::try_from(number).unwrap() + 1]));
+            siege.spawn(kind, move |tally| disturb(kind, town, from, tally));
+        }
+        siege
+    }
+
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, kind: Misdeed, deed: impl FnOnce(Arc<Tally>) -> F) {
+        let (stop, deed) = (self.stop.clone(), deed(Arc::clone(&self.tallies[&kind])));
+        self.runtime.spawn(async move { stop.run_until_cancelled(deed).await });
+    }
+
+    /// Waits until everybody has begun.
+    pub fn until_under_way(&self) {
+        let until = std::time::Instant::now() + chat_stories::DEADLINE;
+        while self.tallies.values().any(|tally| tally.deeds().tried == 0) {
+            assert!(std::time::Instant::now() < until, "{:?}", self.tallies);
+            std::thread::yield_now();
+        }
+    }
+
+    pub fn end(self) -> Vec<(Misdeed, Deeds)> {
+        self.stop.cancel();
+        self.runtime.shutdown_background();
+        self.tallies.into_iter().map(|(kind, tally)| (kind, tally.deeds())).collect()
+    }
+}
+
+/// A member's life: what is refused is tried again, who is cut off comes back.
+async fn misbehave(kind: Misdeed, town: Town, number: u8, honest: Vec<String>, away: String, tally: Arc<Tally>) {
+    let mut member = Member::join(&town, number).await;
+    let mut victims = Vec::new();
+    for name in &honest {
+        victims.push(member.look_up(name).await);
+    }
+    let away = member.look_up(&away).await;
+    for round in 0.. {
+        let victim = &victims[round % victims.len()];
+        let goes_on = match kind {
+            FloodRoom => flood_room(&mut member, &tally).await,
+            FillMailbox => fill_mailbox(&mut member, &away, &tally).await,
+            MakeUpIdentities => make_up_identity(&mut member, victim, &tally).await,
+            AskWithoutEnd => ask_much(&mut member, victim, round, &tally).await,
+            _ => stop_reading(&mut member, &tally).await,
+        };
+        member.client.forget_pushes();
+        while goes_on.is_none() && !member.come_back().await {
+            tally.note::<(), ()>(&None);
+        }
+    }
+}
+
+async fn flood_room(member: &mut Member, tally: &Tally) -> Option<()> {
+    let post = RoomPost { submit_id: member.next_submit(), text: "x".repeat(8 * 1024) };
+    tried(member, &post, tally).await
+}
+
+async fn fill_mailbox(member: &mut Member, away: &Victim, tally: &Tally) -> Option<()> {
+    let answer = member.submit(away, rubbish(64 * 1024)).await;
+    tally.note(&answer);
+    answer.map(drop)
+}
+
+/// Some of one INIT, each on a session of its own.
+async fn make_up_identity(member: &mut Member, victim: &Victim, tally: &Tally) -> Option<()> {
+    let Some(init) = member.made_up(victim).await else {
+        tally.note::<(), ()>(&Some(Err(())));
+        return tried(member, &OneTimeStatus {}, tally).await;
+    };
+    for _ in 0..20 {
+        let envelope = chat_protocol::message::Envelope { sid: rubbish(0).sid, ..init.clone() };
+        let answer = member.submit(victim, envelope).await;
+        tally.note(&answer);
+        answer?.ok();
+    }
+    Some(())
+}
+
+async fn ask_much(member: &mut Member, victim: &Victim, round: usize, tally: &Tally) -> Option<()> {
+    let nobody = format!("nobody{round}").parse().unwrap();
+    let fetch = |user, device| BundleFetch { user, device };
+    tried(member, &fetch(nobody, DeviceId::new(rand::random())), tally).await?;
+    tried(member, &fetch(victim.user.clone(), victim.device()), tally).await?;
+    tried(member, &LogFetch { user: victim.user.clone(), from: 0 }, tally).await?;
+    tried(member, &Lookup { users: vec![victim.user.clone(); 100] }, tally).await?;
+    tried(member, &PresenceWatch { visible: round.is_multiple_of(2) }, tally).await
+}
+
+/// Asks for the room's newest posts, and reads none of the answers.
+async fn stop_reading(member: &mut Member, tally: &Tally) -> Option<()> {
+    for _ in 0..1_000 {
+        member.client.ask(&RoomSince { seq: None, max: 100 }).await;
+        tally.note::<(), ()>(&Some(Ok(())));
+    }
+    None
+}
+
+async fn tried<T: Call>(member: &mut Member, call: &T, tally: &Tally) -> Option<()> {
+    let answer = member.client.try_call(call).await;
+    tally.note(&answer);
+    answer.map(drop)
+}
+
+/// A guest's life.
+async fn disturb(kind: Misdeed, town: Town, from: IpAddr, tally: Arc<Tally>) {
+    for round in 0.. {
+        let came_to_an_end = match kind {
+            HavePasswordsHashed => have_hashed(&town, from, round, &tally).await,
+            SpeakNonsense => speak(&town, from, &rand::random::<[u8; 32]>()).await,
+            _ => speak(&town, from, &[]).await,
+        };
+        tally.note::<(), ()>(&came_to_an_end.map(Ok));
+    }
+}
+
+/// Asks for hashes under names nobody has, until the server has had enough.
+async fn have_hashed(town: &Town, from: IpAddr, round: usize, tally: &Tally) -> Option<()> {
+    let mut guest = town.guest(from).await?;
+    let device = first_device(&"nobody".parse().unwrap(), 3, now());
+    let one = enrol(&guest, &device, true);
+    for attempt in 0..15 {
+        let user = format!("n{from}x{round}x{attempt}").replace('.', "-").parse().unwrap();
+        let answer = guest.try_call(&Enrol { user, ..one.clone() }).await;
+        tally.note(&answer);
+        answer?.ok();
+    }
+    Some(())
+}
+
+/// Says so much of no handshake, and waits until the server has had enough.
+async fn speak(town: &Town, from: IpAddr, words: &[u8]) -> Option<()> {
+    let socket = TcpSocket::new_v4().ok()?;
+    socket.bind((from, 0).into()).ok()?;
+    let mut stream = socket.connect(town.at()).await.ok()?;
+    stream.write_all(words).await.ok()?;
+    stream.read_to_end(&mut Vec::new()).await.ok().map(drop)
+}

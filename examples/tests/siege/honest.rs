@@ -1,0 +1,85 @@
+//! People who talk to each other, and hear every word.
+
+use std::thread;
+use std::time::{Duration, Instant};
+
+use chat_stories::{Person, Stage};
+use serde_json::Value;
+
+/// Two who talk.
+pub struct Pair {
+    people: [Person; 2],
+    /// What each has said, in order.
+    said: Vec<String>,
+}
+
+impl Pair {
+    pub fn meet(stage: &Stage, number: usize) -> Self {
+        let mut people = ["one", "two"].map(|name| stage.member(&format!("honest-{name}{number}")));
+        let [one, two] = &mut people;
+        acquaint(one, two);
+        Self { people, said: Vec::new() }
+    }
+
+    pub fn people(&self) -> impl Iterator<Item = &Person> {
+        self.people.iter()
+    }
+
+    /// Each says so many words in turn, as soon as the other has heard the one before; how long each was on its way.
+    fn talk(&mut self, messages: usize) -> Vec<Duration> {
+        let mut took = Vec::new();
+        for _ in 0..messages {
+            let text = format!("word {}", self.said.len());
+            for speaker in 0..2 {
+                let [one, two] = &mut self.people;
+                let (from, to) = if speaker == 0 { (one, two) } else { (two, one) };
+                let (known, began) = (to.events().len(), Instant::now());
+                from.send(&to.at(), &text);
+                let is_it = |data: &Value| data["from"] == *from.name() && data["text"] == *text;
+                to.later(&text, known, |event| event["type"] == "message.new" && is_it(&event["data"]));
+                took.push(began.elapsed());
+            }
+            self.said.push(text);
+        }
+        took
+    }
+
+    /// Every word is there once and in its order, and nothing was called lost.
+    pub fn lost_nothing(&mut self) {
+        for reader in 0..2 {
+            let author = self.people[1 - reader].name().to_owned();
+            let person = &mut self.people[reader];
+            let heard: Vec<_> = person
+                .events()
+                .iter()
+                .filter(|event| event["type"] == "message.new" && event["data"]["from"] == *author)
+                .map(|event| event["data"]["text"].as_str().unwrap().to_owned())
+                .filter(|text| text.starts_with("word "))
+                .collect();
+            assert_eq!(heard, self.said, "what {} heard", person.name());
+            let lost = |event: &&Value| event["type"] == "message.missing" || event["type"] == "gap";
+            assert_eq!(person.events().iter().find(lost), None);
+        }
+    }
+}
+
+/// Two become acquainted: each has written to the other.
+pub fn acquaint(one: &mut Person, two: &mut Person) {
+    let (first, second) = (one.name().to_owned(), two.name().to_owned());
+    one.send(&two.at(), "hello");
+    two.hears(&one.at(), &first, "hello");
+    two.send(&one.at(), "hello back");
+    one.hears(&two.at(), &second, "hello back");
+}
+
+pub fn names(pairs: &[Pair]) -> Vec<String> {
+    pairs.iter().flat_map(Pair::people).map(|person| person.name().to_owned()).collect()
+}
+
+/// All pairs talk at once.
+pub fn talk(pairs: &mut [Pair], messages: usize) -> Vec<Duration> {
+    thread::scope(|scope| {
+        let talks: Vec<_> = pairs.iter_mut().map(|pair| scope.spawn(move || pair.talk(messages))).collect();
+        talks.into_iter().flat_map(|talk| talk.join().unwrap()).collect()
+    })
+}

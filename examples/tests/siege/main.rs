@@ -1,0 +1,132 @@
+//! Members and guests misbehave in every way that limits are for, while honest people talk.
+//!
+//! The server, and the daemons of honest people, are the programs as they are installed. Who misbehaves speaks the protocol
+//! itself, from threads of the lowest priority: the machine they would bring along is not the server's. How much there is to
+//! do comes from `SIEGE`: `make siege` sets `long`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::print_stdout,
+    missing_docs,
+    unreachable_pub,
+    reason = "a story that cannot go on says why by panicking, and the figures are what it is for"
+)]
+
+mod besiegers;
+mod honest;
+mod measure;
+mod member;
+
+use std::time::Duration;
+
+use chat_stories::Stage;
+
+use besiegers::{Deeds, Misdeed, Siege};
+use honest::Pair;
+use measure::{Footprint, percentile};
+
+/// How much there is to do.
+#[derive(Clone, Copy, Debug)]
+struct Plan {
+    /// Honest people, two of whom talk to each other.
+    pairs: usize,
+    /// Messages each of them says, in peace and again under siege.
+    messages: usize,
+    members: usize,
+    guests: usize,
+}
+
+/// What a mailbox may hold here: with more there is no bound to be seen in short time.
+const MAILBOX_BYTES: u64 = 8 * 1024 * 1024;
+/// The server's memory, in MiB.
+const SERVER_MIB: u64 = 256;
+/// The memory of an honest person's daemon, in MiB.
+const DAEMON_MIB: u64 = 96;
+/// What the server may write, in MiB: the mailbox of who is away, the room, accounts and their keys.
+const SERVER_DISK_MIB: u64 = 64;
+/// What an honest person's daemon may write, in MiB: what may wait of strangers (64), and the room's posts.
+const DAEMON_DISK_MIB: u64 = 96;
+
+impl Plan {
+    fn wanted() -> Self {
+        match std::env::var("SIEGE").as_deref() {
+            Ok("long") => Self { pairs: 5, messages: 400, members: 20, guests: 10 },
+            _ => Self { pairs: 2, messages: 20, members: 20, guests: 10 },
+        }
+    }
+}
+
+/// What happened.
+struct Figures {
+    plan: Plan,
+    peace: Vec<Duration>,
+    siege: Vec<Duration>,
+    deeds: Vec<(Misdeed, Deeds)>,
+    server: Footprint,
+    daemon: Footprint,
+}
+
+fn besiege(plan: Plan) -> Figures {
+    let mut stage = Stage::dark();
+    for setting in ["passwords.bcrypt_cost=10".to_owned(), format!("mailbox.bytes={MAILBOX_BYTES}")] {
+        stage.server.set(&setting);
+    }
+    stage.server.start();
+    let mut pairs: Vec<_> = (0..plan.pairs).map(|number| Pair::meet(&stage, number)).collect();
+    let (mut friend, mut away) = (stage.member("friend"), stage.member("away"));
+    honest::acquaint(&mut friend, &mut away);
+    away.stop();
+    let peace = honest::talk(&mut pairs, plan.messages);
+
+    let siege = Siege::begin(&stage, plan.members, plan.guests, &honest::names(&pairs), "away");
+    siege.until_under_way();
+    let under = honest::talk(&mut pairs, plan.messages);
+    // somebody whose mailbox was filled by others still hears from a friend
+    let word = friend.send("@away", "are you well?");
+    friend.sees(&word, "accepted");
+    let deeds = siege.end();
+    away.start();
+    away.hears("@friend", "friend", "are you well?");
+
+    pairs.iter_mut().for_each(Pair::lost_nothing);
+    let daemons = pairs.iter().flat_map(Pair::people).map(|person| Footprint::of(person.id(), &person.data()));
+    let daemon = daemons.fold(Footprint::default(), Footprint::most);
+    let server = Footprint::of(stage.server.id(), &stage.server.data());
+    Figures { plan, peace, siege: under, deeds, server, daemon }
+}
+
+impl Figures {
+    fn print(&self) {
+        println!("{:?}", self.plan);
+        for (what, deeds) in &self.deeds {
+            println!("  {what:?}: {} tried, {} refused, {} times cut off", deeds.tried, deeds.refused, deeds.cut);
+        }
+        let (peace, siege) = (percentile(&self.peace, 99), percentile(&self.siege, 99));
+        println!("p50 {:?} in peace, {:?} under siege", percentile(&self.peace, 50), percentile(&self.siege, 50));
+        println!(
+            "p99 {peace:?} in peace, {siege:?} under siege: {:.1} times",
+            siege.as_secs_f64() / peace.as_secs_f64()
+        );
+        println!("server {}, bounds {SERVER_MIB} and {SERVER_DISK_MIB} MiB", self.server);
+        println!("largest daemon {}, bounds {DAEMON_MIB} and {DAEMON_DISK_MIB} MiB", self.daemon);
+    }
+
+    /// Rows and bytes are bounded, whoever misbehaves; every kind of misdeed was tried.
+    fn check(&self) {
+        for (what, deeds) in &self.deeds {
+            assert!(deeds.tried > 0, "nobody did {what:?}");
+        }
+        assert!(self.server.memory_mib < SERVER_MIB && self.server.disk_mib < SERVER_DISK_MIB, "{}", self.server);
+        assert!(self.daemon.memory_mib < DAEMON_MIB && self.daemon.disk_mib < DAEMON_DISK_MIB, "{}", self.daemon);
+    }
+}
+
+#[test]
+fn honest_people_lose_nothing_while_members_and_guests_misbehave_in_every_way() {
+    let figures = besiege(Plan::wanted());
+    figures.print();
+    figures.check();
+}
