@@ -216,6 +216,10 @@ pub(super) fn notice(body: &EventBody) -> Option<String> {
         EventBody::IdentityLogWithheld(about) => {
             format!("the server keeps back a part of {}'s account log", about.user)
         }
+        EventBody::IdentityLogBehind(about) => format!(
+            "the server lacks the end of {0}'s account log, so what is written to {0} waits: a device of {0} has to go online",
+            about.user
+        ),
         EventBody::ResetPending(reset) => format!(
             "somebody asked to reset this account, which happens at {}; stop it with `chatctl reset --cancel`",
             time(reset.at_ms)

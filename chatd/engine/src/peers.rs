@@ -8,6 +8,7 @@
 //! ```
 //! The server stores logs and cannot extend them; what does not follow from the pin is never used.
 
+pub(crate) mod behind;
 mod fetch;
 mod names;
 pub(crate) mod pin;

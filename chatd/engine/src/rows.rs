@@ -89,7 +89,7 @@ families! {
     pub DEVICE_KEYS: Account "device-key" [Username] => Secret, 1;
 
     /// What is known about each other account. By when it was first seen.
-    pub(crate) PINS: Peers "" [Username] => Cbor<Peer>, 1;
+    pub(crate) PINS: Peers "" [Username] => Cbor<Peer>, 2;
     /// What is derived from each pin.
     pub(crate) DEVICE_TABLES: Peers "devices" [Username] => Cbor<DeviceTable>, 1;
     /// The heads that the pinned log of a user had, by their sequences.

@@ -50,6 +50,7 @@ mod promises;
 mod queues;
 mod refused;
 mod requests;
+mod restored;
 mod rollback;
 mod room;
 mod schedule;

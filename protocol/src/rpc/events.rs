@@ -124,6 +124,9 @@ bodies! {
     IdentityForkEvidence("identity.fork_evidence", ForkEvidence);
     /// The server keeps back a part of a peer's account log.
     IdentityLogWithheld("identity.log_withheld", AboutUser);
+    /// For ten minutes the server has lacked the end of an account log that is known here, perhaps since it was restored: it
+    /// takes no message for that account until one of its devices was connected.
+    IdentityLogBehind("identity.log_behind", AboutUser);
     /// Somebody asked to reset this account.
     ResetPending("account.reset_pending", ResetAt);
     /// The reset was cancelled.

@@ -57,7 +57,9 @@ pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn, offset_ms: i64) ->
     let visible = Settings::get(txn.rows)?.presence;
     txn.ask(Asked::Presence, &PresenceWatch { visible });
     let me = peers::own_table(txn)?;
+    txn.live.own_log_at_server = None;
     if logged_in.head != me.head {
+        txn.live.own_log_at_server = Some(logged_in.head);
         peers::fetch(txn, &me.user)?;
     }
     devices::ask(txn);

@@ -5,6 +5,9 @@
 //!    ▲                             │
 //!    └── stale, and another valid entry stands there now; or the log is another one since a reset
 //! ```
+//! A server that stands at an earlier entry, because it was restored or never took what others told, is handed again what it
+//! lacks, before anything else is signed: until then it takes nothing for this account.
+//!
 //! What was signed is repeated byte for byte, so that this device never signs two entries for one place of which both
 //! could stand. Nobody is told of a head that the server has not taken.
 
@@ -34,6 +37,10 @@ pub(crate) fn maintain_own_log(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     // a log that is being fetched would make the entry stale
     let me = txn.me.user.clone();
     if txn.live.link.is_none() || txn.paused(&Subject::Append) || peers::fetching(txn, &me) {
+        return Ok(());
+    }
+    if let Some(ask) = lacking(txn)? {
+        txn.ask(Asked::Append(ask.head.seq), &ask);
         return Ok(());
     }
     let head = peers::own_table(txn)?.head;
@@ -76,8 +83,44 @@ fn write(txn: &mut Txn<'_>, log: &AccountLog, wanted: &Wanted) -> Result<Vec<u8>
     }
 }
 
+/// The first entry of the own log that the server lacks.
+fn lacking(txn: &mut Txn<'_>) -> Result<Option<LogAppend>, EngineError> {
+    let Some(head) = txn.live.own_log_at_server else { return Ok(None) };
+    let log = peers::own(txn)?.pinned.log;
+    let entry = log.contains(head).then(|| log.entries_from(head.seq.saturating_add(1)).next()).flatten();
+    if entry.is_none() {
+        txn.live.own_log_at_server = None;
+    }
+    Ok(entry.map(|entry| LogAppend { head, entry: entry.to_vec().into() }))
+}
+
+/// The server has an entry that it lacked, or did not take it.
+fn handed_again(txn: &mut Txn<'_>, at: Head, answer: Result<(), Refusal>) -> Result<(), EngineError> {
+    match answer {
+        Ok(()) => {
+            txn.succeeded(&Subject::Append);
+            txn.live.own_log_at_server = peers::own(txn)?.pinned.log.head_at(at.seq.saturating_add(1));
+            Ok(())
+        }
+        Err(refusal) => {
+            put_off(txn, &refusal);
+            peers::behind::refused_at(txn, refusal.heads.as_deref().unwrap_or_default())?;
+            fetch(txn)
+        }
+    }
+}
+
+fn put_off(txn: &mut Txn<'_>, refusal: &Refusal) {
+    tracing::warn!(code = ?refusal.code, "the server did not take an entry of the account log");
+    let named = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0));
+    txn.back_off(Subject::Append, named.max(APPEND_PAUSE));
+}
+
 /// The server took the entry, or did not; what follows.
 pub(crate) fn appended(txn: &mut Txn<'_>, on: u64, answer: Result<(), Refusal>) -> Result<PinChanges, EngineError> {
+    if let Some(at) = txn.live.own_log_at_server.filter(|head| head.seq == on) {
+        return handed_again(txn, at, answer).map(|()| PinChanges::default());
+    }
     let pending = PENDING_ENTRY.get(txn.rows)?.filter(|pending| pending.on.seq == on);
     let Some(pending) = pending else { return Ok(PinChanges::default()) };
     match answer {
@@ -95,11 +138,7 @@ pub(crate) fn appended(txn: &mut Txn<'_>, on: u64, answer: Result<(), Refusal>) 
             txn.back_off(Subject::Append, APPEND_PAUSE);
             fetch(txn)?;
         }
-        Err(refusal) => {
-            tracing::warn!(code = ?refusal.code, "the server did not take an entry of the account log");
-            let named = Duration::from_millis(refusal.retry_after_ms.unwrap_or(0));
-            txn.back_off(Subject::Append, named.max(APPEND_PAUSE));
-        }
+        Err(refusal) => put_off(txn, &refusal),
     }
     Ok(PinChanges::default())
 }

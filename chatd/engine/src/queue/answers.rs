@@ -111,7 +111,9 @@ fn put_off(txn: &mut Txn<'_>, mut pending: PendingSubmit, refusal: &Refusal) -> 
 /// Nothing was stored: the message goes back in line, for the set of devices that will be verified.
 fn stale(txn: &mut Txn<'_>, pending: PendingSubmit, refusal: &Refusal) -> Result<(), EngineError> {
     pending_submits::complete(txn, &pending)?;
-    let grown = peers::refresh(txn, refusal.heads.as_deref().unwrap_or_default())?;
+    let heads = refusal.heads.as_deref().unwrap_or_default();
+    let grown = peers::refresh(txn, heads)?;
+    peers::behind::refused_at(txn, heads)?;
     match pending.kind {
         SubmitKind::Message(mut item) => {
             item.refused += 1;

@@ -283,6 +283,11 @@ pub(crate) fn log_withheld(txn: &mut Txn<'_>, user: &Username) -> Result<(), Row
     append(txn, Some(&history::private(user)), &EventBody::IdentityLogWithheld(data))
 }
 
+pub(crate) fn log_behind(txn: &mut Txn<'_>, user: &Username) -> Result<(), RowsError> {
+    let data = AboutUser { user: user.clone() };
+    append(txn, Some(&history::private(user)), &EventBody::IdentityLogBehind(data))
+}
+
 pub(crate) fn connection(txn: &mut Txn<'_>, data: ConnectionChanged) -> Result<(), RowsError> {
     append(txn, None, &EventBody::Connection(data))
 }

@@ -21,6 +21,7 @@ impl Peer {
             known_to: None,
             withheld: None,
             withheld_told: None,
+            lacking: None,
         }
     }
 

@@ -67,6 +67,24 @@ pub struct Peer {
     /// When it was last told that the server does not show it.
     #[n(9)]
     pub withheld_told: Option<Timestamp>,
+    /// The server was heard to lack its end.
+    #[n(10)]
+    pub lacking: Option<Lacking>,
+}
+
+/// That the server knows a shorter log than is pinned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Lacking {
+    /// Where the pinned log stands.
+    #[n(0)]
+    pub head: Head,
+    /// When that was heard first.
+    #[n(1)]
+    pub since: Timestamp,
+    /// The user was told.
+    #[n(2)]
+    pub told: bool,
 }
 
 /// What of a [`Peer`] every message is judged by, without its log.

@@ -31,7 +31,8 @@ use super::outbox::{
     ToldProfile,
 };
 use super::peers::{
-    ActiveDevice, Contact, DeviceTable, HeardProfile, Identity, LogView, Peer, PendingEntry, Trust, WaitingDevice,
+    ActiveDevice, Contact, DeviceTable, HeardProfile, Identity, Lacking, LogView, Peer, PendingEntry, Trust,
+    WaitingDevice,
 };
 use super::prekeys::CurrentBundle;
 use super::sessions::{Stored, Unconfirmed};
@@ -239,6 +240,7 @@ fn peer() -> Peer {
         known_to: Some(6),
         withheld: Some(head(7)),
         withheld_told: Some(at(8)),
+        lacking: Some(Lacking { head: head(9), since: at(10), told: true }),
     }
 }
 

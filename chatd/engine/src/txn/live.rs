@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_protocol::ids::{DeviceId, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
 use chat_protocol::limits::CLOCK_SKEW;
 use chat_protocol::message::Blob;
 use chat_protocol::session::manager::{RESTARTS, restart_due};
@@ -40,6 +40,8 @@ pub(crate) struct Live {
     /// Peers of whom a log was announced that did not come, and from when on the server counts as asked in vain;
     /// absent until the rows were looked through.
     pub(crate) withheld: Option<BTreeMap<Username, Timestamp>>,
+    /// Where the own log stands at the server, if that lacks some of it.
+    pub(crate) own_log_at_server: Option<Head>,
     /// When prekeys nobody names any more were last looked for.
     pub(crate) prekeys_swept: Option<Timestamp>,
     /// When a bundle was last drawn on the server's word.
@@ -130,7 +132,7 @@ pub(crate) enum Asked {
     Presence,
     /// Which devices wait to be let into the account.
     Waiting,
-    /// The entry of the own account log behind this one.
+    /// The entry of the own account log behind this one, signed now or lacking there.
     Append(u64),
 }
 
