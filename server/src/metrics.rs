@@ -21,6 +21,12 @@ pub(crate) struct Moment {
     pub devices: usize,
     /// Password hashes being computed or waiting.
     pub passwords: usize,
+    /// Bytes counted for readers.
+    pub for_readers: usize,
+    /// Bytes of submits and posts that wait for a commit.
+    pub for_commits: usize,
+    /// Long records being received.
+    pub long_records: usize,
     /// Since the epoch, when the process started.
     pub started: Duration,
     /// Since the process started.
@@ -53,6 +59,13 @@ fn of_now(now: &Moment) -> Vec<MetricFamily> {
         level("guests", "Open connections that have not logged in.", float(now.guests as u64)),
         level("devices_online", "Connections that are logged in.", float(now.devices as u64)),
         level("password_queue", "Password hashes being computed or waiting.", float(now.passwords as u64)),
+        family(
+            "queued_bytes",
+            "Bytes queued for all connections: what readers are sent or owed, and what waits for a commit.",
+            MetricType::GAUGE,
+            vec![queued("readers", now.for_readers), queued("commits", now.for_commits)],
+        ),
+        level("long_records", "Long records that are being received.", float(now.long_records as u64)),
     ]
 }
 
@@ -117,6 +130,10 @@ fn outcomes(name: &str, help: &str, requests: &Requests) -> MetricFamily {
     let one = |word: &str, count: &Count| counter(count.get(), vec![pair("outcome", word)]);
     let metrics = vec![one("accepted", &requests.done), one("duplicate", &requests.repeated)];
     family(name, help, MetricType::COUNTER, metrics)
+}
+
+fn queued(kind: &str, bytes: usize) -> Metric {
+    gauge(float(bytes as u64), vec![pair("for", kind)])
 }
 
 fn pair(name: &str, value: &str) -> LabelPair {

@@ -19,7 +19,7 @@ use crate::counters::Closed;
 use crate::store::Mail;
 use directory::Directory;
 pub use online::{Due, Online, Opening};
-pub use pushes::{deliver_frame, encode};
+pub use pushes::{POST_HEAD_BYTES, deliver_frame, encode};
 
 /// Names in one presence frame: with the longest names still well inside a record.
 const NAMES_PER_FRAME: usize = 1_000;

@@ -31,7 +31,7 @@ use crate::clock;
 use crate::counters::Counters;
 use crate::metrics::{self, Moment};
 use crate::router::Router;
-use crate::shared::{ConnectionLimits, Shared};
+use crate::shared::{ConnectionLimits, Queued, Shared};
 use crate::store::SharedStore;
 use crate::work::FairPool;
 
@@ -62,6 +62,7 @@ struct Watched {
     store: SharedStore,
     gate: Arc<ConnectionLimits>,
     passwords: Arc<FairPool>,
+    queued: Queued,
     stopping: CancellationToken,
     born: Instant,
     started: Duration,
@@ -76,6 +77,7 @@ impl Status {
             store: Arc::clone(&shared.store),
             gate: Arc::clone(&shared.gate),
             passwords: Arc::clone(&shared.passwords),
+            queued: shared.queued.clone(),
             stopping: shared.stopping.clone(),
             born: Instant::now(),
             started: Duration::from_millis(clock::now().as_millis()),
@@ -143,6 +145,9 @@ impl Status {
             guests,
             devices: self.0.router.count(),
             passwords: self.0.passwords.in_line(),
+            for_readers: self.0.queued.outboxes.used(),
+            for_commits: self.0.queued.submits.used(),
+            long_records: self.0.queued.records_used(),
             started: self.0.started,
             uptime: self.0.born.elapsed(),
             ready: self.unready().await.is_none(),

@@ -6,15 +6,18 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::limits::MAX_ROOM_TEXT_BYTES;
 use chat_protocol::message::EncodedEnvelope;
 use tokio::sync::Notify;
 
 use super::outbox::Outbox;
-use super::pushes::{deliver_frame, drained_frame, room_grew_frame};
+use super::pushes::{POST_HEAD_BYTES, deliver_bytes, deliver_frame, drained_frame, room_grew_frame};
 use crate::counters::Closed;
 use crate::rules::window::Window;
 use crate::store::Mail;
 
+/// Room for any post: only then it is told how far the room has come, or each one left out would be told.
+const POST_BYTES: usize = MAX_ROOM_TEXT_BYTES + POST_HEAD_BYTES;
 /// Frames kept for a peer whose login is being answered; more means that it is not going to be.
 const MAX_HELD_FRAMES: usize = 1_024;
 
@@ -119,7 +122,7 @@ impl Online {
     pub(super) fn post(&self, seq: u64, frame: &Bytes) {
         let flow = self.lock();
         let follows = matches!(*flow, Flow::Open { .. }) && self.posts_left_out.load(Ordering::Relaxed) == 0;
-        if follows && self.outbox.has_room() {
+        if follows && self.outbox.has_room_for(frame.len()) {
             self.outbox.push(frame.clone());
         } else {
             self.posts_left_out.fetch_max(seq, Ordering::Relaxed);
@@ -131,7 +134,7 @@ impl Online {
     /// Says how far the room has come if posts were left out and the queue has room again.
     pub fn tell_room(&self) {
         let flow = self.lock();
-        if matches!(*flow, Flow::Open { .. }) && self.outbox.has_room() {
+        if matches!(*flow, Flow::Open { .. }) && self.outbox.has_room_for(POST_BYTES) {
             let newest = self.posts_left_out.swap(0, Ordering::Relaxed);
             if newest > 0 {
                 self.outbox.push(room_grew_frame(newest));
@@ -148,7 +151,7 @@ impl Online {
                 *last = mail.seq.max(*last);
                 return false;
             }
-            Flow::Open { window, .. } if self.outbox.has_room() => window.fresh(mail.seq),
+            Flow::Open { window, .. } if self.outbox.has_room_for(deliver_bytes(mail)) => window.fresh(mail.seq),
             Flow::Open { window, .. } => {
                 window.waiting(mail.seq);
                 false
@@ -178,7 +181,7 @@ impl Online {
         let (mut flow, mut pushed) = (self.lock(), 0);
         let Flow::Open { window, .. } = &mut *flow else { return 0 };
         for mail in rows {
-            if !self.outbox.has_room() {
+            if !self.outbox.has_room_for(deliver_bytes(mail)) {
                 break;
             }
             if window.stored(mail.seq) {
@@ -208,7 +211,7 @@ impl Online {
     #[must_use]
     pub fn due(&self) -> Option<Due> {
         match &*self.lock() {
-            Flow::Open { window, .. } if window.due() > 0 && self.outbox.has_room() => {
+            Flow::Open { window, .. } if window.due() > 0 && self.outbox.has_room_for(1) => {
                 Some(Due { after: window.pushed(), rows: window.due(), last: window.last() })
             }
             _ => None,

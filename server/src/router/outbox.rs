@@ -1,10 +1,14 @@
 //! What one connection still has to be told: a bounded queue of encoded frames.
 //!
-//! What others cause uses only half of it ([`Outbox::has_room`]): beyond that messages wait in the mailbox, and posts in
+//! What others cause uses only half of it ([`Outbox::has_room_for`]): beyond that messages wait in the mailbox, and posts in
 //! the room's history, so that neither a long backlog nor a flood disconnects a healthy reader. The rest is for
 //! answers, and no further request is read while it is in use. Its full case: whoever does not read what is said to it
-//! alone loses the connection, and nothing else. What waits for all connections is counted in one [`Budget`], of which
-//! each has a share. So slow readers cost the server that budget and nobody any delay.
+//! alone loses the connection, and nothing else.
+//!
+//! What waits for all connections, is being written, or is owed to a request that was taken, is counted in one [`Budget`]
+//! before it is there, and each connection has a share of that. Beyond its share it has one frame at a time: a delivery
+//! or post of [`LEAST_BYTES`], or the answer to one request. So slow readers cost the server that budget and so much for
+//! each connection, and nobody any delay.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -21,6 +25,9 @@ use crate::work::{Budget, Held};
 /// Frames are taken out in pieces of about so many bytes: each is sealed in memory, and between two of them a ping can be
 /// said.
 const PIECE_BYTES: usize = 16 * 1024;
+/// What is queued for a connection for which nothing waits, whatever others have in use: any post, any entry of a log, most
+/// messages.
+const LEAST_BYTES: usize = 16 * 1024;
 
 /// The queue of one connection. Any task may push; one writer drains.
 #[derive(Debug)]
@@ -50,6 +57,10 @@ pub struct OutboxLimits {
 struct Queue {
     frames: VecDeque<Bytes>,
     /// Bytes of the frames.
+    waiting: usize,
+    /// Bytes of those that were taken and are being written.
+    writing: usize,
+    /// All that is counted: what waits, is being written, and is owed.
     held: Held,
     ping: bool,
     pong: bool,
@@ -65,8 +76,6 @@ struct Queue {
 pub struct Batch {
     /// Encoded frames, oldest first.
     pub frames: VecDeque<Bytes>,
-    /// Their bytes, counted until they are written.
-    pub held: Option<Held>,
     /// A ping is due.
     pub ping: bool,
     /// A pong is due.
@@ -81,10 +90,10 @@ impl Outbox {
     /// An empty queue.
     #[must_use]
     pub fn new(limits: OutboxLimits, budget: &Arc<Budget>) -> Self {
-        let (frames, held) = (VecDeque::new(), budget.hold(0));
+        let (frames, held, waiting, writing) = (VecDeque::new(), budget.hold(0), 0, 0);
         let (ping, pong, closed, closed_at, read_at) = (false, false, None, None, None);
         Self {
-            queue: Mutex::new(Queue { frames, held, ping, pong, closed, closed_at, read_at }),
+            queue: Mutex::new(Queue { frames, waiting, writing, held, ping, pong, closed, closed_at, read_at }),
             filled: Notify::new(),
             drained: Notify::new(),
             unblocked: Notify::new(),
@@ -110,26 +119,26 @@ impl Outbox {
         self.filled.notify_one();
     }
 
-    /// Whether a frame that others cause may be queued now: less than half the queue is in use, and less than the share
-    /// of what waits for all.
+    /// Whether so many bytes that others cause may be queued now: with them half the queue is in use at most, and the
+    /// share of what waits for all; or nothing waits, and they are few.
     #[must_use]
-    pub fn has_room(&self) -> bool {
+    pub fn has_room_for(&self, bytes: usize) -> bool {
         let queue = self.lock();
-        let half = OutboxLimits { bytes: self.limits.bytes / 2, frames: self.limits.frames / 2 };
-        queue.closed.is_none() && !queue.exceeds(0, half) && queue.held.budget().admits(queue.held.bytes(), 1)
+        let fits = queue.frames.is_empty() || queue.waiting.saturating_add(bytes) <= self.limits.bytes / 2;
+        let frames = queue.frames.len() < (self.limits.frames / 2).max(1);
+        queue.closed.is_none() && fits && frames && queue.may_have(bytes)
     }
 
-    /// Whether nothing waits and yet there is no room: others have it all.
+    /// Whether nothing waits and nothing is being written: nobody would say that there is room again.
     #[must_use]
-    pub fn is_short_of_memory(&self) -> bool {
-        let queue = self.lock();
-        queue.closed.is_none() && queue.frames.is_empty() && !queue.held.budget().admits(0, 1)
+    pub fn is_idle(&self) -> bool {
+        self.lock().held.bytes() == 0
     }
 
     /// Resolves when a request may be answered: there is room, or nothing waits, or the connection ends. One that asks
     /// faster than it reads is not read from meanwhile.
     pub async fn answerable(&self) {
-        while !self.has_room() && !self.lock().frames.is_empty() && !self.ending.is_cancelled() {
+        while !self.has_room_for(1) && !self.is_idle() && !self.ending.is_cancelled() {
             // both only wait
             tokio::select! {
                 () = self.unblocked.notified() => {}
@@ -138,10 +147,27 @@ impl Outbox {
         }
     }
 
+    /// Counts the answer to a request that was taken, until what is returned is dropped: so many bytes.
+    #[must_use]
+    pub fn owe(self: &Arc<Self>, bytes: usize) -> Owed {
+        self.lock().held.add(bytes);
+        Owed { outbox: Arc::clone(self), bytes }
+    }
+
+    /// Counts a page that is about to be read for an answer: of so many bytes at most, of fewer if the share is smaller.
+    #[must_use]
+    pub fn owe_page(self: &Arc<Self>, most: usize) -> Owed {
+        let left = {
+            let queue = self.lock();
+            queue.held.budget().share(queue.held.bytes()).saturating_sub(queue.held.bytes())
+        };
+        self.owe(left.clamp(LEAST_BYTES.min(most), most))
+    }
+
     /// Bytes of frames that wait.
     #[must_use]
     pub fn waiting(&self) -> usize {
-        self.lock().held.bytes()
+        self.lock().waiting
     }
 
     /// Resolves when the writer has drained the queue since the last call.
@@ -209,8 +235,13 @@ impl Outbox {
         self.lock().read_at
     }
 
-    /// Waits until something is to be written and takes a piece of it. Cancel-safe: nothing is taken before it returns.
+    /// Waits until something is to be written and takes a piece of it; what was taken before has been written. Cancel-safe:
+    /// nothing is taken before it returns.
     pub async fn next(&self) -> Batch {
+        if self.lock().is_written() {
+            self.drained.notify_one();
+            self.unblocked.notify_one();
+        }
         loop {
             if self.severed.is_cancelled() {
                 return Batch { close: self.closed(), ..Batch::default() };
@@ -231,7 +262,20 @@ impl Outbox {
 
 impl Queue {
     fn exceeds(&self, more: usize, limits: OutboxLimits) -> bool {
-        self.held.bytes().saturating_add(more) > limits.bytes || self.frames.len() >= limits.frames.max(1)
+        self.waiting.saturating_add(more) > limits.bytes || self.frames.len() >= limits.frames.max(1)
+    }
+
+    /// Whether so many more bytes may be counted.
+    fn may_have(&self, bytes: usize) -> bool {
+        let mine = self.held.bytes();
+        self.held.budget().admits(mine, bytes) || (mine == 0 && bytes <= LEAST_BYTES)
+    }
+
+    /// What was taken is written; whether something was.
+    fn is_written(&mut self) -> bool {
+        let written = mem::take(&mut self.writing);
+        self.held.give_back(written);
+        written > 0
     }
 
     fn close(&mut self, why: Closed) {
@@ -241,6 +285,7 @@ impl Queue {
 
     fn put(&mut self, frame: Bytes) {
         self.held.add(frame.len());
+        self.waiting += frame.len();
         self.frames.push_back(frame);
     }
 
@@ -249,11 +294,11 @@ impl Queue {
             return None;
         }
         let frames = self.take_piece();
-        let held = Some(self.held.split(frames.iter().map(Bytes::len).sum()));
+        self.writing = frames.iter().map(Bytes::len).sum();
+        self.waiting = self.waiting.saturating_sub(self.writing);
         let close = self.closed.filter(|_| self.frames.is_empty());
         Some(Batch {
             frames,
-            held,
             ping: mem::take(&mut self.ping),
             pong: mem::take(&mut self.pong),
             goodbye: close.is_some(),
@@ -273,113 +318,27 @@ impl Queue {
     }
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+/// Bytes of an answer that is being made, counted until this is dropped.
+#[derive(Debug)]
+pub struct Owed {
+    outbox: Arc<Outbox>,
+    bytes: usize,
+}
 
-    const LIMITS: OutboxLimits = OutboxLimits { bytes: 100, frames: 10 };
-
-    fn outbox(limits: OutboxLimits) -> Outbox {
-        Outbox::new(limits, &Arc::new(Budget::new(1 << 30)))
-    }
-
-    fn frame(len: usize) -> Bytes {
-        Bytes::from(vec![0; len])
-    }
-
-    #[tokio::test]
-    async fn writer_takes_what_fits_a_piece_at_once() {
-        let outbox = outbox(LIMITS);
-        outbox.push(frame(10));
-        outbox.push(frame(20));
-        outbox.pong();
-        let batch = outbox.next().await;
-        assert_eq!((batch.frames.len(), batch.pong, batch.close), (2, true, None));
-        assert!(outbox.has_room());
-    }
-
-    #[tokio::test]
-    async fn what_was_not_taken_yet_is_still_counted_and_a_goodbye_waits_for_it() {
-        let outbox = outbox(OutboxLimits { bytes: 4 * PIECE_BYTES, frames: 10 });
-        (0..3).for_each(|_| outbox.push(frame(PIECE_BYTES - 1)));
-        outbox.close(Closed::Shutdown);
-        let mut left = Vec::new();
-        for _ in 0..3 {
-            let batch = outbox.next().await;
-            left.push((batch.frames.len(), batch.close, outbox.waiting()));
-        }
-        let (piece, goodbye) = (PIECE_BYTES - 1, Some(Closed::Shutdown));
-        assert_eq!(left, [(1, None, 2 * piece), (1, None, piece), (1, goodbye, 0)]);
-    }
-
-    #[tokio::test]
-    async fn queue_at_its_limit_severs_the_slow_reader() {
-        let outbox = outbox(LIMITS);
-        outbox.push(frame(60));
-        assert!(!outbox.has_room(), "deliveries wait");
-        outbox.push(frame(60));
-        outbox.severed().await;
-        assert_eq!(outbox.closed(), Some(Closed::SlowReader));
-    }
-
-    #[tokio::test]
-    async fn atk_90_what_waits_for_all_is_bounded_and_counted_until_it_is_written() {
-        let budget = Arc::new(Budget::new(16 * 1_000));
-        let limits = OutboxLimits { bytes: 100_000, frames: 1_000 };
-        let readers: Vec<_> = (0..50).map(|_| Outbox::new(limits, &budget)).collect();
-        for reader in &readers {
-            while reader.has_room() {
-                reader.push(frame(10));
-            }
-        }
-        assert!(budget.used() <= 16 * 1_000, "{}", budget.used());
-        assert!(readers.iter().all(|reader| reader.closed().is_none()));
-        let slow = &readers[0];
-        let batch = slow.next().await;
-        let (left, waiting) = (budget.used(), readers.iter().map(Outbox::waiting).sum::<usize>());
-        assert!(waiting < left, "what is being written is counted too");
-        drop(batch);
-        assert_eq!(budget.used(), waiting);
-        drop(readers);
-        assert_eq!(budget.used(), 0);
-    }
-
-    #[tokio::test]
-    async fn atk_90_a_peer_that_does_not_read_is_asked_nothing_more() {
-        let outbox = outbox(LIMITS);
-        outbox.push(frame(60));
-        let mut blocked = Box::pin(outbox.answerable());
-        assert!(futures_util::poll!(&mut blocked).is_pending());
-        outbox.next().await;
-        blocked.await;
-        outbox.push(frame(60));
-        outbox.close(Closed::Shutdown);
-        outbox.answerable().await;
-    }
-
-    #[tokio::test]
-    async fn severed_connection_hears_nothing_more() {
-        let outbox = outbox(LIMITS);
-        outbox.push(frame(10));
-        outbox.sever(Closed::Record);
-        let batch = outbox.next().await;
-        assert_eq!((batch.frames.len(), batch.goodbye, batch.close), (0, false, Some(Closed::Record)));
-    }
-
-    #[tokio::test]
-    async fn a_single_frame_above_the_limit_still_passes() {
-        let outbox = outbox(OutboxLimits { bytes: 10, frames: 1 });
-        outbox.push(frame(60));
-        assert_eq!(outbox.next().await.frames.len(), 1);
-    }
-
-    #[tokio::test]
-    async fn closing_lets_what_is_queued_out_first() {
-        let outbox = outbox(LIMITS);
-        outbox.push(frame(10));
-        outbox.close(Closed::Shutdown);
-        outbox.push(frame(10));
-        let batch = outbox.next().await;
-        assert_eq!((batch.frames.len(), batch.close), (1, Some(Closed::Shutdown)));
+impl Owed {
+    /// How many.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 }
+
+impl Drop for Owed {
+    fn drop(&mut self) {
+        self.outbox.lock().held.give_back(self.bytes);
+        self.outbox.unblocked.notify_one();
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -7,8 +7,11 @@ use chat_protocol::message::server::{DELIVER, Deliver, MailboxDrained, Push, Roo
 
 use crate::store::Mail;
 
-/// A delivery without its envelope: numbers, a device and a name of usual length.
+/// A delivery without its envelope and the name: numbers and a device.
 const HEAD_BYTES: usize = 64;
+
+/// A post without its text: longest name, ids, numbers.
+pub const POST_HEAD_BYTES: usize = 256;
 
 /// Encodes a frame.
 #[must_use]
@@ -16,6 +19,11 @@ pub fn encode(frame: &Frame) -> Bytes {
     let mut bytes = Vec::with_capacity(frame.payload.len() + 16);
     frame.encode_into(&mut bytes);
     bytes.into()
+}
+
+/// At most so many bytes has the delivery of a message.
+pub(super) fn deliver_bytes(mail: &Mail) -> usize {
+    mail.envelope.len() + mail.from.as_str().len() + HEAD_BYTES
 }
 
 /// The delivery of a message, its envelope as it was submitted.
@@ -27,7 +35,7 @@ pub fn deliver_frame(mail: &Mail) -> Bytes {
         from_device: mail.from_device,
         envelope: Verbatim(&mail.envelope),
     };
-    let mut bytes = Vec::with_capacity(mail.envelope.len() + HEAD_BYTES);
+    let mut bytes = Vec::with_capacity(deliver_bytes(mail));
     push_into(DELIVER, &deliver, &mut bytes);
     bytes.into()
 }

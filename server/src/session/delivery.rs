@@ -10,10 +10,11 @@ use std::time::Duration;
 
 use chat_protocol::message::Done;
 use chat_protocol::message::server::{Code, Refusal};
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use super::asked::Asked;
+use super::ready::Ticket;
 use crate::mailbox::store_failed;
 use crate::router::{Due, Online};
 use crate::rules::Ack;
@@ -30,7 +31,7 @@ const BACK_OFF: Duration = Duration::from_secs(1);
 pub(super) struct Acknowledged {
     pub(super) asked: Asked,
     pub(super) seq: u64,
-    pub(super) ticket: OwnedSemaphorePermit,
+    pub(super) ticket: Ticket,
 }
 
 /// Delivers until the connection ends.
@@ -39,7 +40,7 @@ pub(super) async fn run(shared: Arc<Shared>, peer: Arc<Online>, mut acks: mpsc::
     let most = acks.max_capacity();
     loop {
         peer.tell_room();
-        let more = push_page(&shared, &peer).await;
+        let pushed = push_page(&shared, &peer).await;
         // all branches are cancel-safe: `recv_many` takes nothing unless it is chosen, the others only wait
         tokio::select! {
             biased;
@@ -50,10 +51,10 @@ pub(super) async fn run(shared: Arc<Shared>, peer: Arc<Online>, mut acks: mpsc::
                 }
                 acknowledge(&shared, &peer, &mut waiting).await;
             }
-            () = std::future::ready(()), if more => {}
+            () = std::future::ready(()), if pushed == Pushed::Some => {}
             () = peer.woken() => {}
             // all memory for what waits is in use, by others: nobody says when that ends
-            () = sleep(BACK_OFF), if peer.outbox().is_short_of_memory() => {}
+            () = sleep(BACK_OFF), if pushed == Pushed::NoRoom && peer.outbox().is_idle() => {}
         }
     }
 }
@@ -68,36 +69,47 @@ async fn finish(shared: &Shared, peer: &Online, mut acks: mpsc::Receiver<Acknowl
     acknowledge(shared, peer, &mut waiting).await;
 }
 
-/// Pushes a page of what is due; tells whether more may be due at once.
-async fn push_page(shared: &Shared, peer: &Online) -> bool {
+/// What became of a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Pushed {
+    /// Nothing is due, or the queue has no room.
+    Nothing,
+    /// More may be due at once.
+    Some,
+    /// The next message is longer than there is room for.
+    NoRoom,
+}
+
+/// Pushes a page of what is due.
+async fn push_page(shared: &Shared, peer: &Online) -> Pushed {
     let Some(due) = peer.due() else {
         peer.tell_drained();
-        return false;
+        return Pushed::Nothing;
     };
     let limit = u32::try_from(due.rows.min(MAX_ROWS)).unwrap_or(u32::MAX);
     let place = shared.queued.page().await;
     match shared.store.mailbox_after(peer.device(), due.after, limit, MAX_MAIL_PAGE_BYTES).await {
-        Ok(rows) => {
-            push_rows(shared, peer, due, &rows);
-            true
-        }
+        Ok(rows) => push_rows(shared, peer, due, &rows),
         Err(error) => {
             let _told = store_failed("mailbox", &error);
             drop(place);
             sleep(BACK_OFF).await;
-            true
+            Pushed::Some
         }
     }
 }
 
-fn push_rows(shared: &Shared, peer: &Online, due: Due, rows: &[crate::store::Mail]) {
+fn push_rows(shared: &Shared, peer: &Online, due: Due, rows: &[crate::store::Mail]) -> Pushed {
     if rows.is_empty() {
         // retention, or a reset, took what was there
         peer.exhausted(due.last);
-    } else {
-        shared.counters.pushed.add(peer.stored(rows));
+        peer.tell_drained();
+        return Pushed::Some;
     }
+    let pushed = peer.stored(rows);
+    shared.counters.pushed.add(pushed);
     peer.tell_drained();
+    if pushed > 0 { Pushed::Some } else { Pushed::NoRoom }
 }
 
 /// Stores the highest of the acknowledgements and answers them all.

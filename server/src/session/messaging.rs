@@ -14,7 +14,7 @@ use chat_protocol::message::{Blob, Done, EncodedEnvelope, EnvelopeSizes};
 use super::asked::{Asked, bad_request};
 use super::delivery::Acknowledged;
 use super::proof;
-use super::ready::Ready;
+use super::ready::{HEAD_BYTES, Ready};
 use crate::mailbox::{Job, busy, check_disk, store_failed};
 use crate::store::{DeviceState, Publication, SubmitRow};
 
@@ -63,7 +63,8 @@ impl Ready {
         if let Err(refusal) = self.shared().counters.submits.judged(checked) {
             return self.refuse(asked, refusal);
         }
-        let Some(ticket) = self.ticket().await else { return };
+        let heads = ask.heads.len() + ask.to.len();
+        let Some(ticket) = self.ticket(heads).await else { return };
         let row = SubmitRow {
             sender: self.device(),
             submit_id: ask.submit_id,
@@ -71,8 +72,8 @@ impl Ready {
             to: ask.to.into_iter().map(|to| (to.device, to.envelope.into_bytes().into())).collect(),
             at: self.shared().seen(),
         };
-        let bytes = row.to.iter().map(|(_, envelope)| envelope.len()).sum();
-        let room = match self.shared().counters.submits.judged(self.room(bytes)) {
+        let bytes: usize = row.to.iter().map(|(_, envelope)| envelope.len()).sum();
+        let room = match self.shared().counters.submits.judged(self.room(bytes + heads * HEAD_BYTES)) {
             Ok(room) => room,
             Err(refusal) => return self.refuse(asked, refusal),
         };
@@ -93,7 +94,7 @@ impl Ready {
             return self.refuse(asked, too_often);
         }
         self.shared().counters.acknowledged.add(messages);
-        if let Some(ticket) = self.ticket().await {
+        if let Some(ticket) = self.ticket(0).await {
             self.acknowledge(Acknowledged { asked, seq: ask.seq, ticket }).await;
         }
     }

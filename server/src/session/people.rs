@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use bytes::Bytes;
 use chat_protocol::frame::Frame;
 use chat_protocol::ids::Username;
 use chat_protocol::limits::MAX_LOOKUP_USERS;
@@ -10,9 +11,10 @@ use chat_protocol::message::client::{LogFetch, Lookup, PresenceWatch};
 use chat_protocol::message::server::{Code, KnownUser, LogPage, LookedUp, PresenceChange, PresenceList, Push, Refusal};
 
 use super::asked::Asked;
-use super::ready::{MAX_PAGE_BYTES, Ready};
-use crate::mailbox::store_failed;
+use super::ready::Ready;
+use crate::mailbox::{busy, store_failed};
 use crate::router::encode;
+use crate::router::outbox::Owed;
 
 /// Entries read at once: about as many as fit.
 const MAX_PAGE_ENTRIES: u32 = 128;
@@ -32,25 +34,28 @@ impl Ready {
         Ok(LookedUp { users: users.iter().filter_map(describe).collect() })
     }
 
-    pub(super) async fn log_fetch(&self, ask: &LogFetch) -> Result<LogPage, Refusal> {
+    pub(super) async fn log_fetch(&self, ask: &LogFetch, owed: &Owed) -> Result<LogPage, Refusal> {
         let _place = self.shared().queued.page().await;
         let page = self.shared().store.log(&ask.user, ask.from, MAX_PAGE_ENTRIES).await;
         let page = page.map_err(|error| store_failed("log", &error))?.ok_or(Code::NotFound)?;
         let entries = page.entries.into_iter().scan(0, |bytes, entry| {
             *bytes += entry.len();
-            (*bytes <= MAX_PAGE_BYTES).then_some(Blob(entry))
+            (*bytes <= owed.bytes()).then_some(Blob(entry))
         });
         Ok(LogPage { entries: entries.collect(), head: page.head })
     }
 
-    /// Answers with everybody visible; more than fits one frame follows as changes.
+    /// Answers with everybody visible; more than fits one frame follows as changes. A list that is longer than the queue
+    /// has room for is asked for again.
     pub(super) fn presence_watch(&self, asked: Asked, ask: PresenceWatch) {
         let mut parts = self.shared().router.watch(self.peer(), ask.visible).into_iter();
         let users = parts.next().unwrap_or_default();
-        self.answer(asked, Ok(PresenceList { users }));
-        for online in parts {
-            let more = Push::Presence(PresenceChange { online, offline: Vec::new() });
-            self.peer().push(encode(&Frame::push(&more)));
+        let changes = parts.map(|online| Push::Presence(PresenceChange { online, offline: Vec::new() }));
+        let mut frames = vec![asked.answer(&Ok(PresenceList { users }))];
+        frames.extend(changes.map(|change| encode(&Frame::push(&change))));
+        if !self.peer().outbox().has_room_for(frames.iter().map(Bytes::len).sum()) {
+            return self.refuse(asked, busy());
         }
+        frames.into_iter().for_each(|frame| self.peer().push(frame));
     }
 }

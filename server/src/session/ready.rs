@@ -14,7 +14,7 @@ use super::delivery::{self, Acknowledged};
 use super::{Peer, seen};
 use crate::limits::Source;
 use crate::mailbox::{busy, store_failed};
-use crate::router::outbox::Outbox;
+use crate::router::outbox::{Outbox, Owed};
 use crate::router::{Online, Opening};
 use crate::shared::Shared;
 use crate::store::DeviceState;
@@ -26,6 +26,11 @@ const JOB_BYTES: usize = 1024;
 /// Entries or texts of an answered page in bytes: with names and numbers far inside a record.
 pub(super) const MAX_PAGE_BYTES: usize = 256 * 1024;
 
+/// What is owed to a submit, post or acknowledgement that waits for a commit: a refusal that names nobody. Each head a submit
+/// claims, or leaves out, may come back in it with a long name.
+const ANSWER_BYTES: usize = 64;
+pub(super) const HEAD_BYTES: usize = 256;
+
 /// A logged-in connection.
 pub(crate) struct Ready {
     seat: Seat,
@@ -36,6 +41,12 @@ pub(crate) struct Ready {
     acks: mpsc::Sender<Acknowledged>,
     /// Bytes of them.
     queued: Share,
+}
+
+/// What a request has until it is answered.
+pub(super) struct Ticket {
+    _permit: OwnedSemaphorePermit,
+    _owed: Owed,
 }
 
 /// Where somebody comes in: the server, the connection's queue, and where it comes from.
@@ -92,7 +103,10 @@ impl Ready {
         let request = if counted_elsewhere { request } else { self.afford().and(request) };
         match request {
             Ok(Request::Lookup(ask)) => self.answer(asked, self.lookup(ask).await),
-            Ok(Request::LogFetch(ask)) => self.answer(asked, self.log_fetch(&ask).await),
+            Ok(Request::LogFetch(ask)) => {
+                let owed = self.owe_page();
+                self.answer(asked, self.log_fetch(&ask, &owed).await);
+            }
             Ok(Request::LogAppend(ask)) => self.log_append(asked, ask).await,
             Ok(Request::ChangePassword(ask)) => self.answer(asked, self.change_password(ask).await),
             Ok(Request::ResetCancel(_)) => self.answer(asked, self.reset_cancel().await),
@@ -104,7 +118,10 @@ impl Ready {
             Ok(Request::Submit(ask)) => self.submit(asked, ask).await,
             Ok(Request::MailboxAck(ask)) => self.mailbox_ack(asked, ask).await,
             Ok(Request::RoomPost(ask)) => self.room_post(asked, ask).await,
-            Ok(Request::RoomSince(ask)) => self.answer(asked, self.room_since(&ask).await),
+            Ok(Request::RoomSince(ask)) => {
+                let owed = self.owe_page();
+                self.answer(asked, self.room_since(&ask, &owed).await);
+            }
             Ok(Request::Register(_) | Request::Enrol(_) | Request::Login(_) | Request::Reset(_)) => {
                 self.refuse(asked, bad_request());
             }
@@ -143,14 +160,22 @@ impl Ready {
     }
 
     /// One of the requests that may wait for a commit. With none left the next request waits here, unread
-    /// ones in the socket: the peer that asks too much at once is slowed down, nobody else.
-    pub(super) async fn ticket(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.tickets).acquire_owned().await.ok()
+    /// ones in the socket: the peer that asks too much at once is slowed down, nobody else. Its answer is counted already,
+    /// with so many heads in it at most.
+    pub(super) async fn ticket(&self, heads: usize) -> Option<Ticket> {
+        let owed = self.peer().outbox().owe(ANSWER_BYTES + heads * HEAD_BYTES);
+        let permit = Arc::clone(&self.tickets).acquire_owned().await.ok()?;
+        Some(Ticket { _permit: permit, _owed: owed })
     }
 
     /// Room for something of so many bytes that waits for a commit.
     pub(super) fn room(&self, bytes: usize) -> Result<(Held, Held), Refusal> {
         self.queued.take(bytes + JOB_BYTES).ok_or_else(busy)
+    }
+
+    /// The longest page that may be answered now, counted until it is in the queue.
+    fn owe_page(&self) -> Owed {
+        self.peer().outbox().owe_page(MAX_PAGE_BYTES)
     }
 
     /// Hands an acknowledgement to the delivery task.

@@ -7,12 +7,11 @@ use chat_protocol::message::client::{RoomPost, RoomSince};
 use chat_protocol::message::server::{Code, Post, Refusal, RoomPage};
 
 use super::asked::{Asked, bad_request};
-use super::ready::{MAX_PAGE_BYTES, Ready};
+use super::ready::Ready;
 use crate::mailbox::{Job, store_failed};
+use crate::router::POST_HEAD_BYTES;
+use crate::router::outbox::Owed;
 use crate::store::NewPost;
-
-/// A post without its text: longest name, ids, numbers.
-const POST_BYTES: usize = 256;
 
 impl Ready {
     /// Queues a post; its answer follows its commit. The author is this device, whatever it may claim.
@@ -21,7 +20,7 @@ impl Ready {
         if let Err(refusal) = self.shared().counters.posts.judged(checked) {
             return self.refuse(asked, refusal);
         }
-        let Some(ticket) = self.ticket().await else { return };
+        let Some(ticket) = self.ticket(0).await else { return };
         let room = match self.shared().counters.posts.judged(self.room(ask.text.len())) {
             Ok(room) => room,
             Err(refusal) => return self.refuse(asked, refusal),
@@ -43,12 +42,14 @@ impl Ready {
         Ok(limits.post(self.user(), bytes)?)
     }
 
-    pub(super) async fn room_since(&self, ask: &RoomSince) -> Result<RoomPage, Refusal> {
+    pub(super) async fn room_since(&self, ask: &RoomSince, owed: &Owed) -> Result<RoomPage, Refusal> {
         let limit = u32::try_from(ask.max.min(MAX_ROOM_PAGE)).unwrap_or(u32::MAX);
         let _place = self.shared().queued.page().await;
+        let bytes = owed.bytes();
         let page = self.shared().store.room_since(ask.seq, limit).await;
         let mut page = page.map_err(|error| store_failed("room", &error))?;
-        page.posts = if ask.seq.is_some() { first_that_fit(page.posts) } else { last_that_fit(page.posts) };
+        page.posts =
+            if ask.seq.is_some() { first_that_fit(page.posts, bytes) } else { last_that_fit(page.posts, bytes) };
         Ok(page)
     }
 }
@@ -61,23 +62,23 @@ fn check(text: &str) -> Result<(), Refusal> {
     }
 }
 
-fn first_that_fit(posts: Vec<Post>) -> Vec<Post> {
-    let fitting = count_fitting(posts.iter());
+fn first_that_fit(posts: Vec<Post>, most: usize) -> Vec<Post> {
+    let fitting = count_fitting(posts.iter(), most);
     posts.into_iter().take(fitting).collect()
 }
 
-fn last_that_fit(posts: Vec<Post>) -> Vec<Post> {
-    let fitting = count_fitting(posts.iter().rev());
+fn last_that_fit(posts: Vec<Post>, most: usize) -> Vec<Post> {
+    let fitting = count_fitting(posts.iter().rev(), most);
     let skipped = posts.len() - fitting;
     posts.into_iter().skip(skipped).collect()
 }
 
-fn count_fitting<'a>(posts: impl Iterator<Item = &'a Post>) -> usize {
+fn count_fitting<'a>(posts: impl Iterator<Item = &'a Post>, most: usize) -> usize {
     let mut bytes = 0;
     posts
         .take_while(|post| {
-            bytes += post.text.len() + POST_BYTES;
-            bytes <= MAX_PAGE_BYTES
+            bytes += post.text.len() + POST_HEAD_BYTES;
+            bytes <= most
         })
         .count()
 }
@@ -87,6 +88,7 @@ mod tests {
     use chat_protocol::ids::{DeviceId, SubmitId};
     use chat_protocol::time::Timestamp;
 
+    use super::super::ready::MAX_PAGE_BYTES;
     use super::*;
 
     fn post(room_seq: u64, len: usize) -> Post {
@@ -106,9 +108,10 @@ mod tests {
 
     #[test]
     fn pages_keep_the_end_that_was_asked_for() {
-        let long = MAX_PAGE_BYTES / 2 - POST_BYTES;
+        let long = MAX_PAGE_BYTES / 2 - POST_HEAD_BYTES;
         let posts = || (1..=3).map(|seq| post(seq, long)).collect::<Vec<_>>();
-        assert_eq!(seqs(&first_that_fit(posts())), [1, 2]);
-        assert_eq!(seqs(&last_that_fit(posts())), [2, 3]);
+        assert_eq!(seqs(&first_that_fit(posts(), MAX_PAGE_BYTES)), [1, 2]);
+        assert_eq!(seqs(&last_that_fit(posts(), MAX_PAGE_BYTES)), [2, 3]);
+        assert_eq!(seqs(&last_that_fit(posts(), MAX_PAGE_BYTES - 1)), [3]);
     }
 }

@@ -21,6 +21,7 @@ pub struct Queued {
     /// Submits and posts that wait for a commit.
     pub submits: Arc<Budget>,
     records: Arc<Semaphore>,
+    most_records: usize,
     pages: Arc<Semaphore>,
 }
 
@@ -32,6 +33,7 @@ impl Queued {
             outboxes: Arc::new(Budget::new(bytes / 2)),
             submits: Arc::new(Budget::new(bytes / 4)),
             records: Arc::new(Semaphore::new(records)),
+            most_records: records,
             pages: Arc::new(Semaphore::new(PAGES)),
         }
     }
@@ -45,6 +47,12 @@ impl Queued {
     #[must_use]
     pub fn records_left(&self) -> usize {
         self.records.available_permits()
+    }
+
+    /// Long records that are being received.
+    #[must_use]
+    pub fn records_used(&self) -> usize {
+        self.most_records.saturating_sub(self.records_left())
     }
 
     /// A place for a page, kept until it is in the outbox.

@@ -28,11 +28,17 @@ impl Budget {
         self.used.load(Ordering::Relaxed)
     }
 
+    /// How many bytes may be in use by who has `mine` of those that are.
+    #[must_use]
+    pub fn share(&self, mine: usize) -> usize {
+        let others = self.used().saturating_sub(mine);
+        self.most.saturating_sub(others) / SHARE
+    }
+
     /// Whether who has `mine` of the bytes in use may have `more`.
     #[must_use]
     pub fn admits(&self, mine: usize, more: usize) -> bool {
-        let others = self.used().saturating_sub(mine);
-        mine.saturating_add(more) <= self.most.saturating_sub(others) / SHARE
+        mine.saturating_add(more) <= self.share(mine)
     }
 
     /// Counts bytes whether or not there is room for them, until what is returned is dropped.
@@ -57,12 +63,11 @@ impl Held {
         self.bytes += bytes;
     }
 
-    /// Hands some of them on.
-    #[must_use]
-    pub fn split(&mut self, bytes: usize) -> Self {
+    /// So many fewer.
+    pub fn give_back(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
-        Self { budget: Arc::clone(&self.budget), bytes }
+        self.budget.used.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     /// How many.
@@ -128,15 +133,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_handed_on_is_counted_once_and_until_it_is_dropped() {
+    fn bytes_are_counted_once_and_until_they_are_given_back() {
         let budget = Arc::new(Budget::new(100));
         let mut held = budget.hold(10);
         held.add(5);
-        let part = held.split(6);
-        assert_eq!((budget.used(), held.bytes(), part.bytes()), (15, 9, 6));
+        held.give_back(6);
+        assert_eq!((budget.used(), held.bytes()), (9, 9));
+        held.give_back(100);
+        assert_eq!((budget.used(), held.bytes()), (0, 0));
+        held.add(7);
         drop(held);
-        assert_eq!(budget.used(), 6);
-        drop(part);
         assert_eq!(budget.used(), 0);
     }
 }

@@ -74,6 +74,9 @@ async fn what_people_do_is_counted_and_nobody_is_named() {
         ("chat_server_mailbox_acked_total", 1),
         ("chat_server_room_posts_total{outcome=\"accepted\"}", 1),
         ("chat_server_password_queue", 0),
+        ("chat_server_queued_bytes{for=\"readers\"}", 0),
+        ("chat_server_queued_bytes{for=\"commits\"}", 0),
+        ("chat_server_long_records", 0),
         ("chat_server_ready", 1),
     ] {
         let value = sample(at, name).await;
