@@ -62,10 +62,6 @@ impl Peer {
         }
     }
 
-    pub(crate) const fn is_ready(&self) -> bool {
-        matches!(self, Self::Ready(_))
-    }
-
     /// Waits until everything the peer asked is answered, as far as the answer is in the outbox.
     pub(crate) async fn settle(self) {
         if let Self::Ready(ready) = self {

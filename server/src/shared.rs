@@ -31,6 +31,7 @@ use crate::work::{CpuPool, FairPool};
 use acceptances::Acceptances;
 pub(crate) use connection_limits::{ConnectionLimits, Permits};
 pub use queued::Queued;
+pub(crate) use queued::{RecordPlace, RecordPlaces};
 use replays::Replays;
 
 /// Signatures that may wait for a core; more are answered `busy`. A thousand take a third of a second.

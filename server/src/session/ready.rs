@@ -151,7 +151,7 @@ impl Ready {
         &self.seat.peer
     }
 
-    pub(super) fn user(&self) -> &Username {
+    pub(crate) fn user(&self) -> &Username {
         self.peer().user()
     }
 

@@ -17,7 +17,7 @@ use crate::counters::{Closed, HandshakeFailure};
 use crate::limits::Source;
 use crate::router::outbox::{Outbox, OutboxLimits};
 use crate::session::{Handshaking, Peer, Welcomed};
-use crate::shared::{Permits, Shared};
+use crate::shared::{Permits, Queued, Shared};
 
 /// Bytes that may wait in a socket, each way, which the system doubles for its own needs: so many more are read by a peer before what
 /// is written now, a ping for example.
@@ -85,7 +85,8 @@ async fn converse(shared: &Arc<Shared>, stream: TcpStream, welcomed: Welcomed, p
     let writer = writer(write_half, welcomed.sealer, &outbox, settings.write);
     let writing = tokio::spawn(writer.run());
     let mut conversation = Conversation {
-        reader: Reader::new(read_half, welcomed.opener, &shared.queued),
+        reader: Reader::new(read_half, welcomed.opener),
+        queued: shared.queued.clone(),
         silence: Silence::new(settings.login),
         outbox: Arc::clone(&outbox),
         permits,
@@ -107,6 +108,7 @@ fn writer(socket: tokio::net::tcp::OwnedWriteHalf, sealer: Sealer, outbox: &Arc<
 
 struct Conversation {
     reader: Reader,
+    queued: Queued,
     silence: Silence,
     outbox: Arc<Outbox>,
     permits: Permits,
@@ -149,7 +151,9 @@ impl Conversation {
     /// Who still reads what was written is not dead, however long that takes: its pong comes behind it.
     fn silence_expired(&mut self) -> Expired {
         if self.reader.waits_for_place() {
+            // that it is silent is our doing; it hears meanwhile that somebody is here
             self.silence.broken(Instant::now());
+            return Expired::Ping;
         }
         if let Some(read_at) = self.outbox.read_at() {
             self.silence.broken(read_at);
@@ -183,8 +187,10 @@ impl Conversation {
             if let Peer::Closing(why) = peer {
                 return (peer, Some(why));
             }
-            if peer.is_ready() && self.permits.guest.take().is_some() {
-                self.reader.logged_in();
+            if let Peer::Ready(ready) = &peer
+                && self.permits.guest.take().is_some()
+            {
+                self.reader.logged_in(self.queued.record_places(ready.user()));
                 self.silence.logged_in();
             }
             if let Some(why) = self.outbox.closed() {

@@ -6,12 +6,10 @@ use chat_protocol::limits;
 use chat_protocol::record::{Opener, Record, RecordError};
 use tokio::io::AsyncReadExt;
 use tokio::net::tcp::OwnedReadHalf;
-use tokio::sync::OwnedSemaphorePermit;
-use tokio_util::sync::PollSemaphore;
 
 use crate::clock;
 use crate::counters::Closed;
-use crate::shared::Queued;
+use crate::shared::{RecordPlace, RecordPlaces};
 
 /// One read before login. With the opener's record of 8 KiB this stays far below the 64 KiB a stranger may cost.
 pub(super) const GUEST_READ_BYTES: usize = 4 * 1024;
@@ -28,28 +26,28 @@ pub(super) struct Reader {
     buffer: Vec<u8>,
     /// Bytes fed since the last whole record.
     unfinished: usize,
-    /// Keeps this connection's turn for a place, however often waiting for it is broken off.
-    places: PollSemaphore,
-    waits: bool,
+    /// Where places for long records come from; nowhere before login, when there are no long ones.
+    places: Option<RecordPlaces>,
     /// The place of a long record, until it was taken in.
-    place: Option<OwnedSemaphorePermit>,
+    place: Option<RecordPlace>,
 }
 
 impl Reader {
-    pub(super) fn new(socket: OwnedReadHalf, opener: Opener, queued: &Queued) -> Self {
-        let places = queued.record_places();
-        Self { socket, opener, buffer: vec![0; GUEST_READ_BYTES], unfinished: 0, places, waits: false, place: None }
+    pub(super) fn new(socket: OwnedReadHalf, opener: Opener) -> Self {
+        let buffer = vec![0; GUEST_READ_BYTES];
+        Self { socket, opener, buffer, unfinished: 0, places: None, place: None }
     }
 
     /// From now on records of full length are read.
-    pub(super) fn logged_in(&mut self) {
+    pub(super) fn logged_in(&mut self, places: RecordPlaces) {
+        self.places = Some(places);
         self.opener.set_limit(limits::MAX_RECORD_BYTES);
         self.buffer.resize(READ_BYTES, 0);
     }
 
-    /// Whether this connection waits for its turn to send a long record: that it is silent then is our doing.
-    pub(super) const fn waits_for_place(&self) -> bool {
-        self.waits
+    /// Whether this connection waits for its turn to send a long record.
+    pub(super) fn waits_for_place(&self) -> bool {
+        self.places.as_ref().is_some_and(RecordPlaces::waits)
     }
 
     /// Whether a long record is being taken in.
@@ -71,10 +69,11 @@ impl Reader {
                 self.unfinished = 0;
                 return Ok(record);
             }
-            if self.unfinished > SHORT_RECORD_BYTES && self.place.is_none() {
-                self.waits = true;
-                self.place = poll_fn(|context| self.places.poll_acquire(context)).await;
-                self.waits = false;
+            if self.unfinished > SHORT_RECORD_BYTES
+                && self.place.is_none()
+                && let Some(places) = &mut self.places
+            {
+                self.place = poll_fn(|context| places.poll(context)).await;
             }
             match self.socket.read(&mut self.buffer).await {
                 Ok(0) => return Err(self.opener.end().map_or_else(reason, |()| Closed::ByPeer)),

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use chat_protocol::fixtures::first_device;
+use chat_protocol::frame::Frame;
 use chat_protocol::ids::DeviceId;
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{
-    BundleFetch, ChangePassword, Enrol, MailboxAck, PresenceWatch, ResetCancel, Submit,
+    BundleFetch, ChangePassword, Enrol, MailboxAck, OneTimeStatus, PresenceWatch, ResetCancel, RoomSince, Submit,
 };
 use chat_protocol::message::server::{Code, Enrolled};
 use chat_protocol::time::Timestamp;
 use chat_server::config::Config;
+use chat_server::counters::Closed;
 use tokio_util::sync::CancellationToken;
 
 use super::world::{Person, World, enrol, password, register, settings, until};
@@ -168,6 +170,109 @@ async fn atk_90_long_records_that_never_end_leave_short_ones_alone_and_have_so_m
     drop(alice);
     carol.client.answer::<Submit>(id).await.expect("as soon as a place is free");
     drop(bob);
+}
+
+/// A server with so many places for long records.
+fn with_places(places: usize) -> Config {
+    let mut config = settings();
+    config.memory.queued_bytes = places * (8 << 20);
+    config
+}
+
+/// Begins a long record and never ends it.
+async fn begin_a_long_record(person: &mut Person) {
+    person.client.send_raw(&(500_000u32).to_be_bytes()).await;
+    person.client.send_raw(&[b'A'; 100_000]).await;
+}
+
+#[tokio::test]
+async fn atk_90_one_account_has_a_part_of_the_places_for_long_records_however_many_devices_it_has() {
+    let world = World::with(with_places(32)).await;
+    let (alice, dave) = (world.join("alice", 0).await, world.join("dave", 1).await);
+    let mut devices = Vec::new();
+    for n in 2..8 {
+        devices.push(world.further(&alice, n).await);
+    }
+    for device in &mut devices {
+        begin_a_long_record(device).await;
+    }
+    until(|| world.queued.records_left() == 30 && world.queued.records_waiting() == 4).await;
+    let mut carol = world.join("carol", 8).await;
+    let letter = largest(&mut carol, &dave);
+    carol.client.call(&letter).await.expect("there are places");
+    assert_eq!(world.queued.records_left(), 30, "two of the account, the others wait for those");
+    drop(devices.remove(0));
+    until(|| world.queued.records_left() == 30 && world.queued.records_waiting() == 3).await;
+    drop(devices);
+    until(|| world.queued.records_left() == 32).await;
+}
+
+/// From now on time passes only when it is told to, however long something takes.
+async fn stop_the_clock() {
+    tokio::time::pause();
+    // a runtime that has nothing to do would let it pass
+    tokio::spawn(async {
+        loop {
+            tokio::task::yield_now().await;
+        }
+    });
+}
+
+async fn pass(seconds: u64) {
+    tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
+}
+
+#[tokio::test]
+async fn atk_90_who_waits_for_a_place_keeps_its_turn_over_pings_and_is_not_taken_for_dead() {
+    let world = World::with(with_places(1)).await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let (mut carol, mut dave) = (world.join("carol", 2).await, world.join("dave", 3).await);
+    let letters = (largest(&mut bob, &dave), largest(&mut carol, &dave));
+    stop_the_clock().await;
+    begin_a_long_record(&mut alice).await;
+    until(|| world.queued.records_left() == 0).await;
+    // bob asks first, and is pinged while he waits; then carol does
+    let first = bob.client.ask(&letters.0).await;
+    until(|| world.queued.records_waiting() == 1).await;
+    pass(25).await;
+    bob.client.heard_ping().await;
+    for person in [&mut carol, &mut dave] {
+        person.client.call(&OneTimeStatus {}).await.unwrap();
+    }
+    let second = carol.client.ask(&letters.1).await;
+    until(|| world.queued.records_waiting() == 2).await;
+    // alice has been silent for too long, and he not by his doing
+    pass(21).await;
+    until(|| world.counters.closed.get(Closed::Dead) == 1).await;
+    bob.client.answer::<Submit>(first).await.unwrap();
+    carol.client.answer::<Submit>(second).await.unwrap();
+    let from = async |dave: &mut Person| dave.client.delivery().await.from;
+    assert_eq!([from(&mut dave).await, from(&mut dave).await], [bob.user.clone(), carol.user.clone()]);
+}
+
+#[tokio::test]
+async fn atk_90_who_keeps_a_place_and_does_not_read_its_answers_gives_it_back_like_somebody_silent() {
+    let mut config = with_places(1);
+    (config.connections.outbox_bytes, config.connections.write) = (64 * 1024, std::time::Duration::from_secs(3_600));
+    (config.rates.lookups_per_minute, config.rates.room_bytes_per_minute) = (10_000, 1_000_000);
+    let world = World::with(config).await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    for _ in 0..20 {
+        bob.say(&"x".repeat(8 * 1024)).await;
+    }
+    stop_the_clock().await;
+    // one long record of short requests, whose answers are long
+    let asks: Vec<_> = (1..6_000).map(|id| Frame::request(id, &RoomSince { seq: Some(0), max: 20 })).collect();
+    alice.client.send(&asks).await;
+    until(|| world.queued.records_left() == 0 && world.router.waiting_bytes() > 32 * 1024).await;
+    pass(44).await;
+    bob.say("others are served").await;
+    assert_eq!((world.queued.records_left(), world.counters.closed.get(Closed::SlowReader)), (0, 0));
+    pass(2).await;
+    bob.say("and has the time to be told so").await;
+    pass(1).await;
+    until(|| world.counters.closed.get(Closed::SlowReader) == 1).await;
+    assert_eq!(world.queued.records_left(), 1);
 }
 
 #[tokio::test]

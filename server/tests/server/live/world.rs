@@ -10,7 +10,7 @@ use chat_protocol::fixtures::{FirstDevice, device_keys, first_device};
 use chat_protocol::handshake::{ServerKey, ServerPublicKey};
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::identity::device::DeviceKeys;
-use chat_protocol::ids::{DeviceId, Head, SessionId, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, Head, HeadHash, SessionId, SubmitId, Username};
 use chat_protocol::message::client::{Addressed, Enrol, MailboxAck, Reset, RoomPost, Submit, UserHead};
 use chat_protocol::message::server::{Accepted, Code, Enrolled, LoggedIn, Push, Refusal};
 use chat_protocol::message::{Blob, Envelope};
@@ -21,8 +21,8 @@ use chat_server::counters::Counters;
 use chat_server::router::Router;
 use chat_server::serve::{Keys, Queued, Reload, ServeError, Server};
 use chat_server::status::Status;
-use chat_server::store::SharedStore;
 use chat_server::store::sqlite::SqliteStore;
+use chat_server::store::{AppendEntry, LogWrite, SharedStore};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -157,6 +157,18 @@ impl World {
         let enrolled = client.call(&enrol(&client, &device, true)).await.unwrap();
         let Enrolled::Ready(logged_in) = enrolled else { panic!("{enrolled:?}") };
         Person { user, device, client, logged_in, counter: 0 }
+    }
+
+    /// A further device of somebody, with the keys of fixture `n`, as the store knows it: its log says nothing of it.
+    pub async fn further(&self, person: &Person, n: usize) -> Person {
+        let device = first_device(&person.user, n, Timestamp::from_millis(1_700_000_000_000));
+        let expected = self.store.heads(std::slice::from_ref(&person.user)).await.unwrap()[0].head.unwrap();
+        let head = Head { seq: expected.seq + 1, hash: HeadHash::new([u8::try_from(n).unwrap(); 32]) };
+        let activates = Some((device.cert.id(), device.cert.bytes().to_vec()));
+        let (user, at) = (person.user.clone(), Timestamp::from_millis(1_700_000_000_000));
+        let entry = AppendEntry { user, expected, entry: vec![0], head, activates, revokes: Vec::new(), at };
+        assert_eq!(self.store.append_log(entry).await.unwrap(), LogWrite::Written);
+        Absent::of(device).come_back(self).await
     }
 }
 
