@@ -3,7 +3,7 @@
 mod backups;
 mod keys;
 mod monitoring;
-mod operator;
+pub mod operator;
 mod settings;
 
 use std::fs;

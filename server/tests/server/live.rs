@@ -6,6 +6,7 @@ mod costs;
 mod database;
 mod devices;
 mod mailboxes;
+mod process;
 mod reload;
 mod restored;
 mod room;
