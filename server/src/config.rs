@@ -188,6 +188,10 @@ settings! {
         submits_per_minute: u32 = 600,
         /// … and how many may come at once after a silence.
         submits_burst: u32 = 2_000,
+        /// Devices that come into an account or leave it in a day, beyond which none is added. They may always leave.
+        devices_per_day: u32 = 30,
+        /// Entries of account logs that are verified per device and hour: a long log costs twenty milliseconds.
+        log_entries_per_hour: u32 = 60,
         /// Posts in the room per account and minute, those of ten minutes at once after a silence …
         room_posts_per_minute: u32 = 60,
         /// … and their bytes: everybody stores and is sent every one of them.

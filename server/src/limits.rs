@@ -156,6 +156,8 @@ pub struct Limits {
     pub guesses: Guesses,
     /// Wrong signatures at logins, enrolments and resets, per device, as claimed, and address.
     pub signatures: Attempts<(DeviceId, Source)>,
+    /// Entries of account logs that are verified, per device that sends them.
+    pub log_entries: Rate<DeviceId>,
     /// One-time keys per requesting device and target device …
     keys_for_one: Rate<(DeviceId, DeviceId)>,
     /// … and per target device.
@@ -184,6 +186,7 @@ impl Limits {
             password_changes: Rate::new(rates.password_changes_per_hour, HOUR, rates.password_changes_per_hour),
             guesses: Guesses::new(rates.failed_logins, rates.failed_logins_within),
             signatures: Attempts::new(rates.failed_logins, rates.failed_logins_within, COUNTED_SIGNATURES),
+            log_entries: Rate::new(rates.log_entries_per_hour, HOUR, rates.log_entries_per_hour),
             keys_for_one: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
             keys_of_one: Rate::new(rates.one_time_keys_per_hour, HOUR, rates.one_time_keys_per_hour),
             submits: Rate::new(rates.submits_per_minute, MINUTE, rates.submits_burst),
@@ -228,6 +231,7 @@ impl Limits {
         self.registrations.forget_old();
         self.checks.forget_old();
         self.password_changes.forget_old();
+        self.log_entries.forget_old();
         self.keys_for_one.forget_old();
         self.keys_of_one.forget_old();
         self.submits.forget_old();

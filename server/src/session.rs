@@ -12,6 +12,7 @@
 //! holding up the next request, up to a bound.
 
 mod account;
+mod account_log;
 mod asked;
 mod delivery;
 mod guest;

@@ -9,15 +9,15 @@ use std::time::Instant;
 
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::ids::{DeviceId, Fingerprint, Head, HeadHash, Username};
-use chat_protocol::limits::{MAX_LOG_ENTRIES, MAX_WAITING_DEVICES};
-use chat_protocol::message::client::{ChangePassword, Enrol, LogAppend, Login, Password, Register, Reset, UserHead};
-use chat_protocol::message::server::{Code, LogGrew, Push, Refusal, ResetNotice};
+use chat_protocol::limits::MAX_WAITING_DEVICES;
+use chat_protocol::message::client::{ChangePassword, Enrol, Login, Password, Register, Reset, UserHead};
+use chat_protocol::message::server::{Code, Push, Refusal, ResetNotice};
 use chat_protocol::message::{Blob, Done};
 use chat_protocol::time::Timestamp;
 
-use super::asked::{Asked, bad_request};
+use super::asked::bad_request;
 use super::guest::Guest;
-use super::proof::{self, Flaw, Growth, Newcomer};
+use super::proof::{self, Flaw, Newcomer};
 use super::ready::Ready;
 use super::{seen, waiting};
 use crate::config::Registration;
@@ -235,53 +235,6 @@ impl Guest {
 }
 
 impl Ready {
-    /// Extends the own log. Whoever the entry revokes is disconnected before this is answered; a device that
-    /// revoked itself, right after.
-    pub(super) async fn log_append(&self, asked: Asked, ask: LogAppend) {
-        let outcome = self.grow_log(ask).await;
-        let revoked = outcome.as_ref().is_ok_and(|revoked| revoked.contains(&self.device()));
-        self.answer(asked, outcome.map(|_| Done {}));
-        if revoked {
-            self.shared().router.end(&[self.device()], Closed::Revoked);
-        }
-    }
-
-    /// Verifies and stores the entry, and acts on it; which devices it revoked.
-    async fn grow_log(&self, ask: LogAppend) -> Result<Vec<DeviceId>, Refusal> {
-        let (shared, user, believed) = (self.shared(), self.user(), ask.head);
-        let Some(growth) = self.judge_entry(ask.head, ask.entry.clone()).await? else { return Ok(Vec::new()) };
-        let (head, revokes) = (growth.head, growth.revokes.clone());
-        match shared
-            .store
-            .append_log(growth.into_entry(user, believed, ask.entry, shared.seen()))
-            .await
-            .map_err(failed)?
-        {
-            LogWrite::Written => {}
-            LogWrite::Stale(head) => return Err(stale(user.clone(), head)),
-            LogWrite::Missing => return Err(Code::NotFound.into()),
-        }
-        tracing::info!(%user, seq = head.seq, revoked = revokes.len(), "account log grew");
-        let others: Vec<_> = revokes.iter().copied().filter(|device| *device != self.device()).collect();
-        shared.router.end(&others, Closed::Revoked);
-        shared.router.account(user, &Push::LogGrew(LogGrew { user: user.clone(), head }));
-        Ok(revokes)
-    }
-
-    /// What the entry would do to the log as it is stored; `None` if it is in it already.
-    async fn judge_entry(&self, believed: Head, entry: Blob) -> Result<Option<Growth>, Refusal> {
-        let (shared, user) = (self.shared(), self.user().clone());
-        let all = u32::try_from(MAX_LOG_ENTRIES).unwrap_or(u32::MAX);
-        let page = shared.store.log(&user, 0, all).await.map_err(failed)?.ok_or(Code::NotFound)?;
-        let truth = page.head;
-        let job = move || proof::growth(&user, page.entries, believed, &entry);
-        let outcome = shared.signatures.run(job).await.map_err(|_| busy())?;
-        outcome.map_err(|refusal| match refusal.code {
-            Code::Stale => stale(self.user().clone(), truth),
-            _ => refusal,
-        })
-    }
-
     pub(super) async fn change_password(&self, ask: ChangePassword) -> Result<Done, Refusal> {
         let (shared, asker) = (self.shared(), Asker::Member(self.user().clone()));
         shared.limits().password_changes.check(self.user())?;
@@ -357,11 +310,11 @@ async fn new_hash(shared: &Shared, asker: Asker, password: Password) -> Result<P
     })
 }
 
-async fn head_of(shared: &Shared, user: &Username) -> Result<Option<Head>, Refusal> {
+pub(super) async fn head_of(shared: &Shared, user: &Username) -> Result<Option<Head>, Refusal> {
     let known = shared.store.heads(std::slice::from_ref(user)).await.map_err(failed)?;
     Ok(known.into_iter().find(|known| &known.user == user).and_then(|known| known.head))
 }
 
-fn stale(user: Username, head: Head) -> Refusal {
+pub(super) fn stale(user: Username, head: Head) -> Refusal {
     Refusal { heads: Some(vec![UserHead { user, head }]), ..Refusal::new(Code::Stale) }
 }

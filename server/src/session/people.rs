@@ -6,18 +6,13 @@ use bytes::Bytes;
 use chat_protocol::frame::Frame;
 use chat_protocol::ids::Username;
 use chat_protocol::limits::MAX_LOOKUP_USERS;
-use chat_protocol::message::Blob;
-use chat_protocol::message::client::{LogFetch, Lookup, PresenceWatch};
-use chat_protocol::message::server::{Code, KnownUser, LogPage, LookedUp, PresenceChange, PresenceList, Push, Refusal};
+use chat_protocol::message::client::{Lookup, PresenceWatch};
+use chat_protocol::message::server::{Code, KnownUser, LookedUp, PresenceChange, PresenceList, Push, Refusal};
 
 use super::asked::Asked;
 use super::ready::Ready;
 use crate::mailbox::{busy, store_failed};
 use crate::router::encode;
-use crate::router::outbox::Owed;
-
-/// Entries read at once: about as many as fit.
-const MAX_PAGE_ENTRIES: u32 = 128;
 
 impl Ready {
     pub(super) async fn lookup(&self, ask: Lookup) -> Result<LookedUp, Refusal> {
@@ -32,17 +27,6 @@ impl Ready {
             Some(KnownUser { user: user.clone(), head: known.head, online: self.shared().router.sees(user) })
         };
         Ok(LookedUp { users: users.iter().filter_map(describe).collect() })
-    }
-
-    pub(super) async fn log_fetch(&self, ask: &LogFetch, owed: &Owed) -> Result<LogPage, Refusal> {
-        let _place = self.shared().queued.page().await;
-        let page = self.shared().store.log(&ask.user, ask.from, MAX_PAGE_ENTRIES).await;
-        let page = page.map_err(|error| store_failed("log", &error))?.ok_or(Code::NotFound)?;
-        let entries = page.entries.into_iter().scan(0, |bytes, entry| {
-            *bytes += entry.len();
-            (*bytes <= owed.bytes()).then_some(Blob(entry))
-        });
-        Ok(LogPage { entries: entries.collect(), head: page.head })
     }
 
     /// Answers with everybody visible; more than fits one frame follows as changes. A list that is longer than the queue

@@ -1,19 +1,22 @@
 //! Account logs, revocations, bundles: what devices say about themselves.
 
+use std::time::Duration;
+
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::fixtures::{FirstDevice, device_keys, first_device};
 use chat_protocol::identity::account_log::{AccountLog, Author};
-use chat_protocol::ids::{DeviceId, KeyHash};
+use chat_protocol::ids::{DeviceId, Head, KeyHash};
 use chat_protocol::message::Blob;
 use chat_protocol::message::client::{
     BundleFetch, BundlePublish, DevicesWaiting, LogAppend, LogFetch, Login, OneTimeStatus,
 };
-use chat_protocol::message::server::{Code, Enrolled, Push};
+use chat_protocol::message::server::{Code, Enrolled, Push, Refusal};
 use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle};
 use chat_protocol::time::Timestamp;
+use chat_server::counters::Closed;
 
 use super::client::{End, now};
-use super::world::{Absent, Person, World, enrol, login, settings};
+use super::world::{Absent, Later, Person, World, enrol, login, settings, until};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -88,6 +91,101 @@ async fn atk_24_revoked_device_is_disconnected_and_refused() {
     alice.device.log.extend(&[&*revoke.entry]).unwrap();
     thief.device.log = alice.device.log.clone();
     assert_eq!(bob.send(&thief, "psst").await.unwrap_err().code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn atk_24_a_revoked_device_that_does_not_read_is_cut_off() {
+    let mut config = settings();
+    config.rates.room_bytes_per_minute = 100_000_000;
+    config.rates.room_posts_per_minute = 1_000_000;
+    let world = World::with(config).await;
+    let mut alice = world.join("alice", 0).await;
+    let tablet = add(&mut alice, 1).await.unwrap();
+    let thief = at_home(&tablet, &alice.device.log).come_back(&world).await;
+    while world.router.waiting_bytes() < 64 * 1024 {
+        alice.say(&"x".repeat(8 * 1024)).await;
+    }
+    let revoking = revoking(&alice.device.log, &alice.device, &tablet);
+    append(&mut alice, &revoking).await.unwrap();
+    assert!(!world.router.is_online(thief.id()), "it hears and says nothing more");
+    until(|| world.counters.closed.get(Closed::Revoked) == 1).await;
+    assert_eq!(Absent::of(thief.device).refused(&world).await, Code::Revoked);
+}
+
+/// Appends an entry, or tells how it was refused.
+async fn append(person: &mut Person, append: &LogAppend) -> Result<(), Refusal> {
+    person.client.call(append).await?;
+    person.device.log.extend(&[&*append.entry]).unwrap();
+    Ok(())
+}
+
+/// A device comes into the account of `person`.
+async fn add(person: &mut Person, n: usize) -> Result<FirstDevice, Refusal> {
+    let device = first_device(&person.user, n, AT);
+    let adding = adding(person, &device);
+    append(person, &adding).await.map(|()| device)
+}
+
+#[tokio::test]
+async fn atk_83_devices_are_added_at_a_rate_that_a_restart_remembers_and_revoked_all_the_while() {
+    let mut config = settings();
+    config.rates.devices_per_day = 4;
+    let world = World::with(config.clone()).await;
+    let mut alice = world.join("alice", 0).await;
+    let mut added = Vec::new();
+    for n in 1..=3 {
+        added.push(add(&mut alice, n).await.unwrap());
+    }
+    let absent = at_home(&alice.device, &alice.device.log);
+    drop(alice);
+    let world = world.restart(config).await;
+    let mut alice = absent.come_back(&world).await;
+    let refusal = add(&mut alice, 4).await.unwrap_err();
+    assert_eq!(
+        (refusal.code, refusal.retry_after_ms.is_some_and(|wait| wait > 23 * 3_600_000)),
+        (Code::RateLimited, true)
+    );
+    for device in &added {
+        let revoking = revoking(&alice.device.log, &alice.device, device);
+        append(&mut alice, &revoking).await.expect("whoever is to go, goes");
+    }
+    assert_eq!(add(&mut alice, 4).await.unwrap_err().code, Code::RateLimited, "each counts once");
+    assert_eq!(world.store.heads(&[alice.user.clone()]).await.unwrap()[0].head.unwrap().seq, 6);
+}
+
+#[tokio::test]
+async fn atk_83_after_a_day_there_is_room_for_devices_again() {
+    let mut config = settings();
+    config.rates.devices_per_day = 2;
+    let later = Later::default();
+    let world = World::in_later_times(config, later.clone()).await;
+    let mut alice = world.join("alice", 0).await;
+    add(&mut alice, 1).await.unwrap();
+    assert_eq!(add(&mut alice, 2).await.unwrap_err().code, Code::RateLimited);
+    later.pass(Duration::from_secs(25 * 60 * 60));
+    add(&mut alice, 2).await.unwrap();
+}
+
+#[tokio::test]
+async fn atk_83_what_one_device_has_verified_in_vain_keeps_no_other_from_revoking_it_and_what_is_stale_costs_a_row() {
+    let mut config = settings();
+    config.rates.log_entries_per_hour = 3;
+    let world = World::with(config).await;
+    let mut alice = world.join("alice", 0).await;
+    let tablet = add(&mut alice, 1).await.unwrap();
+    let mut thief = at_home(&tablet, &alice.device.log).come_back(&world).await;
+    let stale = LogAppend { head: Head { seq: 0, ..alice.device.log.head() }, entry: Blob(vec![1; 100]) };
+    for _ in 0..10 {
+        assert_eq!(thief.client.refused(&stale).await, Code::Stale);
+    }
+    let worthless = LogAppend { head: alice.device.log.head(), entry: Blob(vec![1; 100]) };
+    for _ in 0..3 {
+        assert_eq!(thief.client.refused(&worthless).await, Code::BadRequest);
+    }
+    assert_eq!(thief.client.refused(&worthless).await, Code::RateLimited);
+    let revoking = revoking(&alice.device.log, &alice.device, &tablet);
+    append(&mut alice, &revoking).await.expect("another device is not concerned");
+    alice.client.call(&revoking).await.expect("and what is in the log already is answered as if it were new");
 }
 
 /// Who is told to wait, as the account's device hears of it: (certificate, acceptance).
