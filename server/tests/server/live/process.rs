@@ -300,7 +300,7 @@ async fn atk_13_beside_10000_that_say_nothing_and_many_that_stop_reading_others_
 
 /// What the README states: MiB as a function of two settings.
 fn formula(queued_bytes: u64, connections: usize) -> u64 {
-    128 + 22 * queued_bytes / 10 / (1 << 20) + 16 * connections as u64 / 100
+    128 + 22 * queued_bytes / 10 / (1 << 20) + 18 * connections as u64 / 100
 }
 
 #[ignore = "a measurement: memory of the process beside the formula of the README, with `--ignored --nocapture`"]
