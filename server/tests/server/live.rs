@@ -6,6 +6,7 @@ mod costs;
 mod database;
 mod devices;
 mod mailboxes;
+mod passwords;
 mod process;
 mod reload;
 mod restored;

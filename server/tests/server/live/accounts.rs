@@ -5,14 +5,12 @@ use std::time::Duration;
 use chat_protocol::fixtures::{FirstDevice, first_device};
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::ids::DeviceId;
-use chat_protocol::message::Blob;
 use chat_protocol::message::client::{
     ChangePassword, Enrol, Login, Lookup, OneTimeStatus, Register, ResetCancel, RoomSince, UserHead,
 };
 use chat_protocol::message::server::{Code, Enrolled, Push, ResetState};
 use chat_protocol::time::Timestamp;
-use chat_server::config::Registration;
-use chat_server::store::{DeviceState, Invite, NewAccount, PasswordHash};
+use chat_server::store::DeviceState;
 
 use super::client::{End, now};
 use super::world::{Absent, Later, World, enrol, genesis, login, password, register, replacing, reset, settings};
@@ -306,81 +304,6 @@ async fn atk_101_reset_waits_for_a_device_that_was_connected_for_longer_than_a_l
 }
 
 #[tokio::test]
-async fn atk_19_unknown_user_and_wrong_password_cost_a_hash_and_hear_the_same() {
-    let world = World::new().await;
-    let mut guest = world.guest().await;
-    guest.call(&register("alice")).await.unwrap();
-    let before = world.counters.hashes.get();
-    let known = wrong(enrol(&guest, &first_device(&"alice".parse().unwrap(), 0, AT), true));
-    let unknown = wrong(enrol(&guest, &first_device(&"nobody".parse().unwrap(), 1, AT), true));
-    let (known, unknown) = (guest.call(&known).await.unwrap_err(), guest.call(&unknown).await.unwrap_err());
-    assert_eq!(known, unknown);
-    assert_eq!(known.code, Code::Denied);
-    assert_eq!(world.counters.hashes.get() - before, 2, "one each");
-}
-
-#[tokio::test]
-async fn wrong_passwords_are_limited_before_any_hash() {
-    let world = World::new().await;
-    let mut guest = world.guest().await;
-    guest.call(&register("alice")).await.unwrap();
-    let device = first_device(&"alice".parse().unwrap(), 0, AT);
-    let (good, bad) = (enrol(&guest, &device, true), wrong(enrol(&guest, &device, true)));
-    for _ in 0..5 {
-        assert_eq!(guest.refused(&bad).await, Code::Denied);
-    }
-    let before = world.counters.hashes.get();
-    let refusal = guest.call(&good).await.unwrap_err();
-    assert_eq!(refusal.code, Code::RateLimited);
-    assert!(refusal.retry_after_ms.is_some_and(|wait| wait > 60_000));
-    assert_eq!(world.counters.hashes.get(), before, "the password was not looked at");
-    let mut other = world.guest().await;
-    other.call(&register("bob")).await.expect("another account is not concerned");
-}
-
-#[tokio::test]
-async fn atk_20_a_flood_of_passwords_is_busy_while_members_are_served() {
-    const FLOOD: usize = 60;
-    let mut config = settings();
-    config.passwords.bcrypt_cost = 10;
-    config.passwords.queue = 2;
-    let world = World::with(config).await;
-    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
-    let mut guests = Vec::new();
-    for _ in 0..FLOOD {
-        guests.push(world.guest().await);
-    }
-    let device = first_device(&"nobody".parse().unwrap(), 2, AT);
-    let one = enrol(&guests[0], &device, true);
-    let asked: Vec<_> = (0..FLOOD).map(|n| attempt(&one, n)).collect();
-    let before = world.counters.hashes.get();
-    let flood = tokio::spawn(async move {
-        let mut codes = Vec::new();
-        for (guest, ask) in guests.iter_mut().zip(&asked) {
-            guest.ask(ask).await;
-        }
-        for (guest, ask) in guests.iter_mut().zip(&asked) {
-            codes.push(guest.answer::<Enrol>(1).await.map(|_| ask.user.clone()).unwrap_err().code);
-        }
-        codes
-    });
-    let served_before_the_end = {
-        alice.send(&bob, "are they gone?").await.unwrap();
-        bob.receive().await
-    };
-    assert_eq!(served_before_the_end, (1, "are they gone?".to_owned()));
-    let codes = flood.await.unwrap();
-    let busy = codes.iter().filter(|code| **code == Code::Busy).count();
-    assert!(busy > 0 && codes.iter().all(|code| matches!(code, Code::Busy | Code::Denied)), "{codes:?}");
-    assert!(world.counters.hashes.get() - before <= FLOOD as u64, "no more than one hash each");
-}
-
-/// A password for an account of its own, so that no limit per account helps. It is looked at before the signature.
-fn attempt(one: &Enrol, n: usize) -> Enrol {
-    Enrol { user: format!("nobody{n}").parse().unwrap(), ..one.clone() }
-}
-
-#[tokio::test]
 async fn atk_21_hostile_names_are_refused_on_the_wire() {
     let world = World::new().await;
     let mut guest = world.guest().await;
@@ -402,38 +325,6 @@ async fn atk_21_hostile_names_are_refused_on_the_wire() {
 }
 
 #[tokio::test]
-async fn atk_22_corrupt_hash_in_the_row_is_a_wrong_password() {
-    let world = World::new().await;
-    for (n, row) in ["", "$2b$12$short", "not a hash", "ü"].into_iter().enumerate() {
-        let user = format!("user{n}");
-        let hash = PasswordHash::new(row.into());
-        let new = NewAccount { user: user.parse().unwrap(), hash, invite: None, at: now() };
-        world.store.create_account(new).await.unwrap();
-        let mut guest = world.guest().await;
-        let ask = enrol(&guest, &first_device(&user.parse().unwrap(), n, AT), true);
-        assert_eq!(guest.refused(&ask).await, Code::Denied, "{row:?}");
-    }
-}
-
-#[tokio::test]
-async fn new_passwords_under_eight_bytes_are_refused_and_adopted_ones_of_any_length_log_in() {
-    let world = World::new().await;
-    let mut guest = world.guest().await;
-    let named = |text: &str| Register { password: password(text), ..register("alice") };
-    assert_eq!(guest.refused(&named("1234567")).await, Code::BadRequest);
-    guest.call(&named("12345678")).await.unwrap();
-    let hash = chat_server::password::hash(&password("x"), 4).unwrap();
-    let bob = first_device(&"bob".parse().unwrap(), 0, AT);
-    let adopted = NewAccount { user: "bob".parse().unwrap(), hash, invite: None, at: AT };
-    world.store.create_account(adopted).await.unwrap();
-    let ask = Enrol { password: password("x"), ..enrol(&guest, &bob, true) };
-    assert!(matches!(guest.call(&ask).await, Ok(Enrolled::Ready(_))));
-    let change = |new: &str| ChangePassword { old: password("x"), new: password(new) };
-    assert_eq!(guest.refused(&change("1234567")).await, Code::BadRequest);
-    guest.call(&change("12345678")).await.unwrap();
-}
-
-#[tokio::test]
 async fn atk_23_swapped_hashes_change_no_identity() {
     let world = World::new().await;
     let alice = world.join("alice", 0).await;
@@ -447,39 +338,6 @@ async fn atk_23_swapped_hashes_change_no_identity() {
     assert_eq!(outcome, must_wait(&alice.device.log), "the log is what it was");
     let ask = login(&mallory, &thief);
     assert_eq!(mallory.refused(&ask).await, Code::ApprovalRequired);
-}
-
-#[tokio::test]
-async fn atk_25_registrations_are_limited_per_address() {
-    let mut config = settings();
-    config.rates.registrations_per_hour = 3;
-    let world = World::with(config).await;
-    let mut guest = world.guest().await;
-    for n in 0..3 {
-        guest.call(&register(&format!("user{n}"))).await.unwrap();
-    }
-    let before = world.counters.hashes.get();
-    let refusal = guest.call(&register("user3")).await.unwrap_err();
-    assert_eq!((refusal.code, refusal.retry_after_ms.is_some()), (Code::RateLimited, true));
-    assert_eq!(world.counters.hashes.get(), before);
-}
-
-#[tokio::test]
-async fn atk_25_where_invites_are_asked_for_a_used_one_is_refused() {
-    let mut config = settings();
-    config.registration = Registration::Invite;
-    let world = World::with(config).await;
-    let token = [9; 16];
-    let hash = chat_protocol::crypto::kdf::sha256(&token);
-    let expires = now() + Duration::from_secs(60);
-    world.store.create_invite(Invite { hash, at: now(), expires }).await.unwrap();
-    let mut guest = world.guest().await;
-    assert!(guest.welcome.limits.invite_only);
-    let with = |name: &str, token: [u8; 16]| Register { invite: Some(Blob(token.to_vec())), ..register(name) };
-    assert_eq!(guest.refused(&register("alice")).await, Code::Denied);
-    assert_eq!(guest.refused(&with("alice", [1; 16])).await, Code::Denied);
-    guest.call(&with("alice", token)).await.unwrap();
-    assert_eq!(guest.refused(&with("mallory", token)).await, Code::Denied);
 }
 
 #[tokio::test]
