@@ -129,6 +129,12 @@ impl Outbox {
         queue.closed.is_none() && fits && frames && queue.may_have(bytes)
     }
 
+    /// Whether an answer that cannot be cut may be so long: it may use the whole queue, and no more than the share.
+    #[must_use]
+    pub fn may_answer(&self, bytes: usize) -> bool {
+        bytes <= LEAST_BYTES || self.lock().may_have(bytes)
+    }
+
     /// Whether nothing waits and nothing is being written: nobody would say that there is room again.
     #[must_use]
     pub fn is_idle(&self) -> bool {

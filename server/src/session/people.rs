@@ -29,15 +29,15 @@ impl Ready {
         Ok(LookedUp { users: users.iter().filter_map(describe).collect() })
     }
 
-    /// Answers with everybody visible; more than fits one frame follows as changes. A list that is longer than the queue
-    /// has room for is asked for again.
+    /// Answers with everybody visible; more than fits one frame follows as changes. A list that is longer than the share
+    /// of the connection is asked for again.
     pub(super) fn presence_watch(&self, asked: Asked, ask: PresenceWatch) {
         let mut parts = self.shared().router.watch(self.peer(), ask.visible).into_iter();
         let users = parts.next().unwrap_or_default();
         let changes = parts.map(|online| Push::Presence(PresenceChange { online, offline: Vec::new() }));
         let mut frames = vec![asked.answer(&Ok(PresenceList { users }))];
         frames.extend(changes.map(|change| encode(&Frame::push(&change))));
-        if !self.peer().outbox().has_room_for(frames.iter().map(Bytes::len).sum()) {
+        if !self.peer().outbox().may_answer(frames.iter().map(Bytes::len).sum()) {
             return self.refuse(asked, busy());
         }
         frames.into_iter().for_each(|frame| self.peer().push(frame));

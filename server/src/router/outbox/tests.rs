@@ -114,6 +114,16 @@ async fn atk_90_answers_of_requests_that_wait_for_a_commit_are_counted_before_th
 }
 
 #[tokio::test]
+async fn answers_are_not_kept_waiting_by_messages_that_fill_their_half_of_the_queue() {
+    let (budget, readers) = readers(1 << 30, 1);
+    readers[0].push(frame(4 << 20));
+    assert!(!readers[0].has_room_for(1) && readers[0].may_answer(1 << 20));
+    let others = budget.hold(1 << 30);
+    assert!(!readers[0].may_answer(LEAST_BYTES + 1) && readers[0].may_answer(LEAST_BYTES));
+    drop(others);
+}
+
+#[tokio::test]
 async fn a_message_too_long_for_what_others_leave_waits_and_a_short_one_does_not() {
     let (budget, readers) = readers(64 * 1024, 1);
     let others = budget.hold(64 * 1024);
