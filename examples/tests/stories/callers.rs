@@ -1,5 +1,8 @@
 //! Every way into chatd, as other people's programs take it: `nc`, `curl`, a WebSocket library, pipes, server-sent events.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::Command;
 
 use chat_stories::{Outcome, Person, Process, Stage, binaries};
@@ -138,4 +141,32 @@ fn a_token_made_on_the_command_line_of_the_owner_opens_no_more_than_it_says() {
     alice.kill();
     alice.start();
     assert_eq!(alice.call("token.list", json!({})).unwrap()["tokens"][0]["name"], "story");
+}
+
+/// A user who is not the one who runs this.
+const NOBODY: u32 = 65_534;
+
+#[test]
+fn atk_59_a_process_of_another_user_that_reaches_the_socket_is_told_nothing() {
+    // only root can be two users; everywhere else this is a test of `same_user` alone
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let stage = Stage::open();
+    let alice = stage.member("alice");
+    let socket = alice.data().join("chat.sock");
+    // somebody opened what chatd keeps closed
+    for directory in socket.ancestors().skip(1).take_while(|above| *above != std::path::Path::new("/tmp")) {
+        fs::set_permissions(directory, Permissions::from_mode(0o711)).unwrap();
+    }
+    fs::set_permissions(&socket, Permissions::from_mode(0o666)).unwrap();
+    let call = |command: Command| Process::run("nc", command, &lines("am I somebody?"));
+    let (mut foreign, mut own) = (system("nc", &stage), system("nc", &stage));
+    foreign.args(["-N", "-U"]).arg(&socket).current_dir("/").uid(NOBODY).gid(NOBODY);
+    own.args(["-N", "-U"]).arg(&socket);
+    let (foreign, own) = (call(foreign), call(own));
+    // nothing to complain of either: it was connected
+    assert_eq!((foreign.stdout.as_str(), foreign.stderr.as_str()), ("", ""));
+    check(&own.stdout, "am I somebody?");
+    assert_eq!(alice.ctl(&["who"]).success(), "alice\n", "its own user is served");
 }

@@ -1,6 +1,6 @@
 //! One account on two machines: let in after comparing, living together, and one of them ended.
 
-use chat_stories::{Person, Stage};
+use chat_stories::{Person, Process, Stage, binaries};
 use serde_json::{Value, json};
 
 /// Alice's second machine, whose daemon runs.
@@ -87,4 +87,52 @@ fn alice_enters_a_second_machine_and_ends_it_again() {
     bob.send("@alice", "to one of you");
     alice.hears("@bob", "bob", "to one of you");
     assert_eq!(laptop.history("@bob").len(), 2);
+}
+
+/// Exchanges the hashes of two accounts, as whoever holds the database can.
+const SWAP: &str = "
+import sqlite3, sys
+db = sqlite3.connect(sys.argv[1], timeout=20)
+hashes = dict(db.execute('SELECT username, password FROM chat_app'))
+for user, other in (('alice', 'bob'), ('bob', 'alice')):
+    db.execute('UPDATE chat_app SET password = ? WHERE username = ?', (hashes[other], user))
+db.commit()
+";
+
+#[test]
+fn atk_23_swapped_password_hashes_let_nobody_in_and_change_no_identity_for_those_who_talk() {
+    let stage = Stage::open();
+    let (mut alice, mut bob) = (stage.member("alice"), stage.member("bob"));
+    bob.send("@alice", "before");
+    alice.hears("@bob", "bob", "before");
+    let seen = |person: &mut Person, of: &str| person.call("identity.get", json!({"user": of})).unwrap();
+    let before = (seen(&mut bob, "alice"), seen(&mut alice, "bob"));
+
+    let mut swap = binaries::python(&stage.room("tools"));
+    swap.args(["-c", SWAP]).arg(stage.server.data().join("chat.db"));
+    let _ = Process::run("swap.py", swap, "").success();
+    // bob's password opens alice's account now: its first use
+    let mut thief = another_machine(&stage, &alice);
+    thief.password.clone_from(&bob.password);
+    asks(&stage, &thief);
+    alice.event("a device to wait", |event| told(event, "device.waiting"));
+
+    for person in [&mut alice, &mut bob] {
+        person.kill();
+        person.start();
+        person.turns("online");
+    }
+    let id = bob.send("@alice", "still you?");
+    alice.hears("@bob", "bob", "still you?");
+    bob.sees(&id, "delivered");
+    alice.send("@bob", "still me");
+    bob.hears("@alice", "alice", "still me");
+    assert_eq!((seen(&mut bob, "alice"), seen(&mut alice, "bob")), before);
+    let waits = thief.call("msg.send", json!({"to": "@bob", "text": "it is me, alice"}));
+    assert!(waits.is_err(), "{waits:?}");
+    for person in [&alice, &bob] {
+        let of_identity = |event: &&Value| event["type"].as_str().is_some_and(|kind| kind.starts_with("identity."));
+        let about: Vec<_> = person.events().iter().filter(of_identity).collect();
+        assert!(about.is_empty(), "{about:?}");
+    }
 }
