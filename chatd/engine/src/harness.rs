@@ -47,6 +47,11 @@ impl Harness {
         Self { rows: MemoryRows::new(), engine, at, rng: StdRng::seed_from_u64(7) }
     }
 
+    /// Her account and device.
+    pub(crate) fn me(&self) -> &Local {
+        self.engine.me()
+    }
+
     /// So much time passes, on both clocks.
     pub(crate) fn passes(&mut self, span: Duration) {
         self.at = Reading { wall: self.at.wall + span, ran: self.at.ran + span };

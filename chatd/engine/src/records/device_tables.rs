@@ -127,10 +127,45 @@ pub(crate) fn forget(rows: &mut dyn Rows, user: &Username) -> Result<(), RowsErr
     DEVICE_TABLES.delete(rows, user).map(drop)
 }
 
-/// Derives what is missing: of everything that a version stored which had no tables.
+/// Derives what is missing or of another pin: a version that had no tables stored that, before this one or in between.
 pub(crate) fn derive_missing(rows: &mut dyn Rows) -> Result<(), RowsError> {
-    if DEVICE_TABLES.count(rows)? == PINS.count(rows)? {
-        return Ok(());
+    let (pins, mut tables) = (PINS.all(rows)?, DEVICE_TABLES.all(rows)?);
+    tables.retain(|table| !pins.iter().any(|peer| peer.user == table.user));
+    tables.iter().try_for_each(|table| forget(rows, &table.user))?;
+    for peer in pins {
+        if DEVICE_TABLES.get(rows, &peer.user)?.is_none_or(|table| table != DeviceTable::of(&peer)) {
+            store(rows, &peer)?;
+        }
     }
-    PINS.all(rows)?.iter().try_for_each(|peer| store(rows, peer))
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use chat_protocol::identity::account_log::Author;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    use super::*;
+    use crate::harness::Harness;
+    use crate::peers;
+
+    #[test]
+    fn what_an_older_program_pinned_meanwhile_is_derived_at_the_next_start() {
+        let mut alice = Harness::new();
+        let me = alice.me().clone();
+        let mut peer = alice.step(peers::own);
+        // it knows nothing of tables: one log goes on, another is gone
+        let author = Author { key: &me.keys.signing, cert: &me.cert, at: crate::harness::BEGIN };
+        let mut rng = StdRng::seed_from_u64(1);
+        let entry = peer.pinned.log.revoke_devices(author, vec![me.device], &mut rng).unwrap();
+        peer.pinned.log.extend(&[entry]).unwrap();
+        PINS.put(&mut alice.rows, &peer.user, 0, &peer).unwrap();
+        let gone = DeviceTable { user: crate::harness::bob(), ..DeviceTable::of(&peer) };
+        DEVICE_TABLES.put(&mut alice.rows, &gone.user, 0, &gone).unwrap();
+        alice.restarts();
+        assert_eq!(DEVICE_TABLES.all(&alice.rows).unwrap(), [DeviceTable::of(&peer)]);
+        assert!(REVOKED_DEVICES.of(&peer.user).has(&alice.rows, &me.device).unwrap());
+        assert_eq!(LOG_HEADS.of(&peer.user).count(&alice.rows).unwrap(), 2);
+    }
 }
