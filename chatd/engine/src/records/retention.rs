@@ -79,18 +79,23 @@ fn is_of_stranger(txn: &Txn<'_>, chat: &str) -> Result<bool, RowsError> {
 
 /// Lets a chat's oldest messages go while they are to, at most [`STEP`]; `goes` is told how many bytes went before.
 fn forget_oldest(txn: &mut Txn<'_>, chat: &str, goes: impl Fn(&Message, u64) -> bool) -> Result<usize, RowsError> {
-    let (mut messages, mut bytes) = (0, 0);
-    for (position, message) in history::page(txn.rows, chat, 0..=u64::MAX, Direction::Ascending, STEP)? {
-        if !goes(&message, bytes) {
-            break;
+    let (mut messages, mut bytes, mut from) = (0, 0, 0);
+    loop {
+        // what was not sent yet stays, and hides nothing behind it
+        let page = history::page(txn.rows, chat, from..=u64::MAX, Direction::Ascending, STEP)?;
+        let Some(last) = page.last().map(|(position, _)| *position) else { return Ok(messages) };
+        for (position, message) in page {
+            if messages == STEP || !goes(&message, bytes) {
+                return Ok(messages);
+            }
+            if message.state != Some(MessageState::Queued) {
+                bytes += message.bytes();
+                messages += 1;
+                forget(txn, position, message)?;
+            }
         }
-        if message.state != Some(MessageState::Queued) {
-            bytes += message.bytes();
-            messages += 1;
-            forget(txn, position, message)?;
-        }
+        from = last.saturating_add(1);
     }
-    Ok(messages)
 }
 
 fn forget(txn: &mut Txn<'_>, position: u64, message: Message) -> Result<(), RowsError> {
@@ -214,6 +219,18 @@ mod tests {
         let kept = history::page(&alice.rows, "@bob", 0..=u64::MAX, Direction::Ascending, usize::MAX).unwrap();
         let sum: u64 = kept.iter().map(|(_, message)| message.bytes()).sum();
         assert_eq!(bytes(&alice), [("@bob".to_owned(), sum)]);
+    }
+
+    #[test]
+    fn what_was_not_sent_yet_keeps_nothing_behind_it_however_much_it_is() {
+        let mut alice = Harness::new();
+        keeps(&mut alice, 1);
+        let queued = STEP as u128 + 10;
+        (0..queued).for_each(|number| stores(&mut alice, number, Some(MessageState::Queued)));
+        (queued..queued + 5).for_each(|number| stores(&mut alice, number, None));
+        alice.passes(DAY);
+        alice.step(expire_history);
+        assert_eq!(left(&alice), (0..queued).collect::<Vec<_>>());
     }
 
     #[test]
