@@ -53,8 +53,8 @@ use self::exchange::inbox;
 pub use self::exchange::{devices, own_log};
 pub use self::model::error::EngineError;
 pub use self::queue::outbox;
-use self::records::device_tables;
 pub use self::records::{chats, consumers, events, history, kv, settings, tokens, view};
+use self::records::{counted, device_tables};
 use self::sessions::HighWater;
 pub use self::txn::Txn;
 pub use self::txn::action::{Action, Counted};
@@ -174,6 +174,7 @@ impl Engine {
             Some(seen) => seen,
             None => {
                 device_tables::derive_missing(rows)?;
+                counted::count_once(rows)?;
                 self.seen.insert(retention_clock::begin(rows, at)?)
             }
         };

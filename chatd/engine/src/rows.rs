@@ -52,7 +52,7 @@ use self::outbox::{Change, Item, Number, PendingLog, PendingOwnReceipt, PendingR
 use self::peers::{Contact, DeviceTable, HeardProfile, LogView, Peer, PendingEntry, WaitingDevice};
 use self::prekeys::CurrentBundle;
 use self::sessions::{Stored, Unconfirmed};
-use self::state::{Agreed, Due, ServerWord, Settings, Timer};
+use self::state::{Agreed, Due, RoomMark, ServerWord, Settings, Timer};
 
 /// Declares families: `NAME: Table "label" (one scope for each of) [key] => Codec<Value>, version`, or for a single row
 /// `NAME: Table "label" / "key" => Codec<Value>, version`; and for tests the list of them all.
@@ -273,18 +273,22 @@ families! {
     pub(crate) KV_VALUES: Clients "kv:" (Name) [str] => Cbor<KvValue>, 1;
     /// What values take, by who pays for them: what stands before the first dot of their namespaces.
     pub(crate) KV_USAGE: Clients "kv-usage" [Name] => Cbor<KvUsage>, 1;
+    /// Namespaces whose values are in that.
+    pub(crate) KV_COUNTED: Clients "kv-counted" [Name] => Mark, 1;
     /// What the names were used for that callers gave to messages. By when they were.
     pub(crate) CLIENT_IDS: Clients "client_id" [str] => Cbor<UsedClientId>, 1;
 
     /// Where reading the public room began.
     pub(crate) ROOM_BEGUN: Room "" / "begun" => Cbor<u64>, 1;
+    /// Behind which posts are forgotten next.
+    pub(crate) ROOM_MARK: Room "" / "mark" => Cbor<RoomMark>, 1;
     /// Posts that were taken. By when they were.
     pub(crate) POSTS_SHOWN: Room "shown" [MessageId] => Mark, 1;
     /// Own posts by the submits that carried them. By when they were said.
     pub(crate) POSTS_SENT: Room "posts" [SubmitId] => Raw<MessageId>, 1;
 
     /// Numbers that never go back.
-    pub(crate) COUNTERS: State "counter" [Counter] => Cbor<u64>, 3;
+    pub(crate) COUNTERS: State "counter" [Counter] => Cbor<u64>, 4;
     /// What the user decided for the whole account.
     pub(crate) SETTINGS: State "settings" / "" => Cbor<Settings>, 3;
     /// What this account says of itself.

@@ -2,13 +2,42 @@
 
 use std::time::Duration;
 
+use chat_protocol::message::server::LoggedIn;
 use chat_protocol::rpc::types::MessageState;
+use chatd::store::{Rows, Table};
 
 use crate::disk::Disk;
 use crate::server::Server;
 use crate::world::{BEGIN, World, roomy};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
+#[test]
+fn what_is_remembered_of_the_room_has_a_bound_and_nothing_comes_twice() {
+    const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    let mut said = Vec::new();
+    for week in 0..30 {
+        said.push(format!("alice: week {week}"));
+        world.say(alice, &format!("week {week}"));
+        world.advance(WEEK);
+    }
+    let rows = |world: &World, who: usize, label: &[u8]| world.nodes[who].rows.count(Table::Room, label).unwrap();
+    for who in [alice, bob] {
+        assert!((8..=18).contains(&rows(&world, who, b"shown")), "{}", rows(&world, who, b"shown"));
+        assert_eq!(rows(&world, who, b"posts"), 0, "what was taken is known by itself");
+    }
+    // the server takes back that there was so much, and then shows all that it has kept
+    world.server.claims.insert(world.nodes[bob].device, Box::new(|truth| LoggedIn { room_last: 25, ..truth }));
+    world.cut(bob);
+    world.settle();
+    world.server.claims.clear();
+    world.cut(bob);
+    world.settle();
+    assert_eq!(world.room(bob), said);
+}
 
 #[test]
 fn a_post_reaches_everybody_and_its_author_once() {

@@ -17,7 +17,7 @@ use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::{answers, expiry, sending, session_maintenance, withdraw};
 use crate::records::settings::Settings;
-use crate::records::{events, mailbox, retention};
+use crate::records::{events, mailbox, retention, seen};
 use crate::rows::counter::Counter;
 use crate::sessions::{self, prekeys};
 use crate::store::{Rows, RowsError};
@@ -181,6 +181,8 @@ pub(crate) fn run_due(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     messages::expire_client_ids(txn)?;
     events::trim(txn)?;
     retention::expire_history(txn)?;
+    seen::forget_old(txn)?;
+    room::forget_old(txn)?;
     expiry::expire_outbox(txn)?;
     reorder::give_up_gaps(txn)?;
     sessions::expire_skipped_keys(txn)?;

@@ -13,7 +13,7 @@ use crate::exchange::read_elsewhere;
 use crate::model::error::EngineError;
 use crate::queue::outbox::{self, Withdrawn};
 use crate::records::history::{self, Message, MessageKind, Reaction};
-use crate::records::{early_changes, early_deletions, events, streams};
+use crate::records::{early_changes, early_deletions, events, seen, streams};
 use crate::rows::CHANGES;
 use crate::rows::held::AuthorEvent;
 use crate::rows::outbox::{Change, ChangeKind};
@@ -103,7 +103,7 @@ fn wait(txn: &mut Txn<'_>, change: &Change) -> Result<(), RowsError> {
 /// Whether the message of a change was here and is gone. One that waits for what another device of its author said before
 /// has been seen too, and is yet to be shown.
 fn was_here(txn: &Txn<'_>, change: &Change, author: &Fingerprint) -> Result<bool, RowsError> {
-    if !history::was_seen(txn.rows, author, &change.target)? {
+    if !seen::was_seen(txn.rows, author, &change.target)? {
         return Ok(false);
     }
     let waiting = streams::waiting(txn)?;

@@ -13,7 +13,7 @@ use crate::model::error::EngineError;
 use crate::peers::{self, Named};
 use crate::queue::{log_entries, receipts, retransmit};
 use crate::records::history::{self, Message, MessageKind};
-use crate::records::{contacts, profile};
+use crate::records::{contacts, profile, seen};
 use crate::rows::held::AuthorEvent;
 use crate::rows::held::StreamId;
 use crate::rows::outbox::{Change, ChangeKind};
@@ -88,7 +88,7 @@ pub(crate) fn accept_content(
     let Some(seq) = content.sender_seq else { return Ok(()) };
     let stream_id =
         StreamId { chat: history::private(&received.user), user: received.user.clone(), device: received.device };
-    if history::seen_before(txn, &peer.fingerprint, &content.id)? {
+    if seen::seen_before(txn, &peer.fingerprint, &content.id)? {
         return Ok(reorder::repeated(txn, &stream_id, &seq)?);
     }
     let author = Some(peer.fingerprint);

@@ -13,7 +13,7 @@ use crate::model::error::EngineError;
 use crate::peers;
 use crate::queue::{own_receipts, retransmit};
 use crate::records::history::{self, Message, MessageKind, SELF};
-use crate::records::profile;
+use crate::records::{profile, seen};
 use crate::rows::held::AuthorEvent;
 use crate::rows::held::StreamId;
 use crate::rows::outbox::Number;
@@ -45,7 +45,7 @@ fn shown(txn: &mut Txn<'_>, received: &Received, peer: &Username, said: Content)
     let chat = history::chat_of(txn, peer);
     let stream_id = StreamId { chat: chat.clone(), user: received.user.clone(), device: received.device };
     let own = peers::own_table(txn)?.fingerprint;
-    if history::seen_before(txn, &own, &said.id)? {
+    if seen::seen_before(txn, &own, &said.id)? {
         return Ok(reorder::repeated(txn, &stream_id, &seq)?);
     }
     let kept = txn.now;

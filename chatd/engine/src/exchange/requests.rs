@@ -7,7 +7,7 @@ use crate::exchange::ahead;
 use crate::exchange::received::{self, Received};
 use crate::model::error::EngineError;
 use crate::records::requests::{self, Asking};
-use crate::records::{contacts, device_tables, history};
+use crate::records::{contacts, device_tables, seen};
 use crate::rows::held::Request;
 use crate::sessions;
 use crate::store::RowsError;
@@ -23,7 +23,7 @@ pub(crate) fn keep_back(
     content: &Content,
     author: &Fingerprint,
 ) -> Result<bool, RowsError> {
-    if !requests::keeps_back(txn, &received.user)? || history::was_seen(txn.rows, author, &content.id)? {
+    if !requests::keeps_back(txn, &received.user)? || seen::was_seen(txn.rows, author, &content.id)? {
         return Ok(false);
     }
     let text = match &content.body {

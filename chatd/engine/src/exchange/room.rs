@@ -3,7 +3,7 @@
 //! The server can read the room and says who wrote what; nothing here is end-to-end. Its numbers are its word too. So
 //! what one connection showed is read once more on the next. Where that shows something else, or never came as far as
 //! the cursor, everything is read again from where reading began. What was shown already is passed over: it is known by
-//! what it says, not by its number, also when the history has let it go.
+//! what it says, not by its number, also when the history has let it go. Where reading began moves on, months behind.
 
 mod shown;
 
@@ -152,7 +152,7 @@ fn take(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
     if is_known(txn, &post)? {
         return Ok(());
     }
-    shown::mark_shown(txn.rows, &id(&post), txn.now)?;
+    shown::mark_shown(txn, &id(&post))?;
     if post.device == txn.me.device
         && let Some(id) = shown::sent_as(txn.rows, &post.submit_id)?
     {
@@ -172,6 +172,11 @@ fn take(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
         ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, txn)
     };
     Ok(history::append(txn, message)?)
+}
+
+/// Forgets posts that are not read again.
+pub(crate) fn forget_old(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    shown::forget_old(txn)
 }
 
 /// Whether a post was taken before, under whatever number.
@@ -196,5 +201,5 @@ fn id(post: &Post) -> MessageId {
 pub(crate) fn say(txn: &mut Txn<'_>, message: &Message) -> Result<(), EngineError> {
     outbox::admit(txn)?;
     let submit_id = posts::post(txn, message.id, &message.text)?;
-    Ok(shown::sent(txn.rows, &submit_id, &message.id, txn.now)?)
+    Ok(shown::sent(txn, &submit_id, &message.id)?)
 }

@@ -7,7 +7,7 @@ pub mod unsent;
 
 use std::time::Duration;
 
-use chat_protocol::ids::{Fingerprint, MessageId, Username};
+use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{DeletedReason, FailReason, MessageState};
 
 use crate::records::events;
@@ -16,9 +16,12 @@ use crate::rows::counter::Counter;
 use crate::rows::messages::ChatName;
 pub use crate::rows::messages::{Chat, Message, MessageKind, ROOM, Reaction, SELF};
 use crate::rows::state::Due;
-use crate::rows::{CHATS, MESSAGES, POSITIONS, SEEN};
+use crate::rows::{CHATS, MESSAGES, POSITIONS};
 use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
+
+/// Messages that are in memory together while those of a chat are counted.
+const COUNTED_AT_ONCE: usize = 256;
 
 /// The chat with a user.
 #[must_use]
@@ -89,20 +92,6 @@ pub fn chat(rows: &dyn Rows, id: &str) -> Result<Option<Chat>, RowsError> {
 pub fn chats(rows: &dyn Rows, limit: usize) -> Result<Vec<Chat>, RowsError> {
     let found = CHATS.scan(rows, 0..=u64::MAX, Direction::Descending, limit)?;
     Ok(found.into_iter().map(|(_, chat)| chat).collect())
-}
-
-/// Whether a message of this author is stored already; remembers it if not.
-pub(crate) fn seen_before(txn: &mut Txn<'_>, author: &Fingerprint, id: &MessageId) -> Result<bool, RowsError> {
-    if was_seen(txn.rows, author, id)? {
-        return Ok(true);
-    }
-    SEEN.of(author).put(txn.rows, id, txn.now.as_millis(), &())?;
-    Ok(false)
-}
-
-/// Whether a message or a change of this author has come, stored or not: it never comes again.
-pub(crate) fn was_seen(rows: &dyn Rows, author: &Fingerprint, id: &MessageId) -> Result<bool, RowsError> {
-    SEEN.of(author).has(rows, id)
 }
 
 /// Adds a message at the end of its chat, with its event, and sees to it that it goes when its time is over.
@@ -182,6 +171,24 @@ fn recount(rows: &mut dyn Rows, id: &str, before: u64, after: u64) -> Result<(),
     let Some(mut chat) = chat(rows, id)? else { return Ok(()) };
     chat.bytes = chat.bytes.saturating_sub(before).saturating_add(after);
     write_chat(rows, &chat)
+}
+
+/// Counts what the messages of each chat take.
+pub(crate) fn count_bytes(rows: &mut dyn Rows) -> Result<(), RowsError> {
+    for mut chat in chats(rows, usize::MAX)? {
+        let (mut bytes, mut from) = (0u64, 0);
+        loop {
+            let page = page(rows, &chat.id, from..=u64::MAX, Direction::Ascending, COUNTED_AT_ONCE)?;
+            let Some((last, _)) = page.last() else { break };
+            from = last.saturating_add(1);
+            bytes = page.iter().fold(bytes, |bytes, (_, message)| bytes.saturating_add(message.bytes()));
+        }
+        if chat.bytes != bytes {
+            chat.bytes = bytes;
+            write_chat(rows, &chat)?;
+        }
+    }
+    Ok(())
 }
 
 /// Writes a message back where it was.

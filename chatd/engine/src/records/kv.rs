@@ -9,7 +9,7 @@ use crate::model::error::EngineError;
 use crate::records::tokens;
 use crate::rows::clients::{KvUsage, KvValue};
 use crate::rows::counter::Counter;
-use crate::rows::{KV_KEYS, KV_USAGE, KV_VALUES};
+use crate::rows::{KV_COUNTED, KV_KEYS, KV_USAGE, KV_VALUES};
 use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
@@ -66,6 +66,7 @@ pub fn set(
     if text.len() > MAX_VALUE_BYTES {
         return Err(EngineError::too_long(text.len(), MAX_VALUE_BYTES));
     }
+    count(txn.rows, scope)?;
     let (version, before) = matching(txn.rows, (scope, key), if_version)?;
     let after = (key.len() + text.len()) as u64;
     let begins = if version == 0 { index_key(txn, scope, key)? } else { false };
@@ -80,6 +81,7 @@ pub fn set(
 /// # Errors
 /// `not_found`, `conflict`.
 pub fn delete(txn: &mut Txn<'_>, (scope, key): (&Name, &str), if_version: Option<u64>) -> Result<(), EngineError> {
+    count(txn.rows, scope)?;
     let (_, before) = matching(txn.rows, (scope, key), if_version)?;
     if !KV_VALUES.of(scope).delete(txn.rows, key)? {
         return Err(EngineError::none("such value"));
@@ -89,6 +91,7 @@ pub fn delete(txn: &mut Txn<'_>, (scope, key): (&Name, &str), if_version: Option
     charge(txn, scope, Change { bytes: (before, 0), namespaces: (u64::from(keys.is_empty()), 0) })?;
     if keys.is_empty() {
         KV_KEYS.delete(txn.rows, scope)?;
+        KV_COUNTED.delete(txn.rows, scope)?;
         return Ok(());
     }
     Ok(KV_KEYS.put(txn.rows, scope, 0, &keys)?)
@@ -123,8 +126,34 @@ impl Change {
     }
 }
 
-/// Counts a change to whoever pays for it, unless it grows beyond what they may have. Values of before there was this
-/// count are not in it.
+/// Nothing is counted any more: older programs did not count, and namespaces cannot be listed.
+pub(crate) fn count_anew(rows: &mut dyn Rows) -> Result<(), RowsError> {
+    KV_COUNTED.clear(rows)?;
+    KV_USAGE.clear(rows)?;
+    Counter::KvBytes.set(rows, 0)
+}
+
+/// Counts what is in a namespace before anything is done in it, if that is not in the count.
+fn count(rows: &mut dyn Rows, scope: &Name) -> Result<(), RowsError> {
+    if KV_COUNTED.has(rows, scope)? {
+        return Ok(());
+    }
+    let (keys, mut bytes) = (keys(rows, scope)?, 0);
+    for key in &keys {
+        bytes += value(rows, scope, key)?.map_or(0, |value| (key.len() + value.json.len()) as u64);
+    }
+    let found = Change { bytes: (0, bytes), namespaces: (0, u64::from(!keys.is_empty())) };
+    let payer = tokens::payer(scope);
+    let usage = found.apply(KV_USAGE.get(rows, &payer)?.unwrap_or_default());
+    if usage != KvUsage::default() {
+        KV_USAGE.put(rows, &payer, 0, &usage)?;
+    }
+    let total = Counter::KvBytes.get(rows)?.saturating_add(bytes);
+    Counter::KvBytes.set(rows, total)?;
+    KV_COUNTED.put(rows, scope, 0, &())
+}
+
+/// Counts a change to whoever pays for it, unless it grows beyond what they may have.
 fn charge(txn: &mut Txn<'_>, scope: &Name, change: Change) -> Result<(), EngineError> {
     let (payer, (before, after)) = (tokens::payer(scope), change.bytes);
     let total = Counter::KvBytes.get(txn.rows)?.saturating_sub(before).saturating_add(after);

@@ -23,6 +23,10 @@ pub(crate) enum Counter {
     MailboxGeneration,
     /// Deliveries that were ever taken, as they are counted here.
     Taken,
+    /// Deliveries that were ever remembered in the rows that are here.
+    Remembered,
+    /// 1 once what older programs did not count was counted.
+    Counted,
     /// Sequence up to which the public room is stored, as the server numbers it.
     Room,
     /// Where that stood when the connection was begun.
@@ -60,6 +64,8 @@ impl Counter {
             Self::Mailbox => "mailbox",
             Self::MailboxGeneration => "mailbox-generation",
             Self::Taken => "taken",
+            Self::Remembered => "remembered",
+            Self::Counted => "counted",
             Self::Room => "room",
             Self::RoomBefore => "room-before",
             Self::Epoch => "epoch",

@@ -36,7 +36,7 @@ use super::peers::{
 };
 use super::prekeys::CurrentBundle;
 use super::sessions::{Stored, Unconfirmed};
-use super::state::{Agreed, Due, ServerWord, Settings, Timer};
+use super::state::{Agreed, Due, RoomMark, ServerWord, Settings, Timer};
 
 /// A type that is kept.
 pub(super) trait Sample: Sized + Debug + PartialEq {
@@ -258,7 +258,7 @@ samples! {
     Counter: Counter::Event, Counter::Submit, Counter::Outbox, Counter::Message, Counter::Activity, Counter::Mailbox,
         Counter::Taken, Counter::Room, Counter::RoomBefore, Counter::Epoch, Counter::Bundle, Counter::Audit,
         Counter::Ahead, Counter::Reset, Counter::Skewed, Counter::MailboxGeneration, Counter::EventBytes, Counter::KvBytes,
-        Counter::Requested, Counter::RequestBytes;
+        Counter::Requested, Counter::RequestBytes, Counter::Remembered, Counter::Counted;
     Settings: Settings {
         read_receipts: true, presence: false, history_days: 131, event_days: 132, max_events: 133,
         trust_policy: TrustPolicy::Strict, outbox_days: 134, history_mib: Some(135), max_event_mib: Some(136),
@@ -266,6 +266,7 @@ samples! {
     };
     Profile: profile();
     Due: Due::Send, Due::Expire, Due::Overdue;
+    RoomMark: RoomMark { at: at(143), cursor: 144 };
     Agreed: Agreed { server: at(140), seen: at(141), earlier_since: Some(at(142)) };
     Timer: timer(Due::Send), timer(Due::Expire), timer(Due::Overdue);
     ServerWord: ServerWord { acked: 141, bundle: 142, submit: 143 };

@@ -43,6 +43,17 @@ pub struct Settings {
     pub messages_from: MessagesFrom,
 }
 
+/// How far the public room was read at a time: what was taken before is forgotten first.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct RoomMark {
+    #[n(0)]
+    pub(crate) at: Timestamp,
+    /// The cursor then.
+    #[n(1)]
+    pub(crate) cursor: u64,
+}
+
 /// When the own clock and the server's agreed.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]

@@ -68,6 +68,10 @@ pub(crate) struct Live {
     pub(crate) inits_read: InitsRead,
     /// When a receipt last went to a device.
     pub(crate) receipts: BTreeMap<DeviceId, Timestamp>,
+    /// When it was last looked for what was seen too long ago to come again.
+    pub(crate) seen_swept: Option<Timestamp>,
+    /// When it was last looked for posts that are not read again.
+    pub(crate) room_swept: Option<Timestamp>,
     /// When old rows were last looked for.
     pub(crate) tidied: Option<Timestamp>,
     /// When the line was last looked at for what waited too long.

@@ -1,16 +1,29 @@
 //! Which posts were taken, under whatever number; and as what the own ones were sent.
 //!
-//! That is known for good: how long a server keeps posts is its own affair, and what it shows again must not come as new.
+//! That is known of the last [`REMEMBERED`] at least, and of all that were taken since reading begins there: what a server
+//! shows again must not come as new, so whatever was taken before is not read again.
+
+use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, SubmitId};
-use chat_protocol::time::Timestamp;
+use chat_protocol::limits::PREKEY_RETENTION;
 
-use crate::rows::{POSTS_SENT, POSTS_SHOWN};
+use crate::rows::counter::Counter;
+use crate::rows::state::RoomMark;
+use crate::rows::{POSTS_SENT, POSTS_SHOWN, ROOM_BEGUN, ROOM_MARK};
 use crate::store::{Rows, RowsError};
+use crate::txn::Txn;
+
+/// At least so long, and at most twice: longer than a server keeps posts unless it is told to.
+const REMEMBERED: Duration = PREKEY_RETENTION;
+/// Unless there are more: then what was taken before the last look that moved the beginning goes at once.
+const MOST: u64 = 100_000;
+/// How often it is looked for what may be forgotten.
+const EVERY: Duration = Duration::from_secs(60 * 60);
 
 /// A post is taken.
-pub(super) fn mark_shown(rows: &mut dyn Rows, id: &MessageId, now: Timestamp) -> Result<(), RowsError> {
-    POSTS_SHOWN.put(rows, id, now.as_millis(), &())
+pub(super) fn mark_shown(txn: &mut Txn<'_>, id: &MessageId) -> Result<(), RowsError> {
+    POSTS_SHOWN.put(txn.rows, id, txn.now.as_millis(), &())
 }
 
 /// Whether it was taken before.
@@ -19,11 +32,33 @@ pub(super) fn is_known(rows: &dyn Rows, id: &MessageId) -> Result<bool, RowsErro
 }
 
 /// An own message goes to the room under a submit.
-pub(super) fn sent(rows: &mut dyn Rows, submit: &SubmitId, id: &MessageId, now: Timestamp) -> Result<(), RowsError> {
-    POSTS_SENT.put(rows, submit, now.as_millis(), id)
+pub(super) fn sent(txn: &mut Txn<'_>, submit: &SubmitId, id: &MessageId) -> Result<(), RowsError> {
+    POSTS_SENT.put(txn.rows, submit, txn.now.as_millis(), id)
 }
 
-/// The message that a submit of this device carried.
-pub(super) fn sent_as(rows: &dyn Rows, submit: &SubmitId) -> Result<Option<MessageId>, RowsError> {
-    POSTS_SENT.get(rows, submit)
+/// The message that a submit of this device carried, which was taken.
+pub(super) fn sent_as(rows: &mut dyn Rows, submit: &SubmitId) -> Result<Option<MessageId>, RowsError> {
+    let sent = POSTS_SENT.get(rows, submit)?;
+    POSTS_SENT.delete(rows, submit)?;
+    Ok(sent)
+}
+
+/// Forgets what was taken before the beginning, and moves that on.
+pub(super) fn forget_old(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    if txn.live.room_swept.is_some_and(|last| txn.now.since(last) < EVERY) {
+        return Ok(());
+    }
+    txn.live.room_swept = Some(txn.now);
+    let here = RoomMark { at: txn.now, cursor: Counter::Room.get(txn.rows)? };
+    let Some(mark) = ROOM_MARK.get(txn.rows)? else { return ROOM_MARK.put(txn.rows, &here) };
+    if txn.now.since(mark.at) < REMEMBERED && POSTS_SHOWN.count(txn.rows)? <= MOST {
+        return Ok(());
+    }
+    let old = 0..=mark.at.as_millis();
+    POSTS_SHOWN.delete_range(txn.rows, old.clone())?;
+    POSTS_SENT.delete_range(txn.rows, old)?;
+    if let Some(begun) = ROOM_BEGUN.get(txn.rows)? {
+        ROOM_BEGUN.put(txn.rows, &begun.max(mark.cursor.min(here.cursor)))?;
+    }
+    ROOM_MARK.put(txn.rows, &here)
 }
