@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use chat_protocol::identity::account_log::{AccountLog, Author};
-use chat_protocol::ids::MessageId;
+use chat_protocol::ids::{MessageId, SessionId};
 use chat_protocol::message::Envelope;
 use chat_protocol::rpc::types::{HeldReason, MessageState};
 use chat_protocol::rpc::{EventBody, Target};
@@ -308,4 +308,73 @@ fn a_message_on_a_session_that_is_gone_is_told() {
     world.deliver(alice, bob, late);
     world.settle();
     assert_eq!((world.inbox(bob).len(), undecryptable(&world, bob)), (8, 1));
+}
+
+/// What becomes of the bytes of an INIT, by the number of the copy.
+type Spoil = fn(&mut Vec<u8>, usize);
+
+const FOREIGN: &str = "of another identity";
+
+const KINDS: [(&str, Spoil); 7] = [
+    (FOREIGN, |_, _| ()),
+    ("under another id", |_, _| ()),
+    ("one bit of it changed", |init, n| {
+        let at = (init.len() - 1) * n / 999;
+        init[at] ^= 1 << (n % 8);
+    }),
+    ("another first byte", |init, n| init[0] = init[0].wrapping_add(1 + (n % 255) as u8)),
+    ("too short", |init, n| init.truncate(init.len() * n / 1_000)),
+    ("too long", |init, n| init.resize(init.len() + 1 + n, n as u8)),
+    ("random", |init, n| init.iter_mut().zip(0..).for_each(|(byte, at)| *byte = (n * 31 + at * at) as u8)),
+];
+
+#[test]
+fn atk_36_a_thousand_inits_of_each_kind_are_acknowledged_before_any_rsa_and_opened_at_their_pace() {
+    let (mut world, alice, bob, _, held) = first_contact(&["hello"]);
+    let carol = world.user("carol");
+    world.settle();
+    // a true one under the fingerprint of somebody else than who shows it
+    world.send(carol, bob, "hello");
+    world.settle();
+    let foreign = world.take_mailbox(bob).remove(0).envelope;
+    world.come_online(bob);
+    world.nodes[bob].slow = true;
+    let said = |world: &World| world.server.seen.iter().filter(|(by, _)| *by == world.nodes[bob].device).count();
+    let silent = said(&world);
+    let log = world.log_of(alice);
+    let kinds = KINDS.map(Some).into_iter().chain([None]).enumerate();
+    for (kind, spoiled) in kinds {
+        let name = spoiled.map_or("valid", |(name, _)| name);
+        for n in 0..1_000 {
+            let envelope = match spoiled {
+                Some((name, spoil)) => {
+                    let mut envelope = if name == FOREIGN { foreign.clone() } else { held[0].clone() };
+                    let id = [&[kind as u8; 8], &(n as u64).to_be_bytes()[..]].concat();
+                    envelope.sid = SessionId::new(id.try_into().unwrap());
+                    spoil(&mut envelope.init.as_mut().unwrap().0, n);
+                    envelope
+                }
+                None => {
+                    let mut begun = begin(&mut world, alice, bob, &log);
+                    say(&mut world, alice, &mut begun, n as u64 + 1)
+                }
+            };
+            world.deliver(alice, bob, envelope);
+        }
+        world.settle();
+        let mailbox = world.server.mailbox(world.nodes[bob].device);
+        assert_eq!(mailbox.acked, mailbox.last, "{name}");
+        let node = &world.nodes[bob];
+        assert_eq!((node.opened, node.shares.len() <= 8), (0, true), "{name}: acknowledged before any RSA");
+        assert!(waiting(&world, bob) <= 64, "{name}: {} wait", waiting(&world, bob));
+        // what found no room is asked for, whatever it was, and no more often
+        assert!(said(&world) - silent <= 2 * (kind + 1), "{name}: {} submits", said(&world) - silent);
+    }
+    world.nodes[bob].slow = false;
+    world.advance(MINUTES * 5);
+    let opened = world.nodes[bob].opened;
+    assert!((8..=8 * 7).contains(&opened), "{opened} in ten minutes");
+    world.deliver(alice, bob, held[0].clone());
+    world.advance(MINUTES * 10);
+    assert_eq!(world.inbox(bob).iter().filter(|line| *line == "alice: hello").count(), 1);
 }

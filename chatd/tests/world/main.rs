@@ -58,6 +58,7 @@ mod schedules;
 mod server;
 mod shrink;
 mod stage;
+mod stolen;
 mod tables;
 mod timers;
 mod tokens;

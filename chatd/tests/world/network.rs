@@ -157,6 +157,7 @@ impl World {
 
     fn share(&mut self, who: usize, fate: Fate) {
         let Some((job, init)) = self.nodes[who].shares.pop_front() else { return };
+        self.nodes[who].opened += 1;
         let rejection = chat_protocol::crypto::secret::SecretBytes::new([9; 32]);
         let share = open_share(&init, &self.nodes[who].local.keys.decryption, &rejection, &mut self.rng);
         self.feed(who, vec![Input::ShareOpened { job, share }], fate);

@@ -105,6 +105,8 @@ pub struct Node {
     /// Its RSA takes for ever.
     pub slow: bool,
     pub shares: VecDeque<(u64, Arc<Init>)>,
+    /// How many of them it opened.
+    pub opened: usize,
     /// Ids of all requests since the process began.
     pub asked: Vec<u64>,
     /// How far its clock is ahead of the server's, in milliseconds.
@@ -130,6 +132,7 @@ impl Node {
             refused: None,
             slow: false,
             shares: VecDeque::new(),
+            opened: 0,
             asked: Vec::new(),
             ahead_ms: 0,
             jumped: None,

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use chat_protocol::ids::SessionId;
+use chat_protocol::limits::MAX_NUMBER;
 use chat_protocol::rpc::types::MessageState;
 use chatd::engine::sessions::HighWater;
 use chatd::engine::store::MemoryRows;
@@ -93,6 +94,20 @@ fn atk_51_yesterdays_database_is_noticed_by_the_file_beside_it_although_the_serv
     silence(&mut world, alice);
     renewed(&mut world, alice, bob, before);
     assert!(high_water(&world, alice).event >= noted.event, "events have no number twice");
+}
+
+#[test]
+fn atk_51_no_number_beside_an_old_copy_however_large_keeps_it_from_being_renewed() {
+    for n in [MAX_NUMBER / 2, MAX_NUMBER / 2 + 1, MAX_NUMBER, u64::MAX] {
+        for field in 0..4 {
+            let (mut world, alice, bob, yesterday) = a_day_later();
+            world.go_offline(alice);
+            let (before, mut noted) = (world.server.seen.len(), high_water(&world, alice));
+            *[&mut noted.taken, &mut noted.submit, &mut noted.bundle, &mut noted.event][field] = n;
+            world.restore(alice, yesterday, Some(noted));
+            renewed(&mut world, alice, bob, before);
+        }
+    }
 }
 
 #[test]

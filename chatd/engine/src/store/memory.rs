@@ -42,6 +42,11 @@ impl MemoryRows {
         self.read.load(Ordering::Relaxed)
     }
 
+    /// Every value, for tests of what somebody finds who stole them all.
+    pub fn values(&self) -> impl Iterator<Item = (Table, &[u8])> {
+        self.rows.iter().map(|((table, ..), row)| (*table, row.value.as_slice()))
+    }
+
     fn note_read(&self, rows: usize) {
         self.read.fetch_add(rows as u64, Ordering::Relaxed);
     }
