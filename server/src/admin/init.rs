@@ -17,6 +17,7 @@ use rand::Rng;
 use serde_json::json;
 
 use super::home::{self, Home, OFFLINE_PUBLIC, SECRET_KEY, SERVER_KEY, SETTINGS};
+use super::key;
 use super::output::{Done, object, say, talk};
 use crate::config::{Config, Registration, public};
 use crate::failure::{Exit, Failure};
@@ -54,7 +55,7 @@ pub(super) fn init(
     if let Some(file) = offline_key {
         make_offline_key(home, file)?;
     }
-    // last: with it the server is there, before it everything can be repeated, once an offline key that was made is taken away
+    // last: with it the server is there, before it everything can be repeated
     let key = ServerKey::generate(&mut rng);
     home::create_or_check(&home.path(SERVER_KEY), &key.to_text(), home::check_server_key)?;
     talk(&format!("A server is set up in {}", home.dir.display()));
@@ -71,12 +72,28 @@ pub(super) fn init(
     print_invite(home, &config, &home.keys()?, None)
 }
 
-/// Makes the key that vouches for later server keys; what stays here is its public half.
+/// Makes the key that vouches for later server keys, unless an attempt that was interrupted did; what stays here is its
+/// public half.
 fn make_offline_key(home: &Home, file: &Path) -> Done {
-    let key = SigningKey::generate(&mut rand::rng());
-    private::create(file, key.to_plain_pem().as_bytes())?;
+    let key = if file.exists() {
+        talk(&format!("Keeping the key in {}", file.display()));
+        key::read_offline(file)?.ok_or_else(|| {
+            let words = format!("{} holds no key", file.display());
+            Failure::new(Exit::Data, words).hint("name a file that is not there yet")
+        })?
+    } else {
+        let key = SigningKey::generate(&mut rand::rng());
+        private::create(file, key.to_plain_pem().as_bytes())?;
+        key
+    };
     let public = URL_SAFE_NO_PAD.encode(key.verifying_key().to_spki());
-    private::create(&home.path(OFFLINE_PUBLIC), public.as_bytes())?;
+    home::create_or_check(&home.path(OFFLINE_PUBLIC), &public, |path| {
+        if private::read(path)?.as_slice() == public.as_bytes() {
+            return Ok(());
+        }
+        let words = format!("{} is of another key", path.display());
+        Err(Failure::new(Exit::CannotCreate, words).hint("name the file with that key: `--offline-key FILE`"))
+    })?;
     talk(&format!(
         "Keep {} off this machine: whoever takes the server cannot announce another key without it",
         file.display()

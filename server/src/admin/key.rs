@@ -64,8 +64,7 @@ fn vouch_for(home: &Home, present: &Keys, next: &ServerKey, file: Option<&Path>)
         (Some(named), Some(file)) => (named, file),
     };
     let wrong = || Failure::new(Exit::Data, format!("{} is not the offline key of this server", file.display()));
-    let pem = private::read_named(file)?;
-    let key = std::str::from_utf8(&pem).ok().and_then(|pem| SigningKey::from_plain_pem(pem).ok()).ok_or_else(wrong)?;
+    let key = read_offline(file)?.ok_or_else(wrong)?;
     if OfflineKey::of(&key.verifying_key()) != named {
         return Err(wrong());
     }
@@ -74,6 +73,12 @@ fn vouch_for(home: &Home, present: &Keys, next: &ServerKey, file: Option<&Path>)
     // of a change that was not begun in the end
     let _none = std::fs::remove_file(&path);
     Ok(private::create(&path, URL_SAFE_NO_PAD.encode(&*proof.signature).as_bytes())?)
+}
+
+/// The key in a file that is kept off the machine; `None` if it holds none.
+pub(super) fn read_offline(file: &Path) -> Result<Option<SigningKey>, Failure> {
+    let pem = private::read_named(file)?;
+    Ok(std::str::from_utf8(&pem).ok().and_then(|pem| SigningKey::from_plain_pem(pem).ok()))
 }
 
 fn finish(home: &Home) -> Done {

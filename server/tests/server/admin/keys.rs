@@ -84,6 +84,31 @@ fn atk_102_with_an_offline_key_invites_name_it_and_no_other_key_is_made_without_
 }
 
 #[test]
+fn an_init_with_an_offline_key_that_was_interrupted_is_repeated_with_the_same_key() {
+    let operator = Operator::new();
+    let file = |name: &str| operator.root.path().join(name);
+    let set_up = |name: &str| operator.run(&["init", "--public", "h:1", "--offline-key", file(name).to_str().unwrap()]);
+    assert_eq!(set_up("offline.pem").code, 0);
+    let pem = fs::read(file("offline.pem")).unwrap();
+    let interrupted = |left: &[&str]| {
+        for name in ["server.key", "offline.pub"].iter().filter(|name| !left.contains(name)) {
+            fs::remove_file(operator.data().join(name)).unwrap();
+        }
+    };
+    for left in [&["offline.pub"][..], &[]] {
+        interrupted(left);
+        let again = set_up("offline.pem");
+        assert_eq!(again.code, 0, "{}", again.err);
+        assert!(Invite::parse(&again.out).unwrap().offline_key.is_some());
+        assert_eq!(fs::read(file("offline.pem")).unwrap(), pem);
+    }
+    interrupted(&["offline.pub"]);
+    let other = set_up("other.pem");
+    assert_eq!(other.code, 73, "{}", other.err);
+    assert!(other.err.contains("of another key"), "{}", other.err);
+}
+
+#[test]
 fn there_is_nothing_to_finish_before_a_key_was_rotated() {
     let operator = Operator::set_up();
     let finished = operator.run(&["key", "finish"]);
