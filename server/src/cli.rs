@@ -60,7 +60,7 @@ pub enum Command {
         #[arg(long, value_name = "HOST:PORT")]
         public: Option<String>,
         /// Make a key here that has to sign every later change of the server's key; keep it off this machine
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = named())]
         offline_key: Option<PathBuf>,
     },
     /// Serve until told to stop (SIGTERM finishes what was begun)
@@ -120,7 +120,7 @@ pub enum Key {
     /// Make the next key: after a restart the server answers under both, and clients learn it
     Rotate {
         /// The key that `init --offline-key` made, if it did
-        #[arg(long, value_name = "FILE")]
+        #[arg(long, value_name = "FILE", value_parser = named())]
         offline_key: Option<PathBuf>,
     },
     /// Give the old key up and print an invite with the new one

@@ -155,7 +155,7 @@ fn what_cannot_be_read_is_no_backup_and_nothing_is_made() {
 #[test]
 fn a_dash_is_no_directory() {
     let operator = Operator::new();
-    for words in [&["man", "--all", "-"][..], &["init", "--data", "-"]] {
+    for words in [&["man", "--all", "-"][..], &["init", "--data", "-"], &["init", "--offline-key", "-"]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_chat-server"));
         command.env_clear().env("HOME", operator.root.path()).current_dir(operator.root.path()).args(words);
         let refused = operator.finish(command, "");
