@@ -59,7 +59,7 @@ chaos: test-setup ## Push 50,000 messages while 200 processes are killed, on SQL
 	$(BUILT)/chaos --database sqlite $(CHAOS)
 	$(BUILT)/chaos --database mariadb $(CHAOS)
 
-siege: ## Let 20 members and 10 guests misbehave in every way while 10 honest people talk, and show what it costs them
+siege: ## Let 20 members and 10 guests misbehave while 10 honest people talk, and show what it costs these
 	$(CARGO) build --locked --release --workspace --bins
 	SIEGE=long $(CARGO) test --locked --release --workspace --test siege -- --nocapture
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use chat_protocol::fixtures::first_device;
 use chat_protocol::ids::DeviceId;
@@ -12,20 +14,25 @@ use chat_protocol::message::client::{
     BundleFetch, Enrol, LogFetch, Lookup, OneTimeStatus, PresenceWatch, RoomPost, RoomSince,
 };
 use chat_server::fixtures::client::{enrol, now};
-use chat_stories::Stage;
+use chat_stories::{DEADLINE, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use Misdeed::*;
 
 use crate::member::{Member, Town, Victim, rubbish};
 
+/// How often the besiegers are looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
 /// What came of one kind of misdeed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deeds {
-    pub tried: u64,
+    /// The server did as it was asked.
+    pub done: u64,
     pub refused: u64,
     /// The server ended the connection, or took none.
     pub cut: u64,
@@ -34,26 +41,29 @@ pub struct Deeds {
 /// The same, while it goes on.
 #[derive(Debug, Default)]
 struct Tally {
-    tried: AtomicU64,
+    done: AtomicU64,
     refused: AtomicU64,
     cut: AtomicU64,
 }
 
 impl Tally {
+    /// Notes an answer, or that none came since the connection ended.
     fn note<T, E>(&self, outcome: &Option<Result<T, E>>) {
-        let of = match outcome {
-            Some(Ok(_)) => None,
-            Some(Err(_)) => Some(&self.refused),
-            None => Some(&self.cut),
+        let count = match outcome {
+            Some(Ok(_)) => &self.done,
+            Some(Err(_)) => &self.refused,
+            None => &self.cut,
         };
-        for count in [Some(&self.tried), of].into_iter().flatten() {
-            count.fetch_add(1, Ordering::Relaxed);
-        }
+        count.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn note_cut(&self) {
+        self.note::<(), ()>(&None);
     }
 
     fn deeds(&self) -> Deeds {
-        let [tried, refused, cut] = [&self.tried, &self.refused, &self.cut].map(|count| count.load(Ordering::Relaxed));
-        Deeds { tried, refused, cut }
+        let [done, refused, cut] = [&self.done, &self.refused, &self.cut].map(|count| count.load(Ordering::Relaxed));
+        Deeds { done, refused, cut }
     }
 }
 
@@ -71,6 +81,19 @@ pub enum Misdeed {
     SayNothing,
 }
 
+impl Misdeed {
+    /// Whether the server has stopped it at least once, after it had its way where there is anything to have.
+    const fn has_met_its_bound(self, deeds: Deeds) -> bool {
+        match self {
+            FloodRoom | FillMailbox | AskWithoutEnd => deeds.done > 0 && deeds.refused > 0,
+            // kept by daemons, not refused by the server
+            MakeUpIdentities => deeds.done > 0,
+            StopReading | SpeakNonsense | SayNothing => deeds.cut > 0,
+            HavePasswordsHashed => deeds.refused > 0,
+        }
+    }
+}
+
 const OF_MEMBERS: [Misdeed; 5] = [FloodRoom, FillMailbox, MakeUpIdentities, AskWithoutEnd, StopReading];
 const OF_GUESTS: [Misdeed; 3] = [HavePasswordsHashed, SpeakNonsense, SayNothing];
 
@@ -78,6 +101,7 @@ const OF_GUESTS: [Misdeed; 3] = [HavePasswordsHashed, SpeakNonsense, SayNothing]
 pub struct Siege {
     runtime: Runtime,
     stop: CancellationToken,
+    besiegers: Vec<JoinHandle<()>>,
     tallies: BTreeMap<Misdeed, Arc<Tally>>,
 }
 
@@ -94,9 +118,10 @@ impl Siege {
             .unwrap();
         let town = Town::of(&stage.server.invite());
         let kinds = OF_MEMBERS.iter().chain(&OF_GUESTS);
-        let siege = Self {
+        let mut siege = Self {
             runtime,
             stop: CancellationToken::new(),
+            besiegers: Vec::new(),
             tallies: kinds.map(|kind| (*kind, Arc::default())).collect(),
         };
         for number in 0..members {
@@ -112,21 +137,24 @@ impl Siege {
         siege
     }
 
-    fn spawn<F: Future<Output = ()> + Send + 'static>(&self, kind: Misdeed, deed: impl FnOnce(Arc<Tally>) -> F) {
+    fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, kind: Misdeed, deed: impl FnOnce(Arc<Tally>) -> F) {
         let (stop, deed) = (self.stop.clone(), deed(Arc::clone(&self.tallies[&kind])));
-        self.runtime.spawn(async move { stop.run_until_cancelled(deed).await });
+        self.besiegers.push(self.runtime.spawn(async move { stop.run_until_cancelled(deed).await.unwrap_or(()) }));
     }
 
-    /// Waits until everybody has begun.
+    /// Waits until every kind has come up against its bound.
     pub fn until_under_way(&self) {
-        let until = std::time::Instant::now() + chat_stories::DEADLINE;
-        while self.tallies.values().any(|tally| tally.deeds().tried == 0) {
-            assert!(std::time::Instant::now() < until, "{:?}", self.tallies);
-            std::thread::yield_now();
+        let until = Instant::now() + DEADLINE;
+        while self.tallies.iter().any(|(kind, tally)| !kind.has_met_its_bound(tally.deeds())) {
+            assert!(Instant::now() < until, "{:?}", self.tallies);
+            assert!(!self.besiegers.iter().any(JoinHandle::is_finished), "a besieger gave up");
+            thread::sleep(LOOK_EVERY);
         }
     }
 
+    /// Ends it. Fails if anybody had given up before.
     pub fn end(self) -> Vec<(Misdeed, Deeds)> {
+        assert!(!self.besiegers.iter().any(JoinHandle::is_finished), "a besieger gave up");
         self.stop.cancel();
         self.runtime.shutdown_background();
         self.tallies.into_iter().map(|(kind, tally)| (kind, tally.deeds())).collect()
@@ -152,7 +180,7 @@ async fn misbehave(kind: Misdeed, town: Town, number: u8, honest: Vec<String>, a
         };
         member.client.forget_pushes();
         while goes_on.is_none() && !member.come_back().await {
-            tally.note::<(), ()>(&None);
+            tally.note_cut();
         }
     }
 }
@@ -171,8 +199,8 @@ async fn fill_mailbox(member: &mut Member, away: &Victim, tally: &Tally) -> Opti
 /// Some of one INIT, each on a session of its own.
 async fn make_up_identity(member: &mut Member, victim: &Victim, tally: &Tally) -> Option<()> {
     let Some(init) = member.made_up(victim).await else {
-        tally.note::<(), ()>(&Some(Err(())));
-        return tried(member, &OneTimeStatus {}, tally).await;
+        // bundles are rationed
+        return member.client.try_call(&OneTimeStatus {}).await.map(drop);
     };
     for _ in 0..20 {
         let envelope = chat_protocol::message::Envelope { sid: rubbish(0).sid, ..init.clone() };
@@ -193,12 +221,12 @@ async fn ask_much(member: &mut Member, victim: &Victim, round: usize, tally: &Ta
     tried(member, &PresenceWatch { visible: round.is_multiple_of(2) }, tally).await
 }
 
-/// Asks for the room's newest posts, and reads none of the answers.
+/// Asks for the room's newest posts again and again, and reads none of the answers, until the server has had enough.
 async fn stop_reading(member: &mut Member, tally: &Tally) -> Option<()> {
-    for _ in 0..1_000 {
-        member.client.ask(&RoomSince { seq: None, max: 100 }).await;
-        tally.note::<(), ()>(&Some(Ok(())));
+    while member.client.try_ask(&RoomSince { seq: None, max: 100 }).await.is_some() {
+        tokio::task::yield_now().await;
     }
+    tally.note_cut();
     None
 }
 
@@ -216,7 +244,9 @@ async fn disturb(kind: Misdeed, town: Town, from: IpAddr, tally: Arc<Tally>) {
             SpeakNonsense => speak(&town, from, &rand::random::<[u8; 32]>()).await,
             _ => speak(&town, from, &[]).await,
         };
-        tally.note::<(), ()>(&came_to_an_end.map(Ok));
+        if kind != HavePasswordsHashed || came_to_an_end.is_none() {
+            tally.note_cut();
+        }
     }
 }
 

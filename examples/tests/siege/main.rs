@@ -1,4 +1,4 @@
-//! Members and guests misbehave in every way that limits are for, while honest people talk.
+//! Members and guests misbehave while honest people talk: each goes on until the server stops it, and then again.
 //!
 //! The server, and the daemons of honest people, are the programs as they are installed. Who misbehaves speaks the protocol
 //! itself, from threads of the lowest priority: the machine they would bring along is not the server's. How much there is to
@@ -39,6 +39,8 @@ struct Plan {
     guests: usize,
 }
 
+/// So many words tell what one in a hundred takes.
+const ENOUGH: usize = 1_000;
 /// What a mailbox may hold here: with more there is no bound to be seen in short time.
 const MAILBOX_BYTES: u64 = 8 * 1024 * 1024;
 /// The server's memory, in MiB.
@@ -83,6 +85,7 @@ fn besiege(plan: Plan) -> Figures {
 
     let siege = Siege::begin(&stage, plan.members, plan.guests, &honest::names(&pairs), "away");
     siege.until_under_way();
+    // by now the mailbox of who is away takes no more of those who fill it
     let under = honest::talk(&mut pairs, plan.messages);
     // somebody whose mailbox was filled by others still hears from a friend
     let word = friend.send("@away", "are you well?");
@@ -92,7 +95,11 @@ fn besiege(plan: Plan) -> Figures {
     away.hears("@friend", "friend", "are you well?");
 
     pairs.iter_mut().for_each(Pair::lost_nothing);
-    let daemons = pairs.iter().flat_map(Pair::people).map(|person| Footprint::of(person.id(), &person.data()));
+    let daemons = pairs
+        .iter()
+        .flat_map(Pair::people)
+        .chain([&friend, &away])
+        .map(|person| Footprint::of(person.id(), &person.data()));
     let daemon = daemons.fold(Footprint::default(), Footprint::most);
     let server = Footprint::of(stage.server.id(), &stage.server.data());
     Figures { plan, peace, siege: under, deeds, server, daemon }
@@ -102,7 +109,7 @@ impl Figures {
     fn print(&self) {
         println!("{:?}", self.plan);
         for (what, deeds) in &self.deeds {
-            println!("  {what:?}: {} tried, {} refused, {} times cut off", deeds.tried, deeds.refused, deeds.cut);
+            println!("  {what:?}: {} done, {} refused, {} times cut off", deeds.done, deeds.refused, deeds.cut);
         }
         let (peace, siege) = (percentile(&self.peace, 99), percentile(&self.siege, 99));
         println!("p50 {:?} in peace, {:?} under siege", percentile(&self.peace, 50), percentile(&self.siege, 50));
@@ -114,18 +121,17 @@ impl Figures {
         println!("largest daemon {}, bounds {DAEMON_MIB} and {DAEMON_DISK_MIB} MiB", self.daemon);
     }
 
-    /// Rows and bytes are bounded, whoever misbehaves; every kind of misdeed was tried.
+    /// Bytes are bounded, whoever misbehaves; and with enough words to tell, none takes much longer than in peace.
     fn check(&self) {
-        for (what, deeds) in &self.deeds {
-            assert!(deeds.tried > 0, "nobody did {what:?}");
-        }
+        let [peace, siege] = [&self.peace, &self.siege].map(|times| percentile(times, 99).as_secs_f64());
+        assert!(self.siege.len() < ENOUGH || siege <= 2.0 * peace, "a word takes {:.1} times as long", siege / peace);
         assert!(self.server.memory_mib < SERVER_MIB && self.server.disk_mib < SERVER_DISK_MIB, "{}", self.server);
         assert!(self.daemon.memory_mib < DAEMON_MIB && self.daemon.disk_mib < DAEMON_DISK_MIB, "{}", self.daemon);
     }
 }
 
 #[test]
-fn honest_people_lose_nothing_while_members_and_guests_misbehave_in_every_way() {
+fn honest_people_lose_nothing_while_members_and_guests_misbehave() {
     let figures = besiege(Plan::wanted());
     figures.print();
     figures.check();
