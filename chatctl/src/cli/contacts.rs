@@ -37,9 +37,11 @@ pub(crate) struct Requests {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RequestVerb {
+    /// Show who waits
+    List,
     /// Hear a user from now on, and show what waits
     Accept(Who),
-    /// Drop what waits of a user, and what they write until you write to them; they are not told
+    /// Drop what waits of a user, and what they write until you write to them or accept; they are not told
     Decline(Who),
 }
 

@@ -35,7 +35,11 @@ async fn contacts(session: &mut Session) -> Result<(), Failure> {
     let all = all_contacts(&session.client().await?).await?;
     let cells = |contact: &types::Contact| {
         let text = |text: &Option<String>| Cell::from(text.as_deref().unwrap_or_default());
-        let blocked = Cell::new(Look::Warn, if contact.blocked { "blocked" } else { "" });
+        let blocked = match contact {
+            types::Contact { blocked: true, .. } => Cell::new(Look::Warn, "blocked"),
+            types::Contact { accepted: true, .. } => Cell::from("accepted"),
+            _ => Cell::from(""),
+        };
         vec![Cell::new(Look::Name, format!("@{}", contact.user)), text(&contact.alias), text(&contact.note), blocked]
     };
     session.out.table(
@@ -67,6 +71,9 @@ fn line(contact: &types::Contact) -> String {
     }
     if contact.blocked {
         line.push_str("  blocked");
+    }
+    if contact.accepted {
+        line.push_str("  accepted");
     }
     if let Some(profile) = &contact.profile {
         line.push_str(&format!("  {}", claims(profile)));

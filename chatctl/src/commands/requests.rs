@@ -4,7 +4,6 @@ use chat_protocol::ids::Username;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{self, RequestAccept, RequestDecline, RequestList, Requests};
 
-use super::known::about;
 use crate::cli::contacts::{self, RequestVerb};
 use crate::error::Failure;
 use crate::output::style::Look;
@@ -15,13 +14,13 @@ use crate::session::Session;
 /// `chatctl requests`
 pub(super) async fn requests(requests: contacts::Requests, session: &mut Session) -> Result<(), Failure> {
     match requests.what {
-        None => list(session).await,
+        None | Some(RequestVerb::List) => list(session).await,
         Some(RequestVerb::Accept(who)) => {
             let said = done(&who.user, "is heard from now on");
-            about(who.user.clone(), &RequestAccept { user: who.user }, |_| said, session).await
+            session.simple(&RequestAccept { user: who.user }, |_| said).await
         }
         Some(RequestVerb::Decline(who)) => {
-            let said = done(&who.user, "is not heard until you write to them");
+            let said = done(&who.user, "is not heard until you write to them or accept");
             session.simple(&RequestDecline { user: who.user }, |_| said).await
         }
     }

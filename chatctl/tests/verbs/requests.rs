@@ -23,10 +23,11 @@ async fn requests_are_listed_by_their_age_and_accepted_or_declined() {
     assert_eq!((&json["requests"][1]["user"], &json["requests"][1]["kind"]), (&json!("carol"), &json!("messages")));
     assert_eq!(says(&served, &["requests", "accept", "@carol"]), "@carol is heard from now on\n");
     let declined = says(&served, &["requests", "decline", "mallory"]);
-    assert_eq!(declined, "@mallory is not heard until you write to them\n");
+    assert_eq!(declined, "@mallory is not heard until you write to them or accept\n");
     assert_eq!(says(&served, &["requests"]), "");
     assert_eq!(run(&served, &["requests", "decline", "mallory"]).0, 66);
     assert_eq!(run(&served, &["requests", "accept", "@nobody"]).0, 66);
+    assert_eq!(says(&served, &["requests", "list"]), "");
     let settings = says(&served, &["settings", "--messages-from", "contacts_only"]);
     assert!(settings.contains("--messages-from contacts_only\n"), "{settings}");
     assert_eq!(run(&served, &["settings", "--messages-from", "friends"]).0, 64);

@@ -45,7 +45,7 @@ use self::codec::{Cbor, Mark, Raw, Secret, Text};
 use self::counter::Counter;
 use self::events::KeptEvent;
 use self::family::{Family, Scoped, Single};
-use self::held::{AheadMessage, Buffered, BufferedOf, Request, Stream, StreamId};
+use self::held::{AheadMessage, Buffered, BufferedOf, Request, RequestedMessage, Stream, StreamId};
 use self::inbox::{Raw as Envelope, Refused, WaitingInit};
 use self::messages::{Chat, ChatName, EarlyNote, InChat, Message, ReadThere};
 use self::outbox::{Change, Item, Number, PendingLog, PendingOwnReceipt, PendingReceipt, PendingSubmit, ToldProfile};
@@ -175,10 +175,10 @@ families! {
     pub(crate) WAITING_STREAMS: Held "waiting" [BufferedOf] => Cbor<StreamId>, 1;
     /// What waits for an account log. By until when.
     pub(crate) AHEAD: Held "ahead" [u64] => Cbor<AheadMessage>, 1;
-    /// Users who are not known and have written. By their first messages.
+    /// Users who are not known and have written. By how many bytes wait of them.
     pub(crate) REQUESTS: Held "request" [Username] => Cbor<Request>, 1;
     /// What they wrote. In the order it came.
-    pub(crate) REQUESTED: Held "request:" (Username) [MessageId] => Cbor<AheadMessage>, 1;
+    pub(crate) REQUESTED: Held "request:" (Username) [MessageId] => Cbor<RequestedMessage>, 1;
 
     /// What waits to be sealed for a user.
     pub(crate) QUEUE: Outbox "to:" (Username) [u64] => Cbor<Item>, 1;

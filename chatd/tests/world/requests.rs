@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
-use chat_protocol::rpc::types::{ContactSet, MessageState, MessagesFrom, Request, SettingsSet};
+use chat_protocol::ids::DeviceId;
+use chat_protocol::message::client::Submit;
+use chat_protocol::rpc::types::{ContactSet, MessageState, MessagesFrom, ProfileSet, Request, SettingsSet};
 use chat_protocol::rpc::{EventBody, Kind};
-use chatd::engine::{contacts, requests, settings};
+use chatd::engine::{amend, contacts, devices, profile, requests, settings};
 
-use crate::world::{World, is_invalid, is_refused};
+use crate::world::{World, is_refused};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 
@@ -117,27 +119,107 @@ fn users_become_known_in_every_way_there_is() {
 }
 
 #[test]
-fn a_request_of_somebody_who_is_blocked_is_dropped_without_a_word() {
+fn atk_86_a_request_of_somebody_who_is_blocked_is_dropped_without_a_word_to_them() {
     let (mut world, bob, mallory) = strangers();
-    world.send(mallory, bob, "hello");
+    let first = world.send(mallory, bob, "hello");
     world.settle();
     let user = world.name(mallory);
     world.command(bob, |txn| contacts::block(txn, &user, true)).unwrap();
+    let second = world.send(mallory, bob, "are you there?");
     world.settle();
-    assert_eq!((waiting(&world, bob), world.inbox(bob)), (vec![], vec![]));
+    assert_eq!((waiting(&world, bob), world.inbox(bob), told(&world, bob)), (vec![], vec![], 1));
     let refused = world.command(bob, |txn| requests::accept(txn, &user));
     assert!(is_refused(&refused, Kind::Blocked), "{refused:?}");
+    assert_eq!([first, second].map(|id| world.state(mallory, id)), [MessageState::Accepted; 2]);
+
+    world.command(bob, |txn| contacts::block(txn, &user, false)).unwrap();
+    accept(&mut world, bob, mallory);
+    world.advance(Duration::from_secs(120));
+    assert_eq!(world.inbox(bob), ["mallory: hello", "mallory: are you there?"]);
+}
+
+#[test]
+fn atk_86_nothing_goes_to_a_stranger_whatever_they_send() {
+    let (mut world, bob, mallory) = strangers();
+    world.send(mallory, bob, "hello");
+    world.settle();
+    let phone = world.another_device(bob);
+    hear(&mut world, phone, MessagesFrom::ContactsOnly);
+    world.settle();
+    let device = world.nodes[mallory].device;
+    let submits = |world: &World| {
+        let to_mallory = |(_, submit): &&(DeviceId, Submit)| submit.to.iter().any(|to| to.device == device);
+        world.server.seen.iter().filter(to_mallory).count()
+    };
+    let before = submits(&world);
+    let wanted = ProfileSet { display_name: Some("a name".to_owned()), about: None, bot: None };
+    world.command(mallory, |txn| profile::set(txn, wanted)).unwrap();
+    for number in 0..60 {
+        world.send(mallory, bob, &number.to_string());
+        world.settle();
+    }
+    world.advance(3 * DAY);
+    assert_eq!(submits(&world), before, "no log, no sign of life, no receipt");
+    let profile =
+        |body: &EventBody| matches!(body, EventBody::ProfileUpdated(about) if about.user.as_str() == "mallory");
+    assert_eq!(world.count_events(bob, profile), 0);
+}
+
+#[test]
+fn a_reaction_is_dealing_with_somebody_and_what_waits_comes_in_its_order() {
+    let mut world = World::new();
+    let (bob, carol) = (world.user("bob"), world.user("carol"));
+    world.settle();
+    let first = world.send(carol, bob, "hello");
+    world.settle();
+    hear(&mut world, bob, MessagesFrom::ContactsOnly);
+    world.send(carol, bob, "second");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["carol: hello"]);
+    world.command(bob, |txn| amend::react(txn, &first, "👍", false)).unwrap();
+    world.settle();
+    world.send(carol, bob, "third");
+    world.settle();
+    assert_eq!(world.inbox(bob), ["carol: hello", "carol: second", "carol: third"]);
+}
+
+#[test]
+fn what_came_of_a_device_that_was_replaced_since_is_shown_when_its_user_is_accepted() {
+    let (mut world, bob, carol) = strangers();
+    world.send(carol, bob, "from the old laptop");
+    world.settle();
+    let laptop = world.another_device(carol);
+    let old = world.nodes[carol].device;
+    world.command(laptop, |txn| devices::revoke(txn, &[old])).unwrap();
+    world.settle();
+    world.send(laptop, bob, "from the new one");
+    world.settle();
+    accept(&mut world, bob, carol);
+    assert_eq!(world.inbox(bob), ["mallory: from the old laptop", "mallory: from the new one"]);
+}
+
+#[test]
+fn whoever_was_accepted_can_be_declined_again() {
+    let (mut world, bob, mallory) = strangers();
+    world.send(mallory, bob, "hello");
+    world.settle();
+    accept(&mut world, bob, mallory);
+    let user = world.name(mallory);
+    world.command(bob, |txn| requests::decline(txn, &user)).unwrap();
+    world.send(mallory, bob, "more");
+    world.settle();
+    assert_eq!(
+        (waiting(&world, bob), world.inbox(bob)),
+        (vec![("mallory".to_owned(), 1)], vec!["mallory: hello".into()])
+    );
 }
 
 #[test]
 fn what_cannot_be_decided_is_refused() {
     let (mut world, bob, mallory) = strangers();
     let (myself, other) = (world.name(bob), world.name(mallory));
-    assert!(is_invalid(&world.command(bob, |txn| requests::accept(txn, &myself)), "user"));
+    world.command(bob, |txn| requests::accept(txn, &myself)).unwrap();
+    assert!(is_refused(&world.command(bob, |txn| requests::accept(txn, &other)), Kind::NotFound));
     assert!(is_refused(&world.command(bob, |txn| requests::decline(txn, &other)), Kind::NotFound));
-    // before they ever wrote
-    accept(&mut world, bob, mallory);
-    world.send(mallory, bob, "hello");
-    world.settle();
-    assert_eq!(world.inbox(bob), ["mallory: hello"]);
+    assert_eq!(contacts::list(&world.nodes[bob].rows).unwrap(), []);
 }

@@ -25,7 +25,7 @@ word! {
         React,
         /// Look after groups.
         Groups,
-        /// See who is there, look people up, note something about them, block them.
+        /// See who is there, look people up, note something about them, block them, and decide whom to hear.
         Contacts,
         /// See identities and decide about changed ones.
         Identity,

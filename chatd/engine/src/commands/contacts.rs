@@ -5,8 +5,8 @@ use chat_protocol::rpc::types::{self, FailReason};
 
 use crate::model::error::EngineError;
 use crate::queue::failing;
-use crate::records::contacts;
 pub use crate::records::contacts::{get, is_blocked, list, set};
+use crate::records::{contacts, requests};
 use crate::txn::Txn;
 
 /// Begins or ends a block. What waits to be sent to them fails, unless it is under way already.
@@ -19,6 +19,7 @@ pub fn block(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> Result<types:
     }
     if blocked && !contacts::is_blocked(txn.rows, user)? {
         failing::fail_unsealed(txn, user, FailReason::Blocked)?;
+        requests::decline(txn, user)?;
     }
     contacts::set_blocked(txn, user, blocked)
 }

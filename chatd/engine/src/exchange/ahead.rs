@@ -36,7 +36,11 @@ pub(crate) fn release(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineEr
     for (until, waiting) in AHEAD.scan(txn.rows, 0..=u64::MAX, Direction::Ascending, usize::MAX)? {
         if waiting.user == *user {
             AHEAD.delete(txn.rows, &waiting.number)?;
-            come(txn, received::waited(waiting), Some(Timestamp::from_millis(until)))?;
+            come(
+                txn,
+                received::waited(waiting.user, waiting.device, waiting.plaintext),
+                Some(Timestamp::from_millis(until)),
+            )?;
         }
     }
     Ok(())
@@ -46,7 +50,7 @@ pub(crate) fn show_overdue(txn: &mut Txn<'_>) -> Result<(), EngineError> {
     let now = txn.now.as_millis();
     for (_, waiting) in AHEAD.scan(txn.rows, 0..=now, Direction::Ascending, usize::MAX)? {
         AHEAD.delete(txn.rows, &waiting.number)?;
-        come(txn, received::waited(waiting), None)?;
+        come(txn, received::waited(waiting.user, waiting.device, waiting.plaintext), None)?;
     }
     if let Some((until, _)) = AHEAD.first(txn.rows)? {
         txn.wake(Timestamp::from_millis(until));

@@ -81,7 +81,7 @@ pub(crate) fn accept_content(
     named: Named,
 ) -> Result<(), EngineError> {
     let Some(peer) = peers::table(txn, &received.user)? else { return Ok(()) };
-    if requests::keep_back(txn, received, &content, &peer.fingerprint)? {
+    if requests::keep_back(txn, received, &content, peer.fingerprint)? {
         return Ok(());
     }
     receipts::schedule(txn, &received.user, &received.device)?;

@@ -1,10 +1,10 @@
 //! What a session opened, read: the one place where contents are decoded.
 
 use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::message::Blob;
 use chat_protocol::session::content::{Body, Content};
 use zeroize::Zeroizing;
 
-use crate::rows::held::AheadMessage;
 use crate::sessions::{self, Committed, Control, Opening};
 use crate::store::RowsError;
 use crate::txn::Txn;
@@ -31,8 +31,8 @@ pub(crate) fn receive(txn: &mut Txn<'_>, opening: Opening) -> Result<Received, R
     Ok(Received { user, device, plaintext, content })
 }
 
-/// Reads what waited for its author's account log.
-pub(crate) fn waited(waiting: AheadMessage) -> Received {
-    let content = Content::decode(&waiting.plaintext).ok();
-    Received { user: waiting.user, device: waiting.device, plaintext: waiting.plaintext.0.into(), content }
+/// Reads what was opened before, and waited.
+pub(crate) fn waited(user: Username, device: DeviceId, plaintext: Blob) -> Received {
+    let content = Content::decode(&plaintext).ok();
+    Received { user, device, plaintext: plaintext.0.into(), content }
 }

@@ -1,65 +1,100 @@
 //! What somebody writes whom the user does not know is kept back as a request, and comes when they are known.
 
+use std::time::Duration;
+
 use chat_protocol::ids::{Fingerprint, Username};
+use chat_protocol::rpc::types::{HeldReason, MessagesFrom};
 use chat_protocol::session::content::{Body, Content};
 
-use crate::exchange::ahead;
+use crate::exchange::content;
 use crate::exchange::received::{self, Received};
 use crate::model::error::EngineError;
-use crate::records::requests::{self, Asking};
-use crate::records::{contacts, device_tables, seen};
-use crate::rows::held::Request;
-use crate::sessions;
+use crate::records::requests::{self, Asking, Taken};
+use crate::records::settings::Settings;
+use crate::records::{contacts, device_tables, events, seen};
+use crate::rows::held::{Request, RequestedMessage};
 use crate::store::RowsError;
 use crate::txn::Txn;
+use crate::{peers, sessions};
 
-/// Most requests whose messages are shown in one transaction; the rest follow in the next.
-const STEP: usize = 16;
+/// Most messages that are shown in one transaction; the rest follow in the next.
+const STEP: usize = 64;
+/// How often requests are looked at that nobody decided about for too long.
+const EVERY: Duration = Duration::from_secs(60 * 60);
 
-/// Keeps a message back whose author is not known and which was never shown; false for all others.
+/// Keeps a message back whose author is not known; false for all others.
 pub(crate) fn keep_back(
     txn: &mut Txn<'_>,
     received: &Received,
     content: &Content,
-    author: &Fingerprint,
+    author: Fingerprint,
 ) -> Result<bool, RowsError> {
-    if !requests::keeps_back(txn, &received.user)? || seen::was_seen(txn.rows, author, &content.id)? {
+    if !contacts::keeps_back(txn, &received.user)? {
         return Ok(false);
     }
-    let text = match &content.body {
-        Body::Text(text) => Some(text.text.clone()),
-        _ => None,
+    // what was shown before is there already, and is acknowledged to nobody who is not known
+    if seen::was_seen(txn.rows, &author, &content.id)? {
+        return Ok(true);
+    }
+    let (speaks, text) = match &content.body {
+        Body::Text(said) => (true, Some((&said.text, said.ttl_s))),
+        Body::Reply(said) => (true, Some((&said.text, said.ttl_s))),
+        _ => (false, None),
     };
+    // what is to live for a time only is not shown before that begins
+    let text = text.filter(|(_, ttl_s)| ttl_s.is_none()).map(|(text, _)| text.clone());
     let (user, plaintext) = (received.user.clone(), received.plaintext.to_vec().into());
-    requests::keep(txn, Asking { id: content.id, user, device: received.device, plaintext, text })?;
+    requests::keep(txn, Asking { id: content.id, user, device: received.device, author, plaintext, speaks, text })?;
     Ok(true)
 }
 
-/// Shows what was kept back of users who are known by now.
+/// Shows what was kept back of users who are known by now, and forgets what waited too long.
 pub(crate) fn release_known(txn: &mut Txn<'_>) -> Result<(), EngineError> {
-    if std::mem::replace(&mut txn.live.requests_current, true) {
+    if txn.live.requests_looked.is_some_and(|at| txn.now.since(at) < EVERY) {
         return Ok(());
     }
-    let mut known = Vec::new();
+    let anyone = Settings::get(txn.rows)?.messages_from == MessagesFrom::Anyone;
+    let mut room = STEP;
     for request in requests::all(txn.rows)? {
-        if !requests::keeps_back(txn, &request.user)? {
-            known.push(request);
+        if room == 0 {
+            break;
+        }
+        if anyone || contacts::is_known(txn, &request.user)? {
+            room -= release(txn, &request, room)?;
+        } else {
+            requests::expire(txn, &request)?;
         }
     }
-    if known.len() > STEP {
-        txn.live.requests_current = false;
+    if room == 0 {
         txn.wake(txn.now);
-    }
-    known.iter().take(STEP).try_for_each(|request| release(txn, request))
-}
-
-fn release(txn: &mut Txn<'_>, request: &Request) -> Result<(), EngineError> {
-    let messages = requests::take(txn, request)?;
-    messages.into_iter().try_for_each(|message| ahead::come(txn, received::waited(message), None))?;
-    if request.dropped && contacts::is_acquainted(txn, &request.user)? {
-        ask_again(txn, &request.user)?;
+    } else {
+        txn.live.requests_looked = Some(txn.now);
     }
     Ok(())
+}
+
+/// Shows at most so many messages of a request; how many.
+fn release(txn: &mut Txn<'_>, request: &Request, most: usize) -> Result<usize, EngineError> {
+    let Taken { messages, over } = requests::take(txn, request, most)?;
+    let (count, user) = (messages.len(), &request.user);
+    let now = device_tables::get(txn.rows, user)?.map(|table| table.fingerprint);
+    let (theirs, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(|message| Some(message.author) == now);
+    if !others.is_empty() {
+        events::held(txn, user, HeldReason::IdentityRefused)?;
+    }
+    theirs.into_iter().try_for_each(|message| come(txn, user, message))?;
+    if over && request.dropped {
+        ask_again(txn, user)?;
+    }
+    Ok(count)
+}
+
+/// A message comes as if it had come now, also of a device that was revoked since: it was not when it came.
+fn come(txn: &mut Txn<'_>, user: &Username, message: RequestedMessage) -> Result<(), EngineError> {
+    let mut received = received::waited(user.clone(), message.device, message.plaintext);
+    let Some(content) = received.content.take() else { return Ok(()) };
+    let named = peers::announced(txn, user, content.heads.own)?;
+    content::accept_content(txn, &received, content, named)
 }
 
 /// Has the devices of a user send again what was not acknowledged.

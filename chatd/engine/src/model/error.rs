@@ -74,7 +74,11 @@ impl EngineError {
 
     /// Nothing of a user waits for a decision.
     pub(crate) fn no_request(user: &Username) -> Self {
-        Self::with_hint(Kind::NotFound, format!("nothing of {user} waits"), format!("chatctl contact block @{user}"))
+        Self::with_hint(
+            Kind::NotFound,
+            format!("nothing of {user} waits"),
+            "`chatctl requests` shows who does; `chatctl contact set` makes others known",
+        )
     }
 
     /// No such message or chat.

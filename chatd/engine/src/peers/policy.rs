@@ -4,6 +4,7 @@ use chat_protocol::ids::Username;
 use chat_protocol::rpc::types::TrustPolicy;
 
 use crate::model::error::EngineError;
+use crate::records::contacts;
 use crate::records::history;
 use crate::records::pins::Peer;
 use crate::records::settings::{self, Settings};
@@ -56,7 +57,7 @@ pub(crate) fn grown(rows: &dyn Rows, peer: &mut Peer, before: u64, added: bool) 
 /// Writes into the chat that there are new devices, unless an event is all the user wants.
 pub(crate) fn notice(txn: &mut Txn<'_>, user: &Username, added: usize) -> Result<(), RowsError> {
     let policy = policy(txn.rows, user)?;
-    if added == 0 || policy == TrustPolicy::Tofu {
+    if added == 0 || policy == TrustPolicy::Tofu || contacts::keeps_back(txn, user)? {
         return Ok(());
     }
     let what = if added == 1 { "a new device, which" } else { "new devices, which" };

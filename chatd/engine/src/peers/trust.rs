@@ -50,7 +50,7 @@ pub(crate) fn mark_verified(txn: &mut Txn<'_>, user: &Username, compared: &Compa
     peer.known_to = peer.known_to.max(Some(reach(compared, &peer.pinned.log)));
     peers::put(txn, &peer)?;
     if (peer.trust, peer.known_to) != before {
-        txn.live.requests_current = false;
+        txn.live.requests_looked = None;
         events::verified(txn, &peer)?;
     }
     Ok(())

@@ -18,6 +18,7 @@ use crate::model::error::EngineError;
 use crate::peers::{self, DeviceTable, Recipients};
 use crate::queue::pending_submits;
 use crate::queue::sealing::{self, Sealed};
+use crate::records::contacts;
 use crate::rows::outbox::PendingLog;
 use crate::rows::outbox::SubmitKind;
 use crate::rows::peers::LogView;
@@ -47,7 +48,7 @@ pub(crate) fn named(
             LOG_VIEWS.put(txn.rows, &key, 0, &view)?;
             view
         };
-        if !message {
+        if !message || contacts::keeps_back(txn, user)? {
             continue;
         }
         let Some(table) = peers::table(txn, subject)? else { continue };

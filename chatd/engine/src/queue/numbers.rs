@@ -18,7 +18,13 @@ const MAX_UNREAD: u64 = 10_000;
 /// The next number of the conversation, remembered so that an acknowledgement finds its message.
 pub(crate) fn number_next(txn: &mut Txn<'_>, item: &Item) -> Result<Number, RowsError> {
     let epoch = Counter::Epoch.get(txn.rows)?;
-    let n = match NUMBERS.get(txn.rows, &item.to)? {
+    let last = NUMBERS.get(txn.rows, &item.to)?;
+    if last.is_none() {
+        // whoever is answered in any way is known from now on
+        txn.live.requests_looked = None;
+        txn.wake(txn.now);
+    }
+    let n = match last {
         Some((known, n)) if known == epoch => n + 1,
         _ => 1,
     };

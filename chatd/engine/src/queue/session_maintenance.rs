@@ -88,12 +88,15 @@ fn beat(txn: &mut Txn<'_>, device: &DeviceId) -> Result<(), EngineError> {
     Ok(pending_submits::submit_envelopes(txn, sealed.heads, sealed.to, SubmitKind::Receipt(user, *device, None))?)
 }
 
-/// Who has the device, if there is a session with it and its user is to hear anything.
+/// Who has the device, if there is a session with it and its user is to hear anything: no sign of life goes to who is blocked
+/// or not known.
 fn user_of(txn: &mut Txn<'_>, device: &DeviceId) -> Result<Option<Username>, RowsError> {
     let sending = session_store::standings(txn.rows, device)?.sending().map(|sending| sending.id);
     let stored = sending.map(|id| session_store::find(txn.rows, &id)).transpose()?.flatten();
     match stored {
-        Some(stored) if !contacts::is_blocked(txn.rows, &stored.user)? => Ok(Some(stored.user)),
+        Some(stored) if !contacts::is_blocked(txn.rows, &stored.user)? && !contacts::keeps_back(txn, &stored.user)? => {
+            Ok(Some(stored.user))
+        }
         _ => Ok(None),
     }
 }

@@ -5,9 +5,10 @@
 //! sees it delivered and never read.
 
 use chat_protocol::ids::Username;
-use chat_protocol::rpc::types::{self, ContactSet};
+use chat_protocol::rpc::types::{self, ContactSet, MessagesFrom};
 
 use crate::model::error::EngineError;
+use crate::records::settings::Settings;
 use crate::records::{events, history, profile};
 use crate::rows::peers::{Contact, Trust};
 use crate::rows::{CHATS, CONTACTS, DEVICE_TABLES, NUMBERS};
@@ -37,8 +38,8 @@ impl Contact {
     }
 
     fn shown(self, rows: &dyn Rows) -> Result<types::Contact, RowsError> {
-        let Self { user, alias, note, blocked, accepted: _ } = self;
-        Ok(types::Contact { profile: profile::of(rows, &user)?, user, alias, note, blocked })
+        let Self { user, alias, note, blocked, accepted } = self;
+        Ok(types::Contact { profile: profile::of(rows, &user)?, user, alias, note, blocked, accepted })
     }
 }
 
@@ -95,23 +96,25 @@ pub(crate) fn set_blocked(txn: &mut Txn<'_>, user: &Username, blocked: bool) -> 
     write(txn, Contact { blocked, ..known })
 }
 
-/// Notes that the user wants to hear somebody.
-pub(crate) fn accept(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
+/// Notes whether the user wants to hear somebody who asked; whether that is new.
+pub(crate) fn set_accepted(txn: &mut Txn<'_>, user: &Username, accepted: bool) -> Result<bool, EngineError> {
     let known = Contact::of(txn.rows, user)?;
-    write(txn, Contact { accepted: true, ..known }).map(drop)
+    let is_new = known.accepted != accepted;
+    write(txn, Contact { accepted, ..known }).map(|_| is_new)
 }
 
-/// Whether the user knows somebody, and did not block them: wrote to them, on whichever device, noted something,
-/// accepted their request, or compared their identity. That there is a log of theirs makes nobody known: it is pinned
-/// when they write.
-pub(crate) fn is_acquainted(txn: &Txn<'_>, user: &Username) -> Result<bool, RowsError> {
-    if *user == txn.me.user {
-        return Ok(true);
-    }
-    match CONTACTS.get(txn.rows, user)? {
-        Some(contact) => Ok(!contact.blocked),
-        None => Ok(has_dealt_with(txn.rows, user)?),
-    }
+/// Whether the user knows somebody: wrote to them, on whichever device, noted something, accepted their request, or
+/// compared their identity. That there is a log of theirs makes nobody known: it is pinned when they write.
+pub(crate) fn is_known(txn: &Txn<'_>, user: &Username) -> Result<bool, RowsError> {
+    let noted = |contact: &Contact| contact.alias.is_some() || contact.note.is_some() || contact.accepted;
+    let known = *user == txn.me.user || CONTACTS.get(txn.rows, user)?.is_some_and(|contact| noted(&contact));
+    Ok(known || has_dealt_with(txn.rows, user)?)
+}
+
+/// Whether what somebody writes waits as a request, and nothing is told of them, nor to them.
+pub(crate) fn keeps_back(txn: &Txn<'_>, user: &Username) -> Result<bool, RowsError> {
+    let contacts_only = Settings::get(txn.rows)?.messages_from == MessagesFrom::ContactsOnly;
+    Ok(contacts_only && !is_known(txn, user)?)
 }
 
 fn has_dealt_with(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError> {
@@ -134,7 +137,7 @@ fn write(txn: &mut Txn<'_>, contact: Contact) -> Result<types::Contact, EngineEr
     let changed = before.map_or(!contact.is_empty(), |before| before != contact);
     let shown = contact.shown(txn.rows)?;
     if changed {
-        txn.live.requests_current = false;
+        txn.live.requests_looked = None;
         events::contact(txn, &shown)?;
     }
     Ok(shown)

@@ -18,7 +18,7 @@ use chat_protocol::time::Timestamp;
 use crate::records::history::{self, Chat, Message};
 use crate::records::pins::Peer;
 use crate::records::settings::Settings;
-use crate::records::{consumers, view};
+use crate::records::{consumers, contacts, view};
 use crate::rows::EVENTS;
 use crate::rows::counter::Counter;
 use crate::rows::events::{KeptEvent, Written};
@@ -221,22 +221,35 @@ pub(crate) fn missing(txn: &mut Txn<'_>, chat: &str, from: &Username, count: u64
 
 pub(crate) fn undecryptable(txn: &mut Txn<'_>, from: &Username, reason: UndecryptableReason) -> Result<(), RowsError> {
     txn.count(Counted::Undecryptable);
+    if !is_heard(txn, from)? {
+        return Ok(());
+    }
     let will_retry = matches!(reason, UndecryptableReason::TooMuchWaits | UndecryptableReason::OneTimeKeyGone);
     let data = Undecryptable { from_user: from.clone(), reason, will_retry };
     append(txn, None, &EventBody::MessageUndecryptable(data))
 }
 
+/// Whether the user wants to know what somebody sends.
+fn is_heard(txn: &Txn<'_>, from: &Username) -> Result<bool, RowsError> {
+    Ok(!contacts::is_blocked(txn.rows, from)? && !contacts::keeps_back(txn, from)?)
+}
+
 pub(crate) fn held(txn: &mut Txn<'_>, from: &Username, why: HeldReason) -> Result<(), RowsError> {
+    if !is_heard(txn, from)? {
+        return Ok(());
+    }
     append(txn, None, &EventBody::MessageHeld(Held { from_user: from.clone(), why }))
 }
 
 pub(crate) fn request_new(txn: &mut Txn<'_>, request: types::Request) -> Result<(), RowsError> {
-    append(txn, None, &EventBody::RequestNew(request))
+    // what they say is in no event: it is gone with the request
+    let chat = history::private(&request.user);
+    append(txn, Some(&chat), &EventBody::RequestNew(types::Request { text: None, ..request }))
 }
 
 pub(crate) fn request_closed(txn: &mut Txn<'_>, user: &Username, accepted: bool) -> Result<(), RowsError> {
     let data = RequestClosed { user: user.clone(), kind: RequestKind::Messages, accepted };
-    append(txn, None, &EventBody::RequestClosed(data))
+    append(txn, Some(&history::private(user)), &EventBody::RequestClosed(data))
 }
 
 pub(crate) fn chat_read(txn: &mut Txn<'_>, chat: &Chat, up_to: Option<&Message>) -> Result<(), RowsError> {

@@ -128,7 +128,7 @@ pub(crate) fn to_the_end(txn: &mut Txn<'_>, message: &Message) -> Result<(), Row
     if message.mine && !chat.wrote {
         chat.wrote = true;
         // whoever is written to is known from now on
-        txn.live.requests_current = false;
+        txn.live.requests_looked = None;
     }
     // answering is not reading: whoever reads says so, and only then the author hears of it
     chat.count(message, &txn.me.user, 1);

@@ -134,5 +134,9 @@ pub(crate) fn heard(txn: &mut Txn<'_>, user: &Username, profile: Profile) -> Res
     let (said, before) = (shown(&profile), known.as_ref().map(shown));
     let heard = HeardProfile { author: table.fingerprint, profile };
     HEARD_PROFILES.put(txn.rows, user, 0, &heard)?;
-    if before.as_ref() == Some(&said) { Ok(()) } else { Ok(events::profile(txn, user, &said)?) }
+    if before.as_ref() == Some(&said) || contacts::keeps_back(txn, user)? {
+        Ok(())
+    } else {
+        Ok(events::profile(txn, user, &said)?)
+    }
 }

@@ -72,7 +72,7 @@ fn shrink(txn: &mut Txn<'_>, most: u64) -> Result<bool, RowsError> {
 /// Whether a chat is with somebody the user does not know.
 fn is_of_stranger(txn: &Txn<'_>, chat: &str) -> Result<bool, RowsError> {
     match history::peer(chat) {
-        Some(user) => Ok(!contacts::is_acquainted(txn, &user)?),
+        Some(user) => Ok(!contacts::is_known(txn, &user)?),
         None => Ok(false),
     }
 }

@@ -141,7 +141,7 @@ pub fn check(wanted: &SettingsSet) -> Result<(), RpcError> {
 pub fn set(txn: &mut Txn<'_>, wanted: &SettingsSet) -> Result<Settings, RowsError> {
     let settings = Settings::get(txn.rows)?.with(wanted);
     SETTINGS.put(txn.rows, &settings)?;
-    txn.live.requests_current = false;
+    txn.live.requests_looked = None;
     Ok(settings)
 }
 

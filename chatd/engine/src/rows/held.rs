@@ -1,6 +1,6 @@
 //! What came and waits for what comes before it.
 
-use chat_protocol::ids::{DeviceId, Username};
+use chat_protocol::ids::{DeviceId, Fingerprint, Username};
 use chat_protocol::message::Blob;
 use chat_protocol::time::Timestamp;
 use minicbor::{Decode, Encode};
@@ -60,7 +60,7 @@ pub(crate) struct Buffered {
     pub(crate) until: Timestamp,
 }
 
-/// A message that was opened and is not shown: its author named a log that is not known yet, or is not known here.
+/// A message whose author named a log that is not known yet.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub(crate) struct AheadMessage {
@@ -80,27 +80,49 @@ pub(crate) struct AheadMessage {
 pub(crate) struct Request {
     #[n(0)]
     pub(crate) user: Username,
-    /// Number of the first message, by which requests are ordered.
+    /// Which of all requests it was.
     #[n(1)]
-    pub(crate) first: u64,
-    /// When that came, by the clock.
+    pub(crate) number: u64,
+    /// When the first message came, by the clock.
     #[n(2)]
     pub(crate) since: Timestamp,
-    /// How many messages wait …
+    /// The same in time that was seen to pass.
     #[n(3)]
-    pub(crate) messages: u64,
-    /// … and what they take.
+    pub(crate) kept: Timestamp,
+    /// How many texts wait …
     #[n(4)]
+    pub(crate) messages: u64,
+    /// … and what they take, with what changes them.
+    #[n(5)]
     pub(crate) bytes: u64,
     /// How the first one begins.
-    #[n(5)]
+    #[n(6)]
     pub(crate) text: Option<String>,
     /// The user does not want it: nothing more is kept.
-    #[n(6)]
+    #[n(7)]
     pub(crate) declined: bool,
     /// Something of theirs was not kept.
-    #[n(7)]
+    #[n(8)]
     pub(crate) dropped: bool,
+}
+
+/// A message of a request.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub(crate) struct RequestedMessage {
+    /// Which of all of them it was.
+    #[n(0)]
+    pub(crate) number: u64,
+    #[n(1)]
+    pub(crate) device: DeviceId,
+    /// Identity of its author when it came.
+    #[n(2)]
+    pub(crate) author: Fingerprint,
+    /// Whether it says something, and does not only change what was said.
+    #[n(3)]
+    pub(crate) speaks: bool,
+    #[n(4)]
+    pub(crate) plaintext: Blob,
 }
 
 /// What of one device waits in a chat. The first byte string is the label of the family it is kept in.

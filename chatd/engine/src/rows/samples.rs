@@ -22,7 +22,7 @@ use super::account::{self, AccountRow, Wait};
 use super::clients::{Consumer, KvUsage, KvValue, TokenRow, UsedClientId};
 use super::counter::Counter;
 use super::events::{KeptEvent, Written};
-use super::held::{AheadMessage, AuthorEvent, Buffered, BufferedOf, Request, Stream, StreamId};
+use super::held::{AheadMessage, AuthorEvent, Buffered, BufferedOf, Request, RequestedMessage, Stream, StreamId};
 use super::inbox::{Raw, Refused, WaitingInit};
 use super::key::Key;
 use super::messages::{Chat, ChatName, InChat, Message, MessageKind, ROOM, Reaction, ReadThere, SELF};

@@ -13,7 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::model::error::EngineError;
 use crate::peers;
-use crate::records::events;
+use crate::records::{contacts, events, requests};
 use crate::rows::{FAILURES, SKIPPED_KEYS};
 use crate::sessions::session_store::{self, Stored};
 use crate::sessions::{accept, maintenance, restarts, skipped};
@@ -108,6 +108,11 @@ fn reset_if(
     device: &DeviceId,
     decide: impl FnOnce(&mut Failures, Timestamp) -> bool,
 ) -> Result<bool, EngineError> {
+    if contacts::keeps_back(txn, user)? {
+        // asked for again once they are known
+        requests::note_dropped(txn, user)?;
+        return Ok(false);
+    }
     if !peers::is_active(txn, user, device)? {
         return Ok(false);
     }

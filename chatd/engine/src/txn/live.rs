@@ -21,8 +21,8 @@ pub(crate) struct Live {
     pub(crate) last_id: u64,
     /// Pages of account logs that are being read: first sequence and what came so far.
     pub(crate) pages: BTreeMap<Username, (u64, Vec<Blob>)>,
-    /// Nobody's messages wait as a request who is known by now.
-    pub(crate) requests_current: bool,
+    /// When requests were last looked at for users who are known by now; `None` if any may be.
+    pub(crate) requests_looked: Option<Timestamp>,
     /// Every INIT that waits is listed.
     pub(crate) inits_listed: bool,
     /// Users whose log is being asked for because of an INIT.
@@ -162,7 +162,8 @@ pub(crate) enum Subject {
 impl Live {
     /// What a transaction did is not stored: what it asked goes with it, and the rows are looked at again.
     pub(crate) fn take_back(&mut self, last_id: u64, now: Timestamp) {
-        (self.maintenance, self.inits_listed, self.requests_current) = (None, false, false);
+        (self.maintenance, self.inits_listed) = (None, false);
+        self.requests_looked = self.requests_looked.filter(|at| *at != now);
         if let Some(link) = &mut self.link {
             link.asked.retain(|id, _| *id <= last_id);
             link.pending_submits = Some(now);

@@ -42,6 +42,9 @@ object! {
         pub note: Option<String>,
         /// Whether their messages are dropped and nothing is sent to them.
         pub blocked: bool,
+        /// Whether their request was accepted.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        pub accepted: bool,
         /// What they say of themselves: a claim.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub profile: Option<Profile>,

@@ -17,7 +17,8 @@ reason! {
 }
 
 object! {
-    /// Something a user who is not known here asks for. They are told nothing, neither that it came nor what becomes of it.
+    /// Something a user who is not known here asks for. By this device they are told nothing, neither that it came nor what
+    /// becomes of it, until they are heard. It waits at most 30 days.
     Request {
         /// Who asks.
         pub user: Username,
@@ -27,7 +28,7 @@ object! {
         pub since_ms: u64,
         /// How many messages wait.
         pub messages: u64,
-        /// How the first one begins, if it has a text: at most 280 bytes.
+        /// How the first one begins, if it has a text that is to stay: at most 280 bytes. Absent in events.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub text: Option<String>,
     }
@@ -35,7 +36,7 @@ object! {
 method! {
     /// Requests that nobody decided about, as many as fit a line. There are some only while `messages_from` is
     /// `contacts_only`.
-    RequestList("request.list", Parallel, [Contacts], every) -> Requests {
+    RequestList("request.list", Parallel, [ReadHistory], every) -> Requests {
         /// Those of users whose names come behind this one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub after: Option<Username>,
@@ -55,16 +56,17 @@ object! {
 method! {
     /// Hears a user from now on: what waits of theirs is shown and acknowledged, and they count as a contact.
     ///
-    /// Also those may be accepted who have not written yet.
+    /// Those who were declined may be accepted too. Whoever has not written yet is made known by `contact.set`.
     RequestAccept("request.accept", Serial, [Contacts], user(user)) -> Done {
         /// Who.
         pub user: Username,
     }
-    errors [QuotaExceeded]
+    errors [NotFound, Blocked]
     example {"user": "bob"} => {}
 }
 method! {
-    /// Drops what waits of a user, and what they write from now on, until this account writes to them or accepts.
+    /// Drops what waits of a user, and what they write from now on, until this account writes to them or accepts. Of a user
+    /// who was accepted, takes that back.
     RequestDecline("request.decline", Serial, [Contacts], user(user)) -> Done {
         /// Who.
         pub user: Username,

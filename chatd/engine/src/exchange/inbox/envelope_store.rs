@@ -79,7 +79,8 @@ fn has_room(txn: &Txn<'_>, raw: &Raw) -> Result<bool, RowsError> {
     if changed && ENVELOPES_FROM.of(&raw.from).count(txn.rows)? >= MAX_HELD {
         return Ok(false);
     }
-    let most = if contacts::is_acquainted(txn, &raw.from)? { MAX_BYTES } else { MAX_BYTES_WITH_STRANGERS };
+    let friend = contacts::is_known(txn, &raw.from)? && !contacts::is_blocked(txn.rows, &raw.from)?;
+    let most = if friend { MAX_BYTES } else { MAX_BYTES_WITH_STRANGERS };
     let bytes = raw.size();
     let of_one = bytes_of(txn, &Some(raw.from.clone()))?;
     Ok(of_one + bytes <= MAX_BYTES_OF_ONE && bytes_of(txn, &None)? + bytes <= most)

@@ -5,14 +5,14 @@ use chat_protocol::rpc::types::UndecryptableReason;
 
 use crate::exchange::inbox::{envelope_store, refused};
 use crate::model::error::EngineError;
-use crate::records::{contacts, events, waiting_inits};
+use crate::records::{events, waiting_inits};
 use crate::rows::ENVELOPES;
 use crate::rows::inbox::Raw;
 use crate::txn::Txn;
 
 /// Something that began a session, or waited for it, will not be shown.
 pub(crate) fn tell_lost(txn: &mut Txn<'_>, from: &Username, why: UndecryptableReason) -> Result<(), EngineError> {
-    if contacts::is_blocked(txn.rows, from)? { Ok(()) } else { Ok(events::undecryptable(txn, from, why)?) }
+    Ok(events::undecryptable(txn, from, why)?)
 }
 
 /// Drops one envelope, and nothing else.

@@ -14,8 +14,11 @@ samples! {
     Buffered: early(AuthorEvent::Message(Box::new(message(None)))),
         early(AuthorEvent::Change(change(ChangeKind::Delete))), early(AuthorEvent::Unheard);
     Request: Request {
-        user: user("mallory"), first: 131, since: at(132), messages: 133, bytes: 134, text: Some(text("hello")),
-        declined: true, dropped: true,
+        user: user("mallory"), number: 131, since: at(132), kept: at(133), messages: 134, bytes: 135,
+        text: Some(text("hello")), declined: true, dropped: true,
+    };
+    RequestedMessage: RequestedMessage {
+        number: 136, device: device(0xd2), author: fingerprint(0xf7), speaks: true, plaintext: blob(0xab),
     };
     AheadMessage: AheadMessage { number: 80, user: user("bob"), device: device(0xd1), plaintext: blob(0xaa) };
 }
