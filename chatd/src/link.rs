@@ -56,8 +56,8 @@ const FRAME_HEAD_BYTES: usize = 16;
 /// Signs a login for one connection: channel binding and proven server key in, signature out. Takes milliseconds.
 pub type SignLogin = Arc<dyn Fn(&[u8; 32], &ServerPublicKey) -> Vec<u8> + Send + Sync>;
 
-/// Keeps what a login proved and announced: the server's key, and the one that will replace it.
-pub type PinKeys = Arc<dyn Fn(ServerPublicKey, Option<ServerPublicKey>) + Send + Sync>;
+/// Keeps what a login proved and announced: the server's key, and the one that will replace it. Whether it could.
+pub type PinKeys = Arc<dyn Fn(ServerPublicKey, Option<ServerPublicKey>) -> bool + Send + Sync>;
 
 /// What a link needs to know.
 #[derive(Clone)]
@@ -150,8 +150,15 @@ impl Drop for LinkHandle {
 pub fn spawn(setup: LinkSetup, events: mpsc::Sender<LinkEvent>) -> LinkHandle {
     let (sender, requests) = mpsc::channel(REQUEST_QUEUE);
     let (kick, stop) = (Arc::new(Notify::new()), CancellationToken::new());
-    let link =
-        Link { setup, events, requests, kick: Arc::clone(&kick), stop: stop.clone(), backoff: Backoff::default() };
+    let link = Link {
+        setup,
+        pins_kept: true,
+        events,
+        requests,
+        kick: Arc::clone(&kick),
+        stop: stop.clone(),
+        backoff: Backoff::default(),
+    };
     let (kicked, stopped) = (Arc::clone(&kick), stop.clone());
     tokio::spawn(async move { wake::watch(&kicked, stopped, clock::now).await });
     tokio::spawn(link.run());
@@ -160,6 +167,8 @@ pub fn spawn(setup: LinkSetup, events: mpsc::Sender<LinkEvent>) -> LinkHandle {
 
 struct Link {
     setup: LinkSetup,
+    /// The server's keys in `setup` are those that were written down.
+    pins_kept: bool,
     events: mpsc::Sender<LinkEvent>,
     requests: mpsc::Receiver<Frame>,
     kick: Arc<Notify>,
@@ -290,13 +299,13 @@ impl Link {
         let announced = next_key.as_ref().and_then(|key| ServerPublicKey::try_from(&**key).ok());
         let announced = announced.map(|key| Announced { key, proof: next_key_proof.as_deref() });
         let PinnedKeys { key, next, .. } = self.pinned().proven(connection.server_key, announced);
-        if (key, next) == (self.setup.server.key, self.setup.next_key) {
+        if self.pins_kept && (key, next) == (self.setup.server.key, self.setup.next_key) {
             return;
         }
         (self.setup.server.key, self.setup.next_key) = (key, next);
         let pin = Arc::clone(&self.setup.pin);
         // a row that could not be written is written at the next login
-        let _ = tokio::task::spawn_blocking(move || pin(key, next)).await;
+        self.pins_kept = tokio::task::spawn_blocking(move || pin(key, next)).await.unwrap_or(false);
     }
 
     async fn talk(&mut self, connection: Connection, stop: &CancellationToken) -> Failure {

@@ -88,7 +88,7 @@ impl Account {
             binding.sign_login(&key, &cert, &mut rand::rng())
         };
         let (server, user) = (self.server.clone(), self.user.clone());
-        let (next_key, pin) = (self.next_key, Arc::new(|_, _| ()));
+        let (next_key, pin) = (self.next_key, Arc::new(|_, _| true));
         let (device, sign, heard) = (self.device(), Arc::new(sign), Heard::default());
         LinkSetup { server, next_key, pin, user, device, sign, timing, heard }
     }
@@ -112,7 +112,7 @@ pub fn note_revoked(store: &Store) -> Result<(), RowsError> {
     })
 }
 
-fn keep_keys(store: &Store, key: ServerPublicKey, next_key: Option<ServerPublicKey>) {
+fn keep_keys(store: &Store, key: ServerPublicKey, next_key: Option<ServerPublicKey>) -> bool {
     let kept = store.transaction(|rows| match Account::load(rows)? {
         Some(mut account) => {
             account.server.key = key;
@@ -121,9 +121,10 @@ fn keep_keys(store: &Store, key: ServerPublicKey, next_key: Option<ServerPublicK
         }
         None => Ok::<_, RowsError>(()),
     });
-    if let Err(error) = kept {
+    if let Err(error) = &kept {
         tracing::warn!(%error, "the server's change of keys was not kept");
     }
+    kept.is_ok()
 }
 
 /// An enrolment the server may already know of: the same bytes are offered again until it is settled.

@@ -1,6 +1,7 @@
 //! The server changes its key: which one a link asks for, and when it stops asking for the other.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::handshake::ServerKey;
@@ -18,7 +19,7 @@ async fn a_key_that_was_replaced_is_good_for_nothing_once_the_next_one_was_prove
     toy.next = Some(new.clone());
     let (sender, events) = mpsc::channel(16);
     let (pinned, mut pins) = mpsc::unbounded_channel();
-    let pin = Arc::new(move |key, next| pinned.send((key, next)).unwrap());
+    let pin = Arc::new(move |key, next| pinned.send((key, next)).is_ok());
     let link = spawn(LinkSetup { pin, ..setup(toy.server(), hasty()) }, sender);
     let mut f = Fixture { toy, link, events };
     // told by the present key, and asked for the next one as soon as it is known
@@ -50,7 +51,9 @@ async fn atk_102_a_next_key_is_believed_only_with_the_signature_of_the_offline_k
     let server = Server { offline_key: Some(OfflineKey::of(&named.verifying_key())), ..toy.server() };
     let (sender, events) = mpsc::channel(16);
     let (pinned, mut pins) = mpsc::unbounded_channel();
-    let pin = Arc::new(move |key, next| pinned.send((key, next)).unwrap());
+    // the first time there is no room to write it down
+    let written = AtomicBool::new(false);
+    let pin = Arc::new(move |key, next| pinned.send((key, next)).is_ok() && written.swap(true, Ordering::Relaxed));
     toy.next = Some(thiefs.clone());
     let link = spawn(LinkSetup { pin, ..setup(server, hasty()) }, sender);
     let mut f = Fixture { toy, link, events };
@@ -82,6 +85,7 @@ async fn atk_102_a_next_key_is_believed_only_with_the_signature_of_the_offline_k
         f.online().await;
         f.offline().await;
     }
+    assert_eq!(pins.recv().await.unwrap(), (new.public(), None), "written down at the next login");
     assert!(pins.try_recv().is_err(), "nothing was believed");
 }
 
