@@ -4,6 +4,8 @@
 //! Derived from the pins alone, and stored wherever one is. A log is read only where it is compared with another, goes
 //! on, or is told; a certificate where a session begins.
 
+use std::collections::BTreeSet;
+
 use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
 use chat_protocol::rpc::types::TrustPolicy;
 
@@ -130,7 +132,8 @@ pub(crate) fn forget(rows: &mut dyn Rows, user: &Username) -> Result<(), RowsErr
 /// Derives what is missing or of another pin: a version that had no tables stored that, before this one or in between.
 pub(crate) fn derive_missing(rows: &mut dyn Rows) -> Result<(), RowsError> {
     let (pins, mut tables) = (PINS.all(rows)?, DEVICE_TABLES.all(rows)?);
-    tables.retain(|table| !pins.iter().any(|peer| peer.user == table.user));
+    let pinned: BTreeSet<_> = pins.iter().map(|peer| &peer.user).collect();
+    tables.retain(|table| !pinned.contains(&table.user));
     tables.iter().try_for_each(|table| forget(rows, &table.user))?;
     for peer in pins {
         if DEVICE_TABLES.get(rows, &peer.user)?.is_none_or(|table| table != DeviceTable::of(&peer)) {

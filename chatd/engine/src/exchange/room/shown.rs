@@ -1,17 +1,19 @@
 //! Which posts were taken, under whatever number; and as what the own ones were sent.
 //!
-//! That is known of the last [`REMEMBERED`] at least, and of all that were taken since reading begins there: what a server
-//! shows again must not come as new, so whatever was taken before is not read again.
+//! That is known of the last [`REMEMBERED`] at least, or until more than [`MOST`] came; whatever is forgotten is not read
+//! again, since what a server shows again must not come as new.
 
 use std::time::Duration;
 
 use chat_protocol::ids::{MessageId, SubmitId};
 use chat_protocol::limits::PREKEY_RETENTION;
+use chat_protocol::rpc::types::MessageState;
 
+use crate::records::history;
 use crate::rows::counter::Counter;
 use crate::rows::state::RoomMark;
 use crate::rows::{POSTS_SENT, POSTS_SHOWN, ROOM_BEGUN, ROOM_MARK};
-use crate::store::{Rows, RowsError};
+use crate::store::{Direction, Rows, RowsError};
 use crate::txn::Txn;
 
 /// At least so long, and at most twice: longer than a server keeps posts unless it is told to.
@@ -43,20 +45,31 @@ pub(super) fn sent_as(rows: &mut dyn Rows, submit: &SubmitId) -> Result<Option<M
     Ok(sent)
 }
 
+/// Forgets as what old posts were sent that never came: of one that still waits, the echo has to be known.
+fn forget_unsent(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+    let old = 0..=(txn.now - REMEMBERED).as_millis();
+    for (at, id) in POSTS_SENT.scan(txn.rows, old, Direction::Ascending, usize::MAX)? {
+        let waits = history::get(txn.rows, &id)?.is_some_and(|(_, post)| post.state == Some(MessageState::Queued));
+        if !waits {
+            POSTS_SENT.delete_range(txn.rows, at..=at)?;
+        }
+    }
+    Ok(())
+}
+
 /// Forgets what was taken before the beginning, and moves that on.
 pub(super) fn forget_old(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     if txn.live.room_swept.is_some_and(|last| txn.now.since(last) < EVERY) {
         return Ok(());
     }
     txn.live.room_swept = Some(txn.now);
+    forget_unsent(txn)?;
     let here = RoomMark { at: txn.now, cursor: Counter::Room.get(txn.rows)? };
     let Some(mark) = ROOM_MARK.get(txn.rows)? else { return ROOM_MARK.put(txn.rows, &here) };
     if txn.now.since(mark.at) < REMEMBERED && POSTS_SHOWN.count(txn.rows)? <= MOST {
         return Ok(());
     }
-    let old = 0..=mark.at.as_millis();
-    POSTS_SHOWN.delete_range(txn.rows, old.clone())?;
-    POSTS_SENT.delete_range(txn.rows, old)?;
+    POSTS_SHOWN.delete_range(txn.rows, 0..=mark.at.as_millis())?;
     if let Some(begun) = ROOM_BEGUN.get(txn.rows)? {
         ROOM_BEGUN.put(txn.rows, &begun.max(mark.cursor.min(here.cursor)))?;
     }
