@@ -343,6 +343,8 @@ impl Drop for Owed {
     fn drop(&mut self) {
         self.outbox.lock().held.give_back(self.bytes);
         self.outbox.unblocked.notify_one();
+        // deliveries may have found no room only for what was owed
+        self.outbox.drained.notify_one();
     }
 }
 

@@ -26,9 +26,9 @@ const JOB_BYTES: usize = 1024;
 /// Entries or texts of an answered page in bytes: with names and numbers far inside a record.
 pub(super) const MAX_PAGE_BYTES: usize = 256 * 1024;
 
-/// What is owed to a submit, post or acknowledgement that waits for a commit: a refusal that names nobody. Each head a submit
-/// claims, or leaves out, may come back in it with a long name.
+/// What is owed to a submit, post or acknowledgement that waits for a commit: a refusal that names nobody.
 const ANSWER_BYTES: usize = 64;
+/// What each head that a submit claims, or leaves out, may add to that, with a long name.
 pub(super) const HEAD_BYTES: usize = 256;
 
 /// A logged-in connection.
