@@ -186,8 +186,8 @@ Examples:
 
 pub(super) const REQUESTS: &str = "\
 With `chatctl settings --messages-from contacts_only`, what others write waits here: whom you have
-not written to, noted, compared or accepted. This device tells them nothing; each of your devices has
-the setting for itself. Without a verb, what waits is shown.
+not written to, noted, compared or accepted. This device tells them nothing; each of your
+devices has the setting for itself. Without a verb, what waits is shown.
 
 Examples:
   chatctl requests

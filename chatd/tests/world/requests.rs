@@ -33,6 +33,13 @@ fn told(world: &World, who: usize) -> usize {
     world.count_events(who, |body| matches!(body, EventBody::RequestNew(_)))
 }
 
+/// How often anything was submitted for somebody's device.
+fn submits(world: &World, to: usize) -> usize {
+    let device = world.nodes[to].device;
+    let is_for = |(_, submit): &&(DeviceId, Submit)| submit.to.iter().any(|to| to.device == device);
+    world.server.seen.iter().filter(is_for).count()
+}
+
 fn missing(world: &World, who: usize) -> usize {
     world.count_events(who, |body| matches!(body, EventBody::MessageMissing(_)))
 }
@@ -146,12 +153,7 @@ fn atk_86_nothing_goes_to_a_stranger_whatever_they_send() {
     let phone = world.another_device(bob);
     hear(&mut world, phone, MessagesFrom::ContactsOnly);
     world.settle();
-    let device = world.nodes[mallory].device;
-    let submits = |world: &World| {
-        let to_mallory = |(_, submit): &&(DeviceId, Submit)| submit.to.iter().any(|to| to.device == device);
-        world.server.seen.iter().filter(to_mallory).count()
-    };
-    let before = submits(&world);
+    let before = submits(&world, mallory);
     let wanted = ProfileSet { display_name: Some("a name".to_owned()), about: None, bot: None };
     world.command(mallory, |txn| profile::set(txn, wanted)).unwrap();
     for number in 0..60 {
@@ -159,10 +161,28 @@ fn atk_86_nothing_goes_to_a_stranger_whatever_they_send() {
         world.settle();
     }
     world.advance(3 * DAY);
-    assert_eq!(submits(&world), before, "no log, no sign of life, no receipt");
+    assert_eq!(submits(&world, mallory), before, "no log, no sign of life, no receipt");
     let profile =
         |body: &EventBody| matches!(body, EventBody::ProfileUpdated(about) if about.user.as_str() == "mallory");
     assert_eq!(world.count_events(bob, profile), 0);
+}
+
+#[test]
+fn atk_86_whoever_was_declined_or_blocked_hears_nothing_when_anyone_is_heard() {
+    let (mut world, bob, mallory) = strangers();
+    let eve = world.user("eve");
+    world.settle();
+    for stranger in [mallory, eve] {
+        world.send(stranger, bob, "hello");
+    }
+    world.settle();
+    let (declined, blocked) = (world.name(mallory), world.name(eve));
+    world.command(bob, |txn| requests::decline(txn, &declined)).unwrap();
+    world.command(bob, |txn| contacts::block(txn, &blocked, true)).unwrap();
+    hear(&mut world, bob, MessagesFrom::Anyone);
+    world.settle();
+    assert_eq!([mallory, eve].map(|who| submits(&world, who)), [0, 0]);
+    assert_eq!(world.inbox(bob), [] as [String; 0]);
 }
 
 #[test]
@@ -185,16 +205,16 @@ fn a_reaction_is_dealing_with_somebody_and_what_waits_comes_in_its_order() {
 
 #[test]
 fn what_came_of_a_device_that_was_replaced_since_is_shown_when_its_user_is_accepted() {
-    let (mut world, bob, carol) = strangers();
-    world.send(carol, bob, "from the old laptop");
+    let (mut world, bob, mallory) = strangers();
+    world.send(mallory, bob, "from the old laptop");
     world.settle();
-    let laptop = world.another_device(carol);
-    let old = world.nodes[carol].device;
+    let laptop = world.another_device(mallory);
+    let old = world.nodes[mallory].device;
     world.command(laptop, |txn| devices::revoke(txn, &[old])).unwrap();
     world.settle();
     world.send(laptop, bob, "from the new one");
     world.settle();
-    accept(&mut world, bob, carol);
+    accept(&mut world, bob, mallory);
     assert_eq!(world.inbox(bob), ["mallory: from the old laptop", "mallory: from the new one"]);
 }
 

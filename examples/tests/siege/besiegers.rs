@@ -67,7 +67,7 @@ impl Tally {
     }
 }
 
-/// What members do.
+/// What members and guests do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Misdeed {
     FloodRoom,

@@ -39,7 +39,7 @@ struct Plan {
     guests: usize,
 }
 
-/// So many words tell what one in a hundred takes.
+/// With so many words the 99th percentile means something.
 const ENOUGH: usize = 1_000;
 /// What a mailbox may hold here: with more there is no bound to be seen in short time.
 const MAILBOX_BYTES: u64 = 8 * 1024 * 1024;
@@ -121,7 +121,7 @@ impl Figures {
         println!("largest daemon {}, bounds {DAEMON_MIB} and {DAEMON_DISK_MIB} MiB", self.daemon);
     }
 
-    /// Bytes are bounded, whoever misbehaves; and with enough words to tell, none takes much longer than in peace.
+    /// Bytes are bounded, whoever misbehaves; and with enough words to tell, the 99th percentile is at most twice that of peace.
     fn check(&self) {
         let [peace, siege] = [&self.peace, &self.siege].map(|times| percentile(times, 99).as_secs_f64());
         assert!(self.siege.len() < ENOUGH || siege <= 2.0 * peace, "a word takes {:.1} times as long", siege / peace);

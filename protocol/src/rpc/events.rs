@@ -102,7 +102,8 @@ bodies! {
     MessageHeld("message.held", Held);
     /// Somebody who is not known here wrote for the first time, and it is kept back.
     RequestNew("request.new", Request);
-    /// A request was decided, or the setting kept it back no longer.
+    /// A request was decided, its author became known in another way, nobody decided for 30 days, or the setting keeps
+    /// nothing back any more.
     RequestClosed("request.closed", RequestClosed);
     /// Volatile: who came and who went.
     Presence("presence", PresenceChanged);

@@ -19,7 +19,7 @@ pub fn accept(txn: &mut Txn<'_>, user: &Username) -> Result<(), EngineError> {
     if contacts::is_known(txn, user)? {
         return Ok(());
     }
-    if !requests::is_known(txn.rows, user)? {
+    if !requests::has_asked(txn.rows, user)? {
         return Err(EngineError::no_request(user));
     }
     contacts::set_accepted(txn, user, true).map(drop)

@@ -54,18 +54,18 @@ pub(crate) fn release_known(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         return Ok(());
     }
     let anyone = Settings::get(txn.rows)?.messages_from == MessagesFrom::Anyone;
-    let mut room = STEP;
+    let mut left = STEP;
     for request in requests::all(txn.rows)? {
-        if room == 0 {
+        if left == 0 {
             break;
         }
         if anyone || contacts::is_known(txn, &request.user)? {
-            room -= release(txn, &request, room)?;
+            left -= release(txn, &request, left)?;
         } else {
             requests::expire(txn, &request)?;
         }
     }
-    if room == 0 {
+    if left == 0 {
         txn.wake(txn.now);
     } else {
         txn.live.requests_looked = Some(txn.now);
@@ -83,10 +83,16 @@ fn release(txn: &mut Txn<'_>, request: &Request, most: usize) -> Result<usize, E
         events::held(txn, user, HeldReason::IdentityRefused)?;
     }
     theirs.into_iter().try_for_each(|message| come(txn, user, message))?;
-    if over && request.dropped {
+    if over && request.dropped && is_missed(txn, request)? {
         ask_again(txn, user)?;
     }
     Ok(count)
+}
+
+/// Whether what was dropped of a request is wanted by now: of somebody who is known, and else if it was not declined.
+fn is_missed(txn: &Txn<'_>, request: &Request) -> Result<bool, RowsError> {
+    let wanted = !request.declined || contacts::is_known(txn, &request.user)?;
+    Ok(wanted && !contacts::is_blocked(txn.rows, &request.user)?)
 }
 
 /// A message comes as if it had come now, also of a device that was revoked since: it was not when it came.

@@ -65,8 +65,8 @@ method! {
     example {"user": "bob"} => {}
 }
 method! {
-    /// Drops what waits of a user, and what they write from now on, until this account writes to them or accepts. Of a user
-    /// who was accepted, takes that back.
+    /// Drops what waits of a user, and what they write from now on, until they become known or are accepted. Of a user who was
+    /// accepted, takes that back: what they write next waits as a request.
     RequestDecline("request.decline", Serial, [Contacts], user(user)) -> Done {
         /// Who.
         pub user: Username,
