@@ -232,7 +232,7 @@ pub struct Chat {
     /// Unread messages that mention this account.
     #[cbor(n(8), default)]
     pub mentions: u64,
-    /// About how many bytes its messages take; those that older programs stored are not counted.
+    /// About how many bytes its messages take.
     #[cbor(n(9), default)]
     pub bytes: u64,
     /// This account has written there, on whichever device.
