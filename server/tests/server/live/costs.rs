@@ -231,18 +231,21 @@ async fn atk_90_who_waits_for_a_place_keeps_its_turn_over_pings_and_is_not_taken
     stop_the_clock().await;
     begin_a_long_record(&mut alice).await;
     until(|| world.queued.records_left() == 0).await;
-    // bob asks first, and is pinged while he waits; then carol does
+    // bob asks first, then carol; he is pinged before and after that, she is not
     let first = bob.client.ask(&letters.0).await;
     until(|| world.queued.records_waiting() == 1).await;
-    pass(25).await;
+    pass(20).await;
     bob.client.heard_ping().await;
+    pass(10).await;
     for person in [&mut carol, &mut dave] {
         person.client.call(&OneTimeStatus {}).await.unwrap();
     }
     let second = carol.client.ask(&letters.1).await;
     until(|| world.queued.records_waiting() == 2).await;
+    pass(11).await;
+    bob.client.heard_ping().await;
     // alice has been silent for too long, and he not by his doing
-    pass(21).await;
+    pass(5).await;
     until(|| world.counters.closed.get(Closed::Dead) == 1).await;
     bob.client.answer::<Submit>(first).await.unwrap();
     carol.client.answer::<Submit>(second).await.unwrap();

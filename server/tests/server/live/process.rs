@@ -248,6 +248,8 @@ async fn atk_08_connections_that_never_log_in_cost_the_process_less_than_64_kib_
     drop(process.guest().await);
     let before = process.memory();
     let _silent = silent(process.at, SILENT).await;
+    process.until("chat_server_guests", |guests| guests == SILENT as u64).await;
+    let between = process.memory();
     let mut talkers = Vec::new();
     for _ in 0..TALKERS {
         let mut guest = process.guest().await;
@@ -257,8 +259,9 @@ async fn atk_08_connections_that_never_log_in_cost_the_process_less_than_64_kib_
         talkers.push(guest);
     }
     process.until("chat_server_guests", |guests| guests == (SILENT + TALKERS) as u64).await;
-    let each = process.memory().saturating_sub(before) / (SILENT + TALKERS) as u64;
-    assert!(each < 64 * 1024, "{each} bytes each");
+    let silent = between.saturating_sub(before) / SILENT as u64;
+    let talker = process.memory().saturating_sub(between) / TALKERS as u64;
+    assert!(silent < 64 * 1024 && talker < 64 * 1024, "{silent} bytes of a silent one, {talker} of a talker");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
