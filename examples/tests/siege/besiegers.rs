@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::{Duration, Instant};
 
 use chat_protocol::fixtures::first_device;
 use chat_protocol::ids::DeviceId;
@@ -18,15 +16,13 @@ use chat_stories::{DEADLINE, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
+use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use Misdeed::*;
 
 use crate::member::{Member, Town, Victim, rubbish};
-
-/// How often the besiegers are looked at.
-const LOOK_EVERY: Duration = Duration::from_millis(20);
 
 /// What came of one kind of misdeed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -39,14 +35,21 @@ pub struct Deeds {
 }
 
 /// The same, while it goes on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Tally {
+    /// Told of every deed.
+    changed: Arc<Notify>,
     done: AtomicU64,
     refused: AtomicU64,
     cut: AtomicU64,
 }
 
 impl Tally {
+    fn new(changed: &Arc<Notify>) -> Arc<Self> {
+        let (done, refused, cut) = Default::default();
+        Arc::new(Self { changed: Arc::clone(changed), done, refused, cut })
+    }
+
     /// Notes an answer, or that none came since the connection ended.
     fn note<T, E>(&self, outcome: &Option<Result<T, E>>) {
         let count = match outcome {
@@ -55,6 +58,7 @@ impl Tally {
             None => &self.cut,
         };
         count.fetch_add(1, Ordering::Relaxed);
+        self.changed.notify_one();
     }
 
     fn note_cut(&self) {
@@ -103,6 +107,7 @@ pub struct Siege {
     stop: CancellationToken,
     besiegers: Vec<JoinHandle<()>>,
     tallies: BTreeMap<Misdeed, Arc<Tally>>,
+    changed: Arc<Notify>,
 }
 
 impl Siege {
@@ -118,11 +123,13 @@ impl Siege {
             .unwrap();
         let town = Town::of(&stage.server.invite());
         let kinds = OF_MEMBERS.iter().chain(&OF_GUESTS);
+        let changed = Arc::default();
         let mut siege = Self {
             runtime,
             stop: CancellationToken::new(),
             besiegers: Vec::new(),
-            tallies: kinds.map(|kind| (*kind, Arc::default())).collect(),
+            tallies: kinds.map(|kind| (*kind, Tally::new(&changed))).collect(),
+            changed,
         };
         for number in 0..members {
             let kind = OF_MEMBERS[number % OF_MEMBERS.len()];
@@ -144,12 +151,14 @@ impl Siege {
 
     /// Waits until every kind has come up against its bound.
     pub fn until_under_way(&self) {
-        let until = Instant::now() + DEADLINE;
-        while self.tallies.iter().any(|(kind, tally)| !kind.has_met_its_bound(tally.deeds())) {
-            assert!(Instant::now() < until, "{:?}", self.tallies);
-            assert!(!self.besiegers.iter().any(JoinHandle::is_finished), "a besieger gave up");
-            thread::sleep(LOOK_EVERY);
-        }
+        let met = async {
+            while self.tallies.iter().any(|(kind, tally)| !kind.has_met_its_bound(tally.deeds())) {
+                assert!(!self.besiegers.iter().any(JoinHandle::is_finished), "a besieger gave up");
+                self.changed.notified().await;
+            }
+        };
+        let in_time = self.runtime.block_on(async { tokio::time::timeout(DEADLINE, met).await });
+        assert!(in_time.is_ok(), "{:?}", self.tallies);
     }
 
     /// Ends it. Fails if anybody had given up before.
