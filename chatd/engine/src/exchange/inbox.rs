@@ -113,7 +113,7 @@ fn keep(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
     }
     tracing::warn!(device = %raw.device, "too much of one account waits to be opened");
     refused::note_refused(txn, raw)?;
-    losing::tell_lost(txn, &raw.from, UndecryptableReason::TooMuchWaits)
+    Ok(events::undecryptable(txn, &raw.from, UndecryptableReason::TooMuchWaits)?)
 }
 
 /// Gives out the RSA shares of INITs whose author is known, and asks for what found no room. Says whether any is still

@@ -26,7 +26,7 @@ pub(crate) fn filled(message: Message, body: Body) -> Message {
 
 /// Something was sealed correctly and makes no sense: the history says so, and nobody is asked again.
 pub(crate) fn marker(txn: &mut Txn<'_>, received: &Received, kind: MessageKind) -> Result<(), EngineError> {
-    if contacts::is_blocked(txn.rows, &received.user)? || contacts::keeps_back(txn, &received.user)? {
+    if !contacts::is_heard(txn, &received.user)? {
         return Ok(());
     }
     let id = MessageId::from_parts(txn.clock, txn.random());

@@ -94,9 +94,7 @@ fn user_of(txn: &mut Txn<'_>, device: &DeviceId) -> Result<Option<Username>, Row
     let sending = session_store::standings(txn.rows, device)?.sending().map(|sending| sending.id);
     let stored = sending.map(|id| session_store::find(txn.rows, &id)).transpose()?.flatten();
     match stored {
-        Some(stored) if !contacts::is_blocked(txn.rows, &stored.user)? && !contacts::keeps_back(txn, &stored.user)? => {
-            Ok(Some(stored.user))
-        }
+        Some(stored) if contacts::is_heard(txn, &stored.user)? => Ok(Some(stored.user)),
         _ => Ok(None),
     }
 }

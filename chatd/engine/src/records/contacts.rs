@@ -117,6 +117,11 @@ pub(crate) fn keeps_back(txn: &Txn<'_>, user: &Username) -> Result<bool, RowsErr
     Ok(contacts_only && !is_known(txn, user)?)
 }
 
+/// Whether what somebody sends is shown and answered: they are not blocked, and do not wait as a request.
+pub(crate) fn is_heard(txn: &Txn<'_>, user: &Username) -> Result<bool, RowsError> {
+    Ok(!is_blocked(txn.rows, user)? && !keeps_back(txn, user)?)
+}
+
 fn has_dealt_with(rows: &dyn Rows, user: &Username) -> Result<bool, RowsError> {
     // stores of earlier versions say nothing in the chat
     Ok(NUMBERS.has(rows, user)?

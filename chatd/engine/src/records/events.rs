@@ -221,7 +221,7 @@ pub(crate) fn missing(txn: &mut Txn<'_>, chat: &str, from: &Username, count: u64
 
 pub(crate) fn undecryptable(txn: &mut Txn<'_>, from: &Username, reason: UndecryptableReason) -> Result<(), RowsError> {
     txn.count(Counted::Undecryptable);
-    if !is_heard(txn, from)? {
+    if !contacts::is_heard(txn, from)? {
         return Ok(());
     }
     let will_retry = matches!(reason, UndecryptableReason::TooMuchWaits | UndecryptableReason::OneTimeKeyGone);
@@ -229,13 +229,8 @@ pub(crate) fn undecryptable(txn: &mut Txn<'_>, from: &Username, reason: Undecryp
     append(txn, None, &EventBody::MessageUndecryptable(data))
 }
 
-/// Whether the user wants to know what somebody sends.
-fn is_heard(txn: &Txn<'_>, from: &Username) -> Result<bool, RowsError> {
-    Ok(!contacts::is_blocked(txn.rows, from)? && !contacts::keeps_back(txn, from)?)
-}
-
 pub(crate) fn held(txn: &mut Txn<'_>, from: &Username, why: HeldReason) -> Result<(), RowsError> {
-    if !is_heard(txn, from)? {
+    if !contacts::is_heard(txn, from)? {
         return Ok(());
     }
     append(txn, None, &EventBody::MessageHeld(Held { from_user: from.clone(), why }))

@@ -10,16 +10,11 @@ use crate::rows::ENVELOPES;
 use crate::rows::inbox::Raw;
 use crate::txn::Txn;
 
-/// Something that began a session, or waited for it, will not be shown.
-pub(crate) fn tell_lost(txn: &mut Txn<'_>, from: &Username, why: UndecryptableReason) -> Result<(), EngineError> {
-    Ok(events::undecryptable(txn, from, why)?)
-}
-
 /// Drops one envelope, and nothing else.
 pub(crate) fn lose(txn: &mut Txn<'_>, raw: &Raw, why: UndecryptableReason) -> Result<(), EngineError> {
     tracing::debug!(device = %raw.device, %why, "an INIT did not open");
     envelope_store::remove(txn, raw)?;
-    tell_lost(txn, &raw.from, why)
+    Ok(events::undecryptable(txn, &raw.from, why)?)
 }
 
 /// An INIT is through. What came without one has lost its session once no other INIT claims to begin it.
@@ -27,7 +22,7 @@ pub(crate) fn ended(txn: &mut Txn<'_>, raw: &Raw) -> Result<(), EngineError> {
     if !envelope_store::init_waits(txn, raw)? {
         envelope_store::take_all(txn, raw)?
             .iter()
-            .try_for_each(|raw| tell_lost(txn, &raw.from, UndecryptableReason::DoesNotOpen))?;
+            .try_for_each(|raw| events::undecryptable(txn, &raw.from, UndecryptableReason::DoesNotOpen))?;
     }
     Ok(refused::hurry(txn, raw)?)
 }
