@@ -7,6 +7,8 @@
 
 mod shown;
 
+pub(crate) use shown::forget_old;
+
 use chat_protocol::rpc::types::MessageState;
 use std::time::Duration;
 
@@ -172,11 +174,6 @@ fn take(txn: &mut Txn<'_>, post: Post) -> Result<(), EngineError> {
         ..Message::text(id(&post), ROOM.to_owned(), post.user, post.text, txn)
     };
     Ok(history::append(txn, message)?)
-}
-
-/// Forgets posts that are not read again.
-pub(crate) fn forget_old(txn: &mut Txn<'_>) -> Result<(), RowsError> {
-    shown::forget_old(txn)
 }
 
 /// Whether a post was taken before, under whatever number.

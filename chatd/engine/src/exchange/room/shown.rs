@@ -45,20 +45,21 @@ pub(super) fn sent_as(rows: &mut dyn Rows, submit: &SubmitId) -> Result<Option<M
     Ok(sent)
 }
 
-/// Forgets as what old posts were sent that never came: of one that still waits, the echo has to be known.
+/// Forgets as what old posts were sent, up to the first that still waits: its echo has to be known.
 fn forget_unsent(txn: &mut Txn<'_>) -> Result<(), RowsError> {
-    let old = 0..=(txn.now - REMEMBERED).as_millis();
-    for (at, id) in POSTS_SENT.scan(txn.rows, old, Direction::Ascending, usize::MAX)? {
-        let waits = history::get(txn.rows, &id)?.is_some_and(|(_, post)| post.state == Some(MessageState::Queued));
-        if !waits {
-            POSTS_SENT.delete_range(txn.rows, at..=at)?;
+    let mut until = (txn.now - REMEMBERED).as_millis();
+    for (at, id) in POSTS_SENT.scan(txn.rows, 0..=until, Direction::Ascending, usize::MAX)? {
+        if history::get(txn.rows, &id)?.is_some_and(|(_, post)| post.state == Some(MessageState::Queued)) {
+            let Some(before) = at.checked_sub(1) else { return Ok(()) };
+            until = before;
+            break;
         }
     }
-    Ok(())
+    POSTS_SENT.delete_range(txn.rows, 0..=until)
 }
 
 /// Forgets what was taken before the beginning, and moves that on.
-pub(super) fn forget_old(txn: &mut Txn<'_>) -> Result<(), RowsError> {
+pub(crate) fn forget_old(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     if txn.live.room_swept.is_some_and(|last| txn.now.since(last) < EVERY) {
         return Ok(());
     }
@@ -74,4 +75,32 @@ pub(super) fn forget_old(txn: &mut Txn<'_>) -> Result<(), RowsError> {
         ROOM_BEGUN.put(txn.rows, &begun.max(mark.cursor.min(here.cursor)))?;
     }
     ROOM_MARK.put(txn.rows, &here)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{DAY, Harness, bob};
+    use crate::records::history::{Message, ROOM};
+
+    #[test]
+    fn as_what_an_old_post_was_sent_is_forgotten_but_for_one_that_waits_and_its_contemporaries() {
+        let mut alice = Harness::new();
+        let ids = [1u8, 2, 3].map(|n| (SubmitId::new(n.into(), [n; 8]), MessageId::new([n; 16])));
+        let states = [MessageState::Accepted, MessageState::Accepted, MessageState::Queued];
+        for ((submit, id), state) in ids.iter().zip(states) {
+            alice.step(|txn| {
+                let message = Message::text(*id, ROOM.to_owned(), bob(), "words".to_owned(), txn);
+                history::append(txn, Message { mine: true, state: Some(state), ..message })?;
+                sent(txn, submit, id)
+            });
+            if *id == ids[0].1 {
+                alice.passes(DAY);
+            }
+        }
+        alice.passes(REMEMBERED + DAY);
+        alice.step(forget_old);
+        let left = ids.map(|(submit, _)| alice.step(|txn| sent_as(txn.rows, &submit)));
+        assert_eq!(left, [None, Some(ids[1].1), Some(ids[2].1)]);
+    }
 }
