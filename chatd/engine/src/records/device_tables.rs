@@ -4,7 +4,7 @@
 //! Derived from the pins alone, and stored wherever one is. A log is read only where it is compared with another, goes
 //! on, or is told; a certificate where a session begins.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 use chat_protocol::ids::{DeviceId, Fingerprint, Head, Username};
 use chat_protocol::rpc::types::TrustPolicy;
@@ -131,16 +131,14 @@ pub(crate) fn forget(rows: &mut dyn Rows, user: &Username) -> Result<(), RowsErr
 
 /// Derives what is missing or of another pin: a version that had no tables stored that, before this one or in between.
 pub(crate) fn derive_missing(rows: &mut dyn Rows) -> Result<(), RowsError> {
-    let (pins, mut tables) = (PINS.all(rows)?, DEVICE_TABLES.all(rows)?);
-    let pinned: BTreeSet<_> = pins.iter().map(|peer| &peer.user).collect();
-    tables.retain(|table| !pinned.contains(&table.user));
-    tables.iter().try_for_each(|table| forget(rows, &table.user))?;
-    for peer in pins {
-        if DEVICE_TABLES.get(rows, &peer.user)?.is_none_or(|table| table != DeviceTable::of(&peer)) {
+    let tables = DEVICE_TABLES.all(rows)?.into_iter().map(|table| (table.user.clone(), table));
+    let mut tables: BTreeMap<_, _> = tables.collect();
+    for peer in PINS.all(rows)? {
+        if tables.remove(&peer.user).is_none_or(|table| table != DeviceTable::of(&peer)) {
             store(rows, &peer)?;
         }
     }
-    Ok(())
+    tables.keys().try_for_each(|user| forget(rows, user))
 }
 
 #[cfg(test)]

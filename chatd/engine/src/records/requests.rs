@@ -195,11 +195,11 @@ pub(crate) fn take(txn: &mut Txn<'_>, request: &Request, most: usize) -> Result<
         family.delete_range(txn.rows, number..=number)?;
         messages.push(message);
     }
-    let left = without(request, &messages);
     let over = family.is_empty(txn.rows)?;
-    change(txn.rows, request, left.clone())?;
     if over {
-        close(txn, &left, true)?;
+        close(txn, request, true)?;
+    } else {
+        change(txn.rows, request, without(request, &messages))?;
     }
     Ok(Taken { messages, over })
 }
