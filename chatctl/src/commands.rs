@@ -15,6 +15,7 @@ mod kv;
 mod listen;
 mod messages;
 mod outbox;
+mod pages;
 mod profile;
 mod requests;
 mod rpc;

@@ -4,6 +4,7 @@ use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{self, ContactBlock, ContactGet, ContactList, ContactSet, ContactUnblock, Contacts};
 
 use super::known::about;
+use super::pages::all_pages;
 use super::profile::claims;
 use super::send::text;
 use crate::cli::contacts::Contact;
@@ -51,15 +52,10 @@ async fn contacts(session: &mut Session) -> Result<(), Failure> {
 
 /// Every page of them.
 async fn all_contacts(client: &Client) -> Result<Contacts, Failure> {
-    let mut contacts: Vec<types::Contact> = Vec::new();
-    loop {
-        let after = contacts.last().map(|contact| contact.user.clone());
-        let page = client.call(&ContactList { after }).await?;
-        contacts.extend(page.contacts);
-        if !page.more {
-            return Ok(Contacts { contacts, more: false });
-        }
-    }
+    let split = |page: Contacts| (page.contacts, page.more);
+    let contacts =
+        all_pages(client, |after| ContactList { after }, split, |contact: &types::Contact| &contact.user).await?;
+    Ok(Contacts { contacts, more: false })
 }
 
 fn line(contact: &types::Contact) -> String {

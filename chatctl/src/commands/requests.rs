@@ -4,6 +4,7 @@ use chat_protocol::ids::Username;
 use chat_protocol::rpc::client::Client;
 use chat_protocol::rpc::types::{self, RequestAccept, RequestDecline, RequestList, Requests};
 
+use super::pages::all_pages;
 use crate::cli::contacts::{self, RequestVerb};
 use crate::error::Failure;
 use crate::output::style::Look;
@@ -50,15 +51,10 @@ async fn list(session: &mut Session) -> Result<(), Failure> {
 
 /// Every page of them.
 async fn all_requests(client: &Client) -> Result<Requests, Failure> {
-    let mut requests: Vec<types::Request> = Vec::new();
-    loop {
-        let after = requests.last().map(|request| request.user.clone());
-        let page = client.call(&RequestList { after }).await?;
-        requests.extend(page.requests);
-        if !page.more {
-            return Ok(Requests { requests, more: false });
-        }
-    }
+    let split = |page: Requests| (page.requests, page.more);
+    let requests =
+        all_pages(client, |after| RequestList { after }, split, |request: &types::Request| &request.user).await?;
+    Ok(Requests { requests, more: false })
 }
 
 fn line(request: &types::Request) -> String {

@@ -28,6 +28,14 @@ fn two() -> (World, usize, usize) {
     (world, alice, bob)
 }
 
+/// Alice, and carol, who knows nobody; bob is there too.
+fn with_carol() -> (World, usize, usize) {
+    let (mut world, alice, _) = two();
+    let carol = world.user("carol");
+    world.settle();
+    (world, alice, carol)
+}
+
 fn keep(world: &mut World, who: usize, wanted: &SettingsSet) {
     world.command(who, |txn| Ok(settings::set(txn, wanted)?)).unwrap();
 }
@@ -130,9 +138,7 @@ fn a_server_still_forgets_what_nobody_fetched_for_a_month() {
 #[test]
 fn atk_100_bundles_are_judged_rightly_while_a_clock_leaps_within_a_connection() {
     for (slow, ahead_ms) in [(false, FORTY_DAYS_MS), (true, FORTY_DAYS_MS), (false, -FORTY_DAYS_MS)] {
-        let (mut world, alice, _) = two();
-        let carol = world.user("carol");
-        world.settle();
+        let (mut world, alice, carol) = with_carol();
         let (writer, reader) = if slow { (carol, alice) } else { (alice, carol) };
         world.nodes[alice].ahead_ms = ahead_ms;
         world.command(alice, |_| Ok(())).unwrap();
@@ -148,9 +154,7 @@ fn atk_100_bundles_are_judged_rightly_while_a_clock_leaps_within_a_connection() 
 #[test]
 fn atk_31_no_expired_bundle_is_used_because_the_server_lies_of_the_time() {
     for lie in [-2, 2, -24 * 365, 24 * 365] {
-        let (mut world, alice, _) = two();
-        let carol = world.user("carol");
-        world.settle();
+        let (mut world, alice, carol) = with_carol();
         world.go_offline(carol);
         world.advance(DAY * 31);
         world.go_offline(alice);
@@ -207,9 +211,7 @@ fn a_machine_that_booted_in_the_past_after_weeks_signs_for_the_servers_time() {
 
 #[test]
 fn atk_31_an_own_clock_that_went_back_with_the_servers_lets_no_expired_bundle_in() {
-    let (mut world, alice, _) = two();
-    let carol = world.user("carol");
-    world.settle();
+    let (mut world, alice, carol) = with_carol();
     world.go_offline(carol);
     world.advance(DAY * 31);
     world.go_offline(alice);
@@ -251,9 +253,7 @@ fn clocks_that_were_both_a_year_ahead_once_are_forgotten_after_a_week() {
 
 #[test]
 fn a_machine_whose_clock_is_weeks_slow_begins_sessions_all_the_same() {
-    let (mut world, alice, _) = two();
-    let carol = world.user("carol");
-    world.settle();
+    let (mut world, alice, carol) = with_carol();
     world.go_offline(alice);
     world.nodes[alice].ahead_ms = -3 * 7 * 24 * 60 * 60 * 1_000;
     world.crash(alice);

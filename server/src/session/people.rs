@@ -30,7 +30,7 @@ impl Ready {
     }
 
     /// Answers with everybody visible; more than fits one frame follows as changes. A list that is longer than the share
-    /// of the connection is asked for again.
+    /// of the connection is refused as `busy`; changes are told all the same.
     pub(super) fn presence_watch(&self, asked: Asked, ask: PresenceWatch) {
         let mut parts = self.shared().router.watch(self.peer(), ask.visible).into_iter();
         let users = parts.next().unwrap_or_default();

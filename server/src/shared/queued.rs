@@ -29,6 +29,7 @@ pub struct Queued {
     most_records: usize,
     /// The places of each account that is connected.
     of_accounts: Arc<Mutex<HashMap<Username, Weak<Semaphore>>>>,
+    /// Connections that wait for a place: a count that is given back however they end, of which there is always more.
     waiting: Arc<Budget>,
     pages: Arc<Semaphore>,
 }
