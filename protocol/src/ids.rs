@@ -186,7 +186,8 @@ impl fmt::Debug for SubmitId {
 
 /// An account name in its canonical, lower-case form.
 ///
-/// `\A[a-z0-9_.@-]{3,150}\z`, not beginning with `-` or `.`: safe as a file name and as an argument.
+/// `\A[a-z0-9_.@-]{3,150}\z`, not beginning with `-`, `.` or `@`: safe as a file name and as an argument, and never
+/// confused with a target, which is a name behind `@`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, CborLen)]
 #[cbor(transparent)]
 pub struct Username(#[n(0)] String);
@@ -205,6 +206,9 @@ impl FromStr for Username {
     /// Accepts either case and lowers it.
     fn from_str(text: &str) -> Result<Self, ParseIdError> {
         let refuse = |why: Cow<'static, str>| Err(ParseIdError { what: "user name", why });
+        if text.starts_with('@') {
+            return refuse("a name is written without the `@` in front".into());
+        }
         if !(MIN_USERNAME_BYTES..=MAX_USERNAME_BYTES).contains(&text.len()) {
             return refuse(format!("must have {MIN_USERNAME_BYTES} to {MAX_USERNAME_BYTES} characters").into());
         }
@@ -269,6 +273,7 @@ mod tests {
             "-rf",
             "..",
             ".hidden",
+            "@alice",
             "\u{202e}alice",
             "ali\u{200b}ce",
             "a/b/c",
@@ -278,6 +283,7 @@ mod tests {
         ] {
             assert!(hostile.parse::<Username>().is_err(), "{hostile:?} was accepted");
         }
+        assert!("alice@example.org".parse::<Username>().is_ok(), "adopted names are addresses of mail now and then");
     }
 
     #[test]

@@ -40,7 +40,7 @@ macro_rules! text_value {
     };
 }
 
-text_value!(Username, r"^[A-Za-z0-9_@][A-Za-z0-9_.@-]{2,149}$", |name| name.to_string(), str::parse::<Username>);
+text_value!(Username, r"^[A-Za-z0-9_][A-Za-z0-9_.@-]{2,149}$", |name| name.to_string(), str::parse::<Username>);
 text_value!(Name, r"^[A-Za-z0-9_.-]{1,64}$", |name| name.to_string(), str::parse::<Name>);
 text_value!(Fingerprint, "^[0-9a-f]{64}$", |id| id.to_string(), str::parse::<Fingerprint>);
 text_value!(HeadHash, "^[0-9a-f]{64}$", |id| id.to_string(), str::parse::<HeadHash>);
@@ -62,6 +62,14 @@ mod tests {
     fn names_are_lowered_and_bad_ones_refused() {
         assert_eq!(serde_json::from_str::<Username>("\"Alice\"").unwrap().as_str(), "alice");
         assert!(serde_json::from_str::<Username>("\"a\\u0000b\"").is_err());
+    }
+
+    #[test]
+    fn a_target_in_the_place_of_a_name_is_refused_with_how_a_name_is_written() {
+        for target in ["@alice", "@a", "@@alice"] {
+            let refused = serde_json::from_value::<Username>(target.into()).unwrap_err().to_string();
+            assert_eq!(refused, "not a valid user name: a name is written without the `@` in front");
+        }
     }
 
     #[test]

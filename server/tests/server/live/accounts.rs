@@ -307,7 +307,9 @@ async fn atk_101_reset_waits_for_a_device_that_was_connected_for_longer_than_a_l
 async fn atk_21_hostile_names_are_refused_on_the_wire() {
     let world = World::new().await;
     let mut guest = world.guest().await;
-    for hostile in ["Alice", "alice\n", "-rf", "..", "a'; DROP TABLE chat_app; --", "\u{202e}alice", "ali\u{200b}ce"] {
+    for hostile in
+        ["Alice", "@alice", "alice\n", "-rf", "..", "a'; DROP TABLE chat_app; --", "\u{202e}alice", "ali\u{200b}ce"]
+    {
         let mut payload = vec![0xa2, 0x00];
         payload.extend(chat_protocol::cbor::encode(&hostile.to_owned()));
         payload.extend([0x01, 0x63, b'p', b'w', b'd']);
