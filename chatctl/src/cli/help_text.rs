@@ -318,6 +318,7 @@ pub(super) const MAN: &str = "\
 Examples:
   chatctl man | man -l -
   chatctl man send | man -l -
+  chatctl man requests accept | man -l -
   chatctl man --all ~/.local/share/man/man1";
 
 pub(super) const PROFILE: &str = "\

@@ -79,11 +79,29 @@ pub fn manual(program: Command, wanted: &Wanted) -> Result<Vec<u8>, ManualError>
         write(command, &source, directory)?;
         return Ok(Vec::new());
     }
-    for word in &wanted.verb {
-        let found = command.find_subcommand(word).cloned();
-        command = found.ok_or_else(|| ManualError::NoVerb(wanted.verb.join(" ")))?;
+    let found = named(&command, &wanted.verb).ok_or_else(|| ManualError::NoVerb(wanted.verb.join(" ")))?;
+    Ok(rendered(found.clone(), &source)?.1)
+}
+
+/// The verb of these words, or of the one that its page is called by: `requests accept`, `chatctl-requests-accept`, or that
+/// without the program in front.
+fn named<'c>(program: &'c Command, words: &[String]) -> Option<&'c Command> {
+    let said = words.join("-");
+    match said.strip_prefix(program.get_name()) {
+        Some("") => Some(program),
+        Some(rest) => below(program, rest.strip_prefix('-').unwrap_or(&said)),
+        None => below(program, &said),
     }
-    Ok(rendered(command, &source)?.1)
+}
+
+fn below<'c>(command: &'c Command, page: &str) -> Option<&'c Command> {
+    if page.is_empty() {
+        return Some(command);
+    }
+    command.get_subcommands().find_map(|verb| {
+        let rest = page.strip_prefix(verb.get_name())?;
+        if rest.is_empty() { Some(verb) } else { below(verb, rest.strip_prefix('-')?) }
+    })
 }
 
 fn write(command: Command, source: &str, directory: &Path) -> io::Result<()> {
@@ -158,6 +176,14 @@ mod tests {
         assert!(page.contains(".SH NOTES\nWhat else to know"), "{page}");
         assert_eq!(manual(program(), &of(&[])).unwrap(), std::fs::read(dir.join("some-server.1")).unwrap());
         assert_eq!(manual(program(), &of(&["user", "passwd"])).unwrap(), std::fs::read(&made[1]).unwrap());
+        for (page, of_page) in
+            [("user-passwd", 1), ("some-server-user-passwd", 1), ("change-key", 0), ("some-server", 3)]
+        {
+            assert_eq!(manual(program(), &of(&[page])).unwrap(), std::fs::read(&made[of_page]).unwrap(), "{page}");
+        }
+        for nobody in [&["user-nothing"][..], &["userpasswd"], &["user", "passwd", "more"], &["some-serveruser"]] {
+            assert!(manual(program(), &of(nobody)).is_err(), "{nobody:?}");
+        }
         let nothing = manual(program(), &of(&["nothing"])).unwrap_err();
         assert_eq!(nothing.to_string(), "there is no verb nothing");
     }
