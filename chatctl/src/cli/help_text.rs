@@ -54,16 +54,17 @@ Examples:
   chatctl unread --format '{messages} in {chats} chats'";
 
 pub(super) const LISTEN: &str = "\
-Text goes to stdout a message a line; what else happens is told on stderr. With --json every
-event is a line. With --consumer chatd remembers what was handled, also while nobody listens.
+Text goes to stdout a message a line; what else happens is told on stderr, unless its type is named
+with --type: then it is a line too, and counts. With --json every event is a line. With --consumer chatd remembers what was handled, also while nobody listens.
 
 --exec runs a shell command for every event, one after the other: its JSON on stdin, and CHAT_SEQ,
-CHAT_TYPE, CHAT_CHAT, CHAT_FROM and CHAT_ID in the environment. One that fails is tried 5 times.
+CHAT_TYPE, CHAT_CHAT, CHAT_FROM (whom it comes from or is about) and CHAT_ID in the environment. One that fails is tried 5 times.
 
 Examples:
   chatctl listen
   chatctl listen --chat @bob --count 1
   chatctl listen --json --since 1742 --type message.new
+  chatctl listen --type request.new --count 1
   chatctl listen --consumer deploy --type message.new --exec ./on-message";
 
 pub(super) const CHAT: &str = "\

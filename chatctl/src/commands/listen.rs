@@ -14,7 +14,7 @@ use super::known;
 use crate::cli::Listen;
 use crate::error::Failure;
 use crate::output::reader::Reader;
-use crate::output::text::{time, word};
+use crate::output::text::{escape, time, word};
 use crate::output::{self, Output};
 use crate::session::Session;
 
@@ -68,7 +68,7 @@ async fn follow(wanted: EventsSubscribe, listen: &Listen, session: &mut Session)
         if let Some(EventBody::SubscriptionEnded(end)) = event.body() {
             return Err(ended(&end.reason));
         }
-        let handled = handle(&event, listen.exec.as_deref(), &mut session.out).await?;
+        let handled = handle(&event, listen, &mut session.out).await?;
         if let (Some(_), Some(seq)) = (&wanted.consumer, event.seq) {
             acknowledge(&events, seq).await?;
         }
@@ -108,11 +108,11 @@ async fn come_back(wanted: &EventsSubscribe, session: &mut Session) -> Result<Ev
 }
 
 /// Shows an event, or runs the command for it; says whether it counts.
-async fn handle(event: &Event, exec: Option<&str>, out: &mut Output) -> Result<bool, Failure> {
-    match exec {
+async fn handle(event: &Event, listen: &Listen, out: &mut Output) -> Result<bool, Failure> {
+    match &listen.exec {
         Some(_) if event.kind == "heartbeat" => Ok(false),
         Some(command) => execute(command, event).await.map(|()| true),
-        None => show(event, out),
+        None => show(event, listen.types.contains(&event.kind), out),
     }
 }
 
@@ -135,15 +135,16 @@ async fn execute(command: &str, event: &Event) -> Result<(), Failure> {
 
 /// What others wrote reaches the command as data alone: on its standard input and in its environment.
 async fn once(command: &str, event: &Event) -> Result<ExitStatus, Failure> {
-    let text = |key: &str| event.data.get(key).and_then(serde_json::Value::as_str).unwrap_or_default().to_owned();
+    let found = |key: &str| event.data.get(key).and_then(serde_json::Value::as_str).map(str::to_owned);
+    let user = ["from", "from_user", "user"].into_iter().find_map(found).unwrap_or_default();
     let chat = event.chat.as_ref().map(ToString::to_string).unwrap_or_default();
     let mut child = Command::new("sh")
         .args(["-c", command])
         .env("CHAT_SEQ", event.seq.map(|seq| seq.to_string()).unwrap_or_default())
         .env("CHAT_TYPE", &event.kind)
         .env("CHAT_CHAT", chat)
-        .env("CHAT_FROM", text("from"))
-        .env("CHAT_ID", text("id"))
+        .env("CHAT_FROM", user)
+        .env("CHAT_ID", found("id").unwrap_or_default())
         .stdin(Stdio::piped())
         .spawn()?;
     let json = serde_json::to_vec(event).map_err(|error| Failure::Malformed(error.to_string()))?;
@@ -154,8 +155,8 @@ async fn once(command: &str, event: &Event) -> Result<ExitStatus, Failure> {
     Ok(child.wait().await?)
 }
 
-/// Shows an event; says whether it was a line of data.
-fn show(event: &Event, out: &mut Output) -> Result<bool, Failure> {
+/// Shows an event; says whether it was a line of data. A type that was `asked` for by its name is one, whatever it is.
+fn show(event: &Event, asked: bool, out: &mut Output) -> Result<bool, Failure> {
     if event.kind == "heartbeat" {
         // Whether anybody still reads is found out by writing; there is nothing to say.
         return Ok(false);
@@ -167,6 +168,7 @@ fn show(event: &Event, out: &mut Output) -> Result<bool, Failure> {
         // deleted since: of its text nothing is left
         Some(EventBody::MessageNew(message)) if message.deleted => Ok(false),
         Some(EventBody::MessageNew(message)) => out.line(&output::message(&message)).map(|()| true),
+        Some(body) if asked => out.line(&line(event, &body)).map(|()| true),
         Some(body) => {
             if let Some(notice) = notice(&body) {
                 out.talk(&notice);
@@ -175,6 +177,13 @@ fn show(event: &Event, out: &mut Output) -> Result<bool, Failure> {
         }
         None => Ok(false),
     }
+}
+
+/// An event on a line: when, where and what; its type, where there are no words for it.
+fn line(event: &Event, body: &EventBody) -> String {
+    let chat = event.chat.as_ref().map(|chat| format!("{chat}  ")).unwrap_or_default();
+    let what = notice(body).unwrap_or_else(|| event.kind.clone());
+    escape(&format!("{}  {chat}{what}", time(event.time_ms)))
 }
 
 /// How the devices of a peer have changed.
@@ -202,6 +211,10 @@ pub(super) fn notice(body: &EventBody) -> Option<String> {
             "{0} writes, whom you do not know: `chatctl requests` shows it, `chatctl requests accept @{0}` lets them in",
             request.user
         ),
+        EventBody::RequestClosed(closed) if closed.accepted => {
+            format!("{} does not wait any more, and is heard from now on", closed.user)
+        }
+        EventBody::RequestClosed(closed) => format!("what {} wrote does not wait any more, and is gone", closed.user),
         EventBody::Presence(change) => presence(&change.online, &change.offline),
         EventBody::IdentityChanged(change) => format!(
             "the identity of {0} has changed, nothing leaves: ask them in another way, then `chatctl verify @{0}`",
@@ -248,7 +261,6 @@ pub(super) fn notice(body: &EventBody) -> Option<String> {
         | EventBody::MessageReaction(_)
         | EventBody::ContactUpdated(_)
         | EventBody::ProfileUpdated(_)
-        | EventBody::RequestClosed(_)
         | EventBody::MessageStatus(_)
         | EventBody::ChatRead(_)
         | EventBody::ChatUpdated(_)
