@@ -47,6 +47,8 @@ pub enum Failure {
     },
     /// The daemon said no.
     Refused(RpcError),
+    /// What was asked for was done, and did not come so far in time: the same said again would do it twice.
+    NotYet(RpcError),
     /// The daemon went away in the middle.
     Lost,
     /// The daemon's answer makes no sense to this version.
@@ -135,7 +137,7 @@ impl Failure {
     pub const fn exit_code(&self) -> u8 {
         match self {
             Self::NotRunning { .. } | Self::Lost | Self::NoManager(_) => UNAVAILABLE,
-            Self::Refused(refusal) => refusal.kind.exit_code(),
+            Self::Refused(refusal) | Self::NotYet(refusal) => refusal.kind.exit_code(),
             Self::Malformed(_) => SOFTWARE,
             Self::Usage(_) => USAGE,
             Self::Input(_) => NO_INPUT,
@@ -160,6 +162,7 @@ impl Failure {
         let Prose { error, cause, hint } = self.prose(doing);
         let data = match self {
             Self::Refused(refusal) => json!(ErrorData { hint, ..refusal.data() }),
+            Self::NotYet(refusal) => json!(ErrorData { hint, retryable: false, ..refusal.data() }),
             _ => json!({ "kind": self.local_kind(), "retryable": false, "cause": cause, "hint": hint }),
         };
         json!({ "error": { "message": error, "exit_code": self.exit_code(), "data": data } }).to_string()
@@ -181,7 +184,7 @@ impl Failure {
             Self::Tool { .. } => "tool_failed",
             Self::Unwell => "unwell",
             Self::Waits(_) => "reset_waits",
-            Self::Refused(refusal) => refusal.kind.as_str(),
+            Self::Refused(refusal) | Self::NotYet(refusal) => refusal.kind.as_str(),
         }
     }
 
@@ -196,7 +199,7 @@ impl Failure {
                 let what = if *gone { "chatd is not running" } else { "chatd does not answer there" };
                 prose(what, Some(format!("{}: {}", path.display(), words(source))), Some(hint))
             }
-            Self::Refused(refusal) => refused(refusal, doing),
+            Self::Refused(refusal) | Self::NotYet(refusal) => refused(refusal, doing),
             Self::Lost => {
                 prose("chatd closed the connection", None, Some("see whether it still runs: `chatctl status`"))
             }

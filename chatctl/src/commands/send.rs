@@ -49,8 +49,13 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
     };
     let mut sent = client.call(&params).await?;
     if let (Some(wait), Some(events)) = (send.wait, events) {
-        let arrival = tokio::time::timeout(send.timeout, arrival(&client, events, sent.id, wait));
-        sent.state = heard(async { arrival.await.unwrap_or_else(|_| Err(too_late(wait, keyed))) }).await?;
+        sent.state = heard(async {
+            let mut state = sent.state;
+            let arrival = arrival(&client, events, (sent.id, &mut state), wait);
+            let ended = tokio::time::timeout(send.timeout, arrival).await;
+            ended.unwrap_or_else(|_| Err(Late { id: sent.id, to: sent.chat.as_str(), state, wait, keyed }.told()))
+        })
+        .await?;
     }
     session.out.answer(&sent, |sent| {
         vec![format!("{} to {}: {}", word(&sent.state), escape(sent.chat.as_str()), sent.id.to_uuid())]
@@ -107,20 +112,26 @@ fn changes() -> EventsSubscribe {
     EventsSubscribe { types, ..EventsSubscribe::everything(Since::Word(SinceWord::Now)) }
 }
 
-/// Waits until the message is as far as wanted, or will never be.
-async fn arrival(client: &Client, mut events: Events, id: MessageId, wait: Wait) -> Result<MessageState, Failure> {
+/// Waits until the message is as far as wanted, or will never be; how far it is meanwhile is written into `state`.
+async fn arrival(
+    client: &Client,
+    mut events: Events,
+    (id, state): (MessageId, &mut MessageState),
+    wait: Wait,
+) -> Result<MessageState, Failure> {
     // With a known `--id` it may be there already.
     let status = client.call(&MsgStatus { id }).await?;
-    let (mut state, mut why) = (status.state, status.recipients.into_iter().find_map(|recipient| recipient.error));
+    let mut why = status.recipients.into_iter().find_map(|recipient| recipient.error);
+    *state = status.state;
     loop {
-        if let Some(outcome) = outcome(state, wait, why) {
+        if let Some(outcome) = outcome(*state, wait, why) {
             return outcome;
         }
         let event = events.next().await?.ok_or(Failure::Lost)?;
         if let Some(EventBody::MessageStatus(changed)) = event.body()
             && changed.id == id
         {
-            (state, why) = (changed.state, changed.error);
+            (*state, why) = (changed.state, changed.error);
         }
     }
 }
@@ -130,12 +141,15 @@ fn outcome(state: MessageState, wait: Wait, why: Option<FailReason>) -> Option<R
     if state.has_ended() {
         return Some(Err(Failure::Refused(given_up(state, why))));
     }
-    let wanted = match wait {
+    (state >= wanted(wait)).then_some(Ok(state))
+}
+
+const fn wanted(wait: Wait) -> MessageState {
+    match wait {
         Wait::Accepted => MessageState::Accepted,
         Wait::Delivered => MessageState::Delivered,
         Wait::Read => MessageState::Read,
-    };
-    (state >= wanted).then_some(Ok(state))
+    }
 }
 
 /// The reason is the kind of failure, if the daemon knows one.
@@ -148,12 +162,59 @@ fn given_up(state: MessageState, why: Option<FailReason>) -> RpcError {
     RpcError::new(kind, message)
 }
 
-fn too_late(wait: Wait, keyed: bool) -> Failure {
-    let wanted = format!("{wait:?}").to_lowercase();
-    let refusal = RpcError::new(Kind::Timeout, format!("the message was not {wanted} in time; it is still on its way"));
-    Failure::Refused(refusal.with_hint(if keyed {
-        "`chatctl outbox` shows whether it still waits; sending it again with the same --id is safe"
-    } else {
-        "`chatctl outbox` shows whether it still waits; do not send it again, which would be another message"
-    }))
+/// A message that did not come as far as was waited for.
+struct Late<'s> {
+    id: MessageId,
+    to: &'s str,
+    state: MessageState,
+    wait: Wait,
+    /// It has a key of the caller's: the same said again sends nothing.
+    keyed: bool,
+}
+
+impl Late<'_> {
+    fn told(&self) -> Failure {
+        let Self { id, to, state, wait, keyed } = self;
+        let wanted = word(&wanted(*wait));
+        let (so_far, why) = match state {
+            MessageState::Queued => ("it waits here", "`chatctl outbox` says why".to_owned()),
+            MessageState::Accepted => (
+                "the server has accepted it and keeps it",
+                format!("{to} may not have fetched it, or not decided whether to hear you: nobody tells which of them"),
+            ),
+            _ => ("it was delivered", format!("{to} may not have looked, or tells nobody")),
+        };
+        let refusal = RpcError::new(Kind::Timeout, format!("the message was not {wanted} in time: {so_far}"));
+        if *keyed {
+            return Failure::Refused(refusal.with_hint(format!("{why}; the same again with its --id goes on waiting")));
+        }
+        let params = format!(r#"{{"id":"{}","state":"{wanted}"}}"#, id.to_uuid());
+        let wait = format!("`chatctl rpc msg.wait '{params}'` goes on waiting");
+        Failure::NotYet(
+            refusal.with_hint(format!("{why}; do not send it again, which would be another message: {wait}")),
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_has_no_key_is_led_to_wait_and_not_to_send_it_again() {
+        let id = MessageId::new([7; 16]);
+        let told = |state, wait| match (Late { id, to: "@bob", state, wait, keyed: false }).told() {
+            Failure::NotYet(refusal) => format!("{refusal}; {}", refusal.hint.as_deref().unwrap_or_default()),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(
+            told(MessageState::Accepted, Wait::Delivered),
+            "the message was not delivered in time: the server has accepted it and keeps it; @bob may not have fetched it, \
+             or not decided whether to hear you: nobody tells which of them; do not send it again, which would be another \
+             message: `chatctl rpc msg.wait '{\"id\":\"07070707-0707-0707-0707-070707070707\",\"state\":\"delivered\"}'` \
+             goes on waiting"
+        );
+        assert!(told(MessageState::Queued, Wait::Accepted).contains("it waits here; `chatctl outbox`"));
+        assert!(told(MessageState::Delivered, Wait::Read).contains("not read in time: it was delivered"));
+    }
 }

@@ -269,7 +269,7 @@ async fn send_waits_until_the_message_is_as_far_as_wanted() {
     let served = serve();
     let late = at(&served, &["send", "@bob", "hi", "--wait", "delivered", "--timeout", "50ms"]).output().unwrap();
     assert_eq!(late.status.code(), Some(69));
-    assert!(stderr(&late).starts_with("Error: the message was not delivered in time; it is still on its way\n"));
+    assert!(stderr(&late).starts_with("Error: the message was not delivered in time: it waits here\n"));
 
     let mut log = served.fake.newest();
     let fake = std::sync::Arc::clone(&served.fake);

@@ -148,8 +148,31 @@ async fn what_is_not_there_in_time_is_sent_again_only_under_its_own_key() {
     let wait = ["send", "@bob", "hi", "--wait", "accepted", "--timeout", "1ms"];
     let (code, _, err) = run(&served, &wait);
     assert!(code == 69 && err.contains("`chatctl outbox`") && !err.contains("--id"), "{err}");
+    let retryable = |args: &[&str]| {
+        let (_, _, err) = run(&served, &[&wait[..], args, &["--json"]].concat());
+        serde_json::from_str::<Value>(&err).unwrap()["error"]["data"]["retryable"].clone()
+    };
+    assert_eq!(retryable(&[]), false, "it would be sent twice");
+    assert_eq!(retryable(&["--id", "k"]), true);
     let (_, _, err) = run(&served, &[&wait[..], &["--id", "k"]].concat());
-    assert!(err.contains("with the same --id is safe"), "{err}");
+    assert!(err.contains("the same again with its --id goes on waiting"), "{err}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_what_the_server_keeps_nobody_is_told_whether_it_was_fetched_or_waits_as_a_request() {
+    let served = serve();
+    says(&served, &["send", "@bob", "hi", "--id", "k"]);
+    served.fake.state().messages[0].state = Some(MessageState::Accepted);
+    let (code, _, err) = run(&served, &["send", "@bob", "hi", "--id", "k", "--wait", "delivered", "--timeout", "1ms"]);
+    assert_eq!(
+        (code, err.as_str()),
+        (
+            69,
+            "Error: the message was not delivered in time: the server has accepted it and keeps it\n\
+             Hint: @bob may not have fetched it, or not decided whether to hear you: nobody tells which of them; the same \
+             again with its --id goes on waiting\n"
+        )
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
