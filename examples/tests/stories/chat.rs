@@ -90,7 +90,10 @@ fn commands_change_what_stands_on_the_screen() {
     terminal.shows("the command completed", |screen| typed(screen).starts_with("@bob> /react"));
     says("+1");
     terminal.shows("the sign", |screen| said(screen)[0] == "bob: tea or coffee? [+1 alice]");
-    says("/delete");
+    // typed faster than the line is drawn
+    terminal.presses(&["/", "d", "e", "l", "Tab"]);
+    terminal.shows("the other command completed", |screen| typed(screen).starts_with("@bob> /delete"));
+    terminal.presses(&["Enter"]);
     terminal.shows("it deleted", |screen| said(screen)[1].ends_with(": (deleted)"));
     terminal.pastes("one\ntwo\n");
     terminal.presses(&["Enter"]);

@@ -52,15 +52,16 @@ impl Completer for Assistant {
         if let Some(put) = &state.put {
             return Ok((0, vec![put.text.clone()]));
         }
-        let (start, choices) = candidates(line.get(..place).unwrap_or_default(), &state.names);
-        // Never more than one: while rustyline asks which, it prints nothing.
-        let sure = common(&choices);
-        if choices.len() > 1 && start + sure.len() <= place {
-            // Without a listener the program is about to end.
-            let _ = self.typed.send(Typed::Choices(choices));
-            return Ok((start, Vec::new()));
-        }
-        Ok((start, if sure.is_empty() { Vec::new() } else { vec![sure] }))
+        Ok(match completion(line.get(..place).unwrap_or_default(), &state.names) {
+            Completion::Certain { start, word } => (start, vec![word]),
+            // Never more than one: while rustyline asks which, it prints nothing.
+            Completion::Choices(choices) => {
+                // Without a listener the program is about to end.
+                let _ = self.typed.send(Typed::Choices(choices));
+                (place, Vec::new())
+            }
+            Completion::Unknown => (place, Vec::new()),
+        })
     }
 
     fn update(&self, line: &mut LineBuffer, start: usize, elected: &str, changes: &mut Changeset) {
@@ -72,6 +73,29 @@ impl Completer for Assistant {
         } else {
             line.replace(start..line.pos(), elected, changes);
         }
+    }
+}
+
+/// What Tab does to the word before the cursor.
+pub(super) enum Completion {
+    /// What begins at `start`, in bytes, can only be a word that begins like this.
+    Certain { start: usize, word: String },
+    /// It can become any of these, and all that they have in common is there already.
+    Choices(Vec<String>),
+    /// Nothing that is known begins like this.
+    Unknown,
+}
+
+/// What the word at the end of `before` is completed to.
+pub(super) fn completion(before: &str, names: &[String]) -> Completion {
+    let (start, choices) = candidates(before, names);
+    let word = common(&choices);
+    if word.is_empty() {
+        Completion::Unknown
+    } else if choices.len() > 1 && start + word.len() <= before.len() {
+        Completion::Choices(choices)
+    } else {
+        Completion::Certain { start, word }
     }
 }
 
@@ -141,6 +165,20 @@ mod tests {
         assert_eq!(candidates("ask @b", &names), (4, vec!["@bert ".to_owned(), "@bob ".to_owned()]));
         assert_eq!(candidates("ask bo", &names), (4, vec![]));
         assert_eq!(candidates("", &names), (0, vec![]));
+    }
+
+    #[test]
+    fn a_word_becomes_what_it_can_only_become_and_never_less_than_it_is() {
+        let completed = |before: &str| match completion(before, &["bob".to_owned(), "bolt".to_owned()]) {
+            Completion::Certain { start, word } => format!("{}{word}", &before[..start]),
+            Completion::Choices(choices) => choices.join("|"),
+            Completion::Unknown => String::new(),
+        };
+        assert_eq!(completed("/del"), "/delete ");
+        assert_eq!(completed("ask @b"), "ask @bo");
+        assert_eq!(completed("ask @bo"), "@bob |@bolt ");
+        assert_eq!(completed("ask @bolt"), "ask @bolt ");
+        assert_eq!(completed("ask @x"), "");
     }
 
     #[test]

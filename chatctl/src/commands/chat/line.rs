@@ -18,7 +18,7 @@ use rustyline::{
 };
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
-use super::complete::Assistant;
+use super::complete::{Assistant, Completion, completion};
 use super::edits::{Put, edit};
 use super::paste::{MAX_LINE_BYTES, Paste, character, growth};
 use super::state::{ChatState, Shared};
@@ -193,6 +193,9 @@ impl Pressed {
         if state.burst.is_empty() && !(fits && waits) {
             return None;
         }
+        if text == '\t' && !waits {
+            return Some(self.complete_behind_burst(&mut state, at));
+        }
         if !fits {
             self.tell_full(&mut state);
             return Some(Cmd::Insert(1, std::mem::take(&mut state.burst)));
@@ -200,6 +203,22 @@ impl Pressed {
         state.full = false;
         state.burst.push(text);
         Some(if waits { Cmd::Noop } else { Cmd::Insert(1, std::mem::take(&mut state.burst)) })
+    }
+
+    /// Tab inside a burst is text; as the last key of it, it is what somebody pressed after typing faster than the line
+    /// was drawn, and completes the word that the burst ends with.
+    fn complete_behind_burst(&self, state: &mut ChatState, at: &EventContext<'_>) -> Cmd {
+        let (mut text, mut cursor) = with_burst(at, &std::mem::take(&mut state.burst));
+        match completion(text.get(..cursor).unwrap_or_default(), &state.names) {
+            Completion::Certain { start, word } => {
+                text.replace_range(start..cursor, &word);
+                cursor = start + word.len();
+            }
+            Completion::Choices(choices) => self.tell(Typed::Choices(choices)),
+            Completion::Unknown => {}
+        }
+        state.put = Some(Put { text, cursor, edit: None });
+        Cmd::Complete
     }
 
     /// What a key that is no text does while a burst waits: it comes behind it, and neither is lost to the other.
