@@ -43,7 +43,8 @@ impl Session {
 
     /// Connects to the daemon.
     pub(crate) async fn client(&self) -> Result<Client, Failure> {
-        self.way()?.connect().await
+        let paths = self.paths()?;
+        connect(&paths, &self.options, self.token()?.as_ref()).await
     }
 
     /// The way to the daemon, for whoever goes it more than once.
@@ -144,17 +145,21 @@ pub(crate) struct Way {
 impl Way {
     /// Connects to the daemon.
     pub(crate) async fn connect(&self) -> Result<Client, Failure> {
-        let paths = places::find(&self.options)?;
-        let client = Client::connect(&paths.socket).await.map_err(|error| {
-            let help = places::help(&paths, self.options.socket.is_some());
-            let gone = help.is_none();
-            let hint = help.unwrap_or_else(|| starts_it(&self.options));
-            Failure::NotRunning { path: error.path, source: error.source, hint, gone }
-        })?;
-        if let Some(token) = &self.token {
-            let client_name = concat!("chatctl/", env!("CARGO_PKG_VERSION")).to_owned();
-            client.call(&Hello { api: "1".to_owned(), client: client_name, token: Some(token.clone()) }).await?;
-        }
-        Ok(client)
+        connect(&places::find(&self.options)?, &self.options, self.token.as_ref()).await
     }
+}
+
+/// Connects to the daemon that listens there, with the rights of a token or, without one, with the owner's.
+async fn connect(paths: &Paths, options: &Options, token: Option<&Secret>) -> Result<Client, Failure> {
+    let client = Client::connect(&paths.socket).await.map_err(|error| {
+        let help = places::help(paths, options.socket.is_some());
+        let gone = help.is_none();
+        let hint = help.unwrap_or_else(|| starts_it(options));
+        Failure::NotRunning { path: error.path, source: error.source, hint, gone }
+    })?;
+    if let Some(token) = token {
+        let client_name = concat!("chatctl/", env!("CARGO_PKG_VERSION")).to_owned();
+        client.call(&Hello { api: "1".to_owned(), client: client_name, token: Some(token.clone()) }).await?;
+    }
+    Ok(client)
 }
