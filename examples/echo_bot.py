@@ -68,7 +68,7 @@ def serve(path, consumer):
     print("listening", flush=True)
     for event in daemon.events():
         if event["type"] == "subscription.ended":
-            sys.exit(f"another bot took the place of this one: {event['data']['reason']}")
+            sys.exit(f"the subscription ended: {event['data']['reason']}")
         try:
             answer(daemon, event)
         except RuntimeError as refused:

@@ -159,6 +159,9 @@ impl Backend for Fake {
 
     async fn events_after(&self, seq: u64, max: usize) -> Answer<EventPage> {
         let state = self.state();
+        if state.unreadable {
+            return Err(Kind::Internal.into());
+        }
         let behind = state.log.iter().filter(|event| event.seq.unwrap_or(0) > seq);
         Ok(EventPage { events: behind.take(max).cloned().map(WrittenEvent::from).collect(), oldest_seq: state.oldest })
     }

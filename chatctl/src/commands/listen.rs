@@ -4,8 +4,8 @@ use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 
 use chat_protocol::rpc::client::{CallError, Events};
-use chat_protocol::rpc::events::DevicesChange;
-use chat_protocol::rpc::types::{EventsSubscribe, Since, SinceWord};
+use chat_protocol::rpc::events::{DevicesChange, Ended};
+use chat_protocol::rpc::types::{EndReason, EventsSubscribe, Since, SinceWord};
 use chat_protocol::rpc::{ChatId, Event, EventBody, Kind, RpcError};
 use tokio::io::AsyncWriteExt;
 use tokio::process::Command;
@@ -66,7 +66,7 @@ async fn follow(wanted: EventsSubscribe, listen: &Listen, session: &mut Session)
             continue;
         };
         if let Some(EventBody::SubscriptionEnded(end)) = event.body() {
-            return Err(ended(&end.reason));
+            return Err(ended(&end));
         }
         let handled = handle(&event, listen, &mut session.out).await?;
         if let (Some(_), Some(seq)) = (&wanted.consumer, event.seq) {
@@ -79,9 +79,23 @@ async fn follow(wanted: EventsSubscribe, listen: &Listen, session: &mut Session)
     Ok(())
 }
 
-fn ended(reason: &str) -> Failure {
-    let refusal = RpcError::new(Kind::Conflict, format!("the subscription ended: {reason}"));
-    Failure::Refused(refusal.with_hint("give each listener a --consumer of its own"))
+fn ended(end: &Ended) -> Failure {
+    let (kind, what, hint) = match end.reason {
+        EndReason::Replaced => (
+            Kind::Conflict,
+            "another listener reads for this consumer now",
+            "give each listener a --consumer of its own: `chatctl consumers` lists them",
+        ),
+        EndReason::Forgotten => {
+            (Kind::NotFound, "this consumer was forgotten", "the next listener of this name begins with what is new")
+        }
+        EndReason::Failed | EndReason::Other => (
+            end.error.unwrap_or(Kind::Internal),
+            "chatd cannot read its event log",
+            "its log says why; see also `chatctl doctor`",
+        ),
+    };
+    Failure::Refused(RpcError::new(kind, format!("the subscription ended: {what}")).with_hint(hint))
 }
 
 /// Says that an event was handled. A daemon that is gone hears it with the next one.
@@ -277,5 +291,24 @@ fn presence(online: &[chat_protocol::ids::Username], offline: &[chat_protocol::i
         (came, []) => format!("online: {}", names(came)),
         ([], went) => format!("offline: {}", names(went)),
         (came, went) => format!("online: {}; offline: {}", names(came), names(went)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_end_of_a_subscription_is_explained_by_its_own_reason() {
+        let refused = |reason, error| match ended(&Ended { reason, error }) {
+            Failure::Refused(refusal) => (refusal.kind, refusal.message, refusal.hint.unwrap_or_default()),
+            other => panic!("{other:?}"),
+        };
+        let (kind, _, hint) = refused(EndReason::Replaced, None);
+        assert!(kind == Kind::Conflict && hint.contains("a --consumer of its own"), "{kind:?} {hint}");
+        let (kind, what, hint) = refused(EndReason::Forgotten, None);
+        assert!(kind == Kind::NotFound && what.contains("forgotten") && !hint.contains("of its own"), "{what} {hint}");
+        let (kind, what, _) = refused(EndReason::Failed, Some(Kind::Internal));
+        assert!(kind == Kind::Internal && what.contains("cannot read its event log"), "{what}");
     }
 }

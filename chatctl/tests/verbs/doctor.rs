@@ -117,7 +117,8 @@ async fn a_clock_that_is_wrong_is_found_until_it_was_mended() {
     served.fake.append(None, &EventBody::ClockSkew(Skew { offset_ms: -400 * 86_400_000 }));
     served.fake.state().health.connection.clock_offset_ms = Some(-400 * 86_400_000);
     for _connection in 0..2 {
-        let change = ConnectionChanged { state: ConnectionState::Online, reason: None, next_retry_ms: None };
+        let change =
+            ConnectionChanged { state: ConnectionState::Online, reason: None, trouble: None, next_retry_ms: None };
         served.fake.append(None, &EventBody::Connection(change));
         let (what, fix) = wrong(&served, &home);
         assert_eq!(what, "this machine's clock is 400 days ahead of the server's");

@@ -244,13 +244,13 @@ impl Loop {
         if let Some(active) = &mut self.active {
             active.online = state == ConnectionState::Online;
             let server = Some(active.server.clone());
-            let (reason, trouble) = (reason.clone(), self.trouble);
-            self.show(Connection { state, server, reason, trouble, next_retry_ms, ..idle() });
+            let reason = reason.clone();
+            self.show(Connection { state, server, reason, trouble: self.trouble, next_retry_ms, ..idle() });
         }
         if state != ConnectionState::Online {
             self.asked.lost();
         }
-        ConnectionChanged { state, reason, next_retry_ms }
+        ConnectionChanged { state, reason, trouble: self.trouble, next_retry_ms }
     }
 
     fn measured(&self, took: Duration) {

@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 
 use chat_protocol::rpc::RpcError;
+use chat_protocol::rpc::types::EndReason;
 use tokio::sync::watch;
 
 use super::active_consumers::Attached;
@@ -57,16 +58,16 @@ impl Acks {
     }
 
     /// Waits until the subscription is to end, and says why.
-    pub(super) fn dismissed(&self) -> impl Future<Output = &'static str> + Send + 'static {
+    pub(super) fn dismissed(&self) -> impl Future<Output = EndReason> + Send + 'static {
         let receiver = match self {
             Self::Nobody => None,
             Self::WhenWritten { attached, .. } | Self::WhenTold { attached, .. } => Some(attached.dismissed.clone()),
         };
         async move {
             if let Some(mut receiver) = receiver
-                && let Ok(why) = receiver.wait_for(Option::is_some).await
+                && let Ok(Some(reason)) = receiver.wait_for(Option::is_some).await.map(|reason| *reason)
             {
-                return why.unwrap_or_default();
+                return reason;
             }
             std::future::pending().await
         }

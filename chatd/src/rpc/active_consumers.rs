@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use chat_protocol::rpc::Name;
-use chat_protocol::rpc::types::Consumer;
+use chat_protocol::rpc::types::{Consumer, EndReason};
 use tokio::sync::watch;
 
 /// The live subscriptions with a consumer.
@@ -16,7 +16,7 @@ pub(super) struct ActiveConsumers {
 struct Live {
     number: u64,
     acked: watch::Sender<u64>,
-    dismissed: watch::Sender<Option<&'static str>>,
+    dismissed: watch::Sender<Option<EndReason>>,
 }
 
 /// The subscription that reads for a consumer, until it is dropped.
@@ -27,7 +27,7 @@ pub(super) struct Attached {
     /// How far the consumer has acknowledged.
     pub(super) acked: watch::Receiver<u64>,
     /// Why it is to end, once it is.
-    pub(super) dismissed: watch::Receiver<Option<&'static str>>,
+    pub(super) dismissed: watch::Receiver<Option<EndReason>>,
 }
 
 impl ActiveConsumers {
@@ -39,7 +39,7 @@ impl ActiveConsumers {
         let before = live.remove(&name);
         let number = before.as_ref().map_or(0, |before| before.number + 1);
         if let Some(before) = before {
-            before.dismissed.send_replace(Some("replaced"));
+            before.dismissed.send_replace(Some(EndReason::Replaced));
         }
         live.insert(name.clone(), Live { number, acked, dismissed });
         drop(live);
@@ -57,7 +57,7 @@ impl ActiveConsumers {
     /// The consumer is no more.
     pub(super) fn forgotten(&self, name: &Name) {
         if let Some(live) = self.lock().get(name) {
-            live.dismissed.send_replace(Some("forgotten"));
+            live.dismissed.send_replace(Some(EndReason::Forgotten));
         }
     }
 

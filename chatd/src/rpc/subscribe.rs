@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_protocol::rpc::events::{Beat, Ended, Range};
-use chat_protocol::rpc::types::{AckMode, EventsSubscribe, Since, SinceWord, Subscribed};
+use chat_protocol::rpc::types::{AckMode, EndReason, EventsSubscribe, Since, SinceWord, Subscribed};
 use chat_protocol::rpc::{EventBody, Kind, RpcError, WrittenEvent};
 use tokio::sync::{broadcast, watch};
 use tokio::time::Instant;
@@ -122,16 +122,16 @@ impl Subscription {
         let Self { reader, wakers, unsubscribed, _running, _open } = self;
         let (outbound, id, dismissed) = (reader.outbound.clone(), reader.id.clone(), reader.acks.dismissed());
         // What is dropped half-way was not sent, and is not acknowledged.
-        let reason = tokio::select! {
+        let ended = tokio::select! {
             () = unsubscribed.cancelled() => return,
             () = outbound.closed() => return,
-            reason = dismissed => reason.to_owned(),
+            reason = dismissed => Ended { reason, error: None },
             end = reader.run(wakers) => match end {
                 End::Gone => return,
-                End::Broken(error) => error.kind.as_str().to_owned(),
+                End::Broken(error) => Ended { reason: EndReason::Failed, error: Some(error.kind) },
             },
         };
-        let ended = WrittenEvent::volatile(now_ms(), None, &EventBody::SubscriptionEnded(Ended { reason }));
+        let ended = WrittenEvent::volatile(now_ms(), None, &EventBody::SubscriptionEnded(ended));
         tokio::select! {
             () = unsubscribed.cancelled() => {}
             // The connection is gone if this fails.

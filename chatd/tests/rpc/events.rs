@@ -189,6 +189,19 @@ async fn an_automatic_place_stays_before_what_a_stalled_reader_was_not_given() {
 }
 
 #[tokio::test]
+async fn a_subscription_whose_log_cannot_be_read_ends_with_the_kind_of_error() {
+    let served = serve();
+    let mut script = consume(&served, json!({})).await;
+    served.fake.state().unreadable = true;
+    served.fake.append(None, &nothing_much(1));
+    let ended = script.event().await;
+    assert_eq!(
+        (&ended["type"], &ended["data"]),
+        (&json!("subscription.ended"), &json!({"reason": "failed", "error": "internal"}))
+    );
+}
+
+#[tokio::test]
 async fn the_newest_subscription_of_a_consumer_is_the_only_one() {
     let served = serve();
     let mut first = consume(&served, json!({})).await;

@@ -125,7 +125,7 @@ impl World {
     /// A daemon notices that its connection is gone.
     pub fn lost(&mut self, who: usize) {
         let state = ConnectionState::Offline;
-        let change = ConnectionChanged { state, reason: None, next_retry_ms: None };
+        let change = ConnectionChanged { state, reason: None, trouble: None, next_retry_ms: None };
         self.feed(who, vec![Input::NotOnline(change)], Fate::Done);
     }
 

@@ -249,7 +249,8 @@ def notified(message: dict[str, Any], subscription: str) -> Event | None:
         return None
     event = Event.of(params)
     if event.type == "subscription.ended":
-        raise SubscriptionEnded(str(event.data.get("reason", "unknown")))
+        # the kind of error, where there was one, says more than `failed`
+        raise SubscriptionEnded(str(event.data.get("error") or event.data.get("reason", "unknown")))
     return None if event.type == "heartbeat" else event
 
 

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use chat_protocol::rpc::client::{CallError, Client, Events};
-use chat_protocol::rpc::types::{EventsSubscribe, Message, MsgSend, Since, SinceWord};
+use chat_protocol::rpc::types::{EndReason, EventsSubscribe, Message, MsgSend, Since, SinceWord};
 use chat_protocol::rpc::{Event, EventBody, Name, Target};
 use clap::Parser;
 use request::{Request, in_words};
@@ -36,7 +36,7 @@ struct Cli {
 enum BotError {
     /// Another bot reads under the same name.
     #[error("the subscription ended: {0}; give each bot a --consumer of its own")]
-    Ended(String),
+    Ended(EndReason),
     /// chatd refuses what every bot needs.
     #[error(transparent)]
     Call(#[from] CallError),

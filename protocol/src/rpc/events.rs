@@ -7,14 +7,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::errors::Kind;
 use super::target::ChatId;
 use super::types::chats::Chat;
 use super::types::contacts::Contact;
-use super::types::daemon::ConnectionState;
+use super::types::daemon::{ConnectionState, ConnectionTrouble};
 use super::types::identity::LogHead;
 use super::types::messages::{Message, MessageState};
 use super::types::profiles::Profile;
-use super::types::reasons::{DeletedReason, FailReason, HeldReason, UndecryptableReason};
+use super::types::reasons::{DeletedReason, EndReason, FailReason, HeldReason, UndecryptableReason};
 use super::types::requests::{Request, RequestKind};
 use crate::ids::{DeviceId, Fingerprint, MessageId, Username};
 
@@ -262,8 +263,6 @@ data! {
         pub new: Fingerprint,
         /// Where its log stands: what `identity.accept` wants.
         pub head: LogHead,
-        /// What the daemon did: `blocked` (nothing is sent until it is accepted) or `noted`.
-        pub action: String,
     }
     /// The user has compared a peer's identity.
     Verified {
@@ -329,9 +328,12 @@ data! {
     ConnectionChanged {
         /// What it is now.
         pub state: ConnectionState,
-        /// Why.
+        /// Why, in words for people.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub reason: Option<String>,
+        /// What kind of trouble that is, until there is a connection again.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub trouble: Option<ConnectionTrouble>,
         /// When the next attempt is made.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub next_retry_ms: Option<u64>,
@@ -350,8 +352,11 @@ data! {
     }
     /// Why a subscription ended.
     Ended {
-        /// `replaced` (the consumer subscribed again elsewhere), `forgotten`, or the kind of an error.
-        pub reason: String,
+        /// What ended it.
+        pub reason: EndReason,
+        /// The kind of error, if it `failed`.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub error: Option<Kind>,
     }
     /// Sign of life.
     Beat {

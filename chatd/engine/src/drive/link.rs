@@ -67,7 +67,7 @@ pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn, offset_ms: i64) ->
     compare_clocks(txn, offset_ms)?;
     sessions::note_agreement(txn)?;
     let state = ConnectionState::Online;
-    Ok(events::connection(txn, ConnectionChanged { state, reason: None, next_retry_ms: None })?)
+    Ok(events::connection(txn, ConnectionChanged { state, reason: None, trouble: None, next_retry_ms: None })?)
 }
 
 /// How far one time is ahead of another, in milliseconds.

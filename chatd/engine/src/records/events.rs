@@ -260,7 +260,6 @@ pub(crate) fn identity_changed(txn: &mut Txn<'_>, peer: &Peer) -> Result<(), Row
         old: Some(old),
         new: rival.log.fingerprint(),
         head: types::LogHead::from(rival.log.head()),
-        action: "blocked".to_owned(),
     };
     append(txn, Some(&history::private(&peer.user)), &EventBody::IdentityChanged(data))
 }

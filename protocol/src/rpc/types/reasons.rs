@@ -74,6 +74,18 @@ reason! {
     }
 }
 
+reason! {
+    /// Why a subscription ended that its reader did not end.
+    EndReason {
+        /// Its consumer subscribed again, elsewhere.
+        Replaced = "replaced",
+        /// Its consumer was forgotten.
+        Forgotten = "forgotten",
+        /// The daemon could not read its log.
+        Failed = "failed",
+    }
+}
+
 impl FailReason {
     /// The kind of error that says the same; [`Kind::ServerRejected`] if there is none.
     #[must_use]
