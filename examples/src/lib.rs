@@ -22,6 +22,7 @@ pub mod chaos;
 pub mod database;
 pub mod disk;
 pub mod documents;
+pub mod footprint;
 pub mod person;
 pub mod process;
 pub mod server;
@@ -37,6 +38,7 @@ use std::time::Duration;
 pub const DEADLINE: Duration = Duration::from_secs(60);
 
 pub use database::Database;
+pub use footprint::Footprint;
 pub use person::Person;
 pub use process::{Outcome, Process};
 pub use server::Server;

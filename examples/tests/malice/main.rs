@@ -26,5 +26,6 @@ mod devices;
 mod identities;
 mod messages;
 mod recordings;
+mod siege;
 mod starts;
 mod states;

@@ -10,6 +10,7 @@ use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::invite::Invite;
 use chat_protocol::message::Envelope;
+use chat_protocol::message::server::Push;
 use chat_protocol::time::Timestamp;
 use chat_server::clock::Clock;
 use chat_server::config::Config;
@@ -185,6 +186,11 @@ impl Operator {
         let bytes = envelopes.iter().map(chat_protocol::cbor::encode).collect();
         let last = self.runtime.block_on(self.liar.inject(to, from, bytes));
         self.router.waiting(to, last);
+    }
+
+    /// Tells all who are online something, true or not.
+    pub fn tell_everybody(&self, push: &Push) {
+        self.router.everybody(push);
     }
 
     /// Ends every connection, and waits until this person is back: the daemon asks everything anew.

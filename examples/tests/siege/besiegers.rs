@@ -11,7 +11,7 @@ use chat_protocol::message::Call;
 use chat_protocol::message::client::{
     BundleFetch, Enrol, LogFetch, Lookup, OneTimeStatus, PresenceWatch, RoomPost, RoomSince,
 };
-use chat_server::fixtures::client::{enrol, now};
+use chat_server::fixtures::client::{enrol, now, register};
 use chat_stories::{DEADLINE, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
@@ -78,9 +78,11 @@ pub enum Misdeed {
     FillMailbox,
     MakeUpIdentities,
     AskWithoutEnd,
+    GrowLog,
     StopReading,
     /// Of guests, as those below.
     HavePasswordsHashed,
+    RegisterWithoutEnd,
     SpeakNonsense,
     SayNothing,
 }
@@ -89,7 +91,9 @@ impl Misdeed {
     /// Whether the server has stopped it at least once, after it had its way where there is anything to have.
     const fn has_met_its_bound(self, deeds: Deeds) -> bool {
         match self {
-            FloodRoom | FillMailbox | AskWithoutEnd => deeds.done > 0 && deeds.refused > 0,
+            FloodRoom | FillMailbox | AskWithoutEnd | GrowLog | RegisterWithoutEnd => {
+                deeds.done > 0 && deeds.refused > 0
+            }
             // kept by daemons, not refused by the server
             MakeUpIdentities => deeds.done > 0,
             StopReading | SpeakNonsense | SayNothing => deeds.cut > 0,
@@ -98,8 +102,8 @@ impl Misdeed {
     }
 }
 
-const OF_MEMBERS: [Misdeed; 5] = [FloodRoom, FillMailbox, MakeUpIdentities, AskWithoutEnd, StopReading];
-const OF_GUESTS: [Misdeed; 3] = [HavePasswordsHashed, SpeakNonsense, SayNothing];
+const OF_MEMBERS: [Misdeed; 6] = [FloodRoom, FillMailbox, MakeUpIdentities, AskWithoutEnd, GrowLog, StopReading];
+const OF_GUESTS: [Misdeed; 4] = [HavePasswordsHashed, RegisterWithoutEnd, SpeakNonsense, SayNothing];
 
 /// Those who misbehave, on threads of their own.
 pub struct Siege {
@@ -185,6 +189,7 @@ async fn misbehave(kind: Misdeed, town: Town, number: u8, honest: Vec<String>, a
             FillMailbox => fill_mailbox(&mut member, &away, &tally).await,
             MakeUpIdentities => make_up_identity(&mut member, victim, &tally).await,
             AskWithoutEnd => ask_much(&mut member, victim, round, &tally).await,
+            GrowLog => grow_log(&mut member, victim, &tally).await,
             _ => stop_reading(&mut member, &tally).await,
         };
         member.client.forget_pushes();
@@ -230,6 +235,14 @@ async fn ask_much(member: &mut Member, victim: &Victim, round: usize, tally: &Ta
     tried(member, &PresenceWatch { visible: round.is_multiple_of(2) }, tally).await
 }
 
+/// Makes the account's log longer, and has a victim look at it.
+async fn grow_log(member: &mut Member, victim: &Victim, tally: &Tally) -> Option<()> {
+    let answer = member.grow_log().await;
+    tally.note(&answer);
+    answer?.ok();
+    member.submit(victim, rubbish(64)).await.map(drop)
+}
+
 /// Asks for the room's newest posts again and again, and reads none of the answers, until the server has had enough.
 async fn stop_reading(member: &mut Member, tally: &Tally) -> Option<()> {
     while member.client.try_ask(&RoomSince { seq: None, max: 100 }).await.is_some() {
@@ -250,10 +263,11 @@ async fn disturb(kind: Misdeed, town: Town, from: IpAddr, tally: Arc<Tally>) {
     for round in 0.. {
         let came_to_an_end = match kind {
             HavePasswordsHashed => have_hashed(&town, from, round, &tally).await,
+            RegisterWithoutEnd => register_many(&town, from, round, &tally).await,
             SpeakNonsense => speak(&town, from, &rand::random::<[u8; 32]>()).await,
             _ => speak(&town, from, &[]).await,
         };
-        if kind != HavePasswordsHashed || came_to_an_end.is_none() {
+        if !matches!(kind, HavePasswordsHashed | RegisterWithoutEnd) || came_to_an_end.is_none() {
             tally.note_cut();
         }
     }
@@ -267,6 +281,17 @@ async fn have_hashed(town: &Town, from: IpAddr, round: usize, tally: &Tally) -> 
     for attempt in 0..15 {
         let user = format!("n{from}x{round}x{attempt}").replace('.', "-").parse().unwrap();
         let answer = guest.try_call(&Enrol { user, ..one.clone() }).await;
+        tally.note(&answer);
+        answer?.ok();
+    }
+    Some(())
+}
+
+/// Takes one name after the other, until the server has had enough.
+async fn register_many(town: &Town, from: IpAddr, round: usize, tally: &Tally) -> Option<()> {
+    let mut guest = town.guest(from).await?;
+    for attempt in 0..15 {
+        let answer = guest.try_call(&register(&format!("r{from}x{round}x{attempt}").replace('.', "-"))).await;
         tally.note(&answer);
         answer?.ok();
     }

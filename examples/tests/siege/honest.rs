@@ -83,3 +83,10 @@ pub fn talk(pairs: &mut [Pair], messages: usize) -> Vec<Duration> {
         talks.into_iter().flat_map(|talk| talk.join().unwrap()).collect()
     })
 }
+
+/// The time within which so many of a hundred were.
+pub fn percentile(times: &[Duration], of_hundred: usize) -> Duration {
+    let mut times = times.to_vec();
+    times.sort_unstable();
+    times[(times.len() * of_hundred / 100).min(times.len() - 1)]
+}

@@ -17,16 +17,14 @@
 
 mod besiegers;
 mod honest;
-mod measure;
 mod member;
 
 use std::time::Duration;
 
-use chat_stories::Stage;
+use chat_stories::{Footprint, Stage};
 
 use besiegers::{Deeds, Misdeed, Siege};
-use honest::Pair;
-use measure::{Footprint, percentile};
+use honest::{Pair, percentile};
 
 /// How much there is to do.
 #[derive(Clone, Copy, Debug)]

@@ -8,11 +8,12 @@ use chat_protocol::handshake::ServerPublicKey;
 use chat_protocol::identity::account_log::{AccountLog, Author};
 use chat_protocol::ids::{DeviceId, SessionId, SubmitId, Username};
 use chat_protocol::invite::Invite;
-use chat_protocol::message::client::{Addressed, BundleFetch, LogFetch, Submit, UserHead};
+use chat_protocol::message::client::{Addressed, BundleFetch, LogAppend, LogFetch, Submit, UserHead};
 use chat_protocol::message::server::{Accepted, Enrolled, Refusal};
 use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::session::bundle::VerifiedBundle;
 use chat_protocol::session::init::{Own, initiate};
+use chat_protocol::time::Timestamp;
 use chat_server::fixtures::client::{Client, enrol, login, now, register};
 
 /// Where the server is, and what everybody knows who was invited.
@@ -56,6 +57,9 @@ impl Victim {
         UserHead { user: self.user.clone(), head: self.log.head() }
     }
 }
+
+/// The first of the devices that members put into their accounts, by the number of its keys.
+const FURTHER_DEVICES: usize = 1_000;
 
 pub struct Member {
     town: Town,
@@ -106,14 +110,41 @@ impl Member {
         self.client.try_call(&submit).await
     }
 
+    /// Puts one more device into the account and takes it out again: two more entries that everybody has to read.
+    /// `None` if the connection is gone.
+    pub async fn grow_log(&mut self) -> Option<Result<(), Refusal>> {
+        let (user, at) = (self.device.cert.user().clone(), now());
+        let further = first_device(&user, FURTHER_DEVICES + usize::try_from(self.device.log.head().seq).unwrap(), at);
+        let log = &self.device.log;
+        let acceptance = further.keys.accept(&log.fingerprint(), &further.cert, &mut rand::rng());
+        let adding = log.add_device(self.author(at), &further.cert, acceptance, &mut rand::rng()).unwrap();
+        if let refused @ Err(_) = self.append(adding).await? {
+            return Some(refused);
+        }
+        let revoking =
+            self.device.log.revoke_devices(self.author(at), vec![further.cert.id()], &mut rand::rng()).unwrap();
+        self.append(revoking).await
+    }
+
+    fn author(&self, at: Timestamp) -> Author<'_> {
+        Author { key: &self.device.keys.signing, cert: &self.device.cert, at }
+    }
+
+    async fn append(&mut self, entry: Vec<u8>) -> Option<Result<(), Refusal>> {
+        let append = LogAppend { head: self.device.log.head(), entry: Blob(entry) };
+        let answer = self.client.try_call(&append).await?;
+        Some(answer.map(|_| {
+            self.device.log.extend(&[&*append.entry]).unwrap();
+        }))
+    }
+
     /// An INIT for a device under an identity that nobody's log has.
     pub async fn made_up(&mut self, to: &Victim) -> Option<Envelope> {
         let fetch = BundleFetch { user: to.user.clone(), device: to.device() };
         let taken = self.client.try_call(&fetch).await?.ok()?;
         let bundle = VerifiedBundle::verify(&taken.bundle, to.log.active(&to.device())?).ok()?;
         let FirstDevice { keys, cert, .. } = &self.device;
-        let author = Author { key: &keys.signing, cert, at: now() };
-        let log = AccountLog::genesis(author, None, &mut rand::rng()).ok()?;
+        let log = AccountLog::genesis(self.author(now()), None, &mut rand::rng()).ok()?;
         let begun = initiate(Own { keys, cert, log: &log }, &to.log, &bundle, now(), &mut rand::rng()).ok()?;
         let (mut session, init) = (begun.session, Blob(begun.init));
         let sealed = session.seal(b"nothing").ok()?;

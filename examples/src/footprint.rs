@@ -1,9 +1,8 @@
-//! What a process takes, and how long things took.
+//! What a process takes of its machine.
 
 use std::fmt;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 const MIB: u64 = 1024 * 1024;
 
@@ -17,11 +16,17 @@ pub struct Footprint {
 }
 
 impl Footprint {
+    /// What the process `id` took until now, and what lies in its directory.
+    ///
+    /// # Panics
+    /// If there is no such process or directory.
+    #[must_use]
     pub fn of(id: u32, data: &Path) -> Self {
         Self { memory_mib: peak(id) / MIB, disk_mib: size(data) / MIB }
     }
 
     /// The larger of each.
+    #[must_use]
     pub fn most(self, other: Self) -> Self {
         let (memory_mib, disk_mib) = (self.memory_mib.max(other.memory_mib), self.disk_mib.max(other.disk_mib));
         Self { memory_mib, disk_mib }
@@ -49,11 +54,4 @@ fn size(directory: &Path) -> u64 {
         Err(_) => 0,
     });
     sizes.sum()
-}
-
-/// The time within which so many of a hundred were.
-pub fn percentile(times: &[Duration], of_hundred: usize) -> Duration {
-    let mut times = times.to_vec();
-    times.sort_unstable();
-    times[(times.len() * of_hundred / 100).min(times.len() - 1)]
 }
