@@ -244,7 +244,7 @@ class Model:
 
     def _identity_changed(self, _, data):
         self.stale.add("@" + data["user"])
-        return self.know_identity(data["user"], "changed") if data["action"] == "blocked" else []
+        return self.know_identity(data["user"], "changed")
 
     def _connection(self, _, data):
         self.connection = data
