@@ -50,9 +50,10 @@ uninstall: ## Remove what `make install` installed; data and settings stay
 	rm -f $(DOCUMENTED:%=$(DESTDIR)$(MANUALS)/%.1) $(DOCUMENTED:%=$(DESTDIR)$(MANUALS)/%-*.1) $(DOCUMENTED:%=$(DESTDIR)$(BASH_COMPLETIONS)/%)
 	rm -f $(DOCUMENTED:%=$(DESTDIR)$(ZSH_COMPLETIONS)/_%) $(DOCUMENTED:%=$(DESTDIR)$(FISH_COMPLETIONS)/%.fish)
 
+# Most stories wait for processes: twice as many run at once as there are processors.
 test: test-setup ## Run every test, the examples included; installs what they need and says so
 	$(CARGO) build --locked --workspace --bins --tests
-	$(CARGO) test --locked --workspace --no-fail-fast
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-$$((2 * $$(nproc)))} $(CARGO) test --locked --workspace --no-fail-fast
 
 chaos: test-setup ## Push 50,000 messages while 200 processes are killed, on SQLite and on MariaDB, and count
 	$(CARGO) build --locked --release --workspace --bins
