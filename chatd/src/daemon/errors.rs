@@ -154,7 +154,7 @@ const fn words(code: Code) -> &'static str {
         Code::Denied => "wrong credentials, or not allowed",
         Code::ApprovalRequired => "another device has to approve this one",
         Code::Busy => "it is busy",
-        Code::RateLimited => "too often",
+        Code::RateLimited => "it limits how often it is asked",
         Code::Stale => "something changed meanwhile",
         Code::MailboxFull => "the mailbox is full",
         Code::TooLarge => "too large",

@@ -10,7 +10,7 @@ use chat_protocol::handshake::ServerKey;
 use chat_protocol::invite::Invite;
 use chat_protocol::rpc::types::{AccountRegister, ConnectionTrouble, MessageState, MsgList, MsgSend, Sent};
 use chat_protocol::rpc::{Event, EventBody, Handle, Secret, Target};
-use chat_server::config::Config;
+use chat_server::config::{Config, Rates};
 use chat_server::serve::{self, Keys};
 use chat_server::store::sqlite::SqliteStore;
 use chatd::api::Backend;
@@ -29,12 +29,19 @@ pub struct House {
     running: Option<(CancellationToken, JoinHandle<()>)>,
     /// Of which its key is made; another one is not the one its invites name.
     pub key: u8,
+    /// How much it takes.
+    pub rates: Rates,
 }
 
 impl House {
     pub async fn open() -> Self {
+        Self::with(Rates::default()).await
+    }
+
+    /// One that takes less, or more.
+    pub async fn with(rates: Rates) -> Self {
         let address = "127.0.0.1:0".parse().unwrap();
-        let mut house = Self { dir: tempfile::tempdir().unwrap(), address, running: None, key: 1 };
+        let mut house = Self { dir: tempfile::tempdir().unwrap(), address, running: None, key: 1, rates };
         house.start().await;
         house
     }
@@ -45,6 +52,7 @@ impl House {
         self.address = listener.local_addr().unwrap();
         let mut config = Config::default();
         config.passwords.bcrypt_cost = 4;
+        config.rates = self.rates.clone();
         let keys = Keys {
             server: ServerKey::from_bytes([self.key; 32]),
             next: None,

@@ -1,10 +1,11 @@
 //! How the daemon stands with its account and its server, and what others see of it.
 
 use chat_protocol::rpc::types::{
-    AccountLogout, AccountReset, AccountResetCancel, ConnectionState, ConnectionTrouble, KvDelete, MsgSend,
-    PresenceList, ResetProgress, SettingsSet, UserLookup,
+    AccountLogout, AccountReset, AccountResetCancel, ConnectionState, ConnectionTrouble, IdentityGet, KvDelete,
+    MsgSend, PresenceList, ResetProgress, SettingsSet, UserLookup,
 };
 use chat_protocol::rpc::{Handle, Kind, Target};
+use chat_server::config::Rates;
 use chatd::api::Backend;
 
 use crate::house::{Home, House};
@@ -108,4 +109,18 @@ async fn who_does_not_want_to_be_seen_is_not() {
     let bad = SettingsSet { event_days: Some(0), ..hide };
     let refused = alice.daemon.handle(bad).await.unwrap_err();
     assert_eq!(refused.path.as_deref(), Some("event_days"));
+}
+
+#[tokio::test]
+async fn while_the_server_limits_lookups_nobody_is_said_not_to_exist() {
+    let house = House::with(Rates { lookups_per_minute: 20, ..Rates::default() }).await;
+    let (alice, _bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    let who = |name: &str| IdentityGet { user: name.parse().unwrap() };
+    assert_eq!(alice.daemon.handle(who("nobody")).await.unwrap_err().kind, Kind::NotFound);
+    let lookup = || alice.daemon.handle(UserLookup { users: vec!["bob".parse().unwrap()] });
+    while lookup().await.is_ok() {}
+    let refused = alice.daemon.handle(who("bob")).await.unwrap_err();
+    assert!(refused.kind == Kind::RateLimited && refused.data().retryable, "{refused:?}");
+    assert!(refused.retry_after_ms.is_some_and(|millis| millis > 0), "{refused:?}");
+    assert_eq!(refused.message, "the user is not known here, and the server refused: it limits how often it is asked");
 }

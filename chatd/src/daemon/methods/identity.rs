@@ -29,8 +29,9 @@ impl Handle<IdentitySelf> for Daemon {
 impl Handle<IdentityGet> for Daemon {
     async fn handle(&self, params: IdentityGet) -> Answer<PeerIdentity> {
         let IdentityGet { user } = params;
-        let refreshed = self.refresh(&user).await?;
-        let identity = self.read(move |rows| identity(rows, &user)).await?;
+        let asked = self.refresh(&user).await?;
+        let refreshed = asked.refreshed;
+        let identity = self.read(move |rows| identity(rows, &user)).await.map_err(|error| asked.or_why(error))?;
         Ok(PeerIdentity { refreshed, ..identity })
     }
 }
@@ -38,12 +39,14 @@ impl Handle<IdentityGet> for Daemon {
 impl Handle<IdentityVerify> for Daemon {
     async fn handle(&self, params: IdentityVerify) -> Answer<PeerIdentity> {
         let compared = params.compared()?;
-        let refreshed = self.refresh(&params.user).await?;
+        let asked = self.refresh(&params.user).await?;
+        let refreshed = asked.refreshed;
         self.command(move |txn| {
             trust::verify(txn, &params.user, &compared)?;
             Ok(PeerIdentity { refreshed, ..identity(txn.rows, &params.user)? })
         })
         .await
+        .map_err(|error| asked.or_why(error))
     }
 }
 
@@ -87,22 +90,42 @@ impl Handle<PolicySet> for Daemon {
     }
 }
 
+/// What came of asking the server how the logs of a user and of this account stand.
+struct Asked {
+    /// It showed both, as far as there are any.
+    refreshed: bool,
+    /// Why it did not say who the user is.
+    unsaid: Option<RpcError>,
+}
+
+impl Asked {
+    /// A user who is not known here is nobody only if the server could be asked.
+    fn or_why(self, error: RpcError) -> RpcError {
+        match self.unsaid {
+            Some(why) if error.kind == Kind::NotFound => {
+                RpcError { message: format!("the user is not known here, and {}", why.message), ..why }
+            }
+            _ => error,
+        }
+    }
+}
+
 impl Daemon {
-    /// Asks the server how the logs of `user` and of this account stand; false if it does not say.
-    async fn refresh(&self, user: &Username) -> Answer<bool> {
+    /// Asks the server how the logs of `user` and of this account stand.
+    async fn refresh(&self, user: &Username) -> Answer<Asked> {
         let me = self.me().await?;
-        for user in [user.clone(), me] {
+        for (is_me, user) in [(false, user.clone()), (true, me)] {
             match self.whole_log(&user).await {
                 Ok(entries) => self.command(move |txn| trust::apply_shown_log(txn, &user, &entries)).await?,
                 // an account without a device has no log yet
                 Err(error) if error.kind == Kind::NotFound => {}
                 Err(error) => {
                     tracing::debug!(%error, "an account log could not be refreshed");
-                    return Ok(false);
+                    return Ok(Asked { refreshed: false, unsaid: Some(error).filter(|_| !is_me) });
                 }
             }
         }
-        Ok(true)
+        Ok(Asked { refreshed: true, unsaid: None })
     }
 
     async fn whole_log(&self, user: &Username) -> Answer<Vec<Blob>> {

@@ -62,12 +62,13 @@ object! {
 
 method! {
     /// Who a peer is, and who it was. The server is asked first whether that changed, if there is a connection; somebody
-    /// nothing was known of is pinned by it.
+    /// nothing was known of is pinned by it. `not_found` only if the server said so; if it did not say who they are, why:
+    /// `rate_limited`, `offline`.
     IdentityGet("identity.get", Parallel, [Identity], user(user)) -> PeerIdentity {
         /// Peer.
         pub user: Username,
     }
-    errors [NotFound]
+    errors [NotFound, Offline]
     example {"user": "bob"} => {
         "user": "bob", "state": "tofu",
         "safety_number": "305716840293175064829317506482931750648293175064829317506482",
@@ -208,7 +209,7 @@ method! {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub qr: Option<IdentityCode>,
     }
-    errors [NotFound, IdentityUnverified]
+    errors [NotFound, IdentityUnverified, Offline]
     example {"user": "bob", "safety_number": "305716840293175064829317506482931750648293175064829317506482"} => {
         "user": "bob", "state": "verified",
         "safety_number": "305716840293175064829317506482931750648293175064829317506482",
