@@ -72,7 +72,7 @@ fn table(status: &Status) -> Table {
     let look = |name: &str| match (name, status.health.connection.state, status.health.outbox.failed) {
         ("connection", ConnectionState::Online, _) => Some(Look::Good),
         ("connection", ConnectionState::AuthFailed, _) | ("reset", ..) => Some(Look::Bad),
-        ("connection", ..) => Some(Look::Warn),
+        ("connection" | "requests", ..) => Some(Look::Warn),
         ("outbox", _, failed) if failed > 0 => Some(Look::Warn),
         _ => None,
     };
@@ -90,6 +90,7 @@ fn rows(status: &Status) -> Vec<(&'static str, String)> {
     rows.extend(account.fingerprint.map(|fingerprint| ("fingerprint", fingerprint.to_string())));
     rows.push(("connection", connection(&health.connection)));
     rows.push(("outbox", queue(&health.outbox)));
+    rows.extend(waiting(account.requests).map(|said| ("requests", said)));
     rows.extend(account.reset_at_ms.map(|at| ("reset", format!("at {}; `chatctl reset --cancel` stops it", time(at)))));
     rows.extend(account.own_reset_at_ms.map(|at| ("own reset", format!("asked for here, waits until {}", time(at)))));
     rows
@@ -102,6 +103,16 @@ fn queue(outbox: &OutboxHealth) -> String {
         OutboxHealth { queued, failed: 0 } => format!("{queued} waiting: see `chatctl outbox`"),
         OutboxHealth { queued, failed } => format!("{queued} waiting, {failed} failed: see `chatctl outbox`"),
     }
+}
+
+/// Who waits to be heard, and where to see it.
+fn waiting(requests: u64) -> Option<String> {
+    let said = match requests {
+        0 => return None,
+        1 => "1 user waits".to_owned(),
+        more => format!("{more} users wait"),
+    };
+    Some(format!("{said} to be heard: see `chatctl requests`"))
 }
 
 fn who(account: &AccountStatusAnswer) -> String {

@@ -17,6 +17,7 @@ fn account(state: AccountState) -> AccountStatusAnswer {
         own_reset_at_ms: None,
         digits: None,
         confirmed: None,
+        requests: 0,
     }
 }
 

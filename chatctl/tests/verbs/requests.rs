@@ -23,12 +23,16 @@ async fn requests_are_listed_by_their_age_and_accepted_or_declined() {
         "@mallory  since 1970-01-01 00:00:01Z  messages: 3  buy\\u{1b}[2J this\n\
          @carol  since 1970-01-01 00:00:02Z  messages: 3\n"
     );
+    assert!(says(&served, &["status"]).contains("requests     2 users wait to be heard: see `chatctl requests`\n"));
+    let json: Value = serde_json::from_str(&says(&served, &["status", "--json"])).unwrap();
+    assert_eq!(json["account"]["requests"], 2);
     let json: Value = serde_json::from_str(&says(&served, &["requests", "--json"])).unwrap();
     assert_eq!((&json["requests"][1]["user"], &json["requests"][1]["kind"]), (&json!("carol"), &json!("messages")));
     assert_eq!(says(&served, &["requests", "accept", "@carol"]), "@carol is heard from now on\n");
     let declined = says(&served, &["requests", "decline", "mallory"]);
     assert_eq!(declined, "@mallory is not heard until you write to them or accept\n");
     assert_eq!(says(&served, &["requests"]), "");
+    assert!(!says(&served, &["status"]).contains("requests"));
     assert_eq!(run(&served, &["requests", "decline", "mallory"]).0, 66);
     assert_eq!(run(&served, &["requests", "accept", "@nobody"]).0, 66);
     assert_eq!(says(&served, &["requests", "list"]), "");

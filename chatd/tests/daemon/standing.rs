@@ -1,10 +1,10 @@
 //! How the daemon stands with its account and its server, and what others see of it.
 
 use chat_protocol::rpc::types::{
-    AccountLogout, AccountReset, AccountResetCancel, ConnectionState, ConnectionTrouble, IdentityGet, KvDelete,
-    MsgSend, PresenceList, ResetProgress, SettingsSet, UserLookup,
+    AccountLogout, AccountReset, AccountResetCancel, AccountStatus, ConnectionState, ConnectionTrouble, IdentityGet,
+    KvDelete, MessagesFrom, MsgSend, PresenceList, RequestDecline, ResetProgress, SettingsSet, UserLookup,
 };
-use chat_protocol::rpc::{Handle, Kind, Target};
+use chat_protocol::rpc::{EventBody, Handle, Kind, Target};
 use chat_server::config::Rates;
 use chatd::api::Backend;
 
@@ -123,4 +123,19 @@ async fn while_the_server_limits_lookups_nobody_is_said_not_to_exist() {
     assert!(refused.kind == Kind::RateLimited && refused.data().retryable, "{refused:?}");
     assert!(refused.retry_after_ms.is_some_and(|millis| millis > 0), "{refused:?}");
     assert_eq!(refused.message, "the user is not known here, and the server refused: it limits how often it is asked");
+}
+
+#[tokio::test]
+async fn the_account_says_how_many_wait_to_be_heard() {
+    let house = House::open().await;
+    let (alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    let contacts_only = SettingsSet { messages_from: Some(MessagesFrom::ContactsOnly), ..SettingsSet::default() };
+    alice.daemon.handle(contacts_only).await.unwrap();
+    let waiting = async || alice.daemon.handle(AccountStatus {}).await.unwrap().requests;
+    assert_eq!(waiting().await, 0);
+    bob.send("@alice", "hello", None).await;
+    alice.until(|event| matches!(event, EventBody::RequestNew(_))).await;
+    assert_eq!(waiting().await, 1);
+    alice.daemon.handle(RequestDecline { user: "bob".parse().unwrap() }).await.unwrap();
+    assert_eq!(waiting().await, 0);
 }

@@ -16,7 +16,7 @@ use crate::account::{self, Access, Account, AccountError, Entered as Came, Reset
 use crate::api::Answer;
 use crate::daemon::{Daemon, LoopMessage, ended, errors};
 use crate::dirs;
-use crate::engine::link;
+use crate::engine::{link, requests};
 
 /// A connection that is not there by then is not waited for.
 const ONLINE_WITHIN: Duration = Duration::from_secs(5);
@@ -165,6 +165,7 @@ impl Handle<AccountStatus> for Daemon {
                 user: Some(account.user),
                 reset_at_ms: link::reset_at(rows).map_err(|error| errors::rows(&error))?,
                 own_reset_at_ms,
+                requests: requests::list(rows).map_err(|error| errors::rows(&error))?.len() as u64,
             })
         })
         .await
@@ -198,6 +199,7 @@ const fn nobody() -> AccountStatusAnswer {
         own_reset_at_ms: None,
         digits: None,
         confirmed: None,
+        requests: 0,
     }
 }
 

@@ -224,7 +224,7 @@ method! {
     example {} => {
         "state": "ready", "user": "alice", "server": "chat.example:8897",
         "device_id": "6f1d9c2b7a4e4d0f8b3c5e7a91d2f604",
-        "fingerprint": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90"
+        "fingerprint": "2bd806c97f0e00af1a1fc3328fa763a9269723c8db8fac4f93af71db186d6e90", "requests": 0
     }
 }
 word! {
@@ -275,6 +275,9 @@ object! {
         /// With `approval_required`: whether the user has said here that they are alike.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub confirmed: Option<bool>,
+        /// How many users wrote who are not known here and wait for a decision: those `request.list` lists.
+        #[serde(default)]
+        pub requests: u64,
     }
 }
 
