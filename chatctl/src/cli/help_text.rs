@@ -161,8 +161,9 @@ Examples:
   chatctl react --remove 01a20e16-4e97-76f1-b655-f437c5bde540 👍";
 
 pub(super) const OUTBOX: &str = "\
-What waits leaves by itself once the server is there. What failed stays here until it is sent again
-or deleted; behind it stands why.
+What waits leaves by itself once the server is there, and takes it: if it limits what is sent, or a
+mailbox is full, that is said with the time of the next try. What failed stays here until it is sent
+again or deleted; behind it stands why.
 
 Examples:
   chatctl outbox

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::Kind;
 use chat_protocol::rpc::client::Client;
-use chat_protocol::rpc::types::{Message, MessageState, MsgOutbox};
+use chat_protocol::rpc::types::{Message, MessageState, MsgOutbox, OutboxDelay};
 use serde::Serialize;
 
 use crate::error::Failure;
@@ -52,42 +52,87 @@ impl Held {
 struct Helped<'a> {
     #[serde(flatten)]
     message: &'a Message,
+    /// Why the server puts it off, and until when.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    delay: Option<&'a OutboxDelay>,
     #[serde(skip_serializing_if = "Option::is_none")]
     hint: Option<String>,
+}
+
+/// Own messages, and what the server put off of those that wait.
+struct Outbox {
+    messages: Vec<Message>,
+    delays: Vec<OutboxDelay>,
+}
+
+impl Outbox {
+    /// What a message that leaves by itself waits for.
+    fn delay(&self, message: &Message) -> Option<&OutboxDelay> {
+        let is_of = |delay: &&OutboxDelay| delay.chat.as_ref().is_none_or(|chat| *chat == message.chat);
+        self.delays.iter().filter(|_| leaves(message)).find(is_of)
+    }
+
+    /// Those that any message waits for, in words.
+    fn delayed(&self) -> Vec<String> {
+        let waited_for = |delay: &&OutboxDelay| {
+            self.messages.iter().any(|message| self.delay(message).is_some_and(|known| known == *delay))
+        };
+        self.delays.iter().filter(waited_for).map(said).collect()
+    }
+}
+
+/// Whether a message waits for nobody's decision, and not for its own time.
+fn leaves(message: &Message) -> bool {
+    message.state == Some(MessageState::Queued) && message.held.is_none() && message.at_ms.is_none()
+}
+
+/// `messages to @bob wait: their mailbox is full; the next try is at 2026-11-22 23:25:04Z`
+fn said(delay: &OutboxDelay) -> String {
+    let whose = delay.chat.as_ref().map(|chat| format!(" to {chat}")).unwrap_or_default();
+    let why = match delay.why {
+        Kind::RateLimited => "the server limits how much is sent, or is busy".to_owned(),
+        Kind::MailboxFull => "the mailbox is full until they fetch what waits there".to_owned(),
+        Kind::ServerRejected => "the server failed to store them".to_owned(),
+        other => word(&other),
+    };
+    format!("messages{whose} wait: {why}; the next try is at {}", time(delay.until_ms))
 }
 
 /// `chatctl outbox`
 pub(super) async fn run(session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
-    let messages = all(&client).await?;
+    let outbox = all(&client).await?;
+    let messages = &outbox.messages;
     if session.out.is_json() {
-        let helped = |message| Helped { message, hint: Held::of(message).map(|held| held.fix()) };
+        let hint = |message| Held::of(message).map(|held| held.fix());
+        let helped = |message| Helped { message, delay: outbox.delay(message), hint: hint(message) };
         return messages.iter().try_for_each(|message| session.out.object(&helped(message)));
     }
-    session.out.table(&messages, |all| all.iter().map(line).collect(), |all| table(all))?;
-    advice(&messages).into_iter().for_each(|line| session.out.talk(&line));
-    for held in held(&messages) {
+    session.out.table(messages, |all| all.iter().map(line).collect(), |all| table(all))?;
+    advice(messages).into_iter().for_each(|line| session.out.talk(&line));
+    outbox.delayed().iter().for_each(|line| session.out.talk(line));
+    for held in held(messages) {
         session.out.talk(&format!("{}; see `{}`", held.what(), held.fix()));
     }
     Ok(())
 }
 
 /// Every page of it.
-async fn all(client: &Client) -> Result<Vec<Message>, Failure> {
+async fn all(client: &Client) -> Result<Outbox, Failure> {
     let (mut messages, mut cursor) = (Vec::new(), None);
     loop {
         let page = client.call(&MsgOutbox { limit: Some(MAX_PAGE), cursor }).await?;
         messages.extend(page.messages);
         cursor = page.cursor;
         if cursor.is_none() {
-            return Ok(messages);
+            return Ok(Outbox { messages, delays: page.delays });
         }
     }
 }
 
 /// What waits until somebody decides, a chat at a time.
 pub(super) async fn held_now(client: &Client) -> Result<BTreeSet<Held>, Unasked> {
-    all(client).await.map(|messages| held(&messages)).map_err(|failure| Unasked::of(&failure))
+    all(client).await.map(|outbox| held(&outbox.messages)).map_err(|failure| Unasked::of(&failure))
 }
 
 /// Nobody knows whether messages are held.

@@ -1,7 +1,7 @@
 //! What waits and what failed is listed, and what was mistyped is sent to nobody.
 
-use chat_protocol::rpc::Target;
-use chat_protocol::rpc::types::{FailReason, MessageState, OutboxHealth};
+use chat_protocol::rpc::types::{FailReason, MessageState, OutboxDelay, OutboxHealth};
+use chat_protocol::rpc::{ChatId, Kind, Target};
 
 use super::*;
 
@@ -199,4 +199,33 @@ async fn a_text_of_several_words_is_to_be_quoted_and_an_edge_is_looked_for_in_it
             "{err}"
         );
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_puts_off_is_listed_with_its_reason_and_the_time_of_the_next_try() {
+    let served = serve();
+    for to in ["@bob", "@carol"] {
+        says(&served, &["send", to, "hi"]);
+    }
+    let full = ChatId::from(&Target::User(fake::user("bob")));
+    let delay = |why, chat, until_ms| OutboxDelay { why, chat, until_ms };
+    served.fake.state().delays = vec![delay(Kind::MailboxFull, Some(full), fake::NOW)];
+    let (_, _, err) = run(&served, &["outbox"]);
+    assert_eq!(
+        err,
+        "take one back with `chatctl cancel ID`\n\
+         messages to @bob wait: the mailbox is full until they fetch what waits there; the next try is at 2023-11-14 \
+         22:13:20Z\n"
+    );
+    let json = says(&served, &["outbox", "--json"]);
+    let delays: Vec<_> =
+        json.lines().map(|line| serde_json::from_str::<Value>(line).unwrap()["delay"].clone()).collect();
+    assert_eq!(
+        delays,
+        [json!({"why": "mailbox_full", "chat": "@bob", "until_ms": fake::NOW}), Value::Null],
+        "what goes to carol has nothing to wait for"
+    );
+    served.fake.state().delays = vec![delay(Kind::RateLimited, None, fake::NOW)];
+    let (_, _, err) = run(&served, &["outbox"]);
+    assert!(err.contains("messages wait: the server limits how much is sent, or is busy; the next try"), "{err}");
 }

@@ -52,7 +52,7 @@ pub use self::drive::link;
 use self::exchange::inbox;
 pub use self::exchange::{devices, own_log};
 pub use self::model::error::EngineError;
-pub use self::queue::outbox;
+pub use self::queue::{delays, outbox};
 pub use self::records::{chats, consumers, events, history, kv, settings, tokens, view};
 use self::records::{counted, device_tables};
 use self::sessions::HighWater;

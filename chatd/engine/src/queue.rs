@@ -3,6 +3,7 @@
 pub(crate) mod answers;
 pub(crate) mod catch_up;
 pub(crate) mod compose;
+pub mod delays;
 pub(crate) mod device_backlog;
 pub(crate) mod expiry;
 pub(crate) mod failing;

@@ -13,11 +13,12 @@ use chat_protocol::rpc::types::{
 };
 use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
 use chat_protocol::session::manager::Stage;
+use chat_protocol::time::Timestamp;
 
 use super::errors;
 use crate::account::Account;
 use crate::api::{Answer, EventPage, MAX_PAGE_BYTES};
-use crate::engine::{contacts, devices, events, history, outbox, peers, profile, requests, sessions, view};
+use crate::engine::{contacts, delays, devices, events, history, outbox, peers, profile, requests, sessions, view};
 use crate::store::{Direction, Rows, RowsError};
 
 /// Chats of one page when the caller says nothing.
@@ -195,7 +196,7 @@ pub(super) fn messages(rows: &dyn Rows, params: &MsgList) -> Answer<MessagePage>
 }
 
 /// The cursor is the position of the last message of the page before.
-pub(super) fn outbox(rows: &dyn Rows, params: &MsgOutbox) -> Answer<OutboxPage> {
+pub(super) fn outbox(rows: &dyn Rows, params: &MsgOutbox, now: Timestamp) -> Answer<OutboxPage> {
     let limit = limit(params.limit, MESSAGES)?;
     let behind = match &params.cursor {
         Some(cursor) => cursor.parse().map_err(|_| RpcError::invalid("cursor", "not a cursor of this daemon"))?,
@@ -203,7 +204,8 @@ pub(super) fn outbox(rows: &dyn Rows, params: &MsgOutbox) -> Answer<OutboxPage> 
     };
     let found = history::unsent::list(rows, behind, limit.saturating_add(1)).map_err(failed)?;
     let shown = |(position, message): &(u64, _)| Some((position.to_string(), view::message(message)?));
-    outbox_page(found.iter().filter_map(shown).collect(), limit, |user| doubt(rows, user))
+    let page = outbox_page(found.iter().filter_map(shown).collect(), limit, |user| doubt(rows, user))?;
+    Ok(OutboxPage { delays: delays::delays(rows, now).map_err(failed)?, ..page })
 }
 
 /// Cuts a page of the outbox once it says what holds its messages: that has to fit the line too.
@@ -215,7 +217,7 @@ fn outbox_page(
     // what lies behind the limit only says that there is more
     hold(page.iter_mut().take(limit).map(|(_, message)| message), doubt)?;
     let (messages, cursor) = cut(page, limit);
-    Ok(OutboxPage { messages, cursor })
+    Ok(OutboxPage { messages, cursor, delays: Vec::new() })
 }
 
 /// Adds why those that wait do not leave by themselves. Nobody's identity is asked for twice.

@@ -1,7 +1,10 @@
 //! What waits, and what failed.
 
-use chat_protocol::rpc::Handle;
+use std::time::Duration;
+
 use chat_protocol::rpc::types::{DeleteScope, FailReason, MessageState, MsgCancel, MsgDelete, MsgOutbox, MsgResend};
+use chat_protocol::rpc::{Handle, Kind};
+use chat_server::config::Rates;
 use chatd::api::Backend;
 
 use crate::house::{Home, House};
@@ -47,4 +50,25 @@ async fn the_outbox_lists_what_waits_and_what_failed_until_it_is_dealt_with() {
     assert_eq!(outbox(&alice).await, [("lost".to_owned(), Some(FailReason::NotFound))]);
     alice.daemon.handle(MsgDelete { id: again.id, scope: DeleteScope::Myself }).await.unwrap();
     assert_eq!(outbox(&alice).await, []);
+}
+
+#[tokio::test]
+async fn the_outbox_says_that_the_server_limits_what_is_sent_and_when_it_is_tried_again() {
+    let house = House::with(Rates { submits_per_minute: 1, submits_burst: 1, ..Rates::default() }).await;
+    let (alice, _bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    for number in 0..3 {
+        alice.send("@bob", &number.to_string(), None).await;
+    }
+    let delayed = async {
+        loop {
+            let page = alice.daemon.handle(MsgOutbox { limit: None, cursor: None }).await.unwrap();
+            if let [delay] = page.delays.as_slice() {
+                return delay.clone();
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    let delay = tokio::time::timeout(Duration::from_secs(60), delayed).await.expect("it is told within a minute");
+    assert_eq!((delay.why, delay.chat), (Kind::RateLimited, None));
+    assert!(delay.until_ms > chatd::clock::now().as_millis(), "there is another try");
 }

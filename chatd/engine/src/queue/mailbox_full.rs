@@ -7,7 +7,7 @@ use chat_protocol::message::client::Submit;
 
 use crate::rows::FULL_MAILBOXES;
 use crate::rows::outbox::{PendingSubmit, SubmitKind};
-use crate::store::RowsError;
+use crate::store::{Rows, RowsError};
 use crate::txn::Txn;
 
 /// Whether something waits for room in the mailbox of a device.
@@ -18,6 +18,16 @@ pub(crate) fn is_full(txn: &Txn<'_>, device: &DeviceId) -> Result<bool, RowsErro
 /// A pending submit waits for room in the mailboxes of all it goes to.
 pub(crate) fn waits(txn: &mut Txn<'_>, pending: &PendingSubmit) -> Result<(), RowsError> {
     each(pending, |device, id| FULL_MAILBOXES.of(device).put(txn.rows, id, 0, &()))
+}
+
+/// Whether this pending submit waits for room.
+pub(crate) fn has_waiting(rows: &dyn Rows, pending: &PendingSubmit) -> Result<bool, RowsError> {
+    let mut waits = false;
+    each(pending, |device, id| {
+        waits |= FULL_MAILBOXES.of(device).has(rows, id)?;
+        Ok(())
+    })?;
+    Ok(waits)
 }
 
 /// A pending submit waits no longer, whatever became of it.

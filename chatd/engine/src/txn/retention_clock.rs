@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use chat_protocol::time::{Reading, SeenTime};
+use chat_protocol::time::{Reading, SeenTime, Timestamp};
 
 use crate::rows::SEEN_TIME;
 use crate::store::{Rows, RowsError};
@@ -22,6 +22,12 @@ pub(crate) fn begin(rows: &dyn Rows, at: Reading) -> Result<SeenTime, RowsError>
     Ok(SeenTime::begin(SEEN_TIME.get(rows)?, at))
 }
 
+/// What the clock shows at a time that is about to be seen, as far as nobody sets it until then.
+pub(crate) fn by_the_clock(rows: &dyn Rows, at: Timestamp) -> Result<Timestamp, RowsError> {
+    // a time that was never kept began as the clock's
+    Ok(SEEN_TIME.get(rows)?.map_or(at, |kept| kept.wall + at.since(kept.time)))
+}
+
 /// Keeps how far the time has come.
 pub(crate) fn advance_clock(txn: &mut Txn<'_>) -> Result<(), RowsError> {
     txn.wake(txn.now + LONGEST_IDLE);
@@ -33,8 +39,6 @@ pub(crate) fn advance_clock(txn: &mut Txn<'_>) -> Result<(), RowsError> {
 
 #[cfg(test)]
 mod tests {
-    use chat_protocol::time::Timestamp;
-
     use super::*;
     use crate::harness::{BEGIN, DAY, Harness};
 

@@ -11,6 +11,7 @@ use chat_protocol::rpc::types::{
 use chat_protocol::rpc::{Handle, Kind, RpcError, Target};
 
 use crate::api::Answer;
+use crate::clock;
 use crate::daemon::{Daemon, ended, errors, reads};
 use crate::engine::{commands, history, peers};
 use crate::store::Rows;
@@ -74,7 +75,7 @@ impl Handle<MsgList> for Daemon {
 
 impl Handle<MsgOutbox> for Daemon {
     async fn handle(&self, params: MsgOutbox) -> Answer<OutboxPage> {
-        self.read(move |rows| reads::outbox(rows, &params)).await
+        self.read(move |rows| reads::outbox(rows, &params, clock::now())).await
     }
 }
 

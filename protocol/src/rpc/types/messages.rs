@@ -290,6 +290,22 @@ object! {
         /// Asks for the next page; absent on the last.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<String>,
+        /// What the server put off, on every page the same; absent if nothing.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub delays: Vec<OutboxDelay>,
+    }
+}
+object! {
+    /// Why messages wait that are sent again by themselves.
+    OutboxDelay {
+        /// `rate_limited`: the server limits how much is sent, or is busy. `mailbox_full`: no device of the user has room.
+        /// `server_rejected`: the server failed to store a message.
+        pub why: Kind,
+        /// Whose messages; absent if all wait.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub chat: Option<ChatId>,
+        /// When it is tried again, by the clock of the daemon's machine.
+        pub until_ms: u64,
     }
 }
 
