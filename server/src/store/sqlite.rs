@@ -172,7 +172,7 @@ impl Store for SqliteStore {
     }
 
     async fn commit_submits(&self, rows: Vec<SubmitRow>, quota: Quota) -> Result<Vec<SubmitOutcome>> {
-        self.writer.write(move |db| submits::commit(db, &rows, &quota)).await
+        self.writer.write_parts(move |db| submits::commit(db, &rows, &quota)).await
     }
 
     async fn mailbox_after(&self, device: DeviceId, seq: u64, limit: u32, max_bytes: u64) -> Result<Vec<Mail>> {

@@ -12,8 +12,8 @@ use super::row::{Sql, id, int, millis, one, run, state, uint, uint_or_zero, user
 use super::writer::apart;
 use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
 
-pub(super) fn commit(db: &Connection, rows: &[SubmitRow], quota: &Quota) -> Sql<Vec<SubmitOutcome>> {
-    Ok(rows.iter().map(|row| submit_apart(db, row, quota)).collect())
+pub(super) fn commit(db: &Connection, rows: &[SubmitRow], quota: &Quota) -> Vec<SubmitOutcome> {
+    rows.iter().map(|row| submit_apart(db, row, quota)).collect()
 }
 
 /// One row behind its own savepoint: what breaks here is nobody else's loss.

@@ -40,10 +40,10 @@ struct Task<T, F> {
     reply: oneshot::Sender<Result<T>>,
 }
 
-impl<T: Send, F: FnOnce(&Connection) -> Sql<T> + Send> Job for Task<T, F> {
+impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Task<T, F> {
     fn run(&mut self, db: &Connection) {
         if let Some(work) = self.work.take() {
-            self.outcome = Some(apart(db, work));
+            self.outcome = Some(work(db));
         }
     }
 
@@ -68,6 +68,25 @@ impl Writer {
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Sql<T> + Send + 'static,
+    {
+        self.run(|db| apart(db, work)).await
+    }
+
+    /// The same for work that cannot fail as a whole, each part of which is put behind a savepoint of its own ([`apart`]).
+    ///
+    /// One more savepoint around them would cost each of them a walk through all that those before it have changed.
+    pub(super) async fn write_parts<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> T + Send + 'static,
+    {
+        self.run(|db| Ok(work(db))).await
+    }
+
+    async fn run<T, F>(&self, work: F) -> Result<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
         let task = Box::new(Task { work: Some(work), outcome: None, reply });
@@ -118,6 +137,10 @@ fn commit(db: &Connection, group: &mut [Box<dyn Job>]) -> Sql<()> {
 
 /// Runs `work` behind a savepoint: all of it or nothing.
 pub(super) fn apart<T>(db: &Connection, work: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+    // a full disk has ended the transaction: what is done now would be committed by itself, and nobody told so
+    if db.is_autocommit() {
+        return Err(StoreError::Unavailable("the transaction was given up".into()));
+    }
     db.prepare_cached("SAVEPOINT job")?.execute([])?;
     let outcome = work(db);
     let end = if outcome.is_ok() { "RELEASE job" } else { "ROLLBACK TO job" };
@@ -148,6 +171,19 @@ mod tests {
 
     async fn rows(writer: &Writer) -> i64 {
         writer.write(|db| db.query_row("SELECT COUNT(*) FROM t", [], |row| row.get(0))).await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn parts_behind_one_that_fills_the_disk_are_stored_only_where_that_is_said() {
+        let dir = tempfile::tempdir().unwrap();
+        let writer = cramped(&dir);
+        let insert = "INSERT INTO t (x) VALUES (zeroblob(?1))";
+        let parts = move |db: &Connection| {
+            let sizes = (0..30).map(|part| if part == 10 { 1_000_000 } else { 10 });
+            sizes.filter(|size| apart(db, |db| db.execute(insert, [*size])).is_ok()).count()
+        };
+        let said = writer.write_parts(parts).await.map_or(0, |stored| i64::try_from(stored).unwrap());
+        assert_eq!(rows(&writer).await, said);
     }
 
     #[tokio::test]
