@@ -14,6 +14,7 @@ mod sealed;
 pub mod search;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod words;
 mod wrap;
 
@@ -28,12 +29,13 @@ pub use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
 use chat_protocol::crypto::kdf::hkdf;
 use chat_protocol::crypto::labels::Label;
 use chat_protocol::crypto::secret::SecretBytes;
-use rusqlite::{Connection, TransactionBehavior};
+use rusqlite::Connection;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
 use self::seal::Seals;
 pub use self::sealed::SealedRows;
+use self::transaction::Transaction;
 pub use self::wrap::{Unlock, UnlockError};
 use crate::dirs::{DataDir, DirError};
 
@@ -137,12 +139,11 @@ impl Store {
         work: impl FnOnce(&mut SealedRows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut writer = self.writer();
-        let begun = writer.conn.transaction_with_behavior(TransactionBehavior::Immediate);
-        let tx = begun.map_err(database::classify)?;
-        let mut rows = SealedRows::new(&tx, &self.seals, true);
+        let transaction = Transaction::writing(&writer.conn)?;
+        let mut rows = SealedRows::new(&writer.conn, &self.seals, true);
         let done = work(&mut rows)?;
         rows.alive()?;
-        tx.commit().map_err(database::classify)?;
+        transaction.commit()?;
         if writer.truncated.elapsed() >= LOG_LIFETIME {
             writer.truncate_log();
         }
@@ -216,9 +217,9 @@ impl Reader {
     /// # Errors
     /// Those of `work`, and [`RowsError`].
     pub fn read<T, E: From<RowsError>>(&self, work: impl FnOnce(&dyn Rows) -> Result<T, E>) -> Result<T, E> {
-        let mut conn = self.conn.lock().unwrap_or_else(PoisonError::into_inner);
-        let tx = conn.transaction().map_err(database::classify)?;
-        work(&SealedRows::new(&tx, &self.seals, false))
+        let conn = self.conn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _snapshot = Transaction::reading(&conn)?;
+        work(&SealedRows::new(&conn, &self.seals, false))
     }
 }
 

@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::Path;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 
 use super::StoreError;
@@ -121,6 +122,10 @@ fn connect(at: &Path, flags: OpenFlags) -> Result<Connection, RowsError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let conn = Connection::open_with_flags(at, flags).map_err(classify)?;
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(classify)?;
+    // the bundled SQLite plans by the values that are bound (STAT4), and so would parse anew with each other value
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(classify)?;
+    // what a savepoint may have to undo is in a file otherwise, made for each transaction
+    pragma(&conn, "temp_store", "MEMORY")?;
     pragma(&conn, "cell_size_check", "ON")?;
     pragma(&conn, "trusted_schema", "OFF")?;
     Ok(conn)

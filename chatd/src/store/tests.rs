@@ -1,5 +1,9 @@
 //! What needs a look inside: a full disk, and what prints.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use rusqlite::hooks::{AuthContext, Authorization};
+
 use super::*;
 
 fn home() -> (tempfile::TempDir, DataDir, Unlock) {
@@ -67,4 +71,37 @@ fn atk_62_the_store_does_not_print_its_keys() {
     assert_eq!(format!("{store:?}"), format!("Store({})", store.path.display()));
     assert_eq!(format!("{:?}", store.reader().unwrap()), "Reader(..)");
     assert_eq!(format!("{:?}", store.rejection_key()), "SecretBytes<32>(..)");
+}
+
+#[test]
+fn a_warm_transaction_parses_no_statement() {
+    let (_outer, dir, unlock) = home();
+    let store = Store::open(&dir, &unlock).unwrap();
+    let parses = Arc::new(AtomicU64::new(0));
+    let counted = Arc::clone(&parses);
+    let count = move |_: AuthContext<'_>| {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Authorization::Allow
+    };
+    store.writer().conn.authorizer(Some(count)).unwrap();
+    let message = |number: u64| {
+        let key = number.to_be_bytes();
+        store.transaction(|rows| {
+            rows.attempt(|rows| {
+                rows.put(place(&key), number, &vec![7; 100 * number as usize])?;
+                rows.get(place(&key))?;
+                rows.scan(Table::Messages, b"", 0..=number, Direction::Descending, 10)?;
+                rows.count(Table::Messages, b"")?;
+                rows.delete(place(&number.saturating_sub(3).to_be_bytes()))
+            })
+        })
+    };
+    for number in 1..=10 {
+        message(number).unwrap();
+    }
+    let warm = parses.load(Ordering::Relaxed);
+    for number in 11..=20 {
+        message(number).unwrap();
+    }
+    assert_eq!(parses.load(Ordering::Relaxed) - warm, 0, "each was parsed before: {warm}");
 }

@@ -14,5 +14,6 @@ mod admin;
 mod adoption;
 mod contract;
 mod live;
+mod statements;
 mod stores;
 mod support;

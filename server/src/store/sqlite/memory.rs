@@ -3,8 +3,10 @@
 //! No thread and no clock has a say in what happens when, so the same calls always give the same rows.
 
 use std::io::Cursor;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use rusqlite::hooks::{AuthContext, Authorization};
 use rusqlite::{Connection, MAIN_DB};
 
 use super::super::contract::Result;
@@ -46,6 +48,22 @@ impl SqliteStore {
     pub fn meddle(&self, sql: &str) -> Result<()> {
         let Writer::Caller(db) = &self.writer else { return Ok(()) };
         Ok(db.lock().unwrap_or_else(PoisonError::into_inner).execute_batch(sql)?)
+    }
+
+    /// Counts from now on what SQLite compiles: the number grows by several with every statement that is parsed. `None` unless
+    /// it lives in memory.
+    ///
+    /// # Errors
+    /// [`super::super::contract::StoreError`] when SQLite fails.
+    pub fn count_parses(&self) -> Result<Option<Arc<AtomicU64>>> {
+        let Writer::Caller(db) = &self.writer else { return Ok(None) };
+        let parses = Arc::new(AtomicU64::new(0));
+        let counted = Arc::clone(&parses);
+        db.lock().unwrap_or_else(PoisonError::into_inner).authorizer(Some(move |_: AuthContext<'_>| {
+            counted.fetch_add(1, Ordering::Relaxed);
+            Authorization::Allow
+        }))?;
+        Ok(Some(parses))
     }
 
     fn of(db: Connection) -> Self {

@@ -5,6 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::contract::{Cause, Result, StoreError};
@@ -21,7 +22,7 @@ pub(super) fn writing(file: &Path) -> Result<(Connection, Vec<String>)> {
     let mut db =
         Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(&db)?;
     db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
     db.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")?;
     let report = schema::sqlite()?.run(&mut db).map_err(schema::failed)?;
@@ -40,7 +41,7 @@ pub(super) fn in_memory() -> Result<Connection> {
 #[cfg(feature = "fixtures")]
 pub(super) fn empty() -> Result<Connection> {
     let db = Connection::open_in_memory()?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(&db)?;
     Ok(db)
 }
 
@@ -48,9 +49,17 @@ pub(super) fn empty() -> Result<Connection> {
 pub(super) fn reading(file: &Path) -> Result<Connection> {
     let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    keep_statements(&db)?;
     db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;")?;
     Ok(db)
+}
+
+/// Has each statement parsed once per connection.
+fn keep_statements(db: &Connection) -> Result<()> {
+    db.set_prepared_statement_cache_capacity(STATEMENTS);
+    // the bundled SQLite plans by the values that are bound (STAT4), and so would plan anew with each other value
+    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
+    Ok(())
 }
 
 /// SQLite gives its side files the mode of the main one, so that one is made first.

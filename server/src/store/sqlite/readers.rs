@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
 use super::super::contract::{Cause, Result, StoreError};
 use super::open;
-use super::row::Sql;
+use super::row::{Sql, run};
 
 /// Reads at once: more would not be faster on the disks this is for.
 const READERS: usize = 4;
@@ -37,12 +37,12 @@ impl Readers {
         let (idle, permits) = match self {
             Self::Beside { idle, permits } => (Arc::clone(idle), permits),
             #[cfg(feature = "fixtures")]
-            Self::Caller(db) => return snapshot(&mut db.lock().unwrap_or_else(PoisonError::into_inner), look),
+            Self::Caller(db) => return snapshot(&db.lock().unwrap_or_else(PoisonError::into_inner), look),
         };
         let _permit = permits.acquire().await.map_err(closed)?;
         tokio::task::spawn_blocking(move || {
-            let mut db = take(&idle).ok_or_else(|| StoreError::Unavailable("no reader is left".into()))?;
-            let found = snapshot(&mut db, look);
+            let db = take(&idle).ok_or_else(|| StoreError::Unavailable("no reader is left".into()))?;
+            let found = snapshot(&db, look);
             idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
             found
         })
@@ -55,11 +55,14 @@ fn take(idle: &Mutex<Vec<Connection>>) -> Option<Connection> {
     idle.lock().unwrap_or_else(PoisonError::into_inner).pop()
 }
 
-fn snapshot<T>(db: &mut Connection, look: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
-    let transaction = Transaction::new(db, TransactionBehavior::Deferred)?;
-    let found = look(&transaction)?;
-    transaction.commit()?;
-    Ok(found)
+/// Looks at what is committed now. Of a look that panics its connection goes too, and its snapshot with it.
+fn snapshot<T>(db: &Connection, look: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
+    run(db, "BEGIN", [])?;
+    let found = look(db);
+    if !db.is_autocommit() {
+        run(db, "COMMIT", [])?;
+    }
+    Ok(found?)
 }
 
 fn closed(error: impl std::error::Error + Send + Sync + 'static) -> StoreError {
