@@ -253,8 +253,9 @@ pub(crate) fn store_failed(what: &'static str, error: &StoreError) -> Refusal {
 /// # Errors
 /// `busy`: nothing that needs room is to be stored now.
 pub(crate) async fn check_disk(store: &dyn Store, config: &Config) -> Result<(), Refusal> {
-    match store.free_disk().await {
-        Ok(Some(free)) if free < config.mailbox.free_disk => {
+    let floor = config.mailbox.free_disk;
+    match store.free_disk(floor).await {
+        Ok(Some(free)) if free < floor => {
             tracing::warn!(free, "the disk is nearly full: nothing more is stored on it");
             Err(Refusal { retry_after_ms: Some(FULL_DISK_RETRY_MS), ..Refusal::new(Code::Busy) })
         }

@@ -63,8 +63,9 @@ pub trait Store: Send + Sync {
     /// Answers when the database does, and has our tables.
     async fn ping(&self) -> Result<()>;
 
-    /// Bytes that are left on the disk it is on; absent where that is not this machine's, or nobody can tell.
-    async fn free_disk(&self) -> Result<Option<u64>> {
+    /// Bytes that are left on the disk it is on; absent where that is not this machine's, or nobody can tell. Where the disk
+    /// has `enough`, what is free within the files is not counted: this is asked before every commit.
+    async fn free_disk(&self, _enough: u64) -> Result<Option<u64>> {
         Ok(None)
     }
 

@@ -50,7 +50,7 @@ macro_rules! counted {
 
 counted! {
     ping() -> ();
-    free_disk() -> Option<u64>;
+    free_disk(enough: u64) -> Option<u64>;
     account(user: &Username) -> Option<Account>;
     create_account(new: NewAccount) -> Creation;
     set_password(user: &Username, hash: PasswordHash, expected: Option<PasswordHash>) -> bool;

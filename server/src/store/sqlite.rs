@@ -65,9 +65,9 @@ impl Store for SqliteStore {
         self.readers.read(|db| db.query_row("SELECT last_seq FROM room_state WHERE room = 1", [], |_| Ok(()))).await
     }
 
-    async fn free_disk(&self) -> Result<Option<u64>> {
+    async fn free_disk(&self, enough: u64) -> Result<Option<u64>> {
         let Some(free) = self.file.as_deref().and_then(disk::free) else { return Ok(None) };
-        if free < disk::LOG_BYTES {
+        if free < disk::LOG_BYTES || free >= enough {
             return Ok(Some(free));
         }
         Ok(Some(free.saturating_add(self.readers.read(disk::reusable).await?)))
