@@ -1,10 +1,14 @@
 //! Bytes from the socket, records to the session.
 
 use std::future::poll_fn;
+use std::io;
+use std::mem::MaybeUninit;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use chat_protocol::limits;
 use chat_protocol::record::{Opener, Record, RecordError};
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::net::tcp::OwnedReadHalf;
 
 use crate::clock;
@@ -23,7 +27,8 @@ const SHORT_RECORD_BYTES: usize = 32 * 1024;
 pub(super) struct Reader {
     socket: OwnedReadHalf,
     opener: Opener,
-    buffer: Vec<u8>,
+    /// Bytes of one read at most.
+    most: usize,
     /// Bytes fed since the last whole record.
     unfinished: usize,
     /// Where places for long records come from; nowhere before login, when there are no long ones.
@@ -34,15 +39,14 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(socket: OwnedReadHalf, opener: Opener) -> Self {
-        let buffer = vec![0; GUEST_READ_BYTES];
-        Self { socket, opener, buffer, unfinished: 0, places: None, place: None }
+        Self { socket, opener, most: GUEST_READ_BYTES, unfinished: 0, places: None, place: None }
     }
 
     /// From now on records of full length are read.
     pub(super) fn logged_in(&mut self, places: RecordPlaces) {
         self.places = Some(places);
         self.opener.set_limit(limits::MAX_RECORD_BYTES);
-        self.buffer.resize(READ_BYTES, 0);
+        self.most = READ_BYTES;
     }
 
     /// Whether this connection waits for its turn to send a long record.
@@ -75,15 +79,21 @@ impl Reader {
             {
                 self.place = poll_fn(|context| places.poll(context)).await;
             }
-            match self.socket.read(&mut self.buffer).await {
+            match poll_fn(|context| self.poll_read(context)).await {
                 Ok(0) => return Err(self.opener.end().map_or_else(reason, |()| Closed::ByPeer)),
-                Ok(count) => {
-                    self.unfinished += count;
-                    self.opener.feed(self.buffer.get(..count).unwrap_or_default());
-                }
+                Ok(count) => self.unfinished += count,
                 Err(_) => return Err(Closed::Io),
             }
         }
+    }
+
+    /// Hands what has come to the opener; how much that was. The buffer lives on the stack: an idle connection keeps none.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut space = [MaybeUninit::uninit(); READ_BYTES];
+        let mut buffer = ReadBuf::uninit(space.get_mut(..self.most).unwrap_or_default());
+        ready!(Pin::new(&mut self.socket).poll_read(context, &mut buffer))?;
+        self.opener.feed(buffer.filled());
+        Poll::Ready(Ok(buffer.filled().len()))
     }
 }
 
