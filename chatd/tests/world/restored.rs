@@ -69,6 +69,22 @@ fn atk_99_what_a_restored_server_lacks_of_a_log_is_told_once_and_appended_again_
 }
 
 #[test]
+fn atk_99_a_second_restore_to_before_the_same_entry_is_told_of_too() {
+    let (mut world, alice, bob, tablet) = with_tablet();
+    for restores in 1..=2 {
+        world.go_offline(bob);
+        world.go_offline(tablet);
+        world.restore_log(bob, 0, &[(tablet, WAITING)]);
+        world.send(alice, bob, "are you there?");
+        world.advance(MINUTES * 4);
+        assert_eq!(told(&world, alice, "bob"), restores);
+        world.come_online(bob);
+        world.come_online(tablet);
+        world.advance(HOUR * 24);
+    }
+}
+
+#[test]
 fn atk_99_a_device_that_was_revoked_is_none_of_a_restored_server_for_long() {
     let (mut world, _, bob, tablet) = with_tablet();
     world.revoke(bob, &[tablet]);

@@ -1,7 +1,7 @@
 //! Logs that go on here and not at the server: it was restored, or never took an entry that somebody told.
 //!
 //! ```text
-//! stale, and it names a beginning of the pinned log ──10 min──▶ one event for this head
+//! stale, and it names a beginning of the pinned log ──10 min──▶ an event, once a day for this head
 //!          ╰── of the own account ──▶ its devices append again what is lacking
 //! ```
 //! Until they have, the server takes nothing for that account.
@@ -19,7 +19,7 @@ use crate::txn::{LONGEST_PAUSE, Txn};
 
 /// How long it may go on before the user is told: a device of that account is often back before.
 const PATIENCE: Duration = LONGEST_PAUSE;
-/// What was not told of and is older than this is counted anew.
+/// What began longer ago is counted, and told of, anew: it may be another restore.
 const ANOTHER: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The server took nothing, because to it these logs stand there.
@@ -39,7 +39,7 @@ pub(crate) fn refused_at(txn: &mut Txn<'_>, heads: &[UserHead]) -> Result<(), En
 fn note(txn: &mut Txn<'_>, user: &Username, head: Head) -> Result<(), EngineError> {
     let Some(mut peer) = peers::known(txn, user)? else { return Ok(()) };
     let (now, before) = (txn.now, peer.lacking.take());
-    let goes_on = |it: &Lacking| it.head == head && (it.told || now.since(it.since) < ANOTHER);
+    let goes_on = |it: &Lacking| it.head == head && now.since(it.since) < ANOTHER;
     let mut lacking = before.filter(goes_on).unwrap_or(Lacking { head, since: now, told: false });
     let due = !lacking.told && now.since(lacking.since) >= PATIENCE;
     lacking.told |= due;
