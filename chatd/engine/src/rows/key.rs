@@ -92,7 +92,7 @@ impl Key for Username {
 
 impl ReadKey for Username {
     fn read(bytes: &[u8]) -> Option<Self> {
-        str::from_utf8(bytes).ok()?.parse().ok()
+        Self::existing(str::from_utf8(bytes).ok()?).ok()
     }
 }
 

@@ -23,7 +23,7 @@ impl ChatName {
     /// The chat of this id.
     pub(crate) fn of(id: &str) -> Result<Self, RowsError> {
         let is_one =
-            matches!(id, ROOM | SELF) || id.strip_prefix('@').is_some_and(|user| user.parse::<Username>().is_ok());
+            matches!(id, ROOM | SELF) || id.strip_prefix('@').is_some_and(|user| Username::existing(user).is_ok());
         if is_one { Ok(Self(id.to_owned())) } else { Err(RowsError::Corrupt(format!("no chat is called {id:?}"))) }
     }
 }
@@ -281,5 +281,20 @@ mod sent_state {
             return Ok(None);
         }
         MessageState::decode(from, context).map(Some)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rows::key::ReadKey;
+
+    #[test]
+    fn rows_of_a_user_whose_name_was_allowed_once_are_found() {
+        let name = Username::existing("@alice").unwrap();
+        let mut bytes = Vec::new();
+        name.write(&mut bytes);
+        assert_eq!(<Username as ReadKey>::read(&bytes), Some(name));
+        assert!(ChatName::of("@@alice").is_ok() && ChatName::of("@.alice").is_err());
     }
 }

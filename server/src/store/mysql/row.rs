@@ -158,7 +158,7 @@ pub(super) fn text(row: &mut Row, index: usize) -> Sql<String> {
 
 /// A name as an adopted row spells it, in its canonical form.
 pub(super) fn user(row: &mut Row, index: usize) -> Sql<Username> {
-    text(row, index)?.parse().map_err(|_| Fault::Odd("not a user name"))
+    Username::existing(&text(row, index)?).map_err(|_| Fault::Odd("not a user name"))
 }
 
 pub(super) fn state(row: &mut Row, index: usize) -> Sql<DeviceState> {

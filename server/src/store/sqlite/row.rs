@@ -45,7 +45,7 @@ pub(super) fn id<T: for<'a> TryFrom<&'a [u8]>>(row: &Row<'_>, column: usize) -> 
 
 /// A name as an adopted row spells it, in its canonical form.
 pub(super) fn user(row: &Row<'_>, column: usize) -> Sql<Username> {
-    text(row, column)?.parse().map_err(|_| odd(column, "not a user name"))
+    Username::existing(&text(row, column)?).map_err(|_| odd(column, "not a user name"))
 }
 
 /// Text, whatever a foreign hand has put there.
