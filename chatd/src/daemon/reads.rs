@@ -8,8 +8,8 @@ use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::limits::MAX_PAGE;
 use chat_protocol::rpc::types::{
     CanSend, Chat, ChatList, ChatPage, ContactList, Contacts, Device, DeviceSession, DeviceState, Devices, LogHead,
-    Message, MessagePage, MessageState, MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxPage, OwnIdentity,
-    Profile, Recipient, RequestList, Requests, SessionState,
+    Message, MessagePage, MessageState, MessageStatus, MsgList, MsgOutbox, OpenedChat, OutboxDelay, OutboxPage,
+    OwnIdentity, Profile, Recipient, RequestList, Requests, SessionState,
 };
 use chat_protocol::rpc::{ChatId, Kind, RpcError, Target};
 use chat_protocol::session::manager::Stage;
@@ -71,7 +71,10 @@ pub(super) fn chat(rows: &dyn Rows, id: &str) -> Answer<Chat> {
 
 /// How many of a page's objects fit one line, the first in any case.
 fn fitting<'o>(page: impl Iterator<Item = &'o (impl serde::Serialize + 'o)>) -> usize {
-    let mut room = MAX_PAGE_BYTES;
+    fitting_in(page, MAX_PAGE_BYTES)
+}
+
+fn fitting_in<'o>(page: impl Iterator<Item = &'o (impl serde::Serialize + 'o)>, mut room: usize) -> usize {
     let fits = |object: &_| {
         let bytes = serde_json::to_string(object).map_or(usize::MAX, |text| text.len().saturating_add(1));
         let left = room.checked_sub(bytes);
@@ -82,10 +85,15 @@ fn fitting<'o>(page: impl Iterator<Item = &'o (impl serde::Serialize + 'o)>) -> 
 }
 
 /// Cuts a page of objects, each with its place, to `limit` and to what fits a line; and says where to read on.
-pub(super) fn cut<T: serde::Serialize>(mut page: Vec<(String, T)>, limit: usize) -> (Vec<T>, Option<String>) {
+pub(super) fn cut<T: serde::Serialize>(page: Vec<(String, T)>, limit: usize) -> (Vec<T>, Option<String>) {
+    cut_to(page, limit, MAX_PAGE_BYTES)
+}
+
+/// The same for a line on which only so many bytes are left.
+fn cut_to<T: serde::Serialize>(mut page: Vec<(String, T)>, limit: usize, room: usize) -> (Vec<T>, Option<String>) {
     let all = page.len();
     page.truncate(limit);
-    let kept = fitting(page.iter().map(|(_, object)| object));
+    let kept = fitting_in(page.iter().map(|(_, object)| object), room);
     page.truncate(kept);
     let cursor = page.last().filter(|_| page.len() < all).map(|(place, _)| place.clone());
     (page.into_iter().map(|(_, object)| object).collect(), cursor)
@@ -204,20 +212,25 @@ pub(super) fn outbox(rows: &dyn Rows, params: &MsgOutbox, now: Timestamp) -> Ans
     };
     let found = history::unsent::list(rows, behind, limit.saturating_add(1)).map_err(failed)?;
     let shown = |(position, message): &(u64, _)| Some((position.to_string(), view::message(message)?));
-    let page = outbox_page(found.iter().filter_map(shown).collect(), limit, |user| doubt(rows, user))?;
-    Ok(OutboxPage { delays: delays::delays(rows, now).map_err(failed)?, ..page })
+    let page: Vec<_> = found.iter().filter_map(shown).collect();
+    let mut delays = delays::delays(rows, now).map_err(failed)?;
+    // of chats that the page shows: what goes to own devices alone is in no outbox
+    let shows = |chat: &ChatId| page.iter().any(|(_, message): &(String, Message)| message.chat == *chat);
+    delays.retain(|delay| delay.chat.as_ref().is_none_or(shows));
+    outbox_page((page, delays), limit, |user| doubt(rows, user))
 }
 
 /// Cuts a page of the outbox once it says what holds its messages: that has to fit the line too.
 fn outbox_page(
-    mut page: Vec<(String, Message)>,
+    (mut page, delays): (Vec<(String, Message)>, Vec<OutboxDelay>),
     limit: usize,
     doubt: impl FnMut(&Username) -> Answer<Option<Kind>>,
 ) -> Answer<OutboxPage> {
     // what lies behind the limit only says that there is more
     hold(page.iter_mut().take(limit).map(|(_, message)| message), doubt)?;
-    let (messages, cursor) = cut(page, limit);
-    Ok(OutboxPage { messages, cursor, delays: Vec::new() })
+    let taken = serde_json::to_string(&delays).map_or(0, |text| text.len());
+    let (messages, cursor) = cut_to(page, limit, MAX_PAGE_BYTES.saturating_sub(taken));
+    Ok(OutboxPage { messages, cursor, delays })
 }
 
 /// Adds why those that wait do not leave by themselves. Nobody's identity is asked for twice.
@@ -350,7 +363,11 @@ mod tests {
             asked += 1;
             Ok(Some(Kind::IdentityChanged))
         };
-        let page = outbox_page((0..=u64::from(MAX_PAGE)).map(waits).collect(), limit, held).unwrap();
+        let chat = |n| Some(ChatId::from(&Target::User(format!("{n:0>140}").parse().unwrap())));
+        let delay = |n| OutboxDelay { why: Kind::MailboxFull, chat: chat(n), until_ms: n };
+        let all = ((0..=u64::from(MAX_PAGE)).map(waits).collect(), (0..65).map(delay).collect());
+        let page = outbox_page(all, limit, held).unwrap();
+        assert!(page.delays.len() == 65 && page.delays[0].chat.is_some());
         assert!(page.messages.iter().all(|message| message.held == Some(Kind::IdentityChanged)));
         assert!(page.messages.len() < limit && page.cursor.is_some(), "the line is what ends it");
         let bytes = serde_json::to_string(&page).unwrap().len();
