@@ -89,7 +89,12 @@ fn ended(end: &Ended) -> Failure {
         EndReason::Forgotten => {
             (Kind::NotFound, "this consumer was forgotten", "the next listener of this name begins with what is new")
         }
-        EndReason::Failed | EndReason::Other => (
+        EndReason::Other => (
+            Kind::Conflict,
+            "chatd does not say a reason that is known here",
+            "`chatctl doctor` compares the programs' versions",
+        ),
+        EndReason::Failed => (
             end.error.unwrap_or(Kind::Internal),
             "chatd cannot read its event log",
             "its log says why; see also `chatctl doctor`",

@@ -8,7 +8,7 @@ use std::time::Duration;
 use chat_programs::clock;
 use chat_protocol::ids::MessageId;
 use chat_protocol::limits::MAX_TEXT_BYTES;
-use chat_protocol::rpc::client::{Client, Events};
+use chat_protocol::rpc::client::{CallError, Client, Events};
 use chat_protocol::rpc::types::{EventsSubscribe, FailReason, MessageState, MsgSend, MsgStatus, Since, SinceWord};
 use chat_protocol::rpc::{EventBody, Kind, RpcError, Target};
 
@@ -47,7 +47,7 @@ pub(super) async fn run(send: Send, session: &mut Session) -> Result<(), Failure
         Some(_) => Some(client.events(changes()).await?),
         None => None,
     };
-    let mut sent = client.call(&params).await?;
+    let mut sent = client.call(&params).await.map_err(|error| unanswered(error, keyed))?;
     if let (Some(wait), Some(events)) = (send.wait, events) {
         sent.state = heard(async {
             let mut state = sent.state;
@@ -162,6 +162,14 @@ fn given_up(state: MessageState, why: Option<FailReason>) -> RpcError {
     RpcError::new(kind, message)
 }
 
+/// Without a key, what chatd did not answer is not to be sent again by a program: it may have left.
+fn unanswered(error: CallError, keyed: bool) -> Failure {
+    match Failure::from(error) {
+        Failure::Refused(refusal) if refusal.kind == Kind::Timeout && !keyed => Failure::NotYet(refusal),
+        failure => failure,
+    }
+}
+
 /// A message that did not come as far as was waited for.
 struct Late<'s> {
     id: MessageId,
@@ -199,6 +207,13 @@ impl Late<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_may_have_left_without_a_key_is_not_to_be_sent_again() {
+        assert!(matches!(unanswered(CallError::TimedOut, false), Failure::NotYet(_)));
+        assert!(matches!(unanswered(CallError::TimedOut, true), Failure::Refused(_)));
+        assert!(matches!(unanswered(CallError::Disconnected, false), Failure::Lost));
+    }
 
     #[test]
     fn whoever_has_no_key_is_led_to_wait_and_not_to_send_it_again() {

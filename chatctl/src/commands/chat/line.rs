@@ -106,6 +106,9 @@ fn bind(editor: &mut Editor<Assistant, MemHistory>, state: &Shared, typed: &Unbo
     editor.bind_sequence(Event::Any, pressed(Key::Other));
 }
 
+/// Longest burst, in bytes, that is taken for typed and not for pasted, where a terminal does not mark pastes.
+const MOST_TYPED: usize = 32;
+
 /// Keys that do something of their own here.
 #[derive(Clone, Copy)]
 enum Key {
@@ -193,7 +196,8 @@ impl Pressed {
         if state.burst.is_empty() && !(fits && waits) {
             return None;
         }
-        if text == '\t' && !waits {
+        let typed = state.burst.len() <= MOST_TYPED && !state.burst.contains(['\t', '\n']);
+        if text == '\t' && !waits && typed {
             return Some(self.complete_behind_burst(&mut state, at));
         }
         if !fits {
