@@ -1,5 +1,6 @@
-//! A server that lies in every way at once, again and again, while two people talk.
+//! A server that lies in several ways at once, again and again, while two people talk.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use chat_protocol::ids::{Head, HeadHash, SessionId, Username};
@@ -23,6 +24,9 @@ const WORTHLESS: usize = 100;
 /// What the lies may cost a daemon, in MiB. It is sent more bytes than it may keep.
 const MOST: Footprint = Footprint { memory_mib: 96, disk_mib: 8 };
 
+/// Different lies at a login.
+const EXTREMES: u64 = 6;
+
 /// Something that opens nowhere.
 fn worthless(bytes: usize) -> Envelope {
     let sid = SessionId::new(rand::random());
@@ -30,8 +34,10 @@ fn worthless(bytes: usize) -> Envelope {
 }
 
 /// What is carried comes with itself again, a broken copy, and what belongs to nothing.
-fn multiplied() -> Tamper {
-    Box::new(|envelope| {
+fn multiplied(told: &Arc<AtomicU64>) -> Tamper {
+    let told = Arc::clone(told);
+    Box::new(move |envelope| {
+        told.fetch_add(1, Ordering::Relaxed);
         let mut carried = vec![flip(envelope.clone()), envelope.clone(), envelope];
         carried.extend((0..5).map(|_| worthless(8 * 1024)));
         carried
@@ -39,11 +45,11 @@ fn multiplied() -> Tamper {
 }
 
 /// Another extreme at each login.
-fn extremes() -> Claim {
-    let login = AtomicU64::new(0);
+fn extremes(logins: &Arc<AtomicU64>) -> Claim {
+    let login = Arc::clone(logins);
     Box::new(move |truth| {
         let nowhere = Head { seq: MAX_NUMBER, hash: HeadHash::new([9; 32]) };
-        match login.fetch_add(1, Ordering::Relaxed) % 6 {
+        match login.fetch_add(1, Ordering::Relaxed) % EXTREMES {
             0 => LoggedIn { head: nowhere, ..truth },
             1 => LoggedIn { submit_counter: MAX_NUMBER, ..truth },
             2 => LoggedIn { room_last: MAX_NUMBER, ..truth },
@@ -70,15 +76,16 @@ fn heard(person: &mut Person, chat: &str, words: &[String]) -> Vec<usize> {
 }
 
 #[test]
-fn what_two_people_say_arrives_once_and_at_a_bounded_cost_while_the_server_lies_in_every_way() {
+fn what_two_people_say_arrives_once_and_at_a_bounded_cost_while_the_server_lies_all_the_time() {
     let operator = Operator::open();
     let (mut alice, mut bob) = acquainted(&operator);
     let stranger = Puppet::new("stranger", 5);
     operator.enrol(&stranger);
     let devices = [operator.device("alice"), operator.device("bob")];
-    for device in devices {
-        operator.lies().tampered.insert(device, multiplied());
-        operator.lies().claims.insert(device, extremes());
+    let told: Vec<_> = devices.iter().map(|_| (Arc::default(), Arc::default())).collect();
+    for (device, (carried, logins)) in devices.into_iter().zip(&told) {
+        operator.lies().tampered.insert(device, multiplied(carried));
+        operator.lies().claims.insert(device, extremes(logins));
     }
     let mut words = Vec::new();
     for round in 0..ROUNDS {
@@ -94,6 +101,16 @@ fn what_two_people_say_arrives_once_and_at_a_bounded_cost_while_the_server_lies_
         alice.hears("@bob", "bob", &other);
         words.extend([one, other]);
         operator.reconnect(if round % 2 == 0 { &mut alice } else { &mut bob });
+    }
+    for (carried, logins) in &told {
+        let (carried, logins) = (carried.load(Ordering::Relaxed), logins.load(Ordering::Relaxed));
+        assert!(
+            carried >= ROUNDS as u64 && logins >= EXTREMES,
+            "lies told: {carried} of what was carried, {logins} at logins"
+        );
+    }
+    for person in [&alice, &bob] {
+        assert!(count(person, "message.undecryptable") >= ROUNDS, "the worthless ones came to {}", person.name());
     }
     operator.lies().tampered.clear();
     operator.lies().claims.clear();

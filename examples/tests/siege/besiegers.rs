@@ -235,12 +235,15 @@ async fn ask_much(member: &mut Member, victim: &Victim, round: usize, tally: &Ta
     tried(member, &PresenceWatch { visible: round.is_multiple_of(2) }, tally).await
 }
 
-/// Makes the account's log longer, and has a victim look at it.
+/// Makes the account's log longer, and has a victim read it, as far as bundles are given out.
 async fn grow_log(member: &mut Member, victim: &Victim, tally: &Tally) -> Option<()> {
     let answer = member.grow_log().await;
     tally.note(&answer);
     answer?.ok();
-    member.submit(victim, rubbish(64)).await.map(drop)
+    match member.under_own_log(victim).await {
+        Some(init) => member.submit(victim, init).await.map(drop),
+        None => member.client.try_call(&OneTimeStatus {}).await.map(drop),
+    }
 }
 
 /// Asks for the room's newest posts again and again, and reads none of the answers, until the server has had enough.

@@ -140,12 +140,22 @@ impl Member {
 
     /// An INIT for a device under an identity that nobody's log has.
     pub async fn made_up(&mut self, to: &Victim) -> Option<Envelope> {
+        let log = AccountLog::genesis(self.author(now()), None, &mut rand::rng()).ok()?;
+        self.init(to, &log).await
+    }
+
+    /// An INIT for a device under the account's own log, of which whoever gets it has to read what is new.
+    pub async fn under_own_log(&mut self, to: &Victim) -> Option<Envelope> {
+        let log = self.device.log.clone();
+        self.init(to, &log).await
+    }
+
+    async fn init(&mut self, to: &Victim, log: &AccountLog) -> Option<Envelope> {
         let fetch = BundleFetch { user: to.user.clone(), device: to.device() };
         let taken = self.client.try_call(&fetch).await?.ok()?;
         let bundle = VerifiedBundle::verify(&taken.bundle, to.log.active(&to.device())?).ok()?;
         let FirstDevice { keys, cert, .. } = &self.device;
-        let log = AccountLog::genesis(self.author(now()), None, &mut rand::rng()).ok()?;
-        let begun = initiate(Own { keys, cert, log: &log }, &to.log, &bundle, now(), &mut rand::rng()).ok()?;
+        let begun = initiate(Own { keys, cert, log }, &to.log, &bundle, now(), &mut rand::rng()).ok()?;
         let (mut session, init) = (begun.session, Blob(begun.init));
         let sealed = session.seal(b"nothing").ok()?;
         let (header, token) = (Blob(sealed.header), Blob(sealed.token));
