@@ -15,6 +15,8 @@ use chat_programs::private::{FileError, create_new};
 
 use crate::dirs::DirError;
 
+/// Statements kept parsed per connection: more than there are.
+const STATEMENTS: usize = 64;
 /// "chat", so that `file` and SQLite's tools know whose it is.
 const APPLICATION_ID: i32 = 0x6368_6174;
 /// How long one connection waits for another, in milliseconds. Only the truncation of the log ever makes one wait.
@@ -122,6 +124,7 @@ fn connect(at: &Path, flags: OpenFlags) -> Result<Connection, RowsError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let conn = Connection::open_with_flags(at, flags).map_err(classify)?;
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(classify)?;
+    conn.set_prepared_statement_cache_capacity(STATEMENTS);
     // the bundled SQLite plans by the values that are bound (STAT4), and so would parse anew with each other value
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(classify)?;
     // what a savepoint may have to undo is in a file otherwise, made for each transaction

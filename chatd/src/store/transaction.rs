@@ -16,7 +16,7 @@ impl<'c> Transaction<'c> {
         run(conn, "BEGIN IMMEDIATE").map(|()| Self { conn })
     }
 
-    /// Begins one that sees what is committed now and nothing later.
+    /// Begins one that sees what is committed when it first reads, and nothing later.
     pub(super) fn reading(conn: &'c Connection) -> Result<Self, RowsError> {
         run(conn, "BEGIN").map(|()| Self { conn })
     }

@@ -1,7 +1,7 @@
 //! The embedded database: one file, one writer thread, a few readers.
 //!
 //! Everything that changes rows goes to the writer, which puts what waits into one transaction, each
-//! job behind its own savepoint, and answers after the commit (WAL, `synchronous=FULL`). Reads run
+//! job or each of its parts behind its own savepoint, and answers after the commit (WAL, `synchronous=FULL`). Reads run
 //! beside it on connections of their own and see whole commits only.
 
 mod accounts;

@@ -43,7 +43,10 @@ impl Readers {
         tokio::task::spawn_blocking(move || {
             let db = take(&idle).ok_or_else(|| StoreError::Unavailable("no reader is left".into()))?;
             let found = snapshot(&db, look);
-            idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+            // one whose snapshot did not end is of no more use
+            if db.is_autocommit() {
+                idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
+            }
             found
         })
         .await

@@ -1,7 +1,7 @@
 //! The one thread that writes, and its group commit.
 //!
-//! Jobs that wait together share a transaction and its one sync; each runs behind a savepoint, so a
-//! job that fails leaves nothing and disturbs nobody. Nobody is answered before the commit. The
+//! Jobs that wait together share a transaction and its one sync; each, or each of its parts, runs behind a savepoint, so
+//! what fails leaves nothing and disturbs nobody. Nobody is answered before the commit. The
 //! queue is bounded: who finds it full waits. The thread ends when the store is dropped.
 
 #[cfg(feature = "fixtures")]
