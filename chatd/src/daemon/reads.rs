@@ -214,9 +214,9 @@ pub(super) fn outbox(rows: &dyn Rows, params: &MsgOutbox, now: Timestamp) -> Ans
     let shown = |(position, message): &(u64, _)| Some((position.to_string(), view::message(message)?));
     let page: Vec<_> = found.iter().filter_map(shown).collect();
     let mut delays = delays::delays(rows, now).map_err(failed)?;
-    // of chats that the page shows: what goes to own devices alone is in no outbox
-    let shows = |chat: &ChatId| page.iter().any(|(_, message): &(String, Message)| message.chat == *chat);
-    delays.retain(|delay| delay.chat.as_ref().is_none_or(shows));
+    // what goes to own devices alone is in no outbox
+    let own = Account::load(rows).map_err(failed)?.map(|account| ChatId::from(&Target::User(account.user)));
+    delays.retain(|delay| delay.chat.is_none() || delay.chat != own);
     outbox_page((page, delays), limit, |user| doubt(rows, user))
 }
 

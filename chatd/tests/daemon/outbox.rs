@@ -71,4 +71,7 @@ async fn the_outbox_says_that_the_server_limits_what_is_sent_and_when_it_is_trie
     let delay = tokio::time::timeout(Duration::from_secs(60), delayed).await.expect("it is told within a minute");
     assert_eq!((delay.why, delay.chat), (Kind::RateLimited, None));
     assert!(delay.until_ms > chatd::clock::now().as_millis(), "there is another try");
+    let first = alice.daemon.handle(MsgOutbox { limit: Some(1), cursor: None }).await.unwrap();
+    let second = alice.daemon.handle(MsgOutbox { limit: Some(1), cursor: first.cursor }).await.unwrap();
+    assert_eq!((first.delays.len(), second.delays.len()), (1, 1), "on every page");
 }
