@@ -9,6 +9,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 
 use super::database::classify;
 use super::seal::{Address, Seals, Tag};
+use super::transaction;
 use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
 
 const GET: &str = "SELECT ord, value FROM rows WHERE tbl = ?1 AND scope = ?2 AND key = ?3";
@@ -68,7 +69,7 @@ impl<'s> SealedRows<'s> {
     }
 
     fn run(&self, sql: &str) -> Result<(), RowsError> {
-        self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(drop).map_err(classify)
+        transaction::run(self.conn, sql)
     }
 
     /// Runs a statement that changes rows and remembers when SQLite gave everything up over it.

@@ -37,6 +37,7 @@ impl Drop for Transaction<'_> {
     }
 }
 
-fn run(conn: &Connection, sql: &str) -> Result<(), RowsError> {
+/// Runs a statement without values, parsed once.
+pub(super) fn run(conn: &Connection, sql: &str) -> Result<(), RowsError> {
     conn.prepare_cached(sql).and_then(|mut statement| statement.execute([])).map(drop).map_err(classify)
 }
