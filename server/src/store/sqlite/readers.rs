@@ -43,10 +43,7 @@ impl Readers {
         tokio::task::spawn_blocking(move || {
             let db = take(&idle).ok_or_else(|| StoreError::Unavailable("no reader is left".into()))?;
             let found = snapshot(&db, look);
-            // one whose snapshot did not end is of no more use
-            if db.is_autocommit() {
-                idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
-            }
+            idle.lock().unwrap_or_else(PoisonError::into_inner).push(db);
             found
         })
         .await
@@ -62,8 +59,9 @@ fn take(idle: &Mutex<Vec<Connection>>) -> Option<Connection> {
 fn snapshot<T>(db: &Connection, look: impl FnOnce(&Connection) -> Sql<T>) -> Result<T> {
     run(db, "BEGIN", [])?;
     let found = look(db);
+    // it changed nothing, and this cannot be refused as a commit can: the connection would keep its snapshot
     if !db.is_autocommit() {
-        run(db, "COMMIT", [])?;
+        run(db, "ROLLBACK", [])?;
     }
     Ok(found?)
 }
