@@ -11,7 +11,8 @@ use crate::crypto::kdf::sha256;
 use crate::crypto::rsa::{DecryptionKey, SigningKey};
 use crate::identity::account_log::{AccountLog, Author};
 use crate::identity::device::{DeviceCert, DeviceKeys};
-use crate::ids::Username;
+use crate::ids::{SessionId, Username};
+use crate::message::{Blob, Envelope};
 use crate::time::Timestamp;
 
 /// (signing key, decryption key) of the test devices.
@@ -50,6 +51,13 @@ pub struct FirstDevice {
     pub cert: DeviceCert,
     /// A log of one entry.
     pub log: AccountLog,
+}
+
+/// An envelope of no session, with a token of so many bytes: it opens nowhere.
+#[must_use]
+pub fn worthless_envelope(bytes: usize) -> Envelope {
+    let sid = SessionId::new(rand::random());
+    Envelope { sid, header: Blob(vec![6; 40]), token: Blob(vec![7; bytes]), init: None }
 }
 
 /// Test device `n` as the first device of `user`, made at `at`.

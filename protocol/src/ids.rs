@@ -186,8 +186,8 @@ impl fmt::Debug for SubmitId {
 
 /// An account name in its canonical, lower-case form.
 ///
-/// `\A[a-z0-9_.@-]{3,150}\z`, not beginning with `-`, `.` or `@`: safe as a file name and as an argument, and never
-/// confused with a target, which is a name behind `@`.
+/// `\A[a-z0-9_.@-]{3,150}\z`, not beginning with `-` or `.`: safe as a file name and as an argument. No new one begins with
+/// `@` either, so that it is not confused with a target, which is a name behind `@`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, CborLen)]
 #[cbor(transparent)]
 pub struct Username(#[n(0)] String);

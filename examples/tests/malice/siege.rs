@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chat_protocol::ids::{Head, HeadHash, SessionId, Username};
+use chat_protocol::fixtures::worthless_envelope;
+use chat_protocol::ids::{Head, HeadHash, Username};
 use chat_protocol::limits::MAX_NUMBER;
 use chat_protocol::message::server::{LogGrew, LoggedIn, Push};
-use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::time::Timestamp;
 use chat_stories::{Footprint, Person};
 
@@ -27,19 +27,13 @@ const MOST: Footprint = Footprint { memory_mib: 96, disk_mib: 8 };
 /// Different lies at a login.
 const EXTREMES: u64 = 6;
 
-/// Something that opens nowhere.
-fn worthless(bytes: usize) -> Envelope {
-    let sid = SessionId::new(rand::random());
-    Envelope { sid, header: Blob(vec![6; 40]), token: Blob(vec![7; bytes]), init: None }
-}
-
 /// What is carried comes with itself again, a broken copy, and what belongs to nothing.
 fn multiplied(told: &Arc<AtomicU64>) -> Tamper {
     let told = Arc::clone(told);
     Box::new(move |envelope| {
         told.fetch_add(1, Ordering::Relaxed);
         let mut carried = vec![flip(envelope.clone()), envelope.clone(), envelope];
-        carried.extend((0..5).map(|_| worthless(8 * 1024)));
+        carried.extend((0..5).map(|_| worthless_envelope(8 * 1024)));
         carried
     })
 }
@@ -91,7 +85,7 @@ fn what_two_people_say_arrives_once_and_at_a_bounded_cost_while_the_server_lies_
     for round in 0..ROUNDS {
         speak_of_strangers(&operator, round);
         for device in devices {
-            let many: Vec<_> = (0..WORTHLESS).map(|_| worthless(8 * 1024)).collect();
+            let many: Vec<_> = (0..WORTHLESS).map(|_| worthless_envelope(8 * 1024)).collect();
             operator.deliver_all((&stranger.user, stranger.device()), device, &many);
         }
         let (one, other) = (format!("ask {round}."), format!("say {round}."));

@@ -5,12 +5,12 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chat_protocol::fixtures::first_device;
-use chat_protocol::ids::DeviceId;
-use chat_protocol::message::Call;
+use chat_protocol::fixtures::{first_device, worthless_envelope};
+use chat_protocol::ids::{DeviceId, SessionId};
 use chat_protocol::message::client::{
     BundleFetch, Enrol, LogFetch, Lookup, OneTimeStatus, PresenceWatch, RoomPost, RoomSince,
 };
+use chat_protocol::message::{Call, Envelope};
 use chat_server::fixtures::client::{enrol, now, register};
 use chat_stories::{DEADLINE, Stage};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 
 use Misdeed::*;
 
-use crate::member::{Member, Town, Victim, rubbish};
+use crate::member::{Member, Town, Victim};
 
 /// What came of one kind of misdeed.
 #[derive(Clone, Copy, Debug, Default)]
@@ -205,7 +205,7 @@ async fn flood_room(member: &mut Member, tally: &Tally) -> Option<()> {
 }
 
 async fn fill_mailbox(member: &mut Member, away: &Victim, tally: &Tally) -> Option<()> {
-    let answer = member.submit(away, rubbish(64 * 1024)).await;
+    let answer = member.submit(away, worthless_envelope(64 * 1024)).await;
     tally.note(&answer);
     answer.map(drop)
 }
@@ -217,7 +217,7 @@ async fn make_up_identity(member: &mut Member, victim: &Victim, tally: &Tally) -
         return member.client.try_call(&OneTimeStatus {}).await.map(drop);
     };
     for _ in 0..20 {
-        let envelope = chat_protocol::message::Envelope { sid: rubbish(0).sid, ..init.clone() };
+        let envelope = Envelope { sid: SessionId::new(rand::random()), ..init.clone() };
         let answer = member.submit(victim, envelope).await;
         tally.note(&answer);
         answer?.ok();

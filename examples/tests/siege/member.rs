@@ -6,7 +6,7 @@ use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::fixtures::{FirstDevice, first_device};
 use chat_protocol::handshake::ServerPublicKey;
 use chat_protocol::identity::account_log::{AccountLog, Author};
-use chat_protocol::ids::{DeviceId, SessionId, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, SubmitId, Username};
 use chat_protocol::invite::Invite;
 use chat_protocol::message::client::{Addressed, BundleFetch, LogAppend, LogFetch, Submit, UserHead};
 use chat_protocol::message::server::{Accepted, Enrolled, Refusal};
@@ -161,10 +161,4 @@ impl Member {
         let (header, token) = (Blob(sealed.header), Blob(sealed.token));
         Some(Envelope { sid: session.id(), header, token, init: Some(init) })
     }
-}
-
-/// Something of so many bytes that opens nowhere.
-pub fn rubbish(bytes: usize) -> Envelope {
-    let sid = SessionId::new(rand::random());
-    Envelope { sid, header: Blob(vec![6; 40]), token: Blob(vec![7; bytes]), init: None }
 }
