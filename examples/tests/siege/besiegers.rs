@@ -105,6 +105,11 @@ impl Misdeed {
 const OF_MEMBERS: [Misdeed; 6] = [FloodRoom, FillMailbox, MakeUpIdentities, AskWithoutEnd, GrowLog, StopReading];
 const OF_GUESTS: [Misdeed; 4] = [HavePasswordsHashed, RegisterWithoutEnd, SpeakNonsense, SayNothing];
 
+/// How many of so many members do this.
+pub fn doing(kind: Misdeed, members: usize) -> u64 {
+    (0..members).filter(|number| OF_MEMBERS[number % OF_MEMBERS.len()] == kind).count() as u64
+}
+
 /// Those who misbehave, on threads of their own.
 pub struct Siege {
     runtime: Runtime,

@@ -18,13 +18,15 @@
 mod besiegers;
 mod honest;
 mod member;
+mod rows;
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat_stories::{Footprint, Stage};
 
 use besiegers::{Deeds, Misdeed, Siege};
 use honest::{Pair, percentile};
+use rows::{Allowed, Rows};
 
 /// How much there is to do.
 #[derive(Clone, Copy, Debug)]
@@ -57,6 +59,11 @@ impl Plan {
             _ => Self { pairs: 2, messages: 20, members: 20, guests: 10 },
         }
     }
+
+    /// Who has a daemon: besides the pairs two, of whom one is away.
+    fn people(&self) -> u64 {
+        2 * self.pairs as u64 + 2
+    }
 }
 
 /// What happened.
@@ -67,12 +74,16 @@ struct Figures {
     deeds: Vec<(Misdeed, Deeds)>,
     server: Footprint,
     daemon: Footprint,
+    server_rows: Vec<Rows>,
+    daemon_rows: Vec<Rows>,
 }
 
 fn besiege(plan: Plan) -> Figures {
-    let mut stage = Stage::dark();
-    for setting in ["passwords.bcrypt_cost=10".to_owned(), format!("mailbox.bytes={MAILBOX_BYTES}")] {
-        stage.server.set(&setting);
+    let (mut stage, begun) = (Stage::dark(), Instant::now());
+    let mailbox = format!("mailbox.bytes={MAILBOX_BYTES}");
+    // who does not read is cut off so often that it is seen in short time
+    for setting in ["passwords.bcrypt_cost=10", &mailbox, "connections.write_seconds=10"] {
+        stage.server.set(setting);
     }
     stage.server.start();
     let mut pairs: Vec<_> = (0..plan.pairs).map(|number| Pair::meet(&stage, number)).collect();
@@ -89,18 +100,17 @@ fn besiege(plan: Plan) -> Figures {
     let word = friend.send("@away", "are you well?");
     friend.sees(&word, "accepted");
     let deeds = siege.end();
+    let server_rows = rows::of_server(&stage, Allowed::to(plan, begun));
     away.start();
     away.hears("@friend", "friend", "are you well?");
 
     pairs.iter_mut().for_each(Pair::lost_nothing);
-    let daemons = pairs
-        .iter()
-        .flat_map(Pair::people)
-        .chain([&friend, &away])
-        .map(|person| Footprint::of(person.id(), &person.data()));
-    let daemon = daemons.fold(Footprint::default(), Footprint::most);
+    let daemons = || pairs.iter().flat_map(Pair::people).chain([&friend, &away]);
+    let daemon_rows = rows::of_daemons(&stage, Allowed::to(plan, begun), daemons());
+    let footprints = daemons().map(|person| Footprint::of(person.id(), &person.data()));
+    let daemon = footprints.fold(Footprint::default(), Footprint::most);
     let server = Footprint::of(stage.server.id(), &stage.server.data());
-    Figures { plan, peace, siege: under, deeds, server, daemon }
+    Figures { plan, peace, siege: under, deeds, server, daemon, server_rows, daemon_rows }
 }
 
 impl Figures {
@@ -116,15 +126,20 @@ impl Figures {
             siege.as_secs_f64() / peace.as_secs_f64()
         );
         println!("server {}, bounds {SERVER_MIB} and {SERVER_DISK_MIB} MiB", self.server);
+        self.server_rows.iter().for_each(Rows::print);
         println!("largest daemon {}, bounds {DAEMON_MIB} and {DAEMON_DISK_MIB} MiB", self.daemon);
+        self.daemon_rows.iter().for_each(Rows::print);
     }
 
-    /// Bytes are bounded, whoever misbehaves; and with enough words to tell, the 99th percentile is at most twice that of peace.
+    /// Bytes and rows are bounded, whoever misbehaves; and with enough words to tell, the 99th percentile is at most twice that of peace.
     fn check(&self) {
         let [peace, siege] = [&self.peace, &self.siege].map(|times| percentile(times, 99).as_secs_f64());
         assert!(self.siege.len() < ENOUGH || siege <= 2.0 * peace, "a word takes {:.1} times as long", siege / peace);
         assert!(self.server.memory_mib < SERVER_MIB && self.server.disk_mib < SERVER_DISK_MIB, "{}", self.server);
         assert!(self.daemon.memory_mib < DAEMON_MIB && self.daemon.disk_mib < DAEMON_DISK_MIB, "{}", self.daemon);
+        for rows in self.server_rows.iter().chain(&self.daemon_rows) {
+            assert!(rows.are_bounded(), "{rows:?}");
+        }
     }
 }
 
