@@ -76,6 +76,7 @@ impl<M: Method> Handle<M> for Fake {
         }
         let waits = M::NAME == MsgWait::NAME && self.state().waits;
         if waits {
+            let _place = self.waiting.enter();
             std::future::pending::<()>().await;
         }
         self.answer(params)

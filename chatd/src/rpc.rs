@@ -53,7 +53,7 @@ use http::{Endpoint, Web};
 use lines::Lines;
 use seats::{EXTRA_WITHIN, Nameless, Seat, Seats};
 use service::Caller;
-use transport::LineSink;
+use transport::{LineSink, PipeLines};
 
 /// How long to wait after the system had no more sockets to give.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -98,8 +98,7 @@ impl Server {
 
     /// Serves one caller that is the owner over a pair of pipes, to its last word.
     pub async fn pipes(self, input: impl AsyncRead + Unpin + Send, output: impl AsyncWrite + Unpin + Send + 'static) {
-        let lines = Lines::new(BufReader::new(input), MAX_LINE_BYTES);
-        self.connection().run(lines, LineSink::new(output)).await;
+        self.connection().run(PipeLines::new(input, MAX_LINE_BYTES), LineSink::new(output)).await;
     }
 
     /// Serves whoever is accepted, each in a task of its own.

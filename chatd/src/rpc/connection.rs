@@ -7,7 +7,8 @@
 //! ```
 //! A caller that does not read fills its queue; then its calls wait, then its lines are not read. At
 //! the end of input (or at shutdown) calls in flight finish, subscriptions send what the log has, the queue is
-//! written out, and only then the connection closes.
+//! written out, and only then the connection closes. Of a caller that has hung up altogether, what was read that
+//! changes something is done, and what only asks is dropped at once, so that nobody who left keeps a place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +51,8 @@ struct Calls {
     places: Arc<Semaphore>,
     /// Cancelled when they take too long after the end.
     abandoned: CancellationToken,
+    /// Cancelled, for those that only ask, as soon as nobody can hear the answer.
+    unheard: CancellationToken,
 }
 
 /// A call on its way, holding its place among [`MAX_CALLS`].
@@ -64,23 +67,25 @@ impl Connection {
         let (queue, queued) = mpsc::channel(QUEUE);
         let stream = Arc::new(Stream::new(queue.clone()));
         let service = Service::new(Arc::clone(&table), Arc::clone(&caller), Some(Arc::clone(&stream)));
+        let abandoned = CancellationToken::new();
         let calls = Calls {
             tracker: TaskTracker::new(),
             places: Arc::new(Semaphore::new(MAX_CALLS)),
-            abandoned: CancellationToken::new(),
+            unheard: abandoned.child_token(),
+            abandoned,
         };
         Self { table, service, caller, queue, queued, calls, stream, stop }
     }
 
     /// Serves until the caller is gone, or has said all and was answered.
-    pub(super) async fn run(self, input: impl Source, output: impl Sink) {
+    pub(super) async fn run(self, mut input: impl Source, output: impl Sink) {
         let Self { table, service, caller, queue, queued, calls, stream, stop } = self;
         let flush = CancellationToken::new();
         let mut writer = tokio::spawn(write(output, queued, flush.clone()));
 
         let (serial, waiting) = mpsc::channel(MAX_CALLS);
-        calls.spawn(run_serial(service.clone(), waiting, queue.clone()));
-        let reading = read(input, &table, &service, &queue, &calls, serial);
+        calls.spawn(&calls.abandoned, run_serial(service.clone(), waiting, queue.clone()));
+        let reading = read(&mut input, &table, &service, &queue, &calls, serial);
         // Lines half-read at shutdown are of no more interest.
         tokio::select! {
             () = reading => {}
@@ -90,7 +95,15 @@ impl Connection {
             () = caller.ended() => stream.cut(),
         }
 
-        calls.finish().await;
+        // The end of input may be half a goodbye, as of `nc -N`, which still reads.
+        tokio::select! {
+            () = calls.finish() => {}
+            () = input.hung_up() => {
+                calls.unheard.cancel();
+                calls.finish().await;
+            }
+        }
+        calls.abandoned.cancel();
         stream.ending.cancel();
         stream.senders.close();
         // One deadline for both: a reader that has stopped reading delays the daemon's end no longer.
@@ -111,21 +124,27 @@ impl Calls {
         Arc::clone(&self.places).acquire_owned().await.ok()
     }
 
-    fn spawn(&self, call: impl Future<Output = ()> + Send + 'static) {
-        let abandoned = self.abandoned.clone();
+    /// A place in flight, if there is one now.
+    fn free_place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
+    }
+
+    /// Runs `call` until `end`.
+    fn spawn(&self, end: &CancellationToken, call: impl Future<Output = ()> + Send + 'static) {
+        let end = end.clone();
         self.tracker.spawn(async move {
-            // A call that is dropped here had [`FINISH_WITHIN`] to finish and nobody to answer to.
+            // A call that is dropped here had [`FINISH_WITHIN`] to finish, or only asks and has nobody to answer to.
             tokio::select! {
-                () = abandoned.cancelled() => {}
+                () = end.cancelled() => {}
                 () = call => {}
             }
         });
     }
 
-    async fn finish(self) {
+    /// Waits for the calls in flight, for so long.
+    async fn finish(&self) {
         self.tracker.close();
         within(self.tracker.wait()).await;
-        self.abandoned.cancel();
     }
 }
 
@@ -140,7 +159,7 @@ async fn within(end: impl Future<Output = ()>) -> bool {
 
 /// Starts what each line asks for, until the input ends.
 async fn read(
-    mut input: impl Source,
+    input: &mut impl Source,
     table: &MethodTable,
     service: &Service,
     queue: &Outbound,
@@ -148,7 +167,18 @@ async fn read(
     serial: mpsc::Sender<Job>,
 ) {
     while let Some(line) = input.next().await {
-        let Some(place) = calls.place().await else { return };
+        let place = match calls.free_place() {
+            // While all places are taken no line is read, and so no end of input noticed.
+            None => tokio::select! {
+                place = calls.place() => place,
+                () = input.hung_up() => {
+                    calls.unheard.cancel();
+                    calls.place().await
+                }
+            },
+            place => place,
+        };
+        let Some(place) = place else { return };
         let work = match line {
             Line::TooLong => Work::Refused(Reply::refused(&Id::null(), &Kind::FrameTooLarge.into())),
             Line::Text(line) => parse(&line, table),
@@ -159,7 +189,7 @@ async fn read(
         match concurrency {
             // what was written behind a token has that token's rights
             _ if greets => job.run(service.clone(), queue.clone()).await,
-            Concurrency::Parallel => calls.spawn(job.run(service.clone(), queue.clone())),
+            Concurrency::Parallel => calls.spawn(&calls.unheard, job.run(service.clone(), queue.clone())),
             Concurrency::Serial if serial.send(job).await.is_ok() => {}
             Concurrency::Serial => return,
         }

@@ -11,6 +11,17 @@ pub(super) enum Line {
     TooLong,
 }
 
+impl Line {
+    /// What it takes to keep it.
+    pub(super) const fn bytes(&self) -> usize {
+        let text = match self {
+            Self::Text(text) => text.capacity(),
+            Self::TooLong => 0,
+        };
+        text + size_of::<Self>()
+    }
+}
+
 /// Reads lines of at most `limit` bytes; memory stays below that, whatever comes.
 pub(super) struct Lines<R> {
     input: R,
@@ -22,6 +33,11 @@ pub(super) struct Lines<R> {
 impl<R: AsyncBufRead + Unpin> Lines<R> {
     pub(super) const fn new(input: R, limit: usize) -> Self {
         Self { input, limit, line: Vec::new(), skipping: false }
+    }
+
+    /// What is read from.
+    pub(super) const fn input(&self) -> &R {
+        &self.input
     }
 
     /// The next line; the last one may lack its newline. `None` at the end or when reading fails.

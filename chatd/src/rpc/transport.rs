@@ -3,8 +3,11 @@
 //! Newline-delimited JSON is here; WebSocket brings its own (`http::ws`).
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
 
-use tokio::io::{AsyncBufRead, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, BufReader, Interest};
+use tokio::net::UnixStream;
+use tokio::net::unix::OwnedReadHalf;
 
 use super::lines::{Line, Lines};
 use super::outbound::Outgoing;
@@ -16,6 +19,9 @@ pub(super) const WRITE_BYTES: usize = 64 * 1024;
 pub(super) trait Source: Send {
     /// The next message; `None` at the end, or when reading fails. Cancel-safe.
     fn next(&mut self) -> impl Future<Output = Option<Line>> + Send;
+
+    /// Resolves once nobody is at the other end, neither to write nor to read. Loses no message. Cancel-safe.
+    fn hung_up(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// Where answers and events go.
@@ -30,9 +36,48 @@ pub(super) trait Sink: Send + 'static {
     fn close(self) -> impl Future<Output = ()> + Send;
 }
 
-impl<R: AsyncBufRead + Unpin + Send> Source for Lines<R> {
+impl Source for Lines<BufReader<OwnedReadHalf>> {
     async fn next(&mut self) -> Option<Line> {
         Self::next(self).await
+    }
+
+    async fn hung_up(&mut self) {
+        hung_up(self.input().get_ref().as_ref().as_fd()).await;
+    }
+}
+
+/// A message a line, from two pipes: the one written to shows by itself when nobody reads it any more.
+pub(super) struct PipeLines<R>(Lines<BufReader<R>>);
+
+impl<R: AsyncRead + Unpin> PipeLines<R> {
+    pub(super) fn new(input: R, limit: usize) -> Self {
+        Self(Lines::new(BufReader::new(input), limit))
+    }
+}
+
+impl<R: AsyncRead + Unpin + Send> Source for PipeLines<R> {
+    async fn next(&mut self) -> Option<Line> {
+        self.0.next().await
+    }
+
+    async fn hung_up(&mut self) {
+        std::future::pending().await
+    }
+}
+
+/// Resolves once the socket is shut in both directions, which its reader cannot tell from an end of input alone.
+///
+/// Watches a copy of the descriptor: taking readiness from the socket itself would take it from its writer.
+async fn hung_up(socket: BorrowedFd<'_>) {
+    let copy = socket.try_clone_to_owned().and_then(|copy| UnixStream::from_std(copy.into()));
+    // Out of descriptors: whoever hung up is noticed when it is written to.
+    let Ok(copy) = copy else { return std::future::pending().await };
+    while let Ok(ready) = copy.ready(Interest::WRITABLE).await {
+        if ready.is_write_closed() {
+            return;
+        }
+        // Forgets the readiness, so that the next change is waited for.
+        let _ = copy.try_io(Interest::WRITABLE, || io::Result::<()>::Err(io::ErrorKind::WouldBlock.into()));
     }
 }
 

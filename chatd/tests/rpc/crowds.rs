@@ -1,12 +1,16 @@
 //! More callers than there is room for: a script that leaks connections locks nobody out.
 
-use chatd::rpc::{MAX_CONNECTIONS, MAX_NAMELESS};
+use chat_protocol::rpc::Method;
+use chat_protocol::rpc::types::MsgWait;
+use chatd::rpc::{FINISH_WITHIN, MAX_CONNECTIONS, MAX_NAMELESS};
+use futures_util::SinkExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
-use crate::web::{bearer, dial, post, say, token};
+use crate::web::{bearer, call, dial, post, say, token};
 
 /// A daemon whose seats are all taken, by callers that say nothing.
 async fn crowd() -> (Served, Vec<UnixStream>) {
@@ -71,4 +75,51 @@ async fn atk_92_silent_callers_of_the_port_take_few_places_and_no_place_of_who_i
         let end = tokio::time::timeout(Duration::from_secs(9), oldest.read_u8()).await;
         assert!(end.expect("cut sooner than for saying nothing").is_err());
     }
+}
+
+fn example(params: &str) -> Value {
+    serde_json::from_str(params).unwrap()
+}
+
+/// Most calls in flight of a connection.
+const IN_FLIGHT: usize = 32;
+
+#[tokio::test(start_paused = true)]
+async fn who_hangs_up_while_its_calls_wait_keeps_no_place() {
+    let mut served = serve();
+    served.fake.state().waits = true;
+    let wait = call(1, "msg.wait", &example(MsgWait::EXAMPLE.params));
+    let begun = tokio::time::Instant::now();
+    for calls in [1, IN_FLIGHT, 2 * IN_FLIGHT] {
+        let mut script = Script::connect(&served).await;
+        let mut socket = dial(UnixStream::connect(&served.path).await.unwrap(), &[]).await.unwrap();
+        for _ in 0..calls {
+            script.write(format!("{wait}\n")).await;
+            socket.send(Message::text(wait.clone())).await.unwrap();
+        }
+        served.fake.waiting.are(2 * calls.min(IN_FLIGHT)).await;
+        drop((script, socket));
+        served.fake.waiting.are(0).await;
+    }
+    served.fake.stop.cancel();
+    (&mut served.task).await.unwrap();
+    assert!(begun.elapsed() < FINISH_WITHIN, "noticed only when the calls had had their time");
+}
+
+#[tokio::test]
+async fn what_was_told_before_hanging_up_is_done() {
+    let served = serve();
+    served.fake.state().waits = true;
+    let mut script = Script::connect(&served).await;
+    // the waiting calls leave one place
+    let waits = vec![call(1, "msg.wait", &example(MsgWait::EXAMPLE.params)) + "\n"; IN_FLIGHT - 1].concat();
+    let send = call(2, "msg.send", &json!({"to": "@bob", "text": "told"})) + "\n";
+    script.write(waits + &send).await;
+    drop(script);
+    let sent = async {
+        while served.fake.state().messages.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), sent).await.expect("it was carried out");
 }

@@ -121,7 +121,7 @@ pub async fn hear<S: AsyncRead + AsyncWrite + Unpin>(socket: &mut WebSocketStrea
     serde_json::from_str(message.to_text().unwrap()).unwrap()
 }
 
-fn call(id: u64, method: &str, params: &Value) -> String {
+pub fn call(id: u64, method: &str, params: &Value) -> String {
     json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string()
 }
 

@@ -3,6 +3,7 @@
 //! Pings are answered by the library. A message over the limit is refused and the connection lives on, as a line is; one far
 //! over it closes the connection.
 
+use std::collections::VecDeque;
 use std::io;
 use std::time::Duration;
 
@@ -32,21 +33,32 @@ pub(super) async fn upgrade(State(web): State<Web>, Guest(access): Guest, upgrad
     let connection = Connection::new(web.table.clone(), web.caller.seated_with(access), web.shutdown.child_token());
     upgrade.max_message_size(MAX_READ_BYTES).max_frame_size(MAX_READ_BYTES).on_upgrade(async move |socket| {
         let (output, input) = socket.split();
-        connection.run(Messages(input), MessageSink { output, waiting: Vec::new(), bytes: 0 }).await;
+        connection
+            .run(
+                Messages { input, ahead: VecDeque::new(), ended: false },
+                MessageSink { output, waiting: Vec::new(), bytes: 0 },
+            )
+            .await;
         drop(lasting);
     })
 }
 
-struct Messages(SplitStream<WebSocket>);
+struct Messages {
+    input: SplitStream<WebSocket>,
+    /// Read while nobody asked for them, to notice the end behind them.
+    ahead: VecDeque<Line>,
+    ended: bool,
+}
 
-impl Source for Messages {
-    async fn next(&mut self) -> Option<Line> {
-        loop {
-            let bytes = match self.0.next().await? {
-                Ok(Message::Text(text)) => text.into(),
-                Ok(Message::Binary(bytes)) => bytes,
-                Ok(Message::Ping(_) | Message::Pong(_)) => continue,
-                Ok(Message::Close(_)) | Err(_) => return None,
+impl Messages {
+    /// The next message from the socket. Cancel-safe.
+    async fn read(&mut self) -> Option<Line> {
+        while !self.ended {
+            let bytes = match self.input.next().await {
+                Some(Ok(Message::Text(text))) => text.into(),
+                Some(Ok(Message::Binary(bytes))) => bytes,
+                Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+                Some(Ok(Message::Close(_)) | Err(_)) | None => break,
             };
             if bytes.len() > MAX_LINE_BYTES {
                 return Some(Line::TooLong);
@@ -55,6 +67,27 @@ impl Source for Messages {
                 return Some(Line::Text(bytes.to_vec()));
             }
         }
+        self.ended = true;
+        None
+    }
+}
+
+impl Source for Messages {
+    async fn next(&mut self) -> Option<Line> {
+        match self.ahead.pop_front() {
+            None => self.read().await,
+            ahead => ahead,
+        }
+    }
+
+    /// A WebSocket has no half goodbye: who closed it hears nothing more.
+    async fn hung_up(&mut self) {
+        while self.ahead.iter().map(Line::bytes).sum::<usize>() < MAX_LINE_BYTES {
+            let Some(line) = self.read().await else { return };
+            self.ahead.push_back(line);
+        }
+        // So much unread, and the end is noticed only when it is read.
+        std::future::pending().await
     }
 }
 
