@@ -105,7 +105,12 @@ fn put_off(txn: &mut Txn<'_>, mut pending: PendingSubmit, refusal: &Refusal) -> 
     let pause = refusal.retry_after_ms.map_or_else(|| txn::doubled(BUSY_PAUSE, pending.put_off), named);
     pending.put_off = pending.put_off.saturating_add(1);
     pending.after = txn.now + pause;
-    Ok(pending_submits::put_off(txn, &pending)?)
+    match pending.kind {
+        // The room has a rate of its own, and its posts keep their order in a line of their own.
+        SubmitKind::Post(_) => pending_submits::defer(txn, &pending)?,
+        _ => pending_submits::put_off(txn, &pending)?,
+    }
+    Ok(())
 }
 
 /// Nothing was stored: the message goes back in line, for the set of devices that will be verified.

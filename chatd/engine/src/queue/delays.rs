@@ -31,8 +31,11 @@ pub fn delays(rows: &dyn Rows, clock: Timestamp) -> Result<Vec<OutboxDelay>, Row
     for (_, pending) in DEFERRED.scan(rows, 0..=u64::MAX, Direction::Ascending, LOOKED_AT)? {
         let (Some(chat), Some(until_ms)) = (chat(&pending), until(rows, &pending, clock)?) else { continue };
         if delays.iter().all(|known| known.chat.as_ref() != Some(&chat)) {
-            let full = mailbox_full::has_waiting(rows, &pending)?;
-            let why = if full { Kind::MailboxFull } else { Kind::ServerRejected };
+            let why = match pending.kind {
+                SubmitKind::Post(_) => Kind::RateLimited,
+                _ if mailbox_full::has_waiting(rows, &pending)? => Kind::MailboxFull,
+                _ => Kind::ServerRejected,
+            };
             delays.push(OutboxDelay { why, chat: Some(chat), until_ms });
         }
     }
@@ -69,7 +72,7 @@ mod tests {
 
     use super::*;
     use crate::harness::{BEGIN, DAY, Harness, bob};
-    use crate::queue::{answers, pending_submits};
+    use crate::queue::{answers, pending_submits, posts};
     use crate::rows::outbox::Item;
 
     /// A message to bob is under way, and the server answers with this.
@@ -103,6 +106,27 @@ mod tests {
         assert_eq!(told(&alice, Duration::ZERO), both);
         assert_eq!(told(&alice, Duration::from_secs(9)), both[1..], "what is sent again by now has no reason to wait");
         assert_eq!(told(&alice, Duration::from_secs(60)), []);
+    }
+
+    #[test]
+    fn a_post_over_the_rate_of_the_room_holds_up_no_message() {
+        let mut alice = Harness::new();
+        alice.comes_online();
+        alice.step(pending_submits::repeat);
+        let post = |alice: &mut Harness, byte| alice.step(|txn| posts::post(txn, MessageId::new([byte; 16]), "hi"));
+        let first = post(&mut alice, 8);
+        post(&mut alice, 9);
+        let limited = Refusal { retry_after_ms: Some(9_000), ..Code::RateLimited.into() };
+        alice.step(|txn| answers::answered(txn, first, Err(limited)));
+        assert_eq!(told(&alice, Duration::ZERO), [(Kind::RateLimited, Some("room:public".to_owned()), 9_000)]);
+        let id = alice.step(pending_submits::next_submit_id);
+        let message = PendingSubmit::new(id, Submit::TYPE, vec![1], SubmitKind::Profile(bob(), DeviceId::new([2; 16])));
+        alice.step(|txn| pending_submits::submit(txn, message));
+        let sent = |alice: &mut Harness| alice.acts(pending_submits::repeat).1.len();
+        alice.comes_online();
+        assert_eq!(sent(&mut alice), 1, "the message, and no post: none overtakes the first");
+        alice.passes(Duration::from_secs(9));
+        assert_eq!(sent(&mut alice), 1, "the first post");
     }
 
     #[test]

@@ -298,8 +298,8 @@ object! {
 object! {
     /// Why messages wait that are sent again by themselves.
     OutboxDelay {
-        /// `rate_limited`: the server limits how much is sent, or is busy. `mailbox_full`: no device of the user has room.
-        /// `server_rejected`: the server failed to store a message.
+        /// `rate_limited`: the server limits how much is sent, or is busy; of the room also: it failed to store a post.
+        /// `mailbox_full`: no device of the user has room. `server_rejected`: the server failed to store a message.
         pub why: Kind,
         /// Whose messages; absent if all wait.
         #[serde(default, skip_serializing_if = "Option::is_none")]
