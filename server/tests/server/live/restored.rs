@@ -3,14 +3,15 @@
 use std::io;
 use std::sync::Arc;
 
-use chat_protocol::message::client::{MailboxAck, OneTimeStatus, RoomSince, Submit};
+use chat_protocol::ids::{Head, HeadHash};
+use chat_protocol::message::client::{MailboxAck, OneTimeStatus, RoomSince, Submit, UserHead};
 use chat_protocol::message::server::Push;
 use chat_server::config::Config;
 use chat_server::store::DatabaseUrl;
 use chat_server::store::copy::{self, Cell, Filling, Sink, Table};
 use tempfile::TempDir;
 
-use super::world::{World, addressed, settings, text_of};
+use super::world::{Person, World, addressed, settings, text_of};
 use crate::support::mariadb::MariaDb;
 
 /// A backup in memory.
@@ -125,6 +126,39 @@ async fn rooms_that_were_unused_in_the_backup_do_not_begin_at_one_again_and_mail
     assert_eq!(bob.logged_in.mailbox_generation, FLOOR);
     let page = bob.client.call(&RoomSince { seq: Some(1), max: 9 }).await.unwrap();
     assert_eq!(page.posts.iter().map(|post| post.text.as_str()).collect::<Vec<_>>(), ["new"]);
+}
+
+#[tokio::test]
+async fn a_device_that_joined_after_the_backup_is_in_the_next_generation_as_soon_as_it_is_known_again() {
+    const PHONE: usize = 2;
+    let world = World::new().await;
+    let (mut alice, bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let copy = Copy::of(&file(&world.dir)).await;
+    let mut phone = world.further(&bob, PHONE).await;
+    let (id, user) = (phone.id(), bob.user.clone());
+    let letter = |alice: &mut Person, text: &str| {
+        let head = Head { seq: 1, hash: HeadHash::new([u8::try_from(PHONE).unwrap(); 32]) };
+        let heads = vec![UserHead { user: user.clone(), head }];
+        Submit { submit_id: alice.next_submit(), heads, to: vec![addressed(id, text)] }
+    };
+    for text in ["one", "two"] {
+        let letter = letter(&mut alice, text);
+        alice.client.call(&letter).await.unwrap();
+        phone.receive().await;
+    }
+    phone.ack(2).await;
+    let (before, alice, bob) =
+        (phone.logged_in.mailbox_generation, alice.vanish(&world).await, bob.vanish(&world).await);
+    phone.vanish(&world).await;
+
+    let world = go_back(world, &copy, settings()).await;
+    let (mut alice, bob) = (alice.come_back(&world).await, bob.come_back(&world).await);
+    let mut phone = world.further(&bob, PHONE).await;
+    assert_eq!((before, phone.logged_in.mailbox_generation), (1, FLOOR), "it compares no number with those it knows");
+    let letter = letter(&mut alice, "three");
+    alice.client.call(&letter).await.unwrap();
+    assert_eq!(phone.receive().await, (1, "three".to_owned()));
+    phone.ack(1).await;
 }
 
 #[tokio::test]
