@@ -53,7 +53,7 @@ pub(super) async fn resend(message: &OneMessage, session: &mut Session) -> Resul
 pub(super) async fn search(search: Search, session: &mut Session) -> Result<(), Failure> {
     let client = session.client().await?;
     let named: Vec<_> = search.chat.iter().cloned().chain(search.from.iter().cloned().map(Target::User)).collect();
-    let (messages, more) = during("Searching", session.out.is_json(), found(&client, search)).await?;
+    let Found { messages, more, partial } = during("Searching", session.out.is_json(), found(&client, search)).await?;
     if messages.is_empty() {
         known::require(&client, &named, &mut session.out).await?;
     }
@@ -61,11 +61,23 @@ pub(super) async fn search(search: Search, session: &mut Session) -> Result<(), 
     if more {
         session.out.talk("there are more: name more words, or raise --limit");
     }
+    if partial {
+        session.out.talk("only the newest messages were searched; all of them: chatctl export - | grep -i WORD");
+    }
     Ok(())
 }
 
-/// As many messages as are wanted, if there are so many, and whether there are more. Long ones do not fit one answer.
-async fn found(client: &Client, Search { words, chat, from, limit }: Search) -> Result<(Vec<Message>, bool), Failure> {
+/// What a search brought.
+struct Found {
+    messages: Vec<Message>,
+    /// Whether more fit.
+    more: bool,
+    /// Whether the oldest messages were left out of the search.
+    partial: bool,
+}
+
+/// As many messages as are wanted, if there are so many. Long ones do not fit one answer.
+async fn found(client: &Client, Search { words, chat, from, limit }: Search) -> Result<Found, Failure> {
     let (query, mut messages, mut cursor) = (words.join(" "), Vec::new(), None);
     loop {
         let left = limit.saturating_sub(u32::try_from(messages.len()).unwrap_or(u32::MAX));
@@ -83,7 +95,7 @@ async fn found(client: &Client, Search { words, chat, from, limit }: Search) -> 
         messages.extend(page.messages);
         cursor = page.cursor;
         if none || cursor.is_none() || messages.len() >= limit as usize {
-            return Ok((messages, cursor.is_some()));
+            return Ok(Found { messages, more: cursor.is_some(), partial: page.partial });
         }
     }
 }

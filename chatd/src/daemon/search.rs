@@ -1,5 +1,7 @@
 //! `msg.search`: the index, built on first use, and kept up by what the event log tells.
 
+use std::collections::BTreeMap;
+
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::{MsgSearch, SearchPage};
 use chat_protocol::rpc::{EventBody, RpcError, WrittenEvent};
@@ -14,6 +16,8 @@ use crate::store::{Direction, Rows, RowsError};
 
 /// Messages read at once while the index is built.
 const PAGE: usize = 512;
+/// Words of the newest messages that are searched: the index takes about three times as much memory.
+const MAX_INDEX_BYTES: usize = 64 << 20;
 /// Longest query: every word of it costs a walk through the index, during which others wait.
 const MAX_QUERY_BYTES: usize = 4 * 1024;
 /// Found when nothing else is asked for.
@@ -60,29 +64,31 @@ pub(super) fn run(search: &mut Option<Search>, rows: &dyn Rows, asked: &MsgSearc
         page.extend(message.and_then(|(_, message)| Some((number.to_string(), view::message(&message)?))));
     }
     let (messages, cursor) = reads::cut(page, limit);
-    Ok(SearchPage { messages, cursor })
+    Ok(SearchPage { messages, cursor, partial: search.index.is_partial() })
 }
 
 impl Search {
-    /// Everything the history has, oldest first.
+    /// The newest of what the history has, as much as the index holds, oldest first.
     fn built(rows: &dyn Rows) -> Result<Self, RowsError> {
         let told = events::newest(rows)?;
-        let mut all: Vec<(u64, MessageId)> = Vec::new();
+        let mut newest = Newest::default();
         for chat in history::chats(rows, usize::MAX)? {
             let mut from = 0;
             loop {
                 let page = history::page(rows, &chat.id, from..=u64::MAX, Direction::Ascending, PAGE)?;
-                all.extend(page.iter().map(|(position, message)| (*position, message.id)));
                 let Some((last, _)) = page.last() else { break };
                 from = last.saturating_add(1);
+                page.into_iter().for_each(|(position, message)| newest.add(position, message));
             }
         }
-        all.sort_unstable();
-        let mut search = Self { index: SearchIndex::new()?, told };
-        for (_, id) in all {
-            search.look_at(rows, &id)?;
+        let mut index = SearchIndex::new(MAX_INDEX_BYTES)?;
+        for (_, message) in newest.messages {
+            put(&mut index, &message)?;
         }
-        Ok(search)
+        if newest.is_partial {
+            index.set_partial();
+        }
+        Ok(Self { index, told })
     }
 
     /// What happened since; everything anew if the log no longer tells.
@@ -107,11 +113,42 @@ impl Search {
     /// Indexes a message as it is now.
     fn look_at(&mut self, rows: &dyn Rows, id: &MessageId) -> Result<(), RowsError> {
         match history::get(rows, id)? {
-            Some((_, Message { deleted: false, kind: MessageKind::Text, text, chat, from, stored, .. })) => {
-                let (chat, author) = (chat.as_str(), from.as_str());
-                self.index.put(&Entry { id: *id, text: &text, chat, author, stored_ms: stored.as_millis() })
-            }
+            Some((_, message)) if is_searched(&message) => put(&mut self.index, &message),
             _ => self.index.remove(id),
+        }
+    }
+}
+
+/// Whether a search can find it.
+fn is_searched(message: &Message) -> bool {
+    !message.deleted && matches!(message.kind, MessageKind::Text)
+}
+
+fn put(index: &mut SearchIndex, message: &Message) -> Result<(), RowsError> {
+    let Message { id, text, chat, from, stored, .. } = message;
+    index.put(&Entry { id: *id, text, chat: chat.as_str(), author: from.as_str(), stored_ms: stored.as_millis() })
+}
+
+/// The newest messages of all chats, by their position: as much text as an index holds.
+#[derive(Default)]
+struct Newest {
+    messages: BTreeMap<u64, Message>,
+    bytes: usize,
+    is_partial: bool,
+}
+
+impl Newest {
+    fn add(&mut self, position: u64, message: Message) {
+        if !is_searched(&message) {
+            return;
+        }
+        self.bytes += message.text.len();
+        self.messages.insert(position, message);
+        while self.bytes > MAX_INDEX_BYTES
+            && let Some((_, oldest)) = self.messages.pop_first()
+        {
+            self.bytes -= oldest.text.len();
+            self.is_partial = true;
         }
     }
 }

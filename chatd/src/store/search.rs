@@ -3,7 +3,7 @@
 //! SQLite's FTS5 over a database without a file. It knows no more than it is told, and compares bytes: what is a word,
 //! and which spellings are one, is decided before (`words`), for every script alike.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use chat_protocol::ids::MessageId;
 use rusqlite::{Connection, params, params_from_iter};
@@ -55,23 +55,41 @@ pub struct Wanted<'a> {
     pub limit: usize,
 }
 
-/// The index. Messages are numbered in the order they are put.
+/// The index. Messages are numbered in the order they are put; beyond a bound the first ones go again.
 pub struct SearchIndex {
     conn: Connection,
     numbers: HashMap<MessageId, i64>,
-    ids: HashMap<i64, MessageId>,
+    /// By number: the message, and the bytes of its words.
+    ids: BTreeMap<i64, (MessageId, usize)>,
     last: i64,
+    /// Of all words that are in it.
+    bytes: usize,
+    most_bytes: usize,
+    /// Whether any message went for want of room.
+    is_partial: bool,
 }
 
 impl SearchIndex {
-    /// An empty index.
+    /// An empty index, for words of at most `most_bytes`; it takes about three times as much memory.
     ///
     /// # Errors
     /// [`RowsError`].
-    pub fn new() -> Result<Self, RowsError> {
+    pub fn new(most_bytes: usize) -> Result<Self, RowsError> {
         let conn = Connection::open_in_memory().map_err(classify)?;
         conn.execute_batch(SCHEMA).map_err(classify)?;
-        Ok(Self { conn, numbers: HashMap::new(), ids: HashMap::new(), last: 0 })
+        let (numbers, ids) = (HashMap::new(), BTreeMap::new());
+        Ok(Self { conn, numbers, ids, last: 0, bytes: 0, most_bytes, is_partial: false })
+    }
+
+    /// Whether messages are missing that were put, because there was no room for all.
+    #[must_use]
+    pub const fn is_partial(&self) -> bool {
+        self.is_partial
+    }
+
+    /// It is known that messages are missing.
+    pub const fn set_partial(&mut self) {
+        self.is_partial = true;
     }
 
     /// Adds a message as the newest, or gives a known one another text.
@@ -79,23 +97,32 @@ impl SearchIndex {
     /// # Errors
     /// [`RowsError`].
     pub fn put(&mut self, entry: &Entry<'_>) -> Result<(), RowsError> {
-        let number = match self.numbers.get(&entry.id) {
-            Some(number) => {
-                self.conn.prepare_cached(DELETE).and_then(|mut delete| delete.execute([number])).map_err(classify)?;
-                *number
-            }
-            None => self.number(entry.id),
-        };
+        let known = self.numbers.get(&entry.id).copied();
+        if let Some(number) = known {
+            self.forget(number)?;
+        }
+        let number = known.unwrap_or_else(|| {
+            self.last += 1;
+            self.last
+        });
+        let words = words(entry.text);
+        self.bytes += words.len();
+        self.numbers.insert(entry.id, number);
+        self.ids.insert(number, (entry.id, words.len()));
         let stored = i64::try_from(entry.stored_ms).unwrap_or(i64::MAX);
-        let row = params![number, words(entry.text), entry.chat, entry.author, stored];
-        self.conn.prepare_cached(PUT).and_then(|mut put| put.execute(row)).map(drop).map_err(classify)
+        let row = params![number, words, entry.chat, entry.author, stored];
+        self.conn.prepare_cached(PUT).and_then(|mut put| put.execute(row)).map_err(classify)?;
+        self.make_room()
     }
 
-    fn number(&mut self, id: MessageId) -> i64 {
-        self.last += 1;
-        self.numbers.insert(id, self.last);
-        self.ids.insert(self.last, id);
-        self.last
+    fn make_room(&mut self) -> Result<(), RowsError> {
+        while self.bytes > self.most_bytes
+            && let Some(&oldest) = self.ids.keys().next()
+        {
+            self.is_partial = true;
+            self.forget(oldest)?;
+        }
+        Ok(())
     }
 
     /// Forgets a message.
@@ -103,8 +130,14 @@ impl SearchIndex {
     /// # Errors
     /// [`RowsError`].
     pub fn remove(&mut self, id: &MessageId) -> Result<(), RowsError> {
-        let Some(number) = self.numbers.remove(id) else { return Ok(()) };
-        self.ids.remove(&number);
+        self.numbers.get(id).copied().map_or(Ok(()), |number| self.forget(number))
+    }
+
+    fn forget(&mut self, number: i64) -> Result<(), RowsError> {
+        if let Some((id, bytes)) = self.ids.remove(&number) {
+            self.numbers.remove(&id);
+            self.bytes -= bytes;
+        }
         self.conn.prepare_cached(DELETE).and_then(|mut delete| delete.execute([number])).map(drop).map_err(classify)
     }
 
@@ -129,7 +162,7 @@ impl SearchIndex {
         let mut found = Vec::new();
         while let Some(row) = rows.next().map_err(classify)? {
             let number = row.get(0).map_err(classify)?;
-            found.extend(self.ids.get(&number).map(|id| (number, *id)));
+            found.extend(self.ids.get(&number).map(|(id, _)| (number, *id)));
         }
         Ok(found)
     }
@@ -164,7 +197,7 @@ mod tests {
     use super::*;
 
     fn index(texts: &[&str]) -> SearchIndex {
-        let mut index = SearchIndex::new().unwrap();
+        let mut index = SearchIndex::new(usize::MAX).unwrap();
         for (number, text) in texts.iter().enumerate() {
             let id = MessageId::new([u8::try_from(number).unwrap(); 16]);
             let entry = Entry { id, text, chat: "@bob", author: "bob", stored_ms: number as u64 };
@@ -255,5 +288,21 @@ mod tests {
         assert_eq!((found(&index, "first"), found(&index, "other")), (vec![1], vec![0]));
         index.remove(&MessageId::new([1; 16])).unwrap();
         assert_eq!(found(&index, "first"), [] as [u8; 0]);
+    }
+
+    #[test]
+    fn beyond_its_bound_the_oldest_go_and_it_says_so() {
+        let mut index = SearchIndex::new(20).unwrap();
+        let mut put = |byte, text: &str| {
+            let id = MessageId::new([byte; 16]);
+            index.put(&Entry { id, text, chat: "@bob", author: "bob", stored_ms: 0 }).unwrap();
+            (found(&index, "word"), index.is_partial())
+        };
+        assert_eq!(put(1, "word one"), (vec![1], false));
+        assert_eq!(put(2, "word two"), (vec![2, 1], false));
+        assert_eq!(put(1, "word"), (vec![2, 1], false), "an edited one keeps its place");
+        assert_eq!(put(3, "word six"), (vec![3, 2], true));
+        assert_eq!(put(4, &"word ".repeat(9)), (vec![], true));
+        assert_eq!(put(5, "word"), (vec![5], true));
     }
 }
