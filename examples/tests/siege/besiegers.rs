@@ -1,20 +1,12 @@
-//! Everything that members and guests can do to others, again and again.
+//! Who misbehaves, in which ways, and what comes of it: each goes on until it is stopped, and then again.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use chat_protocol::fixtures::{first_device, worthless_envelope};
-use chat_protocol::ids::{DeviceId, SessionId};
-use chat_protocol::message::client::{
-    BundleFetch, Enrol, LogFetch, Lookup, OneTimeStatus, PresenceWatch, RoomPost, RoomSince,
-};
-use chat_protocol::message::{Call, Envelope};
-use chat_server::fixtures::client::{enrol, now, register};
+use chat_protocol::message::server::{Code, Refusal};
 use chat_stories::{DEADLINE, Stage};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpSocket;
 use tokio::runtime::Runtime;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -22,21 +14,25 @@ use tokio_util::sync::CancellationToken;
 
 use Misdeed::*;
 
-use crate::member::{Member, Town, Victim};
+use crate::Plan;
+use crate::callers::{self, Door};
+use crate::member::Town;
+use crate::{guests, members};
 
 /// What came of one kind of misdeed.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Deeds {
-    /// The server did as it was asked.
+    /// What was asked was looked at, if only to find that there is no such thing.
     pub done: u64,
+    /// Too much, too often, or too many: it was not looked at.
     pub refused: u64,
-    /// The server ended the connection, or took none.
+    /// The connection was ended, or none was taken.
     pub cut: u64,
 }
 
 /// The same, while it goes on.
 #[derive(Debug)]
-struct Tally {
+pub struct Tally {
     /// Told of every deed.
     changed: Arc<Notify>,
     done: AtomicU64,
@@ -50,19 +46,21 @@ impl Tally {
         Arc::new(Self { changed: Arc::clone(changed), done, refused, cut })
     }
 
-    /// Notes an answer, or that none came since the connection ended.
-    fn note<T, E>(&self, outcome: &Option<Result<T, E>>) {
-        let count = match outcome {
-            Some(Ok(_)) => &self.done,
-            Some(Err(_)) => &self.refused,
+    /// Notes whether something was done, or that the connection ended before.
+    pub fn note(&self, done: Option<bool>) {
+        let count = match done {
+            Some(true) => &self.done,
+            Some(false) => &self.refused,
             None => &self.cut,
         };
         count.fetch_add(1, Ordering::Relaxed);
         self.changed.notify_one();
     }
 
-    fn note_cut(&self) {
-        self.note::<(), ()>(&None);
+    /// Notes an answer of the server.
+    pub fn answer<T>(&self, answer: &Option<Result<T, Refusal>>) {
+        let too_much = |refusal: &Refusal| matches!(refusal.code, Code::Busy | Code::RateLimited | Code::MailboxFull);
+        self.note(answer.as_ref().map(|answer| !answer.as_ref().is_err_and(too_much)));
     }
 
     fn deeds(&self) -> Deeds {
@@ -71,43 +69,76 @@ impl Tally {
     }
 }
 
-/// What members and guests do.
+/// What they do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Misdeed {
     FloodRoom,
     FillMailbox,
     MakeUpIdentities,
     AskWithoutEnd,
+    AskForNobody,
     GrowLog,
+    GuessPassword,
+    WriteToStrangers,
+    SubmitLargest,
+    NeverEnd,
     StopReading,
     /// Of guests, as those below.
     HavePasswordsHashed,
+    GuessResets,
     RegisterWithoutEnd,
     SpeakNonsense,
     SayNothing,
+    /// Of programs with a token of somebody honest, or none, as those below.
+    TakePlaces,
+    MakeConsumers,
+    FillValues,
+    SendWithoutEnd,
+    StayNameless,
 }
 
 impl Misdeed {
-    /// Whether the server has stopped it at least once, after it had its way where there is anything to have.
+    /// Whether it was stopped at least once, after it had its way where there is anything to have.
     const fn has_met_its_bound(self, deeds: Deeds) -> bool {
         match self {
-            FloodRoom | FillMailbox | AskWithoutEnd | GrowLog | RegisterWithoutEnd => {
-                deeds.done > 0 && deeds.refused > 0
-            }
-            // kept by daemons, not refused by the server
-            MakeUpIdentities => deeds.done > 0,
-            StopReading | SpeakNonsense | SayNothing => deeds.cut > 0,
-            HavePasswordsHashed => deeds.refused > 0,
+            // daemons keep so much of the former; the latter is cut off after three quarters of a minute
+            MakeUpIdentities | WriteToStrangers | NeverEnd => deeds.done > 0,
+            StopReading | SpeakNonsense | SayNothing | StayNameless => deeds.cut > 0,
+            _ => deeds.done > 0 && deeds.refused > 0,
         }
     }
 }
 
-const OF_MEMBERS: [Misdeed; 6] = [FloodRoom, FillMailbox, MakeUpIdentities, AskWithoutEnd, GrowLog, StopReading];
-const OF_GUESTS: [Misdeed; 4] = [HavePasswordsHashed, RegisterWithoutEnd, SpeakNonsense, SayNothing];
+const OF_MEMBERS: [Misdeed; 11] = [
+    FloodRoom,
+    FillMailbox,
+    MakeUpIdentities,
+    AskWithoutEnd,
+    GrowLog,
+    StopReading,
+    AskForNobody,
+    GuessPassword,
+    WriteToStrangers,
+    SubmitLargest,
+    NeverEnd,
+];
+const OF_GUESTS: [Misdeed; 5] = [HavePasswordsHashed, RegisterWithoutEnd, SpeakNonsense, SayNothing, GuessResets];
+const OF_CALLERS: [Misdeed; 5] = [TakePlaces, MakeConsumers, FillValues, SendWithoutEnd, StayNameless];
 
 /// How many of so many members do this.
 pub fn doing(kind: Misdeed, members: usize) -> u64 {
     (0..members).filter(|number| OF_MEMBERS[number % OF_MEMBERS.len()] == kind).count() as u64
+}
+
+/// Against whom.
+#[derive(Clone)]
+pub struct Targets {
+    /// People who are there.
+    pub honest: Vec<String>,
+    /// Somebody who hears nobody unknown.
+    pub reserved: String,
+    /// Somebody whose daemon does not run.
+    pub away: String,
 }
 
 /// Those who misbehave, on threads of their own.
@@ -120,7 +151,8 @@ pub struct Siege {
 }
 
 impl Siege {
-    pub fn begin(stage: &Stage, members: usize, guests: usize, honest: &[String], away: &str) -> Self {
+    /// The members against these people, and the callers at the door of one of them.
+    pub fn begin(stage: &Stage, plan: &Plan, targets: &Targets, door: &Door) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .worker_threads(2)
             .enable_all()
@@ -131,7 +163,7 @@ impl Siege {
             .build()
             .unwrap();
         let town = Town::of(&stage.server.invite());
-        let kinds = OF_MEMBERS.iter().chain(&OF_GUESTS);
+        let kinds = OF_MEMBERS.iter().chain(&OF_GUESTS).chain(&OF_CALLERS);
         let changed = Arc::default();
         let mut siege = Self {
             runtime,
@@ -140,15 +172,20 @@ impl Siege {
             tallies: kinds.map(|kind| (*kind, Tally::new(&changed))).collect(),
             changed,
         };
-        for number in 0..members {
+        for number in 0..plan.members {
             let kind = OF_MEMBERS[number % OF_MEMBERS.len()];
-            let (town, honest, away) = (town.clone(), honest.to_vec(), away.to_owned());
-            siege.spawn(kind, move |tally| misbehave(kind, town, u8::try_from(number).unwrap(), honest, away, tally));
+            let (town, targets, number) = (town.clone(), targets.clone(), u8::try_from(number).unwrap());
+            siege.spawn(kind, move |tally| members::misbehave(kind, town, number, targets, tally));
         }
-        for number in 0..guests {
+        for number in 0..plan.guests {
             let kind = OF_GUESTS[number % OF_GUESTS.len()];
-            let (town, from) = (town.clone(), IpAddr::from([127, 0, 9, u8::try_from(number).unwrap() + 1]));
-            siege.spawn(kind, move |tally| disturb(kind, town, from, tally));
+            let from = IpAddr::from([127, 0, 9, u8::try_from(number).unwrap() + 1]);
+            let (town, targets) = (town.clone(), targets.clone());
+            siege.spawn(kind, move |tally| guests::disturb(kind, town, from, targets, tally));
+        }
+        for kind in OF_CALLERS {
+            let (door, to) = (door.clone(), targets.away.clone());
+            siege.spawn(kind, move |tally| callers::bother(kind, door, to, tally));
         }
         siege
     }
@@ -177,140 +214,4 @@ impl Siege {
         self.runtime.shutdown_background();
         self.tallies.into_iter().map(|(kind, tally)| (kind, tally.deeds())).collect()
     }
-}
-
-/// A member's life: what is refused is tried again, who is cut off comes back.
-async fn misbehave(kind: Misdeed, town: Town, number: u8, honest: Vec<String>, away: String, tally: Arc<Tally>) {
-    let mut member = Member::join(&town, number).await;
-    let mut victims = Vec::new();
-    for name in &honest {
-        victims.push(member.look_up(name).await);
-    }
-    let away = member.look_up(&away).await;
-    for round in 0.. {
-        let victim = &victims[round % victims.len()];
-        let goes_on = match kind {
-            FloodRoom => flood_room(&mut member, &tally).await,
-            FillMailbox => fill_mailbox(&mut member, &away, &tally).await,
-            MakeUpIdentities => make_up_identity(&mut member, victim, &tally).await,
-            AskWithoutEnd => ask_much(&mut member, victim, round, &tally).await,
-            GrowLog => grow_log(&mut member, victim, &tally).await,
-            _ => stop_reading(&mut member, &tally).await,
-        };
-        member.client.forget_pushes();
-        while goes_on.is_none() && !member.come_back().await {
-            tally.note_cut();
-        }
-    }
-}
-
-async fn flood_room(member: &mut Member, tally: &Tally) -> Option<()> {
-    let post = RoomPost { submit_id: member.next_submit(), text: "x".repeat(8 * 1024) };
-    tried(member, &post, tally).await
-}
-
-async fn fill_mailbox(member: &mut Member, away: &Victim, tally: &Tally) -> Option<()> {
-    let answer = member.submit(away, worthless_envelope(64 * 1024)).await;
-    tally.note(&answer);
-    answer.map(drop)
-}
-
-/// Some of one INIT, each on a session of its own.
-async fn make_up_identity(member: &mut Member, victim: &Victim, tally: &Tally) -> Option<()> {
-    let Some(init) = member.made_up(victim).await else {
-        // bundles are rationed
-        return member.client.try_call(&OneTimeStatus {}).await.map(drop);
-    };
-    for _ in 0..20 {
-        let envelope = Envelope { sid: SessionId::new(rand::random()), ..init.clone() };
-        let answer = member.submit(victim, envelope).await;
-        tally.note(&answer);
-        answer?.ok();
-    }
-    Some(())
-}
-
-async fn ask_much(member: &mut Member, victim: &Victim, round: usize, tally: &Tally) -> Option<()> {
-    let nobody = format!("nobody{round}").parse().unwrap();
-    let fetch = |user, device| BundleFetch { user, device };
-    tried(member, &fetch(nobody, DeviceId::new(rand::random())), tally).await?;
-    tried(member, &fetch(victim.user.clone(), victim.device()), tally).await?;
-    tried(member, &LogFetch { user: victim.user.clone(), from: 0 }, tally).await?;
-    tried(member, &Lookup { users: vec![victim.user.clone(); 100] }, tally).await?;
-    tried(member, &PresenceWatch { visible: round.is_multiple_of(2) }, tally).await
-}
-
-/// Makes the account's log longer, and has a victim read it, as far as bundles are given out.
-async fn grow_log(member: &mut Member, victim: &Victim, tally: &Tally) -> Option<()> {
-    let answer = member.grow_log().await;
-    tally.note(&answer);
-    answer?.ok();
-    match member.under_own_log(victim).await {
-        Some(init) => member.submit(victim, init).await.map(drop),
-        None => member.client.try_call(&OneTimeStatus {}).await.map(drop),
-    }
-}
-
-/// Asks for the room's newest posts again and again, and reads none of the answers, until the server has had enough.
-async fn stop_reading(member: &mut Member, tally: &Tally) -> Option<()> {
-    while member.client.try_ask(&RoomSince { seq: None, max: 100 }).await.is_some() {
-        tokio::task::yield_now().await;
-    }
-    tally.note_cut();
-    None
-}
-
-async fn tried<T: Call>(member: &mut Member, call: &T, tally: &Tally) -> Option<()> {
-    let answer = member.client.try_call(call).await;
-    tally.note(&answer);
-    answer.map(drop)
-}
-
-/// A guest's life.
-async fn disturb(kind: Misdeed, town: Town, from: IpAddr, tally: Arc<Tally>) {
-    for round in 0.. {
-        let came_to_an_end = match kind {
-            HavePasswordsHashed => have_hashed(&town, from, round, &tally).await,
-            RegisterWithoutEnd => register_many(&town, from, round, &tally).await,
-            SpeakNonsense => speak(&town, from, &rand::random::<[u8; 32]>()).await,
-            _ => speak(&town, from, &[]).await,
-        };
-        if !matches!(kind, HavePasswordsHashed | RegisterWithoutEnd) || came_to_an_end.is_none() {
-            tally.note_cut();
-        }
-    }
-}
-
-/// Asks for hashes under names nobody has, until the server has had enough.
-async fn have_hashed(town: &Town, from: IpAddr, round: usize, tally: &Tally) -> Option<()> {
-    let mut guest = town.guest(from).await?;
-    let device = first_device(&"nobody".parse().unwrap(), 3, now());
-    let one = enrol(&guest, &device, true);
-    for attempt in 0..15 {
-        let user = format!("n{from}x{round}x{attempt}").replace('.', "-").parse().unwrap();
-        let answer = guest.try_call(&Enrol { user, ..one.clone() }).await;
-        tally.note(&answer);
-        answer?.ok();
-    }
-    Some(())
-}
-
-/// Takes one name after the other, until the server has had enough.
-async fn register_many(town: &Town, from: IpAddr, round: usize, tally: &Tally) -> Option<()> {
-    let mut guest = town.guest(from).await?;
-    for attempt in 0..15 {
-        let answer = guest.try_call(&register(&format!("r{from}x{round}x{attempt}").replace('.', "-"))).await;
-        tally.note(&answer);
-        answer?.ok();
-    }
-    Some(())
-}
-
-/// Says so much of no handshake, and waits until the server has had enough.
-async fn speak(town: &Town, from: IpAddr, words: &[u8]) -> Option<()> {
-    let socket = TcpSocket::new_v4().ok()?;
-    socket.bind((from, 0).into()).ok()?;
-    let mut stream = socket.connect(town.at()).await.ok()?;
-    stream.write_all(words).await.ok()?;
-    stream.read_to_end(&mut Vec::new()).await.ok().map(drop)
 }

@@ -6,6 +6,8 @@ use std::time::{Duration, Instant};
 use chat_stories::{Person, Stage};
 use serde_json::Value;
 
+use crate::callers::Door;
+
 /// Two who talk.
 pub struct Pair {
     people: [Person; 2],
@@ -15,7 +17,7 @@ pub struct Pair {
 
 impl Pair {
     pub fn meet(stage: &Stage, number: usize) -> Self {
-        let mut people = ["one", "two"].map(|name| stage.member(&format!("honest-{name}{number}")));
+        let mut people = ["one", "two"].map(|name| with_port(stage, &format!("honest-{name}{number}")));
         let [one, two] = &mut people;
         acquaint(one, two);
         Self { people, said: Vec::new() }
@@ -23,6 +25,11 @@ impl Pair {
 
     pub fn people(&self) -> impl Iterator<Item = &Person> {
         self.people.iter()
+    }
+
+    /// The ways into the daemon of one of them.
+    pub fn door(&mut self) -> Door {
+        Door::of(&mut self.people[0])
     }
 
     /// Each says so many words in turn, as soon as the other has heard the one before; how long each was on its way.
@@ -61,6 +68,15 @@ impl Pair {
             assert_eq!(person.events().iter().find(lost), None);
         }
     }
+}
+
+/// Somebody registered and online, whose daemon has a port too.
+fn with_port(stage: &Stage, name: &str) -> Person {
+    let mut person = stage.stranger(name);
+    person.start_with(&["--http-listen", "127.0.0.1:0"]);
+    let _ = person.enter("register", &stage.server.invite()).success();
+    person.turns("online");
+    person
 }
 
 /// Two become acquainted: each has written to the other.

@@ -1,8 +1,9 @@
-//! Members and guests misbehave while honest people talk: each goes on until the server stops it, and then again.
+//! Members, guests, and a program with a token of somebody honest misbehave while honest people talk: each goes on until it is
+//! stopped, and then again.
 //!
 //! The server, and the daemons of honest people, are the programs as they are installed. Who misbehaves speaks the protocol
 //! itself, from threads of the lowest priority: the machine they would bring along is not the server's. How much there is to
-//! do comes from `SIEGE`: `make siege` sets `long`.
+//! do comes from `SIEGE`: `make siege` sets `long`. What a server can do, which is no honest one then, is in `tests/malice`.
 
 #![allow(
     clippy::unwrap_used,
@@ -16,20 +17,26 @@
 )]
 
 mod besiegers;
+mod callers;
+mod guests;
 mod honest;
 mod member;
+mod members;
 mod rows;
 
 use std::time::{Duration, Instant};
 
-use chat_stories::{Footprint, Stage};
+use chat_protocol::rpc::target::PUBLIC_ROOM;
+use chat_server::config::{Memory, Rates};
+use chat_stories::{Footprint, Person, Stage};
+use serde_json::{Value, json};
 
-use besiegers::{Deeds, Misdeed, Siege};
+use besiegers::{Deeds, Misdeed, Siege, Targets};
 use honest::{Pair, percentile};
 use rows::{Allowed, Rows};
 
 /// How much there is to do.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Plan {
     /// Honest people, two of whom talk to each other.
     pairs: usize,
@@ -37,6 +44,11 @@ struct Plan {
     messages: usize,
     members: usize,
     guests: usize,
+    /// What the server lets one of them do.
+    rates: Rates,
+    bcrypt_cost: u32,
+    /// Bytes that may wait in the server's memory.
+    queued: usize,
 }
 
 /// With so many words the 99th percentile means something.
@@ -54,15 +66,54 @@ const DAEMON_DISK_MIB: u64 = 96;
 
 impl Plan {
     fn wanted() -> Self {
+        let (members, guests) = (20, 10);
         match std::env::var("SIEGE").as_deref() {
-            Ok("long") => Self { pairs: 5, messages: 400, members: 20, guests: 10 },
-            _ => Self { pairs: 2, messages: 20, members: 20, guests: 10 },
+            Ok("long") => {
+                let (rates, queued) = (Rates::default(), Memory::default().queued_bytes);
+                Self { pairs: 5, messages: 400, members, guests, rates, bcrypt_cost: 10, queued }
+            }
+            _ => {
+                let (rates, queued) = (Self::soon_met(), 32 * 1024 * 1024);
+                Self { pairs: 2, messages: 20, members, guests, rates, bcrypt_cost: 8, queued }
+            }
         }
     }
 
-    /// Who has a daemon: besides the pairs two, of whom one is away.
+    /// Bounds that everybody comes up against in short time.
+    fn soon_met() -> Rates {
+        Rates {
+            registrations_per_hour: 10,
+            password_checks_per_hour: 12,
+            submits_burst: 150,
+            devices_per_day: 10,
+            room_bytes_per_minute: 16 * 1024,
+            lookups_per_minute: 100,
+            ..Rates::default()
+        }
+    }
+
+    /// What the server is told.
+    fn settings(&self) -> Vec<String> {
+        let Rates { registrations_per_hour, password_checks_per_hour, submits_burst, .. } = self.rates;
+        let Rates { devices_per_day, room_bytes_per_minute, lookups_per_minute, .. } = self.rates;
+        vec![
+            format!("mailbox.bytes={MAILBOX_BYTES}"),
+            format!("memory.queued_bytes={}", self.queued),
+            format!("passwords.bcrypt_cost={}", self.bcrypt_cost),
+            // who does not read is cut off so often that it is seen in short time
+            "connections.write_seconds=10".to_owned(),
+            format!("rates.registrations_per_hour={registrations_per_hour}"),
+            format!("rates.password_checks_per_hour={password_checks_per_hour}"),
+            format!("rates.submits_burst={submits_burst}"),
+            format!("rates.devices_per_day={devices_per_day}"),
+            format!("rates.room_bytes_per_minute={room_bytes_per_minute}"),
+            format!("rates.lookups_per_minute={lookups_per_minute}"),
+        ]
+    }
+
+    /// Who has a daemon: besides the pairs a friend, who is away, and who hears nobody unknown.
     fn people(&self) -> u64 {
-        2 * self.pairs as u64 + 2
+        2 * self.pairs as u64 + 3
     }
 }
 
@@ -80,19 +131,19 @@ struct Figures {
 
 fn besiege(plan: Plan) -> Figures {
     let (mut stage, begun) = (Stage::dark(), Instant::now());
-    let mailbox = format!("mailbox.bytes={MAILBOX_BYTES}");
-    // who does not read is cut off so often that it is seen in short time
-    for setting in ["passwords.bcrypt_cost=10", &mailbox, "connections.write_seconds=10"] {
-        stage.server.set(setting);
-    }
+    plan.settings().iter().for_each(|setting| stage.server.set(setting));
     stage.server.start();
     let mut pairs: Vec<_> = (0..plan.pairs).map(|number| Pair::meet(&stage, number)).collect();
     let (mut friend, mut away) = (stage.member("friend"), stage.member("away"));
     honest::acquaint(&mut friend, &mut away);
     away.stop();
+    let mut reserved = stage.member("reserved");
+    reserved.call("account.settings.set", json!({"messages_from": "contacts_only"})).unwrap();
     let peace = honest::talk(&mut pairs, plan.messages);
 
-    let siege = Siege::begin(&stage, plan.members, plan.guests, &honest::names(&pairs), "away");
+    let name = |person: &Person| person.name().to_owned();
+    let targets = Targets { honest: honest::names(&pairs), reserved: name(&reserved), away: name(&away) };
+    let siege = Siege::begin(&stage, &plan, &targets, &pairs[0].door());
     siege.until_under_way();
     // by now the mailbox of who is away takes no more of those who fill it
     let under = honest::talk(&mut pairs, plan.messages);
@@ -100,17 +151,26 @@ fn besiege(plan: Plan) -> Figures {
     let word = friend.send("@away", "are you well?");
     friend.sees(&word, "accepted");
     let deeds = siege.end();
-    let server_rows = rows::of_server(&stage, Allowed::to(plan, begun));
+    let server_rows = rows::of_server(&stage, Allowed::to(&plan, begun));
     away.start();
     away.hears("@friend", "friend", "are you well?");
 
     pairs.iter_mut().for_each(Pair::lost_nothing);
-    let daemons = || pairs.iter().flat_map(Pair::people).chain([&friend, &away]);
-    let daemon_rows = rows::of_daemons(&stage, Allowed::to(plan, begun), daemons());
+    heard_nobody(&mut reserved);
+    let daemons = || pairs.iter().flat_map(Pair::people).chain([&friend, &away, &reserved]);
+    let daemon_rows = rows::of_daemons(&stage, Allowed::to(&plan, begun), daemons());
     let footprints = daemons().map(|person| Footprint::of(person.id(), &person.data()));
     let daemon = footprints.fold(Footprint::default(), Footprint::most);
     let server = Footprint::of(stage.server.id(), &stage.server.data());
     Figures { plan, peace, siege: under, deeds, server, daemon, server_rows, daemon_rows }
+}
+
+/// Those who wrote wait as requests, and nothing of them is shown.
+fn heard_nobody(reserved: &mut Person) {
+    let waiting = reserved.call("request.list", json!({})).unwrap();
+    assert!(!waiting["requests"].as_array().unwrap().is_empty(), "{waiting}");
+    let shown = |event: &&Value| event["type"] == "message.new" && event["chat"] != PUBLIC_ROOM;
+    assert_eq!(reserved.events().iter().find(shown), None);
 }
 
 impl Figures {

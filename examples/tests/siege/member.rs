@@ -1,18 +1,21 @@
 //! A member with a device and the protocol, and no daemon that would keep its rules.
 
+use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::fixtures::{FirstDevice, first_device};
 use chat_protocol::handshake::ServerPublicKey;
 use chat_protocol::identity::account_log::{AccountLog, Author};
-use chat_protocol::ids::{DeviceId, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, MessageId, SubmitId, Username};
 use chat_protocol::invite::Invite;
 use chat_protocol::message::client::{Addressed, BundleFetch, LogAppend, LogFetch, Submit, UserHead};
 use chat_protocol::message::server::{Accepted, Enrolled, Refusal};
 use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::session::bundle::VerifiedBundle;
+use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq, Text};
 use chat_protocol::session::init::{Own, initiate};
+use chat_protocol::session::ratchet::Session;
 use chat_protocol::time::Timestamp;
 use chat_server::fixtures::client::{Client, enrol, login, now, register};
 
@@ -67,6 +70,7 @@ pub struct Member {
     device: FirstDevice,
     pub client: Client,
     counter: u64,
+    talks: HashMap<DeviceId, Talk>,
 }
 
 impl Member {
@@ -79,7 +83,7 @@ impl Member {
         let device = first_device(&name.parse().unwrap(), number.into(), now());
         let enrolled = client.call(&enrol(&client, &device, true)).await.unwrap();
         assert!(matches!(enrolled, Enrolled::Ready(_)), "{enrolled:?}");
-        Self { town, from, device, client, counter: 0 }
+        Self { town, from, device, client, counter: 0, talks: HashMap::new() }
     }
 
     /// Logs in again; whether that was allowed.
@@ -105,9 +109,24 @@ impl Member {
 
     /// A submit of something for somebody; `None` if the connection is gone.
     pub async fn submit(&mut self, to: &Victim, envelope: Envelope) -> Option<Result<Accepted, Refusal>> {
-        let to_device = vec![Addressed { device: to.device(), envelope }];
-        let submit = Submit { submit_id: self.next_submit(), heads: vec![to.head()], to: to_device };
-        self.client.try_call(&submit).await
+        let id = self.ask_submit(&[(to, envelope)]).await;
+        self.submitted(id).await
+    }
+
+    /// A submit for several people, whose answer is looked at later.
+    pub async fn ask_submit(&mut self, to: &[(&Victim, Envelope)]) -> u64 {
+        let heads = to.iter().map(|(victim, _)| victim.head()).collect();
+        let addressed = |(victim, envelope): &(&Victim, Envelope)| Addressed {
+            device: victim.device(),
+            envelope: envelope.clone(),
+        };
+        let submit = Submit { submit_id: self.next_submit(), heads, to: to.iter().map(addressed).collect() };
+        self.client.ask(&submit).await
+    }
+
+    /// What became of it; `None` if the connection is gone.
+    pub async fn submitted(&mut self, id: u64) -> Option<Result<Accepted, Refusal>> {
+        self.client.try_answer::<Submit>(id).await
     }
 
     /// Puts one more device into the account and takes it out again: two more entries that everybody has to read.
@@ -151,14 +170,63 @@ impl Member {
     }
 
     async fn init(&mut self, to: &Victim, log: &AccountLog) -> Option<Envelope> {
+        self.begin(to, log).await?.seal(b"nothing")
+    }
+
+    async fn begin(&mut self, to: &Victim, log: &AccountLog) -> Option<Talk> {
         let fetch = BundleFetch { user: to.user.clone(), device: to.device() };
         let taken = self.client.try_call(&fetch).await?.ok()?;
         let bundle = VerifiedBundle::verify(&taken.bundle, to.log.active(&to.device())?).ok()?;
         let FirstDevice { keys, cert, .. } = &self.device;
         let begun = initiate(Own { keys, cert, log }, &to.log, &bundle, now(), &mut rand::rng()).ok()?;
-        let (mut session, init) = (begun.session, Blob(begun.init));
-        let sealed = session.seal(b"nothing").ok()?;
+        let heads = Heads { own: log.head(), peer: to.log.head() };
+        Some(Talk { session: begun.session, init: begun.init, heads, said: 0, under_way: None })
+    }
+
+    /// The next message for somebody, or that which was not taken yet. `None` if there is no session and none begins.
+    pub async fn said_to(&mut self, to: &Victim) -> Option<Envelope> {
+        if !self.talks.contains_key(&to.device()) {
+            let log = self.device.log.clone();
+            let begun = self.begin(to, &log).await?;
+            self.talks.insert(to.device(), begun);
+        }
+        let conversation = Conversation::Direct(self.device.cert.user().clone());
+        self.talks.get_mut(&to.device())?.say(conversation)
+    }
+
+    /// The message that is under way to somebody was taken.
+    pub fn was_taken(&mut self, to: &Victim) {
+        if let Some(talk) = self.talks.get_mut(&to.device()) {
+            talk.under_way = None;
+        }
+    }
+}
+
+/// One end of a session that hears nothing of the other.
+struct Talk {
+    session: Session,
+    init: Vec<u8>,
+    heads: Heads,
+    said: u64,
+    under_way: Option<Envelope>,
+}
+
+impl Talk {
+    fn say(&mut self, conversation: Conversation) -> Option<Envelope> {
+        if self.under_way.is_none() {
+            self.said += 1;
+            let sender_seq = Some(SenderSeq { epoch: 1, n: self.said, first: None });
+            let body = Body::Text(Text { text: format!("buy {}", self.said), ..Text::default() });
+            let (id, heads) = (MessageId::from_parts(now(), rand::random()), self.heads);
+            let content = Content { conversation, id, sender_seq, sent: now(), heads, acks: Vec::new(), body };
+            self.under_way = self.seal(&content.encode().ok()?);
+        }
+        self.under_way.clone()
+    }
+
+    fn seal(&mut self, content: &[u8]) -> Option<Envelope> {
+        let sealed = self.session.seal(content).ok()?;
         let (header, token) = (Blob(sealed.header), Blob(sealed.token));
-        Some(Envelope { sid: session.id(), header, token, init: Some(init) })
+        Some(Envelope { sid: self.session.id(), header, token, init: Some(Blob(self.init.clone())) })
     }
 }

@@ -4,10 +4,10 @@ use std::path::Path;
 use std::time::Instant;
 
 use chat_protocol::limits::{MAX_ONE_TIME_KEYS, MAX_RECEIVE_SESSIONS};
-use chat_server::config::Rates;
 use chat_stories::{DEADLINE, Person, Process, Stage, binaries};
 
 use crate::besiegers::{Misdeed, doing};
+use crate::callers::VALUE;
 use crate::{MAILBOX_BYTES, Plan};
 
 /// Counts rows in a database that is in use: one number for each table or condition.
@@ -30,6 +30,10 @@ const WAITING: (u64, u64) = (64, 7);
 const DELIVERED: u64 = 20_000;
 /// Devices whose mail found no room, and whose logs do not list them.
 const NO_ROOM: u64 = 256;
+
+/// Rows of tokens: themselves, consumers, namespaces with their keys and what they take, values of the largest size, and
+/// what they did and were refused.
+const OF_TOKENS: u64 = 2 * 4 + 16 + 3 * 20 + 16 * 1024 * 1024 / VALUE as u64 + 2 * 10_000;
 
 /// Rows of one kind.
 #[derive(Clone, Debug)]
@@ -62,16 +66,16 @@ impl Rows {
 
 /// What those who are there may cause by the settings.
 #[derive(Clone, Copy, Debug)]
-pub struct Allowed {
-    plan: Plan,
+pub struct Allowed<'a> {
+    plan: &'a Plan,
     /// Who has a daemon.
     people: u64,
     members: u64,
     minutes: u64,
 }
 
-impl Allowed {
-    pub fn to(plan: Plan, since: Instant) -> Self {
+impl<'a> Allowed<'a> {
+    pub fn to(plan: &'a Plan, since: Instant) -> Self {
         let (people, members) = (plan.people(), plan.members as u64);
         Self { plan, people, members, minutes: since.elapsed().as_secs().div_ceil(60) }
     }
@@ -81,22 +85,22 @@ impl Allowed {
     }
 
     fn names(&self) -> u64 {
-        let per_guest = u64::from(Rates::default().registrations_per_hour) * (60 + self.minutes) / 60;
+        let per_guest = u64::from(self.plan.rates.registrations_per_hour) * (60 + self.minutes) / 60;
         self.plan.guests as u64 * per_guest
     }
 
     fn further_devices(&self) -> u64 {
-        self.doing(Misdeed::GrowLog) * u64::from(Rates::default().devices_per_day)
+        self.doing(Misdeed::GrowLog) * u64::from(self.plan.rates.devices_per_day)
     }
 
     fn posts(&self) -> u64 {
-        let bytes = u64::from(Rates::default().room_bytes_per_minute) * (BURST + self.minutes);
+        let bytes = u64::from(self.plan.rates.room_bytes_per_minute) * (BURST + self.minutes);
         self.doing(Misdeed::FloodRoom) * (bytes / POST_BYTES)
     }
 
     /// Of one device.
     fn submits(&self) -> u64 {
-        let rates = Rates::default();
+        let rates = &self.plan.rates;
         u64::from(rates.submits_burst) + u64::from(rates.submits_per_minute) * self.minutes
     }
 
@@ -123,7 +127,9 @@ impl Allowed {
         let (inits, rows) = WAITING;
         let sessions = MAX_RECEIVE_SESSIONS as u64 + 1;
         let words = 4 * self.plan.messages as u64 + 4;
-        let submits = (self.doing(Misdeed::MakeUpIdentities) + self.doing(Misdeed::GrowLog)) * self.submits();
+        let private = self.doing(Misdeed::WriteToStrangers) * self.submits();
+        let worthless = [Misdeed::MakeUpIdentities, Misdeed::GrowLog, Misdeed::SubmitLargest];
+        let lost = worthless.map(|kind| self.doing(kind)).into_iter().sum::<u64>() * self.submits();
         vec![
             Rows::new("accounts and their logs", "rows WHERE tbl = 2", accounts * 8 + 3 * self.further_devices()),
             Rows::new("sessions", "rows WHERE tbl = 3", accounts * (2 * sessions + 5)),
@@ -133,8 +139,10 @@ impl Allowed {
                 "rows WHERE tbl = 7",
                 self.members * (inits * rows + 2) + NO_ROOM + DELIVERED,
             ),
-            Rows::new("messages, three of each", "rows WHERE tbl = 11", 3 * (self.posts() + words)),
-            Rows::new("events", "rows WHERE tbl = 13", self.posts() + 4 * words + submits + 100),
+            Rows::new("requests and what they say", "rows WHERE tbl = 8", self.members + private),
+            Rows::new("messages, three of each", "rows WHERE tbl = 11", 3 * (self.posts() + words + private)),
+            Rows::new("events", "rows WHERE tbl = 13", self.posts() + 4 * words + private + lost + 100),
+            Rows::new("what programs keep", "rows WHERE tbl = 14", OF_TOKENS),
             Rows::new("posts seen", "rows WHERE tbl = 15", self.posts() + 2),
         ]
     }
@@ -149,7 +157,7 @@ fn counted(stage: &Stage, database: &Path, kinds: Vec<Rows>) -> Vec<Rows> {
 }
 
 /// The server's, as soon as those who are there have fetched what waited for them.
-pub fn of_server(stage: &Stage, allowed: Allowed) -> Vec<Rows> {
+pub fn of_server(stage: &Stage, allowed: Allowed<'_>) -> Vec<Rows> {
     let (database, until) = (stage.server.data().join("chat.db"), Instant::now() + DEADLINE);
     loop {
         let rows = counted(stage, &database, allowed.on_server());
@@ -160,7 +168,7 @@ pub fn of_server(stage: &Stage, allowed: Allowed) -> Vec<Rows> {
 }
 
 /// The most of each kind that any of these people's daemons has.
-pub fn of_daemons<'a>(stage: &Stage, allowed: Allowed, people: impl Iterator<Item = &'a Person>) -> Vec<Rows> {
+pub fn of_daemons<'a>(stage: &Stage, allowed: Allowed<'_>, people: impl Iterator<Item = &'a Person>) -> Vec<Rows> {
     let all = people.map(|person| counted(stage, &person.data().join("store.db"), allowed.at_daemon()));
     all.reduce(|most, next| most.into_iter().zip(next).map(|(one, other)| one.larger(other)).collect()).unwrap()
 }
