@@ -4,6 +4,8 @@
 //! daemon's `Handle` for it; what the socket side answers from by itself (tokens, readers of the log, health) is in
 //! [`Backend`]. Errors are for the caller's eyes: nothing secret is in them.
 
+pub(crate) mod turn;
+
 use async_trait::async_trait;
 use chat_protocol::ids::MessageId;
 use chat_protocol::rpc::types::{Consumer, Health, Token};

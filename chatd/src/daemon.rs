@@ -203,8 +203,18 @@ impl Daemon {
         T: Send + 'static,
         F: FnOnce(&mut Txn<'_>) -> Result<T, EngineError> + Send + 'static,
     {
+        self.line_up(step, || ()).await
+    }
+
+    /// The same; `in_line` is told once it is certain that whatever is told the loop from then on runs after it.
+    async fn line_up<T, F>(&self, step: F, in_line: impl FnOnce()) -> Answer<T>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Txn<'_>) -> Result<T, EngineError> + Send + 'static,
+    {
         let (reply, answer) = oneshot::channel();
         self.tell_loop(LoopMessage::Command(Box::new(Job::new(step, reply)))).await?;
+        in_line();
         match answer.await {
             Ok(Ok(result)) => Ok(result),
             Ok(Err(Refused::Engine(error))) => Err(errors::engine(error)),

@@ -23,6 +23,7 @@ mod pull;
 mod reply;
 mod requests;
 mod seats;
+mod serial;
 mod service;
 mod socket;
 mod subscribe;

@@ -25,6 +25,7 @@ use super::methods::MethodTable;
 use super::outbound::{Outbound, Outgoing, QUEUE};
 use super::reply::{Id, Reply};
 use super::requests::{Work, parse};
+use super::serial;
 use super::service::{Caller, Service, Stream};
 use super::transport::{Sink, Source, WRITE_BYTES};
 
@@ -56,7 +57,7 @@ struct Calls {
 }
 
 /// A call on its way, holding its place among [`MAX_CALLS`].
-struct Job {
+pub(super) struct Job {
     work: Work,
     _place: OwnedSemaphorePermit,
 }
@@ -83,9 +84,9 @@ impl Connection {
         let flush = CancellationToken::new();
         let mut writer = tokio::spawn(write(output, queued, flush.clone()));
 
-        let (serial, waiting) = mpsc::channel(MAX_CALLS);
-        calls.spawn(&calls.abandoned, run_serial(service.clone(), waiting, queue.clone()));
-        let reading = read(&mut input, &table, &service, &queue, &calls, serial);
+        let (in_order, waiting) = mpsc::channel(MAX_CALLS);
+        calls.spawn(&calls.abandoned, serial::run(service.clone(), waiting, queue.clone()));
+        let reading = read(&mut input, &table, &service, &queue, &calls, in_order);
         // Lines half-read at shutdown are of no more interest.
         tokio::select! {
             () = reading => {}
@@ -164,7 +165,7 @@ async fn read(
     service: &Service,
     queue: &Outbound,
     calls: &Calls,
-    serial: mpsc::Sender<Job>,
+    in_order: mpsc::Sender<Job>,
 ) {
     while let Some(line) = input.next().await {
         let place = match calls.free_place() {
@@ -190,21 +191,19 @@ async fn read(
             // what was written behind a token has that token's rights
             _ if greets => job.run(service.clone(), queue.clone()).await,
             Concurrency::Parallel => calls.spawn(&calls.unheard, job.run(service.clone(), queue.clone())),
-            Concurrency::Serial if serial.send(job).await.is_ok() => {}
+            Concurrency::Serial if in_order.send(job).await.is_ok() => {}
             Concurrency::Serial => return,
         }
     }
 }
 
-/// Runs the calls that keep their order, one after the other.
-async fn run_serial(service: Service, mut waiting: mpsc::Receiver<Job>, queue: Outbound) {
-    while let Some(job) = waiting.recv().await {
-        job.run(service.clone(), queue.clone()).await;
-    }
-}
-
 impl Job {
-    async fn run(self, service: Service, queue: Outbound) {
+    /// Whether the next call may begin before this one has ended.
+    pub(super) fn lines_up(&self) -> bool {
+        self.work.lines_up()
+    }
+
+    pub(super) async fn run(self, service: Service, queue: Outbound) {
         if let Some(reply) = self.work.run(&service).await {
             // Nobody is left to read it when this fails.
             let _ = queue.send(Outgoing::Answer(reply)).await;

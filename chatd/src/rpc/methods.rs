@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use chat_protocol::rpc::method::Registrar;
 use chat_protocol::rpc::methods::every_handled;
-use chat_protocol::rpc::types::{ChatList, ChatSet, EventsSubscribe, EventsUnsubscribe, Hello, MsgReact};
+use chat_protocol::rpc::types::{ChatList, ChatSet, EventsSubscribe, EventsUnsubscribe, Hello, MsgReact, MsgSend};
 use chat_protocol::rpc::{Concurrency, Handle, Kind, Method, RpcError};
 use futures_util::future::BoxFuture;
 use serde_json::value::RawValue;
@@ -41,6 +41,8 @@ pub(super) struct Route {
     name: &'static str,
     /// When its calls run.
     pub(super) concurrency: Concurrency,
+    /// Whether the next call of a connection begins as soon as one of these has taken its turn, before its commit.
+    pub(super) lines_up: bool,
     /// Who answers them.
     pub(super) answerer: Answerer,
 }
@@ -90,7 +92,8 @@ impl MethodTable {
     }
 
     fn route<M: Method>(&mut self, answerer: Answerer) {
-        self.routes.insert(M::NAME, Arc::new(Route { name: M::NAME, concurrency: M::CONCURRENCY, answerer }));
+        let lines_up = M::NAME == MsgSend::NAME;
+        self.routes.insert(M::NAME, Arc::new(Route { name: M::NAME, concurrency: M::CONCURRENCY, lines_up, answerer }));
     }
 
     /// The method of this name.

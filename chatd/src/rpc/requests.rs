@@ -46,6 +46,11 @@ impl Work {
         if self.routes().any(serial) { Concurrency::Serial } else { Concurrency::Parallel }
     }
 
+    /// Whether it is a call behind which the next may begin as soon as it is in line.
+    pub(super) fn lines_up(&self) -> bool {
+        matches!(self, Self::Call(call) if call.method.as_ref().is_ok_and(|route| route.lines_up))
+    }
+
     /// Whether it can change whose calls the next ones are.
     pub(super) fn greets(&self) -> bool {
         self.routes().any(|route| matches!(route.answerer, Answerer::Hello))

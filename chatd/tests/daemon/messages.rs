@@ -4,9 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_protocol::ids::MessageId;
-use chat_protocol::rpc::types::{ChatMarkRead, ConnectionState, FailReason, MessageState, MsgSend, MsgStatus, MsgWait};
-use chat_protocol::rpc::{Handle, Kind};
+use chat_protocol::rpc::types::{
+    ChatMarkRead, ConnectionState, DaemonHealth, FailReason, MessageState, MsgSend, MsgStatus, MsgWait,
+};
+use chat_protocol::rpc::{Handle, Kind, Method};
 use chatd::api::Backend;
+use chatd::rpc::Server;
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio_util::sync::CancellationToken;
 
 use crate::house::{Home, House};
 
@@ -158,4 +164,52 @@ async fn a_message_for_later_leaves_by_itself_after_a_restart() {
     alice.restart().await;
     bob.until_text("good morning").await;
     assert!(chatd::clock::now().as_millis() >= soon);
+}
+
+/// Commits of a daemon so far.
+fn commits(home: &Home) -> u64 {
+    let text = home.daemon.metrics().text(&serde_json::from_str(DaemonHealth::EXAMPLE.result).unwrap(), 0).unwrap();
+    let count = text.lines().find_map(|line| line.strip_prefix("chatd_commit_duration_seconds_count "));
+    count.unwrap().parse().unwrap()
+}
+
+#[tokio::test]
+async fn sends_of_one_connection_share_commits_and_keep_their_order() {
+    const SENDS: usize = 200;
+    let mut house = House::open().await;
+    let alice = Home::registered(&house, "alice").await;
+    house.stop().await;
+    let (ours, theirs) = tokio::io::duplex(1 << 20);
+    let (input, output) = tokio::io::split(theirs);
+    let server = Server::new(Arc::clone(&alice.daemon), CancellationToken::new());
+    let served = tokio::spawn(server.pipes(input, output));
+    let call = |id: usize, method: &str, params: serde_json::Value| {
+        json!({"jsonrpc": "2.0", "id": id, "method": method, "params": params}).to_string() + "\n"
+    };
+    let send = |id: usize| call(id, "msg.send", json!({"to": "@bob", "text": format!("text {id}")}));
+    let (half, before) = (SENDS / 2, commits(&alice));
+    let lines: String = (0..half)
+        .map(send)
+        // one that does not line up ends all before it, and begins before all behind it
+        .chain([call(SENDS, "chat.set", json!({"to": "@bob", "archived": true}))])
+        .chain((half..SENDS).map(send))
+        .collect();
+    let (read, mut write) = tokio::io::split(ours);
+    write.write_all(lines.as_bytes()).await.unwrap();
+    write.shutdown().await.unwrap();
+    let mut answers = BufReader::new(read).lines();
+    let mut order = Vec::new();
+    while let Some(line) = answers.next_line().await.unwrap() {
+        let answer: serde_json::Value = serde_json::from_str(&line).unwrap();
+        assert!(answer["result"].is_object(), "{answer}");
+        order.push(answer["id"].as_u64().unwrap() as usize);
+    }
+    let wanted: Vec<_> = (0..half).chain([SENDS]).chain(half..SENDS).collect();
+    assert_eq!(order, wanted, "answered in order");
+    served.await.unwrap();
+    let texts: Vec<_> = (0..SENDS).map(|id| format!("alice: text {id}")).collect();
+    let kept = alice.texts("@bob").await;
+    assert!(texts.ends_with(&kept) && !kept.is_empty(), "kept in order: {kept:?}");
+    let commits = commits(&alice) - before;
+    assert!(commits < SENDS as u64 / 4, "{commits} commits for {SENDS} messages");
 }

@@ -10,7 +10,7 @@ use chat_protocol::rpc::types::{
 };
 use chat_protocol::rpc::{Handle, Kind, RpcError, Target};
 
-use crate::api::Answer;
+use crate::api::{Answer, turn};
 use crate::clock;
 use crate::daemon::{Daemon, ended, errors, reads};
 use crate::engine::{commands, history, peers};
@@ -33,7 +33,7 @@ impl Handle<MsgSend> for Daemon {
         if let (Some(true), Target::User(user)) = (params.require_user, &params.to) {
             self.require_user(user).await?;
         }
-        self.command(move |txn| commands::send(txn, params)).await
+        self.line_up(move |txn| commands::send(txn, params), turn::taken).await
     }
 }
 
