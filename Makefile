@@ -60,9 +60,11 @@ chaos: test-setup ## Push 50,000 messages while 200 processes are killed, on SQL
 	$(BUILT)/chaos --database sqlite $(CHAOS)
 	$(BUILT)/chaos --database mariadb $(CHAOS)
 
-siege: ## Let 20 members and 10 guests misbehave while 10 honest people talk, and show what it costs these
+# A server cannot be honest and a liar in one run: the second story is of the liar.
+siege: test-setup ## Let 20 members, 10 guests and a lying server misbehave while honest people talk, and show what it costs these
 	$(CARGO) build --locked --release --workspace --bins
 	SIEGE=long $(CARGO) test --locked --release --workspace --test siege -- --nocapture
+	$(CARGO) test --locked --release --workspace --test malice -- --nocapture siege::
 
 backlog: ## Let 100,000 messages wait for one device, drain them, and show what that costs in memory
 	$(CARGO) build --locked --release --workspace --bins
