@@ -3,11 +3,15 @@
 use std::fs;
 use std::io::{ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use chat_stories::{Person, Stage};
+use chat_stories::{Person, Process, Stage, binaries};
+use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
 
 /// Every file below a directory, with its bytes.
 fn files(dir: &Path) -> Vec<(PathBuf, Vec<u8>)> {
@@ -68,16 +72,64 @@ fn atk_57_the_data_directory_shows_no_word_and_no_key() {
     }
 }
 
-#[test]
-fn atk_57_a_running_daemon_and_its_server_leave_no_core() {
-    let stage = Stage::open();
-    let alice = stage.member("alice");
-    for process in [alice.id(), stage.server.id()] {
-        let limits = fs::read_to_string(format!("/proc/{process}/limits")).unwrap();
-        let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
-        let [soft, hard] = [4, 5].map(|field| core.split_whitespace().nth(field).unwrap());
-        assert_eq!((soft, hard), ("0", "0"), "{core}");
+/// Somebody without rights, where the tests are run by root: what root runs belongs to root anyway.
+const NOBODY: u32 = 65_534;
+
+/// A program started in `home` by somebody who is not root, and who that is. It is ready once it says `ready`.
+fn of_an_ordinary_user(program: Command, home: &Path, ready: &str) -> (Process, u32) {
+    let (mut command, mut user) = (program, rustix::process::geteuid().as_raw());
+    if user == 0 {
+        user = NOBODY;
+        command = nobodys(&command, home);
     }
+    // a core file would be written, of any size, of a program that does not see to it
+    let limit = getrlimit(Resource::Core);
+    setrlimit(Resource::Core, Rlimit { current: limit.maximum, ..limit }).unwrap();
+    let process = Process::start(ready, command);
+    process.line(ready, |line| line.contains(ready).then_some(()));
+    (process, user)
+}
+
+/// The same command as nobody's: its program where it can be reached, and its home theirs.
+fn nobodys(command: &Command, home: &Path) -> Command {
+    let program = home.join("program");
+    fs::copy(command.get_program(), &program).unwrap();
+    let mut chown = binaries::tool("chown", home);
+    chown.arg("--recursive").arg(format!("{NOBODY}:{NOBODY}")).arg(home);
+    let _ = Process::run("chown", chown, "").success();
+    fs::set_permissions(home.parent().unwrap(), fs::Permissions::from_mode(0o711)).unwrap();
+    let mut own = binaries::tool(program.to_str().unwrap(), home);
+    own.args(command.get_args()).uid(NOBODY).gid(NOBODY);
+    own
+}
+
+fn core_limit(process: &Process) -> [String; 2] {
+    let limits = fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    [4, 5].map(|field| core.split_whitespace().nth(field).unwrap().to_owned())
+}
+
+/// Nothing of its memory is to be had, neither by its user nor when it dies of a fault.
+fn assert_hidden((process, user): (Process, u32), home: &Path) {
+    assert_eq!(core_limit(&process), ["0", "0"]);
+    // files about a process whose memory is hidden are given to root, those of others to their user: proc(5)
+    let owner = |file: &str| fs::metadata(format!("/proc/{}/{file}", process.id())).unwrap().uid();
+    assert_eq!((owner("."), owner("environ")), (user, 0));
+    process.signal(Signal::ABORT);
+    assert_eq!(process.finish().code, None, "it should have died of the signal");
+    let named_core = |path: &PathBuf| path.file_name().unwrap().to_str().unwrap().starts_with("core");
+    let cores: Vec<_> = files(home).into_iter().map(|(path, _)| path).filter(named_core).collect();
+    assert!(cores.is_empty(), "{cores:?}");
+}
+
+#[test]
+fn atk_57_the_memory_of_a_daemon_and_its_server_is_hidden_from_their_user_and_leaves_no_core() {
+    let stage = Stage::dark();
+    let (alice, home) = (stage.stranger("alice"), stage.room("alice"));
+    assert_hidden(of_an_ordinary_user(alice.chatd(), &home, "ready"), &home);
+    let home = stage.room("server");
+    let run = stage.server.command(&["run", "--listen", "127.0.0.1:0"]);
+    assert_hidden(of_an_ordinary_user(run, &home, "listening on "), &home);
 }
 
 #[test]
