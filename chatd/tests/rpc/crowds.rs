@@ -7,6 +7,7 @@ use futures_util::SinkExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
+use tokio::time::Instant;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::*;
@@ -122,4 +123,25 @@ async fn what_was_told_before_hanging_up_is_done() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), sent).await.expect("it was carried out");
+}
+
+#[tokio::test]
+async fn atk_92_a_lone_caller_of_the_port_who_does_not_say_who_it_is_is_gone_within_seconds() {
+    let served = serve();
+    let connect = async || TcpStream::connect(served.port).await.unwrap();
+    let (silent, mut begun, mut asked) = (connect().await, connect().await, connect().await);
+    begun.write_all(b"GET / HTTP/1.1\r\nHost: local").await.unwrap();
+    asked.write_all(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n").await.unwrap();
+    let mut answer = [0; 12];
+    asked.read_exact(&mut answer).await.unwrap();
+    assert_eq!(&answer, b"HTTP/1.1 200");
+    // the last to connect: the others have their seats once this one has
+    let dialled = dial(connect().await, &[]).await.unwrap().into_inner();
+    tokio::time::pause();
+    let paused = Instant::now();
+    for (what, mut caller) in [("says nothing", silent), ("begins", begun), ("asks once", asked), ("dials", dialled)] {
+        let left = Duration::from_secs(11).saturating_sub(paused.elapsed());
+        let end = tokio::time::timeout(left, caller.read_to_end(&mut Vec::new())).await;
+        assert!(end.is_ok(), "who {what} stays for ever");
+    }
 }
