@@ -15,7 +15,7 @@ use chat_server::config::Config;
 use chat_server::counters::Closed;
 use tokio_util::sync::CancellationToken;
 
-use super::world::{Person, World, enrol, password, register, settings, until};
+use super::world::{Person, World, enrol, pass, password, register, settings, stop_the_clock, until};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -205,21 +205,6 @@ async fn atk_90_one_account_has_a_part_of_the_places_for_long_records_however_ma
     until(|| world.queued.records_left() == 30 && world.queued.records_waiting() == 3).await;
     drop(devices);
     until(|| world.queued.records_left() == 32).await;
-}
-
-/// From now on time passes only when it is told to, however long something takes.
-async fn stop_the_clock() {
-    tokio::time::pause();
-    // a runtime that has nothing to do would let it pass
-    tokio::spawn(async {
-        loop {
-            tokio::task::yield_now().await;
-        }
-    });
-}
-
-async fn pass(seconds: u64) {
-    tokio::time::advance(std::time::Duration::from_secs(seconds)).await;
 }
 
 #[tokio::test]

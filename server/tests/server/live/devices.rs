@@ -16,7 +16,7 @@ use chat_protocol::time::Timestamp;
 use chat_server::counters::Closed;
 
 use super::client::{End, now};
-use super::world::{Absent, Later, Person, World, enrol, login, settings, until};
+use super::world::{Absent, Later, Person, World, enrol, login, pass, settings, stop_the_clock, until};
 
 const AT: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
@@ -94,21 +94,25 @@ async fn atk_24_revoked_device_is_disconnected_and_refused() {
 }
 
 #[tokio::test]
-async fn atk_24_a_revoked_device_that_does_not_read_is_cut_off() {
+async fn atk_24_a_revoked_device_that_does_not_read_is_cut_off_within_a_second() {
     let mut config = settings();
+    config.connections.write = Duration::from_secs(3_600);
     config.rates.room_bytes_per_minute = 100_000_000;
     config.rates.room_posts_per_minute = 1_000_000;
     let world = World::with(config).await;
     let mut alice = world.join("alice", 0).await;
     let tablet = add(&mut alice, 1).await.unwrap();
-    let thief = at_home(&tablet, &alice.device.log).come_back(&world).await;
+    let mut thief = at_home(&tablet, &alice.device.log).come_back(&world).await;
     while world.router.waiting_bytes() < 64 * 1024 {
         alice.say(&"x".repeat(8 * 1024)).await;
     }
+    stop_the_clock().await;
     let revoking = revoking(&alice.device.log, &alice.device, &tablet);
     append(&mut alice, &revoking).await.unwrap();
     assert!(!world.router.is_online(thief.id()), "it hears and says nothing more");
+    pass(1).await;
     until(|| world.counters.closed.get(Closed::Revoked) == 1).await;
+    assert_eq!(thief.client.end().await, End::Cut, "whatever it reads now was written before");
     assert_eq!(Absent::of(thief.device).refused(&world).await, Code::Revoked);
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::fixtures::{FirstDevice, device_keys, first_device};
@@ -306,10 +306,25 @@ pub fn text_of(envelope: &Envelope) -> String {
 
 /// Waits for something the server does by itself.
 pub async fn until(condition: impl Fn() -> bool) {
-    let waiting = async {
-        while !condition() {
+    // by the machine's clock: that of the test may stand still
+    let begun = Instant::now();
+    while !condition() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "it never happened");
+        tokio::task::yield_now().await;
+    }
+}
+
+/// From now on time passes only when it is told to, however long something takes.
+pub async fn stop_the_clock() {
+    tokio::time::pause();
+    // a runtime that has nothing to do would let it pass
+    tokio::spawn(async {
+        loop {
             tokio::task::yield_now().await;
         }
-    };
-    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.expect("it never happened");
+    });
+}
+
+pub async fn pass(seconds: u64) {
+    tokio::time::advance(Duration::from_secs(seconds)).await;
 }
