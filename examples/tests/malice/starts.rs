@@ -48,7 +48,7 @@ fn atk_35_a_first_message_that_comes_again_begins_and_shows_nothing() {
 }
 
 /// How many of each kind come.
-const FLOOD: usize = 200;
+const FLOOD: usize = 1_000;
 
 /// Puts another RSA ciphertext into an INIT and gives the envelope the session id that follows from it.
 fn with_share(mut envelope: Envelope, parts: &[&[u8]], ciphertext: &[u8]) -> Envelope {

@@ -264,6 +264,31 @@ async fn atk_90_who_keeps_a_place_and_does_not_read_its_answers_gives_it_back_li
 }
 
 #[tokio::test]
+async fn atk_87_bundles_of_names_nobody_has_are_asked_for_by_the_thousand_and_looked_up_at_the_general_rate() {
+    let world = World::with(settings()).await;
+    let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let rate = u64::from(settings().rates.lookups_per_minute);
+    let begun = std::time::Instant::now();
+    let (mut looked_up, mut refused) = (0, 0);
+    for n in 0..2_000 {
+        let nobody = BundleFetch { user: format!("nobody{n}").parse().unwrap(), device: DeviceId::new([9; 16]) };
+        match alice.client.refused(&nobody).await {
+            Code::NotFound => looked_up += 1,
+            Code::RateLimited => refused += 1,
+            other => panic!("{other:?}"),
+        }
+    }
+    // what comes back meanwhile, with a minute's share of ten a second
+    let most = rate + (begun.elapsed().as_secs() + 1) * rate / 60;
+    assert!(
+        (rate..=most).contains(&looked_up) && looked_up + refused == 2_000,
+        "{looked_up} looked up, at most {most}"
+    );
+    let of_alice = BundleFetch { user: alice.user.clone(), device: alice.id() };
+    assert_eq!(bob.client.refused(&of_alice).await, Code::NotFound, "another device is looked up for");
+}
+
+#[tokio::test]
 async fn atk_87_whatever_a_device_asks_comes_out_of_one_budget_before_anything_is_looked_up() {
     let mut config = settings();
     config.rates.lookups_per_minute = 8;
