@@ -73,6 +73,10 @@ fn usable_cost(stored: &PasswordHash) -> Option<u32> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use rustix::time::{ClockId, clock_gettime};
+
     use super::*;
 
     const COST: u32 = 4;
@@ -96,6 +100,30 @@ mod tests {
         let stored = hash(&password(&"a".repeat(71)), COST).unwrap();
         assert!(verify(&password(&"a".repeat(71)), Some(&stored), COST).is_right());
         assert!(!verify(&password(&"a".repeat(70)), Some(&stored), COST).is_right());
+    }
+
+    /// Processor time of a job on this thread: the least of some runs, which is how much there is to compute.
+    fn work(job: impl Fn()) -> Duration {
+        let spent = || {
+            let time = clock_gettime(ClockId::ThreadCPUTime);
+            Duration::new(time.tv_sec.try_into().unwrap(), time.tv_nsec.try_into().unwrap())
+        };
+        let once = || {
+            let before = spent();
+            job();
+            spent() - before
+        };
+        (0..7).map(|_| once()).min().unwrap()
+    }
+
+    #[test]
+    fn atk_19_what_is_computed_for_nothing_has_the_cost_of_new_hashes() {
+        const COST: u32 = 8;
+        let stored = hash(&password("correct horse"), COST).unwrap();
+        let compare = |stored| move || assert_eq!(verify(&password("wrong horse"), stored, COST), Verdict::Wrong);
+        let (known, unknown) = (work(compare(Some(&stored))), work(compare(None)));
+        // a cost is twice the one below it
+        assert!(unknown > known * 3 / 4 && unknown < known * 4 / 3, "{known:?} for nothing: {unknown:?}");
     }
 
     #[test]
