@@ -9,6 +9,7 @@
 //! is not noticed here, and a solid-state disk may keep blocks that were overwritten.
 
 mod database;
+mod overlay;
 pub mod seal;
 mod sealed;
 pub mod search;
@@ -33,8 +34,9 @@ use rusqlite::Connection;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use self::overlay::Overlay;
 use self::seal::Seals;
-pub use self::sealed::SealedRows;
+pub use self::sealed::{Counts, SealedRows};
 use self::transaction::Transaction;
 pub use self::wrap::{Unlock, UnlockError};
 use crate::dirs::{DataDir, DirError};
@@ -95,6 +97,8 @@ pub struct Store {
 
 struct Writer {
     conn: Connection,
+    known: Overlay,
+    counts: Counts,
     truncated: Instant,
 }
 
@@ -112,11 +116,16 @@ impl Store {
         };
         let (mut conn, seals) = (database::open(&path)?, Arc::new(Seals::new(&key)));
         database::bring_over(&mut conn, |tx| {
-            let mut rows = SealedRows::new(tx, &seals, true);
+            let mut rows = SealedRows::writing(tx, &seals, Overlay::default());
             version_1::bring_over(&mut rows)?;
-            rows.alive()
+            rows.finish().map(drop)
         })?;
-        let writer = Mutex::new(Writer { conn, truncated: Instant::now() });
+        let writer = Mutex::new(Writer {
+            conn,
+            known: Overlay::default(),
+            counts: Counts::default(),
+            truncated: Instant::now(),
+        });
         Ok(Self { path, seals, key, writer })
     }
 
@@ -139,11 +148,16 @@ impl Store {
         work: impl FnOnce(&mut SealedRows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let mut writer = self.writer();
+        let known = std::mem::take(&mut writer.known);
         let transaction = Transaction::writing(&writer.conn)?;
-        let mut rows = SealedRows::new(&writer.conn, &self.seals, true);
+        // what is known of the rows comes back with the commit, and with nothing else
+        let mut rows = SealedRows::writing(&writer.conn, &self.seals, known);
         let done = work(&mut rows)?;
-        rows.alive()?;
+        let (known, Counts { opened, sealed }) = rows.finish()?;
         transaction.commit()?;
+        writer.known = known;
+        writer.counts.opened += opened;
+        writer.counts.sealed += sealed;
         if writer.truncated.elapsed() >= LOG_LIFETIME {
             writer.truncate_log();
         }
@@ -161,6 +175,12 @@ impl Store {
     /// Empties the write-ahead log, where deleted rows linger. Call it about once a minute while idle.
     pub fn tidy(&self) {
         self.writer().truncate_log();
+    }
+
+    /// What all transactions cost since the start, failed ones excepted.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.writer().counts
     }
 
     /// Bytes the database takes on disk.
@@ -219,7 +239,7 @@ impl Reader {
     pub fn read<T, E: From<RowsError>>(&self, work: impl FnOnce(&dyn Rows) -> Result<T, E>) -> Result<T, E> {
         let conn = self.conn.lock().unwrap_or_else(PoisonError::into_inner);
         let _snapshot = Transaction::reading(&conn)?;
-        work(&SealedRows::new(&conn, &self.seals, false))
+        work(&SealedRows::reading(&conn, &self.seals))
     }
 }
 

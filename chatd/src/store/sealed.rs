@@ -3,11 +3,14 @@
 //! All SQL of the daemon is here, prepared once per connection, columns written out. Every value is
 //! sealed before SQLite sees it and opened against the place it was asked for.
 
+use std::cell::{Cell, OnceCell, RefCell};
 use std::ops::RangeInclusive;
 
 use rusqlite::{Connection, OptionalExtension, params};
+use zeroize::Zeroizing;
 
 use super::database::classify;
+use super::overlay::{Key, Overlay, Row};
 use super::seal::{Address, Seals, Tag};
 use super::transaction;
 use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
@@ -24,18 +27,35 @@ const SCAN_DOWN: &str = "SELECT key, ord, value FROM rows WHERE tbl = ?1 AND sco
 const LAST: &str = "SELECT max(ord) FROM rows WHERE tbl = ?1 AND scope = ?2";
 const COUNT: &str = "SELECT count(*) FROM rows WHERE tbl = ?1 AND scope = ?2";
 
+/// What a transaction cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Rows that were read from the database and opened.
+    pub opened: u64,
+    /// Rows that were sealed and written.
+    pub sealed: u64,
+}
+
 /// The sealed rows, within one transaction of the database.
 pub struct SealedRows<'s> {
     conn: &'s Connection,
     seals: &'s Seals,
-    writable: bool,
+    /// Of a transaction that may write.
+    overlay: Option<RefCell<Overlay>>,
+    counts: Cell<Counts>,
     /// Set when SQLite gave the whole transaction up: nothing of it may count as done.
-    lost: Option<RowsError>,
+    lost: OnceCell<RowsError>,
 }
 
 impl<'s> SealedRows<'s> {
-    pub(super) const fn new(conn: &'s Connection, seals: &'s Seals, writable: bool) -> Self {
-        Self { conn, seals, writable, lost: None }
+    /// Rows that can only be read.
+    pub(super) fn reading(conn: &'s Connection, seals: &'s Seals) -> Self {
+        Self { conn, seals, overlay: None, counts: Cell::default(), lost: OnceCell::new() }
+    }
+
+    /// Rows of a transaction that writes, of which `overlay` is known.
+    pub(super) fn writing(conn: &'s Connection, seals: &'s Seals, overlay: Overlay) -> Self {
+        Self { overlay: Some(RefCell::new(overlay)), ..Self::reading(conn, seals) }
     }
 
     /// Runs `step`; what it changed is undone when it fails, and what was done before it stays.
@@ -45,27 +65,46 @@ impl<'s> SealedRows<'s> {
     pub fn attempt<T, E: From<RowsError>>(&mut self, step: impl FnOnce(&mut dyn Rows) -> Result<T, E>) -> Result<T, E> {
         self.alive()?;
         self.run("SAVEPOINT step")?;
+        self.with_overlay(Overlay::begin);
         let outcome = step(self);
         let ended = match &outcome {
-            Ok(_) => self.run("RELEASE step"),
-            Err(_) => self.run("ROLLBACK TO step").and_then(|()| self.run("RELEASE step")),
+            Ok(_) => {
+                self.with_overlay(Overlay::keep);
+                self.run("RELEASE step")
+            }
+            Err(_) => {
+                self.with_overlay(Overlay::undo);
+                self.run("ROLLBACK TO step").and_then(|()| self.run("RELEASE step"))
+            }
         };
         match ended {
             Ok(()) => outcome,
             Err(error) => {
-                self.lost.get_or_insert(error.clone());
+                let _ = self.lost.set(error.clone());
                 outcome.and(Err(error.into()))
             }
         }
     }
 
+    /// Writes what was put, before the commit; what is known once that is done, and what it cost.
+    pub(super) fn finish(self) -> Result<(Overlay, Counts), RowsError> {
+        self.write_unwritten(None)?;
+        self.alive()?;
+        Ok((self.overlay.map(RefCell::into_inner).unwrap_or_default(), self.counts.get()))
+    }
+
     /// Whether the transaction still stands; a full disk makes SQLite give it up as a whole.
-    pub(super) fn alive(&self) -> Result<(), RowsError> {
-        match &self.lost {
+    fn alive(&self) -> Result<(), RowsError> {
+        match self.lost.get() {
             Some(error) => Err(error.clone()),
             None if self.conn.is_autocommit() => Err(RowsError::Unavailable("the transaction was given up".into())),
             None => Ok(()),
         }
+    }
+
+    fn open(&self, at: &Address, order: u64, sealed: &[u8]) -> Result<Vec<u8>, RowsError> {
+        self.counts.update(|counts| Counts { opened: counts.opened + 1, ..counts });
+        self.seals.open(at, order, sealed)
     }
 
     fn run(&self, sql: &str) -> Result<(), RowsError> {
@@ -73,15 +112,15 @@ impl<'s> SealedRows<'s> {
     }
 
     /// Runs a statement that changes rows and remembers when SQLite gave everything up over it.
-    fn change(&mut self, sql: &str, values: impl rusqlite::Params) -> Result<usize, RowsError> {
-        if !self.writable {
+    fn change(&self, sql: &str, values: impl rusqlite::Params) -> Result<usize, RowsError> {
+        if self.overlay.is_none() {
             return Err(RowsError::ReadOnly);
         }
         self.alive()?;
         let changed = self.conn.prepare_cached(sql).and_then(|mut statement| statement.execute(values));
         let changed = changed.map_err(classify);
         if let (Err(error), true) = (&changed, self.conn.is_autocommit()) {
-            self.lost = Some(error.clone());
+            let _ = self.lost.set(error.clone());
         }
         changed
     }
@@ -89,27 +128,40 @@ impl<'s> SealedRows<'s> {
 
 impl Rows for SealedRows<'_> {
     fn get(&self, place: Place<'_>) -> Result<Option<Vec<u8>>, RowsError> {
-        let at = self.seals.address(place);
-        let found = self.conn.prepare_cached(GET).and_then(|mut statement| {
-            let columns = |row: &rusqlite::Row<'_>| Ok((row.get::<_, i64>(0)?, row.get::<_, Vec<u8>>(1)?));
-            statement.query_row(params![at.table, at.scope, at.key], columns).optional()
-        });
-        let found = found.map_err(classify)?;
-        found.map(|(order, sealed)| self.seals.open(&at, from_column(order), &sealed)).transpose()
+        let Some(overlay) = &self.overlay else { return Ok(self.read(place)?.map(|(_, value)| value)) };
+        let value = |row: &Row| row.as_ref().map(|(_, value)| value.to_vec());
+        if let Some(known) = overlay.borrow().get(place) {
+            return Ok(value(known));
+        }
+        let row = self.read(place)?.map(|(order, value)| (order, Zeroizing::new(value)));
+        let found = value(&row);
+        overlay.borrow_mut().read(place, row);
+        Ok(found)
     }
 
     fn put(&mut self, place: Place<'_>, order: u64, value: &[u8]) -> Result<(), RowsError> {
-        let at = self.seals.address(place);
-        let sealed = self.seals.seal(&at, order, value)?;
-        self.change(PUT, params![at.table, at.scope, at.key, to_column(order), sealed]).map(drop)
+        let Some(overlay) = &self.overlay else { return Err(RowsError::ReadOnly) };
+        overlay.borrow_mut().put(place, order, value);
+        if overlay.borrow().is_full() {
+            self.write_unwritten(None)?;
+            self.with_overlay(Overlay::shrink);
+        }
+        Ok(())
     }
 
     fn delete(&mut self, place: Place<'_>) -> Result<bool, RowsError> {
         let at = self.seals.address(place);
-        self.change(DELETE, params![at.table, at.scope, at.key]).map(|deleted| deleted > 0)
+        let deleted = self.change(DELETE, params![at.table, at.scope, at.key])?;
+        let known = self.with_overlay(|overlay| overlay.delete(place)).unwrap_or(false);
+        Ok(known || deleted > 0)
     }
 
     fn delete_range(&mut self, table: Table, scope: &[u8], range: RangeInclusive<u64>) -> Result<u64, RowsError> {
+        if self.is_known_empty(table, scope) {
+            return Ok(0);
+        }
+        self.write_unwritten(Some((table, scope)))?;
+        self.with_overlay(|overlay| overlay.forget(table, scope));
         let scope = self.seals.scope(table, scope);
         let (from, to) = (to_column(*range.start()), to_column(*range.end()));
         self.change(DELETE_RANGE, params![table.number(), scope, from, to]).map(|deleted| deleted as u64)
@@ -123,6 +175,11 @@ impl Rows for SealedRows<'_> {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<(u64, Vec<u8>)>, RowsError> {
+        if self.is_known_empty(table, scope) {
+            return Ok(Vec::new());
+        }
+        self.write_unwritten(Some((table, scope)))?;
+        let (is_whole, named) = (range == (0..=u64::MAX) && limit > 0, scope);
         let scope = self.seals.scope(table, scope);
         let sql = if direction == Direction::Ascending { SCAN_UP } else { SCAN_DOWN };
         let (from, to) = (to_column(*range.start()), to_column(*range.end()));
@@ -133,24 +190,74 @@ impl Rows for SealedRows<'_> {
         while let Some(row) = found.next().map_err(classify)? {
             let (key, order, sealed) = columns(row).map_err(classify)?;
             let at = Address { table: table.number(), scope, key };
-            rows.push((order, self.seals.open(&at, order, &sealed)?));
+            rows.push((order, self.open(&at, order, &sealed)?));
+        }
+        if is_whole && rows.is_empty() {
+            self.with_overlay(|overlay| overlay.found_empty(table, named));
         }
         Ok(rows)
     }
 
     fn last_order(&self, table: Table, scope: &[u8]) -> Result<Option<u64>, RowsError> {
+        if self.is_known_empty(table, scope) {
+            return Ok(None);
+        }
         let last: Option<i64> = self.one(LAST, table, scope)?;
+        if last.is_none() {
+            self.with_overlay(|overlay| overlay.found_empty(table, scope));
+        }
         Ok(last.map(from_column))
     }
 
     fn count(&self, table: Table, scope: &[u8]) -> Result<u64, RowsError> {
+        if self.is_known_empty(table, scope) {
+            return Ok(0);
+        }
         let count: i64 = self.one(COUNT, table, scope)?;
         Ok(u64::try_from(count).unwrap_or(0))
     }
 }
 
 impl SealedRows<'_> {
+    fn read(&self, place: Place<'_>) -> Result<Option<(u64, Vec<u8>)>, RowsError> {
+        let at = self.seals.address(place);
+        let found = self.conn.prepare_cached(GET).and_then(|mut statement| {
+            let columns = |row: &rusqlite::Row<'_>| Ok((from_column(row.get(0)?), row.get::<_, Vec<u8>>(1)?));
+            statement.query_row(params![at.table, at.scope, at.key], columns).optional()
+        });
+        let opened = |(order, sealed): (u64, Vec<u8>)| Ok((order, self.open(&at, order, &sealed)?));
+        found.map_err(classify)?.map(opened).transpose()
+    }
+
+    /// Writes what was put in a scope, or all of it: nothing that reads many rows sees less.
+    fn write_unwritten(&self, scope: Option<(Table, &[u8])>) -> Result<(), RowsError> {
+        let Some(overlay) = &self.overlay else { return Ok(()) };
+        let unwritten = overlay.borrow().unwritten(scope);
+        for key in unwritten {
+            self.write(&key, &overlay.borrow())?;
+            overlay.borrow_mut().written(key);
+        }
+        Ok(())
+    }
+
+    fn write(&self, key: &Key, overlay: &Overlay) -> Result<(), RowsError> {
+        let Some(Some((order, value))) = overlay.get(key.place()) else { return Ok(()) };
+        let at = self.seals.address(key.place());
+        let sealed = self.seals.seal(&at, *order, value)?;
+        self.counts.update(|counts| Counts { sealed: counts.sealed + 1, ..counts });
+        self.change(PUT, params![at.table, at.scope, at.key, to_column(*order), sealed]).map(drop)
+    }
+
+    fn is_known_empty(&self, table: Table, scope: &[u8]) -> bool {
+        self.with_overlay(|overlay| overlay.is_empty(table, scope)).unwrap_or(false)
+    }
+
+    fn with_overlay<T>(&self, change: impl FnOnce(&mut Overlay) -> T) -> Option<T> {
+        self.overlay.as_ref().map(|overlay| change(&mut overlay.borrow_mut()))
+    }
+
     fn one<T: rusqlite::types::FromSql>(&self, sql: &str, table: Table, scope: &[u8]) -> Result<T, RowsError> {
+        self.write_unwritten(Some((table, scope)))?;
         let scope = self.seals.scope(table, scope);
         let mut statement = self.conn.prepare_cached(sql).map_err(classify)?;
         statement.query_row(params![table.number(), scope], |row| row.get(0)).map_err(classify)

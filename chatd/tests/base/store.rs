@@ -120,26 +120,49 @@ fn answer(rows: &mut dyn Rows, step: &Step) -> String {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(48))]
+    #![proptest_config(ProptestConfig::with_cases(96))]
     #[test]
     fn the_store_answers_as_the_rows_in_memory(transactions in proptest::collection::vec(
-        (proptest::collection::vec(step(), 1..12), any::<bool>()), 1..6,
+        (proptest::collection::vec((proptest::collection::vec(step(), 1..12), any::<bool>()), 1..5), any::<bool>()), 1..6,
     )) {
         let home = Home::new();
         let store = home.open().unwrap();
         let mut memory = MemoryRows::new();
-        for (steps, keep) in transactions {
-            let run = |rows: &mut dyn Rows| {
-                let answers: Vec<_> = steps.iter().map(|step| answer(rows, step)).collect();
-                if keep { Ok(answers) } else { Err((answers, RowsError::Full)) }
-            };
-            let expected = memory.attempt(run).map_err(|(answers, _)| answers);
-            // once as a step inside a transaction that goes on, once as the whole of it
-            let found = store.transaction(|rows| Ok::<_, RowsError>(
-                rows.attempt(|rows| run(rows).map_err(Failed::from)).map_err(|failed| failed.0),
-            )).unwrap();
-            prop_assert_eq!(found, expected);
+        let run = |rows: &mut dyn Rows, steps: &[Step], keep: bool| {
+            let answers: Vec<_> = steps.iter().map(|step| answer(rows, step)).collect();
+            if keep { Ok(answers) } else { Err((answers, RowsError::Full)) }
+        };
+        for (attempts, commit) in transactions {
+            let before = memory.clone();
+            let expected: Vec<_> = attempts.iter().map(|(steps, keep)| {
+                memory.attempt(|rows| run(rows, steps, *keep)).map_err(|(answers, _)| answers)
+            }).collect();
+            // steps that fail and steps that do not in one transaction, which goes on
+            let found = store.transaction(|rows| {
+                let found = attempts.iter().map(|(steps, keep)| {
+                    rows.attempt(|rows| run(rows, steps, *keep).map_err(Failed::from)).map_err(|failed| failed.0)
+                }).collect::<Vec<_>>();
+                if commit { Ok(found) } else { Err(Undone(found)) }
+            });
+            prop_assert_eq!(found.unwrap_or_else(|undone| undone.0), expected);
+            if !commit {
+                memory = before;
+            }
         }
+        // and what was committed is there for everybody else
+        let all = |rows: &dyn Rows| (0..3).map(|s| rows.scan(scope(s).0, scope(s).1, ALL, Direction::Ascending, 99)).collect::<Vec<_>>();
+        let kept = store.reader().unwrap().read(|rows| Ok::<_, RowsError>(all(rows))).unwrap();
+        prop_assert_eq!(kept, all(&memory));
+    }
+}
+
+/// A transaction that is not committed, with the answers of its steps.
+#[derive(Debug)]
+struct Undone(Vec<Result<Vec<String>, Vec<String>>>);
+
+impl From<RowsError> for Undone {
+    fn from(error: RowsError) -> Self {
+        panic!("{error}")
     }
 }
 

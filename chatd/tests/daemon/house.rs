@@ -88,13 +88,14 @@ impl House {
 pub struct Home {
     pub outer: tempfile::TempDir,
     pub daemon: Arc<Daemon>,
+    pub store: Arc<Store>,
 }
 
 impl Home {
     pub fn new() -> Self {
         let outer = tempfile::tempdir().unwrap();
-        let daemon = start(&outer.path().join("data"));
-        Self { outer, daemon }
+        let (daemon, store) = start(&outer.path().join("data"));
+        Self { outer, daemon, store }
     }
 
     pub async fn registered(house: &House, user: &str) -> Self {
@@ -116,7 +117,7 @@ impl Home {
     /// The process ends and is started again.
     pub async fn restart(&mut self) {
         self.daemon.stop().await;
-        self.daemon = start(&self.outer.path().join("data"));
+        (self.daemon, self.store) = start(&self.outer.path().join("data"));
     }
 
     pub async fn send(&self, to: &str, text: &str, client_id: Option<&str>) -> Sent {
@@ -176,11 +177,11 @@ impl Home {
     }
 }
 
-fn start(path: &std::path::Path) -> Arc<Daemon> {
+fn start(path: &std::path::Path) -> (Arc<Daemon>, Arc<Store>) {
     let dir = DataDir::open(path).unwrap();
     let store = Arc::new(Store::open(&dir, &Unlock::KeyFile(dir.file("key"))).unwrap());
     let timing =
         Timing { first_wait: Duration::from_millis(5), longest_wait: Duration::from_millis(50), ..Timing::default() };
     let setup = Setup { profile: "test".into(), dir, socket: PathBuf::from("unused"), import_key: None, timing };
-    Daemon::start(setup, store).unwrap()
+    (Daemon::start(setup, Arc::clone(&store)).unwrap(), store)
 }

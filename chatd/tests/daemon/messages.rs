@@ -213,3 +213,39 @@ async fn sends_of_one_connection_share_commits_and_keep_their_order() {
     let commits = commits(&alice) - before;
     assert!(commits < SENDS as u64 / 4, "{commits} commits for {SENDS} messages");
 }
+
+#[tokio::test]
+async fn a_warm_message_costs_few_commits_and_opens_and_seals_few_rows() {
+    const MESSAGES: u64 = 20;
+    let house = House::open().await;
+    let (alice, bob) = (Home::registered(&house, "alice").await, Home::registered(&house, "bob").await);
+    let say = async |text: &str| {
+        let sent = alice.send("@bob", text, None).await;
+        bob.until_text(text).await;
+        alice.until_state(&sent, MessageState::Delivered).await;
+    };
+    say("first").await;
+    bob.send("@alice", "hello", None).await;
+    alice.until_text("hello").await;
+    say("warm").await;
+    let before = [alice.store.counts(), bob.store.counts()];
+    let commits_before = [commits(&alice), commits(&bob)];
+    for n in 0..MESSAGES {
+        say(&format!("text {n}")).await;
+    }
+    // Of everything a message causes, its receipt included, at its author and at its reader; how much of it shares a commit is
+    // a matter of time.
+    let most = [(5, 6, 44), (6, 6, 30)];
+    for (home, before, commits_before, most) in
+        [(&alice, before[0], commits_before[0], most[0]), (&bob, before[1], commits_before[1], most[1])]
+    {
+        let after = home.store.counts();
+        let each = |count: u64| count.div_ceil(MESSAGES);
+        let found = (
+            each(commits(home) - commits_before),
+            each(after.opened - before.opened),
+            each(after.sealed - before.sealed),
+        );
+        assert!(found.0 <= most.0 && found.1 <= most.1 && found.2 <= most.2, "{found:?} commits, opened, sealed");
+    }
+}
