@@ -19,7 +19,7 @@ USER_UNITS = chatd.service chatd@.service chatd.socket
 SYSTEM_UNITS = chat-server.service
 BUILT = $(or $(CARGO_TARGET_DIR),target)/release
 
-.PHONY: help demo build install uninstall test chaos siege backlog explore mutations test-setup check audit clean
+.PHONY: help demo build install uninstall test chaos siege backlog bench explore mutations test-setup check audit clean
 
 help: ## Show this list
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/\1|\2/p' $(MAKEFILE_LIST) | while IFS='|' read -r name what; do printf '  make %-12s %s\n' "$$name" "$$what"; done
@@ -69,6 +69,15 @@ siege: test-setup ## Let 20 members, 10 guests and a lying server misbehave whil
 backlog: ## Let 100,000 messages wait for one device, drain them, and show what that costs in memory
 	$(CARGO) build --locked --release --workspace --bins
 	$(BUILT)/backlog $(BACKLOG)
+
+# The generator is built apart: what it needs of the protocol's crate is no part of the programs that are measured.
+bench: build ## Measure server and daemon beside others, half an hour (QUICK=1: three minutes, judges no time; BENCH="--growth")
+ifndef QUICK
+	@.ci/test-setup bench
+endif
+	$(CARGO) build --locked --release --package chat-stories --bin backlog
+	$(CARGO) build --locked --release --package chat-bench
+	python3 examples/bench --programs $(BUILT) $(if $(QUICK),--scale quick) $(BENCH)
 
 explore: ## Try 20,000 random schedules that nobody tried before in the simulated world (WORLD_RUNS=N for others)
 	WORLD_SEED=random WORLD_RUNS=$(or $(WORLD_RUNS),20000) $(CARGO) test --locked --package chatd --test world -- --nocapture nothing_is_lost

@@ -102,6 +102,19 @@ impl Figures {
         self.server.growth() <= most && self.daemon.growth() <= most
     }
 
+    /// As `make bench` reads it: times in seconds, memory in MiB, of server and daemon together.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        let growth = (self.server.growth() + self.daemon.growth()) as f64 / f64::from(1 << 20);
+        json!({
+            "count": self.plan.messages,
+            "seconds": self.drained.as_secs_f64(),
+            "per_second": self.plan.messages as f64 / self.drained.as_secs_f64(),
+            "growth_mib": growth,
+            "lost": self.lost + self.repeated + self.disordered,
+        })
+    }
+
     /// Bytes of text that waited.
     #[must_use]
     pub const fn waited(&self) -> u64 {

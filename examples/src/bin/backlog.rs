@@ -23,11 +23,18 @@ struct Cli {
     /// Fail if server or daemon grow by more than this many MiB
     #[arg(long, default_value_t = 48)]
     growth: u64,
+    /// Print the figures as one line of JSON
+    #[arg(long)]
+    json: bool,
 }
 
 fn main() -> ExitCode {
-    let Cli { messages, bytes, window, growth } = Cli::parse();
+    let Cli { messages, bytes, window, growth, json } = Cli::parse();
     let figures = backlog::run(Plan { messages, bytes, window });
-    println!("{figures}");
+    if json {
+        println!("{}", figures.json());
+    } else {
+        println!("{figures}");
+    }
     if figures.is_clean() && figures.is_flat(growth << 20) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

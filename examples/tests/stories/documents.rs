@@ -30,6 +30,7 @@ documents! {
         the_readme_of_the_python_package_can_be_followed: settled "examples/python/README.md"
     }
     read {
+        "BENCHMARKS.md"
         "CHANGELOG.md"
         "CONTRIBUTING.md"
         "SECURITY.md"

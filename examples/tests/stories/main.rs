@@ -11,6 +11,7 @@
 
 mod backlog;
 mod backups;
+mod benchmarks;
 mod bots;
 mod callers;
 mod chaos;

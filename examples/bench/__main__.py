@@ -1,0 +1,140 @@
+"""Measures chat-server and chatd beside others: `make bench`; BENCHMARKS.md explains it."""
+
+import argparse
+import json
+import os
+import resource
+import subprocess
+import sys
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+
+from measure import deltachat, machine, report  # noqa: E402
+from measure.chatd import Conversation  # noqa: E402
+from measure.processes import Failed, Processes, cpus  # noqa: E402
+from measure.results import Results, judge_load  # noqa: E402
+from measure.scale import GROWTH, SCALES  # noqa: E402
+from measure.workloads import Workloads  # noqa: E402
+
+TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+class Run:
+    """What the steps of a run share."""
+
+    def __init__(self, options):
+        self.scale = SCALES[options.scale]
+        self.programs, self.out, self.state = (
+            os.path.abspath(path) for path in (options.programs, options.out, options.state)
+        )
+        self.generator = os.path.join(self.programs, "chat-bench")
+        self.results, self.cpus, self.alone = Results(), cpus(), options.alone
+        for directory in (self.out, self.state):
+            os.makedirs(directory, exist_ok=True)
+        self.processes = Processes(os.path.join(self.state, "logs"))
+
+    def step(self, name, work):
+        """Does it and says how long it took; what goes wrong fails the run, and the others go on."""
+        began = time.monotonic()
+        try:
+            work()
+        except (Failed, OSError, subprocess.SubprocessError) as failed:
+            self.results.fail(f"{name}: {failed}")
+        say(f"{name}: {time.monotonic() - began:.0f} s")
+
+
+def say(text):
+    print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
+
+
+def daemons(run, measure):
+    conversation = Conversation(run)
+    try:
+        measure(conversation)
+    finally:
+        conversation.stop()
+
+
+def peer_daemon(run):
+    if deltachat.program() and not run.alone:
+        deltachat.measure(run)
+    elif not run.alone:
+        run.results.note("deltachat-rpc-server is not installed: chatd is measured alone")
+
+
+def drained(run):
+    """A device that was away: `make backlog` does it, and tells its figures."""
+    words = [os.path.join(run.programs, "backlog"), "--json", "--messages", str(run.scale.drained)]
+    done = subprocess.run(
+        words, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {run.cpus[0]})
+    )
+    if not done.stdout.startswith("{"):
+        raise Failed(f"backlog: {done.stderr.strip()[-400:]}")
+    figures = json.loads(done.stdout)
+    run.results.add("drained", "chatd", figures)
+    judge_load(run.results, "drained", "ours", figures)
+
+
+def measure(run, options):
+    loads = Workloads(run)
+    users = max([run.scale.users, *(GROWTH["connections"] if options.growth else ())])
+    run.step("accounts", lambda: loads.ours.prepare(run.processes, users, run.cpus))
+    steps = {
+        "fsync": loads.fsync,
+        "rooms": loads.rooms,
+        "pairs": loads.pairs,
+        "idle": loads.idle,
+        "store": loads.store,
+        "daemons": lambda: daemons(run, Conversation.measure),
+        "deltachat": lambda: peer_daemon(run),
+    }
+    for repetition in range(options.repetitions or run.scale.repetitions):
+        for name, work in steps.items():
+            if not options.only or name in options.only:
+                run.step(f"{repetition + 1}/{options.repetitions or run.scale.repetitions} {name}", work)
+    if not options.only or "drained" in options.only:
+        run.step("drained", lambda: drained(run))
+    if options.growth:
+        run.step("growth of servers", loads.growth)
+        run.step("growth of daemons", lambda: daemons(run, Conversation.growth))
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="bench", description=__doc__)
+    parser.add_argument("--scale", choices=SCALES, default="full", help="how much of everything is done")
+    parser.add_argument(
+        "--programs",
+        default=os.path.join(TOP, "target", "release"),
+        help="where chat-server, chatd, backlog and chat-bench are",
+    )
+    parser.add_argument("--out", default=os.path.join(TOP, "target", "bench"), help="where the report goes")
+    parser.add_argument(
+        "--state", default=os.path.join(TOP, "target", "bench", "state"), help="what is kept between runs; a short path"
+    )
+    parser.add_argument("--repetitions", type=int, help="instead of the scale's own")
+    parser.add_argument(
+        "--only",
+        type=lambda text: text.split(","),
+        help="steps: fsync,rooms,pairs,idle,store,daemons,deltachat,drained",
+    )
+    parser.add_argument("--alone", action="store_true", help="measure ours, and nothing beside it")
+    parser.add_argument("--growth", action="store_true", help="also what things cost as there are more of them")
+    options = parser.parse_args()
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
+    os.umask(0o022)
+    run = Run(options)
+    about = machine.describe(run.programs)
+    os.sched_setaffinity(0, {run.cpus[1]})
+    with run.processes:
+        measure(run, options)
+    path = report.write(run.results, about, run.out)
+    say(f"report: {path}")
+    for failure in run.results.broken:
+        say(f"FAILED: {failure}")
+    return 1 if run.results.broken else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,241 @@
+"""The report: report.md, report.json and plots, from results."""
+
+import json
+import os
+
+from . import plot
+from .plot import short
+from .targets import judge_all
+
+TITLES = {
+    "ours": "chat-server (SQLite)",
+    "ours-mariadb": "chat-server (MariaDB)",
+    "nats": "nats TLS",
+    "jetstream": "nats JetStream TLS",
+    "ngircd": "ngircd TLS",
+    "mosquitto": "mosquitto QoS 1 TLS",
+}
+# What is shown of a step, in this order; all else is in report.json.
+SHOWN = (
+    ("cpu_us", "CPU each, µs"),
+    ("per_second", "a second"),
+    ("p50_us", "p50, µs"),
+    ("p99_us", "p99, µs"),
+    ("connection_kib", "KiB a connection"),
+    ("idle_share", "idle share of a core"),
+    ("collected_cpu_us", "CPU each when fetched, µs"),
+    ("start_ms", "start, ms"),
+    ("fresh_ms", "start, new directory, ms"),
+    ("anon_kib", "own memory, KiB"),
+    ("pss_kib", "Pss, KiB"),
+    ("cpu_us_sender", "CPU at the sender, µs"),
+    ("cpu_us_reader", "CPU at the reader, µs"),
+    ("cpu_us_server", "CPU at the server, µs"),
+    ("commits", "commits each"),
+    ("commits_sender", "commits each at the sender"),
+    ("commits_reader", "commits each at the reader"),
+    ("first_ms", "first search, ms"),
+    ("later_ms", "later searches, ms"),
+    ("growth_mib", "growth, MiB"),
+)
+# Steps that are drawn: the figure, and what is printed above.
+DRAWN = {"cpu_us": "CPU each, µs: ", "p50_us": "p50, µs: "}
+BOUND = 0.9  # of a core
+
+
+def ranged(values):
+    """The median, and from where to where."""
+    if not values:
+        return "–"
+    middle = (
+        sorted(values)[len(values) // 2]
+        if len(values) % 2
+        else sum(sorted(values)[len(values) // 2 - 1 : len(values) // 2 + 1]) / 2
+    )
+    return (
+        short(middle) if min(values) == max(values) else f"{short(middle)} ({short(min(values))}–{short(max(values))})"
+    )
+
+
+def wanted(judged, target):
+    if target is None:
+        return "–"
+    return f"{'≤' if judged.better == 'lower' else '≥'} {short(target)} ×"
+
+
+def targets_table(judged):
+    lines = [
+        "| figure | ours | unit | beside | | ratio | must | goal | |",
+        "|---|---:|---|---:|---|---:|---:|---:|---|",
+    ]
+    for row in judged:
+        beside = f"{short(row.beside)} | {TITLES.get(row.beside_whose, row.beside_whose)}"
+        lines.append(
+            f"| {row.name} | {ranged(row.values)} | {row.unit} | {beside} | "
+            f"{short(row.ratio)} | {wanted(row, row.must)} | {wanted(row, row.goal)} | {row.verdict} |"
+        )
+    return lines
+
+
+def step_table(results, step):
+    """One step: a row for each who took part. A rate that the generator bound is marked."""
+    whose = results.of(step)
+    shown = [(name, title) for name, title in SHOWN if any(results.values(step, of, name) for of in whose)]
+    lines = ["| | " + " | ".join(title for _, title in shown) + " |", "|---|" + "---:|" * len(shown)]
+    for of in whose:
+        cells = []
+        for name, _ in shown:
+            mark = " ᵍ" if name == "per_second" and generator_bound(results, step, of) else ""
+            cells.append(ranged(results.values(step, of, name)) + mark)
+        lines.append(f"| {TITLES.get(of, of)} | " + " | ".join(cells) + " |")
+    return lines
+
+
+def generator_bound(results, step, whose):
+    generator, server = results.median(step, whose, "generator_share"), results.median(step, whose, "server_share")
+    return generator is not None and server is not None and generator > BOUND > server
+
+
+def growth_table(results, kind, figures):
+    steps = [step for step in results.steps() if step.startswith(f"growth/{kind}/")]
+    lines = [f"| {kind} | " + " | ".join(title for _, title in figures) + " |", "|---:|" + "---:|" * len(figures)]
+    for step in steps:
+        of = results.of(step)[0]
+        lines.append(
+            f"| {int(step.rsplit('/', 1)[1]):,} | "
+            + " | ".join(short(results.median(step, of, name)) for name, _ in figures)
+            + " |"
+        )
+    return lines
+
+
+GROWING = {
+    "members": (("cpu_us", "server CPU a delivery, µs"),),
+    "connections": (("connection_kib", "KiB a connection"), ("cpu_us", "server CPU a login, µs")),
+    "waiting": (
+        ("cpu_us", "server CPU a message stored, µs"),
+        ("collected_cpu_us", "server CPU a message fetched, µs"),
+    ),
+    "history": (
+        ("start_ms", "start of chatd, ms"),
+        ("first_ms", "first search, ms"),
+        ("later_ms", "later searches, ms"),
+        ("cpu_us_sender", "CPU of a message at its sender, µs"),
+        ("cpu_us_reader", "at its reader, µs"),
+    ),
+}
+
+
+def plots(results, judged):
+    """File names and SVGs."""
+    drawn = {}
+    met = [
+        (row.name, row.ratio / row.must if row.better == "lower" else row.must / row.ratio)
+        for row in judged
+        if row.ratio and row.must
+    ]
+    if met:
+        drawn["targets"] = plot.bars(
+            "ours beside what must be reached (the line; shorter is better)",
+            [(name[:48], min(value, 4), value <= 1) for name, value in met],
+            mark=1,
+        )
+    for step in results.steps():
+        for figure, title in DRAWN.items():
+            found = [
+                (TITLES.get(of, of), results.median(step, of, figure), of.startswith("ours")) for of in results.of(step)
+            ]
+            found = [bar for bar in found if bar[1] is not None]
+            if len(found) > 1 and not step.startswith("growth/"):
+                drawn[f"{step.replace('/', '-')}-{figure}"] = plot.bars(title + step, found)
+    for kind, figures in GROWING.items():
+        steps = [step for step in results.steps() if step.startswith(f"growth/{kind}/")]
+        if steps:
+            series = [
+                (
+                    title,
+                    [
+                        (int(step.rsplit("/", 1)[1]), results.median(step, results.of(step)[0], name) or 0)
+                        for step in steps
+                    ],
+                )
+                for name, title in figures
+            ]
+            drawn[f"growth-{kind}"] = plot.lines(f"as {kind} grow", kind, series)
+    return drawn
+
+
+def markdown(results, machine, judged, drawn):
+    lines = [
+        "# Benchmarks",
+        "",
+        "Medians, and the lowest and the highest of the repetitions. Ratio: ours divided by what is beside it.",
+        "CPU is the server's, or the daemon's. W: messages under way at once. ᵍ: the generator's core was full and the server's "
+        "was not; take the CPU instead of the rate.",
+        "",
+    ]
+    lines += [f"- {name}: {value}" for name, value in machine.items()]
+    lines += [f"- **note**: {note}" for note in results.notes]
+    lines += [f"- **FAILED**: {failure}" for failure in results.broken]
+    lines += ["", "## What is to be reached", "", *targets_table(judged), ""]
+    if "targets" in drawn:
+        lines += ["![ours beside the targets](targets.svg)", ""]
+    lines += ["## Step by step", ""]
+    for step in (step for step in results.steps() if not step.startswith("growth/")):
+        lines += [f"### {step}", "", *step_table(results, step), ""]
+        lines += [
+            f"![{step}]({name}.svg)"
+            for name in drawn
+            if name in (f"{step.replace('/', '-')}-{figure}" for figure in DRAWN)
+        ]
+        lines.append("")
+    for kind, figures in GROWING.items():
+        if f"growth-{kind}" in drawn:
+            lines += [
+                f"## As {kind} grow",
+                "",
+                *growth_table(results, kind, figures),
+                "",
+                f"![growth](growth-{kind}.svg)",
+                "",
+            ]
+    return "\n".join(lines)
+
+
+def write(results, machine, directory):
+    """Writes everything into a directory; the path of report.md."""
+    judged = judge_all(results)
+    drawn = plots(results, judged)
+    for name, text in drawn.items():
+        with open(os.path.join(directory, f"{name}.svg"), "w") as file:
+            file.write(text)
+    verdicts = [
+        {
+            "name": row.name,
+            "unit": row.unit,
+            "ours": row.ours,
+            "beside": row.beside,
+            "beside_whose": row.beside_whose,
+            "ratio": row.ratio,
+            "must": row.must,
+            "goal": row.goal,
+            "verdict": row.verdict,
+        }
+        for row in judged
+    ]
+    with open(os.path.join(directory, "report.json"), "w") as file:
+        json.dump(
+            {
+                "machine": machine,
+                "notes": results.notes,
+                "failed": results.broken,
+                "targets": verdicts,
+                "rows": results.rows,
+            },
+            file,
+            indent=1,
+        )
+    path = os.path.join(directory, "report.md")
+    with open(path, "w") as file:
+        file.write(markdown(results, machine, judged, drawn))
+    return path
