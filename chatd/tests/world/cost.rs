@@ -8,12 +8,14 @@ use chat_protocol::message::server::{Deliver, Push};
 use chatd::engine::{Local, kv};
 use chatd::store::{Rows, Table};
 
-use crate::inits::{MINUTES, another_log, begin_as, say, undecryptable, waiting};
+use crate::inits::{MINUTES, another_log, begin, begin_as, say, undecryptable, waiting};
 use crate::people::first_device;
 use crate::world::{BEGIN, World, acquainted};
 
 /// As many INITs of one device as may wait.
 const MANY: u64 = 64;
+/// Messages of the largest size that may wait of one account.
+const LARGEST_OF_ONE: usize = 256;
 /// Rows that any call may read more than another, by what happens to be due.
 const HANDFUL: u64 = 8;
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
@@ -93,6 +95,49 @@ fn atk_82_inits_of_another_identity_than_the_pinned_one_are_read_twice_at_most()
     let lost = undecryptable(&world, alice);
     assert_eq!((waiting(&world, alice), lost), (0, MANY as usize), "his log lists the device, and no other will");
     assert_eq!(a_call(&mut world, alice)[1..], [0, 0]);
+}
+
+/// Messages of these sizes under one INIT of a stranger's device, which the log of the account does not list.
+fn floods(world: &mut World, stranger: usize, alice: usize, sizes: &[usize]) {
+    let other = first_device(&world.name(stranger), 9, BEGIN);
+    let log = another_log(world, &other);
+    let mut begun = begin_as(world, &other, alice, &log);
+    let first = say(world, stranger, &mut begun, 1);
+    let (from, last) = (world.name(stranger), world.nodes[alice].rows.count(Table::Inbox, b"raw").unwrap());
+    for (bytes, mailbox_seq) in sizes.iter().zip(last + 1_000..) {
+        let envelope = Envelope { token: vec![0; *bytes].into(), ..first.clone() };
+        let deliver = Deliver { mailbox_seq, from: from.clone(), from_device: other.device, envelope };
+        world.push(&world.nodes[alice].device.clone(), Push::Deliver(deliver.into()));
+    }
+    world.settle();
+}
+
+#[test]
+fn atk_82_a_friends_message_gets_in_while_strangers_have_filled_their_part_of_what_may_wait() {
+    let (mut world, alice, bob) = acquainted();
+    let strangers: Vec<_> = (0..5).map(|nth| world.user(&format!("mallory{nth}"))).collect();
+    let carol = world.user("carol");
+    world.settle();
+    let of_one = vec![64 * 1024; LARGEST_OF_ONE];
+    for stranger in &strangers {
+        floods(&mut world, *stranger, alice, &of_one);
+    }
+    let waits = waiting(&world, alice);
+    assert!((950..1_024).contains(&waits), "64 MiB of five times 16: {waits}");
+    // until what is left is less than any message with an INIT takes
+    floods(&mut world, strangers[4], alice, &[0; 100]);
+    let (waits, refused) = (waiting(&world, alice), undecryptable(&world, alice));
+    // a session that begins waits until its share of the key is there
+    let log = world.log_of(bob);
+    let mut begun = begin(&mut world, bob, alice, &log);
+    let friendly = say(&mut world, bob, &mut begun, 1);
+    world.deliver(bob, alice, friendly);
+    world.settle();
+    assert_eq!((world.inbox(alice).last().unwrap().as_str(), undecryptable(&world, alice)), ("bob: 1", refused));
+    world.send(carol, alice, "hi");
+    world.settle();
+    assert_eq!((waiting(&world, alice), undecryptable(&world, alice)), (waits, refused + 1), "hers found no room");
+    assert_eq!(world.inbox(alice).last().unwrap(), "carol: hi", "and she was asked, which needs none");
 }
 
 #[test]
