@@ -6,6 +6,7 @@ mod costs;
 mod database;
 mod devices;
 mod mailboxes;
+mod memory;
 mod passwords;
 mod process;
 mod reload;

@@ -15,7 +15,7 @@ use chat_protocol::identity::device::{DeviceCert, DeviceKeys};
 use chat_protocol::ids::{DeviceId, Head, HeadHash, SubmitId, Username};
 use chat_protocol::invite::Invite;
 use chat_protocol::message::Blob;
-use chat_protocol::message::client::{Login, OneTimeStatus, RoomPost, RoomSince, Submit, UserHead};
+use chat_protocol::message::client::{Login, OneTimeStatus, RoomPost, Submit, UserHead};
 use chat_protocol::time::Timestamp;
 use chat_server::rules::Quota;
 use chat_server::store::{
@@ -44,13 +44,13 @@ const OPEN: [&str; 5] = [
 ];
 
 /// A server that was set up and does not run yet.
-struct Site {
-    operator: Operator,
+pub(super) struct Site {
+    pub(super) operator: Operator,
     invite: Invite,
 }
 
 impl Site {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         let operator = Operator::new();
         let made = operator.run(&["init", "--public", "127.0.0.1:8897"]);
         let invite = Invite::parse(&made.out).unwrap();
@@ -58,11 +58,11 @@ impl Site {
     }
 
     /// Its database, by the store's own hand.
-    async fn store(&self) -> SharedStore {
+    pub(super) async fn store(&self) -> SharedStore {
         store::open(&DatabaseUrl::Sqlite(self.operator.data().join("chat.db"))).await.unwrap().store
     }
 
-    fn start(self, settings: &[&str]) -> Process {
+    pub(super) fn start(self, settings: &[&str]) -> Process {
         let mut words = vec!["run", "--listen", "127.0.0.1:0"];
         OPEN.iter().chain(settings).for_each(|setting| words.extend(["--set", *setting]));
         let log = self.operator.root.path().join("log");
@@ -75,8 +75,8 @@ impl Site {
 }
 
 /// A server that runs.
-struct Process {
-    site: Site,
+pub(super) struct Process {
+    pub(super) site: Site,
     running: Running,
     at: SocketAddr,
     metrics: SocketAddr,
@@ -84,7 +84,7 @@ struct Process {
 }
 
 impl Process {
-    async fn guest(&self) -> Client {
+    pub(super) async fn guest(&self) -> Client {
         Client::connect(self.at, &self.site.invite.server_key, &self.site.invite.secret).await.expect("a handshake")
     }
 
@@ -97,18 +97,18 @@ impl Process {
         client
     }
 
-    async fn enter(&self, member: &Member) -> Client {
+    pub(super) async fn enter(&self, member: &Member) -> Client {
         self.login(member, self.guest().await).await
     }
 
     /// Logs in on a socket that takes little more than the answer, and reads nothing more.
-    async fn stall(&self, member: &Member) -> Client {
+    pub(super) async fn stall(&self, member: &Member) -> Client {
         let (key, secret) = (&self.site.invite.server_key, &self.site.invite.secret);
         self.login(member, Client::connect_reading_little(self.at, key, secret).await.expect("a handshake")).await
     }
 
     /// Bytes of its memory that are its own and no file's.
-    fn memory(&self) -> u64 {
+    pub(super) fn memory(&self) -> u64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.running.0.id())).unwrap();
         let line = status.lines().find_map(|line| line.strip_prefix("RssAnon:")).unwrap();
         line.trim().strip_suffix("kB").unwrap().trim().parse::<u64>().unwrap() * 1024
@@ -120,7 +120,7 @@ impl Process {
     }
 
     /// A number it is monitored by.
-    async fn metric(&self, name: &str) -> u64 {
+    pub(super) async fn metric(&self, name: &str) -> u64 {
         let mut stream = TcpStream::connect(self.metrics).await.unwrap();
         stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: monitoring\r\n\r\n").await.unwrap();
         let mut answer = String::new();
@@ -130,27 +130,27 @@ impl Process {
     }
 
     /// Asks for a number until it is as wanted.
-    async fn until(&self, name: &str, wanted: impl Fn(u64) -> bool) {
+    pub(super) async fn until(&self, name: &str, wanted: impl Fn(u64) -> bool) {
         let asking = async { while !wanted(self.metric(name).await) {} };
         tokio::time::timeout(std::time::Duration::from_secs(60), asking).await.expect(name);
     }
 }
 
 /// A device that the store knows, of an account of its own, which has a log in name only.
-struct Member {
+pub(super) struct Member {
     keys: DeviceKeys,
     cert: DeviceCert,
-    head: UserHead,
+    pub(super) head: UserHead,
 }
 
 impl Member {
-    fn id(&self) -> DeviceId {
+    pub(super) fn id(&self) -> DeviceId {
         self.cert.id()
     }
 }
 
 /// So many of them.
-async fn members(store: &SharedStore, count: usize) -> Vec<Member> {
+pub(super) async fn members(store: &SharedStore, count: usize) -> Vec<Member> {
     let pairs: Vec<_> = (0..DISTINCT_DEVICES.min(count)).map(device_keys).collect();
     let seeded = (0..count).map(async |n| {
         let agreement = SecretKey::from_bytes(sha256(&n.to_be_bytes()));
@@ -169,7 +169,7 @@ async fn members(store: &SharedStore, count: usize) -> Vec<Member> {
 }
 
 /// Lets a message of the first member wait for each of these, `count` times.
-async fn fill(store: &SharedStore, members: &[Member], count: u64, text: &str) {
+pub(super) async fn fill(store: &SharedStore, members: &[Member], count: u64, text: &str) {
     let bytes: bytes::Bytes = cbor::encode(&envelope(text.as_bytes())).into();
     let row = |(counter, part): (u64, &[Member])| SubmitRow {
         sender: members[0].id(),
@@ -187,7 +187,7 @@ async fn fill(store: &SharedStore, members: &[Member], count: u64, text: &str) {
 }
 
 /// Posts of the largest size.
-async fn talk(store: &SharedStore, member: &Member, posts: u64) {
+pub(super) async fn talk(store: &SharedStore, member: &Member, posts: u64) {
     for counter in 1..=posts {
         let submit_id = SubmitId::new(counter, [4; 8]);
         let text = "x".repeat(8 * 1024);
@@ -200,7 +200,7 @@ fn now() -> Timestamp {
 }
 
 /// Asks the system for as many files as there may be; so many connections may be opened, `wanted` at most.
-fn connections(wanted: usize) -> usize {
+pub(super) fn connections(wanted: usize) -> usize {
     let limit = getrlimit(Resource::Nofile);
     let _as_it_was = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     let given = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
@@ -299,56 +299,4 @@ async fn atk_13_beside_10000_that_say_nothing_and_many_that_stop_reading_others_
         assert_eq!(text_of(&client.delivery().await.envelope), "do not miss this");
     }
     assert!(process.said() < 20, "{}", fs::read_to_string(&process.log).unwrap());
-}
-
-/// What the README states: MiB as a function of two settings.
-fn formula(queued_bytes: u64, connections: usize) -> u64 {
-    128 + 22 * queued_bytes / 10 / (1 << 20) + 18 * connections as u64 / 100
-}
-
-#[ignore = "a measurement: memory of the process beside the formula of the README, with `--ignored --nocapture`"]
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_with_many_stalled_readers_of_full_mailboxes() {
-    const MIB: u64 = 1 << 20;
-    let number = |name: &str, default: u64| std::env::var(name).map_or(default, |value| value.parse().unwrap());
-    let (readers, queued) = (number("READERS", 400) as usize, number("QUEUED_MIB", 64) * MIB);
-    connections(2 * readers);
-    let site = Site::new();
-    let store = site.store().await;
-    let members = members(&store, readers).await;
-    fill(&store, &members, 16, &"x".repeat(65_000)).await;
-    talk(&store, &members[0], 60).await;
-    drop(store);
-    let (budget, most) = (format!("memory.queued_bytes={queued}"), format!("connections.most={readers}"));
-    let process = site.start(&[&budget, &most, "connections.write_seconds=3600"]);
-    let idle = process.memory();
-    let (mut stopped, mut peak) = (Vec::new(), 0);
-    for member in &members {
-        let mut client = process.stall(member).await;
-        for _ in 0..8 {
-            client.ask(&RoomSince { seq: None, max: 60 }).await;
-        }
-        // and a record of the largest size that never ends
-        client.send_raw(&(500_000u32).to_be_bytes()).await;
-        client.send_raw(&[b'A'; 100_000]).await;
-        peak = peak.max(process.memory());
-        stopped.push(client);
-    }
-    // until nothing changes any more
-    let (mut used, mut same) = (0, 0);
-    while same < 100 {
-        let now = process.metric("chat_server_queued_bytes{for=\"readers\"}").await;
-        (used, same) = (now, if now == used { same + 1 } else { 0 });
-        peak = peak.max(process.memory());
-    }
-    let records = process.metric("chat_server_long_records").await;
-    let stated = formula(queued, readers);
-    println!(
-        "{readers} readers, memory.queued_bytes {} MiB: idle {} MiB, peak {} MiB, stated {stated} MiB; counted for readers {} KiB, long records {records}",
-        queued / MIB,
-        idle / MIB,
-        peak / MIB,
-        used / 1024
-    );
-    assert!(peak / MIB <= stated);
 }
