@@ -129,7 +129,7 @@ def main():
     os.sched_setaffinity(0, {run.cpus[1]})
     with run.processes:
         measure(run, options)
-    path = report.write(run.results, about, run.out)
+    path = report.write(run.results, about, run.out, final=options.scale == "full")
     say(f"report: {path}")
     for failure in run.results.broken:
         say(f"FAILED: {failure}")

@@ -8,7 +8,7 @@ import time
 
 from .chatd import IN_FLIGHT
 from .line import PipeLine, quantile
-from .processes import memory, output, pinned
+from .processes import memory, pinned
 
 CALL = "get_system_info"
 NAME = "deltachat-rpc-server"
@@ -28,7 +28,8 @@ def program():
 
 
 def version():
-    return f"{NAME} {output([program(), '--version']).strip()}"
+    done = subprocess.run([program(), "--version"], capture_output=True, text=True)
+    return f"{NAME} {(done.stdout + done.stderr).strip()}"
 
 
 def measure(run):

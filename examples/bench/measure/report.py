@@ -63,7 +63,8 @@ def wanted(judged, target):
     return f"{'≤' if judged.better == 'lower' else '≥'} {short(target)} ×"
 
 
-def targets_table(judged):
+def targets_table(judged, final):
+    """What is to be reached beside what was; only a `final` run, in full size, says whether that is enough."""
     lines = [
         "| figure | ours | unit | beside | | ratio | must | goal | |",
         "|---|---:|---|---:|---|---:|---:|---:|---|",
@@ -72,7 +73,7 @@ def targets_table(judged):
         beside = f"{short(row.beside)} | {TITLES.get(row.beside_whose, row.beside_whose)}"
         lines.append(
             f"| {row.name} | {ranged(row.values)} | {row.unit} | {beside} | "
-            f"{short(row.ratio)} | {wanted(row, row.must)} | {wanted(row, row.goal)} | {row.verdict} |"
+            f"{short(row.ratio)} | {wanted(row, row.must)} | {wanted(row, row.goal)} | {row.verdict if final else '–'} |"
         )
     return lines
 
@@ -126,7 +127,7 @@ GROWING = {
 }
 
 
-def plots(results, judged):
+def plots(results, judged, final):
     """File names and SVGs."""
     drawn = {}
     met = [
@@ -134,7 +135,7 @@ def plots(results, judged):
         for row in judged
         if row.ratio and row.must
     ]
-    if met:
+    if met and final:
         drawn["targets"] = plot.bars(
             "ours beside what must be reached (the line; shorter is better)",
             [(name[:48], min(value, 4), value <= 1) for name, value in met],
@@ -165,7 +166,7 @@ def plots(results, judged):
     return drawn
 
 
-def markdown(results, machine, judged, drawn):
+def markdown(results, machine, judged, drawn, final):
     lines = [
         "# Benchmarks",
         "",
@@ -177,7 +178,7 @@ def markdown(results, machine, judged, drawn):
     lines += [f"- {name}: {value}" for name, value in machine.items()]
     lines += [f"- **note**: {note}" for note in results.notes]
     lines += [f"- **FAILED**: {failure}" for failure in results.broken]
-    lines += ["", "## What is to be reached", "", *targets_table(judged), ""]
+    lines += ["", "## What is to be reached", "", *targets_table(judged, final), ""]
     if "targets" in drawn:
         lines += ["![ours beside the targets](targets.svg)", ""]
     lines += ["## Step by step", ""]
@@ -202,10 +203,10 @@ def markdown(results, machine, judged, drawn):
     return "\n".join(lines)
 
 
-def write(results, machine, directory):
-    """Writes everything into a directory; the path of report.md."""
+def write(results, machine, directory, final=True):
+    """Writes everything into a directory; the path of report.md. A run that was smaller than the targets mean is not `final`."""
     judged = judge_all(results)
-    drawn = plots(results, judged)
+    drawn = plots(results, judged, final)
     for name, text in drawn.items():
         with open(os.path.join(directory, f"{name}.svg"), "w") as file:
             file.write(text)
@@ -219,7 +220,7 @@ def write(results, machine, directory):
             "ratio": row.ratio,
             "must": row.must,
             "goal": row.goal,
-            "verdict": row.verdict,
+            "verdict": row.verdict if final else None,
         }
         for row in judged
     ]
@@ -237,5 +238,5 @@ def write(results, machine, directory):
         )
     path = os.path.join(directory, "report.md")
     with open(path, "w") as file:
-        file.write(markdown(results, machine, judged, drawn))
+        file.write(markdown(results, machine, judged, drawn, final))
     return path

@@ -141,6 +141,15 @@ class Writing(unittest.TestCase):
                 self.assertIn(f"{name}.svg", os.listdir(directory))
                 self.assertIn(f"({name}.svg)", text)
 
+    def test_a_smaller_run_judges_nothing(self):
+        results = measured([])
+        results.add("room/100/1", "ours", {"cpu_us": 6})
+        results.add("room/100/1", "ngircd", {"cpu_us": 4})
+        with tempfile.TemporaryDirectory() as directory:
+            with open(report.write(results, {"machine": "one"}, directory, final=False)) as file:
+                self.assertNotRegex(file.read(), "(must|goal) met|missed")
+            self.assertNotIn("targets.svg", os.listdir(directory))
+
 
 class Drawing(unittest.TestCase):
     def test_bars_are_as_long_as_their_values(self):
