@@ -211,7 +211,11 @@ fn serve(sources: Sources, pipes: bool) -> Result<(), RunError> {
 /// The daemon's life, from its first breath to a clean end.
 async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut reload: Reload) -> Result<(), RunError> {
     let mut signals = Signals::new().map_err(|source| RunError::System { doing: "listen for signals", source })?;
-    let daemon = Daemon::start(setup, Arc::clone(&store))?;
+    let daemon = Daemon::start(setup, Arc::clone(&store)).or_else(|error| {
+        // what could not be read may be damaged, which has a code of its own
+        store.checked().map_err(StoreError::from)?;
+        Err(RunError::from(error))
+    })?;
     let listeners = Listeners::open(Arc::clone(&daemon) as _, plan, lock)?;
     let tidying = tokio::spawn(keep_tidy(Arc::clone(&store)));
     let watching = tokio::spawn(service::feed_watchdog(Arc::clone(&daemon)));
@@ -222,8 +226,17 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut rel
         reload.read_again();
         reloaded();
     };
+    let looking_over = Arc::clone(&store);
+    let damaged = async {
+        match tokio::task::spawn_blocking(move || looking_over.checked()).await {
+            Ok(Err(damage)) => damage,
+            _ => std::future::pending().await,
+        }
+    };
+    let mut ended = Ok(());
     // all only wait: whichever comes first, nothing is lost with the others
     tokio::select! {
+        damage = damaged => ended = Err(StoreError::from(damage).into()),
         name = signals.end(read_again) => tracing::info!(signal = name, "ending"),
         () = daemon.asked_to_end() => tracing::info!("ending as asked on the socket"),
         () = listeners.parted() => tracing::info!("ending with the program that started this one"),
@@ -237,7 +250,7 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut rel
     watching.abort();
     store.tidy();
     tracing::info!("ended");
-    Ok(())
+    ended
 }
 
 /// What ends the daemon, and the hang-up that does not.

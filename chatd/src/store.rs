@@ -8,6 +8,7 @@
 //! Honest limits: sizes and orders of rows are visible, an older copy of the whole database
 //! is not noticed here, and a solid-state disk may keep blocks that were overwritten.
 
+mod check;
 mod database;
 mod overlay;
 pub mod seal;
@@ -34,6 +35,7 @@ use rusqlite::Connection;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
+use self::check::Check;
 use self::overlay::Overlay;
 use self::seal::Seals;
 pub use self::sealed::{Counts, SealedRows};
@@ -92,6 +94,7 @@ pub struct Store {
     path: PathBuf,
     key: SecretBytes<32>,
     seals: Arc<Seals>,
+    check: Check,
     writer: Mutex<Writer>,
 }
 
@@ -115,6 +118,10 @@ impl Store {
             (false, found) => begin(&key_path, &path, unlock, found)?,
         };
         let (mut conn, seals) = (database::open(&path)?, Arc::new(Seals::new(&key)));
+        let check = Check::begin(path.clone());
+        if !database::is_newest(&conn)? {
+            check.wait()?;
+        }
         database::bring_over(&mut conn, |tx| {
             let mut rows = SealedRows::writing(tx, &seals, Overlay::default());
             version_1::bring_over(&mut rows)?;
@@ -126,7 +133,7 @@ impl Store {
             counts: Counts::default(),
             truncated: Instant::now(),
         });
-        Ok(Self { path, seals, key, writer })
+        Ok(Self { path, seals, key, check, writer })
     }
 
     /// Wraps the store key in another way: rewrites `store.key` and nothing else.
@@ -147,6 +154,7 @@ impl Store {
         &self,
         work: impl FnOnce(&mut SealedRows<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
+        self.check.wait()?;
         let mut writer = self.writer();
         let known = std::mem::take(&mut writer.known);
         let transaction = Transaction::writing(&writer.conn)?;
@@ -172,9 +180,19 @@ impl Store {
         Ok(Reader { conn: Mutex::new(database::open_reader(&self.path)?), seals: Arc::clone(&self.seals) })
     }
 
+    /// Waits until the database was looked over from end to end; nothing is written before.
+    ///
+    /// # Errors
+    /// [`RowsError::Corrupt`]: it is left as it was found.
+    pub fn checked(&self) -> Result<(), RowsError> {
+        self.check.wait()
+    }
+
     /// Empties the write-ahead log, where deleted rows linger. Call it about once a minute while idle.
     pub fn tidy(&self) {
-        self.writer().truncate_log();
+        if self.check.wait().is_ok() {
+            self.writer().truncate_log();
+        }
     }
 
     /// What all transactions cost since the start, failed ones excepted.

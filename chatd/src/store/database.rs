@@ -45,10 +45,11 @@ pub(super) fn create(at: &Path) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Opens a database for writing, after looking it over from end to end. [`bring_over`] goes before anything else.
+/// Opens a database for writing. Before anything is written, [`check`] has to find it whole; [`bring_over`] goes before
+/// anything else.
 pub(super) fn open(at: &Path) -> Result<Connection, StoreError> {
     let conn = connect(at, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    look_over(&conn)?;
+    look_at_header(&conn)?;
     let found: i64 = query(&conn, "user_version")?;
     let known = version(MIGRATIONS.len());
     if found > known {
@@ -60,6 +61,21 @@ pub(super) fn open(at: &Path) -> Result<Connection, StoreError> {
     pragma(&conn, "synchronous", "FULL")?;
     pragma(&conn, "secure_delete", "ON")?;
     Ok(conn)
+}
+
+/// Looks a database over from end to end, which takes the longer the more is in it. Only reads: a damaged file is left byte
+/// for byte as it was found.
+///
+/// # Errors
+/// [`RowsError::Corrupt`]; what SQLite says when it cannot be read.
+pub(super) fn check(at: &Path) -> Result<(), RowsError> {
+    let verdict: String = query(&open_reader(at)?, "integrity_check(1)")?;
+    if verdict == "ok" { Ok(()) } else { Err(RowsError::Corrupt(verdict)) }
+}
+
+/// Whether it has the newest version.
+pub(super) fn is_newest(conn: &Connection) -> Result<bool, RowsError> {
+    Ok(query::<i64>(conn, "user_version")? == version(MIGRATIONS.len()))
 }
 
 /// Brings a database to the newest version. `rows` turns the rows of the oldest one into those of the next, in one
@@ -134,15 +150,13 @@ fn connect(at: &Path, flags: OpenFlags) -> Result<Connection, RowsError> {
     Ok(conn)
 }
 
-/// Only reads: a damaged file is left byte for byte as it was found.
-fn look_over(conn: &Connection) -> Result<(), RowsError> {
+fn look_at_header(conn: &Connection) -> Result<(), RowsError> {
     let mode: String = query(conn, "journal_mode")?;
     let whose: i32 = query(conn, "application_id")?;
     if mode != "wal" || whose != APPLICATION_ID {
         return Err(RowsError::Corrupt("the header is not ours".into()));
     }
-    let verdict: String = query(conn, "integrity_check(1)")?;
-    if verdict == "ok" { Ok(()) } else { Err(RowsError::Corrupt(verdict)) }
+    Ok(())
 }
 
 /// The version after so many migrations.

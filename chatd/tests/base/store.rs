@@ -357,6 +357,10 @@ fn atk_58_swapped_rows_and_columns_are_noticed() {
 /// Opens and reads everything; the error if it was noticed.
 fn read_all(home: &Home) -> Result<Vec<(u64, Vec<u8>)>, String> {
     let store = home.open().map_err(|error| error.to_string())?;
+    if let Err(damage) = store.checked() {
+        assert_eq!(put(&store, "x", b"y"), Err(damage.clone()), "nothing is written to what is not whole");
+        return Err(damage.to_string());
+    }
     let read = store.reader().and_then(|r| r.read(|rows| rows.scan(Table::Chats, b"s", ALL, Direction::Ascending, 99)));
     read.map_err(|error| error.to_string())
 }

@@ -107,14 +107,23 @@ fn atk_58_a_damaged_store_is_named_and_left_alone() {
     daemon.signal(Signal::TERM);
     daemon.ended();
     let path = home.data().join("store.db");
-    let mut bytes = fs::read(&path).unwrap();
-    bytes[20] ^= 0xff;
-    bytes.truncate(5000);
-    write_private(&path, &bytes).unwrap();
-    let (code, told) = home.ends(&[]);
-    assert_eq!(code, 65, "{told}");
-    assert!(told.contains("damaged"), "{told}");
-    assert!(fs::read(&path).unwrap() == bytes, "it was written to");
+    let whole = fs::read(&path).unwrap();
+    let mut cut = whole.clone();
+    cut[20] ^= 0xff;
+    cut.truncate(5000);
+    // the kinds of the pages behind the header, of the rows and of an index
+    let flipped = [1, 2].map(|page| {
+        let mut bytes = whole.clone();
+        bytes[page * 4096] ^= 0x01;
+        bytes
+    });
+    for bytes in [cut].into_iter().chain(flipped) {
+        write_private(&path, &bytes).unwrap();
+        let (code, told) = home.ends(&[]);
+        assert_eq!(code, 65, "{told}");
+        assert!(told.contains("damaged"), "{told}");
+        assert!(fs::read(&path).unwrap() == bytes, "it was written to");
+    }
 }
 
 #[test]

@@ -1,0 +1,45 @@
+//! Looks the database over from end to end while it is read already: nothing is written before it was found whole.
+//!
+//! That takes a second for a hundred thousand messages, and whoever starts the daemon to ask something need not wait for it.
+//! A row that is read meanwhile opens in its place and order only, whatever is damaged around it.
+
+use std::path::PathBuf;
+use std::sync::{Arc, OnceLock};
+
+use chat_engine::store::RowsError;
+use rustix::process::setpriority_process;
+use rustix::thread::gettid;
+
+use super::database;
+
+/// Behind everything that somebody waits for.
+const PRIORITY: i32 = 10;
+
+/// The verdict, once there is one.
+#[derive(Clone, Debug)]
+pub(super) struct Check(Arc<OnceLock<Result<(), RowsError>>>);
+
+impl Check {
+    /// Begins to look a database over, on a thread of its own.
+    pub(super) fn begin(at: PathBuf) -> Self {
+        let check = Self(Arc::default());
+        let verdict = check.clone();
+        let look = move || {
+            // Linux has a priority for each thread; without it the check is only less polite.
+            let _ = setpriority_process(Some(gettid()), PRIORITY);
+            let _ = verdict.0.set(database::check(&at));
+        };
+        if std::thread::Builder::new().name("check".into()).spawn(look).is_err() {
+            let _ = check.0.set(Err(RowsError::Unavailable("no thread to look the database over".into())));
+        }
+        check
+    }
+
+    /// Waits for the verdict.
+    ///
+    /// # Errors
+    /// As [`database::check`].
+    pub(super) fn wait(&self) -> Result<(), RowsError> {
+        self.0.wait().clone()
+    }
+}
