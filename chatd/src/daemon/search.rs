@@ -82,9 +82,7 @@ impl Search {
             }
         }
         let mut index = SearchIndex::new(MAX_INDEX_BYTES)?;
-        for (_, message) in newest.messages {
-            put(&mut index, &message)?;
-        }
+        index.put_all(newest.messages.values().map(entry))?;
         if newest.is_partial {
             index.set_partial();
         }
@@ -113,7 +111,7 @@ impl Search {
     /// Indexes a message as it is now.
     fn look_at(&mut self, rows: &dyn Rows, id: &MessageId) -> Result<(), RowsError> {
         match history::get(rows, id)? {
-            Some((_, message)) if is_searched(&message) => put(&mut self.index, &message),
+            Some((_, message)) if is_searched(&message) => self.index.put(&entry(&message)),
             _ => self.index.remove(id),
         }
     }
@@ -124,9 +122,9 @@ fn is_searched(message: &Message) -> bool {
     !message.deleted && matches!(message.kind, MessageKind::Text)
 }
 
-fn put(index: &mut SearchIndex, message: &Message) -> Result<(), RowsError> {
+fn entry(message: &Message) -> Entry<'_> {
     let Message { id, text, chat, from, stored, .. } = message;
-    index.put(&Entry { id: *id, text, chat: chat.as_str(), author: from.as_str(), stored_ms: stored.as_millis() })
+    Entry { id: *id, text, chat: chat.as_str(), author: from.as_str(), stored_ms: stored.as_millis() }
 }
 
 /// The newest messages of all chats, by their position: as much text as an index holds.

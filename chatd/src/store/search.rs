@@ -92,6 +92,17 @@ impl SearchIndex {
         self.is_partial = true;
     }
 
+    /// Adds messages in their order, oldest first: much faster than one by one, since FTS5 sorts the words of all at once.
+    ///
+    /// # Errors
+    /// [`RowsError`].
+    pub fn put_all<'a>(&mut self, entries: impl IntoIterator<Item = Entry<'a>>) -> Result<(), RowsError> {
+        self.conn.execute_batch("BEGIN").map_err(classify)?;
+        let put = entries.into_iter().try_for_each(|entry| self.put(&entry));
+        let ended = self.conn.execute_batch("COMMIT").map_err(classify);
+        put.and(ended)
+    }
+
     /// Adds a message as the newest, or gives a known one another text.
     ///
     /// # Errors

@@ -19,12 +19,26 @@ const MAX_GROWTH: usize = 4;
 ///
 /// What is written without spaces is cut into characters: a phrase of them is found inside of what was written in one.
 pub(super) fn words(text: &str) -> String {
+    // ASCII has one form, nothing that is dropped, and folds letter by letter.
+    if text.is_ascii() {
+        return cut(text.chars().map(|character| character.to_ascii_lowercase()), text.len());
+    }
+    spelled_out(text)
+}
+
+/// The same for a text of any script.
+fn spelled_out(text: &str) -> String {
     let decomposed = DecomposingNormalizerBorrowed::new_nfkd().normalize_iter(text.chars());
     let folded = decomposed.filter(|c| !is_dropped(*c)).flat_map(fold);
-    let most = text.len() * MAX_GROWTH;
-    let mut words = String::with_capacity(text.len() + 1);
+    cut(ComposingNormalizerBorrowed::new_nfc().normalize_iter(folded), text.len())
+}
+
+/// Cuts characters into words, each behind a space.
+fn cut(characters: impl Iterator<Item = char>, len: usize) -> String {
+    let most = len * MAX_GROWTH;
+    let mut words = String::with_capacity(len + 1);
     let mut inside = false;
-    for character in ComposingNormalizerBorrowed::new_nfc().normalize_iter(folded) {
+    for character in characters {
         let alone = is_unspaced(character) || is_symbol(character);
         if !alone && !is_of_a_word(character) {
             inside = false;
@@ -172,6 +186,11 @@ mod tests {
             let once = words(&text);
             prop_assume!(once.len() < text.len() * MAX_GROWTH);
             prop_assert_eq!(words(&once), once);
+        }
+
+        #[test]
+        fn words_of_ascii_are_those_of_any_script(text in "[\\x00-\\x7f]{0,60}") {
+            prop_assert_eq!(words(&text), spelled_out(&text));
         }
     }
 }
