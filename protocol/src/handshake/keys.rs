@@ -116,9 +116,36 @@ fn parse(text: &str) -> Result<[u8; 32], ServerKeyError> {
     bytes.as_slice().try_into().map_err(|_| ServerKeyError)
 }
 
-/// Whether a point adds anything to an agreement. Small order shows under every clamped scalar.
+/// The points of small order, of whose numbers X25519 ignores the highest bit: 0, 1, the two of order eight, and p − 1, p and
+/// p + 1 (D. J. Bernstein, <https://cr.yp.to/ecdh.html#validate>).
+const SMALL_ORDER: [[u8; 32]; 7] = [
+    [0; 32],
+    with_ends(1, 0, 0),
+    [
+        0xe0, 0xeb, 0x7a, 0x7c, 0x3b, 0x41, 0xb8, 0xae, 0x16, 0x56, 0xe3, 0xfa, 0xf1, 0x9f, 0xc4, 0x6a, 0xda, 0x09,
+        0x8d, 0xeb, 0x9c, 0x32, 0xb1, 0xfd, 0x86, 0x62, 0x05, 0x16, 0x5f, 0x49, 0xb8, 0x00,
+    ],
+    [
+        0x5f, 0x9c, 0x95, 0xbc, 0xa3, 0x50, 0x8c, 0x24, 0xb1, 0xd0, 0xb1, 0x55, 0x9c, 0x83, 0xef, 0x5b, 0x04, 0x44,
+        0x5c, 0xc4, 0x58, 0x1c, 0x8e, 0x86, 0xd8, 0x22, 0x4e, 0xdd, 0xd0, 0x9f, 0x11, 0x57,
+    ],
+    with_ends(0xec, 0xff, 0x7f),
+    with_ends(0xed, 0xff, 0x7f),
+    with_ends(0xee, 0xff, 0x7f),
+];
+
+/// A first byte, thirty alike, a last one.
+const fn with_ends(first: u8, between: u8, last: u8) -> [u8; 32] {
+    let mut point = [between; 32];
+    let [start, .., end] = &mut point;
+    (*start, *end) = (first, last);
+    point
+}
+
+/// Whether a point adds anything to an agreement: a comparison, since whoever connects chooses how often this is asked.
 pub(super) fn is_contributory(point: &[u8; 32]) -> bool {
-    StaticSecret::from([1; 32]).diffie_hellman(&PublicKey::from(*point)).was_contributory()
+    let [rest @ .., last] = point;
+    !SMALL_ORDER.iter().any(|[small @ .., end]| small == rest && *end == last & 0x7f)
 }
 
 #[cfg(test)]
@@ -158,5 +185,23 @@ mod tests {
             assert!(!is_contributory(&point));
         }
         assert!(is_contributory(ServerKey::from_bytes([7; 32]).public().as_bytes()));
+    }
+
+    #[test]
+    fn atk_32_the_list_of_points_of_small_order_says_what_an_agreement_says() {
+        let agreed =
+            |point: &[u8; 32]| StaticSecret::from([1; 32]).diffie_hellman(&PublicKey::from(*point)).was_contributory();
+        let mut points = SMALL_ORDER.to_vec();
+        points.extend(SMALL_ORDER.iter().flat_map(|small| {
+            // whatever differs in one bit
+            (0..256).map(|bit| {
+                let mut point = *small;
+                point[bit / 8] ^= 1 << (bit % 8);
+                point
+            })
+        }));
+        for point in points {
+            assert_eq!(is_contributory(&point), agreed(&point), "{}", hex::encode(point));
+        }
     }
 }
