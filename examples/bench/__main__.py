@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import resource
+import signal
 import subprocess
 import sys
 import time
@@ -30,8 +31,11 @@ class Run:
         )
         self.generator = os.path.join(self.programs, "chat-bench")
         self.results, self.cpus, self.alone = Results(), cpus(), options.alone
+        self.before = options.before and os.path.abspath(options.before)
         for directory in (self.out, self.state):
             os.makedirs(directory, exist_ok=True)
+        self.about = machine.describe(self.programs)
+        self.final = options.scale == "full"
         self.processes = Processes(os.path.join(self.state, "logs"))
 
     def step(self, name, work):
@@ -41,7 +45,12 @@ class Run:
             work()
         except (Failed, OSError, subprocess.SubprocessError) as failed:
             self.results.fail(f"{name}: {failed}")
+        # a run that is broken off leaves what it had
+        self.report()
         say(f"{name}: {time.monotonic() - began:.0f} s")
+
+    def report(self):
+        return report.write(self.results, self.about, self.out, self.final)
 
 
 def say(text):
@@ -79,7 +88,7 @@ def drained(run):
 def measure(run, options):
     loads = Workloads(run)
     users = max([run.scale.users, *(GROWTH["connections"] if options.growth else ())])
-    run.step("accounts", lambda: loads.ours.prepare(run.processes, users, run.cpus))
+    run.step("accounts", lambda: loads.prepare(users))
     steps = {
         "fsync": loads.fsync,
         "rooms": loads.rooms,
@@ -119,17 +128,18 @@ def main():
         help="steps: fsync,rooms,pairs,idle,store,daemons,deltachat,drained",
     )
     parser.add_argument("--alone", action="store_true", help="measure ours, and nothing beside it")
+    parser.add_argument("--before", help="where another build of chat-server is, measured in turn with ours")
     parser.add_argument("--growth", action="store_true", help="also what things cost as there are more of them")
     options = parser.parse_args()
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     os.umask(0o022)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run = Run(options)
-    about = machine.describe(run.programs)
     os.sched_setaffinity(0, {run.cpus[1]})
     with run.processes:
         measure(run, options)
-    path = report.write(run.results, about, run.out, final=options.scale == "full")
+    path = run.report()
     say(f"report: {path}")
     for failure in run.results.broken:
         say(f"FAILED: {failure}")

@@ -3,7 +3,7 @@
 import math
 from html import escape
 
-WIDTH, ROW, LEFT, RIGHT, TOP = 760, 22, 300, 90, 44
+WIDTH, ROW, LEFT, RIGHT, TOP = 800, 22, 350, 80, 44
 COLOURS = ("#3465a4", "#cc7a00", "#4e9a06", "#a40000", "#75507b")
 PLOT_HEIGHT = 320
 
@@ -33,15 +33,16 @@ def short(value):
     return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
-def bars(title, found, mark=None):
-    """Horizontal bars: `found` is [(label, value, whether it stands out)]; `mark` draws a line at a value."""
-    most = max([value for _, value, _ in found] + [mark or 0]) or 1
+def bars(title, found, mark=None, longest=None):
+    """Horizontal bars: `found` is [(label, value, whether it stands out)]; `mark` draws a line at a
+    value, and a bar is drawn as `longest` at most, whatever is printed beside it."""
+    most = min(max([value for _, value, _ in found] + [mark or 0]) or 1, longest or math.inf)
     height = TOP + ROW * len(found) + 12
     wide = WIDTH - LEFT - RIGHT
     parts = [words(12, 24, title, size=14, weight="bold")]
     for number, (label, value, ours) in enumerate(found):
         y = TOP + ROW * number
-        length = wide * value / most
+        length = wide * min(value, most) / most
         parts += [
             words(LEFT - 8, y + 14, label, "end"),
             words(LEFT + length + 6, y + 14, short(value)),
@@ -59,7 +60,7 @@ def ticks(low, high):
 
 
 def lines(title, across, series):
-    """Lines on logarithmic axes; `series` is [(label, [(x, y)])]. The dashed line grows as its number does."""
+    """Lines on logarithmic axes; `series` is [(label, [(x, y)])]."""
     points = [(x, y) for _, found in series for x, y in found if x > 0 and y > 0]
     if not points:
         return svg(WIDTH, TOP, [words(12, 24, title + ": nothing was measured")])

@@ -39,8 +39,9 @@ def cpus():
     return mine[0], mine[-1] if len(mine) == 1 else mine[1]
 
 
-def pinned(cpu):
-    return lambda: os.sched_setaffinity(0, {cpu})
+def pinned(*cpus):
+    """What a child does before it runs: it stays on these CPUs."""
+    return lambda: os.sched_setaffinity(0, cpus)
 
 
 def memory(pid):

@@ -95,15 +95,12 @@ class OurServer:
             "--step",
             "2",
         ]
-        parts = [
-            subprocess.Popen(
-                [*asked, "--from", str(users.start + number), "--to", str(users.stop)],
-                text=True,
-                stdout=subprocess.PIPE,
-                preexec_fn=pinned(cpus[number]),
-            )
-            for number in range(2)
-        ]
+        parts = []
+        for first in (users.start, users.start + 1):
+            words = [*asked, "--from", str(first), "--to", str(users.stop)]
+            # whichever CPU is free: the caller has left all but one
+            free = pinned(*cpus)
+            parts.append(subprocess.Popen(words, text=True, stdout=subprocess.PIPE, preexec_fn=free))
         lines = [part.communicate()[0] for part in parts]
         if any(part.returncode for part in parts):
             raise Failed(f"{self.name}: accounts could not be registered")

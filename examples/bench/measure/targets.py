@@ -6,7 +6,8 @@ A row there:
     figure       [step, whose, figure] of ours
     better       "lower" or "higher"
     beside       such triples in the same run: the best of them is what ours is divided by
-    was          or a figure of 29 November 2026, on a machine of two cores where a sync took 215 µs: compare it with care
+    was          or a figure of 29 November 2026, on a machine of two cores where a sync took 215 µs: compare it with care;
+                 that of another build, if one is measured in turn, is taken instead
     must, goal   the ratio that has to be, and that is to be, reached; either may be missing
 """
 
@@ -64,7 +65,8 @@ class Judged:
 def judge(row, results):
     """Holds one row of targets against the medians of a run."""
     step, whose, figure = row["figure"]
-    beside, beside_whose = row.get("was"), "29 November"
+    before = results.median(step, "before", figure)
+    beside, beside_whose = (before, "before") if before else (row.get("was"), "29 November")
     if "beside" in row:
         found = [(results.median(*triple), triple[1]) for triple in row["beside"]]
         found = [(value, of) for value, of in found if value]

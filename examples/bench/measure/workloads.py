@@ -23,8 +23,14 @@ class Workloads:
     def __init__(self, run):
         self.run, self.scale, self.results = run, run.scale, run.results
         self.ours = OurServer(run.programs, run.generator, run.state)
+        self.before = [OurServer(run.before, run.generator, run.state, "before")] if run.before else []
         self.tls = certificate(os.path.join(run.state, "tls"))
         self.peers = [peer for peer in (NATS, NGIRCD, MOSQUITTO) if self.there(peer)]
+
+    def prepare(self, users):
+        """Registers so many users, of ours and of how it was."""
+        for server in [self.ours, *self.before]:
+            server.prepare(self.run.processes, users, self.run.cpus)
 
     def there(self, peer):
         if self.run.alone:
@@ -77,8 +83,8 @@ class Workloads:
         """Starts each server, does the work with (server, process ids), and stops it. What fails of a peer is noted."""
         for server in servers:
             try:
-                if server is self.ours:
-                    pid = self.ours.start(self.run.processes, self.run.cpus[0])
+                if isinstance(server, OurServer):
+                    pid = server.start(self.run.processes, self.run.cpus[0])
                 else:
                     pid = server.start(self.run.processes, self.run.state, self.tls, self.run.cpus[0])
                 work(server, [pid])
@@ -100,7 +106,7 @@ class Workloads:
                         f"room/{members}/{window}", server, pids, "room", "--members", members, "--window", window
                     )
 
-            self.each([self.ours, *self.peers], work)
+            self.each([self.ours, *self.before, *self.peers], work)
 
     def pairs(self):
         def work(server, pids):
@@ -108,7 +114,7 @@ class Workloads:
             self.measure("pairs/paced", server, pids, *asked, "--rate", 5)
             self.measure("pairs/pipelined", server, pids, *asked, "--window", 32)
 
-        self.each([self.ours, *self.peers], work)
+        self.each([self.ours, *self.before, *self.peers], work)
 
     def idle(self):
         def work(server, pids):
@@ -119,31 +125,17 @@ class Workloads:
             figures["idle_share_of_10000"] = figures["idle_share"] * 10_000 / self.scale.connections
             self.results.rows[-1].update(figures)
 
-        self.each([self.ours, *self.peers], work)
+        self.each([self.ours, *self.before, *self.peers], work)
 
     def store(self):
         def work(server, pids):
             for window, messages in self.scale.stored.items():
                 first = self.scale.users - (2 * USERS if window == 1 else USERS)
-                kept = ["--keep"] if server is JETSTREAM and window == 1 else []
-                self.measure(
-                    f"store/{window}",
-                    server,
-                    pids,
-                    "store",
-                    "--messages",
-                    messages,
-                    "--window",
-                    window,
-                    "--users",
-                    USERS,
-                    "--first",
-                    first,
-                    *kept,
-                )
+                asked = ["store", "--messages", messages, "--window", window, "--users", USERS, "--first", first]
+                self.measure(f"store/{window}", server, pids, *asked)
 
         beside = [peer for peer in (JETSTREAM, MOSQUITTO) if self.there(peer)]
-        self.each([self.ours, *beside], work)
+        self.each([self.ours, *self.before, *beside], work)
         self.plain_sqlite()
         if self.scale.stored_mariadb and MariaDb.installed():
             self.mariadb()

@@ -25,8 +25,8 @@ use crate::usage::{Processes, own_cpu};
 
 /// Longest wait for a login, or for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What was sent and did not arrive so long after the last message is lost.
-const QUIET: Duration = Duration::from_secs(3);
+/// What was sent and did not arrive so long after the last message is lost; long, for a machine that is busy with more.
+const QUIET: Duration = Duration::from_secs(15);
 /// How often it is looked whether everything arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// What the server has to itself before it is loaded, after the logins.

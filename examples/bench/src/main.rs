@@ -95,9 +95,6 @@ enum Work {
         /// The first of them
         #[arg(long)]
         first: usize,
-        /// Leave the messages where they are
-        #[arg(long)]
-        keep: bool,
     },
     /// Accounts of chat-server with a device each; prints a line of the file that --devices takes for each
     Register {
@@ -188,8 +185,8 @@ async fn work(work: Work) -> Fallible<Value> {
         Work::Room { target, members, window } => loads::room::run(&target.context()?, members, window).await,
         Work::Pairs { target, pairs, window, rate } => loads::pairs::run(&target.context()?, pairs, window, rate).await,
         Work::Idle { target, connections, at_once } => loads::idle::run(&target.context()?, connections, at_once).await,
-        Work::Store { target, messages, window, users, first, keep } => {
-            loads::store::run(&target.context()?, messages, window, first..first + users, !keep).await
+        Work::Store { target, messages, window, users, first } => {
+            loads::store::run(&target.context()?, messages, window, first..first + users).await
         }
         Work::Register { target, from, to, step } => {
             let context = target.context()?;

@@ -59,6 +59,11 @@ class Judging(unittest.TestCase):
         del row["beside"]
         self.assertEqual(targets.judge(row, measured([5])).ratio, 0.5)
 
+    def test_another_build_in_the_same_run_goes_before_an_earlier_figure(self):
+        row = {name: value for name, value in LOWER.items() if name != "beside"}
+        judged = targets.judge({**row, "was": 10}, measured([5], before=4))
+        self.assertEqual((judged.ratio, judged.beside_whose), (1.25, "before"))
+
     def test_what_was_not_measured_is_not_met(self):
         self.assertEqual(self.verdict(LOWER, measured([5])), "not measured")
         self.assertEqual(self.verdict(LOWER, measured([], ngircd=4)), "not measured")
@@ -88,6 +93,7 @@ class Loads(unittest.TestCase):
             {},
             {"count": 10, "refused": 2},
             {"count": 10, "ended": 1},
+            {"count": 10, "arrived": 0},
         ):
             results = Results()
             judge_load(results, "room", "ours", figures)
@@ -101,6 +107,7 @@ class Loads(unittest.TestCase):
     def test_a_clean_one_is_neither(self):
         results = Results()
         judge_load(results, "room", "ours", {"count": 10, "lost": 0, "ended": 0})
+        judge_load(results, "room", "ours", {"count": 0, "arrived": 10})
         self.assertEqual((results.broken, results.notes), ([], []))
 
 

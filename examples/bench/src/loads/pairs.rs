@@ -86,8 +86,7 @@ pub(crate) async fn run(context: &Context, pairs: usize, window: u64, rate: f64)
         task.await?;
     }
     let lost = missing(&shared.arrived, || shared.sent.get()).await;
-    let more =
-        json!({"p50_us": p50, "p99_us": p99, "lost": lost, "refused": shared.refused.get(), "ended": ended.get()});
+    let more = json!({"p50_us": p50, "p99_us": p99, "arrived": shared.arrived.get(), "lost": lost, "refused": shared.refused.get(), "ended": ended.get()});
     Ok(with(measured.figures(), more))
 }
 

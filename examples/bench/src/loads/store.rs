@@ -16,14 +16,8 @@ use crate::usage::now;
 /// Who writes to them.
 const AUTHOR: usize = 999_999;
 
-/// One author, `window` messages unacknowledged at once, to `users` in turn; `fetched` says whether they come for them.
-pub(crate) async fn run(
-    context: &Context,
-    messages: u64,
-    window: u64,
-    users: Range<usize>,
-    fetched: bool,
-) -> Fallible<Value> {
+/// One author, `window` messages unacknowledged at once, to `users` in turn, who then come for them.
+pub(crate) async fn run(context: &Context, messages: u64, window: u64, users: Range<usize>) -> Fallible<Value> {
     let peer = &context.peer;
     peer.keep_for(users.clone()).await?;
     sleep(SETTLE).await;
@@ -69,7 +63,7 @@ pub(crate) async fn run(
     });
     let figures = with(measured.figures(), more);
     // a JetStream is read by other means
-    if !fetched || matches!(peer.protocol, Protocol::Nats) {
+    if matches!(peer.protocol, Protocol::Nats) {
         return Ok(figures);
     }
     Ok(with(figures, collect(context, users, messages).await?))
