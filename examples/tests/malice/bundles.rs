@@ -4,11 +4,13 @@ use std::time::Duration;
 
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::ids::SessionId;
+use chat_protocol::limits::MAX_ONE_TIME_KEYS;
 use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::session::init::Init;
 use chat_server::store::TakenBundle;
 
-use crate::cast::get_on;
+use crate::cast::{get_on, tell};
+use crate::lies::Seen;
 use crate::operator::{Operator, now};
 use crate::puppet::Puppet;
 
@@ -118,4 +120,43 @@ fn atk_56_sessions_begin_without_one_time_keys_and_those_come_back() {
     carol.sees(&with, "delivered");
     let last = operator.seen().envelopes(device).into_iter().rfind(|envelope| envelope.init.is_some());
     assert!(one_time_of(&last.unwrap()).is_some(), "bob made new ones");
+}
+
+#[test]
+fn atk_56_who_draws_one_time_keys_is_limited_and_a_session_that_began_without_one_is_succeeded_by_one_with() {
+    let operator = Operator::with_limits();
+    let (mut alice, mut bob) = (operator.member("alice"), operator.member("bob"));
+    let (user, device) = (bob.name().parse().unwrap(), operator.device("bob"));
+    let drawn = ["mallory", "accomplice", "another"].into_iter().enumerate().map(|(n, name)| {
+        let puppet = Puppet::new(name, n);
+        operator.enrol(&puppet);
+        operator.draws_keys(&puppet, &user, device)
+    });
+    assert_eq!(drawn.collect::<Vec<_>>(), [10, 10, 4], "ten for each device, 24 of one");
+    assert_eq!(operator.keys_left(device), MAX_ONE_TIME_KEYS - 24, "they are not used up");
+
+    alice.send("@bob", "without");
+    bob.hears("@alice", "alice", "without");
+    get_on(&mut alice, &mut bob);
+    assert_eq!(one_time_of(&operator.seen().envelopes(device)[0]), None);
+
+    // a session lasts a month; then whoever writes first begins another. Of the time a daemon does not run a day counts
+    operator.passes(31 * DAY);
+    for (person, days) in [(&mut alice, 24..=31), (&mut bob, 1..=31)] {
+        for day in days {
+            person.stop();
+            person.set_clock(&format!("+{day}d"));
+            person.start();
+        }
+        person.turns("online");
+    }
+    let begun = |seen: &Seen| {
+        let mut inits = seen.envelopes(operator.device("alice")).into_iter().filter(|envelope| envelope.init.is_some());
+        inits.next()
+    };
+    tell(&mut bob, &mut alice);
+    tell(&mut bob, &mut alice);
+    let successor = operator.until("a session of bob's", begun);
+    assert!(one_time_of(&successor).is_some());
+    get_on(&mut alice, &mut bob);
 }

@@ -1,20 +1,24 @@
 //! Runs the server of the stories, and tells it what to say.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, MutexGuard};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use chat_protocol::crypto::fernet::FernetKey;
+use chat_protocol::fixtures::FirstDevice;
 use chat_protocol::handshake::ServerKey;
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::ids::{DeviceId, Username};
 use chat_protocol::invite::Invite;
 use chat_protocol::message::Envelope;
+use chat_protocol::message::client::BundleFetch;
 use chat_protocol::message::server::Push;
-use chat_protocol::time::Timestamp;
-use chat_server::clock::Clock;
+use chat_protocol::time::{Reading, Timestamp};
+use chat_server::clock::{self, Clock};
 use chat_server::config::Config;
 use chat_server::counters::Closed;
+use chat_server::fixtures::client::{Client, login};
 use chat_server::router::Router;
 use chat_server::serve::{Keys, Server};
 use chat_server::store::sqlite::SqliteStore;
@@ -42,6 +46,8 @@ pub struct Operator {
     /// What every member knows.
     pub secret: FernetKey,
     directory: TempDir,
+    /// How much more time has gone by for it, in milliseconds.
+    ahead: Arc<AtomicU64>,
 }
 
 pub fn now() -> Timestamp {
@@ -49,18 +55,28 @@ pub fn now() -> Timestamp {
     Timestamp::from_millis(u64::try_from(since.as_millis()).unwrap())
 }
 
-/// Cheap hashes, and no limit that an enemy would not lift.
+/// Cheap hashes, and nothing else that is not as usual.
 fn settings() -> Config {
     let mut config = Config::default();
     config.passwords.bcrypt_cost = 4;
-    config.rates.bundle_fetches_per_hour = 1_000;
-    config.rates.one_time_keys_per_hour = 1_000;
     config
 }
 
 impl Operator {
-    /// A server that is honest so far.
+    /// A server that is honest so far, without limits that an enemy would lift.
     pub fn open() -> Self {
+        let mut config = settings();
+        config.rates.bundle_fetches_per_hour = 1_000;
+        config.rates.one_time_keys_per_hour = 1_000;
+        Self::with(config)
+    }
+
+    /// A server with the limits that it usually has.
+    pub fn with_limits() -> Self {
+        Self::with(settings())
+    }
+
+    fn with(config: Config) -> Self {
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
         let directory = tempfile::Builder::new().prefix("chat-").tempdir_in("/tmp").unwrap();
         let (store, _) = SqliteStore::open(&directory.path().join("chat.db")).unwrap();
@@ -70,14 +86,22 @@ impl Operator {
             Keys { server: server_key.clone(), next: None, next_proof: None, offline: None, secret: secret.clone() };
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).unwrap();
         let at = listener.local_addr().unwrap();
-        let clock = runtime.block_on(Clock::system(&*liar)).unwrap();
+        let ahead = Arc::new(AtomicU64::new(0));
+        let look = {
+            let ahead = Arc::clone(&ahead);
+            move || {
+                let (now, ahead) = (clock::read(), Duration::from_millis(ahead.load(Ordering::Relaxed)));
+                Reading { wall: now.wall + ahead, ran: now.ran + ahead }
+            }
+        };
+        let clock = runtime.block_on(Clock::begin(&*liar, Box::new(look))).unwrap();
         let server = {
             let _inside = runtime.enter();
-            Server::new(settings(), liar.clone(), &keys, CancellationToken::new(), clock)
+            Server::new(config, liar.clone(), &keys, CancellationToken::new(), clock)
         };
         let router = server.router();
         runtime.spawn(server.serve(listener));
-        Self { runtime, liar, router, at, server_key, secret, directory }
+        Self { runtime, liar, router, at, server_key, secret, directory, ahead }
     }
 
     pub fn invite(&self) -> String {
@@ -119,6 +143,11 @@ impl Operator {
         person
     }
 
+    /// Lets time go by for the server.
+    pub fn passes(&self, time: Duration) {
+        self.ahead.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::Relaxed);
+    }
+
     /// What it says instead of the truth.
     pub fn lies(&self) -> MutexGuard<'_, Lies> {
         self.liar.lies()
@@ -156,6 +185,29 @@ impl Operator {
     pub fn bundle(&self, device: DeviceId) -> TakenBundle {
         self.until("a bundle", |seen| seen.published.contains(&device).then_some(()));
         self.runtime.block_on(self.liar.truth.take_bundle(device, true)).unwrap().expect("a bundle")
+    }
+
+    /// Logs a puppet in and has it ask for bundles of a device until one comes without a one-time key; how many came with
+    /// one.
+    pub fn draws_keys(&self, puppet: &Puppet, user: &Username, device: DeviceId) -> usize {
+        self.until("a bundle", |seen| seen.published.contains(&device).then_some(()));
+        let own = FirstDevice { keys: puppet.keys.clone(), cert: puppet.cert.clone(), log: puppet.log.clone() };
+        let ask = BundleFetch { user: user.clone(), device };
+        self.runtime.block_on(async {
+            let mut client =
+                Client::connect(self.at, &self.server_key.public(), &self.secret).await.expect("a handshake");
+            client.call(&login(&client, &own)).await.expect("a login");
+            let mut drawn = 0;
+            while client.call(&ask).await.expect("a bundle is never refused").one_time.is_some() {
+                drawn += 1;
+            }
+            drawn
+        })
+    }
+
+    /// How many one-time keys of a device the server still has.
+    pub fn keys_left(&self, device: DeviceId) -> usize {
+        self.runtime.block_on(self.liar.truth.one_time_left(device)).unwrap().hashes.len()
     }
 
     /// Waits until a device has acknowledged all that is in its mailbox now.
