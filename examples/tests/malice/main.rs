@@ -23,6 +23,7 @@ mod puppet;
 
 mod bundles;
 mod devices;
+mod dumps;
 mod identities;
 mod messages;
 mod recordings;

@@ -30,6 +30,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tokio_util::sync::CancellationToken;
 
+use crate::dumps::dump;
 use crate::liar::Liar;
 use crate::lies::{Lies, Seen};
 use crate::puppet::Puppet;
@@ -173,6 +174,15 @@ impl Operator {
     /// The device of an account that has one.
     pub fn device(&self, name: &str) -> DeviceId {
         self.log(name).active_devices().next().expect("an active device").id()
+    }
+
+    /// Every file of the server and of those who live below its directory, its keys as the program stores them included.
+    pub fn dump(&self) -> Vec<(String, Vec<u8>)> {
+        let (server_key, secret) = (FernetKey::from_bytes(*self.server_key.bytes().expose()), &self.secret);
+        let text = |key: &FernetKey| key.to_base64().as_bytes().to_vec();
+        let mut files = dump(self.directory.path());
+        files.extend([("server.key".to_owned(), text(&server_key)), ("secret.key".to_owned(), text(secret))]);
+        files
     }
 
     /// Says of a device that it may do whatever an active one may.

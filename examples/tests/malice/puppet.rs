@@ -14,7 +14,7 @@ use chat_protocol::message::{Blob, Envelope};
 use chat_protocol::session::bundle::{Draft, KemPrekey, OneTimePrekey, SignedPrekey, VerifiedBundle};
 use chat_protocol::session::content::{Body, Content, Conversation, Heads, SenderSeq, Text};
 use chat_protocol::session::init::{Init, Own, Prekeys, initiate, open_share, resolve};
-use chat_protocol::session::ratchet::Session;
+use chat_protocol::session::ratchet::{MessageKey, Session};
 use chat_protocol::time::Timestamp;
 use chat_server::store::{
     AppendEntry, DeviceState, NewAccount, NewBundle, NewLog, PasswordHash, Store, StoredDevice, TakenBundle,
@@ -238,6 +238,17 @@ impl Talk {
         let sealed = self.session.seal(&content.encode().unwrap()).unwrap();
         let init = self.init.clone().map(Blob);
         Envelope { sid: self.session.id(), header: Blob(sealed.header), token: Blob(sealed.token), init }
+    }
+
+    /// The session as its owner would store it.
+    pub fn state(&self) -> Vec<u8> {
+        minicbor::to_vec(&self.session).unwrap()
+    }
+
+    /// Whether a message of this session opens by this key, taken for the message's own.
+    pub fn fits(&self, key: &[u8; 32], envelope: &Envelope) -> bool {
+        let key: MessageKey = minicbor::decode(&[&[0x58, 0x20], &key[..]].concat()).unwrap();
+        self.session.open(&envelope.header, &envelope.token, Some(&key), &mut rand::rng()).is_ok()
     }
 
     /// Opens what the other end sealed, if it is the next message.

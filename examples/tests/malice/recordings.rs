@@ -14,16 +14,16 @@ use chat_protocol::record::Opener;
 use crate::operator::{Operator, now};
 
 /// One direction of one connection, byte for byte.
-type Heard = Arc<Mutex<Vec<u8>>>;
+pub type Heard = Arc<Mutex<Vec<u8>>>;
 
 /// Passes connections on, and keeps a copy of each: (from the client, from the server).
-struct Wiretap {
-    at: SocketAddr,
-    recordings: Arc<Mutex<Vec<(Heard, Heard)>>>,
+pub struct Wiretap {
+    pub at: SocketAddr,
+    pub recordings: Arc<Mutex<Vec<(Heard, Heard)>>>,
 }
 
 impl Wiretap {
-    fn on(server: SocketAddr) -> Self {
+    pub fn on(server: SocketAddr) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let at = listener.local_addr().unwrap();
         let recordings = Arc::new(Mutex::new(Vec::new()));
