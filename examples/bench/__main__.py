@@ -13,7 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from measure import deltachat, machine, report  # noqa: E402
 from measure.chatd import Conversation  # noqa: E402
-from measure.processes import Failed, Processes, cpus  # noqa: E402
+from measure.processes import Failed, Processes, cpus, pinned  # noqa: E402
 from measure.results import Results, judge_load  # noqa: E402
 from measure.scale import GROWTH, SCALES  # noqa: E402
 from measure.workloads import Workloads  # noqa: E402
@@ -30,11 +30,13 @@ class Run:
             os.path.abspath(path) for path in (options.programs, options.out, options.state)
         )
         self.generator = os.path.join(self.programs, "chat-bench")
-        self.results, self.cpus, self.alone = Results(), cpus(), options.alone
+        self.results, self.alone = Results(), options.alone
+        # a run that measures nothing may be one of many tests that share the machine
+        self.cpus = cpus(apart=options.scale != "smoke")
         self.before = options.before and os.path.abspath(options.before)
         for directory in (self.out, self.state):
             os.makedirs(directory, exist_ok=True)
-        self.about = machine.describe(self.programs)
+        self.about = machine.describe(self.programs, self.cpus)
         self.final = options.scale == "full"
         self.processes = Processes(os.path.join(self.state, "logs"))
 
@@ -75,9 +77,7 @@ def peer_daemon(run):
 def drained(run):
     """A device that was away: `make backlog` does it, and tells its figures."""
     words = [os.path.join(run.programs, "backlog"), "--json", "--messages", str(run.scale.drained)]
-    done = subprocess.run(
-        words, capture_output=True, text=True, preexec_fn=lambda: os.sched_setaffinity(0, {run.cpus[0]})
-    )
+    done = subprocess.run(words, capture_output=True, text=True, preexec_fn=pinned(run.cpus[0]))
     if not done.stdout.startswith("{"):
         raise Failed(f"backlog: {done.stderr.strip()[-400:]}")
     figures = json.loads(done.stdout)
@@ -136,7 +136,7 @@ def main():
     os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     run = Run(options)
-    os.sched_setaffinity(0, {run.cpus[1]})
+    os.sched_setaffinity(0, run.cpus[1])
     with run.processes:
         measure(run, options)
     path = run.report()

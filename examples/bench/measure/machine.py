@@ -33,7 +33,7 @@ def commit():
         return "unknown"
 
 
-def describe(programs):
+def describe(programs, cpus):
     """Names and values, for the head of a report."""
     versions = [peer.says_version() for peer in PEERS if peer.installed and peer.name != "jetstream"]
     if MariaDb.installed():
@@ -45,7 +45,7 @@ def describe(programs):
     kib = int(first(r"^MemTotal:\s+(\d+)", "/proc/meminfo"))
     return {
         "when": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
-        "machine": f"{os.cpu_count()} × {model}, {kib / 2**20:.1f} GiB; {pinning()}",
+        "machine": f"{os.cpu_count()} × {model}, {kib / 2**20:.1f} GiB; {pinning(cpus)}",
         "system": f"{distribution}, Linux {platform.release()}",
         "load before": f"{os.getloadavg()[0]:.2f}",
         "ours": f"{output([os.path.join(programs, 'chat-server'), '--version']).strip()}, commit {commit()}",

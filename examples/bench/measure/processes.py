@@ -33,15 +33,21 @@ def output(words, **more):
     return done.stdout
 
 
-def cpus():
-    """(CPU of the server, CPU of the generator): the first two this process may use, or the same one twice."""
+def cpus(apart=True):
+    """(CPUs of the server, CPUs of the generator): one each, as far as this process has two, or for both whatever it has."""
     mine = sorted(os.sched_getaffinity(0))
-    return mine[0], mine[-1] if len(mine) == 1 else mine[1]
+    return (mine[:1], mine[1:2] or mine[:1]) if apart else (mine, mine)
 
 
-def pinned(*cpus):
+def pinned(*groups):
     """What a child does before it runs: it stays on these CPUs."""
-    return lambda: os.sched_setaffinity(0, cpus)
+    return lambda: os.sched_setaffinity(0, {cpu for group in groups for cpu in group})
+
+
+def pinning(found):
+    """Who runs where, in words."""
+    server, generator = (", ".join(map(str, group)) for group in found)
+    return f"server on CPU {server}, generator on CPU {generator}" + (": the same" if server == generator else "")
 
 
 def memory(pid):
@@ -65,12 +71,6 @@ def cpu_seconds(pid):
     with open(f"/proc/{pid}/stat") as file:
         fields = file.read().rsplit(")", 1)[1].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-def pinning():
-    """Who runs where, in words."""
-    first, second = cpus()
-    return f"server on CPU {first}, generator on CPU {second}" + (": the same one" if first == second else "")
 
 
 class Processes:

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 sys.path.insert(0, os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
-from measure import inserts, plot, report, targets  # noqa: E402
+from measure import inserts, plot, processes, report, targets  # noqa: E402
 from measure.line import quantile  # noqa: E402
 from measure.results import Results, judge_load  # noqa: E402
 
@@ -170,6 +170,13 @@ class Drawing(unittest.TestCase):
 
 
 class Measuring(unittest.TestCase):
+    def test_server_and_generator_are_apart_only_where_it_is_measured(self):
+        server, generator = processes.cpus()
+        self.assertEqual((len(server), len(generator)), (1, 1))
+        self.assertEqual(*processes.cpus(apart=False))
+        self.assertEqual(processes.pinning(([0], [1])), "server on CPU 0, generator on CPU 1")
+        self.assertTrue(processes.pinning(([0], [0])).endswith("the same"))
+
     def test_quantiles_are_those_of_the_values(self):
         self.assertEqual((quantile(range(100), 0.5), quantile(range(100), 0.99), quantile([7], 0.99)), (50, 99, 7))
 
