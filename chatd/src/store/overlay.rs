@@ -5,9 +5,9 @@
 //! Only the one connection that writes has this, and what it says is what that connection would read: nothing lives on here
 //! that was deleted or replaced. Whatever reads more than one row by its scope has what was put there written first. A step that
 //! fails is undone here as it is in the database, what was written meanwhile included; of a transaction that fails all is
-//! forgotten.
+//! forgotten. What a step replaces is kept until it has ended, beyond the bound.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use chat_engine::store::{Place, Table};
 use zeroize::Zeroizing;
@@ -44,10 +44,10 @@ struct Entry {
     unwritten: Option<u64>,
 }
 
-impl Entry {
-    fn bytes(&self) -> usize {
-        size_of::<Self>() + size_of::<Key>() + self.row.as_ref().map_or(0, |(_, value)| value.len())
-    }
+/// What a key and its entry take.
+fn bytes(key: &Key, entry: &Entry) -> usize {
+    let value = entry.row.as_ref().map_or(0, |(_, value)| value.len());
+    size_of::<Entry>() + size_of::<Key>() + key.scope.len() + key.key.len() + value
 }
 
 /// How a change is undone.
@@ -62,6 +62,8 @@ enum Undo {
 #[derive(Default)]
 pub(super) struct Overlay {
     rows: HashMap<Key, Entry>,
+    /// The keys of what is still to be written, by when it was put first.
+    unwritten: BTreeMap<u64, Key>,
     empty: HashSet<(Table, Box<[u8]>)>,
     bytes: usize,
     puts: u64,
@@ -119,30 +121,46 @@ impl Overlay {
     }
 
     fn set(&mut self, key: Key, entry: Entry) {
-        self.bytes += entry.bytes();
-        let before = self.rows.insert(key.clone(), entry);
+        let before = self.replace(key.clone(), Some(entry));
         self.changed(key, before);
     }
 
     fn unset(&mut self, key: &Key) {
-        let before = self.rows.remove(key);
+        let before = self.replace(key.clone(), None);
         self.changed(key.clone(), before);
     }
 
     fn changed(&mut self, key: Key, before: Option<Entry>) {
-        self.bytes -= before.as_ref().map_or(0, Entry::bytes);
         if let Some(undo) = &mut self.undo {
             undo.push(Undo::Changed(key, before));
         }
     }
 
+    /// The one place where entries come and go.
+    fn replace(&mut self, key: Key, entry: Option<Entry>) -> Option<Entry> {
+        if let Some(entry) = &entry {
+            self.bytes += bytes(&key, entry);
+            if let Some(put) = entry.unwritten {
+                self.unwritten.insert(put, key.clone());
+            }
+        }
+        let (put, before) = match entry {
+            Some(entry) => (entry.unwritten, self.rows.insert(key.clone(), entry)),
+            None => (None, self.rows.remove(&key)),
+        };
+        if let Some(before) = &before {
+            self.bytes -= bytes(&key, before);
+            if let Some(gone) = before.unwritten.filter(|gone| Some(*gone) != put) {
+                self.unwritten.remove(&gone);
+            }
+        }
+        before
+    }
+
     /// What is still to be written of a scope, or of all, in the order it was put first.
     pub(super) fn unwritten(&self, scope: Option<(Table, &[u8])>) -> Vec<Key> {
-        let wanted = |key: &Key| scope.is_none_or(|(table, scope)| key.table == table && *key.scope == *scope);
-        let found = self.rows.iter().filter(|(key, entry)| entry.unwritten.is_some() && wanted(key));
-        let mut found: Vec<_> = found.map(|(key, entry)| (entry.unwritten, key)).collect();
-        found.sort_unstable_by_key(|(put, _)| *put);
-        found.into_iter().map(|(_, key)| key.clone()).collect()
+        let wanted = |key: &&Key| scope.is_none_or(|(table, scope)| key.table == table && *key.scope == *scope);
+        self.unwritten.values().filter(wanted).cloned().collect()
     }
 
     fn keys(&self, wanted: impl Fn(&Key, &Entry) -> bool) -> Vec<Key> {
@@ -152,6 +170,7 @@ impl Overlay {
     /// A row is in the database as it is here.
     pub(super) fn written(&mut self, key: Key) {
         let Some(put) = self.rows.get_mut(&key).and_then(|entry| entry.unwritten.take()) else { return };
+        self.unwritten.remove(&put);
         if let Some(undo) = &mut self.undo {
             undo.push(Undo::Written(key, put));
         }
@@ -188,17 +207,10 @@ impl Overlay {
                 Undo::Written(key, put) => {
                     if let Some(entry) = self.rows.get_mut(&key) {
                         entry.unwritten = Some(put);
+                        self.unwritten.insert(put, key);
                     }
                 }
-                Undo::Changed(key, Some(before)) => {
-                    self.bytes += before.bytes();
-                    let after = self.rows.insert(key, before);
-                    self.bytes -= after.as_ref().map_or(0, Entry::bytes);
-                }
-                Undo::Changed(key, None) => {
-                    let after = self.rows.remove(&key);
-                    self.bytes -= after.as_ref().map_or(0, Entry::bytes);
-                }
+                Undo::Changed(key, before) => drop(self.replace(key, before)),
             }
         }
     }

@@ -136,6 +136,7 @@ impl Rows for SealedRows<'_> {
         let row = self.read(place)?.map(|(order, value)| (order, Zeroizing::new(value)));
         let found = value(&row);
         overlay.borrow_mut().read(place, row);
+        self.let_go();
         Ok(found)
     }
 
@@ -144,8 +145,8 @@ impl Rows for SealedRows<'_> {
         overlay.borrow_mut().put(place, order, value);
         if overlay.borrow().is_full() {
             self.write_unwritten(None)?;
-            self.with_overlay(Overlay::shrink);
         }
+        self.let_go();
         Ok(())
     }
 
@@ -153,6 +154,7 @@ impl Rows for SealedRows<'_> {
         let at = self.seals.address(place);
         let deleted = self.change(DELETE, params![at.table, at.scope, at.key])?;
         let known = self.with_overlay(|overlay| overlay.delete(place)).unwrap_or(false);
+        self.let_go();
         Ok(known || deleted > 0)
     }
 
@@ -214,6 +216,9 @@ impl Rows for SealedRows<'_> {
             return Ok(0);
         }
         let count: i64 = self.one(COUNT, table, scope)?;
+        if count == 0 {
+            self.with_overlay(|overlay| overlay.found_empty(table, scope));
+        }
         Ok(u64::try_from(count).unwrap_or(0))
     }
 }
@@ -246,6 +251,15 @@ impl SealedRows<'_> {
         let sealed = self.seals.seal(&at, *order, value)?;
         self.counts.update(|counts| Counts { sealed: counts.sealed + 1, ..counts });
         self.change(PUT, params![at.table, at.scope, at.key, to_column(*order), sealed]).map(drop)
+    }
+
+    /// Lets go of rows that the database has too, where more are kept than should be.
+    fn let_go(&self) {
+        self.with_overlay(|overlay| {
+            if overlay.is_full() {
+                overlay.shrink();
+            }
+        });
     }
 
     fn is_known_empty(&self, table: Table, scope: &[u8]) -> bool {
