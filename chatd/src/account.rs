@@ -159,7 +159,7 @@ impl AccountContext {
     /// # Errors
     /// [`RowsError`].
     pub fn account(&self) -> Result<Option<Account>, RowsError> {
-        self.store.transaction(|rows| Account::load(rows))
+        self.store.read(|rows| Account::load(rows))
     }
 
     /// The keys of the kept account. Parsing takes milliseconds and is done off the runtime.

@@ -23,6 +23,8 @@ mod methods;
 mod reads;
 mod run;
 mod search;
+#[cfg(test)]
+mod tests;
 mod waiting;
 
 use std::path::PathBuf;
@@ -191,8 +193,12 @@ impl Daemon {
         while newest.changed().await.is_ok() {}
     }
 
-    /// Waits until the loop has taken a message; false once it has ended.
+    /// Waits until the loop has taken a message; false once it has ended. While the store is looked over, which may take
+    /// minutes, the loop may wait for that.
     pub async fn lives(&self) -> bool {
+        if !self.store.is_checked() {
+            return !self.ending.is_cancelled();
+        }
         let (reply, answer) = oneshot::channel();
         self.tell_loop(LoopMessage::Probe(reply)).await.is_ok() && answer.await.is_ok()
     }

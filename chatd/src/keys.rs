@@ -165,6 +165,9 @@ impl<'a> KeyRing<'a> {
     }
 
     fn agreement(&self) -> Result<SecretKey, KeyError> {
+        if let Some(key) = self.store.read(|rows| DEVICE_KEYS.get(rows, self.user))? {
+            return Ok(SecretKey::from_bytes(*key.expose()));
+        }
         let found = self.store.transaction(|rows| match DEVICE_KEYS.get(rows, self.user)? {
             Some(key) => Ok(key),
             None => {

@@ -5,8 +5,8 @@
 //! passphrase, and `store.db`. Nothing outside this module speaks SQL or knows the store key. What it
 //! cannot read it refuses and leaves as it is.
 //!
-//! Honest limits: sizes and orders of rows are visible, an older copy of the whole database
-//! is not noticed here, and a solid-state disk may keep blocks that were overwritten.
+//! Honest limits: sizes and orders of rows are visible, a mebibyte of rows that were used lately stays open in memory, an older
+//! copy of the whole database is not noticed here, and a solid-state disk may keep blocks that were overwritten.
 
 mod check;
 mod database;
@@ -172,6 +172,16 @@ impl Store {
         Ok(done)
     }
 
+    /// Reads what is needed before the database was looked over, or once in a while: nothing waits for the verdict.
+    ///
+    /// # Errors
+    /// Those of `work`, and [`RowsError`].
+    pub fn read<T, E: From<RowsError>>(&self, work: impl FnOnce(&dyn Rows) -> Result<T, E>) -> Result<T, E> {
+        let writer = self.writer();
+        let _snapshot = Transaction::reading(&writer.conn)?;
+        work(&SealedRows::reading(&writer.conn, &self.seals))
+    }
+
     /// Opens another connection for reading, which neither waits for the writer nor delays it.
     ///
     /// # Errors
@@ -186,6 +196,19 @@ impl Store {
     /// [`RowsError::Corrupt`]: it is left as it was found.
     pub fn checked(&self) -> Result<(), RowsError> {
         self.check.wait()
+    }
+
+    /// The same store while it is looked over, without end.
+    #[cfg(test)]
+    pub(crate) fn never_checked(mut self) -> Self {
+        self.check = Check::endless();
+        self
+    }
+
+    /// Whether it was looked over, whatever was found.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.check.verdict().is_some()
     }
 
     /// Empties the write-ahead log, where deleted rows linger. Call it about once a minute while idle.
@@ -224,6 +247,17 @@ impl Store {
     fn writer(&self) -> MutexGuard<'_, Writer> {
         // a panic in the middle of a transaction has rolled it back
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Store {
+    /// The last connection that closes writes the log into the database: only where that was found whole.
+    fn drop(&mut self) {
+        if self.check.verdict() == Some(Ok(()))
+            && let Err(error) = database::write_log_on_close(&self.writer().conn)
+        {
+            tracing::debug!(%error, "the write-ahead log stays");
+        }
     }
 }
 

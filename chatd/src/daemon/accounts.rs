@@ -72,7 +72,7 @@ impl Entry {
 
 /// The account kept in the store, ready to be worked for.
 pub(super) fn stored(setup: &Setup, store: &Arc<Store>) -> Result<Option<Entry>, RpcError> {
-    let account = store.transaction(|rows| Account::load(rows)).map_err(|error| errors::rows(&error))?;
+    let account = store.read(|rows| Account::load(rows)).map_err(|error| errors::rows(&error))?;
     let Some(account) = account.filter(|account| account.standing == Standing::Active) else { return Ok(None) };
     let keys = KeyRing::new(store, &setup.dir, &account.user)
         .of(&account.cert)
@@ -82,7 +82,7 @@ pub(super) fn stored(setup: &Setup, store: &Arc<Store>) -> Result<Option<Entry>,
 
 /// How the account kept in the store stands.
 pub(super) fn standing(store: &Store) -> Result<Option<Standing>, RpcError> {
-    let account = store.transaction(|rows| Account::load(rows)).map_err(|error| errors::rows(&error))?;
+    let account = store.read(|rows| Account::load(rows)).map_err(|error| errors::rows(&error))?;
     Ok(account.map(|account| account.standing))
 }
 

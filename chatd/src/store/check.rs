@@ -3,6 +3,7 @@
 //! That takes a second for a hundred thousand messages, and whoever starts the daemon to ask something need not wait for it.
 //! A row that is read meanwhile opens in its place and order only, whatever is damaged around it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
@@ -27,12 +28,24 @@ impl Check {
         let look = move || {
             // Linux has a priority for each thread; without it the check is only less polite.
             let _ = setpriority_process(Some(gettid()), PRIORITY);
-            let _ = verdict.0.set(database::check(&at));
+            let found = catch_unwind(AssertUnwindSafe(|| database::check(&at)));
+            let _ = verdict.0.set(found.unwrap_or_else(|_| Err(RowsError::Unavailable("the check stopped".into()))));
         };
         if std::thread::Builder::new().name("check".into()).spawn(look).is_err() {
             let _ = check.0.set(Err(RowsError::Unavailable("no thread to look the database over".into())));
         }
         check
+    }
+
+    /// One that is never done.
+    #[cfg(test)]
+    pub(super) fn endless() -> Self {
+        Self(Arc::default())
+    }
+
+    /// The verdict, if there is one by now.
+    pub(super) fn verdict(&self) -> Option<Result<(), RowsError>> {
+        self.0.get().cloned()
     }
 
     /// Waits for the verdict.

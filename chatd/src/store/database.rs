@@ -40,6 +40,7 @@ pub(super) fn create(at: &Path) -> Result<(), StoreError> {
     pragma(&conn, "journal_mode", "WAL")?;
     pragma(&conn, "application_id", APPLICATION_ID)?;
     migrate(&mut conn, 0)?;
+    write_log_on_close(&conn)?;
     conn.close().map_err(|(_, error)| classify(error))?;
     fs::rename(&unfinished, at).map_err(FileError::io("create", at)).map_err(DirError::from)?;
     Ok(())
@@ -118,6 +119,11 @@ pub(super) fn has_rows(at: &Path) -> Result<bool, StoreError> {
     Ok(found > 0)
 }
 
+/// Has the log written into the database when this connection closes and is the last.
+pub(super) fn write_log_on_close(conn: &Connection) -> Result<(), RowsError> {
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop).map_err(classify)
+}
+
 /// Moves the write-ahead log into the database and cuts it to nothing, so that old pages are gone.
 ///
 /// A reader in the middle of something keeps it; it goes the next time.
@@ -140,6 +146,8 @@ fn connect(at: &Path, flags: OpenFlags) -> Result<Connection, RowsError> {
     let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let conn = Connection::open_with_flags(at, flags).map_err(classify)?;
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(classify)?;
+    // or else the last connection that closes would write the log into a file that was found damaged
+    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(classify)?;
     conn.set_prepared_statement_cache_capacity(STATEMENTS);
     // the bundled SQLite plans by the values that are bound (STAT4), and so would parse anew with each other value
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(classify)?;

@@ -21,6 +21,9 @@ const FIND: &str = "SELECT rowid FROM texts WHERE texts MATCH ?1 AND rowid < ?2 
     AND (?3 IS NULL OR chat = ?3) AND (?4 IS NULL OR author = ?4) AND stored >= ?5 AND stored < ?6 \
     ORDER BY rowid DESC LIMIT ?7";
 
+/// What a message is counted for besides its words: its entries in the index and in the lists beside it.
+pub const MESSAGE_BYTES: usize = 256;
+
 /// What is indexed of a message.
 #[derive(Debug)]
 pub struct Entry<'a> {
@@ -59,10 +62,10 @@ pub struct Wanted<'a> {
 pub struct SearchIndex {
     conn: Connection,
     numbers: HashMap<MessageId, i64>,
-    /// By number: the message, and the bytes of its words.
+    /// By number: the message, and the bytes it is counted for.
     ids: BTreeMap<i64, (MessageId, usize)>,
     last: i64,
-    /// Of all words that are in it.
+    /// What all messages in it are counted for.
     bytes: usize,
     most_bytes: usize,
     /// Whether any message went for want of room.
@@ -70,7 +73,8 @@ pub struct SearchIndex {
 }
 
 impl SearchIndex {
-    /// An empty index, for words of at most `most_bytes`; it takes about three times as much memory.
+    /// An empty index, for messages that are counted for at most `most_bytes`, [`MESSAGE_BYTES`] and their words each; it takes
+    /// up to three times as much memory.
     ///
     /// # Errors
     /// [`RowsError`].
@@ -79,6 +83,12 @@ impl SearchIndex {
         conn.execute_batch(SCHEMA).map_err(classify)?;
         let (numbers, ids) = (HashMap::new(), BTreeMap::new());
         Ok(Self { conn, numbers, ids, last: 0, bytes: 0, most_bytes, is_partial: false })
+    }
+
+    /// Whether a message is in it.
+    #[must_use]
+    pub fn has(&self, id: &MessageId) -> bool {
+        self.numbers.contains_key(id)
     }
 
     /// Whether messages are missing that were put, because there was no room for all.
@@ -117,9 +127,10 @@ impl SearchIndex {
             self.last
         });
         let words = words(entry.text);
-        self.bytes += words.len();
+        let bytes = words.len() + MESSAGE_BYTES;
+        self.bytes += bytes;
         self.numbers.insert(entry.id, number);
-        self.ids.insert(number, (entry.id, words.len()));
+        self.ids.insert(number, (entry.id, bytes));
         let stored = i64::try_from(entry.stored_ms).unwrap_or(i64::MAX);
         let row = params![number, words, entry.chat, entry.author, stored];
         self.conn.prepare_cached(PUT).and_then(|mut put| put.execute(row)).map_err(classify)?;
@@ -303,7 +314,7 @@ mod tests {
 
     #[test]
     fn beyond_its_bound_the_oldest_go_and_it_says_so() {
-        let mut index = SearchIndex::new(20).unwrap();
+        let mut index = SearchIndex::new(2 * MESSAGE_BYTES + 20).unwrap();
         let mut put = |byte, text: &str| {
             let id = MessageId::new([byte; 16]);
             index.put(&Entry { id, text, chat: "@bob", author: "bob", stored_ms: 0 }).unwrap();
@@ -313,7 +324,7 @@ mod tests {
         assert_eq!(put(2, "word two"), (vec![2, 1], false));
         assert_eq!(put(1, "word"), (vec![2, 1], false), "an edited one keeps its place");
         assert_eq!(put(3, "word six"), (vec![3, 2], true));
-        assert_eq!(put(4, &"word ".repeat(9)), (vec![], true));
+        assert_eq!(put(4, &"word ".repeat(200)), (vec![], true));
         assert_eq!(put(5, "word"), (vec![5], true));
     }
 }
