@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chat_protocol::ids::MessageId;
+use chat_protocol::ids::{MessageId, Username};
 use chat_protocol::rpc::types::{MsgSearch, SearchPage};
 use chat_protocol::rpc::{EventBody, RpcError, WrittenEvent};
 
@@ -11,12 +11,12 @@ use super::reads;
 use crate::api::Answer;
 use crate::engine::history::{self, Message, MessageKind};
 use crate::engine::{events, view};
-use crate::store::search::{Entry, SearchIndex, Wanted, has_words};
+use crate::store::search::{Entry, MESSAGE_BYTES, SearchIndex, Wanted, has_words};
 use crate::store::{Direction, Rows, RowsError};
 
 /// Messages read at once while the index is built.
 const PAGE: usize = 512;
-/// Words of the newest messages that are searched: the index takes about three times as much memory.
+/// What the messages that are searched, the newest, are counted for: the index takes up to three times as much memory.
 const MAX_INDEX_BYTES: usize = 64 << 20;
 /// Longest query: every word of it costs a walk through the index, during which others wait.
 const MAX_QUERY_BYTES: usize = 4 * 1024;
@@ -82,7 +82,7 @@ impl Search {
             }
         }
         let mut index = SearchIndex::new(MAX_INDEX_BYTES)?;
-        index.put_all(newest.messages.values().map(entry))?;
+        index.put_all(newest.messages.values().map(Searched::entry))?;
         if newest.is_partial {
             index.set_partial();
         }
@@ -101,7 +101,9 @@ impl Search {
             }
             for event in page {
                 self.told = event.seq.unwrap_or(self.told);
-                if let Some(id) = changed(&event) {
+                let Some(id) = changed(&event) else { continue };
+                // one that went for want of room is not the newest because it is edited
+                if event.kind != "message.edited" || !self.index.is_partial() || self.index.has(&id) {
                     self.look_at(rows, &id)?;
                 }
             }
@@ -127,12 +129,32 @@ fn entry(message: &Message) -> Entry<'_> {
     Entry { id: *id, text, chat: chat.as_str(), author: from.as_str(), stored_ms: stored.as_millis() }
 }
 
-/// The newest messages of all chats, by their position: as much text as an index holds.
+/// The newest messages of all chats, by their position: as many as an index holds.
 #[derive(Default)]
 struct Newest {
-    messages: BTreeMap<u64, Message>,
+    messages: BTreeMap<u64, Searched>,
     bytes: usize,
     is_partial: bool,
+}
+
+/// What is searched of a message.
+struct Searched {
+    id: MessageId,
+    text: String,
+    chat: String,
+    author: Username,
+    stored_ms: u64,
+}
+
+impl Searched {
+    const fn bytes(&self) -> usize {
+        self.text.len() + MESSAGE_BYTES
+    }
+
+    fn entry(&self) -> Entry<'_> {
+        let Self { id, text, chat, author, stored_ms } = self;
+        Entry { id: *id, text, chat, author: author.as_str(), stored_ms: *stored_ms }
+    }
 }
 
 impl Newest {
@@ -140,12 +162,14 @@ impl Newest {
         if !is_searched(&message) {
             return;
         }
-        self.bytes += message.text.len();
-        self.messages.insert(position, message);
+        let Message { id, text, chat, from: author, stored, .. } = message;
+        let searched = Searched { id, text, chat: chat.as_str().to_owned(), author, stored_ms: stored.as_millis() };
+        self.bytes += searched.bytes();
+        self.messages.insert(position, searched);
         while self.bytes > MAX_INDEX_BYTES
             && let Some((_, oldest)) = self.messages.pop_first()
         {
-            self.bytes -= oldest.text.len();
+            self.bytes -= oldest.bytes();
             self.is_partial = true;
         }
     }

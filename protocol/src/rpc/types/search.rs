@@ -52,7 +52,7 @@ object! {
         /// Asks for the next page; absent on the last.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub cursor: Option<String>,
-        /// Whether only the newest messages were searched, 64 MiB of text, because there are more; absent if all were.
+        /// Whether only the newest messages were searched, 64 MiB of them, because there are more; absent if all were.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         pub partial: bool,
     }
