@@ -7,8 +7,8 @@
 //! ```
 //! A caller that does not read fills its queue; then its calls wait, then its lines are not read. At
 //! the end of input (or at shutdown) calls in flight finish, subscriptions send what the log has, the queue is
-//! written out, and only then the connection closes. Of a caller that has hung up altogether, what was read that
-//! changes something is done, and what only asks is dropped at once, so that nobody who left keeps a place.
+//! written out, and only then the connection closes. Of a caller that has hung up altogether, serial calls that
+//! have begun are finished, and parallel ones, which wait or only ask, are dropped at once: nobody who left keeps a place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -52,7 +52,7 @@ struct Calls {
     places: Arc<Semaphore>,
     /// Cancelled when they take too long after the end.
     abandoned: CancellationToken,
-    /// Cancelled, for those that only ask, as soon as nobody can hear the answer.
+    /// Cancelled, for parallel ones, as soon as nobody can hear the answer.
     unheard: CancellationToken,
 }
 
@@ -134,7 +134,7 @@ impl Calls {
     fn spawn(&self, end: &CancellationToken, call: impl Future<Output = ()> + Send + 'static) {
         let end = end.clone();
         self.tracker.spawn(async move {
-            // A call that is dropped here had [`FINISH_WITHIN`] to finish, or only asks and has nobody to answer to.
+            // A call that is dropped here had [`FINISH_WITHIN`] to finish, or is a parallel one and has nobody to answer to.
             tokio::select! {
                 () = end.cancelled() => {}
                 () = call => {}

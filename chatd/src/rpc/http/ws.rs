@@ -35,7 +35,7 @@ pub(super) async fn upgrade(State(web): State<Web>, Guest(access): Guest, upgrad
         let (output, input) = socket.split();
         connection
             .run(
-                Messages { input, ahead: VecDeque::new(), ended: false },
+                Messages { input, ahead: VecDeque::new(), bytes_ahead: 0, ended: false },
                 MessageSink { output, waiting: Vec::new(), bytes: 0 },
             )
             .await;
@@ -47,6 +47,8 @@ struct Messages {
     input: SplitStream<WebSocket>,
     /// Read while nobody asked for them, to notice the end behind them.
     ahead: VecDeque<Line>,
+    /// What these take.
+    bytes_ahead: usize,
     ended: bool,
 }
 
@@ -76,14 +78,18 @@ impl Source for Messages {
     async fn next(&mut self) -> Option<Line> {
         match self.ahead.pop_front() {
             None => self.read().await,
-            ahead => ahead,
+            ahead => {
+                self.bytes_ahead -= ahead.as_ref().map_or(0, Line::bytes);
+                ahead
+            }
         }
     }
 
     /// A WebSocket has no half goodbye: who closed it hears nothing more.
     async fn hung_up(&mut self) {
-        while self.ahead.iter().map(Line::bytes).sum::<usize>() < MAX_LINE_BYTES {
+        while self.bytes_ahead < MAX_LINE_BYTES {
             let Some(line) = self.read().await else { return };
+            self.bytes_ahead += line.bytes();
             self.ahead.push_back(line);
         }
         // So much unread, and the end is noticed only when it is read.
