@@ -42,6 +42,9 @@ pub(super) fn rows(error: &RowsError) -> RpcError {
     match error {
         RowsError::Full => RpcError::new(Kind::QuotaExceeded, "no space left for the database; nothing was stored")
             .with_hint("make room on the disk and call again"),
+        RowsError::Corrupt(_) => RpcError::new(Kind::Internal, error.to_string()).with_hint(
+            "put store.db back from a copy, or move the data directory away and log in anew with `chatctl login NAME`",
+        ),
         error => RpcError::new(Kind::Internal, error.to_string()),
     }
 }

@@ -71,7 +71,12 @@ pub(super) fn open(at: &Path) -> Result<Connection, StoreError> {
 /// [`RowsError::Corrupt`]; what SQLite says when it cannot be read.
 pub(super) fn check(at: &Path) -> Result<(), RowsError> {
     let verdict: String = query(&open_reader(at)?, "integrity_check(1)")?;
-    if verdict == "ok" { Ok(()) } else { Err(RowsError::Corrupt(verdict)) }
+    if verdict == "ok" {
+        return Ok(());
+    }
+    // which of the databases it is stands in a line before
+    let finding = verdict.lines().find(|line| !line.starts_with("***")).unwrap_or(&verdict);
+    Err(RowsError::Corrupt(finding.to_owned()))
 }
 
 /// Whether it has the newest version.
