@@ -2,6 +2,7 @@
 
 import json
 import os
+import statistics
 
 from . import plot
 from .plot import short
@@ -48,11 +49,7 @@ def ranged(values):
     """The median, and from where to where."""
     if not values:
         return "–"
-    middle = (
-        sorted(values)[len(values) // 2]
-        if len(values) % 2
-        else sum(sorted(values)[len(values) // 2 - 1 : len(values) // 2 + 1]) / 2
-    )
+    middle = statistics.median(values)
     return (
         short(middle) if min(values) == max(values) else f"{short(middle)} ({short(min(values))}–{short(max(values))})"
     )

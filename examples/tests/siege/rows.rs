@@ -104,6 +104,11 @@ impl<'a> Allowed<'a> {
         u64::from(rates.submits_burst) + u64::from(rates.submits_per_minute) * self.minutes
     }
 
+    /// Messages that open, of those who write to people they do not know.
+    fn private(&self) -> u64 {
+        self.doing(Misdeed::WriteToStrangers) * self.submits()
+    }
+
     /// The server's, while one mailbox is full.
     fn on_server(&self) -> Vec<Rows> {
         let Self { people, members, .. } = *self;
@@ -115,7 +120,8 @@ impl<'a> Allowed<'a> {
             Rows::new("one-time keys", "one_time_key", people * MAX_ONE_TIME_KEYS as u64),
             Rows::new("resets that wait", "pending_reset", 0),
             Rows::new("the room", "room_post", self.posts()),
-            Rows::new("mail", "mail", MAILBOX_BYTES / MAIL_BYTES + 1),
+            // the full mailbox, and the receipts of those who write to people and never fetch what these answer
+            Rows::new("mail", "mail", MAILBOX_BYTES / MAIL_BYTES + 1 + self.private()),
             Rows::new("senders in mailboxes", "mailbox_sender", people * (people + members)),
             Rows::new("remembered submits", "submitted", (people + members) * self.submits()),
         ]
@@ -127,7 +133,7 @@ impl<'a> Allowed<'a> {
         let (inits, rows) = WAITING;
         let sessions = MAX_RECEIVE_SESSIONS as u64 + 1;
         let words = 4 * self.plan.messages as u64 + 4;
-        let private = self.doing(Misdeed::WriteToStrangers) * self.submits();
+        let private = self.private();
         let worthless = [Misdeed::MakeUpIdentities, Misdeed::GrowLog, Misdeed::SubmitLargest];
         let lost = worthless.map(|kind| self.doing(kind)).into_iter().sum::<u64>() * self.submits();
         vec![
