@@ -177,9 +177,7 @@ impl Store {
     /// # Errors
     /// Those of `work`, and [`RowsError`].
     pub fn read<T, E: From<RowsError>>(&self, work: impl FnOnce(&dyn Rows) -> Result<T, E>) -> Result<T, E> {
-        let writer = self.writer();
-        let _snapshot = Transaction::reading(&writer.conn)?;
-        work(&SealedRows::reading(&writer.conn, &self.seals))
+        read(&self.writer().conn, &self.seals, work)
     }
 
     /// Opens another connection for reading, which neither waits for the writer nor delays it.
@@ -289,9 +287,7 @@ impl Reader {
     /// # Errors
     /// Those of `work`, and [`RowsError`].
     pub fn read<T, E: From<RowsError>>(&self, work: impl FnOnce(&dyn Rows) -> Result<T, E>) -> Result<T, E> {
-        let conn = self.conn.lock().unwrap_or_else(PoisonError::into_inner);
-        let _snapshot = Transaction::reading(&conn)?;
-        work(&SealedRows::reading(&conn, &self.seals))
+        read(&self.conn.lock().unwrap_or_else(PoisonError::into_inner), &self.seals, work)
     }
 }
 
@@ -299,6 +295,16 @@ impl std::fmt::Debug for Reader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Reader(..)")
     }
+}
+
+/// Runs `work` over the rows of a connection as they are at one instant.
+fn read<T, E: From<RowsError>>(
+    conn: &Connection,
+    seals: &Seals,
+    work: impl FnOnce(&dyn Rows) -> Result<T, E>,
+) -> Result<T, E> {
+    let _snapshot = Transaction::reading(conn)?;
+    work(&SealedRows::reading(conn, seals))
 }
 
 /// Makes the two files of a new store. The key comes last: until it is there, nothing was ever written,
