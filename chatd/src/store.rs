@@ -28,6 +28,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chat_engine::rows::version_1;
 pub use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
+use chat_programs::sqlite::Checkpoints;
 use chat_protocol::crypto::kdf::hkdf;
 use chat_protocol::crypto::labels::Label;
 use chat_protocol::crypto::secret::SecretBytes;
@@ -100,6 +101,8 @@ pub struct Store {
 
 struct Writer {
     conn: Connection,
+    /// None once the store closes.
+    checkpoints: Option<Checkpoints>,
     known: Overlay,
     counts: Counts,
     truncated: Instant,
@@ -127,8 +130,11 @@ impl Store {
             version_1::bring_over(&mut rows)?;
             rows.finish().map(drop)
         })?;
+        let at = path.clone();
+        let checkpoints = Checkpoints::beside(&mut conn, move || database::open_for_checkpoints(&at));
         let writer = Mutex::new(Writer {
             conn,
+            checkpoints: Some(checkpoints.map_err(|error| RowsError::Unavailable(error.to_string()))?),
             known: Overlay::default(),
             counts: Counts::default(),
             truncated: Instant::now(),
@@ -251,8 +257,12 @@ impl Store {
 impl Drop for Store {
     /// The last connection that closes writes the log into the database: only where that was found whole.
     fn drop(&mut self) {
+        let Writer { conn, checkpoints, .. } = &mut *self.writer();
+        if let Some(checkpoints) = checkpoints.take() {
+            checkpoints.stop(conn);
+        }
         if self.check.verdict() == Some(Ok(()))
-            && let Err(error) = database::write_log_on_close(&self.writer().conn)
+            && let Err(error) = database::write_log_on_close(conn)
         {
             tracing::debug!(%error, "the write-ahead log stays");
         }

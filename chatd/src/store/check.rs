@@ -8,13 +8,9 @@ use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 
 use chat_engine::store::RowsError;
-use rustix::process::setpriority_process;
-use rustix::thread::gettid;
+use chat_programs::priority::step_back;
 
 use super::database;
-
-/// Behind everything that somebody waits for.
-const PRIORITY: i32 = 10;
 
 /// The verdict, once there is one.
 #[derive(Clone, Debug)]
@@ -26,8 +22,8 @@ impl Check {
         let check = Self(Arc::default());
         let verdict = check.clone();
         let look = move || {
-            // Linux has a priority for each thread; without it the check is only less polite.
-            let _ = setpriority_process(Some(gettid()), PRIORITY);
+            // without that the check is only less polite
+            let _ = step_back();
             let found = catch_unwind(AssertUnwindSafe(|| database::check(&at)));
             let _ = verdict.0.set(found.unwrap_or_else(|_| Err(RowsError::Unavailable("the check stopped".into()))));
         };

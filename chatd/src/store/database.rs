@@ -12,6 +12,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use super::StoreError;
 use chat_engine::store::RowsError;
 use chat_programs::private::{FileError, create_new};
+use chat_programs::sqlite::settle;
 
 use crate::dirs::DirError;
 
@@ -77,6 +78,13 @@ pub(super) fn check(at: &Path) -> Result<(), RowsError> {
     // which of the databases it is stands in a line before
     let finding = verdict.lines().find(|line| !line.starts_with("***")).unwrap_or(&verdict);
     Err(RowsError::Corrupt(finding.to_owned()))
+}
+
+/// Opens one more connection that writes the log into the database, and nothing else.
+pub(super) fn open_for_checkpoints(at: &Path) -> Result<Connection, RowsError> {
+    let conn = connect(at, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    pragma(&conn, "synchronous", "FULL")?;
+    Ok(conn)
 }
 
 /// Whether it has the newest version.
@@ -153,13 +161,8 @@ fn connect(at: &Path, flags: OpenFlags) -> Result<Connection, RowsError> {
     conn.busy_timeout(std::time::Duration::from_millis(BUSY_MS)).map_err(classify)?;
     // or else the last connection that closes would write the log into a file that was found damaged
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(classify)?;
-    conn.set_prepared_statement_cache_capacity(STATEMENTS);
-    // the bundled SQLite plans by the values that are bound (STAT4), and so would parse anew with each other value
-    conn.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map_err(classify)?;
-    // what a savepoint may have to undo is in a file otherwise, made for each transaction
-    pragma(&conn, "temp_store", "MEMORY")?;
+    settle(&conn, STATEMENTS).map_err(classify)?;
     pragma(&conn, "cell_size_check", "ON")?;
-    pragma(&conn, "trusted_schema", "OFF")?;
     Ok(conn)
 }
 

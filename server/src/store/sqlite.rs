@@ -55,7 +55,8 @@ impl SqliteStore {
     pub fn open(file: &Path) -> Result<(Self, Vec<String>)> {
         let (connection, applied) = open::writing(file)?;
         let readers = Readers::open(file)?;
-        Ok((Self { writer: Writer::start(connection)?, readers, file: Some(file.to_owned()) }, applied))
+        let writer = Writer::start(connection, file.to_owned())?;
+        Ok((Self { writer, readers, file: Some(file.to_owned()) }, applied))
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::config::DbConfig;
+use chat_programs::sqlite::settle;
 use rusqlite::{Connection, OpenFlags};
 
 use super::super::contract::{Cause, Result, StoreError};
@@ -19,14 +19,19 @@ const STATEMENTS: usize = 128;
 /// The connection that writes, and the migrations it had to apply.
 pub(super) fn writing(file: &Path) -> Result<(Connection, Vec<String>)> {
     create_private(file)?;
-    let mut db =
-        Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    db.busy_timeout(BUSY)?;
-    keep_statements(&db)?;
-    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
-    db.execute_batch("PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF;")?;
+    let mut db = durable(file)?;
     let report = schema::sqlite()?.run(&mut db).map_err(schema::failed)?;
     Ok((db, schema::names(&report)))
+}
+
+/// A connection that syncs what it commits, or writes from the log into the database.
+pub(super) fn durable(file: &Path) -> Result<Connection> {
+    let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    db.busy_timeout(BUSY)?;
+    settle(&db, STATEMENTS)?;
+    db.query_row("PRAGMA journal_mode = WAL", [], |_| Ok(()))?;
+    db.execute_batch("PRAGMA synchronous = FULL")?;
+    Ok(db)
 }
 
 /// A connection of its own in memory, with our tables.
@@ -41,7 +46,7 @@ pub(super) fn in_memory() -> Result<Connection> {
 #[cfg(feature = "fixtures")]
 pub(super) fn empty() -> Result<Connection> {
     let db = Connection::open_in_memory()?;
-    keep_statements(&db)?;
+    settle(&db, STATEMENTS)?;
     Ok(db)
 }
 
@@ -49,17 +54,9 @@ pub(super) fn empty() -> Result<Connection> {
 pub(super) fn reading(file: &Path) -> Result<Connection> {
     let db = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
     db.busy_timeout(BUSY)?;
-    keep_statements(&db)?;
-    db.execute_batch("PRAGMA temp_store = MEMORY; PRAGMA trusted_schema = OFF; PRAGMA query_only = ON;")?;
+    settle(&db, STATEMENTS)?;
+    db.execute_batch("PRAGMA query_only = ON")?;
     Ok(db)
-}
-
-/// Has each statement parsed once per connection.
-fn keep_statements(db: &Connection) -> Result<()> {
-    db.set_prepared_statement_cache_capacity(STATEMENTS);
-    // the bundled SQLite plans by the values that are bound (STAT4), and so would plan anew with each other value
-    db.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)?;
-    Ok(())
 }
 
 /// SQLite gives its side files the mode of the main one, so that one is made first.

@@ -2,16 +2,20 @@
 //!
 //! Jobs that wait together share a transaction and its one sync; each, or each of its parts, runs behind a savepoint, so
 //! what fails leaves nothing and disturbs nobody. Nobody is answered before the commit. The
-//! queue is bounded: who finds it full waits. The thread ends when the store is dropped.
+//! queue is bounded: who finds it full waits. The thread ends when the store is dropped. What was committed is written from
+//! the log into the database by another ([`Checkpoints`]).
 
+use std::path::PathBuf;
 #[cfg(feature = "fixtures")]
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 
+use chat_programs::sqlite::Checkpoints;
 use rusqlite::Connection;
 use tokio::sync::{mpsc, oneshot};
 
 use super::super::contract::{Cause, Result, StoreError};
+use super::open;
 use super::row::Sql;
 
 /// Jobs that may wait; senders beyond that wait themselves.
@@ -56,10 +60,15 @@ impl<T: Send, F: FnOnce(&Connection) -> Result<T> + Send> Job for Task<T, F> {
 }
 
 impl Writer {
-    pub(super) fn start(db: Connection) -> Result<Self> {
+    /// With a connection to this file.
+    pub(super) fn start(mut db: Connection, file: PathBuf) -> Result<Self> {
+        let checkpoints = Checkpoints::beside(&mut db, move || open::durable(&file)).map_err(unavailable)?;
         let (jobs, waiting) = mpsc::channel(QUEUE);
-        let thread = thread::Builder::new().name("store-writer".to_owned()).spawn(move || serve(&db, waiting));
-        thread.map_err(|error| StoreError::Unavailable(Cause::from(error)))?;
+        let serve = move || {
+            serve(&db, waiting);
+            checkpoints.stop(&mut db);
+        };
+        thread::Builder::new().name("store-writer".to_owned()).spawn(serve).map_err(unavailable)?;
         Ok(Self::Thread(jobs))
     }
 
@@ -97,6 +106,10 @@ impl Writer {
         }
         answer.await.map_err(|_| stopped())?
     }
+}
+
+fn unavailable(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable(Cause::from(error))
 }
 
 fn stopped() -> StoreError {
@@ -159,10 +172,11 @@ mod tests {
 
     /// A writer on an empty table that may grow to a few pages.
     fn cramped(dir: &tempfile::TempDir) -> Writer {
-        let db = Connection::open(dir.path().join("x.db")).unwrap();
+        let file = dir.path().join("x.db");
+        let db = Connection::open(&file).unwrap();
         db.execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE t (x BLOB NOT NULL); PRAGMA max_page_count = 40")
             .unwrap();
-        Writer::start(db).unwrap()
+        Writer::start(db, file).unwrap()
     }
 
     async fn put(writer: &Writer, bytes: u32) -> Result<()> {
