@@ -3,9 +3,12 @@
 //!
 //! One task ([`commit_loop`]) gathers whatever submits and posts came while the previous commit ran,
 //! stores them together, then answers and routes all of them. It never waits on a timer: alone, a
-//! submit is committed at once; under load one commit carries hundreds. The queue is bounded and its full case is `busy`:
+//! submit is committed at once; under load one commit carries hundreds, and of what is too much for one the accounts take
+//! turns. The queue is bounded and its full case is `busy`:
 //! nothing was stored, the client tries again with the same bytes. The task ends when every [`Mailbox`] is dropped, after
 //! everything queued was committed.
+
+mod line;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,6 +20,7 @@ use chat_protocol::message::server::{Accepted, Code, Post, Refusal, RoomPosted};
 use futures_util::future::join_all;
 use tokio::sync::mpsc;
 
+use self::line::Line;
 use crate::config::{Config, Live};
 use crate::counters::Counters;
 use crate::router::Router;
@@ -45,6 +49,8 @@ pub enum Job {
     Post {
         /// What to store.
         post: NewPost,
+        /// Account of the posting device.
+        from: Username,
         /// Whom to tell.
         answer: Answer<RoomPosted>,
     },
@@ -65,6 +71,20 @@ impl Mailbox {
 }
 
 impl Job {
+    const fn from(&self) -> &Username {
+        match self {
+            Self::Submit { from, .. } | Self::Post { from, .. } => from,
+        }
+    }
+
+    /// Bytes that it brings to the store.
+    fn bytes(&self) -> usize {
+        match self {
+            Self::Submit { row, .. } => row.to.iter().map(|(_, envelope)| envelope.len()).sum(),
+            Self::Post { post, .. } => post.text.len(),
+        }
+    }
+
     fn refuse(self, refusal: Refusal) {
         match self {
             Self::Submit { answer, .. } => answer(Err(refusal)),
@@ -95,9 +115,9 @@ pub fn queue(depth: usize) -> (Mailbox, mpsc::Receiver<Job>) {
 
 /// Commits what comes, until every [`Mailbox`] is gone and the queue is empty.
 pub async fn commit_loop(commits: Commits, mut jobs: mpsc::Receiver<Job>) {
-    let mut batch = Vec::new();
-    while jobs.recv_many(&mut batch, commits.at_once()).await > 0 {
-        commits.commit(batch.drain(..)).await;
+    let mut line = Line::default();
+    while line.gather(&mut jobs).await {
+        commits.commit(line.take(commits.at_once())).await;
     }
 }
 
@@ -114,9 +134,9 @@ impl Commits {
         self.settings.now().mailbox.commit_at_once.max(1)
     }
 
-    async fn commit(&self, jobs: impl Iterator<Item = Job>) {
+    async fn commit(&self, jobs: Vec<Job>) {
         if let Err(refusal) = check_disk(&*self.store, &self.settings.now()).await {
-            return jobs.for_each(|job| job.refuse(refusal.clone()));
+            return jobs.into_iter().for_each(|job| job.refuse(refusal.clone()));
         }
         let (mut rows, mut pending, mut posts) = (Vec::new(), Vec::new(), Vec::new());
         for job in jobs {
@@ -126,7 +146,7 @@ impl Commits {
                     pending.push(Pending { from, device: row.sender, envelopes, answer });
                     rows.push(row);
                 }
-                Job::Post { post, answer } => posts.push((post, answer)),
+                Job::Post { post, answer, .. } => posts.push((post, answer)),
             }
         }
         // at once, so that a store which groups writes makes one transaction of both

@@ -6,6 +6,7 @@
 
 mod budget;
 mod fair;
+mod turns;
 
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use tokio::sync::Semaphore;
 
 pub use budget::{Budget, Held, Share};
 pub use fair::{Asker, FairPool};
+pub(crate) use turns::Turns;
 
 /// The queue is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -2,15 +2,17 @@
 //!
 //! One guest who asks for hash after hash must not keep others from registering: each has few places in the line, those who
 //! wait take turns whoever came first, and devices that are logged in have a lane of their own, which gets every second
-//! turn.
+//! turn. They are computed on threads of a low priority: on a machine whose cores are all busy, messages go first.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use chat_programs::priority::step_back;
 use chat_protocol::ids::Username;
 use tokio::sync::oneshot;
 
 use super::Busy;
+use super::turns::Turns;
 use crate::config::Passwords;
 use crate::limits::{NETWORK_SHARE, Network, Source};
 
@@ -56,11 +58,11 @@ impl FairPool {
         lock(&self.0).in_line.values().sum()
     }
 
-    /// Runs `job` on a blocking thread when it is the asker's turn. A job that has begun keeps its place until it is
+    /// Runs `job` on a thread of its own when it is the asker's turn. A job that has begun keeps its place until it is
     /// done, even when nobody waits for it any more; one that waits leaves the line with who waits for it.
     ///
     /// # Errors
-    /// [`Busy`] when the line, or the asker's part of it, is full; the job did not run.
+    /// [`Busy`] when the line, or the asker's part of it, is full, or the system gives no thread; the job did not run.
     pub async fn run<T: Send + 'static>(
         &self,
         asker: Asker,
@@ -71,11 +73,22 @@ impl FairPool {
         if let Some(granted) = granted {
             granted.await.map_err(|_| Busy)?;
         }
+        let (tell, told) = oneshot::channel();
         let held = move || {
-            let _place = place;
-            job()
+            if let Err(error) = step_back() {
+                tracing::debug!(%error, "a password hash has the priority of messages");
+            }
+            let result = job();
+            drop(place);
+            // whoever asked may have gone
+            let _unheard = tell.send(result);
         };
-        tokio::task::spawn_blocking(held).await.map_err(|_| Busy)
+        // a thread each costs a thousandth of a hash, and a priority that was lowered cannot be raised again
+        std::thread::Builder::new().name("password".to_owned()).spawn(held).map_err(|error| {
+            tracing::warn!(%error, "no thread for a password hash");
+            Busy
+        })?;
+        told.await.map_err(|_| Busy)
     }
 }
 
@@ -95,6 +108,9 @@ impl Drop for Place {
         lock(&self.line).leave(&self.asker, self.id);
     }
 }
+
+/// Who waits: the number of the place, and what tells that it may run.
+type Lane = Turns<Turn, (u64, oneshot::Sender<()>)>;
 
 /// Who runs and who waits.
 #[derive(Debug)]
@@ -142,7 +158,7 @@ impl Line {
         let taken = |places: Option<&usize>| places.copied().unwrap_or(0);
         let has_enough =
             taken(self.in_line.get(asker)) >= self.most_of_one || taken(self.of_turn.get(&turn)) >= of_turn;
-        if has_enough || (self.free == 0 && self.lane(asker).waiting >= most) {
+        if has_enough || (self.free == 0 && self.lane(asker).len() >= most) {
             return Err(Busy);
         }
         self.last_id += 1;
@@ -154,7 +170,7 @@ impl Line {
             return Ok((id, None));
         }
         let (grant, granted) = oneshot::channel();
-        self.lane(asker).push(turn, id, grant);
+        self.lane(asker).push(turn, (id, grant));
         Ok((id, Some(granted)))
     }
 
@@ -163,7 +179,7 @@ impl Line {
         let turn = asker.turn();
         less(&mut self.in_line, asker);
         less(&mut self.of_turn, &turn);
-        if self.lane(asker).remove(&turn, id) {
+        if self.lane(asker).remove(&turn, |(waiting, _)| *waiting == id).is_some() {
             return;
         }
         match self.next() {
@@ -181,7 +197,7 @@ impl Line {
         };
         let next = first.pop().or_else(|| second.pop());
         self.members_next = !self.members_next;
-        next
+        next.map(|(_, grant)| grant)
     }
 }
 
@@ -191,51 +207,6 @@ fn less<K: Eq + std::hash::Hash>(counts: &mut HashMap<K, usize>, key: &K) {
         if *count == 0 {
             counts.remove(key);
         }
-    }
-}
-
-/// Who waits: in turns, and of one turn in the order they came.
-#[derive(Debug, Default)]
-struct Lane {
-    waiting: usize,
-    turns: VecDeque<Turn>,
-    queues: HashMap<Turn, VecDeque<(u64, oneshot::Sender<()>)>>,
-}
-
-impl Lane {
-    fn push(&mut self, turn: Turn, id: u64, grant: oneshot::Sender<()>) {
-        let queue = self.queues.entry(turn.clone()).or_default();
-        if queue.is_empty() {
-            self.turns.push_back(turn);
-        }
-        queue.push_back((id, grant));
-        self.waiting += 1;
-    }
-
-    fn pop(&mut self) -> Option<oneshot::Sender<()>> {
-        let turn = self.turns.pop_front()?;
-        let queue = self.queues.get_mut(&turn)?;
-        let (_, grant) = queue.pop_front()?;
-        self.waiting = self.waiting.saturating_sub(1);
-        if queue.is_empty() {
-            self.queues.remove(&turn);
-        } else {
-            self.turns.push_back(turn);
-        }
-        Some(grant)
-    }
-
-    /// Tells whether it waited.
-    fn remove(&mut self, turn: &Turn, id: u64) -> bool {
-        let Some(queue) = self.queues.get_mut(turn) else { return false };
-        let Some(at) = queue.iter().position(|(waiting, _)| *waiting == id) else { return false };
-        queue.remove(at);
-        self.waiting = self.waiting.saturating_sub(1);
-        if queue.is_empty() {
-            self.queues.remove(turn);
-            self.turns.retain(|waiting| waiting != turn);
-        }
-        true
     }
 }
 
@@ -325,6 +296,14 @@ mod tests {
         drop(granted);
         line.leave(&gone, id);
         assert_eq!(order(line, running, waiting), [honest]);
+    }
+
+    #[tokio::test]
+    async fn hashes_are_computed_at_a_lower_priority_than_messages() {
+        let niceness = || rustix::process::getpriority_process(Some(rustix::thread::gettid())).unwrap();
+        let pool = FairPool::new(&Passwords::default());
+        let computing = pool.run(guest("192.0.2.1"), niceness).await.unwrap();
+        assert!(computing > niceness(), "{computing}");
     }
 
     #[tokio::test]
