@@ -188,6 +188,9 @@ settings! {
         submits_per_minute: u32 = 600,
         /// … and how many may come at once after a silence.
         submits_burst: u32 = 2_000,
+        /// Bytes of envelopes per account and minute, those of ten minutes at once after a silence: the server syncs and sends
+        /// every one of them, and somebody's daemon decodes it.
+        submit_bytes_per_minute: u32 = 8 * 1024 * 1024,
         /// Devices that come into an account or leave it in a day, beyond which none is added. They may always leave.
         devices_per_day: u32 = 30,
         /// Entries of account logs that are verified per device and hour: a long log costs twenty milliseconds.

@@ -26,8 +26,8 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 pub const NETWORK_SHARE: u32 = 4;
 /// All sources together may register so many times what one may.
 const EVERYBODY: u32 = 50;
-/// Minutes whose posts may come at once after a silence.
-const POST_BURST: u32 = 10;
+/// Minutes whose posts and bytes may come at once after a silence.
+const MINUTES_AT_ONCE: u32 = 10;
 /// Devices and addresses whose wrong signatures are counted: 6 MiB at most. Whoever is beyond counts as too often, which
 /// costs nobody anything whose signature is right.
 const COUNTED_SIGNATURES: usize = 65_536;
@@ -162,8 +162,10 @@ pub struct Limits {
     keys_for_one: Rate<(DeviceId, DeviceId)>,
     /// … and per target device.
     keys_of_one: Rate<DeviceId>,
-    /// Submits and posts per device.
-    pub submits: Rate<DeviceId>,
+    /// Submits and posts per device …
+    submits: Rate<DeviceId>,
+    /// … and bytes of envelopes per account.
+    submit_bytes: Rate<Username>,
     /// Posts per account …
     posts: Rate<Username>,
     /// … and their bytes.
@@ -190,6 +192,7 @@ impl Limits {
             keys_for_one: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
             keys_of_one: Rate::new(rates.one_time_keys_per_hour, HOUR, rates.one_time_keys_per_hour),
             submits: Rate::new(rates.submits_per_minute, MINUTE, rates.submits_burst),
+            submit_bytes: Rate::new(rates.submit_bytes_per_minute, MINUTE, at_once(rates.submit_bytes_per_minute)),
             posts: Rate::new(rates.room_posts_per_minute, MINUTE, at_once(rates.room_posts_per_minute)),
             post_bytes: Rate::new(rates.room_bytes_per_minute, MINUTE, at_once(rates.room_bytes_per_minute)),
             requests: Rate::new(rates.lookups_per_minute, MINUTE, rates.lookups_per_minute),
@@ -216,11 +219,22 @@ impl Limits {
         self.keys_for_one.check(&(requester, target)).is_ok() && self.keys_of_one.check(&target).is_ok()
     }
 
-    /// Counts a post of so many bytes.
+    /// Counts a submit of so many bytes by a device of an account.
     ///
     /// # Errors
     /// [`TooOften`]: it is not to happen.
-    pub fn post(&self, user: &Username, bytes: usize) -> Result<(), TooOften> {
+    pub fn submit(&self, device: DeviceId, user: &Username, bytes: usize) -> Result<(), TooOften> {
+        self.submits.check(&device)?;
+        self.submit_bytes.check_many(user, u32::try_from(bytes).unwrap_or(u32::MAX))
+    }
+
+    /// Counts a post of so many bytes: paid for by its device as whatever it submits, and by its account, since everybody
+    /// gets it.
+    ///
+    /// # Errors
+    /// [`TooOften`]: it is not to happen.
+    pub fn post(&self, device: DeviceId, user: &Username, bytes: usize) -> Result<(), TooOften> {
+        self.submits.check(&device)?;
         self.posts.check(user)?;
         self.post_bytes.check_many(user, u32::try_from(bytes).unwrap_or(u32::MAX))
     }
@@ -235,6 +249,7 @@ impl Limits {
         self.keys_for_one.forget_old();
         self.keys_of_one.forget_old();
         self.submits.forget_old();
+        self.submit_bytes.forget_old();
         self.posts.forget_old();
         self.post_bytes.forget_old();
         self.requests.forget_old();
@@ -245,7 +260,7 @@ impl Limits {
 
 /// So many per minute come at once after a silence.
 const fn at_once(per_minute: u32) -> u32 {
-    per_minute.saturating_mul(POST_BURST)
+    per_minute.saturating_mul(MINUTES_AT_ONCE)
 }
 
 #[cfg(test)]

@@ -67,6 +67,18 @@ impl EncodedEnvelope {
         cbor::decode::<View<'_>>(bytes).map(drop)
     }
 
+    /// How many bytes there are.
+    #[must_use]
+    pub const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Whether there are none, which is no envelope.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// How long its parts are.
     #[must_use]
     pub const fn sizes(&self) -> EnvelopeSizes {

@@ -59,9 +59,10 @@ impl Ready {
 
     /// Queues a submit; its answer follows its commit. The sender is this device, whatever it may claim.
     pub(super) async fn submit(&self, asked: Asked, ask: Submit<EncodedEnvelope>) {
-        let checked = check_submit(&ask).and_then(|()| Ok(self.shared().limits().submits.check(&self.device())?));
+        let bytes: usize = ask.to.iter().map(|to| to.envelope.len()).sum();
+        let checked = check_submit(&ask).and_then(|()| self.afford_submit(bytes));
         if let Err(refusal) = self.shared().counters.submits.judged(checked) {
-            return self.refuse(asked, refusal);
+            return self.refuse_and_pause(asked, refusal, bytes).await;
         }
         let heads = ask.heads.len() + ask.to.len();
         let Some(ticket) = self.ticket(heads).await else { return };
@@ -72,7 +73,6 @@ impl Ready {
             to: ask.to.into_iter().map(|to| (to.device, to.envelope.into_bytes().into())).collect(),
             at: self.shared().seen(),
         };
-        let bytes: usize = row.to.iter().map(|(_, envelope)| envelope.len()).sum();
         let room = match self.shared().counters.submits.judged(self.room(bytes + heads * HEAD_BYTES)) {
             Ok(room) => room,
             Err(refusal) => return self.refuse(asked, refusal),
@@ -83,6 +83,10 @@ impl Ready {
             drop((ticket, room));
         });
         self.shared().mailbox.take(Job::Submit { row, from: self.user().clone(), answer });
+    }
+
+    fn afford_submit(&self, bytes: usize) -> Result<(), Refusal> {
+        Ok(self.shared().limits().submit(self.device(), self.user(), bytes)?)
     }
 
     pub(super) async fn mailbox_ack(&self, asked: Asked, ask: MailboxAck) {

@@ -1,6 +1,7 @@
 //! One device of one account, logged in.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, Username};
@@ -30,6 +31,9 @@ pub(super) const MAX_PAGE_BYTES: usize = 256 * 1024;
 const ANSWER_BYTES: usize = 64;
 /// What each head that a submit claims, or leaves out, may add to that, with a long name.
 pub(super) const HEAD_BYTES: usize = 256;
+
+/// How long a connection is not read for each byte that was refused: a megabyte in a second.
+const REFUSED_BYTE: Duration = Duration::from_micros(1);
 
 /// A logged-in connection.
 pub(crate) struct Ready {
@@ -141,6 +145,16 @@ impl Ready {
 
     pub(super) fn refuse(&self, asked: Asked, refusal: Refusal) {
         self.peer().outbox().push(asked.refuse(refusal));
+    }
+
+    /// Refuses something of so many bytes. What came too often was opened and decoded all the same: the connection is read on
+    /// only after a time that its bytes decide, so that it cannot have that done without end.
+    pub(super) async fn refuse_and_pause(&self, asked: Asked, refusal: Refusal, bytes: usize) {
+        let too_often = refusal.code == Code::RateLimited;
+        self.refuse(asked, refusal);
+        if too_often {
+            tokio::time::sleep(REFUSED_BYTE * u32::try_from(bytes).unwrap_or(u32::MAX)).await;
+        }
     }
 
     pub(super) fn shared(&self) -> &Arc<Shared> {

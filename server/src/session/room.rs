@@ -18,7 +18,7 @@ impl Ready {
     pub(super) async fn room_post(&self, asked: Asked, ask: RoomPost) {
         let checked = check(&ask.text).and_then(|()| self.afford_post(ask.text.len()));
         if let Err(refusal) = self.shared().counters.posts.judged(checked) {
-            return self.refuse(asked, refusal);
+            return self.refuse_and_pause(asked, refusal, ask.text.len()).await;
         }
         let Some(ticket) = self.ticket(0).await else { return };
         let room = match self.shared().counters.posts.judged(self.room(ask.text.len())) {
@@ -32,14 +32,11 @@ impl Ready {
             outbox.push(asked.answer(&counters.posts.judged(result)));
             drop((ticket, room));
         });
-        self.shared().mailbox.take(Job::Post { post, answer });
+        self.shared().mailbox.take(Job::Post { post, from: self.user().clone(), answer });
     }
 
-    /// A post is paid for by its device as whatever it submits, and by its account, since everybody gets it.
     fn afford_post(&self, bytes: usize) -> Result<(), Refusal> {
-        let limits = self.shared().limits();
-        limits.submits.check(&self.device())?;
-        Ok(limits.post(self.user(), bytes)?)
+        Ok(self.shared().limits().post(self.device(), self.user(), bytes)?)
     }
 
     pub(super) async fn room_since(&self, ask: &RoomSince, owed: &Owed) -> Result<RoomPage, Refusal> {

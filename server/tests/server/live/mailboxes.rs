@@ -209,6 +209,40 @@ async fn submits_beyond_the_rate_are_told_to_wait() {
 }
 
 #[tokio::test]
+async fn bytes_submitted_beyond_the_rate_are_told_to_wait() {
+    let mut config = settings();
+    config.rates.submit_bytes_per_minute = 1_000;
+    let world = World::with(config).await;
+    let (mut alice, mut carol) = (world.join("alice", 0).await, world.join("carol", 2).await);
+    let bob = world.join("bob", 1).await;
+    // ten minutes at once; one that is longer than these takes all of them
+    alice.send(&bob, &"x".repeat(20_000)).await.unwrap();
+    let refusal = alice.send(&bob, "hi").await.unwrap_err();
+    assert!(refusal.code == Code::RateLimited && refusal.retry_after_ms.is_some_and(|wait| wait > 0));
+    carol.send(&bob, "hi").await.unwrap();
+}
+
+#[tokio::test]
+async fn refused_bytes_are_read_no_faster_than_a_megabyte_a_second() {
+    let mut config = settings();
+    config.rates.submit_bytes_per_minute = 1;
+    let world = World::with(config).await;
+    let (mut alice, bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    alice.send(&bob, "takes all there is").await.unwrap();
+    let letter = alice.letter(&bob, &"x".repeat(50_000));
+    let began = std::time::Instant::now();
+    let mut asked = Vec::new();
+    for _ in 0..8 {
+        asked.push(alice.client.ask(&letter).await);
+    }
+    for id in asked {
+        assert_eq!(alice.client.answer::<Submit>(id).await.unwrap_err().code, Code::RateLimited);
+    }
+    // the last is answered before it is waited for
+    assert!(began.elapsed() >= std::time::Duration::from_millis(7 * 50), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
 async fn many_submits_in_flight_share_commits_and_arrive_in_order() {
     const LETTERS: usize = 200;
     let world = World::new().await;
