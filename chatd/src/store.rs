@@ -276,10 +276,12 @@ impl std::fmt::Debug for Store {
 }
 
 impl Writer {
-    /// What fails here is tried again a minute later, and costs space until then.
+    /// What fails here is tried again a minute later, and costs space until then; so is what a reader in the middle of
+    /// something keeps.
     fn truncate_log(&mut self) {
         self.truncated = Instant::now();
-        if let Err(error) = database::truncate_log(&self.conn) {
+        let Some(checkpoints) = &self.checkpoints else { return };
+        if let Err(error) = checkpoints.truncate(&self.conn) {
             tracing::warn!(%error, "the write-ahead log was not emptied");
         }
     }

@@ -137,13 +137,6 @@ pub(super) fn write_log_on_close(conn: &Connection) -> Result<(), RowsError> {
     conn.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop).map_err(classify)
 }
 
-/// Moves the write-ahead log into the database and cuts it to nothing, so that old pages are gone.
-///
-/// A reader in the middle of something keeps it; it goes the next time.
-pub(super) fn truncate_log(conn: &Connection) -> Result<(), RowsError> {
-    conn.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(())).map_err(classify)
-}
-
 /// Sorts SQLite's many failures into the few that matter.
 pub(super) fn classify(error: rusqlite::Error) -> RowsError {
     match error.sqlite_error_code() {
