@@ -290,7 +290,7 @@ pub(crate) struct Chat {
 pub(crate) struct History {
     /// `@user`, `room:public` or `self`
     pub(crate) to: Target,
-    /// So many messages, if there are so many
+    /// So many messages, if there are so many; at most 500
     #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = rows())]
     pub(crate) limit: u32,
     /// Print the id of each message too

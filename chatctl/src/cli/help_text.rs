@@ -42,7 +42,8 @@ Examples:
   chatctl send @bob -- \"-5 degrees\"";
 
 pub(super) const SEARCH: &str = "\
-The first search after chatd was started reads the whole history.
+The first search after chatd was started reads the history: the newest 64 MiB of it, and says so if
+there is more.
 
 Examples:
   chatctl search invoice

@@ -58,7 +58,7 @@ pub(crate) struct Search {
     /// Only by this author
     #[arg(long, value_name = "USER", value_parser = user)]
     pub(crate) from: Option<Username>,
-    /// So many, if there are so many, the newest first
+    /// So many, if there are so many, the newest first; at most 500
     #[arg(long, value_name = "N", default_value_t = 50, allow_negative_numbers = true, value_parser = rows())]
     pub(crate) limit: u32,
 }

@@ -58,6 +58,9 @@ pub(super) async fn search(search: Search, session: &mut Session) -> Result<(), 
         known::require(&client, &named, &mut session.out).await?;
     }
     session.out.messages(&messages, false)?;
+    if messages.is_empty() {
+        session.out.talk("no message has all of these words; WORD* matches what begins with it");
+    }
     if more {
         session.out.talk("there are more: name more words, or raise --limit");
     }

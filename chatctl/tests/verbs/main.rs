@@ -75,6 +75,8 @@ async fn messages_are_found_and_written_to_a_file() {
     served.fake.receive("bob", "a blue car");
     let found = says(&served, &["search", "red"]);
     assert!(found.contains("the red fox") && !found.contains("blue"), "{found}");
+    let (code, out, err) = run(&served, &["search", "green"]);
+    assert!(code == 0 && out.is_empty() && err.starts_with("no message has all of these words"), "{code} {out} {err}");
     let told = says(&served, &["export", "out.md", "--format", "md"]);
     assert!(told.starts_with("2 messages in /") && told.ends_with("/out.md\n"), "{told}");
     assert_eq!(says(&served, &["unread", "--format", "{messages} in {chats}"]), "2 in 1\n");
