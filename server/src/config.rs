@@ -223,7 +223,8 @@ settings! {
         free_disk: u64 = 512 * 1024 * 1024,
         /// Deliveries on their way to one device and not acknowledged.
         delivery_window: u64 = 1_000,
-        /// Submits that wait for a commit; more are answered `busy`.
+        /// Submits that wait for a commit in the order they came, and as many again of which accounts take turns; more are
+        /// answered `busy`.
         #[effect(Restart)]
         queue: usize = 4_096,
         /// Submits stored in one transaction.

@@ -6,6 +6,7 @@
 //! with [`NETWORK_SHARE`] times as much.
 
 mod attempts;
+mod refusals;
 
 use std::hash::Hash;
 use std::net::{IpAddr, Ipv6Addr};
@@ -19,6 +20,7 @@ use governor::{DefaultKeyedRateLimiter, Quota, RateLimiter};
 use crate::config::Config;
 
 pub use attempts::{Attempts, Guesses};
+pub use refusals::{InOrder, Refused};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);

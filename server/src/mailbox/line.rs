@@ -9,8 +9,13 @@ use tokio::sync::mpsc;
 use super::Job;
 use crate::work::Turns;
 
-/// Bytes of envelopes and posts after which a commit is closed: milliseconds of writing, and thousands of short messages.
+/// Bytes of envelopes and posts after which a commit is closed: milliseconds of writing, and a thousand short messages.
 const COMMIT_BYTES: usize = 1024 * 1024;
+
+/// Bytes of a turn, and what its jobs count beside: what one account says in a row stays together, so that it is delivered in one record.
+const TURN_BYTES: usize = 64 * 1024;
+/// What a job counts beside what it says.
+const JOB_BYTES: usize = 512;
 
 /// Jobs that came and wait.
 #[derive(Default)]
@@ -40,14 +45,15 @@ impl Line {
 
     /// What the next commit carries: at most so many jobs, at least one.
     pub(super) fn take(&mut self, most: usize) -> Vec<Job> {
-        let mut bytes = 0;
-        let mut next = Vec::with_capacity(most.min(self.0.len()));
-        while next.len() < most
-            && bytes < COMMIT_BYTES
-            && let Some(job) = self.0.pop()
-        {
-            bytes += job.bytes();
-            next.push(job);
+        let (mut bytes, most) = (0, most.min(self.0.len()));
+        let mut next = Vec::with_capacity(most);
+        while next.len() < most && bytes < COMMIT_BYTES {
+            let end = bytes + TURN_BYTES;
+            self.0.take_turn(|job| {
+                bytes += job.bytes() + JOB_BYTES;
+                next.push(job);
+                bytes < end && next.len() < most
+            });
         }
         next
     }
@@ -105,6 +111,18 @@ mod tests {
             })
             .collect();
         assert_eq!(numbers, (0..40).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn what_one_says_in_a_row_stays_together_and_ends_with_its_turn() {
+        let (mailbox, mut jobs) = queue(512);
+        (0..200).for_each(|n| mailbox.take(submit(if n % 2 == 0 { "alice" } else { "mallory" }, n, 600)));
+        let mut line = Line::default();
+        assert!(line.gather(&mut jobs).await);
+        let next = line.take(512);
+        let runs = next.chunk_by(|one, other| one.from() == other.from()).map(<[_]>::len);
+        let turn = TURN_BYTES.div_ceil(600 + JOB_BYTES);
+        assert_eq!(runs.collect::<Vec<_>>(), [turn, turn, 100 - turn, 100 - turn]);
     }
 
     #[tokio::test]

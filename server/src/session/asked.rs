@@ -42,8 +42,9 @@ impl Asked {
 
 impl From<TooOften> for Refusal {
     fn from(TooOften(wait): TooOften) -> Self {
-        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
-        Self { retry_after_ms: Some(millis.max(1)), ..Self::new(Code::RateLimited) }
+        // whoever waits by a clock of whole milliseconds is not to come too early
+        let millis = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX).saturating_add(2);
+        Self { retry_after_ms: Some(millis), ..Self::new(Code::RateLimited) }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::sync::Arc;
+use std::time::Instant;
 
 use chat_protocol::crypto::fernet::raw_token_len;
 use chat_protocol::limits::{
@@ -58,9 +59,11 @@ impl Ready {
     }
 
     /// Queues a submit; its answer follows its commit. The sender is this device, whatever it may claim.
-    pub(super) async fn submit(&self, asked: Asked, ask: Submit<EncodedEnvelope>) {
+    pub(super) async fn submit(&mut self, asked: Asked, ask: Submit<EncodedEnvelope>) {
         let bytes: usize = ask.to.iter().map(|to| to.envelope.len()).sum();
-        let checked = check_submit(&ask).and_then(|()| self.afford_submit(bytes));
+        // one that breaks a rule is paid for as any request
+        let checked = check_submit(&ask).or_else(|refusal| self.afford().and(Err(refusal)));
+        let checked = checked.and_then(|()| self.afford_submit(bytes));
         if let Err(refusal) = self.shared().counters.submits.judged(checked) {
             return self.refuse_and_pause(asked, refusal, bytes).await;
         }
@@ -85,8 +88,10 @@ impl Ready {
         self.shared().mailbox.take(Job::Submit { row, from: self.user().clone(), answer });
     }
 
-    fn afford_submit(&self, bytes: usize) -> Result<(), Refusal> {
-        Ok(self.shared().limits().submit(self.device(), self.user(), bytes)?)
+    /// A submit is paid for by its device, and its bytes by its account; what comes before the time that was told then is refused too.
+    fn afford_submit(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let (limits, peer) = (self.shared().limits(), Arc::clone(self.peer()));
+        Ok(self.submits.check(Instant::now(), || limits.submit(peer.device(), peer.user(), bytes))?)
     }
 
     pub(super) async fn mailbox_ack(&self, asked: Asked, ask: MailboxAck) {

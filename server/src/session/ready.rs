@@ -1,7 +1,7 @@
 //! One device of one account, logged in.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::Instant;
 
 use bytes::Bytes;
 use chat_protocol::ids::{DeviceId, Username};
@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use super::asked::{Asked, bad_request};
 use super::delivery::{self, Acknowledged};
 use super::{Peer, seen};
-use crate::limits::Source;
+use crate::limits::{InOrder, Refused, Source};
 use crate::mailbox::{busy, store_failed};
 use crate::router::outbox::{Outbox, Owed};
 use crate::router::{Online, Opening};
@@ -32,9 +32,6 @@ const ANSWER_BYTES: usize = 64;
 /// What each head that a submit claims, or leaves out, may add to that, with a long name.
 pub(super) const HEAD_BYTES: usize = 256;
 
-/// How long a connection is not read for each byte that was refused: a megabyte in a second.
-const REFUSED_BYTE: Duration = Duration::from_micros(1);
-
 /// A logged-in connection.
 pub(crate) struct Ready {
     seat: Seat,
@@ -45,6 +42,12 @@ pub(crate) struct Ready {
     acks: mpsc::Sender<Acknowledged>,
     /// Bytes of them.
     queued: Share,
+    /// Submits that were refused for their rate …
+    pub(super) submits: InOrder,
+    /// … and posts, which wait in a line of their own.
+    pub(super) posts: InOrder,
+    /// What was refused of both, for whatever reason.
+    refused: Refused,
 }
 
 /// What a request has until it is answered.
@@ -97,11 +100,12 @@ impl Ready {
         let queued = Share::of(&shared.queued.submits);
         tokio::spawn(delivery::run(shared, peer, acknowledged));
         let tickets = Arc::new(Semaphore::new(most_tickets as usize));
-        Ok(Self { seat, source, tickets, most_tickets, acks, queued })
+        let (submits, posts, refused) = Default::default();
+        Ok(Self { seat, source, tickets, most_tickets, acks, queued, submits, posts, refused })
     }
 
     /// The table of contents of everything a device may ask.
-    pub(super) async fn take(self, asked: Asked, request: Result<Request, Refusal>) -> Peer {
+    pub(super) async fn take(mut self, asked: Asked, request: Result<Request, Refusal>) -> Peer {
         let counted_elsewhere =
             matches!(request, Ok(Request::Submit(_) | Request::RoomPost(_) | Request::MailboxAck(_)));
         let request = if counted_elsewhere { request } else { self.afford().and(request) };
@@ -147,13 +151,12 @@ impl Ready {
         self.peer().outbox().push(asked.refuse(refusal));
     }
 
-    /// Refuses something of so many bytes. What came too often was opened and decoded all the same: the connection is read on
-    /// only after a time that its bytes decide, so that it cannot have that done without end.
-    pub(super) async fn refuse_and_pause(&self, asked: Asked, refusal: Refusal, bytes: usize) {
-        let too_often = refusal.code == Code::RateLimited;
+    /// Refuses a submit or post of so many bytes, and reads on after the pause that is due for it.
+    pub(super) async fn refuse_and_pause(&mut self, asked: Asked, refusal: Refusal, bytes: usize) {
         self.refuse(asked, refusal);
-        if too_often {
-            tokio::time::sleep(REFUSED_BYTE * u32::try_from(bytes).unwrap_or(u32::MAX)).await;
+        let pause = self.refused.pause(Instant::now(), bytes);
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
         }
     }
 

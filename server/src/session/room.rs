@@ -1,6 +1,7 @@
 //! The public room: readable by the server, and every client says so.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use chat_protocol::limits::{MAX_ROOM_PAGE, MAX_ROOM_TEXT_BYTES};
 use chat_protocol::message::client::{RoomPost, RoomSince};
@@ -15,8 +16,9 @@ use crate::store::NewPost;
 
 impl Ready {
     /// Queues a post; its answer follows its commit. The author is this device, whatever it may claim.
-    pub(super) async fn room_post(&self, asked: Asked, ask: RoomPost) {
-        let checked = check(&ask.text).and_then(|()| self.afford_post(ask.text.len()));
+    pub(super) async fn room_post(&mut self, asked: Asked, ask: RoomPost) {
+        let checked = check(&ask.text).or_else(|refusal| self.afford().and(Err(refusal)));
+        let checked = checked.and_then(|()| self.afford_post(ask.text.len()));
         if let Err(refusal) = self.shared().counters.posts.judged(checked) {
             return self.refuse_and_pause(asked, refusal, ask.text.len()).await;
         }
@@ -35,8 +37,9 @@ impl Ready {
         self.shared().mailbox.take(Job::Post { post, from: self.user().clone(), answer });
     }
 
-    fn afford_post(&self, bytes: usize) -> Result<(), Refusal> {
-        Ok(self.shared().limits().post(self.device(), self.user(), bytes)?)
+    fn afford_post(&mut self, bytes: usize) -> Result<(), Refusal> {
+        let (limits, peer) = (self.shared().limits(), Arc::clone(self.peer()));
+        Ok(self.posts.check(Instant::now(), || limits.post(peer.device(), peer.user(), bytes))?)
     }
 
     pub(super) async fn room_since(&self, ask: &RoomSince, owed: &Owed) -> Result<RoomPage, Refusal> {

@@ -36,16 +36,29 @@ impl<K: Clone + Eq + Hash, T> Turns<K, T> {
 
     /// Takes the first of whose turn it is.
     pub(crate) fn pop(&mut self) -> Option<T> {
-        let who = self.order.pop_front()?;
-        let queue = self.queues.get_mut(&who)?;
-        let what = queue.pop_front()?;
-        self.len = self.len.saturating_sub(1);
+        let mut first = None;
+        self.take_turn(|what| {
+            first = Some(what);
+            false
+        });
+        first
+    }
+
+    /// Gives what waits of whose turn it is, in order, until `goes_on` says no; the rest waits for the next turn.
+    pub(crate) fn take_turn(&mut self, mut goes_on: impl FnMut(T) -> bool) {
+        let Some(who) = self.order.pop_front() else { return };
+        let Some(queue) = self.queues.get_mut(&who) else { return };
+        while let Some(what) = queue.pop_front() {
+            self.len = self.len.saturating_sub(1);
+            if !goes_on(what) {
+                break;
+            }
+        }
         if queue.is_empty() {
             self.queues.remove(&who);
         } else {
             self.order.push_back(who);
         }
-        Some(what)
     }
 
     /// Takes the first of `who` that is meant out of the queue, if it waits.

@@ -223,23 +223,36 @@ async fn bytes_submitted_beyond_the_rate_are_told_to_wait() {
 }
 
 #[tokio::test]
-async fn refused_bytes_are_read_no_faster_than_a_megabyte_a_second() {
+async fn what_fits_the_rate_is_refused_behind_what_did_not() {
     let mut config = settings();
-    config.rates.submit_bytes_per_minute = 1;
+    config.rates.submit_bytes_per_minute = 1_000;
     let world = World::with(config).await;
     let (mut alice, bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
-    alice.send(&bob, "takes all there is").await.unwrap();
-    let letter = alice.letter(&bob, &"x".repeat(50_000));
+    // of the ten thousand at once
+    alice.send(&bob, &"x".repeat(6_000)).await.unwrap();
+    assert_eq!(alice.send(&bob, &"x".repeat(6_000)).await.unwrap_err().code, Code::RateLimited);
+    assert_eq!(alice.send(&bob, "short").await.unwrap_err().code, Code::RateLimited);
+}
+
+#[tokio::test]
+async fn what_is_refused_is_read_no_faster_than_a_megabyte_a_second_after_sixteen() {
+    const SUBMITS: usize = 50;
+    let world = World::new().await;
+    let (mut alice, bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    // to one device several times, which is against the rules
+    let mut letter = alice.letter(&bob, &"x".repeat(60_000));
+    letter.to = vec![letter.to[0].clone(); 6];
     let began = std::time::Instant::now();
     let mut asked = Vec::new();
-    for _ in 0..8 {
+    for _ in 0..SUBMITS {
         asked.push(alice.client.ask(&letter).await);
     }
     for id in asked {
-        assert_eq!(alice.client.answer::<Submit>(id).await.unwrap_err().code, Code::RateLimited);
+        assert_eq!(alice.client.answer::<Submit>(id).await.unwrap_err().code, Code::BadRequest);
     }
     // the last is answered before it is waited for
-    assert!(began.elapsed() >= std::time::Duration::from_millis(7 * 50), "{:?}", began.elapsed());
+    let megabytes = (SUBMITS - 1) * 6 * 60_000 / 1_000_000;
+    assert!(began.elapsed() >= std::time::Duration::from_secs(megabytes as u64 - 16), "{:?}", began.elapsed());
 }
 
 #[tokio::test]
