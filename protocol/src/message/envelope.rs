@@ -69,14 +69,8 @@ impl EncodedEnvelope {
 
     /// How many bytes there are.
     #[must_use]
-    pub const fn len(&self) -> usize {
+    pub const fn encoded_len(&self) -> usize {
         self.bytes.len()
-    }
-
-    /// Whether there are none, which is no envelope.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.bytes.is_empty()
     }
 
     /// How long its parts are.

@@ -60,7 +60,7 @@ impl Ready {
 
     /// Queues a submit; its answer follows its commit. The sender is this device, whatever it may claim.
     pub(super) async fn submit(&mut self, asked: Asked, ask: Submit<EncodedEnvelope>) {
-        let bytes: usize = ask.to.iter().map(|to| to.envelope.len()).sum();
+        let bytes: usize = ask.to.iter().map(|to| to.envelope.encoded_len()).sum();
         // one that breaks a rule is paid for as any request
         let checked = check_submit(&ask).or_else(|refusal| self.afford().and(Err(refusal)));
         let checked = checked.and_then(|()| self.afford_submit(bytes));
