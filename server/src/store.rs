@@ -6,9 +6,11 @@
 
 mod contract;
 pub mod copy;
+mod decide;
 mod metered;
 pub mod mysql;
 mod schema;
+mod snapshot;
 pub mod sqlite;
 mod types;
 mod url;

@@ -9,7 +9,6 @@ mod accounts;
 mod adopted;
 mod bundles;
 pub mod copy;
-mod decide;
 mod devices;
 mod durability;
 mod logs;

@@ -17,6 +17,7 @@ mod open;
 mod readers;
 mod room;
 mod row;
+mod snapshot;
 mod submits;
 mod sweep;
 mod time;

@@ -4,11 +4,12 @@ use chat_protocol::ids::DeviceId;
 use mysql_async::Value;
 use mysql_async::prelude::Queryable;
 
+use super::super::decide::{Changes, NewMail, decide};
+use super::super::snapshot::{Counters, Snapshot, full_column};
 use super::super::types::{SubmitOutcome, SubmitRow};
 use super::accounts::Names;
-use super::decide::{Changes, NewMail, decide};
 use super::row::{Sql, int, marks, millis, run, value};
-use super::snapshot::{Counters, Snapshot};
+use super::snapshot;
 use crate::rules::Quota;
 
 /// Rows in one statement …
@@ -25,7 +26,7 @@ pub(super) async fn commit<C: Queryable>(
     if rows.is_empty() {
         return Ok(Vec::new());
     }
-    let mut snapshot = Snapshot::read(db, names, rows).await?;
+    let mut snapshot = snapshot::read(db, names, rows).await?;
     let (outcomes, changes) = decide(&mut snapshot, rows, quota);
     store(db, &snapshot, changes).await?;
     Ok(outcomes)
@@ -59,7 +60,7 @@ async fn store<C: Queryable>(db: &mut C, snapshot: &Snapshot, changes: Changes<'
     insert_all(db, insert, "(?, ?)", or_add, totals).await?;
 
     let remembered = changes.remembered.iter().map(|submit| {
-        let full: Vec<u8> = submit.full.iter().flat_map(|device| *device.as_bytes()).collect();
+        let full = full_column(&submit.full);
         vec![value(submit.sender.as_bytes()), value(submit.submit_id.as_bytes()), millis(submit.at).into(), full.into()]
     });
     let insert = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES ";

@@ -1,48 +1,97 @@
-//! Submits: judged and stored, many in one transaction.
+//! Submits: a group is read, decided and written; counters once, however many of the group they count.
 
-use chat_protocol::ids::{DeviceId, Head, SubmitId};
-use chat_protocol::message::client::UserHead;
+use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_protocol::time::Timestamp;
 use rusqlite::Connection;
 
-use super::super::types::DeviceState;
+use super::super::contract::{Result, StoreError};
+use super::super::decide::{Changes, decide};
+use super::super::snapshot::{Snapshot, full_column, full_devices};
 use super::super::types::{SubmitOutcome, SubmitRow};
-use super::logs;
-use super::row::{Sql, id, int, millis, one, run, state, uint, uint_or_zero, user};
+use super::row::{Sql, int, millis, one, run, uint, user};
+use super::snapshot;
 use super::writer::apart;
-use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
+use crate::rules::Quota;
 
-pub(super) fn commit(db: &Connection, rows: &[SubmitRow], quota: &Quota) -> Vec<SubmitOutcome> {
-    rows.iter().map(|row| submit_apart(db, row, quota)).collect()
+/// Stores a group of submits behind one savepoint. If one of them spoils that, each gets its own: what breaks is nobody
+/// else's loss.
+pub(super) fn commit(db: &Connection, rows: &[SubmitRow], quota: &Quota) -> Result<Vec<SubmitOutcome>> {
+    match apart(db, |db| together(db, rows, quota)) {
+        Err(error) if spoils(&error) => rows.iter().map(|row| alone(db, row, quota)).collect(),
+        outcomes => outcomes,
+    }
 }
 
-/// One row behind its own savepoint: what breaks here is nobody else's loss.
-fn submit_apart(db: &Connection, row: &SubmitRow, quota: &Quota) -> SubmitOutcome {
-    apart(db, |db| submit(db, row, quota)).unwrap_or_else(|error| {
-        tracing::error!(sender = %row.sender, cause = ?error, "a submit could not be stored");
-        SubmitOutcome::Failed
-    })
-}
-
-fn submit(db: &Connection, row: &SubmitRow, quota: &Quota) -> Sql<SubmitOutcome> {
-    if row.repeats_a_device() {
-        return Ok(SubmitOutcome::Failed);
-    }
-    if let Some(earlier) = recall(db, row.sender, row.submit_id)? {
-        return Ok(SubmitOutcome::Repeated { full: earlier.full });
-    }
-    let Some((account, _)) = active_sender(db, row.sender)? else { return Ok(SubmitOutcome::NotFound) };
-    let (targets, truth) = look_up(db, row, account)?;
-    Ok(match judge(quota, &row.heads, &truth, &targets) {
-        Verdict::Stale(heads) => SubmitOutcome::Stale(heads),
-        Verdict::NotFound => SubmitOutcome::NotFound,
-        Verdict::Full => SubmitOutcome::Full,
-        Verdict::Store { to, full } => {
-            let placed = to.iter().map(|device| place(db, row, account, *device)).collect::<Sql<_>>()?;
-            remember(db, row.sender, row.submit_id, row.at, &full, 0)?;
-            SubmitOutcome::Stored { placed, full }
+fn alone(db: &Connection, row: &SubmitRow, quota: &Quota) -> Result<SubmitOutcome> {
+    match apart(db, |db| together(db, std::slice::from_ref(row), quota)) {
+        Err(error) if spoils(&error) => {
+            tracing::error!(sender = %row.sender, cause = ?error, "a submit could not be stored");
+            Ok(SubmitOutcome::Failed)
         }
-    })
+        outcomes => Ok(outcomes?.pop().unwrap_or(SubmitOutcome::Failed)),
+    }
+}
+
+/// Whether what one row needs may be to blame, and not the database as a whole.
+const fn spoils(error: &StoreError) -> bool {
+    matches!(error, StoreError::Internal(_) | StoreError::Corrupt(_))
+}
+
+fn together(db: &Connection, rows: &[SubmitRow], quota: &Quota) -> Sql<Vec<SubmitOutcome>> {
+    let mut snapshot = snapshot::read(db, rows)?;
+    let (outcomes, changes) = decide(&mut snapshot, rows, quota);
+    store(db, &snapshot, &changes)?;
+    Ok(outcomes)
+}
+
+fn store(db: &Connection, snapshot: &Snapshot, changes: &Changes<'_>) -> Sql<()> {
+    let sql = "INSERT INTO mail (device, seq, sender, sender_account, at_ms, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+    for mail in &changes.mail {
+        let (device, sender) = (mail.device.as_bytes(), mail.sender.as_bytes());
+        run(db, sql, (device, int(mail.seq), sender, mail.account, millis(mail.at), mail.envelope))?;
+    }
+    let sql = "INSERT INTO mailbox (device, last_seq, acked_seq, messages, bytes) VALUES (?1, ?2, 0, ?3, ?4) \
+               ON CONFLICT (device) DO UPDATE SET last_seq = ?2, messages = ?3, bytes = ?4";
+    for device in &changes.mailboxes {
+        let now = snapshot.mailboxes.get(device).copied().unwrap_or_default();
+        run(db, sql, (device.as_bytes(), int(now.last), int(now.messages), int(now.bytes)))?;
+    }
+    let messages = "INSERT INTO mailbox_sender (device, account, messages) VALUES (?1, ?2, ?3) \
+                    ON CONFLICT (device, account) DO UPDATE SET messages = ?3";
+    let bytes = "INSERT INTO mailbox_share (device, account, bytes) VALUES (?1, ?2, ?3) \
+                 ON CONFLICT (device, account) DO UPDATE SET bytes = ?3";
+    for (device, account) in &changes.senders {
+        let now = snapshot.senders.get(&(*device, *account)).copied().unwrap_or_default();
+        run(db, messages, (device.as_bytes(), account, int(now.messages)))?;
+        run(db, bytes, (device.as_bytes(), account, int(now.bytes)))?;
+    }
+    let sql = "INSERT INTO mailbox_total (account, bytes) VALUES (?1, ?2) \
+               ON CONFLICT (account) DO UPDATE SET bytes = bytes + ?2";
+    for (account, bytes) in &changes.added {
+        run(db, sql, (account, int(*bytes)))?;
+    }
+    for submit in &changes.remembered {
+        insert_submitted(db, submit.sender, submit.submit_id, submit.at, &submit.full, 0)?;
+    }
+    changes.counters.iter().try_for_each(|(sender, counter)| raise_counter(db, *sender, *counter))
+}
+
+fn insert_submitted(
+    db: &Connection,
+    sender: DeviceId,
+    submit_id: SubmitId,
+    at: Timestamp,
+    full: &[DeviceId],
+    room_seq: u64,
+) -> Sql<()> {
+    let sql = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let values = (sender.as_bytes(), submit_id.as_bytes(), millis(at), full_column(full), int(room_seq));
+    run(db, sql, values).map(drop)
+}
+
+fn raise_counter(db: &Connection, sender: DeviceId, counter: u64) -> Sql<()> {
+    let sql = "UPDATE device SET submit_counter = MAX(submit_counter, ?2) WHERE device = ?1";
+    run(db, sql, (sender.as_bytes(), int(counter))).map(drop)
 }
 
 /// What an earlier submit or post of that id was answered.
@@ -54,25 +103,20 @@ pub(super) struct Earlier {
 pub(super) fn recall(db: &Connection, sender: DeviceId, submit_id: SubmitId) -> Sql<Option<Earlier>> {
     let sql = "SELECT full_devices, room_seq FROM submitted WHERE sender = ?1 AND submit_id = ?2";
     one(db, sql, (sender.as_bytes(), submit_id.as_bytes()), |row| {
-        let full: Vec<u8> = row.get(0)?;
-        let full = full.chunks_exact(DeviceId::LEN).filter_map(|device| device.try_into().ok()).collect();
-        Ok(Earlier { full, room_seq: uint(row, 1)? })
+        Ok(Earlier { full: full_devices(&row.get::<_, Vec<u8>>(0)?), room_seq: uint(row, 1)? })
     })
 }
 
-pub(super) fn remember(
+/// Remembers a post of the room.
+pub(super) fn remember_post(
     db: &Connection,
     sender: DeviceId,
     submit_id: SubmitId,
     at: Timestamp,
-    full: &[DeviceId],
     room_seq: u64,
 ) -> Sql<()> {
-    let full: Vec<u8> = full.iter().flat_map(|device| *device.as_bytes()).collect();
-    let sql = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES (?1, ?2, ?3, ?4, ?5)";
-    run(db, sql, (sender.as_bytes(), submit_id.as_bytes(), millis(at), full, int(room_seq)))?;
-    let counter = "UPDATE device SET submit_counter = MAX(submit_counter, ?2) WHERE device = ?1";
-    run(db, counter, (sender.as_bytes(), int(submit_id.counter()))).map(drop)
+    insert_submitted(db, sender, submit_id, at, &[], room_seq)?;
+    raise_counter(db, sender, submit_id.counter())
 }
 
 /// Account and name of a device that may speak.
@@ -80,71 +124,4 @@ pub(super) fn active_sender(db: &Connection, sender: DeviceId) -> Sql<Option<(i6
     let sql = "SELECT d.account, u.username FROM device d JOIN chat_app u ON u.id = d.account \
                WHERE d.device = ?1 AND d.state = 1";
     one(db, sql, [sender.as_bytes()], |row| Ok((row.get(0)?, user(row, 1)?)))
-}
-
-/// What the verdict needs to know: the devices named, and the heads of their and all claimed accounts.
-fn look_up(db: &Connection, row: &SubmitRow, sender_account: i64) -> Sql<(Vec<Target>, Vec<UserHead>)> {
-    let (mut targets, mut truth) = (Vec::with_capacity(row.to.len()), Vec::<UserHead>::new());
-    for (device, envelope) in &row.to {
-        let (owner, head) = owner(db, *device, sender_account)?.unzip();
-        if let (Some(Owner { user, .. }), Some(Some(head))) = (&owner, head)
-            && !truth.iter().any(|known| &known.user == user)
-        {
-            truth.push(UserHead { user: user.clone(), head });
-        }
-        targets.push(Target { device: *device, owner, bytes: envelope.len() as u64 });
-    }
-    for claim in &row.heads {
-        if !truth.iter().any(|known| known.user == claim.user)
-            && let Some(head) = logs::head(db, &claim.user)?
-        {
-            truth.push(UserHead { user: claim.user.clone(), head });
-        }
-    }
-    Ok((targets, truth))
-}
-
-fn owner(db: &Connection, device: DeviceId, sender_account: i64) -> Sql<Option<(Owner, Option<Head>)>> {
-    let sql = "SELECT u.username, d.state, m.messages, m.bytes, s.messages, l.seq, l.head, b.bytes, t.bytes \
-               FROM device d JOIN chat_app u ON u.id = d.account \
-               LEFT JOIN account_log l ON l.account = d.account LEFT JOIN mailbox m ON m.device = d.device \
-               LEFT JOIN mailbox_sender s ON s.device = d.device AND s.account = ?2 \
-               LEFT JOIN mailbox_share b ON b.device = d.device AND b.account = ?2 \
-               LEFT JOIN mailbox_total t ON t.account = ?2 WHERE d.device = ?1";
-    one(db, sql, (device.as_bytes(), sender_account), |row| {
-        let usage = Usage {
-            messages: uint_or_zero(row, 2)?,
-            bytes: uint_or_zero(row, 3)?,
-            from_sender: uint_or_zero(row, 4)?,
-            bytes_from_sender: uint_or_zero(row, 7)?,
-            bytes_everywhere: uint_or_zero(row, 8)?,
-        };
-        let head = match row.get::<_, Option<i64>>(5)? {
-            Some(seq) => Some(Head { seq: seq.unsigned_abs(), hash: id(row, 6)? }),
-            None => None,
-        };
-        Ok((Owner { user: user(row, 0)?, active: state(row, 1)? == DeviceState::Active, usage }, head))
-    })
-}
-
-fn place(db: &Connection, row: &SubmitRow, account: i64, device: DeviceId) -> Sql<(DeviceId, u64)> {
-    let envelope = row.to.iter().find(|(to, _)| *to == device).map_or(&[][..], |(_, envelope)| envelope);
-    let last = one(db, "SELECT last_seq FROM mailbox WHERE device = ?1", [device.as_bytes()], |row| uint(row, 0))?;
-    let seq = next_seq(last.unwrap_or(0));
-    let counted = "INSERT INTO mailbox (device, last_seq, acked_seq, messages, bytes) VALUES (?1, ?2, 0, 1, ?3) \
-                   ON CONFLICT (device) DO UPDATE SET last_seq = ?2, messages = messages + 1, bytes = bytes + ?3";
-    run(db, counted, (device.as_bytes(), int(seq), int(envelope.len() as u64)))?;
-    let by_sender = "INSERT INTO mailbox_sender (device, account, messages) VALUES (?1, ?2, 1) \
-                     ON CONFLICT (device, account) DO UPDATE SET messages = messages + 1";
-    run(db, by_sender, (device.as_bytes(), account))?;
-    let by_sender = "INSERT INTO mailbox_share (device, account, bytes) VALUES (?1, ?2, ?3) \
-                     ON CONFLICT (device, account) DO UPDATE SET bytes = bytes + ?3";
-    run(db, by_sender, (device.as_bytes(), account, int(envelope.len() as u64)))?;
-    let in_all = "INSERT INTO mailbox_total (account, bytes) VALUES (?1, ?2) \
-                  ON CONFLICT (account) DO UPDATE SET bytes = bytes + ?2";
-    run(db, in_all, (account, int(envelope.len() as u64)))?;
-    let mail =
-        "INSERT INTO mail (device, seq, sender, sender_account, at_ms, envelope) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
-    run(db, mail, (device.as_bytes(), int(seq), row.sender.as_bytes(), account, millis(row.at), envelope))?;
-    Ok((device, seq))
 }

@@ -78,21 +78,13 @@ impl Writer {
         T: Send + 'static,
         F: FnOnce(&Connection) -> Sql<T> + Send + 'static,
     {
-        self.run(|db| apart(db, work)).await
+        self.write_parts(|db| apart(db, work)).await
     }
 
-    /// The same for work that cannot fail as a whole, each part of which is put behind a savepoint of its own ([`apart`]).
+    /// The same for work that keeps its parts [`apart`] itself.
     ///
     /// One more savepoint around them would cost each of them a walk through all that those before it have changed.
     pub(super) async fn write_parts<T, F>(&self, work: F) -> Result<T>
-    where
-        T: Send + 'static,
-        F: FnOnce(&Connection) -> T + Send + 'static,
-    {
-        self.run(|db| Ok(work(db))).await
-    }
-
-    async fn run<T, F>(&self, work: F) -> Result<T>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T> + Send + 'static,
@@ -194,7 +186,7 @@ mod tests {
         let insert = "INSERT INTO t (x) VALUES (zeroblob(?1))";
         let parts = move |db: &Connection| {
             let sizes = (0..30).map(|part| if part == 10 { 1_000_000 } else { 10 });
-            sizes.filter(|size| apart(db, |db| db.execute(insert, [*size])).is_ok()).count()
+            Ok(sizes.filter(|size| apart(db, |db| db.execute(insert, [*size])).is_ok()).count())
         };
         let said = writer.write_parts(parts).await.map_or(0, |stored| i64::try_from(stored).unwrap());
         assert_eq!(rows(&writer).await, said);

@@ -3,45 +3,45 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
 
-use super::super::types::{DeviceState, SubmitOutcome, SubmitRow};
 use super::snapshot::{Counters, Snapshot};
+use super::types::{DeviceState, SubmitOutcome, SubmitRow};
 use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
 
 /// A message to be inserted.
-pub(super) struct NewMail<'a> {
-    pub(super) device: DeviceId,
-    pub(super) seq: u64,
-    pub(super) sender: DeviceId,
-    pub(super) account: i64,
-    pub(super) at: Timestamp,
-    pub(super) envelope: &'a [u8],
+pub(in crate::store) struct NewMail<'a> {
+    pub(in crate::store) device: DeviceId,
+    pub(in crate::store) seq: u64,
+    pub(in crate::store) sender: DeviceId,
+    pub(in crate::store) account: i64,
+    pub(in crate::store) at: Timestamp,
+    pub(in crate::store) envelope: &'a [u8],
 }
 
 /// A submit to be remembered.
-pub(super) struct Remembered {
-    pub(super) sender: DeviceId,
-    pub(super) submit_id: SubmitId,
-    pub(super) at: Timestamp,
-    pub(super) full: Vec<DeviceId>,
+pub(in crate::store) struct Remembered {
+    pub(in crate::store) sender: DeviceId,
+    pub(in crate::store) submit_id: SubmitId,
+    pub(in crate::store) at: Timestamp,
+    pub(in crate::store) full: Vec<DeviceId>,
 }
 
 /// What changes; the values of mailboxes and senders are in the snapshot.
 #[derive(Default)]
-pub(super) struct Changes<'a> {
-    pub(super) mail: Vec<NewMail<'a>>,
-    pub(super) mailboxes: BTreeSet<DeviceId>,
-    pub(super) senders: BTreeSet<(DeviceId, i64)>,
+pub(in crate::store) struct Changes<'a> {
+    pub(in crate::store) mail: Vec<NewMail<'a>>,
+    pub(in crate::store) mailboxes: BTreeSet<DeviceId>,
+    pub(in crate::store) senders: BTreeSet<(DeviceId, i64)>,
     /// Bytes that are added to what waits from an account.
-    pub(super) added: BTreeMap<i64, u64>,
-    pub(super) remembered: Vec<Remembered>,
-    pub(super) counters: BTreeMap<DeviceId, u64>,
+    pub(in crate::store) added: BTreeMap<i64, u64>,
+    pub(in crate::store) remembered: Vec<Remembered>,
+    pub(in crate::store) counters: BTreeMap<DeviceId, u64>,
 }
 
-pub(super) fn decide<'a>(
+pub(in crate::store) fn decide<'a>(
     snapshot: &mut Snapshot,
     rows: &'a [SubmitRow],
     quota: &Quota,
@@ -79,7 +79,7 @@ fn one<'a>(snapshot: &mut Snapshot, changes: &mut Changes<'a>, row: &'a SubmitRo
 impl Snapshot {
     fn target(&self, device: DeviceId, sender: i64, envelope: &[u8]) -> Target {
         let owner = self.devices.get(&device).and_then(|(account, state)| {
-            let person = self.people.get(account)?;
+            let user = self.users.get(account)?.clone();
             let counters = self.mailboxes.get(&device).copied().unwrap_or_default();
             let from = self.senders.get(&(device, sender)).copied().unwrap_or_default();
             let Counters { messages, bytes, .. } = counters;
@@ -90,7 +90,7 @@ impl Snapshot {
                 bytes_from_sender: from.bytes,
                 bytes_everywhere: self.totals.get(&sender).copied().unwrap_or_default(),
             };
-            Some(Owner { user: person.user.clone(), active: *state == DeviceState::Active, usage })
+            Some(Owner { user, active: *state == DeviceState::Active, usage })
         });
         Target { device, owner, bytes: envelope.len() as u64 }
     }
@@ -99,13 +99,8 @@ impl Snapshot {
     fn truth(&self, row: &SubmitRow, targets: &[Target]) -> Vec<UserHead> {
         let owners = targets.iter().filter_map(|target| target.owner.as_ref().map(|owner| &owner.user));
         let users: BTreeSet<&Username> = owners.chain(row.heads.iter().map(|claim| &claim.user)).collect();
-        let known = users.into_iter().filter_map(|user| Some(UserHead { user: user.clone(), head: self.head(user)? }));
-        known.collect()
-    }
-
-    fn head(&self, user: &Username) -> Option<Head> {
-        let person = self.people.values().find(|person| &person.user == user);
-        person.map_or_else(|| self.claimed.get(user).copied(), |person| person.head)
+        let known = users.into_iter();
+        known.filter_map(|user| Some(UserHead { user: user.clone(), head: *self.heads.get(user)? })).collect()
     }
 }
 
