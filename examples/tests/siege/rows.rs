@@ -122,7 +122,7 @@ impl<'a> Allowed<'a> {
             Rows::new("the room", "room_post", self.posts()),
             // the full mailbox, and the receipts of those who write to people and never fetch what these answer
             Rows::new("mail", "mail", MAILBOX_BYTES / MAIL_BYTES + 1 + self.private()),
-            Rows::new("senders in mailboxes", "mailbox_sender", people * (people + members)),
+            Rows::new("senders in mailboxes", "mailbox_by_sender", people * (people + members)),
             Rows::new("remembered submits", "submitted", (people + members) * self.submits()),
         ]
     }

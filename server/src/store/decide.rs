@@ -38,7 +38,6 @@ pub(in crate::store) struct Changes<'a> {
     /// Bytes that are added to what waits from an account.
     pub(in crate::store) added: BTreeMap<i64, u64>,
     pub(in crate::store) remembered: Vec<Remembered>,
-    pub(in crate::store) counters: BTreeMap<DeviceId, u64>,
 }
 
 pub(in crate::store) fn decide<'a>(
@@ -130,7 +129,5 @@ fn place<'a>(
 
 fn remember(snapshot: &mut Snapshot, changes: &mut Changes<'_>, row: &SubmitRow, full: Vec<DeviceId>) {
     snapshot.earlier.insert((row.sender, row.submit_id), full.clone());
-    let counter = changes.counters.entry(row.sender).or_default();
-    *counter = row.submit_id.counter().max(*counter);
     changes.remembered.push(Remembered { sender: row.sender, submit_id: row.submit_id, at: row.at, full });
 }

@@ -115,6 +115,20 @@ macro_rules! write {
     };
 }
 
+/// Repeats a step of a sweep, each in a transaction of its own, until it finds less than it could take; tells how many rows.
+macro_rules! in_steps {
+    ($self:ident, $db:ident => $work:expr) => {{
+        let mut total = 0;
+        loop {
+            let deleted = write!($self, $db => $work)?;
+            total += deleted;
+            if deleted < sweep::STEP {
+                break Ok::<_, StoreError>(total);
+            }
+        }
+    }};
+}
+
 impl MysqlStore {
     /// Connects and brings the schema up to date; names the migrations applied.
     ///
@@ -135,17 +149,6 @@ impl MysqlStore {
         Ok(self.pool.start_transaction(TxOpts::default()).await?)
     }
 
-    async fn forget(&self, device: DeviceId, seq: u64) -> Result<u64> {
-        let mut total = 0;
-        loop {
-            let forgotten = write!(self, db => sweep::forget(&mut db, device, seq))?;
-            total += forgotten;
-            if forgotten < sweep::STEP {
-                return Ok(total);
-            }
-        }
-    }
-
     /// Deletes the posts that were kept before a time, and what says when that was. Their sequence is their order.
     async fn sweep_posts(&self, before: Timestamp) -> Result<u64> {
         let last = int(read!(self, db => sweep::newest_post(&mut db, before))?);
@@ -155,14 +158,7 @@ impl MysqlStore {
     }
 
     async fn delete(&self, condition: &str, bound: i64) -> Result<u64> {
-        let mut total = 0;
-        loop {
-            let deleted = write!(self, db => sweep::delete(&mut db, condition, bound))?;
-            total += deleted;
-            if deleted < sweep::STEP {
-                return Ok(total);
-            }
-        }
+        in_steps!(self, db => sweep::delete(&mut db, condition, bound))
     }
 }
 
@@ -361,12 +357,12 @@ impl Store for MysqlStore {
     async fn sweep(&self, now: Timestamp, ended: Timestamp, retention: Retention) -> Result<Swept> {
         let mut mail = 0;
         for (device, seq) in read!(self, db => sweep::old_mail(&mut db, now - retention.mailbox))? {
-            mail += self.forget(device, seq).await?;
+            mail += in_steps!(self, db => sweep::forget(&mut db, device, seq))?;
         }
         Ok(Swept {
             mail,
             posts: self.sweep_posts(now - retention.room).await?,
-            submits: self.delete("submitted WHERE at_ms < ?", millis(now - retention.submits)).await?,
+            submits: in_steps!(self, db => sweep::forget_submits(&mut db, now - retention.submits))?,
             devices: self.delete("device WHERE state = 0 AND since_ms < ?", millis(now - retention.waiting)).await?,
             invites: self.delete("invite WHERE expires_ms <= ?", millis(ended)).await?,
         })

@@ -12,7 +12,7 @@ macro_rules! migrations {
 }
 
 /// Steps of the schema's history.
-pub(super) const STEPS: usize = 9;
+pub(super) const STEPS: usize = 10;
 
 const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0001_accounts" => "V1__accounts",
@@ -24,6 +24,7 @@ const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0007_shares" => "V7__shares",
     "0008_totals" => "V8__totals",
     "0009_generation" => "V9__generation",
+    "0010_by_sender" => "V10__by_sender",
 );
 
 const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
@@ -36,6 +37,7 @@ const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
     "0007_shares" => "V7__shares",
     "0008_totals" => "V8__totals",
     "0009_generation" => "V9__generation",
+    "0010_by_sender" => "V10__by_sender",
 );
 
 /// Steps that bring a SQLite database up to date.

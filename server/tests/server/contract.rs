@@ -120,7 +120,7 @@ macro_rules! contract {
                 one_bad_row_fails_alone, outdated_head_stores_nothing, full_mailbox_is_named_and_others_served,
                 quotas_count_within_one_commit, bytes_of_an_account_are_counted_over_all_mailboxes_until_they_go, atk_84_bytes_of_one_sender_leave_room_for_others_and_come_back_when_they_go, acknowledged_messages_make_room, acknowledgement_ahead_is_refused,
                 reading_stops_at_the_byte_limit, unknown_and_ended_devices_are_not_found,
-                sweep_forgets_by_age_and_keeps_the_sequence, sweep_of_much_lets_others_in_between, racing_commits_leave_no_gap, large_commits_are_whole;
+                sweep_forgets_by_age_and_keeps_the_sequence, sweep_of_much_lets_others_in_between, how_far_submits_had_come_outlives_their_memory, racing_commits_leave_no_gap, large_commits_are_whole;
             room: posts_are_contiguous_and_deduplicated, newest_posts_come_without_a_cursor, sweep_keeps_the_counter,
                 any_text_survives;
             time: seen_time_is_kept_and_never_goes_back, a_post_goes_by_the_time_that_was_seen_whatever_its_clock_said,

@@ -82,8 +82,7 @@ tables! {
     pending_reset { account: Int, genesis: Bytes, at_ms: Int, due_ms: Int }
     bundle { device: Bytes, seq: Int, bundle: Bytes }
     mailbox { device: Bytes, last_seq: Int, acked_seq: Int, messages: Int, bytes: Int }
-    mailbox_sender { device: Bytes, account: Int, messages: Int }
-    mailbox_share { device: Bytes, account: Int, bytes: Int }
+    mailbox_by_sender { device: Bytes, account: Int, messages: Int, bytes: Int }
     mailbox_generation { one: Int, generation: Int }
     mailbox_total { account: Int, bytes: Int }
     mail { device: Bytes, seq: Int, sender: Bytes, sender_account: Int, at_ms: Int, envelope: Bytes }

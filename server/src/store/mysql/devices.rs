@@ -1,6 +1,6 @@
 //! Devices: who waits, who is active, who has ended.
 
-use chat_protocol::ids::{DeviceId, Head, Username};
+use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
 use chat_protocol::message::server::LoggedIn;
 use chat_protocol::time::Timestamp;
 use mysql_async::Row;
@@ -9,8 +9,8 @@ use mysql_async::prelude::Queryable;
 use super::super::types::{DeviceState, NewDevice, StoredDevice, Waiting};
 use super::accounts::Names;
 use super::row::{
-    Sql, blob, id, many, marks, millis, one, padded, run, signed, some_time, state, time, uint, uint_or_zero, user,
-    value,
+    Fault, Sql, blob, column, id, many, marks, millis, one, padded, run, signed, some_time, state, time, uint,
+    uint_or_zero, user, value,
 };
 
 pub(super) async fn device<C: Queryable>(db: &mut C, device: DeviceId) -> Sql<Option<StoredDevice>> {
@@ -125,11 +125,11 @@ pub(super) async fn end<C: Queryable>(
     if run(db, sql, (state.code(), millis(at), device, account)).await? == 0 {
         return Ok(());
     }
-    let shares = "SELECT account, bytes FROM mailbox_share WHERE device = ? ORDER BY account";
+    let shares = "SELECT account, bytes FROM mailbox_by_sender WHERE device = ? ORDER BY account";
     for (account, bytes) in many(db, shares, (device,), |row| Ok((signed(row, 0)?, signed(row, 1)?))).await? {
         run(db, "UPDATE mailbox_total SET bytes = bytes - ? WHERE account = ?", (bytes, account)).await?;
     }
-    for table in ["mail", "mailbox", "mailbox_sender", "mailbox_share", "bundle", "one_time_key"] {
+    for table in ["mail", "mailbox", "mailbox_by_sender", "bundle", "one_time_key"] {
         run(db, format!("DELETE FROM {table} WHERE device = ?"), (device,)).await?;
     }
     Ok(())
@@ -146,7 +146,8 @@ pub(super) async fn touch<C: Queryable>(db: &mut C, devices: &[DeviceId], at: Ti
 }
 
 pub(super) async fn login_state<C: Queryable>(db: &mut C, device: DeviceId) -> Sql<Option<LoggedIn>> {
-    let sql = "SELECT l.seq, l.head, m.acked_seq, m.last_seq, b.seq, d.submit_counter, r.last_seq, p.due_ms, g.generation \
+    let sql = "SELECT l.seq, l.head, m.acked_seq, m.last_seq, b.seq, d.submit_counter, r.last_seq, p.due_ms, g.generation, \
+               (SELECT s.submit_id FROM submitted s WHERE s.sender = d.device ORDER BY s.submit_id DESC LIMIT 1) \
                FROM device d JOIN account_log l ON l.account = d.account JOIN room_state r ON r.room = 1 \
                LEFT JOIN mailbox_generation g ON g.one = 1 \
                LEFT JOIN mailbox m ON m.device = d.device LEFT JOIN bundle b ON b.device = d.device \
@@ -157,11 +158,18 @@ pub(super) async fn login_state<C: Queryable>(db: &mut C, device: DeviceId) -> S
             mailbox_acked: uint_or_zero(row, 2)?,
             mailbox_last: uint_or_zero(row, 3)?,
             bundle_seq: uint_or_zero(row, 4)?,
-            submit_counter: uint(row, 5)?,
+            submit_counter: uint(row, 5)?.max(newest_submit(row, 9)?),
             room_last: uint(row, 6)?,
             reset_pending: some_time(row, 7)?,
             mailbox_generation: uint_or_zero(row, 8)?,
         })
     })
     .await
+}
+
+/// The counter of the newest submit that is remembered of a device; 0 without one.
+fn newest_submit(row: &mut Row, index: usize) -> Sql<u64> {
+    let Some(bytes) = column::<Option<Vec<u8>>>(row, index)? else { return Ok(0) };
+    let bytes = bytes.try_into().map_err(|_| Fault::Odd("an id of a wrong length"))?;
+    Ok(SubmitId::from_bytes(bytes).counter())
 }

@@ -57,15 +57,13 @@ pub(super) async fn ack<C: Queryable>(db: &mut C, device: DeviceId, seq: u64) ->
     let now = state(db, device).await?;
     let verdict = judge_ack(now.acked, now.last, seq);
     if verdict == Ack::Forget {
-        forget(db, device, seq).await?;
-        let sql = "UPDATE mailbox SET acked_seq = ? WHERE device = ?";
-        run(db, sql, (int(seq), &device.as_bytes()[..])).await?;
+        forget(db, device, seq, seq).await?;
     }
     Ok(verdict)
 }
 
-/// Deletes messages up to `seq` and takes them off the counters; tells how many. The device is locked.
-pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64) -> Sql<u64> {
+/// Deletes messages up to `seq`, takes them off the counters and notes what is `acked`; tells how many. The device is locked.
+pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64, acked: u64) -> Sql<u64> {
     let device = &device.as_bytes()[..];
     let sums = "SELECT sender_account, COUNT(*), CAST(SUM(LENGTH(envelope)) AS SIGNED) FROM mail \
                 WHERE device = ? AND seq <= ? GROUP BY sender_account ORDER BY sender_account";
@@ -73,18 +71,17 @@ pub(super) async fn forget<C: Queryable>(db: &mut C, device: DeviceId, seq: u64)
         many(db, sums, (device, int(seq)), |row| Ok((signed(row, 0)?, signed(row, 1)?, signed(row, 2)?))).await?;
     let (mut messages, mut bytes) = (0, 0);
     for (account, count, size) in sums {
-        let less = "UPDATE mailbox_sender SET messages = messages - ? WHERE device = ? AND account = ?";
-        run(db, less, (count, device, account)).await?;
-        let less = "UPDATE mailbox_share SET bytes = bytes - ? WHERE device = ? AND account = ?";
-        run(db, less, (size, device, account)).await?;
+        let less = "UPDATE mailbox_by_sender SET messages = messages - ?, bytes = bytes - ? \
+                    WHERE device = ? AND account = ?";
+        run(db, less, (count, size, device, account)).await?;
         // in the order of accounts, as everywhere: or two mailboxes would wait for each other
         run(db, "UPDATE mailbox_total SET bytes = bytes - ? WHERE account = ?", (size, account)).await?;
         (messages, bytes) = (messages + count, bytes + size);
     }
-    run(db, "DELETE FROM mailbox_sender WHERE device = ? AND messages <= 0", (device,)).await?;
-    run(db, "DELETE FROM mailbox_share WHERE device = ? AND bytes <= 0", (device,)).await?;
+    run(db, "DELETE FROM mailbox_by_sender WHERE device = ? AND messages <= 0", (device,)).await?;
     run(db, "DELETE FROM mail WHERE device = ? AND seq <= ?", (device, int(seq))).await?;
-    let less = "UPDATE mailbox SET messages = messages - ?, bytes = bytes - ? WHERE device = ?";
-    run(db, less, (messages, bytes, device)).await?;
+    let less = "UPDATE mailbox SET acked_seq = GREATEST(acked_seq, ?), messages = messages - ?, bytes = bytes - ? \
+                WHERE device = ?";
+    run(db, less, (int(acked), messages, bytes, device)).await?;
     Ok(messages.unsigned_abs())
 }

@@ -46,9 +46,7 @@ async fn said_at<C: Queryable>(db: &mut C, seq: u64) -> Sql<Option<Timestamp>> {
 async fn remember<C: Queryable>(db: &mut C, new: &NewPost, room_seq: u64) -> Sql<()> {
     let sql = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES (?, ?, ?, '', ?)";
     let (device, submit_id) = (&new.device.as_bytes()[..], &new.submit_id.as_bytes()[..]);
-    run(db, sql, (device, submit_id, millis(new.kept), int(room_seq))).await?;
-    let counter = "UPDATE device SET submit_counter = GREATEST(submit_counter, ?) WHERE device = ?";
-    run(db, counter, (int(new.submit_id.counter()), device)).await.map(drop)
+    run(db, sql, (device, submit_id, millis(new.kept), int(room_seq))).await.map(drop)
 }
 
 pub(super) async fn since<C: Queryable>(db: &mut C, seq: Option<u64>, limit: u32) -> Sql<RoomPage> {

@@ -65,10 +65,7 @@ async fn read_mailboxes<C: Queryable>(snapshot: &mut Snapshot, db: &mut C, targe
         Ok((id(row, 0)?, Counters { last: uint(row, 1)?, messages: uint(row, 2)?, bytes: uint(row, 3)? }))
     });
     snapshot.mailboxes = mailboxes.await?.into_iter().collect();
-    let sql = format!(
-        "SELECT s.device, s.account, s.messages, COALESCE(b.bytes, 0) FROM mailbox_sender s \
-         LEFT JOIN mailbox_share b ON b.device = s.device AND b.account = s.account WHERE s.device IN ({list})"
-    );
+    let sql = format!("SELECT device, account, messages, bytes FROM mailbox_by_sender WHERE device IN ({list})");
     let senders = many(db, sql, targets, |row| {
         let from = FromSender { messages: uint(row, 2)?, bytes: uint(row, 3)? };
         Ok(((id(row, 0)?, signed(row, 1)?), from))

@@ -44,14 +44,9 @@ async fn store<C: Queryable>(db: &mut C, snapshot: &Snapshot, changes: Changes<'
     insert_all(db, insert, "(?, ?, 0, ?, ?)", or_update, mailboxes).await?;
 
     let senders = changes.senders.iter().map(|key| sender_values(snapshot, *key)).collect();
-    let insert = "INSERT INTO mailbox_sender (device, account, messages) VALUES ";
-    let or_update = " ON DUPLICATE KEY UPDATE messages = VALUES(messages)";
-    insert_all(db, insert, "(?, ?, ?)", or_update, senders).await?;
-
-    let shares = changes.senders.iter().map(|key| share_values(snapshot, *key)).collect();
-    let insert = "INSERT INTO mailbox_share (device, account, bytes) VALUES ";
-    let or_update = " ON DUPLICATE KEY UPDATE bytes = VALUES(bytes)";
-    insert_all(db, insert, "(?, ?, ?)", or_update, shares).await?;
+    let insert = "INSERT INTO mailbox_by_sender (device, account, messages, bytes) VALUES ";
+    let or_update = " ON DUPLICATE KEY UPDATE messages = VALUES(messages), bytes = VALUES(bytes)";
+    insert_all(db, insert, "(?, ?, ?, ?)", or_update, senders).await?;
 
     let totals = changes.added.iter().map(|(account, bytes)| vec![(*account).into(), int(*bytes).into()]).collect();
     let insert = "INSERT INTO mailbox_total (account, bytes) VALUES ";
@@ -64,13 +59,7 @@ async fn store<C: Queryable>(db: &mut C, snapshot: &Snapshot, changes: Changes<'
         vec![value(submit.sender.as_bytes()), value(submit.submit_id.as_bytes()), millis(submit.at).into(), full.into()]
     });
     let insert = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES ";
-    insert_all(db, insert, "(?, ?, ?, ?, 0)", "", remembered.collect()).await?;
-
-    for (sender, counter) in changes.counters {
-        let sql = "UPDATE device SET submit_counter = GREATEST(submit_counter, ?) WHERE device = ?";
-        run(db, sql, (int(counter), &sender.as_bytes()[..])).await?;
-    }
-    Ok(())
+    insert_all(db, insert, "(?, ?, ?, ?, 0)", "", remembered.collect()).await
 }
 
 fn mail_values(mail: &NewMail<'_>) -> Vec<Value> {
@@ -91,12 +80,7 @@ fn mailbox_values(snapshot: &Snapshot, device: DeviceId) -> Vec<Value> {
 
 fn sender_values(snapshot: &Snapshot, key: (DeviceId, i64)) -> Vec<Value> {
     let from = snapshot.senders.get(&key).copied().unwrap_or_default();
-    vec![value(key.0.as_bytes()), key.1.into(), int(from.messages).into()]
-}
-
-fn share_values(snapshot: &Snapshot, key: (DeviceId, i64)) -> Vec<Value> {
-    let from = snapshot.senders.get(&key).copied().unwrap_or_default();
-    vec![value(key.0.as_bytes()), key.1.into(), int(from.bytes).into()]
+    vec![value(key.0.as_bytes()), key.1.into(), int(from.messages).into(), int(from.bytes).into()]
 }
 
 /// Inserts rows, many per statement.

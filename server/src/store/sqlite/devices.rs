@@ -1,8 +1,9 @@
 //! Devices: who waits, who is active, who has ended.
 
-use chat_protocol::ids::{DeviceId, Head, Username};
+use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
 use chat_protocol::message::server::LoggedIn;
 use chat_protocol::time::Timestamp;
+use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 
 use super::super::types::{DeviceState, NewDevice, StoredDevice, Waiting};
@@ -78,11 +79,11 @@ pub(super) fn end(db: &Connection, account: i64, device: DeviceId, state: Device
     if run(db, sql, (device.as_bytes(), account, state.code(), millis(at)))? == 0 {
         return Ok(());
     }
-    let less = "UPDATE mailbox_total SET bytes = bytes - (SELECT s.bytes FROM mailbox_share s \
+    let less = "UPDATE mailbox_total SET bytes = bytes - (SELECT s.bytes FROM mailbox_by_sender s \
                 WHERE s.device = ?1 AND s.account = mailbox_total.account) \
-                WHERE account IN (SELECT account FROM mailbox_share WHERE device = ?1)";
+                WHERE account IN (SELECT account FROM mailbox_by_sender WHERE device = ?1)";
     run(db, less, [device.as_bytes()])?;
-    for table in ["mail", "mailbox", "mailbox_sender", "mailbox_share", "bundle", "one_time_key"] {
+    for table in ["mail", "mailbox", "mailbox_by_sender", "bundle", "one_time_key"] {
         run(db, &format!("DELETE FROM {table} WHERE device = ?1"), [device.as_bytes()])?;
     }
     Ok(())
@@ -94,7 +95,8 @@ pub(super) fn touch(db: &Connection, devices: &[DeviceId], at: Timestamp) -> Sql
 }
 
 pub(super) fn login_state(db: &Connection, device: DeviceId) -> Sql<Option<LoggedIn>> {
-    let sql = "SELECT l.seq, l.head, m.acked_seq, m.last_seq, b.seq, d.submit_counter, r.last_seq, p.due_ms, g.generation \
+    let sql = "SELECT l.seq, l.head, m.acked_seq, m.last_seq, b.seq, d.submit_counter, r.last_seq, p.due_ms, g.generation, \
+               (SELECT MAX(s.submit_id) FROM submitted s WHERE s.sender = d.device) \
                FROM device d JOIN account_log l ON l.account = d.account JOIN room_state r ON r.room = 1 \
                LEFT JOIN mailbox_generation g ON g.one = 1 \
                LEFT JOIN mailbox m ON m.device = d.device LEFT JOIN bundle b ON b.device = d.device \
@@ -105,10 +107,16 @@ pub(super) fn login_state(db: &Connection, device: DeviceId) -> Sql<Option<Logge
             mailbox_acked: uint_or_zero(row, 2)?,
             mailbox_last: uint_or_zero(row, 3)?,
             bundle_seq: uint_or_zero(row, 4)?,
-            submit_counter: uint(row, 5)?,
+            submit_counter: uint(row, 5)?.max(newest_submit(row, 9)?),
             room_last: uint(row, 6)?,
             reset_pending: some_time(row, 7)?,
             mailbox_generation: uint_or_zero(row, 8)?,
         })
     })
+}
+
+/// The counter of the newest submit that is remembered of a device; 0 without one.
+fn newest_submit(row: &Row<'_>, column: usize) -> Sql<u64> {
+    let none = row.get_ref(column)? == ValueRef::Null;
+    if none { Ok(0) } else { id(row, column).map(|id| SubmitId::from_bytes(id).counter()) }
 }

@@ -37,14 +37,13 @@ pub(super) fn ack(db: &Connection, device: DeviceId, seq: u64) -> Sql<Ack> {
     let now = state(db, device)?;
     let verdict = judge_ack(now.acked, now.last, seq);
     if verdict == Ack::Forget {
-        forget(db, device, seq)?;
-        run(db, "UPDATE mailbox SET acked_seq = ?2 WHERE device = ?1", (device.as_bytes(), int(seq)))?;
+        forget(db, device, seq, seq)?;
     }
     Ok(verdict)
 }
 
-/// Deletes messages up to `seq` and takes them off the counters; tells how many.
-pub(super) fn forget(db: &Connection, device: DeviceId, seq: u64) -> Sql<u64> {
+/// Deletes messages up to `seq`, takes them off the counters and notes what is `acked`; tells how many.
+pub(super) fn forget(db: &Connection, device: DeviceId, seq: u64, acked: u64) -> Sql<u64> {
     let sums = "SELECT sender_account, COUNT(*), SUM(LENGTH(envelope)) FROM mail \
                 WHERE device = ?1 AND seq <= ?2 GROUP BY sender_account";
     let sums = many(db, sums, (device.as_bytes(), int(seq)), |row| {
@@ -52,18 +51,17 @@ pub(super) fn forget(db: &Connection, device: DeviceId, seq: u64) -> Sql<u64> {
     })?;
     let (mut messages, mut bytes) = (0, 0);
     for (account, count, size) in sums {
-        let less = "UPDATE mailbox_sender SET messages = messages - ?3 WHERE device = ?1 AND account = ?2";
-        run(db, less, (device.as_bytes(), account, count))?;
-        let less = "UPDATE mailbox_share SET bytes = bytes - ?3 WHERE device = ?1 AND account = ?2";
-        run(db, less, (device.as_bytes(), account, size))?;
+        let less = "UPDATE mailbox_by_sender SET messages = messages - ?3, bytes = bytes - ?4 \
+                    WHERE device = ?1 AND account = ?2";
+        run(db, less, (device.as_bytes(), account, count, size))?;
         let less = "UPDATE mailbox_total SET bytes = bytes - ?2 WHERE account = ?1";
         run(db, less, (account, size))?;
         (messages, bytes) = (messages + count, bytes + size);
     }
-    run(db, "DELETE FROM mailbox_sender WHERE device = ?1 AND messages <= 0", [device.as_bytes()])?;
-    run(db, "DELETE FROM mailbox_share WHERE device = ?1 AND bytes <= 0", [device.as_bytes()])?;
+    run(db, "DELETE FROM mailbox_by_sender WHERE device = ?1 AND messages <= 0", [device.as_bytes()])?;
     run(db, "DELETE FROM mail WHERE device = ?1 AND seq <= ?2", (device.as_bytes(), int(seq)))?;
-    let less = "UPDATE mailbox SET messages = messages - ?2, bytes = bytes - ?3 WHERE device = ?1";
-    run(db, less, (device.as_bytes(), messages, bytes))?;
+    let less = "UPDATE mailbox SET acked_seq = MAX(acked_seq, ?4), messages = messages - ?2, bytes = bytes - ?3 \
+                WHERE device = ?1";
+    run(db, less, (device.as_bytes(), messages, bytes, int(acked)))?;
     Ok(messages.unsigned_abs())
 }

@@ -22,7 +22,7 @@ pub(super) fn post(db: &Connection, new: &NewPost) -> Sql<Posted> {
     let (device, submit_id) = (new.device.as_bytes(), new.submit_id.as_bytes());
     run(db, sql, (int(room_seq), user.as_str(), device, submit_id, millis(new.at), &new.text))?;
     run(db, "INSERT INTO room_post_age (seq, kept_ms) VALUES (?1, ?2)", (int(room_seq), millis(new.kept)))?;
-    submits::remember_post(db, new.device, new.submit_id, new.kept, room_seq)?;
+    submits::remember(db, (new.device, new.submit_id), new.kept, &[], room_seq)?;
     let (text, at) = (new.text.clone(), new.at);
     Ok(Posted::New(Post { room_seq, user, at, text, submit_id: new.submit_id, device: new.device }))
 }

@@ -59,9 +59,8 @@ fn read_mailbox(snapshot: &mut Snapshot, db: &Connection, device: DeviceId, send
     if snapshot.senders.contains_key(&(device, sender)) {
         return Ok(());
     }
-    let sql = "SELECT m.last_seq, m.messages, m.bytes, s.messages, b.bytes FROM mailbox m \
-               LEFT JOIN mailbox_sender s ON s.device = m.device AND s.account = ?2 \
-               LEFT JOIN mailbox_share b ON b.device = m.device AND b.account = ?2 WHERE m.device = ?1";
+    let sql = "SELECT m.last_seq, m.messages, m.bytes, s.messages, s.bytes FROM mailbox m \
+               LEFT JOIN mailbox_by_sender s ON s.device = m.device AND s.account = ?2 WHERE m.device = ?1";
     let found = one(db, sql, (device.as_bytes(), sender), |row| {
         let counters = Counters { last: uint(row, 0)?, messages: uint(row, 1)?, bytes: uint(row, 2)? };
         Ok((counters, FromSender { messages: uint_or_zero(row, 3)?, bytes: uint_or_zero(row, 4)? }))

@@ -56,30 +56,25 @@ fn store(db: &Connection, snapshot: &Snapshot, changes: &Changes<'_>) -> Sql<()>
         let now = snapshot.mailboxes.get(device).copied().unwrap_or_default();
         run(db, sql, (device.as_bytes(), int(now.last), int(now.messages), int(now.bytes)))?;
     }
-    let messages = "INSERT INTO mailbox_sender (device, account, messages) VALUES (?1, ?2, ?3) \
-                    ON CONFLICT (device, account) DO UPDATE SET messages = ?3";
-    let bytes = "INSERT INTO mailbox_share (device, account, bytes) VALUES (?1, ?2, ?3) \
-                 ON CONFLICT (device, account) DO UPDATE SET bytes = ?3";
+    let sql = "INSERT INTO mailbox_by_sender (device, account, messages, bytes) VALUES (?1, ?2, ?3, ?4) \
+               ON CONFLICT (device, account) DO UPDATE SET messages = ?3, bytes = ?4";
     for (device, account) in &changes.senders {
         let now = snapshot.senders.get(&(*device, *account)).copied().unwrap_or_default();
-        run(db, messages, (device.as_bytes(), account, int(now.messages)))?;
-        run(db, bytes, (device.as_bytes(), account, int(now.bytes)))?;
+        run(db, sql, (device.as_bytes(), account, int(now.messages), int(now.bytes)))?;
     }
     let sql = "INSERT INTO mailbox_total (account, bytes) VALUES (?1, ?2) \
                ON CONFLICT (account) DO UPDATE SET bytes = bytes + ?2";
     for (account, bytes) in &changes.added {
         run(db, sql, (account, int(*bytes)))?;
     }
-    for submit in &changes.remembered {
-        insert_submitted(db, submit.sender, submit.submit_id, submit.at, &submit.full, 0)?;
-    }
-    changes.counters.iter().try_for_each(|(sender, counter)| raise_counter(db, *sender, *counter))
+    let remembered = &mut changes.remembered.iter();
+    remembered.try_for_each(|submit| remember(db, (submit.sender, submit.submit_id), submit.at, &submit.full, 0))
 }
 
-fn insert_submitted(
+/// Remembers what a submit or post was answered.
+pub(super) fn remember(
     db: &Connection,
-    sender: DeviceId,
-    submit_id: SubmitId,
+    (sender, submit_id): (DeviceId, SubmitId),
     at: Timestamp,
     full: &[DeviceId],
     room_seq: u64,
@@ -87,11 +82,6 @@ fn insert_submitted(
     let sql = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES (?1, ?2, ?3, ?4, ?5)";
     let values = (sender.as_bytes(), submit_id.as_bytes(), millis(at), full_column(full), int(room_seq));
     run(db, sql, values).map(drop)
-}
-
-fn raise_counter(db: &Connection, sender: DeviceId, counter: u64) -> Sql<()> {
-    let sql = "UPDATE device SET submit_counter = MAX(submit_counter, ?2) WHERE device = ?1";
-    run(db, sql, (sender.as_bytes(), int(counter))).map(drop)
 }
 
 /// What an earlier submit or post of that id was answered.
@@ -105,18 +95,6 @@ pub(super) fn recall(db: &Connection, sender: DeviceId, submit_id: SubmitId) -> 
     one(db, sql, (sender.as_bytes(), submit_id.as_bytes()), |row| {
         Ok(Earlier { full: full_devices(&row.get::<_, Vec<u8>>(0)?), room_seq: uint(row, 1)? })
     })
-}
-
-/// Remembers a post of the room.
-pub(super) fn remember_post(
-    db: &Connection,
-    sender: DeviceId,
-    submit_id: SubmitId,
-    at: Timestamp,
-    room_seq: u64,
-) -> Sql<()> {
-    insert_submitted(db, sender, submit_id, at, &[], room_seq)?;
-    raise_counter(db, sender, submit_id.counter())
 }
 
 /// Account and name of a device that may speak.

@@ -1,6 +1,6 @@
 //! Deletes what has outlived its time, in steps small enough that whoever waits for the writer hardly notices.
 
-use chat_protocol::ids::DeviceId;
+use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_protocol::time::Timestamp;
 use rusqlite::Connection;
 
@@ -14,8 +14,6 @@ use super::writer::Writer;
 /// Rows deleted in one job of the writer: some milliseconds.
 const STEP: u64 = 1_000;
 
-const SUBMITS: &str = "DELETE FROM submitted WHERE (sender, submit_id) IN \
-                       (SELECT sender, submit_id FROM submitted WHERE at_ms < ?1 LIMIT ?2)";
 const DEVICES: &str = "DELETE FROM device WHERE device IN \
                        (SELECT device FROM device WHERE state = 0 AND since_ms < ?1 LIMIT ?2)";
 const INVITES: &str = "DELETE FROM invite WHERE hash IN (SELECT hash FROM invite WHERE expires_ms <= ?1 LIMIT ?2)";
@@ -37,7 +35,7 @@ pub(super) async fn sweep(
     Ok(Swept {
         mail,
         posts: sweep_posts(readers, writer, now - retention.room).await?,
-        submits: delete(SUBMITS, now - retention.submits).await?,
+        submits: in_steps(writer, move |db| forget_submits(db, now - retention.submits)).await?,
         devices: delete(DEVICES, now - retention.waiting).await?,
         invites: delete(INVITES, ended).await?,
     })
@@ -73,10 +71,26 @@ async fn in_steps(writer: &Writer, step: impl Fn(&Connection) -> Sql<u64> + Copy
     }
 }
 
+/// Forgets the oldest submits, at most a step of them. How far their devices had come is noted where it stays.
+fn forget_submits(db: &Connection, before: Timestamp) -> Sql<u64> {
+    const OLDEST: &str = "FROM submitted WHERE at_ms < ?1 ORDER BY at_ms, sender, submit_id LIMIT ?2";
+    let bounds = (millis(before), int(STEP));
+    let sql = format!("SELECT sender, MAX(submit_id) FROM (SELECT sender, submit_id {OLDEST}) GROUP BY sender");
+    let come = many(db, &sql, bounds, |row| Ok((id::<DeviceId>(row, 0)?, SubmitId::from_bytes(id(row, 1)?))))?;
+    for (sender, newest) in come {
+        let sql = "UPDATE device SET submit_counter = MAX(submit_counter, ?2) WHERE device = ?1";
+        run(db, sql, (sender.as_bytes(), int(newest.counter())))?;
+    }
+    let sql = format!("DELETE FROM submitted WHERE (sender, submit_id) IN (SELECT sender, submit_id {OLDEST})");
+    run(db, &sql, bounds).map(|rows| rows as u64)
+}
+
 /// Devices whose mailbox holds something older, and up to which sequence. A mailbox's sequence is its order of
-/// arrival: everything up to the newest outdated message is as old.
+/// arrival: its first message is the oldest, and everything up to the newest outdated one is as old.
 fn old_mail(db: &Connection, before: Timestamp) -> Sql<Vec<(DeviceId, u64)>> {
-    let old = "SELECT device, MAX(seq) FROM mail WHERE at_ms < ?1 GROUP BY device";
+    let old = "SELECT b.device, (SELECT MAX(m.seq) FROM mail m WHERE m.device = b.device AND m.at_ms < ?1) \
+               FROM mailbox b WHERE b.messages > 0 \
+               AND (SELECT m.at_ms FROM mail m WHERE m.device = b.device ORDER BY m.seq LIMIT 1) < ?1";
     many(db, old, [millis(before)], |row| Ok((id(row, 0)?, uint(row, 1)?)))
 }
 
@@ -84,5 +98,5 @@ fn old_mail(db: &Connection, before: Timestamp) -> Sql<Vec<(DeviceId, u64)>> {
 fn forget(db: &Connection, device: DeviceId, seq: u64) -> Sql<u64> {
     let sql = "SELECT seq FROM mail WHERE device = ?1 AND seq <= ?2 ORDER BY seq LIMIT 1 OFFSET ?3";
     let last = one(db, sql, (device.as_bytes(), int(seq), int(STEP - 1)), |row| uint(row, 0))?;
-    mailbox::forget(db, device, last.unwrap_or(seq))
+    mailbox::forget(db, device, last.unwrap_or(seq), 0)
 }

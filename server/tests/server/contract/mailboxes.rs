@@ -252,6 +252,20 @@ pub async fn sweep_forgets_by_age_and_keeps_the_sequence(home: &Home) {
     assert_eq!(outcomes, [stored(&[(&bob, 3)], &[])]);
 }
 
+pub async fn how_far_submits_had_come_outlives_their_memory(home: &Home) {
+    let store = &home.store;
+    let (alice, bob, carol) = three(store).await;
+    let come = async |from: &Person| store.login_state(from.device).await.unwrap().unwrap().submit_counter;
+    let rows = vec![submit(&alice, 7, &[&bob], "x"), submit(&carol, 3, &[&bob], "y"), submit(&alice, 5, &[&bob], "z")];
+    let late = rows[0].at + DAY * 40;
+    store.commit_submits(rows, ROOMY).await.unwrap();
+    assert_eq!((come(&alice).await, come(&carol).await, come(&bob).await), (7, 3, 0));
+    assert_eq!(store.sweep(late, at(0), KEPT).await.unwrap().submits, 3);
+    assert_eq!((come(&alice).await, come(&carol).await), (7, 3));
+    store.commit_submits(vec![submit(&carol, 4, &[&bob], "next")], ROOMY).await.unwrap();
+    assert_eq!((come(&alice).await, come(&carol).await), (7, 4));
+}
+
 pub async fn sweep_of_much_lets_others_in_between(home: &Home) {
     const OLD: u64 = 6_500;
     let store = &home.store;
