@@ -87,7 +87,7 @@ impl Filling {
         let insert = format!("INSERT INTO {} ({}) VALUES ", table.name, table.list(renamed));
         let marks = format!("({})", vec!["?"; table.columns.len()].join(", "));
         let rows = rows.into_iter().map(|row| row.into_iter().map(value).collect()).collect();
-        Ok(insert_all(&mut self.db, &insert, &marks, "", rows).await?)
+        Ok(insert_all(&mut self.db, &insert, &marks, rows).await?)
     }
 
     pub(in super::super) async fn finish(mut self, floor: u64) -> Result<()> {

@@ -33,33 +33,58 @@ pub(super) async fn commit<C: Queryable>(
 }
 
 async fn store<C: Queryable>(db: &mut C, snapshot: &Snapshot, changes: Changes<'_>) -> Sql<()> {
-    let mail: Vec<_> = changes.mail.iter().map(mail_values).collect();
+    let mail = changes.mail.iter().map(mail_values).collect();
     let insert = "INSERT INTO mail (device, seq, sender, sender_account, at_ms, envelope) VALUES ";
-    insert_all(db, insert, "(?, ?, ?, ?, ?, ?)", "", mail).await?;
+    insert_all(db, insert, "(?, ?, ?, ?, ?, ?)", mail).await?;
 
     let mailboxes = changes.mailboxes.iter().map(|device| mailbox_values(snapshot, *device)).collect();
     let insert = "INSERT INTO mailbox (device, last_seq, acked_seq, messages, bytes) VALUES ";
     let or_update = " ON DUPLICATE KEY UPDATE last_seq = VALUES(last_seq), messages = VALUES(messages), \
                      bytes = VALUES(bytes)";
-    insert_all(db, insert, "(?, ?, 0, ?, ?)", or_update, mailboxes).await?;
+    set_all(db, insert, "(?, ?, 0, ?, ?)", or_update, mailboxes, <[_]>::to_vec).await?;
 
     let senders = changes.senders.iter().map(|key| sender_values(snapshot, *key)).collect();
     let insert = "INSERT INTO mailbox_by_sender (device, account, messages, bytes) VALUES ";
     let or_update = " ON DUPLICATE KEY UPDATE messages = VALUES(messages), bytes = VALUES(bytes)";
-    insert_all(db, insert, "(?, ?, ?, ?)", or_update, senders).await?;
+    set_all(db, insert, "(?, ?, ?, ?)", or_update, senders, <[_]>::to_vec).await?;
 
     let totals = changes.added.iter().map(|(account, bytes)| vec![(*account).into(), int(*bytes).into()]).collect();
     let insert = "INSERT INTO mailbox_total (account, bytes) VALUES ";
     // what is acknowledged meanwhile is taken off it: it is added to, not set
     let or_add = " ON DUPLICATE KEY UPDATE bytes = bytes + VALUES(bytes)";
-    insert_all(db, insert, "(?, ?)", or_add, totals).await?;
+    set_all(db, insert, "(?, ?)", or_add, totals, nothing_more).await?;
 
     let remembered = changes.remembered.iter().map(|submit| {
         let full = full_column(&submit.full);
         vec![value(submit.sender.as_bytes()), value(submit.submit_id.as_bytes()), millis(submit.at).into(), full.into()]
     });
     let insert = "INSERT INTO submitted (sender, submit_id, at_ms, full_devices, room_seq) VALUES ";
-    insert_all(db, insert, "(?, ?, ?, ?, 0)", "", remembered.collect()).await
+    insert_all(db, insert, "(?, ?, ?, ?, 0)", remembered.collect()).await
+}
+
+/// Sets rows, many per statement. Their number is padded by rows that change nothing more, made of the last: few statement
+/// texts, so they stay prepared.
+async fn set_all<C: Queryable>(
+    db: &mut C,
+    insert: &str,
+    row: &str,
+    or_set: &str,
+    rows: Vec<Vec<Value>>,
+    padding: impl Fn(&[Value]) -> Vec<Value>,
+) -> Sql<()> {
+    for part in rows.chunks(ROWS) {
+        let mut part = part.to_vec();
+        let more = part.last().map(|last| padding(last)).unwrap_or_default();
+        part.resize(part.len().next_power_of_two(), more);
+        let sql = format!("{insert}{}{or_set}", marks(row, part.len()));
+        run(db, sql, part.into_iter().flatten().collect::<Vec<_>>()).await?;
+    }
+    Ok(())
+}
+
+/// A sum that adds nothing to the account of this one.
+fn nothing_more(sum: &[Value]) -> Vec<Value> {
+    sum.iter().take(1).cloned().chain([Value::from(0)]).collect()
 }
 
 fn mail_values(mail: &NewMail<'_>) -> Vec<Value> {
@@ -88,12 +113,11 @@ pub(super) async fn insert_all<C: Queryable>(
     db: &mut C,
     insert: &str,
     row: &str,
-    after: &str,
     mut rows: Vec<Vec<Value>>,
 ) -> Sql<()> {
     while !rows.is_empty() {
         let rest = rows.split_off(fitting(&rows));
-        let sql = format!("{insert}{}{after}", marks(row, rows.len()));
+        let sql = format!("{insert}{}", marks(row, rows.len()));
         run(db, sql, rows.into_iter().flatten().collect::<Vec<_>>()).await?;
         rows = rest;
     }
