@@ -1,6 +1,7 @@
 -- Why: how many messages and how many bytes of each sender a mailbox holds stood in two tables that always changed together.
--- Mail is swept mailbox by mailbox, whose sequence is the order of age: no index by age is kept for it. device.submit_counter
--- says since this file how far the submits had come that are no longer remembered in submitted.
+-- No index by age is kept any longer, which every message had to change: mail is swept mailbox by mailbox, whose sequence is
+-- the order of age, and submitted is looked through. device.submit_counter says since this file how far the submits had come
+-- that are no longer remembered there.
 CREATE TABLE mailbox_by_sender (
     device BLOB NOT NULL,
     account INTEGER NOT NULL,
@@ -15,3 +16,4 @@ INSERT INTO mailbox_by_sender (device, account, messages, bytes)
 DROP TABLE mailbox_sender;
 DROP TABLE mailbox_share;
 DROP INDEX mail_by_age;
+DROP INDEX submitted_by_age;

@@ -1,5 +1,7 @@
 //! Deletes what has outlived its time, in steps small enough that whoever waits for the writer hardly notices.
 
+use std::collections::BTreeMap;
+
 use chat_protocol::ids::{DeviceId, SubmitId};
 use chat_protocol::time::Timestamp;
 use rusqlite::Connection;
@@ -8,7 +10,7 @@ use super::super::contract::Result;
 use super::super::types::{Retention, Swept};
 use super::mailbox;
 use super::readers::Readers;
-use super::row::{Sql, id, int, many, millis, one, run, uint, uint_or_zero};
+use super::row::{Sql, id, int, many, millis, one, run, time, uint, uint_or_zero};
 use super::writer::Writer;
 
 /// Rows deleted in one job of the writer: some milliseconds.
@@ -35,7 +37,7 @@ pub(super) async fn sweep(
     Ok(Swept {
         mail,
         posts: sweep_posts(readers, writer, now - retention.room).await?,
-        submits: in_steps(writer, move |db| forget_submits(db, now - retention.submits)).await?,
+        submits: sweep_submits(readers, writer, now - retention.submits).await?,
         devices: delete(DEVICES, now - retention.waiting).await?,
         invites: delete(INVITES, ended).await?,
     })
@@ -59,6 +61,41 @@ fn forget_posts(db: &Connection, table: &str, last: u64) -> Sql<u64> {
     run(db, &sql, (int(last), int(STEP))).map(|rows| rows as u64)
 }
 
+/// A submit that is remembered, as its row is found.
+type SubmitKey = (DeviceId, SubmitId);
+
+/// Rows of `submitted` that one read looks through: some milliseconds.
+const LOOKED_THROUGH: u64 = 10_000;
+
+/// Looks through all that is remembered of submits: an index of them by age would have to be written with each.
+async fn sweep_submits(readers: &Readers, writer: &Writer, before: Timestamp) -> Result<u64> {
+    let (mut from, mut total) = (Some((DeviceId::new([0; DeviceId::LEN]), SubmitId::from_bytes([0; 16]))), 0);
+    while let Some(after) = from {
+        let (old, next) = readers.read(move |db| old_submits(db, after, before)).await?;
+        for step in old.chunks(usize::try_from(STEP).unwrap_or(usize::MAX)) {
+            let step = step.to_vec();
+            total += writer.write(move |db| forget_submits(db, &step)).await?;
+        }
+        from = next;
+    }
+    Ok(total)
+}
+
+/// The old ones among the next, and where to go on.
+fn old_submits(
+    db: &Connection,
+    (sender, submit_id): SubmitKey,
+    before: Timestamp,
+) -> Sql<(Vec<SubmitKey>, Option<SubmitKey>)> {
+    let sql = "SELECT sender, submit_id, at_ms FROM submitted WHERE (sender, submit_id) > (?1, ?2) \
+               ORDER BY sender, submit_id LIMIT ?3";
+    let bounds = (sender.as_bytes(), submit_id.as_bytes(), int(LOOKED_THROUGH));
+    let rows = many(db, sql, bounds, |row| Ok(((id(row, 0)?, SubmitId::from_bytes(id(row, 1)?)), time(row, 2)?)))?;
+    let whole = rows.len() as u64 == LOOKED_THROUGH;
+    let next = rows.last().filter(|_| whole).map(|(key, _)| *key);
+    Ok((rows.into_iter().filter(|(_, at)| *at < before).map(|(key, _)| key).collect(), next))
+}
+
 /// Repeats a step, each in its turn among the writer's other jobs, until it finds less than it could take.
 async fn in_steps(writer: &Writer, step: impl Fn(&Connection) -> Sql<u64> + Copy + Send + 'static) -> Result<u64> {
     let mut total = 0;
@@ -71,18 +108,18 @@ async fn in_steps(writer: &Writer, step: impl Fn(&Connection) -> Sql<u64> + Copy
     }
 }
 
-/// Forgets the oldest submits, at most a step of them. How far their devices had come is noted where it stays.
-fn forget_submits(db: &Connection, before: Timestamp) -> Sql<u64> {
-    const OLDEST: &str = "FROM submitted WHERE at_ms < ?1 ORDER BY at_ms, sender, submit_id LIMIT ?2";
-    let bounds = (millis(before), int(STEP));
-    let sql = format!("SELECT sender, MAX(submit_id) FROM (SELECT sender, submit_id {OLDEST}) GROUP BY sender");
-    let come = many(db, &sql, bounds, |row| Ok((id::<DeviceId>(row, 0)?, SubmitId::from_bytes(id(row, 1)?))))?;
-    for (sender, newest) in come {
-        let sql = "UPDATE device SET submit_counter = MAX(submit_counter, ?2) WHERE device = ?1";
-        run(db, sql, (sender.as_bytes(), int(newest.counter())))?;
+/// Forgets submits, in the order of their devices and numbers. How far those had come is noted where it stays.
+fn forget_submits(db: &Connection, submits: &[SubmitKey]) -> Sql<u64> {
+    for (sender, submit_id) in submits {
+        let sql = "DELETE FROM submitted WHERE sender = ?1 AND submit_id = ?2";
+        run(db, sql, (sender.as_bytes(), submit_id.as_bytes()))?;
     }
-    let sql = format!("DELETE FROM submitted WHERE (sender, submit_id) IN (SELECT sender, submit_id {OLDEST})");
-    run(db, &sql, bounds).map(|rows| rows as u64)
+    let newest: BTreeMap<_, _> = submits.iter().copied().collect();
+    for (sender, submit_id) in newest {
+        let sql = "UPDATE device SET submit_counter = MAX(submit_counter, ?2) WHERE device = ?1";
+        run(db, sql, (sender.as_bytes(), int(submit_id.counter())))?;
+    }
+    Ok(submits.len() as u64)
 }
 
 /// Devices whose mailbox holds something older, and up to which sequence. A mailbox's sequence is its order of
