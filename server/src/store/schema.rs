@@ -24,7 +24,7 @@ const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0007_shares" => "V7__shares",
     "0008_totals" => "V8__totals",
     "0009_generation" => "V9__generation",
-    "0010_by_sender" => "V10__by_sender",
+    "0010_fewer_rows" => "V10__fewer_rows",
 );
 
 const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
@@ -37,7 +37,7 @@ const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
     "0007_shares" => "V7__shares",
     "0008_totals" => "V8__totals",
     "0009_generation" => "V9__generation",
-    "0010_by_sender" => "V10__by_sender",
+    "0010_fewer_rows" => "V10__fewer_rows",
 );
 
 /// Steps that bring a SQLite database up to date.

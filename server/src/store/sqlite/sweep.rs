@@ -16,6 +16,9 @@ use super::writer::Writer;
 /// Rows deleted in one job of the writer: some milliseconds.
 const STEP: u64 = 1_000;
 
+/// Rows that one read looks through: some milliseconds.
+const LOOKED_THROUGH: u64 = 10_000;
+
 const DEVICES: &str = "DELETE FROM device WHERE device IN \
                        (SELECT device FROM device WHERE state = 0 AND since_ms < ?1 LIMIT ?2)";
 const INVITES: &str = "DELETE FROM invite WHERE hash IN (SELECT hash FROM invite WHERE expires_ms <= ?1 LIMIT ?2)";
@@ -43,16 +46,25 @@ pub(super) async fn sweep(
     })
 }
 
-/// Deletes the posts that were kept before a time, and what says when that was. Their sequence is their order.
+/// Deletes the posts that were kept before a time, and what says when that was. Their sequence is the order of age.
 async fn sweep_posts(readers: &Readers, writer: &Writer, before: Timestamp) -> Result<u64> {
-    let newest = move |db: &Connection| {
-        let sql = "SELECT MAX(seq) FROM room_post_age WHERE kept_ms < ?1";
-        one(db, sql, [millis(before)], |row| uint_or_zero(row, 0))
-    };
-    let last = readers.read(newest).await?.unwrap_or(0);
-    let posts = in_steps(writer, move |db| forget_posts(db, "room_post", last)).await?;
-    in_steps(writer, move |db| forget_posts(db, "room_post_age", last)).await?;
-    Ok(posts)
+    let mut total = 0;
+    loop {
+        let last = readers.read(move |db| newest_old_post(db, before)).await?;
+        let posts = in_steps(writer, move |db| forget_posts(db, "room_post", last)).await?;
+        in_steps(writer, move |db| forget_posts(db, "room_post_age", last)).await?;
+        total += posts;
+        if posts < LOOKED_THROUGH {
+            return Ok(total);
+        }
+    }
+}
+
+/// The newest among the first posts that is too old; 0 if none is.
+fn newest_old_post(db: &Connection, before: Timestamp) -> Sql<u64> {
+    let sql = "SELECT MAX(seq) FROM (SELECT seq, kept_ms FROM room_post_age ORDER BY seq LIMIT ?2) WHERE kept_ms < ?1";
+    let last = one(db, sql, (millis(before), int(LOOKED_THROUGH)), |row| uint_or_zero(row, 0))?;
+    Ok(last.unwrap_or(0))
 }
 
 fn forget_posts(db: &Connection, table: &str, last: u64) -> Sql<u64> {
@@ -63,9 +75,6 @@ fn forget_posts(db: &Connection, table: &str, last: u64) -> Sql<u64> {
 
 /// A submit that is remembered, as its row is found.
 type SubmitKey = (DeviceId, SubmitId);
-
-/// Rows of `submitted` that one read looks through: some milliseconds.
-const LOOKED_THROUGH: u64 = 10_000;
 
 /// Looks through all that is remembered of submits: an index of them by age would have to be written with each.
 async fn sweep_submits(readers: &Readers, writer: &Writer, before: Timestamp) -> Result<u64> {
