@@ -67,6 +67,10 @@ struct Queue {
     closed: Option<Closed>,
     /// When it began to be.
     closed_at: Option<Instant>,
+    /// Not even what is queued is to be written.
+    severed: bool,
+    /// Somebody found no room since it was last said that there is some.
+    lacked_room: bool,
     /// When the peer was last seen to read what had waited for it.
     read_at: Option<Instant>,
 }
@@ -93,7 +97,19 @@ impl Outbox {
         let (frames, held, waiting, writing) = (VecDeque::new(), budget.hold(0), 0, 0);
         let (ping, pong, closed, closed_at, read_at) = (false, false, None, None, None);
         Self {
-            queue: Mutex::new(Queue { frames, waiting, writing, held, ping, pong, closed, closed_at, read_at }),
+            queue: Mutex::new(Queue {
+                frames,
+                waiting,
+                writing,
+                held,
+                ping,
+                pong,
+                closed,
+                closed_at,
+                severed: false,
+                lacked_room: false,
+                read_at,
+            }),
             filled: Notify::new(),
             drained: Notify::new(),
             unblocked: Notify::new(),
@@ -123,10 +139,12 @@ impl Outbox {
     /// share of what waits for all; or nothing waits, and they are few.
     #[must_use]
     pub fn has_room_for(&self, bytes: usize) -> bool {
-        let queue = self.lock();
+        let mut queue = self.lock();
         let fits = queue.frames.is_empty() || queue.waiting.saturating_add(bytes) <= self.limits.bytes / 2;
         let frames = queue.frames.len() < (self.limits.frames / 2).max(1);
-        queue.closed.is_none() && fits && frames && queue.may_have(bytes)
+        let has_room = queue.closed.is_none() && fits && frames && queue.may_have(bytes);
+        queue.lacked_room |= !has_room;
+        has_room
     }
 
     /// Whether an answer that cannot be cut may be so long: it may use the whole queue, and no more than the share.
@@ -176,7 +194,7 @@ impl Outbox {
         self.lock().waiting
     }
 
-    /// Resolves when the writer has drained the queue since the last call.
+    /// Resolves when there may be room for what had found none.
     pub async fn drained(&self) {
         self.drained.notified().await;
     }
@@ -202,7 +220,11 @@ impl Outbox {
 
     /// Ends the connection at once, without a goodbye.
     pub fn sever(&self, why: Closed) {
-        self.lock().close(why);
+        {
+            let mut queue = self.lock();
+            queue.close(why);
+            queue.severed = true;
+        }
         self.ending.cancel();
         self.severed.cancel();
         self.filled.notify_one();
@@ -244,21 +266,30 @@ impl Outbox {
     /// Waits until something is to be written and takes a piece of it; what was taken before has been written. Cancel-safe:
     /// nothing is taken before it returns.
     pub async fn next(&self) -> Batch {
-        if self.lock().is_written() {
-            self.drained.notify_one();
-            self.unblocked.notify_one();
-        }
         loop {
-            if self.severed.is_cancelled() {
-                return Batch { close: self.closed(), ..Batch::default() };
-            }
-            if let Some(batch) = self.lock().take() {
-                self.drained.notify_one();
-                self.unblocked.notify_one();
+            if let Some(batch) = self.take() {
                 return batch;
             }
             self.filled.notified().await;
         }
+    }
+
+    fn take(&self) -> Option<Batch> {
+        let mut queue = self.lock();
+        let written = queue.is_written();
+        let batch = queue.take();
+        // who found room needs no word of more: most connections have it at all times
+        let has_come = (written || batch.is_some()) && mem::take(&mut queue.lacked_room);
+        drop(queue);
+        if has_come {
+            self.room_came();
+        }
+        batch
+    }
+
+    fn room_came(&self) {
+        self.drained.notify_one();
+        self.unblocked.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -296,6 +327,9 @@ impl Queue {
     }
 
     fn take(&mut self) -> Option<Batch> {
+        if self.severed {
+            return Some(Batch { close: self.closed, ..Batch::default() });
+        }
         if self.frames.is_empty() && !self.ping && !self.pong && self.closed.is_none() {
             return None;
         }
@@ -341,10 +375,14 @@ impl Owed {
 
 impl Drop for Owed {
     fn drop(&mut self) {
-        self.outbox.lock().held.give_back(self.bytes);
-        self.outbox.unblocked.notify_one();
-        // deliveries may have found no room only for what was owed
-        self.outbox.drained.notify_one();
+        let mut queue = self.outbox.lock();
+        queue.held.give_back(self.bytes);
+        // deliveries, too, may have found no room only for what was owed
+        let has_come = mem::take(&mut queue.lacked_room);
+        drop(queue);
+        if has_come {
+            self.outbox.room_came();
+        }
     }
 }
 

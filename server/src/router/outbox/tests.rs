@@ -146,6 +146,19 @@ async fn atk_90_a_peer_that_does_not_read_is_asked_nothing_more() {
 }
 
 #[tokio::test]
+async fn who_had_room_is_not_woken_by_what_is_written() {
+    let outbox = outbox(LIMITS);
+    let mut woken = Box::pin(outbox.drained());
+    outbox.push(frame(10));
+    outbox.next().await;
+    assert!(futures_util::poll!(&mut woken).is_pending());
+    outbox.push(frame(60));
+    assert!(!outbox.has_room_for(60));
+    outbox.next().await;
+    woken.await;
+}
+
+#[tokio::test]
 async fn severed_connection_hears_nothing_more() {
     let outbox = outbox(LIMITS);
     outbox.push(frame(10));
