@@ -8,7 +8,7 @@ import time
 
 from .chatd import IN_FLIGHT
 from .line import PipeLine, quantile
-from .processes import memory, pinned
+from .processes import memory, pinned, ran
 
 CALL = "get_system_info"
 NAME = "deltachat-rpc-server"
@@ -28,7 +28,7 @@ def program():
 
 
 def version():
-    done = subprocess.run([program(), "--version"], capture_output=True, text=True)
+    done = ran([program(), "--version"])
     return f"{NAME} {(done.stdout + done.stderr).strip()}"
 
 
@@ -54,7 +54,7 @@ def one(run, accounts, calls):
         preexec_fn=pinned(run.cpus[0]),
     ) as process:
         try:
-            line = PipeLine(process)
+            line = PipeLine(NAME, process)
             line.call(CALL, [])
             figures = {"start_ms": (time.perf_counter() - began) * 1e3}
             if calls:

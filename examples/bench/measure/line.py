@@ -1,21 +1,24 @@
 """Calls of a daemon, one JSON object a line: chatd on its socket, deltachat-rpc-server on its standard input."""
 
 import json
+import os
 import select
 import socket
 import time
 
-from .processes import Failed
+from .processes import Failed, rounds
 
+# In seconds: for an answer, and for many of them.
 PATIENCE = 60
+PATIENCE_WITH_MANY = 300
 READ_BYTES = 256 * 1024
 
 
 class Line:
-    """Calls, and what is said unasked. A subclass says how bytes are read and written."""
+    """Calls, and what is said unasked. A subclass says how bytes are read and written, within PATIENCE."""
 
-    def __init__(self):
-        self.rest, self.number, self.heard = b"", 0, {}
+    def __init__(self, name):
+        self.name, self.rest, self.number, self.heard = name, b"", 0, {}
 
     def encode(self, method, params):
         self.number += 1
@@ -25,10 +28,10 @@ class Line:
         """The whole lines that one read brings. Messages that arrived are noted by their text, with the time."""
         got = self.read()
         if not got:
-            raise Failed("the daemon closed the connection")
+            raise Failed(f"{self.name} closed the connection")
         *whole, self.rest = (self.rest + got).split(b"\n")
         for line in whole:
-            if b'"message.new"' in line:
+            if said_unasked(line) and b'"message.new"' in line:
                 message = json.loads(line)["params"]["data"]
                 self.heard[message["text"]] = time.perf_counter()
         return whole
@@ -36,7 +39,7 @@ class Line:
     def call(self, method, params=None):
         self.write(self.encode(method, {} if params is None else params))
         wanted = self.number
-        while True:
+        for _ in rounds(PATIENCE, f"{self.name}: no answer to {method}"):
             for line in self.lines():
                 answer = json.loads(line)
                 if answer.get("id") == wanted:
@@ -46,7 +49,7 @@ class Line:
 
     def answers(self, lines):
         """How many of these lines are answers; raises if one is an error."""
-        found = [line for line in lines if b'"method"' not in line[:60]]
+        found = [line for line in lines if not said_unasked(line)]
         if any(b'"error"' in line[:60] for line in found):
             raise Failed(f"a call failed: {next(line for line in found if b'error' in line)[:300]!r}")
         return len(found)
@@ -55,13 +58,14 @@ class Line:
         """Calls with so many in flight; the seconds it took."""
         asked = done = 0
         began = time.perf_counter()
-        while done < len(params):
+        for _ in rounds(PATIENCE_WITH_MANY, f"{self.name}: not all of {len(params)} answers to {method}"):
+            if done == len(params):
+                return time.perf_counter() - began
             if asked < len(params) and asked - done <= window // 2:
                 more = params[asked : asked + window - (asked - done)]
                 self.write(b"".join(self.encode(method, each) for each in more))
                 asked += len(more)
             done += self.answers(self.lines())
-        return time.perf_counter() - began
 
     def times(self, method, params):
         """Calls one after another; how long each took, in seconds."""
@@ -77,42 +81,66 @@ class SocketLine(Line):
     """A Unix socket, which may not be there yet."""
 
     def __init__(self, path):
-        super().__init__()
-        end = time.monotonic() + PATIENCE
-        while True:
+        super().__init__(path)
+        for _ in rounds(PATIENCE, f"{path}: nobody listens"):
             self.socket = socket.socket(socket.AF_UNIX)
+            self.socket.settimeout(PATIENCE)
             try:
                 self.socket.connect(path)
                 return
-            except OSError as error:
+            except OSError:
                 self.socket.close()
-                if time.monotonic() > end:
-                    raise Failed(f"{path}: {error}") from None
                 time.sleep(0.0005)
 
     def fileno(self):
         return self.socket.fileno()
 
     def read(self):
-        return self.socket.recv(READ_BYTES)
+        try:
+            return self.socket.recv(READ_BYTES)
+        except socket.timeout:
+            raise silent(self) from None
 
     def write(self, data):
-        self.socket.sendall(data)
+        try:
+            self.socket.sendall(data)
+        except socket.timeout:
+            raise full(self) from None
 
 
 class PipeLine(Line):
     """Standard input and output of a process."""
 
-    def __init__(self, process):
-        super().__init__()
-        self.process = process
+    def __init__(self, name, process):
+        super().__init__(name)
+        self.to, self.of = process.stdin.fileno(), process.stdout.fileno()
+
+    def fileno(self):
+        return self.of
 
     def read(self):
-        return self.process.stdout.read1(READ_BYTES)
+        if not ready([self], PATIENCE):
+            raise silent(self)
+        return os.read(self.of, READ_BYTES)
 
     def write(self, data):
-        self.process.stdin.write(data)
-        self.process.stdin.flush()
+        # so much is taken at once by a pipe that can be written to
+        for at in range(0, len(data), select.PIPE_BUF):
+            if not select.select([], [self.to], [], PATIENCE)[1]:
+                raise full(self)
+            os.write(self.to, data[at : at + select.PIPE_BUF])
+
+
+def said_unasked(line):
+    return b'"method"' in line[:60]
+
+
+def silent(line):
+    return Failed(f"{line.name} said nothing for {PATIENCE} s")
+
+
+def full(line):
+    return Failed(f"{line.name} read nothing for {PATIENCE} s")
 
 
 def ready(lines, seconds):

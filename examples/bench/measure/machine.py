@@ -4,13 +4,12 @@ import os
 import platform
 import re
 import sqlite3
-import subprocess
 import time
 
 from . import deltachat
 from .mariadb import MariaDb
 from .peers import PEERS
-from .processes import pinning, output, program
+from .processes import output, pinning, program, ran
 
 
 def first(pattern, path):
@@ -23,12 +22,7 @@ def commit():
     """Which commit is measured, if this is a repository."""
     here = os.path.dirname(os.path.abspath(__file__))
     try:
-        return (
-            subprocess.run(
-                ["git", "-C", here, "describe", "--always", "--dirty"], capture_output=True, text=True
-            ).stdout.strip()
-            or "unknown"
-        )
+        return ran(["git", "-C", here, "describe", "--always", "--dirty"]).stdout.strip() or "unknown"
     except OSError:
         return "unknown"
 

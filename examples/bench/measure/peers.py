@@ -4,10 +4,9 @@ import getpass
 import grp
 import os
 import shutil
-import subprocess
 from dataclasses import dataclass, field
 
-from .processes import free_port, output, program
+from .processes import free_port, output, program, ran
 
 CONFIGS = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "configs")
 
@@ -33,7 +32,7 @@ class Peer:
 
     def says_version(self):
         # mosquitto tells it with its usage, and calls that a failure
-        done = subprocess.run([program(self.program), *self.version], capture_output=True, text=True)
+        done = ran([program(self.program), *self.version])
         return (done.stdout or done.stderr).splitlines()[0]
 
     def start(self, processes, state, tls, cpu):

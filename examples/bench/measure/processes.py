@@ -10,7 +10,9 @@ import time
 
 # Where Debian puts servers, which is not on everybody's search path.
 PATH = os.environ.get("PATH", "") + ":/usr/sbin:/sbin"
+# In seconds: for a command that ends by itself, or a program to be ready; for one that was told to end.
 PATIENCE = 60
+ENDS_WITHIN = 15
 LOOK_EVERY = 0.02
 
 
@@ -23,13 +25,35 @@ def program(name):
     return shutil.which(name, path=PATH)
 
 
-def output(words, **more):
-    """What a command prints; `Failed` with its complaint if it fails."""
-    done = subprocess.run(words, capture_output=True, text=True, env={**os.environ, "PATH": PATH}, **more)
+def rounds(seconds, what):
+    """Goes round until the caller leaves; `Failed` if that takes longer than so many seconds, and `what` did not happen."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield
+    raise Failed(f"{what} within {seconds} s")
+
+
+def ran(words, seconds=PATIENCE, **more):
+    """A command that ended within so many seconds: its code and what it printed. Else it is killed, with what it started."""
+    command = " ".join(map(str, words[:3]))
+    piped = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, "start_new_session": True}
+    with subprocess.Popen(list(map(str, words)), env={**os.environ, "PATH": PATH}, **piped, **more) as process:
+        try:
+            out, err = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{command} … did not end within {seconds} s") from None
+        finally:
+            if process.returncode is None:
+                os.killpg(process.pid, signal.SIGKILL)
+    return subprocess.CompletedProcess(words, process.returncode, out, err)
+
+
+def output(words, seconds=PATIENCE, **more):
+    """What a command prints; `Failed` with its complaint if it fails or does not end within so many seconds."""
+    done = ran(words, seconds, **more)
     if done.returncode:
-        raise Failed(
-            f"{' '.join(map(str, words[:3]))} … ended with {done.returncode}: {(done.stderr or done.stdout).strip()[-600:]}"
-        )
+        command, said = " ".join(map(str, words[:3])), (done.stderr or done.stdout).strip()
+        raise Failed(f"{command} … ended with {done.returncode}: {said[-600:]}")
     return done.stdout
 
 
@@ -67,10 +91,9 @@ def memory(pid):
 
 
 def cpu_seconds(pid):
-    """CPU a process used, in seconds; its clock ticks a hundred times a second."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    """CPU a process used, user and system, all threads, in seconds; its clock has nanoseconds' resolution."""
+    # as clock_getcpuclockid(3) makes it
+    return time.clock_gettime(~pid << 3 | 2)
 
 
 class Processes:
@@ -85,6 +108,9 @@ class Processes:
         return self
 
     def __exit__(self, *_):
+        self.stop_all()
+
+    def stop_all(self):
         for name in list(self.running):
             self.stop(name)
 
@@ -110,12 +136,14 @@ class Processes:
         process = self.running.pop(name, None)
         if process is None or process.poll() is not None:
             return
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(15)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        for end in (process.terminate, process.kill):
+            end()
+            try:
+                process.wait(ENDS_WITHIN)
+                return
+            except subprocess.TimeoutExpired:
+                continue
+        raise Failed(f"{name} does not end, even when it is killed")
 
     def said(self, name):
         with open(self.log(name), errors="replace") as log:
@@ -123,11 +151,15 @@ class Processes:
 
     def until(self, name, ready, what):
         """Waits until `ready()` while the process lives."""
-        end = time.monotonic() + PATIENCE
-        while not ready():
-            if self.running[name].poll() is not None or time.monotonic() > end:
-                raise Failed(f"{name}: {what} never came; its log ends: {self.said(name)[-600:]}")
-            time.sleep(LOOK_EVERY)
+        try:
+            for _ in rounds(PATIENCE, "not"):
+                if ready():
+                    return
+                if self.running[name].poll() is not None:
+                    raise Failed("it ended")
+                time.sleep(LOOK_EVERY)
+        except Failed as failed:
+            raise Failed(f"{name}: {what} never came, {failed}; its log ends: {self.said(name)[-600:]}") from None
 
     def until_said(self, name, words):
         self.until(name, lambda: words in self.said(name), f"“{words}”")

@@ -1,15 +1,24 @@
 """chat-server under test, with accounts that were registered once and are kept between runs."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 
 from .peers import CONFIGS
-from .processes import Failed, free_port, output, pinned
+from .processes import PATIENCE, Failed, free_port, output, pinned, ran
 
 # Who writes to those who are offline; the generator's own number for it.
 AUTHOR = 999_999
+# An account takes some 0.02 s; of a program built for tests, on a machine that is busy, much more.
+SECONDS_AN_ACCOUNT = 1
+UNKNOWN_KEY = re.compile(r"server\.toml, line (\d+): unknown key `([^`]+)`")
+
+
+def private(path, flags):
+    """Opens a file that is its owner's alone, as the server wants it."""
+    return os.open(path, flags, 0o600)
 
 
 class OurServer:
@@ -24,6 +33,7 @@ class OurServer:
         self.invite = os.path.join(state, name + ".invite")
         self.devices = os.path.join(state, name + ".devices")
         self.protocol = "ours"
+        self.unknown = []  # keys of configs/server.toml that this build does not know
 
     @property
     def address(self):
@@ -37,11 +47,27 @@ class OurServer:
         invite = output([self.program, "init", "--data", data, "--listen", self.address, "--public", self.address])
         with open(self.invite, "w") as file:
             file.write(invite)
-        settings = os.path.join(data, "server.toml")
-        shutil.copy(os.path.join(CONFIGS, "server.toml"), settings)
-        os.chmod(settings, 0o600)
+
+    def configure(self, data):
+        """Gives it configs/server.toml without what it does not know, which it is asked: another build may be an older one."""
+        with open(os.path.join(CONFIGS, "server.toml")) as file:
+            lines = file.read().split("\n")
+        self.unknown = []
+        while True:
+            with open(os.path.join(data, "server.toml"), "w", opener=private) as file:
+                file.write("\n".join(lines))
+            asked = ran([self.program, "config", "--data", data])
+            if asked.returncode == 0:
+                return
+            found = UNKNOWN_KEY.search(asked.stderr)
+            if not found or not lines[int(found[1]) - 1]:
+                raise Failed(f"{self.name} does not take configs/server.toml: {asked.stderr.strip()[-600:]}")
+            self.unknown.append(found[2])
+            # emptied, since the next complaint counts the lines too
+            lines[int(found[1]) - 1] = ""
 
     def run(self, processes, data, cpu, more=()):
+        self.configure(data)
         pid = processes.start(self.name, [self.program, "run", "--data", data, "--listen", self.address, *more], cpu)
         processes.until_said(self.name, "listening on")
         return pid
@@ -101,7 +127,14 @@ class OurServer:
             # whichever CPU is free: the caller has left all but one
             free = pinned(*cpus)
             parts.append(subprocess.Popen(words, text=True, stdout=subprocess.PIPE, preexec_fn=free))
-        lines = [part.communicate()[0] for part in parts]
+        seconds = PATIENCE + SECONDS_AN_ACCOUNT * len(users)
+        try:
+            lines = [part.communicate(timeout=seconds)[0] for part in parts]
+        except subprocess.TimeoutExpired:
+            raise Failed(f"{self.name}: {len(users)} accounts were not registered within {seconds} s") from None
+        finally:
+            for part in parts:
+                part.kill()
         if any(part.returncode for part in parts):
             raise Failed(f"{self.name}: accounts could not be registered")
         return "".join(lines)

@@ -25,8 +25,6 @@ use crate::usage::{Processes, own_cpu};
 
 /// Longest wait for a login, or for an answer.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// What was sent and did not arrive so long after the last message is lost; long, for a machine that is busy with more.
-const QUIET: Duration = Duration::from_secs(15);
 /// How often it is looked whether everything arrived.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 /// What the server has to itself before it is loaded, after the logins.
@@ -38,6 +36,8 @@ pub(crate) struct Context {
     pub(crate) server: Processes,
     pub(crate) seconds: f64,
     pub(crate) warm: f64,
+    /// What was sent and did not arrive so long after the last message is lost.
+    pub(crate) quiet: Duration,
 }
 
 type Counter = Rc<Cell<u64>>;
@@ -213,9 +213,9 @@ fn with(mut figures: Value, more: Value) -> Value {
 }
 
 /// Waits until everything arrived that was sent, or nothing comes any more; how many are missing.
-async fn missing(arrived: &Counter, wanted: impl Fn() -> u64) -> u64 {
+async fn missing(context: &Context, arrived: &Counter, wanted: impl Fn() -> u64) -> u64 {
     let (mut seen, mut since) = (arrived.get(), Instant::now());
-    while arrived.get() < wanted() && since.elapsed() < QUIET {
+    while arrived.get() < wanted() && since.elapsed() < context.quiet {
         sleep(LOOK_EVERY).await;
         if arrived.get() != seen {
             (seen, since) = (arrived.get(), Instant::now());

@@ -23,6 +23,7 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::rc::Rc;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use serde_json::{Value, json};
@@ -165,6 +166,9 @@ struct Target {
     /// How long to load it before, in seconds
     #[arg(long, default_value_t = 1.0)]
     warm: f64,
+    /// Silence after which what did not arrive is lost, in seconds; long, for a machine that is busy with more
+    #[arg(long, default_value_t = 15.0)]
+    quiet: f64,
 }
 
 impl Target {
@@ -176,7 +180,13 @@ impl Target {
             Kind::Ours => Protocol::Ours(Box::new(Ours::load(&self.invite, &self.devices, self.bytes)?)),
         };
         let peer = Peer::new(protocol, self.address, self.bytes)?;
-        Ok(Context { peer: Rc::new(peer), server: usage::Processes(self.pid), seconds: self.seconds, warm: self.warm })
+        Ok(Context {
+            peer: Rc::new(peer),
+            server: usage::Processes(self.pid),
+            seconds: self.seconds,
+            warm: self.warm,
+            quiet: Duration::from_secs_f64(self.quiet),
+        })
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) async fn run(context: &Context, pairs: usize, window: u64, rate: f64)
     for task in writing {
         task.await?;
     }
-    let lost = missing(&shared.arrived, || shared.sent.get()).await;
+    let lost = missing(context, &shared.arrived, || shared.sent.get()).await;
     let more = json!({"p50_us": p50, "p99_us": p99, "arrived": shared.arrived.get(), "lost": lost, "refused": shared.refused.get(), "ended": ended.get()});
     Ok(with(measured.figures(), more))
 }

@@ -90,7 +90,7 @@ pub(crate) async fn run(context: &Context, members: usize, window: u64) -> Falli
     shared.stop.set(true);
     shared.wake.notify_waiters();
     writing.await?;
-    let lost = missing(&shared.arrived, || shared.sent.get() * shared.deliveries).await;
+    let lost = missing(context, &shared.arrived, || shared.sent.get() * shared.deliveries).await;
     let more = json!({"p50_us": p50, "p99_us": p99, "resident_kib": context.server.resident(), "arrived": shared.arrived.get(), "lost": lost, "ended": ended.get()});
     Ok(with(measured.figures(), more))
 }
