@@ -1,11 +1,12 @@
 """Measures chat-server and chatd beside others: `make bench`; BENCHMARKS.md explains it."""
 
 import argparse
+import functools
 import json
 import os
 import resource
 import signal
-import subprocess
+import sqlite3
 import sys
 import time
 
@@ -13,12 +14,18 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from measure import deltachat, machine, report  # noqa: E402
 from measure.chatd import Conversation  # noqa: E402
-from measure.processes import Failed, Processes, cpus, pinned  # noqa: E402
+from measure.grown_daemons import GrownDaemons  # noqa: E402
+from measure.grown_servers import GrownServers  # noqa: E402
+from measure.processes import Failed, Processes, cpus, pinned, ran  # noqa: E402
 from measure.results import Results, judge_load  # noqa: E402
-from measure.scale import GROWTH, SCALES  # noqa: E402
+from measure.scale import SCALES  # noqa: E402
 from measure.workloads import Workloads  # noqa: E402
 
 TOP = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+# Of a backlog, in seconds, and besides for so many messages; a slow machine writes some 500 a second and drains 1,000.
+PATIENCE, DRAINED_A_SECOND = 120, 100
 
 
 class Run:
@@ -26,6 +33,7 @@ class Run:
 
     def __init__(self, options):
         self.scale = SCALES[options.scale]
+        self.users = self.scale.users(options.growth)
         self.programs, self.out, self.state = (
             os.path.abspath(path) for path in (options.programs, options.out, options.state)
         )
@@ -45,7 +53,7 @@ class Run:
         began = time.monotonic()
         try:
             work()
-        except (Failed, OSError, subprocess.SubprocessError) as failed:
+        except (Failed, OSError, sqlite3.Error) as failed:
             self.results.fail(f"{name}: {failed}")
         # a run that is broken off leaves what it had
         self.report()
@@ -59,12 +67,11 @@ def say(text):
     print(time.strftime("%H:%M:%S"), text, file=sys.stderr, flush=True)
 
 
-def daemons(run, measure):
-    conversation = Conversation(run)
+def daemons(run, of, measure):
     try:
-        measure(conversation)
+        measure(of(run))
     finally:
-        conversation.stop()
+        run.processes.stop_all()
 
 
 def peer_daemon(run):
@@ -76,8 +83,9 @@ def peer_daemon(run):
 
 def drained(run):
     """A device that was away: `make backlog` does it, and tells its figures."""
-    words = [os.path.join(run.programs, "backlog"), "--json", "--messages", str(run.scale.drained)]
-    done = subprocess.run(words, capture_output=True, text=True, preexec_fn=pinned(run.cpus[0]))
+    words = [os.path.join(run.programs, "backlog"), "--json", "--messages", run.scale.drained]
+    seconds = PATIENCE + run.scale.drained // DRAINED_A_SECOND
+    done = ran(words, seconds, preexec_fn=pinned(run.cpus[0]))
     if not done.stdout.startswith("{"):
         raise Failed(f"backlog: {done.stderr.strip()[-400:]}")
     figures = json.loads(done.stdout)
@@ -87,26 +95,37 @@ def drained(run):
 
 def measure(run, options):
     loads = Workloads(run)
-    users = max([run.scale.users, *(GROWTH["connections"] if options.growth else ())])
-    run.step("accounts", lambda: loads.prepare(users))
+    run.step("accounts", lambda: loads.prepare(run.users))
     steps = {
         "fsync": loads.fsync,
         "rooms": loads.rooms,
         "pairs": loads.pairs,
         "idle": loads.idle,
         "store": loads.store,
-        "daemons": lambda: daemons(run, Conversation.measure),
+        "daemons": lambda: daemons(run, Conversation, Conversation.measure),
         "deltachat": lambda: peer_daemon(run),
     }
-    for repetition in range(options.repetitions or run.scale.repetitions):
+    repetitions = options.repetitions or run.scale.repetitions
+    for repetition in range(repetitions):
         for name, work in steps.items():
             if not options.only or name in options.only:
-                run.step(f"{repetition + 1}/{options.repetitions or run.scale.repetitions} {name}", work)
+                run.step(f"{repetition + 1}/{repetitions} {name}", work)
     if not options.only or "drained" in options.only:
         run.step("drained", lambda: drained(run))
     if options.growth:
-        run.step("growth of servers", loads.growth)
-        run.step("growth of daemons", lambda: daemons(run, Conversation.growth))
+        grow(run, options.only)
+
+
+def grow(run, only):
+    """What things cost as there are more of them; once, since each is measured at several sizes."""
+    servers = GrownServers(run)
+    for kind in run.scale.growth:
+        if hasattr(servers, kind):
+            work = getattr(servers, kind)
+        else:
+            work = functools.partial(daemons, run, GrownDaemons, getattr(GrownDaemons, kind))
+        if not only or kind in only or "growth" in only:
+            run.step(f"growth by {kind}", work)
 
 
 def main():
@@ -125,7 +144,8 @@ def main():
     parser.add_argument(
         "--only",
         type=lambda text: text.split(","),
-        help="steps: fsync,rooms,pairs,idle,store,daemons,deltachat,drained",
+        help="steps: fsync,rooms,pairs,idle,store,daemons,deltachat,drained; with --growth also growth, or some of "
+        + ",".join(SCALES["full"].growth),
     )
     parser.add_argument("--alone", action="store_true", help="measure ours, and nothing beside it")
     parser.add_argument("--before", help="where another build of chat-server is, measured in turn with ours")
@@ -135,7 +155,10 @@ def main():
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, hard), hard))
     os.umask(0o022)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-    run = Run(options)
+    try:
+        run = Run(options)
+    except Failed as failed:
+        parser.exit(1, f"bench: {failed}\n")
     os.sched_setaffinity(0, run.cpus[1])
     with run.processes:
         measure(run, options)

@@ -10,8 +10,7 @@ import statistics
 import time
 
 from .line import SocketLine, quantile, ready
-from .processes import Failed, cpu_seconds, memory
-from .scale import GROWTH
+from .processes import cpu_seconds, memory, rounds
 from .server import OurServer
 
 PASSWORD = "correct horse battery"
@@ -53,14 +52,24 @@ class Daemon:
         return self.line.call("daemon.health")["connection"]["state"]
 
     def until(self, done, what):
-        end = time.monotonic() + PATIENCE
-        while not done():
-            if time.monotonic() > end:
-                raise Failed(f"{self.name}: {what}")
+        for _ in rounds(PATIENCE, f"{self.name} {what}"):
+            if done():
+                return
             time.sleep(0.02)
 
     def online(self):
         self.until(lambda: self.state() == "online", "does not get online")
+
+    def hears(self):
+        """Subscribes to what others write from now on."""
+        self.line.call("events.subscribe", {"from": "now", "types": ["message.new"], "include_self": False})
+
+    def until_heard(self, texts):
+        for _ in rounds(PATIENCE, f"{self.name} does not hear all of {len(texts)} messages"):
+            if all(text in self.line.heard for text in texts):
+                return
+            if ready([self.line], 0.5):
+                self.line.lines()
 
     def cpu(self):
         return cpu_seconds(self.pid)
@@ -108,10 +117,6 @@ class Conversation:
         self.search()
         self.start_with_history("chatd/history")
 
-    def stop(self):
-        for name in ("alice", "bob", "chat-server", *(f"fresh{number}" for number in range(self.scale.starts))):
-            self.run.processes.stop(name)
-
     def starts(self):
         fresh, again = [], []
         for number in range(self.scale.starts):
@@ -146,23 +151,19 @@ class Conversation:
 
     def acquaint(self):
         """So that no session begins within what is measured."""
-        self.bob.line.call("events.subscribe", {"from": "now", "types": ["message.new"], "include_self": False})
+        self.bob.hears()
         self.alice.line.call("msg.send", {"to": "@bob", "text": "hello"})
-        self.until_heard(["hello"])
+        self.bob.until_heard(["hello"])
         self.bob.line.call("msg.send", {"to": "@alice", "text": "hello yourself"})
-        for number in range(5):
-            self.alice.line.call("msg.send", {"to": "@bob", "text": f"warm {number}"})
-        self.until_heard([f"warm {number}" for number in range(5)])
+        self.warm([self.bob])
 
-    def until_heard(self, texts):
-        end = time.monotonic() + PATIENCE
-        while any(text not in self.bob.line.heard for text in texts):
-            if time.monotonic() > end:
-                raise Failed(
-                    f"{sum(text not in self.bob.line.heard for text in texts)} of {len(texts)} messages never came"
-                )
-            if ready([self.bob.line], 0.5):
-                self.bob.line.lines()
+    def warm(self, readers):
+        """Some messages that are to be heard by all of Bob's devices."""
+        texts = [f"warm {len(readers)} {number}" for number in range(5)]
+        for words in texts:
+            self.alice.line.call("msg.send", {"to": "@bob", "text": words})
+        for reader in readers:
+            reader.until_heard(texts)
 
     def used(self):
         """CPU seconds of alice's daemon, bob's, and the server; transactions of the daemons."""
@@ -193,7 +194,7 @@ class Conversation:
                 words = text(len(sent))
                 sent[words] = time.perf_counter()
                 alice.write(alice.encode("msg.send", {"to": "@bob", "text": words}))
-        self.until_heard(sent)
+        self.bob.until_heard(sent)
         took = [bob.heard[words] - at for words, at in sent.items()]
         self.add(
             "chatd/paced",
@@ -225,15 +226,16 @@ class Conversation:
         for daemon in (self.alice, self.bob):
             daemon.line.call("net.kick")
             daemon.online()
-        self.until_heard([each["text"] for each in texts])
+        self.bob.until_heard([each["text"] for each in texts])
 
     def pipelined(self, count, step="chatd/pipelined", first=3_000_000):
         """From alice's calls to bob's subscriber, so many in flight."""
         texts = [text(first + number) for number in range(count)]
         alice, bob, before = self.alice.line, self.bob.line, self.used()
         begun, began, asked, done = len(bob.heard), time.perf_counter(), 0, 0
-        ends = began + PATIENCE
-        while (len(bob.heard) - begun < count or done < count) and time.perf_counter() < ends:
+        for _ in rounds(PATIENCE, f"not all of {count} messages were sent and heard"):
+            if len(bob.heard) - begun >= count and done == count:
+                break
             if asked < count and asked - done <= IN_FLIGHT // 2:
                 more = texts[asked : asked + IN_FLIGHT - (asked - done)]
                 alice.write(b"".join(alice.encode("msg.send", {"to": "@bob", "text": words}) for words in more))
@@ -241,7 +243,7 @@ class Conversation:
             for line in ready([alice, bob], 1):
                 found = line.lines()
                 done += line.answers(found) if line is alice else 0
-        self.until_heard(texts)
+        self.bob.until_heard(texts)
         took = time.perf_counter() - began
         self.add(step, per_second=count / took, **self.costs(before, count))
 
@@ -260,15 +262,4 @@ class Conversation:
         self.bob.online()
         time.sleep(self.scale.settle)
         self.add(step, start_ms=statistics.median(starts), **memory(self.bob.pid))
-        self.bob.line.call("events.subscribe", {"from": "now", "types": ["message.new"], "include_self": False})
-
-    def growth(self):
-        """What starting, searching and sending cost as the history grows."""
-        self.alice, self.bob = self.member("alice"), self.member("bob")
-        self.acquaint()
-        have = 0
-        for history in GROWTH["history"]:
-            self.pipelined(history - have, f"growth/history/{history}", 4_000_000 + have)
-            have = history
-            self.start_with_history(f"growth/history/{history}")
-            self.search(f"growth/history/{history}")
+        self.bob.hears()

@@ -4,7 +4,7 @@ import json
 import os
 import statistics
 
-from . import plot
+from . import growth, plot
 from .plot import short
 from .targets import judge_all
 
@@ -95,42 +95,6 @@ def generator_bound(results, step, whose):
     return generator is not None and server is not None and generator > BOUND > server
 
 
-def growth_table(results, kind, figures):
-    steps = [step for step in results.steps() if step.startswith(f"growth/{kind}/")]
-    lines = [f"| {BY[kind]} | " + " | ".join(title for _, title in figures) + " |", "|---:|" + "---:|" * len(figures)]
-    for step in steps:
-        of = results.of(step)[0]
-        lines.append(
-            f"| {int(step.rsplit('/', 1)[1]):,} | "
-            + " | ".join(short(results.median(step, of, name)) for name, _ in figures)
-            + " |"
-        )
-    return lines
-
-
-BY = {
-    "members": "members of the room, W=64",
-    "connections": "connections",
-    "waiting": "messages that wait in a mailbox",
-    "history": "messages in the history",
-}
-GROWING = {
-    "members": (("cpu_us", "server CPU a delivery, µs"),),
-    "connections": (("connection_kib", "KiB a connection"), ("cpu_us", "server CPU a login, µs")),
-    "waiting": (
-        ("cpu_us", "server CPU a message stored, µs"),
-        ("collected_cpu_us", "server CPU a message fetched, µs"),
-    ),
-    "history": (
-        ("start_ms", "start of chatd, ms"),
-        ("first_ms", "first search, ms"),
-        ("later_ms", "later searches, ms"),
-        ("cpu_us_sender", "CPU of a message at its sender, µs"),
-        ("cpu_us_reader", "at its reader, µs"),
-    ),
-}
-
-
 def plots(results, judged, final):
     """File names and SVGs."""
     drawn = {}
@@ -154,20 +118,9 @@ def plots(results, judged, final):
             found = [bar for bar in found if bar[1] is not None]
             if len(found) > 1 and not step.startswith("growth/"):
                 drawn[f"{step.replace('/', '-')}-{figure}"] = plot.bars(title + step, found)
-    for kind, figures in GROWING.items():
-        steps = [step for step in results.steps() if step.startswith(f"growth/{kind}/")]
-        if steps:
-            series = [
-                (
-                    title,
-                    [
-                        (int(step.rsplit("/", 1)[1]), results.median(step, results.of(step)[0], name) or 0)
-                        for step in steps
-                    ],
-                )
-                for name, title in figures
-            ]
-            drawn[f"growth-{kind}"] = plot.lines(f"by {BY[kind]}", BY[kind], series)
+    for kind in growth.KINDS:
+        if of := growth.judge(results, kind):
+            drawn[f"growth-{kind}"] = growth.drawn(of)
     return drawn
 
 
@@ -195,16 +148,12 @@ def markdown(results, machine, judged, drawn, final):
             if name in (f"{step.replace('/', '-')}-{figure}" for figure in DRAWN)
         ]
         lines.append("")
-    for kind, figures in GROWING.items():
-        if f"growth-{kind}" in drawn:
-            lines += [
-                f"## By {BY[kind]}",
-                "",
-                *growth_table(results, kind, figures),
-                "",
-                f"![growth](growth-{kind}.svg)",
-                "",
-            ]
+    grown = growth.judge_all(results)
+    if grown:
+        lines += ["## What grows", "", *growth.summary(grown), ""]
+    for kind in growth.KINDS:
+        if of := growth.judge(results, kind):
+            lines += [f"### By {growth.KINDS[kind].by}", "", *growth.table(of), "", f"![growth](growth-{kind}.svg)", ""]
     return "\n".join(lines)
 
 
@@ -236,6 +185,7 @@ def write(results, machine, directory, final=True):
                 "notes": results.notes,
                 "failed": results.broken,
                 "targets": verdicts,
+                "growth": growth.told(growth.judge_all(results)),
                 "rows": results.rows,
             },
             file,

@@ -24,11 +24,13 @@ class Scale:
     paced: float
     drained: int
     settle: float  # before memory is looked at
+    growth: dict  # of what there is more and more: how many, in turn
+    at_each: int  # messages between daemons that are measured at each size of a growth
 
-    @property
-    def users(self):
+    def users(self, growth):
         """Accounts with a device; the last 20 are logged in by nobody but who fetches what was stored for them."""
-        return max(self.connections, *self.rooms, 2 * self.pairs) + 20
+        grown = (*self.growth["members"], *self.growth["connections"]) if growth else ()
+        return max(self.connections, *self.rooms, 2 * self.pairs, *grown) + 20
 
 
 SCALES = {
@@ -50,6 +52,17 @@ SCALES = {
         paced=5,
         drained=100_000,
         settle=2,
+        growth={
+            "members": (10, 30, 100, 300, 1000),
+            "connections": (100, 300, 1000, 3000),
+            "waiting": (1000, 10_000, 30_000, 100_000),
+            "accounts": (100, 1000, 3000),
+            "history": (100, 1000, 5000, 20_000),
+            "chats": (10, 100, 1000, 3000),
+            "devices": (1, 2, 4, 8, 16),
+            "events": (1000, 10_000, 30_000, 100_000),
+        },
+        at_each=1000,
     ),
     "quick": Scale(
         name="quick",
@@ -69,6 +82,17 @@ SCALES = {
         paced=2,
         drained=2000,
         settle=1,
+        growth={
+            "members": (10, 30, 100, 300),
+            "connections": (100, 200, 500),
+            "waiting": (1000, 3000, 10_000),
+            "accounts": (100, 300),
+            "history": (100, 300, 1000),
+            "chats": (10, 30, 100),
+            "devices": (1, 2, 4),
+            "events": (100, 1000, 3000),
+        },
+        at_each=300,
     ),
     # whether it works at all, also with programs that were built for tests
     "smoke": Scale(
@@ -89,11 +113,16 @@ SCALES = {
         paced=0.5,
         drained=100,
         settle=0.1,
+        growth={
+            "members": (3, 5),
+            "connections": (5, 10),
+            "waiting": (50, 100),
+            "accounts": (10, 12),
+            "history": (20, 40),
+            "chats": (1, 2),
+            "devices": (1, 2),
+            "events": (10, 20),
+        },
+        at_each=20,
     ),
-}
-GROWTH = {
-    "members": (10, 30, 100, 300, 1000),
-    "connections": (100, 300, 1000, 3000),
-    "waiting": (1000, 3000, 10_000, 30_000, 100_000),
-    "history": (100, 1000, 5000, 20_000),
 }

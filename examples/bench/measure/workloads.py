@@ -3,20 +3,21 @@
 import json
 import os
 import shutil
-import subprocess
 
 from . import inserts
 from .mariadb import MariaDb
 from .peers import JETSTREAM, MOSQUITTO, NATS, NGIRCD, certificate
-from .processes import PATH, Failed, pinned
+from .processes import Failed, output, pinned
 from .results import judge_load
-from .scale import GROWTH
 from .server import AUTHOR, OurServer
 
 IN_FLIGHT = (1, 64)
 USERS = 10  # offline, in `store`
 LOGINS_AT_ONCE = {"ngircd": 8}
-PATIENCE = 300
+# In seconds, of ours and of a peer: for one measurement; and the silence after which what did not arrive is lost. A peer
+# that loses messages does not hold up the run.
+PATIENCE, PATIENCE_WITH_PEERS = 300, 120
+QUIET, QUIET_OF_PEERS = 15, 2
 
 
 class Workloads:
@@ -41,37 +42,13 @@ class Workloads:
 
     def generate(self, what, server, pids, *more):
         """Runs the generator against a server; the figures it prints."""
-        keys = server.keys() if server.protocol == "ours" else []
-        words = [
-            self.run.generator,
-            what,
-            "--protocol",
-            server.protocol,
-            "--address",
-            server.address,
-            *keys,
-            "--pid",
-            ",".join(map(str, pids)),
-            "--seconds",
-            self.scale.seconds,
-            "--warm",
-            self.scale.warm,
-            *more,
-        ]
-        try:
-            done = subprocess.run(
-                [str(word) for word in words],
-                capture_output=True,
-                text=True,
-                timeout=PATIENCE,
-                preexec_fn=pinned(self.run.cpus[1]),
-                env={**os.environ, "PATH": PATH},
-            )
-        except subprocess.TimeoutExpired:
-            raise Failed(f"{what} did not end within {PATIENCE} s") from None
-        if done.returncode:
-            raise Failed(f"{what}: {done.stderr.strip()[-300:]}")
-        return json.loads(done.stdout)
+        ours = server.protocol == "ours"
+        words = [self.run.generator, what, "--protocol", server.protocol, "--address", server.address]
+        words += server.keys() if ours else []
+        words += ["--pid", ",".join(map(str, pids)), "--seconds", self.scale.seconds, "--warm", self.scale.warm]
+        words += ["--quiet", QUIET if ours else QUIET_OF_PEERS]
+        seconds = PATIENCE if ours else PATIENCE_WITH_PEERS
+        return json.loads(output([*words, *more], seconds, preexec_fn=pinned(self.run.cpus[1])))
 
     def measure(self, step, server, pids, what, *more):
         figures = self.generate(what, server, pids, *more)
@@ -85,16 +62,19 @@ class Workloads:
             try:
                 if isinstance(server, OurServer):
                     pid = server.start(self.run.processes, self.run.cpus[0])
+                    for key in server.unknown:
+                        self.results.note(f"{server.name} does not know the setting {key}, and runs without it")
                 else:
                     pid = server.start(self.run.processes, self.run.state, self.tls, self.run.cpus[0])
                 work(server, [pid])
             except Failed as failed:
-                (self.results.fail if server is self.ours else self.results.note)(f"{server.name}: {failed}")
+                ours = server.name.startswith("ours")
+                (self.results.fail if ours else self.results.note)(f"{server.name}: {failed}")
             finally:
                 self.run.processes.stop(server.name)
 
     def fsync(self):
-        figures = json.loads(subprocess.check_output([self.run.generator, "fsync", "--directory", self.run.state]))
+        figures = json.loads(output([self.run.generator, "fsync", "--directory", self.run.state]))
         self.results.add("fsync", "disk", figures)
 
     def rooms(self):
@@ -130,7 +110,7 @@ class Workloads:
     def store(self):
         def work(server, pids):
             for window, messages in self.scale.stored.items():
-                first = self.scale.users - (2 * USERS if window == 1 else USERS)
+                first = self.run.users - (2 * USERS if window == 1 else USERS)
                 asked = ["store", "--messages", messages, "--window", window, "--users", USERS, "--first", first]
                 self.measure(f"store/{window}", server, pids, *asked)
 
@@ -185,21 +165,3 @@ class Workloads:
         finally:
             processes.stop(server.name)
             processes.stop(database.name)
-
-    def growth(self):
-        """What a message, a connection and a stored message cost as there are more of them. Ours alone."""
-
-        def work(server, pids):
-            for members in GROWTH["members"]:
-                self.measure(f"growth/members/{members}", server, pids, "room", "--members", members, "--window", 64)
-
-        self.each([self.ours], work)
-        for connections in GROWTH["connections"]:
-            self.alone(f"growth/connections/{connections}", "idle", "--connections", connections)
-        for waiting in GROWTH["waiting"]:
-            asked = ["--messages", waiting, "--window", 100, "--users", 1, "--first", self.scale.users - 1]
-            self.alone(f"growth/waiting/{waiting}", "store", *asked)
-
-    def alone(self, step, *asked):
-        """One measurement of ours, on a server that was started for it."""
-        self.each([self.ours], lambda server, pids: self.measure(step, server, pids, *asked))

@@ -26,7 +26,7 @@ fn the_benchmark_runs_and_loses_nothing() {
     let stage = Stage::dark();
     let home = stage.room("runner");
     let mut command = python(&home);
-    command.args([".", "--scale", "smoke", "--alone", "--programs"]).arg(binaries::directory());
+    command.args([".", "--scale", "smoke", "--alone", "--growth", "--programs"]).arg(binaries::directory());
     command.arg("--out").arg(home.join("out")).arg("--state").arg(home.join("s"));
     let outcome = Process::run_within("bench", command, "", 10);
     assert_eq!(outcome.code, Some(0), "{}", outcome.stderr);
@@ -38,6 +38,9 @@ fn the_benchmark_runs_and_loses_nothing() {
         let row = rows.iter().find(|row| row["step"] == step).unwrap_or_else(|| panic!("{step} is missing"));
         let came = row.get("arrived").or(row.get("count")).and_then(Value::as_f64);
         assert!(came > Some(0.0) && row["lost"] == 0, "{row}");
+    }
+    for judged in report["growth"].as_array().unwrap() {
+        assert!(judged["grows"].is_string(), "not measured: {judged}");
     }
     let text = fs::read_to_string(home.join("out/report.md")).unwrap();
     assert!(text.contains("| durable store, W=1: server CPU |"), "{text}");

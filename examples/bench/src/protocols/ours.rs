@@ -1,6 +1,7 @@
 //! chat-server: Noise, then Fernet records, by the protocol's own crate.
 
 mod frames;
+mod register;
 mod stream;
 
 use std::cell::Cell;
@@ -17,7 +18,7 @@ use chat_protocol::crypto::fernet::{FernetKey, raw_token_len};
 use chat_protocol::crypto::kdf::sha256;
 use chat_protocol::crypto::labels::Label;
 use chat_protocol::crypto::rsa::Context;
-use chat_protocol::fixtures::{first_device, worthless_envelope};
+use chat_protocol::fixtures::worthless_envelope;
 use chat_protocol::frame::Frame;
 use chat_protocol::handshake::ServerPublicKey;
 use chat_protocol::handshake::client::Hello;
@@ -25,9 +26,7 @@ use chat_protocol::identity::login::Binding;
 use chat_protocol::ids::{DeviceId, Head, HeadHash, MessageId, SubmitId, Username};
 use chat_protocol::invite::Invite;
 use chat_protocol::limits::MAX_RECORD_BYTES;
-use chat_protocol::message::client::{
-    Addressed, Enrol, Login, MailboxAck, Password, Register, RoomPost, Submit, UserHead,
-};
+use chat_protocol::message::client::{Addressed, Login, MailboxAck, RoomPost, Submit, UserHead};
 use chat_protocol::message::push::Deliver;
 use chat_protocol::message::server::{Push, Refusal};
 use chat_protocol::message::{Blob, Call};
@@ -44,10 +43,6 @@ use crate::Fallible;
 use crate::connection::Connection;
 use frames::{ANSWER, PUSH, REFUSAL, RawFrame};
 use stream::Stream;
-
-const PASSWORD: &str = "correct horse";
-/// When certificates are made: so they are the same in every run.
-const MADE: Timestamp = Timestamp::from_millis(1_700_000_000_000);
 
 /// Signing keys of the protocol's test devices, which repeat; `ring` wants them as bytes.
 const SIGNING_KEYS: [&str; 8] = [
@@ -167,27 +162,6 @@ impl Ours {
         let (user, device) = (known.user.clone(), known.device);
         self.call(&mut connection, &Login { user, device, signature: Blob(signature), acceptance: None }).await?;
         Ok(connection)
-    }
-
-    /// Registers a user and enrols the first device: the line that names it.
-    pub(crate) async fn register(&self, address: &str, number: usize) -> Fallible<String> {
-        let (mut connection, binding) = self.open(address).await?;
-        let user = name(number);
-        let password = || Password::new(PASSWORD.into()).map_err(|_| "the password is one");
-        self.call(&mut connection, &Register { user: user.clone(), password: password()?, invite: None }).await?;
-        let device = first_device(&user, number, MADE);
-        let genesis = device.log.entries_from(0).next().ok_or("a log has a first entry")?.to_vec();
-        let signature = binding.sign_enrol(&device.keys.signing, &device.cert, &mut rand::rng());
-        let enrol = Enrol {
-            user,
-            password: password()?,
-            cert: Blob(device.cert.bytes().to_vec()),
-            signature: Blob(signature),
-            genesis: Some(Blob(genesis)),
-        };
-        self.call(&mut connection, &enrol).await?;
-        let head = device.log.head();
-        Ok(format!("{number} {} {} {}", device.cert.id(), head.seq, head.hash))
     }
 
     /// A post, or a submit for the one device of a user. The server never looks into envelopes, so it is not encrypted: it is
