@@ -65,7 +65,7 @@ KINDS = {
         (
             Figure("start_ms", "start of chatd, ms"),
             Figure("info_us", "daemon.info, µs"),
-            Figure("list_us", "chat.list of 100, µs"),
+            Figure("list_us", "chat.list of 10, µs"),
             Figure("begun_cpu_us", "CPU of a chat begun, µs"),
             Figure("sent_cpu_us", "CPU of a message sent, µs"),
             Figure("cpu_us_reader", "CPU of a message read, µs"),

@@ -21,6 +21,15 @@ def private(path, flags):
     return os.open(path, flags, 0o600)
 
 
+def forget(lines, at):
+    """Empties a line, since what is said next counts them too; with a section's name everything in it."""
+    section = lines[at].startswith("[")
+    lines[at] = ""
+    while section and at + 1 < len(lines) and not lines[at + 1].startswith("["):
+        at += 1
+        lines[at] = ""
+
+
 class OurServer:
     """A data directory, the invite and the devices that belong to it, and an address."""
 
@@ -63,8 +72,7 @@ class OurServer:
             if not found or not lines[int(found[1]) - 1]:
                 raise Failed(f"{self.name} does not take configs/server.toml: {asked.stderr.strip()[-600:]}")
             self.unknown.append(found[2])
-            # emptied, since the next complaint counts the lines too
-            lines[int(found[1]) - 1] = ""
+            forget(lines, int(found[1]) - 1)
 
     def run(self, processes, data, cpu, more=()):
         self.configure(data)

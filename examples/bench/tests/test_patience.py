@@ -77,7 +77,7 @@ class Lines(unittest.TestCase):
 
 # Knows two settings, and complains of others as chat-server does, about the first one.
 OLDER = """#!/bin/sh
-line=$(grep -nE '^(newer|newest)' "$3/server.toml" | head -1)
+line=$(grep -nE '^(.novel|newer|newest)' "$3/server.toml" | head -1)
 [ -z "$line" ] && exit 0
 key=${line#*:}
 echo "chat-server: $3/server.toml, line ${line%%:*}: unknown key \\`rates.${key%% *}\\`; did you mean" >&2
@@ -104,6 +104,11 @@ class OlderServers(unittest.TestCase):
         unknown, kept = self.configured(OLDER, "[rates]\nnewer = 1\nold = 2\nnewest = 3\n")
         self.assertEqual(unknown, ["rates.newer", "rates.newest"])
         self.assertEqual(kept, "[rates]\n\nold = 2\n\n")
+
+    def test_a_section_that_it_does_not_know_goes_with_all_that_is_in_it(self):
+        unknown, kept = self.configured(OLDER, "[novel]\nold = 1\n\n[rates]\nold = 2\n")
+        self.assertEqual(unknown, ["rates.[novel]"])
+        self.assertEqual(kept, "\n\n\n[rates]\nold = 2\n")
 
     def test_one_that_refuses_for_another_reason_is_not_run(self):
         with self.assertRaisesRegex(Failed, "before does not take configs/server.toml: no such luck"):
