@@ -7,7 +7,8 @@ from .line import quantile
 
 CONSUMER = "idle"
 CALLS = 20  # of which the median is taken
-# Messages that wait to be sent. When more than 256 chats are begun at once, chatd begins its connection anew, again and again.
+# Messages that wait to be sent. A connection that comes back while more than 256 wait for users without a session is begun
+# anew again and again.
 AT_ONCE = 100
 
 
