@@ -40,8 +40,26 @@ impl Key {
 
 struct Entry {
     row: Row,
+    stored: Stored,
     /// When it was put, if the database does not have it yet.
     unwritten: Option<u64>,
+}
+
+/// What the database has in a place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stored {
+    /// It was not looked at.
+    Unknown,
+    /// No row.
+    Nothing,
+    /// A row with this order.
+    Row(u64),
+}
+
+impl Stored {
+    fn of(row: &Row) -> Self {
+        row.as_ref().map_or(Self::Nothing, |(order, _)| Self::Row(*order))
+    }
 }
 
 /// What a key and its entry take.
@@ -54,8 +72,8 @@ fn bytes(key: &Key, entry: &Entry) -> usize {
 enum Undo {
     /// The entry was another.
     Changed(Key, Option<Entry>),
-    /// It was written, and by then was put at this time.
-    Written(Key, u64),
+    /// It was written over this, and by then was put at this time.
+    Written(Key, Stored, u64),
 }
 
 /// What is known of the rows.
@@ -79,24 +97,35 @@ impl Overlay {
 
     /// A row was read.
     pub(super) fn read(&mut self, place: Place<'_>, row: Row) {
-        self.set(Key::of(place), Entry { row, unwritten: None });
+        self.set(Key::of(place), Entry { stored: Stored::of(&row), row, unwritten: None });
     }
 
-    /// A row was put, and is still to be written; one that was put before keeps its turn.
+    /// What the database has in a place, as far as that is known.
+    pub(super) fn stored(&self, place: Place<'_>) -> Stored {
+        self.rows.get(&Key::of(place)).map_or(Stored::Unknown, |entry| entry.stored)
+    }
+
+    /// A row was put, and is still to be written; one that was put before keeps its turn. One that is known as it is put
+    /// changes nothing.
     pub(super) fn put(&mut self, place: Place<'_>, order: u64, value: &[u8]) {
         let key = Key::of(place);
-        let before = self.rows.get(&key).and_then(|entry| entry.unwritten);
+        let known = self.rows.get(&key);
+        if known.and_then(|entry| entry.row.as_ref()).is_some_and(|known| known.0 == order && **known.1 == *value) {
+            return;
+        }
+        let stored = known.map_or(Stored::Unknown, |entry| entry.stored);
+        let before = known.and_then(|entry| entry.unwritten);
         self.puts += 1;
         self.empty.remove(&(place.table, place.scope.into()));
         let row = Some((order, Zeroizing::new(value.to_vec())));
-        self.set(key, Entry { row, unwritten: before.or(Some(self.puts)) });
+        self.set(key, Entry { row, stored, unwritten: before.or(Some(self.puts)) });
     }
 
     /// There is no row in a place any more, here or in the database; whether one was known here.
     pub(super) fn delete(&mut self, place: Place<'_>) -> bool {
         let key = Key::of(place);
         let known = self.rows.get(&key).is_some_and(|entry| entry.row.is_some());
-        self.set(key, Entry { row: None, unwritten: None });
+        self.set(key, Entry { row: None, stored: Stored::Nothing, unwritten: None });
         known
     }
 
@@ -169,10 +198,12 @@ impl Overlay {
 
     /// A row is in the database as it is here.
     pub(super) fn written(&mut self, key: Key) {
-        let Some(put) = self.rows.get_mut(&key).and_then(|entry| entry.unwritten.take()) else { return };
+        let Some(entry) = self.rows.get_mut(&key) else { return };
+        let Some(put) = entry.unwritten.take() else { return };
+        let stored = std::mem::replace(&mut entry.stored, Stored::of(&entry.row));
         self.unwritten.remove(&put);
         if let Some(undo) = &mut self.undo {
-            undo.push(Undo::Written(key, put));
+            undo.push(Undo::Written(key, stored, put));
         }
     }
 
@@ -204,9 +235,9 @@ impl Overlay {
         self.empty.clear();
         for change in self.undo.take().unwrap_or_default().into_iter().rev() {
             match change {
-                Undo::Written(key, put) => {
+                Undo::Written(key, stored, put) => {
                     if let Some(entry) = self.rows.get_mut(&key) {
-                        entry.unwritten = Some(put);
+                        (entry.stored, entry.unwritten) = (stored, Some(put));
                         self.unwritten.insert(put, key);
                     }
                 }

@@ -10,7 +10,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use zeroize::Zeroizing;
 
 use super::database::classify;
-use super::overlay::{Key, Overlay, Row};
+use super::overlay::{Key, Overlay, Row, Stored};
 use super::seal::{Address, Seals, Tag};
 use super::transaction;
 use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
@@ -18,6 +18,8 @@ use chat_engine::store::{Direction, Place, Rows, RowsError, Table};
 const GET: &str = "SELECT ord, value FROM rows WHERE tbl = ?1 AND scope = ?2 AND key = ?3";
 const PUT: &str = "INSERT INTO rows (tbl, scope, key, ord, value) VALUES (?1, ?2, ?3, ?4, ?5) \
                    ON CONFLICT (tbl, scope, key) DO UPDATE SET ord = excluded.ord, value = excluded.value";
+/// For a row that keeps its order, whose index is not touched then.
+const REPLACE: &str = "UPDATE rows SET value = ?4 WHERE tbl = ?1 AND scope = ?2 AND key = ?3";
 const DELETE: &str = "DELETE FROM rows WHERE tbl = ?1 AND scope = ?2 AND key = ?3";
 const DELETE_RANGE: &str = "DELETE FROM rows WHERE tbl = ?1 AND scope = ?2 AND ord BETWEEN ?3 AND ?4";
 const SCAN_UP: &str = "SELECT key, ord, value FROM rows WHERE tbl = ?1 AND scope = ?2 AND ord BETWEEN ?3 AND ?4 \
@@ -151,8 +153,13 @@ impl Rows for SealedRows<'_> {
     }
 
     fn delete(&mut self, place: Place<'_>) -> Result<bool, RowsError> {
-        let at = self.seals.address(place);
-        let deleted = self.change(DELETE, params![at.table, at.scope, at.key])?;
+        let deleted = match self.with_overlay(|overlay| overlay.stored(place)) {
+            Some(Stored::Nothing) => 0,
+            _ => {
+                let at = self.seals.address(place);
+                self.change(DELETE, params![at.table, at.scope, at.key])?
+            }
+        };
         let known = self.with_overlay(|overlay| overlay.delete(place)).unwrap_or(false);
         self.let_go();
         Ok(known || deleted > 0)
@@ -250,7 +257,13 @@ impl SealedRows<'_> {
         let at = self.seals.address(key.place());
         let sealed = self.seals.seal(&at, *order, value)?;
         self.counts.update(|counts| Counts { sealed: counts.sealed + 1, ..counts });
-        self.change(PUT, params![at.table, at.scope, at.key, to_column(*order), sealed]).map(drop)
+        let changed = if overlay.stored(key.place()) == Stored::Row(*order) {
+            self.change(REPLACE, params![at.table, at.scope, at.key, sealed])?
+        } else {
+            self.change(PUT, params![at.table, at.scope, at.key, to_column(*order), sealed])?
+        };
+        // nobody else writes here
+        if changed == 0 { Err(RowsError::Corrupt(format!("a row of table {} is gone", at.table))) } else { Ok(()) }
     }
 
     /// Lets go of rows that the database has too, where more are kept than should be.

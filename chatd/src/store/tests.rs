@@ -66,6 +66,31 @@ fn the_disk_is_asked_to_be_durable_and_to_forget() {
 }
 
 #[test]
+fn a_commit_writes_one_page_for_a_row_that_keeps_its_order_and_none_for_one_that_stays_as_it_is() {
+    const FRAME: u64 = 24 + 4096;
+    let (_outer, dir, unlock) = home();
+    let store = Store::open(&dir, &unlock).unwrap();
+    let pages = |order: u64, value: &[u8]| {
+        let before = store.bytes();
+        store.transaction(|rows| rows.put(place(b"counter"), order, value)).unwrap();
+        (store.bytes() - before) / FRAME
+    };
+    let new = pages(1, b"1");
+    assert!(new >= 3, "{new} for the row and both indices");
+    assert_eq!((pages(1, b"2"), pages(1, b"2"), pages(2, b"2")), (1, 0, 2));
+}
+
+#[test]
+fn a_row_that_somebody_took_out_of_the_file_is_missed_when_it_is_written_again() {
+    let (_outer, dir, unlock) = home();
+    let store = Store::open(&dir, &unlock).unwrap();
+    let put = |value: &[u8]| store.transaction(|rows| rows.put(place(b"counter"), 1, value));
+    put(b"1").unwrap();
+    store.writer().conn.execute("DELETE FROM rows", []).unwrap();
+    assert_eq!(put(b"2"), Err(RowsError::Corrupt("a row of table 11 is gone".into())));
+}
+
+#[test]
 fn atk_62_the_store_does_not_print_its_keys() {
     let (_outer, dir, unlock) = home();
     let store = Store::open(&dir, &unlock).unwrap();

@@ -235,7 +235,7 @@ async fn a_warm_message_costs_few_commits_and_opens_and_seals_few_rows() {
     }
     // Of everything a message causes, its receipt included, at its author and at its reader; how much of it shares a commit is
     // a matter of time.
-    let most = [(5, 6, 44), (6, 6, 30)];
+    let most = [(5, 5, 40), (6, 5, 25)];
     for (home, before, commits_before, most) in
         [(&alice, before[0], commits_before[0], most[0]), (&bob, before[1], commits_before[1], most[1])]
     {
