@@ -76,6 +76,36 @@ fn a_message_and_its_receipt_replay_no_account_log() {
     assert_eq!(passes.read("account_log::AccountLog"), 0, "{passes:?}");
 }
 
+/// RSA keys and certificates that were parsed.
+fn parsed(passes: &Passes) -> (u64, u64) {
+    let keys = ["rsa::VerifyingKey", "rsa::EncryptionKey", "rsa::SigningKey", "rsa::DecryptionKey"];
+    (keys.iter().map(|kind| passes.read(kind)).sum(), passes.read("device::CertBody"))
+}
+
+#[test]
+fn a_warm_message_parses_no_key_and_no_certificate_and_its_envelope_once_at_server_and_reader() {
+    let mut world = World::new();
+    let (alice, bob) = (world.user("alice"), world.user("bob"));
+    world.settle();
+    let say = |world: &mut World, text: &str| {
+        let ((), passes) = counts::during(|| {
+            world.send(alice, bob, text);
+            world.settle();
+        });
+        assert_eq!(world.inbox(bob).last().unwrap(), &format!("alice: {text}"));
+        passes
+    };
+    let (keys, certificates) = parsed(&say(&mut world, "first"));
+    assert!(keys > 0 && certificates > 0, "those that a session begins with are counted");
+    for text in ["second", "third"] {
+        let passes = say(&mut world, text);
+        assert_eq!(parsed(&passes), (0, 0), "{passes:?}");
+        assert_once(&passes);
+        // neither looked over before it is pushed, nor kept until something else is there
+        assert_eq!((passes.read("envelope::View"), passes.read("inbox::Raw")), (0, 0), "{passes:?}");
+    }
+}
+
 /// The newest event of a daemon's log.
 fn newest(world: &World, who: usize) -> u64 {
     events::newest(&world.nodes[who].rows).unwrap()

@@ -162,6 +162,8 @@ macro_rules! private_pem {
             /// # Errors
             /// [`RsaError`], the cheap causes first.
             pub fn from_plain_pem(pem: &str) -> Result<Self, RsaError> {
+                #[cfg(feature = "fixtures")]
+                crate::fixtures::counts::read::<Self>();
                 read_plain_pem(pem).map($wrap)
             }
 
@@ -170,6 +172,8 @@ macro_rules! private_pem {
             /// # Errors
             /// [`RsaError::Passphrase`] and what [`Self::from_plain_pem`] says.
             pub fn from_encrypted_pem(pem: &str, passphrase: &[u8]) -> Result<Self, RsaError> {
+                #[cfg(feature = "fixtures")]
+                crate::fixtures::counts::read::<Self>();
                 read_encrypted_pem(pem, passphrase).map($wrap)
             }
 
@@ -203,6 +207,8 @@ macro_rules! public_spki {
             /// # Errors
             /// [`RsaError`] for everything but a key of 2048 to 4096 bits with e = 65537 in its one encoding.
             pub fn from_spki(der: &[u8]) -> Result<Self, RsaError> {
+                #[cfg(feature = "fixtures")]
+                crate::fixtures::counts::read::<Self>();
                 read_spki(der).map($wrap)
             }
 
