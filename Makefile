@@ -85,7 +85,7 @@ explore: ## Try 20,000 random schedules that nobody tried before in the simulate
 mutations: ## Take away, one by one, the rules in .ci/mutations.toml and see that the tests go red
 	@.ci/mutate
 
-test-setup: ## Install only what the tests need: MariaDB, Xvfb, tmux, libfaketime, and Python packages into target/python
+test-setup: ## Install only what the tests need: MariaDB, Xvfb, tmux, libfaketime, strace, and Python packages into target/python
 	@.ci/test-setup
 
 check: ## Format, lint and document as strictly as the automatic check does, without running tests

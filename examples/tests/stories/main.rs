@@ -34,6 +34,7 @@ mod rollback;
 mod secrets;
 mod sending;
 mod services;
+mod syncs;
 mod talks;
 mod upgrades;
 mod window;
