@@ -14,6 +14,7 @@
 mod accounts;
 mod again;
 mod ahead;
+mod allocations;
 mod attacks;
 mod changes;
 mod chaos;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chat_protocol::cbor;
+use chat_protocol::fixtures::counts;
 use chat_protocol::frame::{FrameKind, decode_frames};
 use chat_protocol::ids::{DeviceId, SubmitId, Username};
 use chat_protocol::message::Call;
@@ -14,7 +15,8 @@ use chat_protocol::session::init::Init;
 use chat_protocol::time::{Reading, Timestamp};
 use chat_server::fixtures::Line;
 use chat_server::router::outbox::Batch;
-use chatd::engine::store::MemoryRows;
+use chatd::engine::peers::{self, DeviceTable};
+use chatd::engine::store::{MemoryRows, Rows, Table};
 use chatd::engine::{Engine, Local};
 use futures_util::FutureExt;
 
@@ -117,6 +119,8 @@ pub struct Node {
     pub stored: BTreeSet<u64>,
     /// Deliveries that came over the wire.
     pub heard: Vec<Deliver>,
+    /// What its engine and its rows allocated so far.
+    pub allocations: u64,
 }
 
 impl Node {
@@ -138,6 +142,7 @@ impl Node {
             jumped: None,
             stored: BTreeSet::new(),
             heard: Vec::new(),
+            allocations: 0,
         }
     }
 
@@ -156,6 +161,30 @@ impl Node {
         let due = now + self.engine.due_in(self.reading(now))?;
         // the daemon looks every minute, which matters when its clock was set
         Some(self.jumped.map_or(due, |jumped| due.min(jumped + LONGEST_SLEEP)))
+    }
+
+    /// Lets the engine do something, and counts what that allocates.
+    pub fn counting<T>(&mut self, step: impl FnOnce(&mut Engine, &mut MemoryRows) -> T) -> T {
+        let mut done = None;
+        let counted = allocation_counter::measure(|| done = Some(step(&mut self.engine, &mut self.rows)));
+        self.allocations += counted.count_total;
+        done.unwrap()
+    }
+
+    /// For each pin there is its table, and no other; for each entry of its log a head.
+    pub fn assert_tables_follow_their_pins(&self) {
+        counts::apart(|| {
+            let pins = peers::all(&self.rows).unwrap();
+            assert_eq!(self.rows.count(Table::Peers, b"devices").unwrap(), pins.len() as u64, "{}", self.user);
+            for pin in pins {
+                let (user, log) = (&pin.user, &pin.pinned.log);
+                let rows = |label: &str| self.rows.count(Table::Peers, format!("{label}:{user}").as_bytes()).unwrap();
+                let revoked = log.devices().iter().filter(|device| device.revoked.is_some()).count() as u64;
+                assert_eq!((rows("head"), rows("revoked")), (log.head().seq + 1, revoked), "{}: {user}", self.user);
+                let table = peers::table_of(&self.rows, user).unwrap();
+                assert_eq!(table, Some(DeviceTable::of(&pin)), "{}", self.user);
+            }
+        });
     }
 
     /// What was in memory is gone.

@@ -3,6 +3,7 @@
 //! It runs on a runtime of its own whose clock stands still, and does all it can whenever something reached it.
 //! Ending it drops that runtime, so that nothing is left but what was committed.
 
+use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -71,6 +72,8 @@ pub struct Server {
     pub claims: BTreeMap<DeviceId, Claim>,
     /// How far ahead of the truth it says its clock is, in milliseconds.
     pub clock_ahead_ms: i64,
+    /// What its sessions and its store allocated so far.
+    pub allocations: Cell<u64>,
     config: Config,
     clock: Arc<AtomicU64>,
     /// How far its wall clock is ahead of the world's time.
@@ -106,6 +109,7 @@ impl Server {
             says: BTreeMap::new(),
             claims: BTreeMap::new(),
             clock_ahead_ms: 0,
+            allocations: Cell::new(0),
             config,
             clock,
             ahead_ms: Arc::default(),
@@ -144,7 +148,8 @@ impl Server {
     /// Does everything that can be done now.
     pub fn run(&self) {
         if let Some(life) = &self.life {
-            life.runtime.block_on(idle());
+            let counted = allocation_counter::measure(|| life.runtime.block_on(idle()));
+            self.allocations.set(self.allocations.get() + counted.count_total);
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use chat_protocol::fixtures::{counts, device_keys};
 use chat_protocol::ids::SessionId;
 use chat_protocol::message::Envelope;
-use chatd::engine::peers::{self, DeviceTable};
+use chatd::engine::peers;
 use chatd::store::{Rows, Table};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
@@ -19,25 +19,6 @@ const PAIRS: u64 = 20;
 const DERIVED: [&[u8]; 3] = [b"devices", b"head:bob", b"revoked:bob"];
 
 impl World {
-    /// For each pin there is its table, and no other; for each entry of its log a head.
-    pub fn assert_tables_follow_their_pins(&self) {
-        counts::apart(|| {
-            for node in &self.nodes {
-                let pins = peers::all(&node.rows).unwrap();
-                assert_eq!(node.rows.count(Table::Peers, b"devices").unwrap(), pins.len() as u64, "{}", node.user);
-                for pin in pins {
-                    let (user, log) = (&pin.user, &pin.pinned.log);
-                    let rows =
-                        |label: &str| node.rows.count(Table::Peers, format!("{label}:{user}").as_bytes()).unwrap();
-                    let revoked = log.devices().iter().filter(|device| device.revoked.is_some()).count() as u64;
-                    assert_eq!((rows("head"), rows("revoked")), (log.head().seq + 1, revoked), "{}: {user}", node.user);
-                    let table = peers::table_of(&node.rows, user).unwrap();
-                    assert_eq!(table, Some(DeviceTable::of(&pin)), "{}", node.user);
-                }
-            }
-        });
-    }
-
     /// A device comes into the account of `who` and goes, again and again.
     fn lengthen_log(&mut self, who: usize) {
         let (user, keys) = (self.name(who), device_keys(7));
@@ -109,7 +90,7 @@ fn tables_of_pins_that_an_earlier_version_stored_are_derived_when_the_engine_beg
     assert!(peers::table_of(rows, &"bob".parse().unwrap()).unwrap().is_some(), "whoever looks before that finds it");
     world.crash(alice);
     world.settle();
-    world.assert_tables_follow_their_pins();
+    world.nodes[alice].assert_tables_follow_their_pins();
     world.send(bob, alice, "still there?");
     world.settle();
     assert_eq!(world.inbox(alice).last().unwrap(), "bob: still there?");

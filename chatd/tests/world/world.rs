@@ -164,9 +164,12 @@ impl World {
         let node = &mut nodes[who];
         let at = node.reading(*now);
         let before = fate.leaves_nothing().then(|| node.rows.clone());
-        let engine = &mut node.engine;
-        let (result, mut actions) = node.rows.attempt(|rows| engine.txn(rows, at, rng, step))?;
-        actions.extend(engine.pump(&mut node.rows, at, rng).unwrap());
+        let done = node.counting(|engine, rows| {
+            let (result, mut actions) = rows.attempt(|rows| engine.txn(rows, at, rng, step))?;
+            actions.extend(engine.pump(rows, at, rng).unwrap());
+            Ok::<_, EngineError>((result, actions))
+        });
+        let (result, actions) = done?;
         self.end_batch(who, before, actions, fate);
         Ok(result)
     }
@@ -202,12 +205,14 @@ impl World {
         let at = node.reading(*now);
         let before = fate.leaves_nothing().then(|| node.rows.clone());
         let delivered: Vec<_> = inputs.iter().filter_map(mailbox_seq).collect();
-        let mut actions = Vec::new();
-        for input in inputs {
-            let engine = &mut node.engine;
-            actions.extend(node.rows.attempt(|rows| engine.handle(rows, input, at, rng)).unwrap());
-        }
-        actions.extend(node.engine.pump(&mut node.rows, at, rng).unwrap());
+        let actions = node.counting(|engine, rows| {
+            let mut actions = Vec::new();
+            for input in inputs {
+                actions.extend(rows.attempt(|rows| engine.handle(rows, input, at, rng)).unwrap());
+            }
+            actions.extend(engine.pump(rows, at, rng).unwrap());
+            actions
+        });
         if before.is_none() {
             node.stored.extend(delivered);
         }
@@ -310,7 +315,7 @@ impl World {
         (self.cuts, self.crashes) = (0, 0);
         (0..self.nodes.len()).for_each(|who| self.feed(who, vec![Input::Tick], Fate::Done));
         self.advance(Duration::from_secs(15 * 60));
-        self.assert_tables_follow_their_pins();
+        self.nodes.iter().for_each(Node::assert_tables_follow_their_pins);
     }
 
     /// Whose mailbox takes nothing, until it does again.

@@ -9,6 +9,7 @@
     reason = "tests"
 )]
 
+mod allocations;
 mod checks;
 mod common;
 mod content;

@@ -8,6 +8,7 @@
     reason = "tests"
 )]
 
+mod allocations;
 mod attacks;
 mod connection;
 mod corpus;
