@@ -43,12 +43,10 @@ pub(crate) fn maintain_own_log(txn: &mut Txn<'_>) -> Result<(), EngineError> {
         txn.ask(Asked::Append(ask.head.seq), &ask);
         return Ok(());
     }
-    let head = peers::own_table(txn)?.head;
-    // after a reset of the account nobody could take what was signed for the log before it
-    let signed = PENDING_ENTRY.get(txn.rows)?.filter(|pending| pending.on == head);
-    let pending = match signed {
-        Some(pending) => pending,
-        None => match sign(txn)? {
+    let pending = match PENDING_ENTRY.get(txn.rows)? {
+        // after a reset of the account nobody could take what was signed for the log before it
+        Some(pending) if pending.on == peers::own_table(txn)?.head => pending,
+        _ => match sign(txn)? {
             Some(pending) => pending,
             None => return Ok(()),
         },
