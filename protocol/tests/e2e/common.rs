@@ -72,8 +72,11 @@ impl Device {
     }
 
     pub fn begin(&self, peer: &Self, with_one_time: bool) -> Initiated {
-        let bundle = peer.bundle(with_one_time);
-        initiate(self.own(), peer.log(), &bundle, AT, &mut rand::rng()).unwrap()
+        self.begin_with(peer, &peer.bundle(with_one_time))
+    }
+
+    pub fn begin_with(&self, peer: &Self, bundle: &VerifiedBundle) -> Initiated {
+        initiate(self.own(), peer.log(), bundle, AT, &mut rand::rng()).unwrap()
     }
 
     /// The responder's end of an INIT.

@@ -14,6 +14,7 @@ mod admin;
 mod adoption;
 mod contract;
 mod live;
+mod rows;
 mod statements;
 mod stores;
 mod support;
