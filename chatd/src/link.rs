@@ -47,8 +47,8 @@ use self::pinned::{Announced, PinnedKeys};
 use crate::clock;
 use crate::report::Chain;
 
-/// Requests that may wait for the writer. When they do, the network is slower than the daemon: further ones are
-/// refused and stay in the daemon's own durable queue.
+/// Requests that may wait for the writer: more than the engine and the callers together have open at once, however slow
+/// the network is.
 const REQUEST_QUEUE: usize = 256;
 /// Room for kind, id and type around a payload.
 const FRAME_HEAD_BYTES: usize = 16;

@@ -1,6 +1,5 @@
 //! The engine of a test, on rows in memory: time passes when it is told to, and each step is a transaction.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 use chat_protocol::fixtures::first_device;
@@ -19,6 +18,7 @@ use crate::txn::Txn;
 use crate::txn::action::Action;
 use crate::txn::live::Link;
 use crate::txn::local::Local;
+use crate::txn::open_requests::OpenRequests;
 use crate::{Engine, Input};
 
 /// When every test begins.
@@ -73,7 +73,7 @@ impl Harness {
         self.engine.live.link = Some(Link {
             offset_ms: 0,
             server_ahead_ms: 0,
-            asked: BTreeMap::new(),
+            requests: OpenRequests::default(),
             pending_submits: Some(Timestamp::ZERO),
             deferred: Some(Timestamp::ZERO),
             acked: 0,

@@ -180,7 +180,7 @@ impl Engine {
         };
         let (now, last_id, live) = (seen.look(at), self.live.last_id, &mut self.live);
         let mut txn = Txn { rows, now, clock: at.wall, rng, me: &self.me, live, seen, actions: Vec::new() };
-        let outcome = step(&mut txn).map(|outcome| (outcome, txn.actions));
+        let outcome = step(&mut txn).map(|outcome| (outcome, txn.into_actions()));
         if outcome.is_err() {
             self.live.take_back(last_id, now);
             self.seen.iter_mut().for_each(SeenTime::not_kept);

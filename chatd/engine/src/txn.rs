@@ -4,6 +4,7 @@ pub(crate) mod action;
 mod inits_read;
 pub(crate) mod live;
 pub(crate) mod local;
+pub(crate) mod open_requests;
 pub(crate) mod retention_clock;
 
 use std::time::Duration;
@@ -50,14 +51,21 @@ impl Txn<'_> {
     /// As [`Self::ask`], for a payload that was encoded before.
     pub(crate) fn ask_raw(&mut self, asked: Asked, number: u16, payload: impl FnOnce() -> Vec<u8>) -> bool {
         let Some(link) = &mut self.live.link else { return false };
-        if link.asked.values().any(|known| *known == asked) {
+        if link.requests.is_asked(&asked) {
             return false;
         }
         self.live.last_id += 1;
         let id = self.live.last_id;
-        link.asked.insert(id, asked);
-        self.actions.push(Action::Request { id, number, payload: payload() });
+        self.actions.extend(link.requests.add(id, asked, Action::Request { id, number, payload: payload() }));
         true
+    }
+
+    /// What the daemon is asked to do, once the transaction did all it had to: the fetches there is room for by then are
+    /// sent too, so that every answer makes room for the next, whatever it says.
+    pub(crate) fn into_actions(mut self) -> Vec<Action> {
+        let requests = self.live.link.as_mut().map(|link| &mut link.requests);
+        self.actions.extend(requests.into_iter().flat_map(|requests| std::iter::from_fn(|| requests.next_fetch())));
+        self.actions
     }
 
     /// Has something counted, if this transaction is committed.

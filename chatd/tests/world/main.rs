@@ -21,6 +21,7 @@ mod chaos;
 mod clocks;
 mod contacts;
 mod cost;
+mod crowds;
 mod devices;
 mod disk;
 mod expiry;

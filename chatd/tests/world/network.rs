@@ -131,6 +131,7 @@ impl World {
                     inputs.push(Input::Online { logged_in, offset_ms });
                 }
                 Down::Answer(id, number, result) => {
+                    wire.open -= 1;
                     let submit = wire.submits.remove(&id).filter(|_| result.is_ok());
                     let kept = submit.is_none_or(|submit| self.server.disk.has_committed(node.device, submit));
                     assert!(kept, "{} hears that what nobody stored is accepted", node.user);

@@ -22,6 +22,8 @@ use futures_util::FutureExt;
 
 use crate::world::BEGIN;
 
+/// Requests that a link holds before the network takes them.
+const LINK_ROOM: usize = 256;
 /// A daemon sleeps no longer.
 const LONGEST_SLEEP: Duration = Duration::from_secs(60);
 
@@ -47,11 +49,26 @@ pub struct Wire {
     pub ended: bool,
     /// Submits and posts the server was asked for, by request.
     pub submits: BTreeMap<u64, SubmitId>,
+    /// Requests whose answer the daemon has not heard, now and at most.
+    pub open: usize,
+    pub most_open: usize,
 }
 
 impl Wire {
     pub fn new(line: Line) -> Self {
-        Self { line, up: VecDeque::new(), down: VecDeque::new(), ended: false, submits: BTreeMap::new() }
+        let (up, down, submits) = (VecDeque::new(), VecDeque::new(), BTreeMap::new());
+        Self { line, up, down, ended: false, submits, open: 0, most_open: 0 }
+    }
+
+    /// The daemon sends a request.
+    pub fn send(&mut self, id: u64, number: u16, payload: Vec<u8>) {
+        if self.ended {
+            return;
+        }
+        assert!(self.up.len() < LINK_ROOM, "the link is full, and the connection would be begun anew");
+        self.up.push_back((id, number, payload));
+        self.open += 1;
+        self.most_open = self.most_open.max(self.open);
     }
 
     /// The server writes all it has to say; whether that was anything.

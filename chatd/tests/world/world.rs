@@ -239,8 +239,8 @@ impl World {
             match action {
                 Action::Request { id, number, payload } => {
                     node.asked.push(id);
-                    if let Some(wire) = node.wire.as_mut().filter(|wire| !wire.ended) {
-                        wire.up.push_back((id, number, payload));
+                    if let Some(wire) = &mut node.wire {
+                        wire.send(id, number, payload);
                     }
                 }
                 Action::OpenShare { job, init } => node.shares.push_back((job, init)),

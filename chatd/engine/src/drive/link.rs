@@ -23,6 +23,7 @@ use crate::sessions::{self, prekeys};
 use crate::store::{Rows, RowsError};
 use crate::txn::action::Action;
 use crate::txn::live::{self, Asked, Link};
+use crate::txn::open_requests::OpenRequests;
 use crate::txn::{Txn, retention_clock};
 
 /// The link is logged in: everything in flight is repeated, everything missed is asked for.
@@ -30,7 +31,7 @@ pub(crate) fn online(txn: &mut Txn<'_>, logged_in: &LoggedIn, offset_ms: i64) ->
     txn.live.link = Some(Link {
         offset_ms,
         server_ahead_ms: difference(txn.clock, txn.now).saturating_add(offset_ms),
-        asked: std::collections::BTreeMap::new(),
+        requests: OpenRequests::default(),
         pending_submits: Some(txn.now),
         deferred: Some(txn.now),
         acked: 0,
@@ -96,7 +97,7 @@ pub(crate) fn not_online(txn: &mut Txn<'_>, change: ConnectionChanged) -> Result
 
 /// An answer finds what was asked; one that nobody waits for is dropped.
 pub(crate) fn answered(txn: &mut Txn<'_>, id: u64, result: Result<Answer, Refusal>) -> Result<(), EngineError> {
-    let Some(asked) = txn.live.link.as_mut().and_then(|link| link.asked.remove(&id)) else { return Ok(()) };
+    let Some(asked) = txn.live.link.as_mut().and_then(|link| link.requests.answered(id)) else { return Ok(()) };
     match asked {
         Asked::PendingSubmit(submit_id) => answers::answered(txn, submit_id, result),
         Asked::Ack => Ok(()),

@@ -21,12 +21,7 @@ const LOG_PAUSE: Duration = Duration::from_secs(60);
 const WITHHELD_PAUSE: Duration = Duration::from_secs(10);
 
 pub(crate) fn fetching(txn: &Txn<'_>, user: &Username) -> bool {
-    let of_them = |asked: &Asked| match asked {
-        Asked::Lookup(users) => users.contains(user),
-        Asked::Log(who, _) => who == user,
-        _ => false,
-    };
-    txn.live.names.contains(user) || txn.live.link.as_ref().is_some_and(|link| link.asked.values().any(of_them))
+    txn.live.names.contains(user) || txn.live.link.as_ref().is_some_and(|link| link.requests.is_fetching(user))
 }
 
 /// Asks for the entries after the pinned ones.

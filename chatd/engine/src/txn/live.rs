@@ -11,6 +11,7 @@ use chat_protocol::time::Timestamp;
 use crate::rows::sessions::Unconfirmed;
 
 use crate::txn::inits_read::InitsRead;
+use crate::txn::open_requests::OpenRequests;
 
 /// What is forgotten at a restart, because the rows say it all again.
 #[derive(Debug, Default)]
@@ -91,8 +92,8 @@ pub(crate) struct Link {
     pub(crate) offset_ms: i64,
     /// Server clock minus the time that was seen to pass, in milliseconds; whoever sets the clock does not change it.
     pub(crate) server_ahead_ms: i64,
-    /// Requests that wait for an answer.
-    pub(crate) asked: BTreeMap<u64, Asked>,
+    /// What the server is asked.
+    pub(crate) requests: OpenRequests,
     /// When the pending submits are to be looked through; `None` while everything in the window is under way.
     pub(crate) pending_submits: Option<Timestamp>,
     /// When those for full mailboxes are to be looked through; `None` while there are none.
@@ -165,7 +166,7 @@ impl Live {
         (self.maintenance, self.inits_listed) = (None, false);
         self.requests_looked = self.requests_looked.filter(|at| *at != now);
         if let Some(link) = &mut self.link {
-            link.asked.retain(|id, _| *id <= last_id);
+            link.requests.take_back(last_id);
             link.pending_submits = Some(now);
         }
     }
