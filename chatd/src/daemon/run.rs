@@ -302,7 +302,11 @@ impl Loop {
     fn perform(&mut self, outcome: Outcome) {
         let mut said = true;
         for action in outcome.actions {
-            said &= self.act(action);
+            match action {
+                // none overtakes one that was not taken
+                Action::Request { .. } if !said => {}
+                action => said &= self.act(action),
+            }
         }
         if !said {
             // the engine takes it for sent: only a new connection makes it say everything again
