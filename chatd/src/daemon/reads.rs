@@ -107,10 +107,9 @@ pub(super) fn chats(rows: &dyn Rows, params: &ChatList) -> Answer<ChatPage> {
         None => u64::MAX,
     };
     let unread = params.unread.unwrap_or(false);
-    let mut found = history::chats(rows, usize::MAX).map_err(failed)?;
     let archived = params.archived.unwrap_or(false);
-    found.retain(|chat| chat.activity < below && (!unread || chat.unread > 0) && (archived || !chat.archived));
-    found.truncate(limit.saturating_add(1));
+    let wanted = |chat: &history::Chat| (!unread || chat.unread > 0) && (archived || !chat.archived);
+    let found = history::chats_below(rows, below, limit.saturating_add(1), wanted).map_err(failed)?;
     let mut page = Vec::new();
     for known in &found {
         let shown = view::chat(rows, &known.id, Some(known)).map_err(failed)?;
@@ -335,8 +334,71 @@ pub(super) fn events_after(rows: &dyn Rows, seq: u64, max: usize) -> Answer<Even
 
 #[cfg(test)]
 mod tests {
+    use chat_protocol::fixtures::first_device;
+    use serde_json::json;
+
     use super::*;
     use crate::api::MAX_ANSWER_BYTES;
+    use crate::clock;
+    use crate::engine::store::MemoryRows;
+    use crate::engine::{Engine, Local, chats as chat_settings};
+
+    /// Rows with chats, the lowest number last; every fourth is archived.
+    fn with_chats(count: u32) -> MemoryRows {
+        let user: Username = "alice".parse().unwrap();
+        let device = first_device(&user, 0, clock::now());
+        let (cert, keys, log) = (device.cert, device.keys, device.log);
+        let mut engine = Engine::new(Local { user, device: cert.id(), cert, keys, log });
+        let mut rows = MemoryRows::new();
+        let known = engine.txn(&mut rows, clock::read(), &mut rand::rng(), |txn| {
+            (0..count).rev().try_for_each(|n| {
+                let wanted = serde_json::from_value(json!({"to": name(n), "archived": n.is_multiple_of(4)})).unwrap();
+                chat_settings::set(txn, &name(n), &wanted)
+            })
+        });
+        known.unwrap();
+        rows
+    }
+
+    fn name(n: u32) -> String {
+        format!("@user{n}")
+    }
+
+    /// A page of chats, and how many rows it took.
+    fn page_of(rows: &MemoryRows, params: serde_json::Value) -> (Vec<String>, Option<String>, u64) {
+        let before = rows.rows_read();
+        let page = chats(rows, &serde_json::from_value(params).unwrap()).unwrap();
+        let names = page.chats.iter().map(|chat| chat.id.to_string()).collect();
+        (names, page.cursor, rows.rows_read() - before)
+    }
+
+    #[test]
+    fn a_page_of_chats_reads_no_more_rows_however_many_there_are() {
+        let (few, many) = (with_chats(20), with_chats(500));
+        let asked = json!({"limit": 10, "archived": true});
+        let (names, cursor, read) = page_of(&many, asked.clone());
+        assert_eq!(names, (0..10).map(name).collect::<Vec<_>>());
+        assert_eq!(read, page_of(&few, asked).2);
+        let next = json!({"limit": 10, "archived": true, "cursor": cursor});
+        assert_eq!(read, page_of(&many, next).2);
+    }
+
+    #[test]
+    fn pages_of_chats_have_all_that_are_wanted_once_and_in_order() {
+        let rows = with_chats(100);
+        let (mut found, mut cursor) = (Vec::new(), None);
+        loop {
+            let (names, next, _) = page_of(&rows, json!({"limit": 7, "cursor": cursor}));
+            found.extend(names);
+            cursor = next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!(found, (0..100).filter(|n| n % 4 != 0).map(name).collect::<Vec<_>>());
+        let (names, next, read) = page_of(&rows, json!({"limit": 1, "unread": true}));
+        assert_eq!((names.len(), next, read), (0, None, 100), "each is looked at once");
+    }
 
     #[test]
     fn a_full_page_is_an_answer_that_fits_its_line() {

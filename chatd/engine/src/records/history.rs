@@ -94,6 +94,28 @@ pub fn chats(rows: &dyn Rows, limit: usize) -> Result<Vec<Chat>, RowsError> {
     Ok(found.into_iter().map(|(_, chat)| chat).collect())
 }
 
+/// The latest `limit` chats that are `wanted` of those whose activity lies below `below`. Read a page at a time, each twice as
+/// long as the one before: what few are wanted of is not read in many small ones.
+///
+/// # Errors
+/// [`RowsError`].
+pub fn chats_below(
+    rows: &dyn Rows,
+    mut below: u64,
+    limit: usize,
+    wanted: impl Fn(&Chat) -> bool,
+) -> Result<Vec<Chat>, RowsError> {
+    let (mut found, mut at_once) = (Vec::new(), limit);
+    while let Some(highest) = below.checked_sub(1).filter(|_| found.len() < limit) {
+        let page = CHATS.scan(rows, 0..=highest, Direction::Descending, at_once)?;
+        below = if page.len() < at_once { 0 } else { page.last().map_or(0, |(activity, _)| *activity) };
+        found.extend(page.into_iter().map(|(_, chat)| chat).filter(&wanted));
+        at_once = at_once.saturating_mul(2);
+    }
+    found.truncate(limit);
+    Ok(found)
+}
+
 /// Adds a message at the end of its chat, with its event, and sees to it that it goes when its time is over.
 pub(crate) fn append(txn: &mut Txn<'_>, mut message: Message) -> Result<(), RowsError> {
     events::message_new(txn, &mut message)?;
