@@ -1,8 +1,6 @@
 //! Deletes what has outlived its time, in steps small enough that nobody waits for their locks.
 
-use std::collections::BTreeMap;
-
-use chat_protocol::ids::{DeviceId, SubmitId};
+use chat_protocol::ids::DeviceId;
 use chat_protocol::time::Timestamp;
 use mysql_async::prelude::Queryable;
 
@@ -34,19 +32,19 @@ pub(super) async fn newest_post<C: Queryable>(db: &mut C, before: Timestamp) -> 
     Ok(one(db, sql, (millis(before),), |row| uint_or_zero(row, 0)).await?.unwrap_or(0))
 }
 
-/// Forgets the oldest submits, at most a step of them. How far their devices had come is noted where it stays.
+/// Forgets the oldest submits, at most a step of them. How far their devices had come is noted where it stays, in one
+/// statement: each device that is written is locked until the end.
 pub(super) async fn forget_submits<C: Queryable>(db: &mut C, before: Timestamp) -> Sql<u64> {
     let oldest = format!("FROM submitted WHERE at_ms < ? ORDER BY at_ms, sender, submit_id LIMIT {STEP}");
-    let sql = format!("SELECT sender, submit_id {oldest} FOR UPDATE");
-    let mut come = BTreeMap::<DeviceId, u64>::new();
-    for (sender, submit) in many(db, sql, (millis(before),), |row| Ok((id(row, 0)?, id(row, 1)?))).await? {
-        let counter = come.entry(sender).or_default();
-        *counter = SubmitId::from_bytes(submit).counter().max(*counter);
-    }
-    for (sender, counter) in come {
-        let sql = "UPDATE device SET submit_counter = GREATEST(submit_counter, ?) WHERE device = ?";
-        run(db, sql, (int(counter), &sender.as_bytes()[..])).await?;
-    }
+    // so that another server, which sweeps too, does not delete them first, and these statements others than were noted
+    run(db, format!("SELECT 1 {oldest} FOR UPDATE"), (millis(before),)).await?;
+    let note = format!(
+        "UPDATE device d JOIN (SELECT sender, MAX(submit_id) AS submit_id FROM (SELECT sender, submit_id {oldest}) old \
+         GROUP BY sender) newest ON newest.sender = d.device SET d.submit_counter = GREATEST(d.submit_counter, \
+         LEAST(CAST(CONV(HEX(SUBSTRING(newest.submit_id, 1, 8)), 16, 10) AS UNSIGNED), {}))",
+        i64::MAX
+    );
+    run(db, note, (millis(before),)).await?;
     run(db, format!("DELETE {oldest}"), (millis(before),)).await
 }
 
