@@ -29,21 +29,51 @@ pub(super) async fn sweep(
     (now, ended): (Timestamp, Timestamp),
     retention: Retention,
 ) -> Result<Swept> {
-    let before = now - retention.mailbox;
-    let mut mail = 0;
-    for (device, seq) in readers.read(move |db| old_mail(db, before)).await? {
-        mail += in_steps(writer, move |db| forget(db, device, seq)).await?;
-    }
     let delete = async |sql, before: Timestamp| {
         in_steps(writer, move |db| run(db, sql, (millis(before), int(STEP))).map(|rows| rows as u64)).await
     };
     Ok(Swept {
-        mail,
+        mail: sweep_mail(readers, writer, now - retention.mailbox).await?,
         posts: sweep_posts(readers, writer, now - retention.room).await?,
         submits: sweep_submits(readers, writer, now - retention.submits).await?,
         devices: delete(DEVICES, now - retention.waiting).await?,
         invites: delete(INVITES, ended).await?,
     })
+}
+
+/// Looks through the mailboxes, and forgets what is old in each. A mailbox's sequence is its order of arrival: its first
+/// messages are the oldest.
+async fn sweep_mail(readers: &Readers, writer: &Writer, before: Timestamp) -> Result<u64> {
+    let (mut from, mut total) = (Some(DeviceId::new([0; DeviceId::LEN])), 0);
+    while let Some(after) = from {
+        let (old, next) = readers.read(move |db| old_mail(db, after, before)).await?;
+        for (device, seq) in old {
+            total += in_steps(writer, move |db| forget(db, device, seq)).await?;
+        }
+        from = next;
+    }
+    Ok(total)
+}
+
+/// Of the next mailboxes those whose first message is old, and up to which sequence all are; and where to go on. What is
+/// young is not looked at.
+fn old_mail(db: &Connection, after: DeviceId, before: Timestamp) -> Sql<(Vec<(DeviceId, u64)>, Option<DeviceId>)> {
+    let sql = "SELECT b.device, b.last_seq, \
+               (SELECT m.at_ms FROM mail m WHERE m.device = b.device ORDER BY m.seq LIMIT 1) \
+               FROM mailbox b WHERE b.device > ?1 ORDER BY b.device LIMIT ?2";
+    let mailboxes = many(db, sql, (after.as_bytes(), int(LOOKED_THROUGH)), |row| {
+        Ok((id::<DeviceId>(row, 0)?, uint(row, 1)?, row.get::<_, Option<i64>>(2)?))
+    })?;
+    let next = mailboxes.last().filter(|_| mailboxes.len() as u64 == LOOKED_THROUGH).map(|(device, ..)| *device);
+    let young = "SELECT seq FROM mail WHERE device = ?1 AND at_ms >= ?2 ORDER BY seq LIMIT 1";
+    let mut old = Vec::new();
+    for (device, last, oldest) in mailboxes {
+        if oldest.is_some_and(|at| at < millis(before)) {
+            let young = one(db, young, (device.as_bytes(), millis(before)), |row| uint(row, 0))?;
+            old.push((device, young.map_or(last, |seq| seq.saturating_sub(1))));
+        }
+    }
+    Ok((old, next))
 }
 
 /// Deletes the posts that were kept before a time, and what says when that was. Their sequence is the order of age.
@@ -129,15 +159,6 @@ fn forget_submits(db: &Connection, submits: &[SubmitKey]) -> Sql<u64> {
         run(db, sql, (sender.as_bytes(), int(submit_id.counter())))?;
     }
     Ok(submits.len() as u64)
-}
-
-/// Devices whose mailbox holds something older, and up to which sequence. A mailbox's sequence is its order of
-/// arrival: its first message is the oldest, and everything up to the newest outdated one is as old.
-fn old_mail(db: &Connection, before: Timestamp) -> Sql<Vec<(DeviceId, u64)>> {
-    let old = "SELECT b.device, (SELECT MAX(m.seq) FROM mail m WHERE m.device = b.device AND m.at_ms < ?1) \
-               FROM mailbox b WHERE b.messages > 0 \
-               AND (SELECT m.at_ms FROM mail m WHERE m.device = b.device ORDER BY m.seq LIMIT 1) < ?1";
-    many(db, old, [millis(before)], |row| Ok((id(row, 0)?, uint(row, 1)?)))
 }
 
 /// Forgets the oldest messages of one mailbox up to `seq`, at most a step of them.
