@@ -9,7 +9,9 @@ CREATE TABLE IF NOT EXISTS mailbox_by_sender (
     PRIMARY KEY (device, account)
 ) ENGINE = InnoDB;
 
-INSERT IGNORE INTO mailbox_by_sender (device, account, messages, bytes)
+DELETE FROM mailbox_by_sender;
+
+INSERT INTO mailbox_by_sender (device, account, messages, bytes)
     SELECT device, sender_account, COUNT(*), SUM(LENGTH(envelope)) FROM mail GROUP BY device, sender_account;
 
 DROP TABLE IF EXISTS mailbox_sender;

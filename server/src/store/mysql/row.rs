@@ -46,9 +46,9 @@ impl Fault {
         matches!(self, Self::Driver(error) if error.is_fatal())
     }
 
-    /// Whether one row may be to blame: the database understood and refused.
+    /// Whether one row may be to blame: the database understood and refused, or a value was not of its kind.
     pub(super) fn is_refusal(&self) -> bool {
-        self.code().is_some_and(is_refusal)
+        matches!(self, Self::Odd(_)) || self.code().is_some_and(is_refusal)
     }
 
     fn code(&self) -> Option<u16> {
@@ -123,13 +123,18 @@ pub(super) fn signed(row: &mut Row, index: usize) -> Sql<i64> {
     column(row, index)
 }
 
+/// A count below nothing, which only an error can leave, is nothing.
+fn not_negative(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
 pub(super) fn uint(row: &mut Row, index: usize) -> Sql<u64> {
-    column::<i64>(row, index).map(i64::unsigned_abs)
+    column::<i64>(row, index).map(not_negative)
 }
 
 /// As [`uint`], 0 for a row that an outer join did not find.
 pub(super) fn uint_or_zero(row: &mut Row, index: usize) -> Sql<u64> {
-    column::<Option<i64>>(row, index).map(|value| value.unwrap_or(0).unsigned_abs())
+    column::<Option<i64>>(row, index).map(|value| not_negative(value.unwrap_or(0)))
 }
 
 pub(super) fn time(row: &mut Row, index: usize) -> Sql<Timestamp> {

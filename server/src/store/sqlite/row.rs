@@ -19,13 +19,18 @@ pub(super) fn millis(at: Timestamp) -> i64 {
     int(at.as_millis())
 }
 
+/// A count below nothing, which only an error can leave, is nothing.
+fn not_negative(value: i64) -> u64 {
+    u64::try_from(value).unwrap_or(0)
+}
+
 pub(super) fn uint(row: &Row<'_>, column: usize) -> Sql<u64> {
-    row.get::<_, i64>(column).map(i64::unsigned_abs)
+    row.get::<_, i64>(column).map(not_negative)
 }
 
 /// As [`uint`], 0 for a row that an outer join did not find.
 pub(super) fn uint_or_zero(row: &Row<'_>, column: usize) -> Sql<u64> {
-    row.get::<_, Option<i64>>(column).map(|value| value.unwrap_or(0).unsigned_abs())
+    row.get::<_, Option<i64>>(column).map(|value| not_negative(value.unwrap_or(0)))
 }
 
 pub(super) fn time(row: &Row<'_>, column: usize) -> Sql<Timestamp> {
