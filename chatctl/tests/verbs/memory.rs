@@ -15,7 +15,10 @@ fn no_debugger_of_the_same_user_reads_the_memory_of_chatctl() {
         std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
     };
     let (socket, program) = (room.path().join("socket"), room.path().join("chatctl"));
-    std::fs::copy(env!("CARGO_BIN_EXE_chatctl"), &program).unwrap();
+    // by a process of its own: a test beside this one may start a program just now, which would have the file open for writing
+    // too, and what is written cannot be executed
+    let copied = Command::new("cp").arg(env!("CARGO_BIN_EXE_chatctl")).arg(&program).status().unwrap();
+    assert!(copied.success());
     let listener = UnixListener::bind(&socket).unwrap();
     open(room.path(), 0o755);
     open(&program, 0o755);
