@@ -41,6 +41,9 @@ pub(super) async fn sweep(
     })
 }
 
+/// What is old among the rows that one read looked through, and after which to go on.
+type Found<T, K> = (Vec<T>, Option<K>);
+
 /// Looks through the mailboxes, and forgets what is old in each. A mailbox's sequence is its order of arrival: its first
 /// messages are the oldest.
 async fn sweep_mail(readers: &Readers, writer: &Writer, before: Timestamp) -> Result<u64> {
@@ -57,7 +60,7 @@ async fn sweep_mail(readers: &Readers, writer: &Writer, before: Timestamp) -> Re
 
 /// Of the next mailboxes those whose first message is old, and up to which sequence all are; and where to go on. What is
 /// young is not looked at.
-fn old_mail(db: &Connection, after: DeviceId, before: Timestamp) -> Sql<(Vec<(DeviceId, u64)>, Option<DeviceId>)> {
+fn old_mail(db: &Connection, after: DeviceId, before: Timestamp) -> Sql<Found<(DeviceId, u64), DeviceId>> {
     let sql = "SELECT b.device, b.last_seq, \
                (SELECT m.at_ms FROM mail m WHERE m.device = b.device ORDER BY m.seq LIMIT 1) \
                FROM mailbox b WHERE b.device > ?1 ORDER BY b.device LIMIT ?2";
@@ -121,11 +124,7 @@ async fn sweep_submits(readers: &Readers, writer: &Writer, before: Timestamp) ->
 }
 
 /// The old ones among the next, and where to go on.
-fn old_submits(
-    db: &Connection,
-    (sender, submit_id): SubmitKey,
-    before: Timestamp,
-) -> Sql<(Vec<SubmitKey>, Option<SubmitKey>)> {
+fn old_submits(db: &Connection, (sender, submit_id): SubmitKey, before: Timestamp) -> Sql<Found<SubmitKey, SubmitKey>> {
     let sql = "SELECT sender, submit_id, at_ms FROM submitted WHERE (sender, submit_id) > (?1, ?2) \
                ORDER BY sender, submit_id LIMIT ?3";
     let bounds = (sender.as_bytes(), submit_id.as_bytes(), int(LOOKED_THROUGH));
