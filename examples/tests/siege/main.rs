@@ -27,7 +27,7 @@ mod rows;
 use std::time::{Duration, Instant};
 
 use chat_protocol::rpc::target::PUBLIC_ROOM;
-use chat_server::config::{Memory, Rates};
+use chat_server::config::{Memory, Passwords, Rates};
 use chat_stories::{Footprint, Person, Stage};
 use serde_json::{Value, json};
 
@@ -100,6 +100,8 @@ impl Plan {
             format!("mailbox.bytes={MAILBOX_BYTES}"),
             format!("memory.queued_bytes={}", self.queued),
             format!("passwords.bcrypt_cost={}", self.bcrypt_cost),
+            // as it is installed: the stage computes more at once, so that other stories begin sooner
+            format!("passwords.at_once={}", Passwords::default().at_once),
             // who does not read is cut off so often that it is seen in short time
             "connections.write_seconds=10".to_owned(),
             format!("rates.registrations_per_hour={registrations_per_hour}"),
