@@ -5,7 +5,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 import unittest
 from unittest import mock
 
@@ -17,17 +16,14 @@ from measure.processes import Failed, Processes  # noqa: E402
 
 class Commands(unittest.TestCase):
     def test_one_that_does_not_end_is_killed_with_what_it_started(self):
-        with tempfile.TemporaryDirectory() as directory:
-            told = os.path.join(directory, "child")
-            script = f"sleep 60 & echo $! > {told}; wait"
+        # whoever was started holds an end of the pipe, which is closed when the last of them has ended
+        ended, held = os.pipe()
+        with open(ended, "rb") as ended:
             with self.assertRaisesRegex(Failed, "sh .* did not end within 0.5 s"):
-                processes.ran(["sh", "-c", script], 0.5)
-            with open(told) as file:
-                child = int(file.read())
-            for _ in processes.rounds(10, "the child does not end"):
-                if not alive(child):
-                    break
-                time.sleep(0.01)
+                processes.ran(["sh", "-c", "sleep 60 & wait"], 0.5, pass_fds=[held])
+            os.close(held)
+            self.assertEqual(line.ready([ended], 10), [ended], "the child does not end")
+            self.assertEqual(ended.read(), b"")
 
     def test_one_that_fails_says_why(self):
         with self.assertRaisesRegex(Failed, "ended with 3: because"):
@@ -39,14 +35,6 @@ class Commands(unittest.TestCase):
                 running.start("idler", ["sh", "-c", "echo hm; sleep 60"], os.sched_getaffinity(0))
                 with self.assertRaisesRegex(Failed, "idler: “ready” never came, .* within 0.2 s; its log ends: hm"):
                     running.until_said("idler", "ready")
-
-
-def alive(pid):
-    try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rsplit(")", 1)[1].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 @mock.patch.object(line, "PATIENCE", 0.2)
