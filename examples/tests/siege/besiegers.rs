@@ -1,9 +1,10 @@
 //! Who misbehaves, in which ways, and what comes of it: each goes on until it is stopped, and then again.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use chat_protocol::message::server::{Code, Refusal};
 use chat_stories::{DEADLINE, Stage};
@@ -17,6 +18,7 @@ use Misdeed::*;
 use crate::Plan;
 use crate::callers::{self, Door};
 use crate::member::Town;
+use crate::sparing::Sparing;
 use crate::{guests, members};
 
 /// What came of one kind of misdeed.
@@ -28,6 +30,26 @@ pub struct Deeds {
     pub refused: u64,
     /// The connection was ended, or none was taken.
     pub cut: u64,
+}
+
+impl Deeds {
+    /// Whether there were none.
+    pub const fn none(self) -> bool {
+        self.done + self.refused + self.cut == 0
+    }
+
+    /// Those since others of the same kind.
+    fn after(self, before: &Self) -> Self {
+        let (done, refused, cut) = (self.done - before.done, self.refused - before.refused, self.cut - before.cut);
+        Self { done, refused, cut }
+    }
+}
+
+impl fmt::Display for Deeds {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { done, refused, cut } = self;
+        write!(formatter, "{done} done, {refused} refused, {cut} times cut off")
+    }
 }
 
 /// The same, while it goes on.
@@ -148,6 +170,10 @@ pub struct Siege {
     besiegers: Vec<JoinHandle<()>>,
     tallies: BTreeMap<Misdeed, Arc<Tally>>,
     changed: Arc<Notify>,
+    /// Set when they are to leave the machine to others, …
+    sparing: Arc<AtomicBool>,
+    /// … and what they had done by then.
+    before: BTreeMap<Misdeed, Deeds>,
 }
 
 impl Siege {
@@ -171,6 +197,8 @@ impl Siege {
             besiegers: Vec::new(),
             tallies: kinds.map(|kind| (*kind, Tally::new(&changed))).collect(),
             changed,
+            sparing: Arc::default(),
+            before: BTreeMap::new(),
         };
         for number in 0..plan.members {
             let kind = OF_MEMBERS[number % OF_MEMBERS.len()];
@@ -192,6 +220,8 @@ impl Siege {
 
     fn spawn<F: Future<Output = ()> + Send + 'static>(&mut self, kind: Misdeed, deed: impl FnOnce(Arc<Tally>) -> F) {
         let (stop, deed) = (self.stop.clone(), deed(Arc::clone(&self.tallies[&kind])));
+        let _timers = self.runtime.enter();
+        let deed = Sparing::new(deed, Arc::clone(&self.sparing));
         self.besiegers.push(self.runtime.spawn(async move { stop.run_until_cancelled(deed).await.unwrap_or(()) }));
     }
 
@@ -208,11 +238,22 @@ impl Siege {
         assert!(in_time.is_ok(), "{:?}", self.tallies);
     }
 
-    /// Ends it. Fails if anybody had given up before.
-    pub fn end(self) -> Vec<(Misdeed, Deeds)> {
+    /// From now on they compute little on the machine of those they disturb. What they do is counted anew.
+    pub fn spare_the_machine(&mut self) {
+        self.sparing.store(true, Ordering::Relaxed);
+        self.before = self.deeds();
+    }
+
+    fn deeds(&self) -> BTreeMap<Misdeed, Deeds> {
+        self.tallies.iter().map(|(kind, tally)| (*kind, tally.deeds())).collect()
+    }
+
+    /// Ends it; what was done before they spared the machine, and after that. Fails if anybody had given up before.
+    pub fn end(self) -> Vec<(Misdeed, [Deeds; 2])> {
         assert!(!self.besiegers.iter().any(JoinHandle::is_finished), "a besieger gave up");
+        let all = self.deeds();
         self.stop.cancel();
         self.runtime.shutdown_background();
-        self.tallies.into_iter().map(|(kind, tally)| (kind, tally.deeds())).collect()
+        self.before.iter().map(|(kind, before)| (*kind, [*before, all[kind].after(before)])).collect()
     }
 }

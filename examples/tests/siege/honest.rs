@@ -32,23 +32,37 @@ impl Pair {
         Door::of(&mut self.people[0])
     }
 
-    /// Each says so many words in turn, as soon as the other has heard the one before; how long each was on its way.
-    fn talk(&mut self, messages: usize) -> Vec<Duration> {
-        let mut took = Vec::new();
+    /// Each says so many words in turn, one every `pace` or, if the one before came later than that, as soon as it is heard.
+    /// How long after its time each was heard: what it waited for the one before counts.
+    fn talk(&mut self, messages: usize, begin: Instant, pace: Duration) -> Vec<Duration> {
+        let (mut took, mut due) = (Vec::new(), begin);
         for _ in 0..messages {
             let text = format!("word {}", self.said.len());
             for speaker in 0..2 {
-                let [one, two] = &mut self.people;
-                let (from, to) = if speaker == 0 { (one, two) } else { (two, one) };
-                let (known, began) = (to.events().len(), Instant::now());
-                from.send(&to.at(), &text);
-                let is_it = |data: &Value| data["from"] == *from.name() && data["text"] == *text;
-                to.later(&text, known, |event| event["type"] == "message.new" && is_it(&event["data"]));
-                took.push(began.elapsed());
+                thread::sleep(due.saturating_duration_since(Instant::now()));
+                self.say(speaker, &text);
+                took.push(due.elapsed());
+                due += pace;
             }
             self.said.push(text);
         }
         took
+    }
+
+    /// One of them says something, and the other hears it.
+    fn say(&mut self, speaker: usize, text: &str) {
+        let [one, two] = &mut self.people;
+        let (from, to) = if speaker == 0 { (one, two) } else { (two, one) };
+        let known = to.events().len();
+        from.send(&to.at(), text);
+        let is_it = |data: &Value| data["from"] == *from.name() && data["text"] == *text;
+        to.later(text, known, |event| event["type"] == "message.new" && is_it(&event["data"]));
+    }
+
+    /// Reads what came meanwhile from others: hundreds of events, whose reading is no part of a word's way.
+    fn catch_up(&mut self) {
+        let text = format!("after {} words", self.said.len());
+        (0..2).for_each(|speaker| self.say(speaker, &text));
     }
 
     /// Every word is there once and in its order, and nothing was called lost.
@@ -92,10 +106,14 @@ pub fn names(pairs: &[Pair]) -> Vec<String> {
     pairs.iter().flat_map(Pair::people).map(|person| person.name().to_owned()).collect()
 }
 
-/// All pairs talk at once.
-pub fn talk(pairs: &mut [Pair], messages: usize) -> Vec<Duration> {
+/// All pairs talk at once, a word every `pace` in each, one pair a little after the other.
+pub fn talk(pairs: &mut [Pair], messages: usize, pace: Duration) -> Vec<Duration> {
+    thread::scope(|scope| pairs.iter_mut().for_each(|pair| drop(scope.spawn(|| pair.catch_up()))));
+    let (begin, apart) = (Instant::now(), pace / u32::try_from(pairs.len()).unwrap());
     thread::scope(|scope| {
-        let talks: Vec<_> = pairs.iter_mut().map(|pair| scope.spawn(move || pair.talk(messages))).collect();
+        let begins = (0..).map(|number| begin + apart * number);
+        let talks = pairs.iter_mut().zip(begins);
+        let talks: Vec<_> = talks.map(|(pair, begin)| scope.spawn(move || pair.talk(messages, begin, pace))).collect();
         talks.into_iter().flat_map(|talk| talk.join().unwrap()).collect()
     })
 }
