@@ -58,8 +58,8 @@ pub struct Setup {
     pub profile: String,
     /// Where everything is kept.
     pub dir: DataDir,
-    /// Where the socket is.
-    pub socket: PathBuf,
+    /// Where the socket is: it moves when its directory is taken away.
+    pub socket: watch::Receiver<PathBuf>,
     /// A private key of the first application to take over when an account is entered.
     pub import_key: Option<PathBuf>,
     /// How patient the link is.

@@ -22,8 +22,8 @@ use socket_file::{Sign, SocketFile};
 
 /// Which ways in there are.
 pub(crate) struct Plan {
-    /// The socket's file, unless a service manager hands one over.
-    pub(crate) socket: PathBuf,
+    /// The socket's file, unless a service manager hands one over; then where it is.
+    pub(crate) socket: watch::Sender<PathBuf>,
     /// Where callers are told of it.
     pub(crate) dir: DataDir,
     /// The port, if there is one.
@@ -66,7 +66,7 @@ impl Listeners {
         let port = plan.listen.map(rpc::bind_port).transpose()?;
         let (shutdown, serving, parted) = (CancellationToken::new(), TaskTracker::new(), CancellationToken::new());
         let server = Server::new(api, shutdown.clone());
-        let socket = serve_socket(&server, opened, &plan.dir, &serving, &shutdown);
+        let socket = serve_socket(&server, opened, plan, &serving, &shutdown);
         if let Some(port) = port {
             if let Ok(address) = port.local_addr() {
                 tracing::info!(%address, "offering HTTP to callers with a token");
@@ -102,14 +102,14 @@ impl Listeners {
 fn serve_socket(
     server: &Server,
     (listener, socket_file): (UnixListener, Option<SocketFile>),
-    dir: &DataDir,
+    plan: &Plan,
     serving: &TaskTracker,
     shutdown: &CancellationToken,
 ) -> Socket {
     let Some(socket_file) = socket_file else {
         let address = listener.local_addr().ok();
         let path = address.as_ref().and_then(|address| address.as_pathname());
-        let _sign = path.map(|path| Sign::put_up(dir, path));
+        let _sign = path.map(|path| Sign::put_up(&plan.dir, &plan.socket, path));
         serving.spawn(server.clone().socket(listener));
         return Socket::HandedOver { _sign };
     };

@@ -16,6 +16,7 @@ use chat_protocol::rpc::{RpcError, openrpc};
 use clap::ArgMatches;
 use thiserror::Error;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
 
 use crate::cli::{ChangeKey, Cli, Command, Exit, ShowConfig};
 use crate::config::keys::{self, Values};
@@ -185,18 +186,14 @@ fn serve(sources: Sources, pipes: bool) -> Result<(), RunError> {
     let unlock = config.opener.fetch().map_err(ConfigError::from)?;
     let store = Arc::new(Store::open(&dir, &unlock)?);
     drop(unlock);
-    let setup = Setup {
-        profile: paths.profile.clone(),
-        dir,
-        socket: paths.socket.clone(),
-        import_key: config.import_key,
-        timing: Timing::default(),
-    };
+    let (told_socket, socket) = watch::channel(paths.socket);
+    let setup =
+        Setup { profile: paths.profile.clone(), dir, socket, import_key: config.import_key, timing: Timing::default() };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| RunError::System { doing: "start the runtime", source })?;
     let plan = Plan {
-        socket: paths.socket,
+        socket: told_socket,
         dir: setup.dir.clone(),
         listen: config.http.listen,
         policy: reload.policy(),
@@ -219,8 +216,8 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut rel
     let listeners = Listeners::open(Arc::clone(&daemon) as _, plan, lock)?;
     let tidying = tokio::spawn(keep_tidy(Arc::clone(&store)));
     let watching = tokio::spawn(service::feed_watchdog(Arc::clone(&daemon)));
-    tracing::info!(socket = %plan.socket.display(), "ready");
-    ready(&format!("serving {}", plan.socket.display()));
+    tracing::info!(socket = %plan.socket.borrow().display(), "ready");
+    ready(&format!("serving {}", plan.socket.borrow().display()));
     let read_again = || {
         reloading();
         reload.read_again();

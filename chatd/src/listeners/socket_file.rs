@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use chat_protocol::rpc::paths::{SOCKET_IN_DATA, SOCKET_SIGN};
 use tokio::net::UnixListener;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_util::sync::CancellationToken;
 
@@ -23,20 +23,20 @@ const LOOK_EVERY: Duration = Duration::from_secs(2);
 /// A file beside the lock with the path of the socket; gone when this is dropped.
 pub(super) struct Sign {
     file: PathBuf,
-    /// What it should say.
-    socket: PathBuf,
+    /// What it should say; the daemon tells it too.
+    socket: watch::Sender<PathBuf>,
     written: bool,
 }
 
 impl Sign {
-    pub(super) fn put_up(dir: &DataDir, socket: &Path) -> Self {
-        let mut sign = Self { file: dir.file(SOCKET_SIGN), socket: PathBuf::new(), written: false };
+    pub(super) fn put_up(dir: &DataDir, told: &watch::Sender<PathBuf>, socket: &Path) -> Self {
+        let mut sign = Self { file: dir.file(SOCKET_SIGN), socket: told.clone(), written: false };
         sign.point_to(socket);
         sign
     }
 
     fn point_to(&mut self, socket: &Path) {
-        self.socket = std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned());
+        self.socket.send_replace(std::path::absolute(socket).unwrap_or_else(|_| socket.to_owned()));
         self.written = false;
         self.write();
     }
@@ -46,7 +46,7 @@ impl Sign {
         if self.written {
             return;
         }
-        let line = [self.socket.as_os_str().as_encoded_bytes(), b"\n"].concat();
+        let line = [self.socket.borrow().as_os_str().as_encoded_bytes(), b"\n"].concat();
         match dirs::write_private(&self.file, &line) {
             Ok(()) => self.written = true,
             Err(error) => tracing::debug!(error = %Chain(&error), "where the socket is could not be noted"),
@@ -73,14 +73,20 @@ pub(super) struct SocketFile {
 }
 
 impl SocketFile {
-    /// Listens on `socket`. Must be called within a tokio runtime.
+    /// Listens on the socket that `told` holds, which is set to where it is from then on. Must be called within a tokio
+    /// runtime.
     ///
     /// # Errors
     /// As [`rpc::bind`].
-    pub(super) fn open(socket: &Path, dir: &DataDir, lock: &Lock) -> Result<(UnixListener, Self), SocketError> {
-        let (listener, bound) = rpc::bind(socket, lock)?;
-        let places = [socket.to_owned(), dir.file(SOCKET_IN_DATA)];
-        let sign = Sign::put_up(dir, bound.path());
+    pub(super) fn open(
+        told: &watch::Sender<PathBuf>,
+        dir: &DataDir,
+        lock: &Lock,
+    ) -> Result<(UnixListener, Self), SocketError> {
+        let socket = told.borrow().clone();
+        let (listener, bound) = rpc::bind(&socket, lock)?;
+        let sign = Sign::put_up(dir, told, bound.path());
+        let places = [socket, dir.file(SOCKET_IN_DATA)];
         Ok((listener, Self { places, lock: lock.clone(), bound, sign, lost: false }))
     }
 
@@ -152,7 +158,8 @@ mod tests {
         }
 
         fn open(&self) -> (UnixListener, SocketFile) {
-            SocketFile::open(&self.socket(), &self.dir, &self.dir.lock().unwrap()).unwrap()
+            let told = watch::Sender::new(self.socket());
+            SocketFile::open(&told, &self.dir, &self.dir.lock().unwrap()).unwrap()
         }
 
         fn sign(&self) -> String {
@@ -186,6 +193,7 @@ mod tests {
         let with_the_data = world.dir.file(SOCKET_IN_DATA);
         UnixStream::connect(&with_the_data).unwrap();
         assert_eq!(world.sign(), format!("{}\n", with_the_data.display()));
+        assert_eq!(*socket_file.sign.socket.borrow(), with_the_data, "what the daemon says");
         assert!(socket_file.look().is_none(), "nothing is done while it cannot move back");
         fs::remove_file(&run).unwrap();
         let _third = socket_file.look().unwrap();

@@ -225,6 +225,8 @@ async fn write(mut output: impl Sink, mut queued: mpsc::Receiver<Outgoing>, flus
             }
         };
         let Some(first) = first else { return output.close().await };
+        // others that can go on now do so first: what they add is written with this one, by the same call of the system
+        tokio::task::yield_now().await;
         let mut bytes = output.add(&first);
         gathered.push(first);
         while bytes < WRITE_BYTES

@@ -19,6 +19,7 @@ use chatd::dirs::DataDir;
 use chatd::link::Timing;
 use chatd::store::{Store, Unlock};
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
@@ -182,6 +183,7 @@ fn start(path: &std::path::Path) -> (Arc<Daemon>, Arc<Store>) {
     let store = Arc::new(Store::open(&dir, &Unlock::KeyFile(dir.file("key"))).unwrap());
     let timing =
         Timing { first_wait: Duration::from_millis(5), longest_wait: Duration::from_millis(50), ..Timing::default() };
-    let setup = Setup { profile: "test".into(), dir, socket: PathBuf::from("unused"), import_key: None, timing };
+    let socket = watch::channel(PathBuf::from("unused")).1;
+    let setup = Setup { profile: "test".into(), dir, socket, import_key: None, timing };
     (Daemon::start(setup, Arc::clone(&store)).unwrap(), store)
 }

@@ -8,14 +8,12 @@ use crate::daemon::{Daemon, LoopMessage};
 
 impl Handle<DaemonInfo> for Daemon {
     async fn handle(&self, DaemonInfo {}: DaemonInfo) -> Answer<DaemonInfoAnswer> {
-        // it may have moved since the start
-        let socket = self.setup.dir.told_socket().unwrap_or_else(|| self.setup.socket.clone());
         Ok(DaemonInfoAnswer {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             api: API_VERSION.to_owned(),
             profile: self.setup.profile.clone(),
             data_dir: self.setup.dir.path().display().to_string(),
-            socket: socket.display().to_string(),
+            socket: self.setup.socket.borrow().display().to_string(),
             pid: std::process::id(),
             uptime_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
             limits: DaemonLimits::current(),
