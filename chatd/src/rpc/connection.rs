@@ -1,16 +1,18 @@
 //! One caller: reads messages, runs calls, writes answers and events through one bounded queue.
 //!
 //! ```text
-//! input ─ parse ┬─ parallel calls: a task each ─┐
-//!               └─ serial calls: one task ──────┼─ queue ─ writer
-//!                       subscriptions ──────────┘
+//! input ─ parse ┬─ parallel calls, a task each that waits ─┐
+//!               └─ serial calls, one task ─────────────────┼─ queue ─ writer
+//!                       subscriptions ─────────────────────┘
 //! ```
 //! A caller that does not read fills its queue; then its calls wait, then its lines are not read. At
 //! the end of input (or at shutdown) calls in flight finish, subscriptions send what the log has, the queue is
 //! written out, and only then the connection closes. Of a caller that has hung up altogether, serial calls that
 //! have begun are finished, and parallel ones, which wait or only ask, are dropped at once: nobody who left keeps a place.
 
+use std::future::poll_fn;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use chat_protocol::rpc::{Concurrency, Kind};
@@ -130,6 +132,16 @@ impl Calls {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
+    /// Runs a parallel call: at once if it need not wait, or else beside the others for as long as somebody can hear its
+    /// answer. Most only look at what is in memory, and a task for each would cost more than they do.
+    async fn run(&self, call: impl Future<Output = ()> + Send + 'static) {
+        let mut call = Box::pin(call);
+        let first = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
+        if first.is_pending() {
+            self.spawn(&self.unheard, call);
+        }
+    }
+
     /// Runs `call` until `end`.
     fn spawn(&self, end: &CancellationToken, call: impl Future<Output = ()> + Send + 'static) {
         let end = end.clone();
@@ -190,7 +202,7 @@ async fn read(
         match concurrency {
             // what was written behind a token has that token's rights
             _ if greets => job.run(service.clone(), queue.clone()).await,
-            Concurrency::Parallel => calls.spawn(&calls.unheard, job.run(service.clone(), queue.clone())),
+            Concurrency::Parallel => calls.run(job.run(service.clone(), queue.clone())).await,
             Concurrency::Serial if in_order.send(job).await.is_ok() => {}
             Concurrency::Serial => return,
         }
