@@ -121,7 +121,7 @@ impl Store {
             (false, found) => begin(&key_path, &path, unlock, found)?,
         };
         let (mut conn, seals) = (database::open(&path)?, Arc::new(Seals::new(&key)));
-        let check = Check::begin(path.clone());
+        let check = Check::of(path.clone());
         if !database::is_newest(&conn)? {
             check.wait()?;
         }

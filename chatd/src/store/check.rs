@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Once, OnceLock};
 
 use chat_engine::store::RowsError;
 use chat_programs::priority::step_back;
@@ -13,35 +13,45 @@ use chat_programs::priority::step_back;
 use super::database;
 
 /// The verdict, once there is one.
-#[derive(Clone, Debug)]
-pub(super) struct Check(Arc<OnceLock<Result<(), RowsError>>>);
+#[derive(Debug)]
+pub(super) struct Check {
+    at: PathBuf,
+    begun: Once,
+    found: Arc<OnceLock<Result<(), RowsError>>>,
+}
 
 impl Check {
-    /// Begins to look a database over, on a thread of its own.
-    pub(super) fn begin(at: PathBuf) -> Self {
-        let check = Self(Arc::default());
-        let verdict = check.clone();
+    /// Of a database, begun once somebody waits for its verdict: what is only read at the start need not share a processor
+    /// with it.
+    pub(super) fn of(at: PathBuf) -> Self {
+        Self { at, begun: Once::new(), found: Arc::default() }
+    }
+
+    /// Begins to look the database over, on a thread of its own.
+    fn begin(&self) {
+        let (at, verdict) = (self.at.clone(), Arc::clone(&self.found));
         let look = move || {
             // without that the check is only less polite
             let _ = step_back();
             let found = catch_unwind(AssertUnwindSafe(|| database::check(&at)));
-            let _ = verdict.0.set(found.unwrap_or_else(|_| Err(RowsError::Unavailable("the check stopped".into()))));
+            let _ = verdict.set(found.unwrap_or_else(|_| Err(RowsError::Unavailable("the check stopped".into()))));
         };
         if std::thread::Builder::new().name("check".into()).spawn(look).is_err() {
-            let _ = check.0.set(Err(RowsError::Unavailable("no thread to look the database over".into())));
+            let _ = self.found.set(Err(RowsError::Unavailable("no thread to look the database over".into())));
         }
-        check
     }
 
     /// One that is never done.
     #[cfg(test)]
     pub(super) fn endless() -> Self {
-        Self(Arc::default())
+        let never = Self::of(PathBuf::new());
+        never.begun.call_once(|| ());
+        never
     }
 
     /// The verdict, if there is one by now.
     pub(super) fn verdict(&self) -> Option<Result<(), RowsError>> {
-        self.0.get().cloned()
+        self.found.get().cloned()
     }
 
     /// Waits for the verdict.
@@ -49,6 +59,7 @@ impl Check {
     /// # Errors
     /// As [`database::check`].
     pub(super) fn wait(&self) -> Result<(), RowsError> {
-        self.0.wait().clone()
+        self.begun.call_once(|| self.begin());
+        self.found.wait().clone()
     }
 }
