@@ -21,8 +21,9 @@ use crate::limits::MAX_PEM_BYTES;
 
 /// 65537, big-endian.
 const EXPONENT: [u8; 3] = [1, 0, 1];
-/// Passphrases of our own files carry 256 bits, so the derivation inside is minimal: N = 2^10, r = 8, p = 1.
-const SCRYPT_COST: u64 = 1 << 10;
+/// Passphrases of our own files carry 256 bits, so there is nothing to stretch, and a start reads two files: N = 16, r = 8,
+/// p = 1.
+const SCRYPT_COST: u64 = 16;
 /// Cost `N · r · p` beyond which an encrypted PEM is refused: 2^17 · 8, eight times OpenSSL's default.
 const MAX_SCRYPT_WORK: u64 = 1 << 20;
 /// PBKDF2 rounds beyond which an encrypted PEM is refused.
@@ -183,7 +184,7 @@ macro_rules! private_pem {
                 plain_pem(self.private())
             }
 
-            /// Writes encrypted PKCS#8 PEM (PBES2: scrypt N = 2^10, AES-256-CBC).
+            /// Writes encrypted PKCS#8 PEM (PBES2: scrypt N = 16, AES-256-CBC).
             ///
             /// The derivation is cheap: the passphrase must carry 256 bits, as the one derived from the
             /// store key does.
