@@ -124,7 +124,9 @@ fn encrypted_pem_with_absurd_cost_is_refused_at_once() {
     let cost = hex::decode("020110020108020101").unwrap();
     let place = document.as_bytes().windows(cost.len()).position(|window| window == cost).unwrap();
     let mut der = document.as_bytes().to_vec();
-    [2, 5, 8].map(|number| der[place + number] = 0x7f);
+    for number in [2, 5, 8] {
+        der[place + number] = 0x7f;
+    }
     let absurd = spki::der::SecretDocument::try_from(der)
         .unwrap()
         .to_pem("ENCRYPTED PRIVATE KEY", rsa::pkcs8::LineEnding::LF)
