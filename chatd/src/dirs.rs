@@ -98,8 +98,7 @@ impl DataDir {
     }
 
     /// Where the daemon that runs on this data says its socket is.
-    #[must_use]
-    pub fn told_socket(&self) -> Option<PathBuf> {
+    fn told_socket(&self) -> Option<PathBuf> {
         told_socket(&read_private(&self.file(SOCKET_SIGN), MAX_SIGN_BYTES).ok()?)
     }
 

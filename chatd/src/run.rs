@@ -186,19 +186,14 @@ fn serve(sources: Sources, pipes: bool) -> Result<(), RunError> {
     let unlock = config.opener.fetch().map_err(ConfigError::from)?;
     let store = Arc::new(Store::open(&dir, &unlock)?);
     drop(unlock);
-    let (told_socket, socket) = watch::channel(paths.socket);
+    let (socket_is, socket) = watch::channel(paths.socket);
     let setup =
         Setup { profile: paths.profile.clone(), dir, socket, import_key: config.import_key, timing: Timing::default() };
     let mut runtime = tokio::runtime::Builder::new_multi_thread();
     let runtime = runtime.worker_threads(2).enable_all().build();
     let runtime = runtime.map_err(|source| RunError::System { doing: "start the runtime", source })?;
-    let plan = Plan {
-        socket: told_socket,
-        dir: setup.dir.clone(),
-        listen: config.http.listen,
-        policy: reload.policy(),
-        pipes,
-    };
+    let plan =
+        Plan { socket: socket_is, dir: setup.dir.clone(), listen: config.http.listen, policy: reload.policy(), pipes };
     let ended = runtime.block_on(live(setup, store, &plan, &lock, reload));
     // nobody waits for a parent that holds our standard input open and says nothing
     runtime.shutdown_background();
@@ -223,6 +218,7 @@ async fn live(setup: Setup, store: Arc<Store>, plan: &Plan, lock: &Lock, mut rel
         reload.read_again();
         reloaded();
     };
+    // begins the check, too, if nothing had to be written yet
     let looking_over = Arc::clone(&store);
     let damaged = async {
         match tokio::task::spawn_blocking(move || looking_over.checked()).await {

@@ -194,7 +194,8 @@ impl Store {
         Ok(Reader { conn: Mutex::new(database::open_reader(&self.path)?), seals: Arc::clone(&self.seals) })
     }
 
-    /// Waits until the database was looked over from end to end; nothing is written before.
+    /// Waits until the database was looked over from end to end, which begins with the first who waits; nothing is written
+    /// before.
     ///
     /// # Errors
     /// [`RowsError::Corrupt`]: it is left as it was found.

@@ -135,6 +135,10 @@ impl Calls {
     /// Runs a parallel call: at once if it need not wait, or else beside the others for as long as somebody can hear its
     /// answer. Most only look at what is in memory, and a task for each would cost more than they do.
     async fn run(&self, call: impl Future<Output = ()> + Send + 'static) {
+        // lines of who has hung up are still read to their end
+        if self.unheard.is_cancelled() {
+            return;
+        }
         let mut call = Box::pin(call);
         let first = poll_fn(|context| Poll::Ready(call.as_mut().poll(context))).await;
         if first.is_pending() {
@@ -206,6 +210,8 @@ async fn read(
             Concurrency::Serial if in_order.send(job).await.is_ok() => {}
             Concurrency::Serial => return,
         }
+        // lines that wait for nothing must not keep others off this thread
+        tokio::task::coop::consume_budget().await;
     }
 }
 

@@ -33,11 +33,6 @@ pub struct Deeds {
 }
 
 impl Deeds {
-    /// Whether there were none.
-    pub const fn none(self) -> bool {
-        self.done + self.refused + self.cut == 0
-    }
-
     /// Those since others of the same kind.
     fn after(self, before: &Self) -> Self {
         let (done, refused, cut) = (self.done - before.done, self.refused - before.refused, self.cut - before.cut);
@@ -127,6 +122,15 @@ impl Misdeed {
             MakeUpIdentities | WriteToStrangers | NeverEnd => deeds.done > 0,
             StopReading | SpeakNonsense | SayNothing | StayNameless => deeds.cut > 0,
             _ => deeds.done > 0 && deeds.refused > 0,
+        }
+    }
+
+    /// Whether these are those of somebody who goes on, beyond what is allowed where there is a bound.
+    pub const fn goes_on(self, deeds: Deeds) -> bool {
+        match self {
+            // daemons keep so much of them, and nobody is told
+            MakeUpIdentities | WriteToStrangers => deeds.done > 0,
+            _ => deeds.refused + deeds.cut > 0,
         }
     }
 }

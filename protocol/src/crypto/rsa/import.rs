@@ -108,14 +108,19 @@ fn read_encrypted_pem(pem: &str, passphrase: &[u8]) -> Result<RsaPrivateKey, Rsa
     read_pkcs8(plain.as_bytes())
 }
 
-/// Refuses derivations that would take minutes or gigabytes.
+/// Refuses derivations that would take minutes or gigabytes, and a cost of 0, on which the crate counts below it.
 fn check_cost(scheme: &pkcs5::EncryptionScheme) -> Result<(), RsaError> {
     let kdf = &scheme.pbes2().ok_or(RsaError::Passphrase)?.kdf;
     let scrypt_work = kdf.scrypt().map_or(0, |params| {
         params.cost_parameter.saturating_mul(params.block_size.into()).saturating_mul(params.parallelization.into())
     });
     let rounds = kdf.pbkdf2().map_or(0, |params| params.iteration_count);
-    if scrypt_work > MAX_SCRYPT_WORK || rounds > MAX_PBKDF2_ROUNDS { Err(RsaError::Passphrase) } else { Ok(()) }
+    let is_none = kdf.scrypt().is_some_and(|params| params.cost_parameter == 0);
+    if is_none || scrypt_work > MAX_SCRYPT_WORK || rounds > MAX_PBKDF2_ROUNDS {
+        Err(RsaError::Passphrase)
+    } else {
+        Ok(())
+    }
 }
 
 /// Writes a private key as PKCS#8 PEM under PBES2: scrypt, AES-256-CBC.
@@ -125,17 +130,18 @@ fn write_encrypted_pem<R: CryptoRng + ?Sized>(
     rng: &mut R,
 ) -> Result<Zeroizing<String>, pkcs8::Error> {
     let der = key.to_pkcs8_der()?;
-    let sealed = PrivateKeyInfoRef::from_der(der.as_bytes())?.encrypt_with_params(cheap_scheme(rng)?, passphrase)?;
+    let scheme = scheme(SCRYPT_COST, rng)?;
+    let sealed = PrivateKeyInfoRef::from_der(der.as_bytes())?.encrypt_with_params(scheme, passphrase)?;
     Ok(sealed.to_pem(EncryptedPrivateKeyInfoRef::PEM_LABEL, LineEnding::LF)?)
 }
 
-fn cheap_scheme<R: CryptoRng + ?Sized>(rng: &mut R) -> Result<pbes2::Parameters, pkcs8::Error> {
+fn scheme<R: CryptoRng + ?Sized>(cost: u64, rng: &mut R) -> Result<pbes2::Parameters, pkcs8::Error> {
     let (mut salt, mut iv) = ([0; 16], [0; 16]);
     rng.fill_bytes(&mut salt);
     rng.fill_bytes(&mut iv);
     let kdf = pbes2::ScryptParams {
         salt: pbes2::Salt::new(salt)?,
-        cost_parameter: SCRYPT_COST,
+        cost_parameter: cost,
         block_size: 8,
         parallelization: 1,
         key_length: None,
@@ -230,3 +236,28 @@ macro_rules! public_spki {
 
 public_spki!(VerifyingKey, VerifyingKey::new);
 public_spki!(EncryptionKey, EncryptionKey);
+
+#[cfg(test)]
+mod tests {
+    use pkcs8::pkcs5::EncryptionScheme;
+
+    use super::*;
+    use crate::fixtures::device_keys;
+
+    #[test]
+    fn a_derivation_is_refused_for_its_cost_alone() {
+        let judged = |cost| check_cost(&EncryptionScheme::from(scheme(cost, &mut rand::rng()).unwrap()));
+        assert_eq!([2, SCRYPT_COST, 1 << 17].map(judged), [Ok(()), Ok(()), Ok(())]);
+        assert_eq!([0, 1 << 18, u64::MAX].map(judged), [Err(RsaError::Passphrase); 3]);
+    }
+
+    #[test]
+    fn files_written_at_an_earlier_cost_open() {
+        let der = device_keys(0).signing.private().to_pkcs8_der().unwrap();
+        let scheme = scheme(1024, &mut rand::rng()).unwrap();
+        let sealed =
+            PrivateKeyInfoRef::from_der(der.as_bytes()).unwrap().encrypt_with_params(scheme, b"secret").unwrap();
+        let pem = sealed.to_pem(EncryptedPrivateKeyInfoRef::PEM_LABEL, LineEnding::LF).unwrap();
+        SigningKey::from_encrypted_pem(&pem, b"secret").unwrap();
+    }
+}
