@@ -29,7 +29,8 @@ use crate::crypto::kdf::sha256;
 use crate::crypto::{kem, rsa};
 use crate::identity::account_log::AccountLog;
 use crate::identity::device::{DeviceCert, DeviceKeys};
-use crate::ids::{DeviceId, Fingerprint, Head, KeyHash, SessionId, Username};
+use crate::identity::party::Party;
+use crate::ids::{DeviceId, KeyHash, SessionId};
 use crate::limits::MAX_INIT_BYTES;
 use crate::message::Blob;
 use crate::time::Timestamp;
@@ -74,30 +75,6 @@ pub struct Own<'a> {
     pub cert: &'a DeviceCert,
     /// Its account's log.
     pub log: &'a AccountLog,
-}
-
-/// One end, as an INIT names it.
-#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]
-#[cbor(map)]
-pub struct Party {
-    /// Account.
-    #[n(0)]
-    pub user: Username,
-    /// Device.
-    #[n(1)]
-    pub device: DeviceId,
-    /// The account's fingerprint.
-    #[n(2)]
-    pub fingerprint: Fingerprint,
-    /// The account's head, as known to the initiator.
-    #[n(3)]
-    pub head: Head,
-}
-
-impl Party {
-    fn new(log: &AccountLog, device: DeviceId) -> Self {
-        Self { user: log.user().clone(), device, fingerprint: log.fingerprint(), head: log.head() }
-    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]

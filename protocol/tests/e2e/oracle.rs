@@ -13,13 +13,14 @@ use chat_protocol::crypto::fernet::FernetKey;
 use chat_protocol::crypto::rsa::{Context, DecryptionKey};
 use chat_protocol::fixtures::device_keys;
 use chat_protocol::identity::account_log::AccountLog;
-use chat_protocol::session::init::{Init, Initiated, Party};
+use chat_protocol::identity::party::Party;
+use chat_protocol::session::init::{Init, Initiated};
 use chat_protocol::session::ratchet::Sealed;
 use rand::{Rng, RngExt};
 use serde_json::{Value, json};
 
 /// The Python process: a JSON command a line, a JSON answer a line.
-struct Oracle {
+pub struct Oracle {
     child: Child,
     commands: ChildStdin,
     answers: BufReader<ChildStdout>,
@@ -27,10 +28,14 @@ struct Oracle {
 
 impl Oracle {
     fn start() -> Self {
+        Self::run("e2e.py")
+    }
+
+    pub fn run(script: &str) -> Self {
         let here = Path::new(env!("CARGO_MANIFEST_DIR"));
         let built = here.join("../target/python/bin/python");
         let mut child = Command::new(std::env::var_os("CHAT_PYTHON").map_or(built, PathBuf::from))
-            .arg(here.join("tests/oracle/e2e.py"))
+            .arg(here.join("tests/oracle").join(script))
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -39,7 +44,7 @@ impl Oracle {
         Self { child, commands, answers: BufReader::new(answers) }
     }
 
-    fn ask(&mut self, command: &Value) -> Value {
+    pub fn ask(&mut self, command: &Value) -> Value {
         writeln!(self.commands, "{command}").unwrap();
         let mut line = String::new();
         self.answers.read_line(&mut line).unwrap();

@@ -23,6 +23,14 @@ impl AccountLog {
         self.device(id).filter(|device| device.revoked.is_none()).map(|device| &device.cert)
     }
 
+    /// A device that was there once the entry at `seq` was taken, and whether it was active then. Whatever the log has
+    /// beyond that entry changes nothing.
+    #[must_use]
+    pub fn device_at(&self, id: &DeviceId, seq: u64) -> Option<(&DeviceCert, bool)> {
+        let device = self.device(id).filter(|device| device.added <= seq)?;
+        Some((&device.cert, device.revoked.is_none_or(|revoked| revoked > seq)))
+    }
+
     /// The certificates of all active devices.
     pub fn active_devices(&self) -> impl Iterator<Item = &DeviceCert> {
         self.devices.iter().filter(|device| device.revoked.is_none()).map(|device| &device.cert)
