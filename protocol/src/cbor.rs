@@ -38,7 +38,16 @@ pub fn decode<'b, T: Decode<'b, ()>>(bytes: &'b [u8]) -> Result<T, Malformed> {
     decode_up_to(bytes, MAX_NUMBER)
 }
 
-/// The same for what this side has written for itself alone, where numbers may be of any size.
+/// The same, for what is hashed into a state that all readers have to share: besides, the bytes are the only ones that
+/// say so. A key that the reader does not know, which elsewhere is passed over, is refused, and so is what could be left out.
+///
+/// # Errors
+/// [`Malformed`] for anything else.
+pub fn decode_canonical<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8]) -> Result<T, Malformed> {
+    decode(bytes).and_then(|value| if encode(&value) == bytes { Ok(value) } else { Err(Malformed) })
+}
+
+/// [`decode`] for what this side has written for itself alone, where numbers may be of any size.
 ///
 /// # Errors
 /// [`Malformed`].
@@ -226,6 +235,27 @@ mod tests {
         assert!(accepts("3b001fffffffffffff") && !accepts("3b0020000000000000"), "below zero as above");
         assert!(!accepts("a11b002000000000000000"), "nor a key");
         assert!(!accepts("8181811bffffffffffffffff"), "nor within anything");
+    }
+
+    #[derive(Debug, PartialEq, minicbor::Encode, minicbor::Decode)]
+    #[cbor(map)]
+    struct Sample {
+        #[n(0)]
+        first: u64,
+        #[n(1)]
+        second: Option<u64>,
+    }
+
+    #[test]
+    fn the_canonical_form_has_no_key_that_is_not_known_and_no_null() {
+        let read = |item: &str| decode_canonical::<Sample>(&hex::decode(item).unwrap());
+        assert_eq!(read("a10007"), Ok(Sample { first: 7, second: None }));
+        assert_eq!(read("a200070108"), Ok(Sample { first: 7, second: Some(8) }));
+        for other in ["a2000701f6", "a200070208", "a101", "a0", "a20007"] {
+            assert_eq!(read(other), Err(Malformed), "{other}");
+        }
+        let tolerant = decode::<Sample>(&hex::decode("a200070208").unwrap());
+        assert!(tolerant.is_ok(), "elsewhere what a later version adds is passed over");
     }
 
     proptest! {

@@ -73,6 +73,10 @@ macro_rules! byte_id {
     };
 }
 
+mod group;
+
+pub use self::group::{GroupHead, GroupId, LinkHash, OpHash, StateHash, TokenHash, WishHash};
+
 byte_id!(
     /// `H("chat/v1/device" ‖ 0 ‖ cert)[0..16]`: names one device certificate.
     DeviceId, 16, "device id"
@@ -217,6 +221,12 @@ impl Username {
         Ok(Self(text.to_ascii_lowercase()))
     }
 
+    /// A name that exists, if it is written in its canonical form.
+    #[must_use]
+    pub fn canonical(text: &str) -> Option<Self> {
+        Self::existing(text).ok().filter(|name| name.as_str() == text)
+    }
+
     /// Whether an account may be made under this name.
     #[must_use]
     pub fn may_be_new(&self) -> bool {
@@ -240,11 +250,7 @@ impl FromStr for Username {
 impl<'b, C> Decode<'b, C> for Username {
     /// Only the canonical form is read from the wire.
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
-        let text = d.str()?;
-        match Self::existing(text) {
-            Ok(name) if name.as_str() == text => Ok(name),
-            _ => Err(minicbor::decode::Error::message("not a canonical user name")),
-        }
+        Self::canonical(d.str()?).ok_or(minicbor::decode::Error::message("not a canonical user name"))
     }
 }
 

@@ -115,6 +115,26 @@ pub const MAX_GIVEN_UP: usize = 8;
 /// How long a message waits for the ones its author sent before it.
 pub const ORDER_WAIT: Duration = Duration::from_secs(60);
 
+/// Most members of a group: each message goes to every device of each of them, sealed apart.
+pub const MAX_GROUP_MEMBERS: usize = 128;
+/// Longest name of a group, as long as one that somebody gives themselves.
+pub const MAX_GROUP_NAME_BYTES: usize = MAX_DISPLAY_NAME_BYTES;
+/// Longest line about a group, as long as one that somebody writes about themselves.
+pub const MAX_GROUP_ABOUT_BYTES: usize = MAX_ABOUT_BYTES;
+/// Most open links of a group: one for each place where it is spoken of, and a state with all of them still fits a content.
+pub const MAX_GROUP_LINKS: usize = 16;
+/// Most times one link lets somebody in: several times what a group holds, since people leave.
+pub const MAX_LINK_USES: u16 = 1_000;
+/// Most messages from before that an `add` lets a newcomer have: two pages of them on a screen that scrolls.
+pub const MAX_GROUP_HISTORY: u32 = 1_000;
+/// Longest signed op: a `create` that names 128 members by their longest names takes 31.8 kB.
+pub const MAX_GROUP_OP_BYTES: usize = 36 * 1024;
+/// Longest state of a group: 128 members and 16 links with the longest names take 36 kB. With an op that is no `create` it
+/// fits a content.
+pub const MAX_GROUP_STATE_BYTES: usize = 40 * 1024;
+/// Longest signed wish: two names and a signature under a 4096-bit key fit twice.
+pub const MAX_WISH_BYTES: usize = 2 * 1024;
+
 /// Most devices one submit names.
 pub const MAX_SUBMIT_DEVICES: usize = 64;
 /// How long the server remembers a submit for deduplication.

@@ -31,6 +31,16 @@ pub enum Label {
     RatchetFernet,
     /// Associated data of a session.
     AssociatedData,
+    /// Heads of a group: one of its ops.
+    GroupOp,
+    /// A group's state, as its ops name it.
+    GroupState,
+    /// The secret that appends one op to a group.
+    GroupToken,
+    /// The secret of a link to a group.
+    GroupLink,
+    /// What a member, or somebody with a link, asks of a group's admins.
+    GroupWish,
     /// Passphrase of the PEM files.
     StorePem,
     /// Index key of the daemon's store.
@@ -43,7 +53,7 @@ pub enum Label {
 
 impl Label {
     /// Every label, for the test that proves them apart.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 23] = [
         Self::TransportPsk,
         Self::TransportSplit,
         Self::TransportRekey,
@@ -58,6 +68,11 @@ impl Label {
         Self::RatchetRoot,
         Self::RatchetFernet,
         Self::AssociatedData,
+        Self::GroupOp,
+        Self::GroupState,
+        Self::GroupToken,
+        Self::GroupLink,
+        Self::GroupWish,
         Self::StorePem,
         Self::StoreIndex,
         Self::StoreSeal,
@@ -83,6 +98,11 @@ impl Label {
             Self::RatchetRoot => b"chat/v1/dr/root",
             Self::RatchetFernet => b"chat/v1/dr/fernet",
             Self::AssociatedData => b"chat/v1/ad",
+            Self::GroupOp => b"chat/v1/group/op",
+            Self::GroupState => b"chat/v1/group/state",
+            Self::GroupToken => b"chat/v1/group/token",
+            Self::GroupLink => b"chat/v1/group/link",
+            Self::GroupWish => b"chat/v1/group/wish",
             Self::StorePem => b"chat/v1/store/pem",
             Self::StoreIndex => b"chat/v1/store/index",
             Self::StoreSeal => b"chat/v1/store/seal",

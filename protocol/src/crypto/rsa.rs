@@ -68,16 +68,27 @@ pub enum Context {
     Log,
     /// Another key of a server.
     ServerKey,
-    /// Group state; reserved.
+    /// An op of a group's log.
     Group,
+    /// What somebody asks of a group's admins.
+    Wish,
     /// Device linking; reserved.
     Link,
 }
 
 impl Context {
     /// Every context, for the tests that swap them.
-    pub const ALL: [Self; 8] =
-        [Self::Login, Self::Enrol, Self::Join, Self::Bundle, Self::Log, Self::ServerKey, Self::Group, Self::Link];
+    pub const ALL: [Self; 9] = [
+        Self::Login,
+        Self::Enrol,
+        Self::Join,
+        Self::Bundle,
+        Self::Log,
+        Self::ServerKey,
+        Self::Group,
+        Self::Wish,
+        Self::Link,
+    ];
 
     /// The ASCII bytes that are signed.
     #[must_use]
@@ -90,6 +101,7 @@ impl Context {
             Self::Log => b"log",
             Self::ServerKey => b"server-key",
             Self::Group => b"group",
+            Self::Wish => b"wish",
             Self::Link => b"link",
         }
     }
