@@ -8,4 +8,5 @@ pub mod account_log;
 pub mod code;
 pub mod device;
 pub mod login;
+pub mod party;
 pub mod safety_number;

@@ -14,6 +14,7 @@
 //! handshake record frame    a connection: keys agreed on, records encrypted, requests and pushes
 //! message                   what client and server say to each other
 //! identity                  a device's keys, the signed log of an account, safety numbers
+//! group                     the signed log of a group: members, roles, links, wishes
 //! session                   what two devices say, end-to-end: INIT, ratchet, content
 //! invite                    a server's address and keys in one line
 //! rpc                       the local socket: each method with its parameters, answer, scopes, errors, example
@@ -24,6 +25,7 @@ pub mod crypto;
 #[cfg(feature = "fixtures")]
 pub mod fixtures;
 pub mod frame;
+pub mod group;
 pub mod handshake;
 pub mod identity;
 pub mod ids;

@@ -1,0 +1,117 @@
+//! What a group is after an op: the part of a state that ops name by its hash.
+
+use minicbor::{Decode, Encode};
+
+use super::action::{Link, Succeeds};
+use super::ascending::{Ascending, Keyed};
+use super::op::VERSION;
+use super::role::Role;
+use super::values::{GroupAbout, GroupName, Settings};
+use crate::cbor;
+use crate::crypto::kdf;
+use crate::crypto::labels::Label;
+use crate::ids::{Fingerprint, Head, LinkHash, StateHash, Username};
+use crate::limits::{MAX_GROUP_LINKS, MAX_GROUP_MEMBERS, MAX_GROUP_STATE_BYTES};
+
+/// A member.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Member {
+    /// Name.
+    #[n(0)]
+    pub user: Username,
+    /// Who it is; a name has one identity in a group.
+    #[n(1)]
+    pub fingerprint: Fingerprint,
+    /// What it may do.
+    #[n(2)]
+    pub role: Role,
+    /// The highest head of its account log that the group knows: no op of it names an earlier one.
+    #[n(3)]
+    pub head: Head,
+    /// Sequence of the op that made it a member.
+    #[n(4)]
+    pub since: u64,
+}
+
+/// A link that is open.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct OpenLink {
+    /// As it was opened.
+    #[n(0)]
+    pub link: Link,
+    /// How many came by it; fewer than may.
+    #[n(1)]
+    pub used: u16,
+}
+
+/// The state of a group but for its id, its head and its token, which the op has that led to it.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+#[cbor(map)]
+pub struct Body {
+    #[n(0)]
+    pub(super) version: u8,
+    /// What it is called.
+    #[n(1)]
+    pub name: GroupName,
+    /// What it is about.
+    #[n(2)]
+    pub about: GroupAbout,
+    /// How it is used.
+    #[n(3)]
+    pub settings: Settings,
+    /// Who is in it, ascending by name.
+    #[n(4)]
+    pub members: Ascending<Member, MAX_GROUP_MEMBERS>,
+    /// The links that are open, ascending by hash.
+    #[n(5)]
+    pub links: Ascending<OpenLink, MAX_GROUP_LINKS>,
+    /// The group it continues.
+    #[n(6)]
+    pub succeeds: Option<Succeeds>,
+}
+
+impl Body {
+    /// Reads the one form of a state, of which ops have led to.
+    pub(super) fn read(bytes: &[u8]) -> Option<Self> {
+        let body: Self = cbor::decode_canonical(bytes).ok().filter(|_| bytes.len() <= MAX_GROUP_STATE_BYTES)?;
+        body.is_possible().then_some(body)
+    }
+
+    /// What an op that leads to it names.
+    #[must_use]
+    pub fn hash(&self) -> StateHash {
+        StateHash::new(kdf::hash(Label::GroupState, &[&cbor::encode(self)]))
+    }
+
+    /// What holds after every op: there is an owner, and the links are those of admins, and not used up.
+    pub(super) fn is_possible(&self) -> bool {
+        let owned = self.members.iter().any(|member| member.role == Role::Owner);
+        let open =
+            |open: &OpenLink| open.used < open.link.uses.get() && self.role(&open.link.admin) >= Some(Role::Admin);
+        self.version == VERSION && owned && self.links.iter().all(open)
+    }
+
+    /// The role of a member.
+    #[must_use]
+    pub fn role(&self, user: &Username) -> Option<Role> {
+        self.members.get(user).map(|member| member.role)
+    }
+}
+
+impl Keyed for Member {
+    type Key = Username;
+
+    fn key(&self) -> &Username {
+        &self.user
+    }
+}
+
+impl Keyed for OpenLink {
+    type Key = LinkHash;
+
+    fn key(&self) -> &LinkHash {
+        &self.link.hash
+    }
+}

@@ -1,0 +1,92 @@
+//! Writing ops: what a device of an owner or admin proposes.
+
+use rand::CryptoRng;
+
+use super::action::{Action, Create, Succeeds};
+use super::body::Body;
+use super::effect::Circumstances;
+use super::op::{Op, SignedOp, VERSION, What};
+use super::state::{State, Verdict};
+use super::void::Void;
+use crate::crypto::rsa::SigningKey;
+use crate::identity::account_log::AccountLog;
+use crate::identity::party::Party;
+use crate::ids::{DeviceId, StateHash, TokenHash};
+use crate::time::Timestamp;
+
+/// The device that writes, and how far it knows its own account's log.
+#[derive(Clone, Copy, Debug)]
+pub struct Author<'a> {
+    /// Its signing key.
+    pub key: &'a SigningKey,
+    /// Which device it is.
+    pub device: DeviceId,
+    /// Its account's log.
+    pub log: &'a AccountLog,
+    /// Its clock.
+    pub at: Timestamp,
+}
+
+impl Author<'_> {
+    pub(super) fn party(&self) -> Party {
+        Party::new(self.log, self.device)
+    }
+
+    fn op(&self, what: What, state: StateHash, next_token: TokenHash) -> Op {
+        Op { version: VERSION, what, by: self.party(), time: self.at, state, next_token }
+    }
+}
+
+/// An op that was written, and the state after it. It counts once the notary has called it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposal {
+    /// To be sent as it is, and never signed again.
+    pub op: SignedOp,
+    /// Where it leads.
+    pub state: State,
+}
+
+impl Proposal {
+    /// Begins a group. `next` is the hash of the secret that appends the op after this one.
+    ///
+    /// # Errors
+    /// [`Void`] if it would make none: too many members, or a device that is not active.
+    pub fn create<R: CryptoRng + ?Sized>(
+        author: Author<'_>,
+        create: Create,
+        succeeds: Option<Succeeds>,
+        next: TokenHash,
+        rng: &mut R,
+    ) -> Result<Self, Void> {
+        let state = Body::begin(&create, succeeds.as_ref(), &author.party())?.hash();
+        let op = author.op(What::Create { create, succeeds }, state, next);
+        let op = SignedOp::sign(&op, author.key, rng).map_err(|_| Void::OnSelf)?;
+        match State::create(&op, Some(author.log)) {
+            Ok(Verdict::Applied(state)) => Ok(Self { op, state }),
+            _ => Err(Void::UnknownDevice),
+        }
+    }
+
+    /// Writes the op after a state. `next` as in [`Self::create`].
+    ///
+    /// # Errors
+    /// [`Void`]: why it would count for nothing.
+    pub fn next<R: CryptoRng + ?Sized>(
+        before: &State,
+        author: Author<'_>,
+        action: Action,
+        next: TokenHash,
+        rng: &mut R,
+    ) -> Result<Self, Void> {
+        let (by, seq) = (author.party(), before.head.seq.saturating_add(1));
+        let after = before.body.after(&action, Circumstances { by: &by, seq, time: author.at })?;
+        let what = What::Next { group: before.group, seq, prev: before.head.hash, action };
+        let op = author.op(what, after.hash(), next);
+        let op = SignedOp::sign(&op, author.key, rng).map_err(|_| Void::OtherState)?;
+        match before.apply(&op, Some(author.log)) {
+            Ok(Verdict::Applied(state)) => Ok(Self { op, state }),
+            Ok(Verdict::Void(_, why)) => Err(why),
+            Ok(Verdict::Held(_)) | Err(_) => Err(Void::UnknownDevice),
+        }
+    }
+}
