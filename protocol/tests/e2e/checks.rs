@@ -22,7 +22,7 @@ fn array<const N: usize>(value: &Value) -> [u8; N] {
     bytes(value).try_into().unwrap()
 }
 
-fn list(value: &Value) -> Vec<Vec<u8>> {
+pub fn list(value: &Value) -> Vec<Vec<u8>> {
     value.as_array().unwrap().iter().map(bytes).collect()
 }
 
