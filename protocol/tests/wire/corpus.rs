@@ -48,6 +48,11 @@ fn corpus_of_identities() {
 }
 
 #[test]
+fn corpus_of_groups() {
+    replay("groups", inputs::groups);
+}
+
+#[test]
 fn corpus_of_sessions() {
     replay("sessions", inputs::sessions);
 }
