@@ -38,7 +38,7 @@ mod link;
 mod op;
 mod rights;
 mod role;
-mod secrets;
+pub mod secrets;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -48,7 +48,7 @@ mod void;
 mod wish;
 mod write;
 
-pub use self::action::{Action, Add, Change, ChangeRole, Create, Link, NewMember, Refresh, Remove, Succeeds, Unlink};
+pub use self::action::{Action, Add, Change, ChangeRole, Create, Link, NewMember, Refresh, Remove, Unlink};
 pub use self::ascending::{Ascending, Full, Keyed};
 pub use self::author::Lacking;
 pub use self::body::{Body, Member, OpenLink};

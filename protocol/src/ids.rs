@@ -75,7 +75,7 @@ macro_rules! byte_id {
 
 mod group;
 
-pub use self::group::{GroupHead, GroupId, LinkHash, OpHash, StateHash, TokenHash, WishHash};
+pub use self::group::{GroupAt, GroupHead, GroupId, LinkHash, OpHash, StateHash, TokenHash, WishHash};
 
 byte_id!(
     /// `H("chat/v1/device" ‖ 0 ‖ cert)[0..16]`: names one device certificate.

@@ -47,6 +47,13 @@ impl<C, const N: usize> minicbor::Encode<C> for SecretBytes<N> {
     }
 }
 
+impl<C, const N: usize> minicbor::CborLen<C> for SecretBytes<N> {
+    fn cbor_len(&self, ctx: &mut C) -> usize {
+        // the head of a byte string is as long as that of a number
+        N.cbor_len(ctx) + N
+    }
+}
+
 impl<'b, C, const N: usize> minicbor::Decode<'b, C> for SecretBytes<N> {
     fn decode(d: &mut minicbor::Decoder<'b>, _: &mut C) -> Result<Self, minicbor::decode::Error> {
         d.bytes()?.try_into().map(Self).map_err(|_| minicbor::decode::Error::message("wrong length of a secret"))

@@ -5,7 +5,7 @@ use minicbor::{Decode, Encode};
 use super::ascending::{Ascending, Keyed};
 use super::role::Role;
 use super::values::{GroupAbout, GroupName, HistoryCount, LinkUses, Settings};
-use crate::ids::{Fingerprint, GroupHead, GroupId, Head, LinkHash, Username, WishHash};
+use crate::ids::{Fingerprint, Head, LinkHash, Username, WishHash};
 use crate::limits::MAX_GROUP_MEMBERS;
 use crate::time::Timestamp;
 
@@ -46,15 +46,6 @@ action! {
         #[n(2)] pub head: Head,
         /// What it may do.
         #[n(3)] pub role: Role,
-    }
-}
-action! {
-    /// The group that another one continues, at the head from which on it does.
-    Succeeds {
-        /// The former group.
-        #[n(0)] pub group: GroupId,
-        /// Where it stood.
-        #[n(1)] pub head: GroupHead,
     }
 }
 action! {

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 
-use super::action::{Link, Succeeds};
+use super::action::Link;
 use super::ascending::{Ascending, Keyed};
 use super::op::VERSION;
 use super::role::Role;
@@ -10,7 +10,7 @@ use super::values::{GroupAbout, GroupName, Settings};
 use crate::cbor;
 use crate::crypto::kdf;
 use crate::crypto::labels::Label;
-use crate::ids::{Fingerprint, Head, LinkHash, StateHash, Username};
+use crate::ids::{Fingerprint, GroupAt, Head, LinkHash, StateHash, Username};
 use crate::limits::{MAX_GROUP_LINKS, MAX_GROUP_MEMBERS, MAX_GROUP_STATE_BYTES};
 
 /// A member.
@@ -69,7 +69,7 @@ pub struct Body {
     pub links: Ascending<OpenLink, MAX_GROUP_LINKS>,
     /// The group it continues.
     #[n(6)]
-    pub succeeds: Option<Succeeds>,
+    pub succeeds: Option<GroupAt>,
 }
 
 impl Body {

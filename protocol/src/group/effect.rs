@@ -1,6 +1,6 @@
 //! What an action does to a state: each either changes it as a whole, or is void.
 
-use super::action::{Action, Add, Change, ChangeRole, Create, Link, Remove, Succeeds, Unlink};
+use super::action::{Action, Add, Change, ChangeRole, Create, Link, Remove, Unlink};
 use super::ascending::Ascending;
 use super::body::{Body, Member, OpenLink};
 use super::op::VERSION;
@@ -8,7 +8,7 @@ use super::rights::needed;
 use super::role::Role;
 use super::void::Void;
 use crate::identity::party::Party;
-use crate::ids::{LinkHash, Username};
+use crate::ids::{GroupAt, LinkHash, Username};
 use crate::time::Timestamp;
 
 /// What of an op its action depends on, beside itself.
@@ -24,7 +24,7 @@ pub(super) struct Circumstances<'a> {
 
 impl Body {
     /// The state after a `create`; [`Void::Full`] cannot be, since a `create` names no more than fit.
-    pub(super) fn begin(create: &Create, succeeds: Option<&Succeeds>, by: &Party) -> Result<Self, Void> {
+    pub(super) fn begin(create: &Create, succeeds: Option<&GroupAt>, by: &Party) -> Result<Self, Void> {
         let Party { user, fingerprint, head, .. } = by.clone();
         let owner = Member { user, fingerprint, role: Role::Owner, head, since: 0 };
         let others = create.members.iter().cloned().map(|new| Member {
@@ -41,7 +41,7 @@ impl Body {
             settings: create.settings,
             members: Ascending::new(others.chain([owner])).map_err(|_| Void::Full)?,
             links: Ascending::default(),
-            succeeds: succeeds.cloned(),
+            succeeds: succeeds.copied(),
         })
     }
 

@@ -4,14 +4,14 @@ use minicbor::{Decode, Encode};
 use rand::CryptoRng;
 use thiserror::Error;
 
-use super::action::{Action, Create, Succeeds};
+use super::action::{Action, Create};
 use crate::cbor;
 use crate::crypto::kdf;
 use crate::crypto::labels::Label;
 use crate::crypto::rsa::{Context, SigningKey};
 use crate::crypto::signed::Signed;
 use crate::identity::party::Party;
-use crate::ids::{GroupHead, GroupId, OpHash, StateHash, TokenHash};
+use crate::ids::{GroupAt, GroupHead, GroupId, OpHash, StateHash, TokenHash};
 use crate::limits::MAX_GROUP_OP_BYTES;
 use crate::time::Timestamp;
 
@@ -64,7 +64,7 @@ pub enum What {
         create: Create,
         /// What it continues.
         #[n(1)]
-        succeeds: Option<Succeeds>,
+        succeeds: Option<GroupAt>,
     },
     /// Any other one.
     #[n(1)]

@@ -11,7 +11,7 @@ use crate::ids::{LinkHash, TokenHash};
 macro_rules! hashed_secret {
     ($(#[$doc:meta])* $name:ident, $len:literal, $label:ident, $hash:ident) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode)]
+        #[derive(Clone, Debug, PartialEq, Eq, minicbor::Encode, minicbor::Decode, minicbor::CborLen)]
         #[cbor(transparent)]
         pub struct $name(#[n(0)] SecretBytes<$len>);
 

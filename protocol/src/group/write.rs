@@ -2,7 +2,7 @@
 
 use rand::CryptoRng;
 
-use super::action::{Action, Create, Succeeds};
+use super::action::{Action, Create};
 use super::body::Body;
 use super::effect::Circumstances;
 use super::op::{Op, SignedOp, VERSION, What};
@@ -11,7 +11,7 @@ use super::void::Void;
 use crate::crypto::rsa::SigningKey;
 use crate::identity::account_log::AccountLog;
 use crate::identity::party::Party;
-use crate::ids::{DeviceId, StateHash, TokenHash};
+use crate::ids::{DeviceId, GroupAt, StateHash, TokenHash};
 use crate::time::Timestamp;
 
 /// The device that writes, and how far it knows its own account's log.
@@ -54,7 +54,7 @@ impl Proposal {
     pub fn create<R: CryptoRng + ?Sized>(
         author: Author<'_>,
         create: Create,
-        succeeds: Option<Succeeds>,
+        succeeds: Option<GroupAt>,
         next: TokenHash,
         rng: &mut R,
     ) -> Result<Self, Void> {

@@ -44,6 +44,18 @@ pub struct GroupHead {
     pub hash: OpHash,
 }
 
+/// A group where it stood for whoever names it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, CborLen)]
+#[cbor(map)]
+pub struct GroupAt {
+    /// Which group.
+    #[n(0)]
+    pub group: GroupId,
+    /// Where it stood.
+    #[n(1)]
+    pub head: GroupHead,
+}
+
 impl GroupId {
     /// The id of the group that an op creates.
     #[must_use]

@@ -85,7 +85,7 @@ fn check_group(vector: &Value) {
 
     let successor = SignedOp::read(&bytes(&vector["successor"])).unwrap();
     let Ok(Verdict::Applied(next)) = State::create(&successor, Some(logs.author(&successor))) else { panic!() };
-    let succeeds = next.body().succeeds.clone().unwrap();
+    let succeeds = next.body().succeeds.unwrap();
     assert_eq!((succeeds.group, succeeds.head), (last.group(), last.head()));
 
     for told in vector["wishes"].as_array().unwrap() {

@@ -3,8 +3,9 @@
 use super::world::*;
 use crate::cbor;
 use crate::group::{
-    Action, Body, Member, Proposal, Refresh, Refused, Role, Shown, Snapshot, SnapshotError, State, Succeeds, Verdict,
+    Action, Body, Member, Proposal, Refresh, Refused, Role, Shown, Snapshot, SnapshotError, State, Verdict,
 };
+use crate::ids::GroupAt;
 use crate::message::Blob;
 
 fn three() -> State {
@@ -113,10 +114,10 @@ fn a_newcomer_sees_the_same_whatever_becomes_of_the_signer() {
 #[test]
 fn a_successor_names_what_it_continues() {
     let former = three();
-    let succeeds = Succeeds { group: former.group(), head: former.head() };
+    let succeeds = GroupAt { group: former.group(), head: former.head() };
     let members = create(&[(&BOB, Role::Admin)]);
-    let made = Proposal::create(ALICE.author(), members, Some(succeeds.clone()), token(0), &mut rand::rng()).unwrap();
-    assert_eq!(made.state.body().succeeds, Some(succeeds.clone()));
+    let made = Proposal::create(ALICE.author(), members, Some(succeeds), token(0), &mut rand::rng()).unwrap();
+    assert_eq!(made.state.body().succeeds, Some(succeeds));
     assert_ne!(made.state.group(), former.group());
     let grown = made.state.then(&ALICE, Action::Refresh(Refresh {}));
     assert_eq!(grown.body().succeeds, Some(succeeds), "it is never forgotten");

@@ -5,10 +5,10 @@ use crate::cbor;
 use crate::crypto::signed::Signed;
 use crate::group::{
     Action, Ascending, Create, GroupAbout, GroupName, GroupTtl, NewMember, Op, OpError, Proposal, Refresh, Role,
-    Settings, SignedOp, State, Succeeds, Verdict, What, Writers,
+    Settings, SignedOp, State, Verdict, What, Writers,
 };
 use crate::identity::party::Party;
-use crate::ids::{GroupHead, GroupId, Head, OpHash, Username};
+use crate::ids::{GroupAt, GroupHead, GroupId, Head, OpHash, Username};
 use crate::limits::{MAX_GROUP_OP_BYTES, MAX_GROUP_STATE_BYTES, MAX_NUMBER};
 use crate::time::Timestamp;
 
@@ -125,7 +125,7 @@ fn the_largest_group_fits_its_bounds() {
         members: Ascending::new((0..127).map(member)).unwrap(),
     };
     let head = GroupHead { seq: MAX_NUMBER, hash: OpHash::new([1; 32]) };
-    let succeeds = Some(Succeeds { group: GroupId::new([1; 32]), head });
+    let succeeds = Some(GroupAt { group: GroupId::new([1; 32]), head });
     let Proposal { op, mut state } =
         Proposal::create(ALICE.author(), create, succeeds, token(0), &mut rand::rng()).unwrap();
     // alice's own name may be longer, and so may the signature of a larger key
