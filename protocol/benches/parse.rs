@@ -93,7 +93,7 @@ fn submit(token: usize, init: usize) -> Submit {
     let envelope =
         Envelope { sid: SessionId::new([7; 16]), header: vec![1; 40].into(), token: vec![2; token].into(), init };
     let to = vec![Addressed { device: device(), envelope }];
-    Submit { submit_id: SubmitId::new(1, [5; 8]), heads: Vec::new(), to }
+    Submit { submit_id: SubmitId::new(1, [5; 8]), heads: Vec::new(), to, group: None }
 }
 
 fn deliver(envelope: Envelope) -> Deliver {

@@ -120,7 +120,8 @@ impl Member {
             device: victim.device(),
             envelope: envelope.clone(),
         };
-        let submit = Submit { submit_id: self.next_submit(), heads, to: to.iter().map(addressed).collect() };
+        let submit =
+            Submit { submit_id: self.next_submit(), heads, to: to.iter().map(addressed).collect(), group: None };
         self.client.ask(&submit).await
     }
 

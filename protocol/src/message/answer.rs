@@ -2,8 +2,9 @@
 
 use super::Call;
 use super::client::{
-    BundleFetch, BundlePublish, ChangePassword, DevicesWaiting, Enrol, LogAppend, LogFetch, Login, Lookup, MailboxAck,
-    OneTimeStatus, PresenceWatch, Register, Reset, ResetCancel, RoomPost, RoomSince, Submit,
+    BundleFetch, BundlePublish, ChangePassword, DevicesWaiting, Enrol, GroupAppend, GroupHeadQuery, LogAppend,
+    LogFetch, Login, Lookup, MailboxAck, OneTimeStatus, PresenceWatch, Register, Reset, ResetCancel, RoomPost,
+    RoomSince, Submit,
 };
 use crate::cbor::{self, Malformed};
 
@@ -46,5 +47,6 @@ macro_rules! answers {
 
 answers! {
     Register Enrol Login Reset Lookup LogFetch LogAppend ChangePassword ResetCancel DevicesWaiting PresenceWatch
-    BundlePublish BundleFetch OneTimeStatus Submit MailboxAck RoomPost RoomSince
+    BundlePublish BundleFetch OneTimeStatus Submit MailboxAck RoomPost RoomSince GroupAppend
+    GroupHeadQuery
 }

@@ -8,7 +8,7 @@ use super::server::{
     RoomPosted, WaitingDevices,
 };
 use super::{Blob, Call, Done, EncodedEnvelope, Envelope};
-use crate::ids::{DeviceId, Head, SubmitId, Username};
+use crate::ids::{DeviceId, GroupAt, Head, SubmitId, Username};
 
 /// Declares a request: its number, its answer and its fields.
 macro_rules! call {
@@ -24,6 +24,10 @@ macro_rules! call {
         }
     };
 }
+
+mod groups;
+
+pub use self::groups::{GroupAppend, GroupHeadQuery};
 
 // Guests: before login.
 
@@ -210,6 +214,9 @@ pub struct Submit<E = Envelope> {
     /// Devices and envelopes.
     #[n(2)]
     pub to: Vec<Addressed<E>>,
+    /// The group it is said in, and where that stands for the author: `stale` if it stands elsewhere.
+    #[n(3)]
+    pub group: Option<GroupAt>,
 }
 
 impl Call for Submit {
@@ -284,6 +291,10 @@ pub enum Request {
     RoomPost(RoomPost),
     /// See [`RoomSince`].
     RoomSince(RoomSince),
+    /// See [`GroupAppend`].
+    GroupAppend(GroupAppend),
+    /// See [`GroupHeadQuery`].
+    GroupHead(GroupHeadQuery),
 }
 
 /// Why a request could not be read.
@@ -328,6 +339,8 @@ impl Request {
             MailboxAck::TYPE => read(payload, Self::MailboxAck),
             RoomPost::TYPE => read(payload, Self::RoomPost),
             RoomSince::TYPE => read(payload, Self::RoomSince),
+            GroupAppend::TYPE => read(payload, Self::GroupAppend),
+            GroupHeadQuery::TYPE => read(payload, Self::GroupHead),
             unknown => Err(RequestError::Unknown(unknown)),
         }
     }

@@ -170,7 +170,7 @@ mod tests {
     fn a_submit_keeps_its_envelopes_and_a_delivery_carries_them_on() {
         let (device, from) = (crate::ids::DeviceId::new([4; 16]), "alice".parse().unwrap());
         let to = vec![Addressed { device, envelope: envelope(Some(vec![3; 2_000])) }];
-        let submit = Submit { submit_id: crate::ids::SubmitId::new(1, [5; 8]), heads: Vec::new(), to };
+        let submit = Submit { submit_id: crate::ids::SubmitId::new(1, [5; 8]), heads: Vec::new(), to, group: None };
         let Ok(Request::Submit(read)) = Request::decode(Submit::TYPE, &cbor::encode(&submit)) else { panic!() };
         let bytes = read.to.into_iter().next().unwrap().envelope.into_bytes();
         let whole = Deliver { mailbox_seq: 3, from, from_device: device, envelope: submit.to[0].envelope.clone() };

@@ -8,7 +8,7 @@ pub use super::push::{
     DELIVER, Deliver, Delivery, DeliveryId, DeviceWaits, LogGrew, MailboxDrained, PresenceChange, Push, ResetNotice,
     RoomGrew,
 };
-use crate::ids::{DeviceId, Fingerprint, Head, KeyHash, Username};
+use crate::ids::{DeviceId, Fingerprint, Head, KeyHash, TokenHash, Username};
 use crate::time::Timestamp;
 
 /// Declares an answer or a part of one.
@@ -200,6 +200,32 @@ answer! {
         /// Sequence of the oldest post still kept; 0 when none.
         #[n(2)] pub oldest: u64,
     }
+}
+answer! {
+    /// Answers [`super::client::GroupHeadQuery`].
+    GroupStands {
+        /// Sequence of the last op that was called.
+        #[n(0)] pub last: u64,
+        /// What stands at the place asked for.
+        #[n(1)] pub there: OpThere,
+        /// Of the secret that appends the next op.
+        #[n(2)] pub next_token: TokenHash,
+    }
+}
+
+/// What stands at a place of a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, CborLen)]
+#[cbor(index_only)]
+pub enum OpThere {
+    /// The op asked for.
+    #[n(0)]
+    Same,
+    /// Another one.
+    #[n(1)]
+    Other,
+    /// None yet.
+    #[n(2)]
+    NotYet,
 }
 answer! {
     /// Answers [`super::client::DevicesWaiting`]: at most 3, in the order they came.

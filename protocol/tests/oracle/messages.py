@@ -27,6 +27,8 @@ REQUESTS = {
     "mailbox_ack": (49, {0: 300}),
     "room_post": (64, {0: SUBMIT, 1: "hi all"}),
     "room_since": (65, {0: 98, 1: 500}),
+    "group_append": (80, {0: HASH, 1: HEAD, 2: bytes([0x70]) * 32, 3: bytes([0x71]) * 32}),
+    "group_head": (81, {0: HASH, 1: HEAD}),
 }
 
 ANSWERS = {
@@ -44,6 +46,7 @@ ANSWERS = {
     "room_posted": {0: 99, 1: 1_800_000_000_000},
     "room_page": {0: [POST], 1: 99, 2: 1},
     "presence_list": {0: ["alice", "bob"]},
+    "group_stands": {0: 7, 1: 2, 2: bytes([0x70]) * 32},
     "waiting_devices": {0: [{0: b"cert", 1: b"acceptance"}]},
     "refusal": {0: 6, 1: 1500, 2: [{0: "bob", 1: HEAD}]},
     "welcome": {0: 1, 1: 1, 2: 1, 3: 1_800_000_000_000, 4: {0: 64, 1: 30, 2: 30, 3: False}, 5: [], 6: bytes(32), 7: {0: b"key", 1: b"signature"}},
@@ -68,5 +71,7 @@ def vector():
             for name, (number, payload) in messages.items()
         ]
 
+    number, submit = REQUESTS["submit"]
+    in_group = {"name": "submit", "number": number, "payload": cbor2.dumps(submit | {3: {0: HASH, 1: HEAD}}).hex()}
     answers = [{"name": name, "payload": cbor2.dumps(payload).hex()} for name, payload in ANSWERS.items()]
-    return {"requests": numbered(REQUESTS), "answers": answers, "pushes": numbered(PUSHES)}
+    return {"requests": numbered(REQUESTS), "answers": answers, "pushes": numbered(PUSHES), "in_group": [in_group]}

@@ -1,7 +1,11 @@
 //! Every message of the protocol against its frozen bytes: numbers and fields may never move.
 
 use chat_protocol::cbor;
-use chat_protocol::ids::{DeviceId, Fingerprint, Head, HeadHash, KeyHash, SessionId, SubmitId, Username};
+use chat_protocol::group::AppendToken;
+use chat_protocol::ids::{
+    DeviceId, Fingerprint, GroupAt, GroupHead, GroupId, Head, HeadHash, KeyHash, OpHash, SessionId, SubmitId,
+    TokenHash, Username,
+};
 use chat_protocol::message::client::*;
 use chat_protocol::message::server::*;
 use chat_protocol::message::{Blob, Call, Done, Envelope};
@@ -44,6 +48,14 @@ fn envelope() -> Envelope {
 
 fn user_head() -> UserHead {
     UserHead { user: user("bob"), head: head() }
+}
+
+fn group() -> GroupAt {
+    GroupAt { group: GroupId::new([0xaa; 32]), head: GroupHead { seq: 3, hash: OpHash::new([0xaa; 32]) } }
+}
+
+fn next_token() -> TokenHash {
+    TokenHash::new([0x70; 32])
 }
 
 fn logged_in() -> LoggedIn {
@@ -146,12 +158,35 @@ fn requests_about_messages_are_frozen() {
     frozen.request("bundle_fetch", &BundleFetch { user: user("bob"), device: device() }, Request::BundleFetch);
     frozen.request("one_time_status", &OneTimeStatus {}, Request::OneTimeStatus);
     let to = vec![Addressed { device: device(), envelope: envelope() }];
-    let submit = Submit { submit_id: submit_id(), heads: vec![user_head()], to };
+    let submit = Submit { submit_id: submit_id(), heads: vec![user_head()], to, group: None };
     frozen.request("submit", &submit, |submit| Request::Submit(cbor::decode(&cbor::encode(&submit)).unwrap()));
     frozen.request("mailbox_ack", &MailboxAck { seq: 300 }, Request::MailboxAck);
     frozen.request("room_post", &RoomPost { submit_id: submit_id(), text: "hi all".into() }, Request::RoomPost);
     frozen.request("room_since", &RoomSince { seq: Some(98), max: 500 }, Request::RoomSince);
+    let token = Some(AppendToken::new([0x71; 32]));
+    let append = GroupAppend { group: group().group, head: group().head, next_token: next_token(), token };
+    frozen.request("group_append", &append, Request::GroupAppend);
+    let query = GroupHeadQuery { group: group().group, head: group().head };
+    frozen.request("group_head", &query, Request::GroupHead);
     frozen.done();
+}
+
+#[test]
+fn a_submit_in_a_group_is_frozen() {
+    let mut frozen = Frozen::group("in_group");
+    let to = vec![Addressed { device: device(), envelope: envelope() }];
+    let submit = Submit { submit_id: submit_id(), heads: vec![user_head()], to, group: Some(group()) };
+    frozen.request("submit", &submit, |submit| Request::Submit(cbor::decode(&cbor::encode(&submit)).unwrap()));
+    frozen.done();
+}
+
+#[test]
+fn atk_62_a_token_on_its_way_to_the_notary_does_not_print() {
+    let token = Some(AppendToken::new([0x71; 32]));
+    let append = GroupAppend { group: group().group, head: group().head, next_token: next_token(), token };
+    let text = format!("{append:?}");
+    assert!(text.contains("AppendToken(SecretBytes<32>(..))") && !text.contains(&"71".repeat(4)), "{text}");
+    assert_eq!(minicbor::len(&append), cbor::encode(&append).len());
 }
 
 #[test]
@@ -173,6 +208,7 @@ fn answers_are_frozen() {
     frozen.answer("room_posted", &RoomPosted { room_seq: 99, at: AT });
     frozen.answer("room_page", &RoomPage { posts: vec![post()], last: 99, oldest: 1 });
     frozen.answer("presence_list", &PresenceList { users: vec![user("alice"), user("bob")] });
+    frozen.answer("group_stands", &GroupStands { last: 7, there: OpThere::NotYet, next_token: next_token() });
     let waiting = WaitingDevice { cert: blob("cert"), acceptance: Some(blob("acceptance")) };
     frozen.answer("waiting_devices", &WaitingDevices { devices: vec![waiting] });
     let refusal = Refusal { code: Code::Stale, retry_after_ms: Some(1500), heads: Some(vec![user_head()]) };

@@ -114,6 +114,10 @@ fn check_submit(ask: &Submit<EncodedEnvelope>) -> Result<(), Refusal> {
     if ask.to.len() > MAX_SUBMIT_DEVICES || ask.heads.len() > MAX_SUBMIT_DEVICES {
         return Err(Code::TooLarge.into());
     }
+    // nothing is said in a group before there is a notary who knows where it stands
+    if ask.group.is_some() {
+        return Err(Code::Unsupported.into());
+    }
     let devices: HashSet<_> = ask.to.iter().map(|to| to.device).collect();
     let users: HashSet<_> = ask.heads.iter().map(|head| &head.user).collect();
     if ask.to.is_empty() || devices.len() < ask.to.len() || users.len() < ask.heads.len() {

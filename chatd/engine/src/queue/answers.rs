@@ -64,8 +64,12 @@ fn retry_full(txn: &mut Txn<'_>, pending: &PendingSubmit, full: &[DeviceId]) -> 
     let Ok(submit) = cbor::decode::<Submit>(&pending.payload) else { return Ok(()) };
     for to in submit.to.into_iter().filter(|to| full.contains(&to.device)) {
         let kind = pending.kind.only_for(&to.device);
-        let alone =
-            Submit { submit_id: pending_submits::next_submit_id(txn)?, heads: submit.heads.clone(), to: vec![to] };
+        let alone = Submit {
+            submit_id: pending_submits::next_submit_id(txn)?,
+            heads: submit.heads.clone(),
+            to: vec![to],
+            group: submit.group,
+        };
         let mut next = PendingSubmit::new(alone.submit_id, Submit::TYPE, cbor::encode(&alone), kind);
         next.put_off = pending.put_off;
         wait_for_room(txn, next)?;

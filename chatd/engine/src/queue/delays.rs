@@ -83,7 +83,7 @@ mod tests {
         let part = || vec![1].into();
         let envelope = Envelope { sid: SessionId::new([3; 16]), header: part(), token: part(), init: None };
         let to = vec![Addressed { device: DeviceId::new([2; 16]), envelope }];
-        let payload = cbor::encode(&Submit { submit_id, heads: Vec::new(), to });
+        let payload = cbor::encode(&Submit { submit_id, heads: Vec::new(), to, group: None });
         let pending = PendingSubmit::new(submit_id, Submit::TYPE, payload, SubmitKind::Message(item));
         alice.step(|txn| pending_submits::submit(txn, pending));
         alice.step(|txn| answers::answered(txn, submit_id, Err(refusal)));

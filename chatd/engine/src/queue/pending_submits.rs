@@ -79,7 +79,7 @@ pub(crate) fn submit_envelopes(
     kind: SubmitKind,
 ) -> Result<(), RowsError> {
     let submit_id = next_submit_id(txn)?;
-    let payload = cbor::encode(&Submit { submit_id, heads, to });
+    let payload = cbor::encode(&Submit { submit_id, heads, to, group: None });
     submit(txn, PendingSubmit::new(submit_id, Submit::TYPE, payload, kind))
 }
 

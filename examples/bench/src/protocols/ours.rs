@@ -185,6 +185,7 @@ impl Ours {
             submit_id: self.submit_id(),
             heads: vec![UserHead { user: to.user.clone(), head: to.head }],
             to: vec![Addressed { device: to.device, envelope }],
+            group: None,
         }
     }
 

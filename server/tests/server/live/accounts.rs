@@ -235,6 +235,7 @@ async fn reset_of_a_deserted_account_happens_at_once() {
         submit_id: bob.next_submit(),
         heads: vec![UserHead { user: alice.user.clone(), head: old }],
         to: vec![super::world::addressed(alice.device.cert.id(), "hi")],
+        group: None,
     };
     let refusal = bob.client.call(&letter).await.unwrap_err();
     assert_eq!(refusal.heads, Some(vec![UserHead { user: alice.user.clone(), head: device.log.head() }]));

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use chat_protocol::frame::Frame;
-use chat_protocol::ids::DeviceId;
-use chat_protocol::message::client::{MailboxAck, Submit, UserHead};
+use chat_protocol::ids::{DeviceId, GroupAt, GroupHead, GroupId, OpHash, TokenHash};
+use chat_protocol::message::client::{GroupAppend, GroupHeadQuery, MailboxAck, Submit, UserHead};
 use chat_protocol::message::server::{Code, Push};
 use chat_server::config::Live;
 use chat_server::counters::Closed;
@@ -32,11 +32,11 @@ async fn the_sender_is_who_logged_in_whatever_the_submit_says() {
     let world = World::new().await;
     let (mut alice, mut bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
     let mut mallory = world.join("mallory", 2).await;
-    // a field that does not exist (key 3) is skipped, not believed
+    // a field that does not exist (key 9) is skipped, not believed
     let letter = mallory.letter(&bob, "it is me, alice");
     let mut frame = Frame::request(77, &letter);
     frame.payload[0] = 0xa4;
-    frame.payload.push(3);
+    frame.payload.push(9);
     frame.payload.extend(chat_protocol::cbor::encode(&alice.user));
     mallory.client.send(&[frame]).await;
     mallory.client.answer::<Submit>(77).await.unwrap();
@@ -53,8 +53,12 @@ async fn message_to_an_absent_device_waits_and_is_pushed_at_login_before_the_mar
     let (id, head) = (bob.id(), bob.head());
     let bob = bob.vanish(&world).await;
     for text in ["one", "two"] {
-        let letter =
-            Submit { submit_id: alice.next_submit(), heads: vec![head.clone()], to: vec![addressed(id, text)] };
+        let letter = Submit {
+            submit_id: alice.next_submit(),
+            heads: vec![head.clone()],
+            to: vec![addressed(id, text)],
+            group: None,
+        };
         alice.client.call(&letter).await.unwrap();
     }
     let mut bob = bob.come_back(&world).await;
@@ -178,6 +182,20 @@ async fn malformed_and_oversized_submits_are_refused() {
     let many = (0..65).map(|n| addressed(DeviceId::new([n; 16]), "hi")).collect();
     let many = Submit { to: many, ..alice.letter(&bob, "hi") };
     assert_eq!(alice.client.refused(&many).await, Code::TooLarge);
+}
+
+#[tokio::test]
+async fn what_only_a_notary_knows_is_unsupported_and_nothing_is_stored() {
+    let world = World::new().await;
+    let (mut alice, bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let group = GroupId::new([1; 32]);
+    let head = GroupHead { seq: 0, hash: OpHash::new([1; 32]) };
+    let append = GroupAppend { group, head, next_token: TokenHash::new([2; 32]), token: None };
+    assert_eq!(alice.client.refused(&append).await, Code::Unsupported);
+    assert_eq!(alice.client.refused(&GroupHeadQuery { group, head }).await, Code::Unsupported);
+    let letter = Submit { group: Some(GroupAt { group, head }), ..alice.letter(&bob, "hi") };
+    assert_eq!(alice.client.refused(&letter).await, Code::Unsupported);
+    assert_eq!(world.store.mailbox_state(bob.id()).await.unwrap().last, 0);
 }
 
 #[tokio::test]

@@ -77,6 +77,7 @@ fn largest(counter: u64, members: &[Member], to: usize) -> Submit {
         submit_id: SubmitId::new(counter, [6; 8]),
         heads: to().map(|member| member.head.clone()).collect(),
         to: to().map(addressed).collect(),
+        group: None,
     }
 }
 

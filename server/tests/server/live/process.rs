@@ -304,7 +304,7 @@ async fn atk_13_beside_10000_that_say_nothing_and_1000_that_stop_reading_others_
         alice.call(&RoomPost { submit_id: submit_id(4), text: "x".repeat(8 * 1024) }).await.expect("posted");
         let text = format!("message {counter}");
         let (heads, to) = (vec![served[1].head.clone()], vec![addressed(served[1].id(), &text)]);
-        alice.call(&Submit { submit_id: submit_id(5), heads, to }).await.expect("accepted");
+        alice.call(&Submit { submit_id: submit_id(5), heads, to, group: None }).await.expect("accepted");
         assert_eq!(text_of(&bob.delivery().await.envelope), text);
         if counter % 10 == 0 {
             show_life(&mut stopped).await;

@@ -117,7 +117,8 @@ async fn rooms_that_were_unused_in_the_backup_do_not_begin_at_one_again_and_mail
 
     let world = go_back(world, &copy, settings()).await;
     let mut alice = alice.come_back(&world).await;
-    let letter = Submit { submit_id: alice.next_submit(), heads: vec![head], to: vec![addressed(id, "new")] };
+    let letter =
+        Submit { submit_id: alice.next_submit(), heads: vec![head], to: vec![addressed(id, "new")], group: None };
     alice.client.call(&letter).await.unwrap();
     assert_eq!(alice.say("new").await, FLOOR + 1);
     let mut bob = bob.come_back(&world).await;
@@ -139,7 +140,7 @@ async fn a_device_that_joined_after_the_backup_is_in_the_next_generation_as_soon
     let letter = |alice: &mut Person, text: &str| {
         let head = Head { seq: 1, hash: HeadHash::new([u8::try_from(PHONE).unwrap(); 32]) };
         let heads = vec![UserHead { user: user.clone(), head }];
-        Submit { submit_id: alice.next_submit(), heads, to: vec![addressed(id, text)] }
+        Submit { submit_id: alice.next_submit(), heads, to: vec![addressed(id, text)], group: None }
     };
     for text in ["one", "two"] {
         let letter = letter(&mut alice, text);
@@ -175,6 +176,7 @@ async fn long_backlogs_go_on_in_the_next_generation_within_the_window() {
             submit_id: alice.next_submit(),
             heads: vec![head.clone()],
             to: vec![addressed(id, &n.to_string())],
+            group: None,
         };
         alice.client.call(&letter).await.unwrap();
     }

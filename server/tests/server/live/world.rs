@@ -213,7 +213,12 @@ impl Person {
 
     /// A submit of `text` to the one device of `to`.
     pub fn letter(&mut self, to: &Self, text: &str) -> Submit {
-        Submit { submit_id: self.next_submit(), heads: vec![to.head()], to: vec![addressed(to.id(), text)] }
+        Submit {
+            submit_id: self.next_submit(),
+            heads: vec![to.head()],
+            to: vec![addressed(to.id(), text)],
+            group: None,
+        }
     }
 
     pub async fn send(&mut self, to: &Self, text: &str) -> Result<Accepted, Refusal> {
