@@ -75,7 +75,9 @@ macro_rules! byte_id {
 
 mod group;
 
-pub use self::group::{GroupAt, GroupHead, GroupId, LinkHash, OpHash, StateHash, TokenHash, WishHash};
+pub use self::group::{
+    ChainHash, ChainMark, GroupAt, GroupHead, GroupId, LinkHash, OpHash, SaidHash, StateHash, TokenHash, WishHash,
+};
 
 byte_id!(
     /// `H("chat/v1/device" ‖ 0 ‖ cert)[0..16]`: names one device certificate.

@@ -132,6 +132,10 @@ pub const MAX_GROUP_OP_BYTES: usize = 36 * 1024;
 /// Longest state of a group: 128 members and 16 links with the longest names take 36 kB. With an op that is no `create` it
 /// fits a content.
 pub const MAX_GROUP_STATE_BYTES: usize = 40 * 1024;
+/// Most places of others' chains that one content in a group tells: with them a message of usual length grows by a size.
+pub const MAX_SEEN: usize = 16;
+/// Last places of a device's chain in a group that are kept: whoever told of an earlier one is compared with the next.
+pub const CHAIN_MEMORY: usize = 64;
 /// Longest signed wish: two names and a signature under a 4096-bit key fit twice.
 pub const MAX_WISH_BYTES: usize = 2 * 1024;
 

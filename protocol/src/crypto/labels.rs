@@ -41,6 +41,10 @@ pub enum Label {
     GroupLink,
     /// What a member, or somebody with a link, asks of a group's admins.
     GroupWish,
+    /// What of a message in a group is the same for all readers.
+    GroupSaid,
+    /// The chain of what a device said in a group.
+    GroupSeen,
     /// Passphrase of the PEM files.
     StorePem,
     /// Index key of the daemon's store.
@@ -53,7 +57,7 @@ pub enum Label {
 
 impl Label {
     /// Every label, for the test that proves them apart.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 25] = [
         Self::TransportPsk,
         Self::TransportSplit,
         Self::TransportRekey,
@@ -73,6 +77,8 @@ impl Label {
         Self::GroupToken,
         Self::GroupLink,
         Self::GroupWish,
+        Self::GroupSaid,
+        Self::GroupSeen,
         Self::StorePem,
         Self::StoreIndex,
         Self::StoreSeal,
@@ -103,6 +109,8 @@ impl Label {
             Self::GroupToken => b"chat/v1/group/token",
             Self::GroupLink => b"chat/v1/group/link",
             Self::GroupWish => b"chat/v1/group/wish",
+            Self::GroupSaid => b"chat/v1/group/said",
+            Self::GroupSeen => b"chat/v1/group/seen",
             Self::StorePem => b"chat/v1/store/pem",
             Self::StoreIndex => b"chat/v1/store/index",
             Self::StoreSeal => b"chat/v1/store/seal",

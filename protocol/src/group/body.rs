@@ -93,6 +93,24 @@ impl Body {
         self.version == VERSION && owned && self.links.iter().all(open)
     }
 
+    /// Whether somebody may write. A message counts if its author might in the state it names, and may in the reader's own.
+    #[must_use]
+    pub fn may_write(&self, user: &Username, fingerprint: Fingerprint) -> bool {
+        self.role_as(user, fingerprint).is_some_and(|role| self.settings.may_write(role))
+    }
+
+    /// Whether somebody may delete what others wrote; it counts as [`Self::may_write`] does.
+    #[must_use]
+    pub fn may_delete_of_others(&self, user: &Username, fingerprint: Fingerprint) -> bool {
+        self.role_as(user, fingerprint) >= Some(Role::Admin)
+    }
+
+    /// The role of an identity, if that is who the member of this name is.
+    #[must_use]
+    pub fn role_as(&self, user: &Username, fingerprint: Fingerprint) -> Option<Role> {
+        self.members.get(user).filter(|member| member.fingerprint == fingerprint).map(|member| member.role)
+    }
+
     /// The role of a member.
     #[must_use]
     pub fn role(&self, user: &Username) -> Option<Role> {

@@ -32,6 +32,19 @@ byte_id!(
     WishHash, 32, "hash of a wish"
 );
 
+byte_id!(
+    /// `H("chat/v1/group/said" ‖ 0 ‖ …)`: what of a message in a group is the same for all readers.
+    SaidHash, 32, "hash of what was said"
+);
+byte_id!(
+    /// `H("chat/v1/group/seen" ‖ 0 ‖ chain before ‖ said)`: what a device said in a group and epoch, up to a number.
+    ChainHash, 32, "hash of a chain"
+);
+byte_id!(
+    /// The first 16 bytes of a [`ChainHash`].
+    ChainMark, 16, "mark of a chain"
+);
+
 /// Where a group's log stands: the sequence and hash of its last op. It determines all before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Encode, Decode, CborLen)]
 #[cbor(map)]

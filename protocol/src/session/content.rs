@@ -7,6 +7,8 @@
 //! none and create no duty to answer.
 
 mod body;
+mod chain;
+mod in_group;
 mod padding;
 mod wire;
 
@@ -16,9 +18,12 @@ use thiserror::Error;
 pub use self::body::{
     Body, Delete, Edit, LogEntries, Profile, Reaction, Receipt, Reply, Text, Unsupported, is_reaction, kind, text_bytes,
 };
+pub use self::chain::{Chain, Told};
+use self::in_group::Said;
+pub use self::in_group::{Chained, InGroup, Seen};
 pub use self::padding::{pad, padded_len, unpad};
 pub use self::wire::{FIRST_VERSION, VERSIONS};
-use crate::ids::{DeviceId, Head, MessageId, Username};
+use crate::ids::{DeviceId, GroupId, Head, MessageId, SaidHash, Username};
 use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_NUMBER};
 use crate::time::Timestamp;
 
@@ -39,8 +44,8 @@ pub enum ContentError {
 pub enum Conversation {
     /// With one user; with oneself, notes.
     Direct(Username),
-    /// A group; reserved, 32 bytes.
-    Group([u8; 32]),
+    /// In a group, and where in it the content stands.
+    Group(GroupId, InGroup),
     /// Something later than this program.
     Unknown,
 }
@@ -147,9 +152,33 @@ impl Content {
     /// # Errors
     /// [`ContentError`]: show a marker in the history, acknowledge the envelope, do not retry.
     pub fn decode(padded: &[u8]) -> Result<Self, ContentError> {
-        let content = Self::from_cbor(unpad(padded)?)?;
+        let (content, _) = Self::from_cbor(unpad(padded)?)?;
         content.check()?;
         Ok(content)
+    }
+
+    /// The same, with what of a message in a group is the same for all its readers, as [`Chain::take`] wants it. That is of
+    /// the bytes that came.
+    ///
+    /// # Errors
+    /// [`ContentError`].
+    pub fn decode_said(padded: &[u8]) -> Result<(Self, Option<SaidHash>), ContentError> {
+        let (content, body) = Self::from_cbor(unpad(padded)?)?;
+        content.check()?;
+        let said = content.said(&body);
+        Ok((content, said))
+    }
+
+    /// What of a message in a group is the same for all readers, as its author writes it; none of anything else.
+    #[must_use]
+    pub fn said_hash(&self) -> Option<SaidHash> {
+        self.said(&self.body.to_cbor())
+    }
+
+    fn said(&self, body: &[u8]) -> Option<SaidHash> {
+        let (Conversation::Group(group, place), Some(seq)) = (&self.conversation, self.sender_seq) else { return None };
+        let Self { id, sent, .. } = *self;
+        Some(Said { group: *group, state: place.state, id, seq, sent, kind: self.body.kind(), body }.hash())
     }
 
     /// Takes as many of `acks` as fit without growing the padded size: how many it took. The rest
@@ -174,6 +203,11 @@ impl Content {
         if !acks_fit || !numbered || self.sender_seq.is_some() != self.body.is_message() {
             return Err(ContentError::Malformed);
         }
-        self.body.check()
+        match &self.conversation {
+            Conversation::Group(_, place) if !place.is_possible(self.sender_seq.as_ref()) => {
+                Err(ContentError::Malformed)
+            }
+            _ => self.body.check(),
+        }
     }
 }

@@ -14,7 +14,8 @@ use chat_protocol::group::{
 };
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::party::Party;
-use chat_protocol::ids::{Fingerprint, GroupHead, TokenHash};
+use chat_protocol::ids::{DeviceId, Fingerprint, GroupHead, TokenHash};
+use chat_protocol::session::content::{Chain, Content, Conversation, Told};
 use chat_protocol::time::Timestamp;
 use rand::RngExt;
 use serde_json::{Value, json};
@@ -99,12 +100,37 @@ fn check_group(vector: &Value) {
         assert_eq!(wish.check(&states[at - 1], Some(log)), Ok(Wishes::For(Box::new(action.clone()))));
     }
 
+    check_contents(&vector["contents"], last);
+
     let token: [u8; 32] = bytes(&vector["token"]["token"]).try_into().unwrap();
     assert_eq!(vector["token"]["hash"], AppendToken::new(token).hash().to_string());
     let link: GroupLink = vector["link"].as_str().unwrap().parse().unwrap();
     let alice = logs.0["alice"].fingerprint();
     let secret = LinkSecret::new([7; 16]);
     assert_eq!(link, GroupLink { group: last.group(), admin: "alice".parse().unwrap(), fingerprint: alice, secret });
+}
+
+/// What one device says in a group, to a reader that was left out of the third message.
+fn check_contents(told: &Value, state: &State) {
+    let (mut theirs, mut ours) = (Chain::default(), Chain::default());
+    for (n, told) in (1..).zip(told.as_array().unwrap()) {
+        let frozen = bytes(&told["content"]);
+        let (content, said) = Content::decode_said(&frozen).unwrap();
+        let (said, seq) = (said.unwrap(), content.sender_seq.unwrap());
+        assert_eq!((told["said"].as_str(), Some(said)), (Some(&*said.to_string()), content.said_hash()));
+        let Conversation::Group(group, place) = &content.conversation else { panic!() };
+        assert_eq!((*group, place.state, place.seen.len()), (state.group(), state.head(), usize::from(n == 4)));
+        let chained = place.chain.unwrap();
+        assert_eq!(ours.before(&seq), Some(chained.before), "the author knows its own");
+        assert_eq!(ours.take(&seq, &chained, &said), Told::Alike);
+        assert_eq!(told["after"], chained.before.after(&said).to_string());
+        assert_eq!(content.encode().unwrap(), frozen);
+        if n != 3 {
+            assert_eq!((chained.left_out(&seq), theirs.take(&seq, &chained, &said)), (u64::from(n == 4), Told::Alike));
+        }
+    }
+    let device = DeviceId::new([4; 16]);
+    assert_eq!(theirs.compare(&ours.seen(device).unwrap()), Told::Alike);
 }
 
 #[test]

@@ -14,6 +14,7 @@ mod checks;
 mod common;
 mod content;
 mod explore;
+mod group_content;
 mod groups;
 mod hostile_keys;
 mod identity;

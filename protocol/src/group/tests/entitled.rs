@@ -372,3 +372,19 @@ fn a_void_op_gives_the_token_on() {
     assert_eq!((after.head(), after.next_token()), (void.head(), void.op().next_token));
     assert_eq!(after.then(&BOB, rename("duty")).body().name.as_str(), "duty");
 }
+
+#[test]
+fn rights_in_a_group_are_those_of_the_identity_that_is_the_member() {
+    let state = three();
+    let may = |state: &State, person: &Person| {
+        let (user, fingerprint) = (person.user(), person.log.fingerprint());
+        (state.body().may_write(&user, fingerprint), state.body().may_delete_of_others(&user, fingerprint))
+    };
+    let all = |state: &State| [&ALICE, &BOB, &CAROL, &OTHER_BOB, &DAVE].map(|person| may(state, person));
+    let (nothing, both) = ((false, false), (true, true));
+    assert_eq!(all(&state), [both, both, (true, false), nothing, nothing]);
+    let settings = Some(Settings { writers: crate::group::Writers::Admins, ..settings() });
+    let closed = state.then(&ALICE, Action::Change(Change { name: None, about: None, settings }));
+    assert_eq!(all(&closed), [both, both, nothing, nothing, nothing]);
+    assert_eq!(may(&closed.then(&ALICE, remove(&BOB)), &BOB), nothing);
+}

@@ -2,9 +2,10 @@
 
 use minicbor::{CborLen, Decode, Encode};
 
+use super::in_group::InGroup;
 use super::{Ack, Body, Content, ContentError, Conversation, Heads, SenderSeq, Unsupported};
 use crate::cbor;
-use crate::ids::{MessageId, Username};
+use crate::ids::{GroupId, MessageId, Username};
 use crate::message::Blob;
 use crate::time::Timestamp;
 
@@ -37,6 +38,9 @@ struct Wire {
     /// CBOR of the type's and version's own, in a byte string so that an unknown one can be kept.
     #[n(8)]
     body: Blob,
+    /// Present exactly in a group, in every version. A frozen content of a later one has something else at 9.
+    #[n(10)]
+    in_group: Option<InGroup>,
 }
 
 /// Exactly one key names the kind of conversation.
@@ -46,7 +50,7 @@ struct WireConversation {
     #[n(0)]
     user: Option<Username>,
     #[n(1)]
-    group: Option<Blob>,
+    group: Option<GroupId>,
 }
 
 impl Content {
@@ -62,11 +66,13 @@ impl Content {
     }
 
     fn wire(&self, body: Vec<u8>) -> Wire {
-        let conversation = match &self.conversation {
-            Conversation::Direct(user) => WireConversation { user: Some(user.clone()), group: None },
-            Conversation::Group(id) => WireConversation { user: None, group: Some(id.to_vec().into()) },
-            Conversation::Unknown => WireConversation { user: None, group: None },
+        let (user, group) = match &self.conversation {
+            Conversation::Direct(user) => (Some(user.clone()), None),
+            Conversation::Group(id, in_group) => (None, Some((*id, in_group.clone()))),
+            Conversation::Unknown => (None, None),
         };
+        let (group, in_group) = group.unzip();
+        let conversation = WireConversation { user, group };
         Wire {
             version: VERSION,
             kind: self.body.kind(),
@@ -77,36 +83,39 @@ impl Content {
             heads: self.heads,
             acks: self.acks.clone(),
             body: body.into(),
+            in_group,
         }
     }
 
-    /// All but the body is alike in every version. What a later one means by its body is not known here, whatever its type.
-    pub(super) fn from_cbor(bytes: &[u8]) -> Result<Self, ContentError> {
+    /// All but the body, which is given as it came too, is alike in every version. What a later one means by its body is not
+    /// known here, whatever its type.
+    pub(super) fn from_cbor(bytes: &[u8]) -> Result<(Self, Blob), ContentError> {
         let wire: Wire = cbor::decode(bytes).map_err(|_| ContentError::Malformed)?;
         let body = match wire.version {
             0 => return Err(ContentError::Malformed),
             version if VERSIONS.contains(&version) => Body::from_cbor(wire.kind, &wire.body)?,
-            _ => Body::Unsupported(Unsupported { kind: wire.kind, body: wire.body.0 }),
+            _ => Body::Unsupported(Unsupported { kind: wire.kind, body: wire.body.to_vec() }),
         };
-        Ok(Self {
-            conversation: wire.conversation.read()?,
+        let content = Self {
+            conversation: wire.conversation.read(wire.in_group)?,
             id: wire.id,
             sender_seq: wire.sender_seq,
             sent: wire.sent,
             heads: wire.heads,
             acks: wire.acks,
             body,
-        })
+        };
+        Ok((content, wire.body))
     }
 }
 
 impl WireConversation {
-    fn read(self) -> Result<Conversation, ContentError> {
-        match (self.user, self.group) {
-            (Some(user), None) => Ok(Conversation::Direct(user)),
-            (None, Some(id)) => id.0.try_into().map(Conversation::Group).map_err(|_| ContentError::Malformed),
-            (None, None) => Ok(Conversation::Unknown),
-            (Some(_), Some(_)) => Err(ContentError::Malformed),
+    fn read(self, in_group: Option<InGroup>) -> Result<Conversation, ContentError> {
+        match (self.user, self.group, in_group) {
+            (Some(user), None, None) => Ok(Conversation::Direct(user)),
+            (None, Some(id), Some(in_group)) => Ok(Conversation::Group(id, in_group)),
+            (None, None, _) => Ok(Conversation::Unknown),
+            _ => Err(ContentError::Malformed),
         }
     }
 }
