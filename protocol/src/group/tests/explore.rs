@@ -57,8 +57,12 @@ impl Groups<'_> {
         known.or_insert_with(|| state.propose(by, action.clone())).clone()
     }
 
-    /// What all readers have once the notary has called one more.
+    /// What all readers have once the notary has called one more; they read it in each order of ops once.
     fn call(&mut self, before: &[Intent], intent: Intent) {
+        let after = [before, &[intent]].concat();
+        if self.states.contains_key(&after) {
+            return;
+        }
         let Proposal { op, state } = self.propose(before, intent).unwrap();
         let (earlier, later) = (&self.people[intent.0].log, &self.later[intent.0]);
         for log in [earlier, later] {
@@ -67,9 +71,7 @@ impl Groups<'_> {
             let newcomer = Snapshot::of(&op, &state).verify(Some(log));
             assert_eq!(newcomer, Ok(Shown::State(state.clone())), "{intent:?} after {before:?}");
         }
-        let after = [before, &[intent]].concat();
-        let known = self.states.entry(after).or_insert_with(|| state.clone());
-        assert_eq!(*known, state, "one order, two groups");
+        self.states.insert(after, state);
     }
 }
 

@@ -2,15 +2,9 @@
 
 use super::world::*;
 use crate::cbor;
-use crate::group::{
-    Action, Body, Member, Proposal, Refresh, Refused, Role, Shown, Snapshot, SnapshotError, State, Verdict,
-};
+use crate::group::{Action, Body, Member, Proposal, Refused, Role, Shown, Snapshot, SnapshotError, Verdict};
 use crate::ids::GroupAt;
 use crate::message::Blob;
-
-fn three() -> State {
-    group(&[(&BOB, Role::Admin), (&CAROL, Role::Member)])
-}
 
 /// The op that adds dave, and how it is shown to him.
 fn added() -> (Proposal, Snapshot) {
@@ -119,6 +113,6 @@ fn a_successor_names_what_it_continues() {
     let made = Proposal::create(ALICE.author(), members, Some(succeeds), token(0), &mut rand::rng()).unwrap();
     assert_eq!(made.state.body().succeeds, Some(succeeds));
     assert_ne!(made.state.group(), former.group());
-    let grown = made.state.then(&ALICE, Action::Refresh(Refresh {}));
+    let grown = made.state.then(&ALICE, refresh());
     assert_eq!(grown.body().succeeds, Some(succeeds), "it is never forgotten");
 }

@@ -4,8 +4,8 @@ use super::world::*;
 use crate::cbor;
 use crate::crypto::signed::Signed;
 use crate::group::{
-    Action, Ascending, Create, GroupAbout, GroupName, GroupTtl, NewMember, Op, OpError, Proposal, Refresh, Role,
-    Settings, SignedOp, State, Verdict, What, Writers,
+    Ascending, Create, GroupAbout, GroupName, GroupTtl, NewMember, Op, OpError, Proposal, Role, Settings, SignedOp,
+    State, Verdict, What, Writers,
 };
 use crate::identity::party::Party;
 use crate::ids::{GroupAt, GroupHead, GroupId, Head, OpHash, Username};
@@ -137,6 +137,6 @@ fn the_largest_group_fits_its_bounds() {
     }
     let len = cbor::encode(state.body()).len();
     assert!(len + 150 + 128 * 8 <= MAX_GROUP_STATE_BYTES, "{len}");
-    let op = state.propose(&ALICE, Action::Refresh(Refresh {})).unwrap().op;
+    let op = state.propose(&ALICE, refresh()).unwrap().op;
     assert!(len + op.bytes().len() < crate::limits::MAX_TEXT_BYTES - 2 * 1024, "both fit a content");
 }

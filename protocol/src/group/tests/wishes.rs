@@ -9,10 +9,6 @@ use crate::group::{
 };
 use crate::ids::{GroupHead, GroupId, Head, OpHash};
 
-fn three() -> State {
-    group(&[(&BOB, Role::Admin), (&CAROL, Role::Member)])
-}
-
 fn membership(state: &State, person: &Person) -> Membership {
     Membership { state: state.head(), since: state.body().members.get(&person.user()).unwrap().since }
 }

@@ -9,7 +9,7 @@ use crate::fixtures::{FirstDevice, device_keys, first_device};
 use crate::group::effect::Circumstances;
 use crate::group::{
     Action, Add, Author, Body, Change, ChangeRole, Create, GroupAbout, GroupName, Link, LinkSecret, LinkUses, Member,
-    NewMember, Op, Proposal, Remove, Role, Settings, SignedOp, State, Verdict, Void, What, Writers,
+    NewMember, Op, Proposal, Refresh, Remove, Role, Settings, SignedOp, State, Verdict, Void, What, Writers,
 };
 use crate::identity::account_log::{self, AccountLog};
 use crate::identity::device::{DeviceCert, DeviceKeys};
@@ -122,6 +122,15 @@ pub(super) fn rename(name: &str) -> Action {
 pub(super) fn link(secret: u8, admin: &Person, uses: u16) -> Link {
     let uses = LinkUses::new(uses).unwrap();
     Link { hash: LinkSecret::new([secret; 16]).hash(), admin: admin.user(), approval: false, uses, until: AT }
+}
+
+pub(super) fn refresh() -> Action {
+    Action::Refresh(Refresh {})
+}
+
+/// alice owns it, bob is an admin, carol a member.
+pub(super) fn three() -> State {
+    group(&[(&BOB, Role::Admin), (&CAROL, Role::Member)])
 }
 
 /// A group whose owner is alice.

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn atk_66_other_words_under_one_number_are_noticed_with_the_next_message_or_by_what_another_saw() {
+    fn other_words_under_one_number_are_noticed_with_the_next_message_or_by_what_another_saw() {
         let (mine, theirs) = ([1, 2, 3], [1, 9, 3]);
         let (mut alice, bob) = (told(&mine, &[1, 2]), told(&theirs, &[1, 2]));
         let mine_at_2 = alice.seen(DEVICE).unwrap();
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn atk_80_who_says_the_same_number_twice_is_found_out() {
+    fn who_says_the_same_number_twice_is_found_out() {
         let mut chain = told(&[1, 2], &[1, 2]);
         assert_eq!(take(&mut chain, &[1, 2], 2), Told::Alike);
         assert_eq!(take(&mut chain, &[1, 3], 2), Told::Differently);
