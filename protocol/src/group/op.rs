@@ -13,6 +13,7 @@ use crate::crypto::signed::Signed;
 use crate::identity::party::Party;
 use crate::ids::{GroupAt, GroupHead, GroupId, OpHash, StateHash, TokenHash};
 use crate::limits::MAX_GROUP_OP_BYTES;
+use crate::message::Blob;
 use crate::time::Timestamp;
 
 /// The one version of ops, states and wishes there is.
@@ -97,7 +98,7 @@ impl What {
 /// An op that was read, with the bytes it was read from. Nothing in it is believed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedOp {
-    bytes: Vec<u8>,
+    bytes: Blob,
     signed: Signed,
     op: Op,
     head: GroupHead,
@@ -117,7 +118,7 @@ impl SignedOp {
         let op: Op = cbor::decode_canonical(&signed.object).map_err(|_| OpError::Malformed)?;
         op.check()?;
         let head = GroupHead { seq: op.what.seq(), hash: OpHash::new(kdf::hash(Label::GroupOp, &[&signed.object])) };
-        Ok(Self { bytes: bytes.to_vec(), signed, op, head })
+        Ok(Self { bytes: bytes.to_vec().into(), signed, op, head })
     }
 
     /// Signs an op.

@@ -1,5 +1,7 @@
 //! Checked parts of a group: its name, the line about it, its settings, and numbers within their bounds.
 
+use std::fmt;
+
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
@@ -18,7 +20,8 @@ pub struct NotPossible(&'static str);
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $what:literal, $fits:expr) => {
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode)]
+        /// Its `Debug` says nothing of it: it is as private as what is written in the group.
+        #[derive(Clone, PartialEq, Eq, Hash, Encode)]
         #[cbor(transparent)]
         pub struct $name(#[n(0)] String);
 
@@ -35,6 +38,12 @@ macro_rules! checked_text {
             #[must_use]
             pub fn as_str(&self) -> &str {
                 &self.0
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({} bytes)", stringify!($name), self.0.len())
             }
         }
 
@@ -165,6 +174,12 @@ mod tests {
             assert_eq!(GroupName::new(name), Err(NotPossible("name of a group")), "{name:?}");
             assert!(cbor::decode::<GroupName>(&cbor::encode(&name)).is_err(), "{name:?}");
         }
+    }
+
+    #[test]
+    fn what_a_group_is_called_and_about_is_in_no_log() {
+        let (name, about) = (GroupName::new("ops").unwrap(), GroupAbout::new("who is on call").unwrap());
+        assert_eq!(format!("{name:?} {about:?}"), "GroupName(3 bytes) GroupAbout(14 bytes)");
     }
 
     #[test]

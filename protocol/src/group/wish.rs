@@ -20,6 +20,7 @@ use crate::identity::account_log::AccountLog;
 use crate::identity::party::Party;
 use crate::ids::{Fingerprint, GroupHead, GroupId, Head, Username, WishHash};
 use crate::limits::MAX_WISH_BYTES;
+use crate::message::Blob;
 use crate::time::Timestamp;
 
 /// What somebody wishes.
@@ -106,7 +107,7 @@ pub struct Wish {
 /// A wish that was read, with the bytes it was read from. Nothing in it is believed yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SignedWish {
-    bytes: Vec<u8>,
+    bytes: Blob,
     signed: Signed,
     wish: Wish,
 }
@@ -167,7 +168,7 @@ impl SignedWish {
         if wish.version != VERSION || bytes.len() > MAX_WISH_BYTES {
             return Err(WishError::Malformed);
         }
-        Ok(Self { bytes: bytes.to_vec(), signed, wish })
+        Ok(Self { bytes: bytes.to_vec().into(), signed, wish })
     }
 
     /// The received bytes.

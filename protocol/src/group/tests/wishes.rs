@@ -111,6 +111,15 @@ fn who_has_a_link_becomes_a_plain_member_by_it() {
 }
 
 #[test]
+fn atk_62_a_wish_to_join_does_not_print_the_secret_of_the_link() {
+    let state = three().then(&ALICE, link(1, &ALICE, 2));
+    let join = wish(&state, &DAVE, Wanted::Join { secret: LinkSecret::new([201; 16]) });
+    let text = format!("{join:?} {:?}", join.wish());
+    assert!(text.contains("LinkSecret(SecretBytes<16>(..))"), "{text}");
+    assert!(!text.contains("201, 201") && !text.contains("c9c9"), "{text}");
+}
+
+#[test]
 fn a_wish_is_its_authors_alone() {
     let state = three();
     let right = leave(&state, &CAROL);

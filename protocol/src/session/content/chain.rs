@@ -103,6 +103,8 @@ impl Chain {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     const DEVICE: DeviceId = DeviceId::new([4; 16]);
@@ -180,6 +182,39 @@ mod tests {
         };
         assert_eq!((chain.compare(&at(37)), chain.compare(&at(36))), (Told::Alike, Told::Unknown));
         assert_eq!(crate::cbor::decode::<Chain>(&crate::cbor::encode(&chain)), Ok(chain));
+    }
+
+    proptest! {
+        #[test]
+        fn an_honest_device_is_never_accused(
+            words in proptest::collection::vec(any::<u8>(), 1..100),
+            order in proptest::collection::vec(any::<prop::sample::Index>(), 1..150),
+        ) {
+            let (mut one, mut other) = (Chain::default(), Chain::default());
+            for at in &order {
+                let n = u64::try_from(at.index(words.len())).unwrap() + 1;
+                prop_assert_eq!(take(&mut one, &words, n), Told::Alike);
+                if n % 3 != 0 {
+                    prop_assert_eq!(take(&mut other, &words, n), Told::Alike);
+                    prop_assert_ne!(one.compare(&other.seen(DEVICE).unwrap()), Told::Differently);
+                }
+            }
+        }
+
+        #[test]
+        fn who_was_told_one_word_otherwise_knows_it_from_what_any_other_saw_since(
+            words in proptest::collection::vec(any::<u8>(), 2..60),
+            at: prop::sample::Index,
+            since: prop::sample::Index,
+        ) {
+            let (mut otherwise, at) = (words.clone(), at.index(words.len()));
+            otherwise[at] ^= 1;
+            let from = u64::try_from(at).unwrap() + 1;
+            let until = from + u64::try_from(since.index(words.len() - at)).unwrap();
+            let numbers: Vec<u64> = (from..=until).collect();
+            let (mine, theirs) = (told(&words, &numbers), told(&otherwise, &numbers));
+            prop_assert_eq!(mine.compare(&theirs.seen(DEVICE).unwrap()), Told::Differently);
+        }
     }
 
     #[test]
