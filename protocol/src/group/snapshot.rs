@@ -17,7 +17,10 @@ use crate::message::Blob;
 /// An op that counted, and the state after it: what a newcomer gets with the op that added him, and a laggard with a later
 /// one. Void ops that follow are applied to it.
 ///
-/// It is the word of whoever tells it until a member who was told otherwise names the head, or one built on it.
+/// That the op counted, and is not void, only those know who have the state before it. So all this is the word of whoever
+/// tells it until another member names the head, or one built on it, with the state that follows from this one
+/// ([`State::is_confirmed_by`]). Whoever finds an op void before that because it does not lead to the state it names
+/// ([`super::Void::OtherState`]) drops what it was shown, and asks somebody else.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Snapshot {

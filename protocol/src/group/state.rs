@@ -11,7 +11,7 @@ use super::void::Void;
 use crate::crypto::rsa::Context;
 use crate::identity::account_log::AccountLog;
 use crate::identity::party::Party;
-use crate::ids::{GroupHead, GroupId, TokenHash};
+use crate::ids::{GroupHead, GroupId, StateHash, TokenHash};
 
 /// A group after an op. Its encoding is for own storage; others are shown a [`super::Snapshot`].
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -134,6 +134,20 @@ impl State {
     #[must_use]
     pub const fn next_token(&self) -> TokenHash {
         self.next_token
+    }
+
+    /// Of what the group is: whoever says where a group stands names it beside the head.
+    #[must_use]
+    pub fn hash(&self) -> StateHash {
+        self.body.hash()
+    }
+
+    /// Whether whoever names this head with this state has the very same. Nothing less confirms what a snapshot showed: one
+    /// head may be named over two states, as a void op changes nothing for those who have the state before it, while whoever
+    /// lacks that takes the op for one that counted.
+    #[must_use]
+    pub fn is_confirmed_by(&self, head: GroupHead, state: StateHash) -> bool {
+        self.head == head && self.hash() == state
     }
 
     /// What the group is.

@@ -66,7 +66,8 @@ pub enum Void {
     /// The link names somebody who is neither admin nor owner.
     #[error("the link names nobody who could let people in")]
     LinkOfNoAdmin,
-    /// The state after it is not the one it names.
+    /// The state after it is not the one it names; or the state before it is not the one that its author had, where that is
+    /// but what a snapshot showed.
     #[error("the state after it is not the one it names")]
     OtherState,
 }

@@ -1,6 +1,6 @@
 //! What is said in a group, and what cannot be.
 
-use chat_protocol::ids::{ChainHash, ChainMark, DeviceId, GroupHead, GroupId, Head, HeadHash, MessageId, OpHash};
+use chat_protocol::ids::{ChainHash, ChainMark, DeviceId, GroupHead, GroupId, Head, HeadHash, MessageId, OpHash, StateHash};
 use chat_protocol::limits::{MAX_ACKS, MAX_NUMBER, MAX_SEEN, MAX_TEXT_BYTES};
 use chat_protocol::session::content::{
     Ack, Body, Chained, Content, ContentError, Conversation, Delete, Heads, InGroup, Seen, SenderSeq, pad, unpad,
@@ -12,7 +12,9 @@ use crate::common::AT;
 const GROUP: GroupId = GroupId::new([3; 32]);
 const SEQ: SenderSeq = SenderSeq { epoch: 9, n: 70, first: Some(40) };
 
-fn state() -> GroupHead {
+const STATE: StateHash = StateHash::new([2; 32]);
+
+fn head() -> GroupHead {
     GroupHead { seq: 12, hash: OpHash::new([4; 32]) }
 }
 
@@ -26,7 +28,7 @@ fn chained(last: Option<u64>) -> Chained {
 
 fn content(body: Body) -> Content {
     let chain = body.is_message().then_some(chained(Some(68)));
-    let place = InGroup { state: state(), chain, seen: vec![seen(1), seen(2)] };
+    let place = InGroup { head: head(), state: STATE, chain, seen: vec![seen(1), seen(2)] };
     let head = Head { seq: 1, hash: HeadHash::new([1; 32]) };
     Content {
         conversation: Conversation::Group(GROUP, place),
@@ -70,7 +72,7 @@ fn what_all_readers_share_is_all_but_what_is_for_one_of_them() {
         |content| content.acks.push(Ack { device: DeviceId::new([1; 16]), epoch: 0, below: 2, given_up: vec![] }),
         |content| {
             content.conversation =
-                Conversation::Group(GROUP, InGroup { state: state(), chain: Some(chained(None)), seen: vec![] })
+                Conversation::Group(GROUP, InGroup { head: head(), state: STATE, chain: Some(chained(None)), seen: vec![] })
         },
     ];
     for change in for_one {
@@ -78,12 +80,13 @@ fn what_all_readers_share_is_all_but_what_is_for_one_of_them() {
         change(&mut other);
         assert_eq!(said(&other), said(&original));
     }
-    let place = |group, head| Conversation::Group(group, InGroup { state: head, chain: None, seen: vec![] });
-    let (elsewhere, later) = (GroupHead { seq: 13, ..state() }, GroupHead { hash: OpHash::new([9; 32]), ..state() });
+    let place = |group, head, state| Conversation::Group(group, InGroup { head, state, chain: None, seen: vec![] });
+    let (elsewhere, later) = (GroupHead { seq: 13, ..head() }, GroupHead { hash: OpHash::new([9; 32]), ..head() });
     let others = [
-        Content { conversation: place(GroupId::new([9; 32]), state()), ..original.clone() },
-        Content { conversation: place(GROUP, elsewhere), ..original.clone() },
-        Content { conversation: place(GROUP, later), ..original.clone() },
+        Content { conversation: place(GroupId::new([9; 32]), head(), STATE), ..original.clone() },
+        Content { conversation: place(GROUP, elsewhere, STATE), ..original.clone() },
+        Content { conversation: place(GROUP, later, STATE), ..original.clone() },
+        Content { conversation: place(GROUP, head(), StateHash::new([9; 32])), ..original.clone() },
         Content { id: MessageId::new([8; 16]), ..original.clone() },
         Content { sender_seq: Some(SenderSeq { epoch: 10, ..SEQ }), ..original.clone() },
         Content { sender_seq: Some(SenderSeq { n: 71, ..SEQ }), ..original.clone() },
@@ -108,7 +111,7 @@ fn atk_53_a_chain_that_cannot_be_is_malformed() {
     assert_eq!(changed(|place, _| place.chain = None), Err(ContentError::Malformed), "a message without one");
     let mut control = content(Body::Heartbeat);
     control.conversation =
-        Conversation::Group(GROUP, InGroup { state: state(), chain: Some(chained(None)), seen: vec![] });
+        Conversation::Group(GROUP, InGroup { head: head(), state: STATE, chain: Some(chained(None)), seen: vec![] });
     assert_eq!(control.encode(), Err(ContentError::Malformed), "what is not numbered is in no chain");
     let first = |before: [u8; 32]| {
         changed(|place, seq| {
@@ -129,14 +132,14 @@ fn atk_53_counts_and_numbers_beyond_the_limits_are_malformed_in_a_group() {
     for seen in [Seen { n: 0, ..seen(1) }, Seen { n: 1 << 53, ..seen(1) }, Seen { epoch: 1 << 53, ..seen(1) }] {
         assert_eq!(one(seen), Err(ContentError::Malformed), "{seen:?}");
     }
-    assert_eq!(changed(|place, _| place.state.seq = 1 << 53), Err(ContentError::Malformed));
+    assert_eq!(changed(|place, _| place.head.seq = 1 << 53), Err(ContentError::Malformed));
 }
 
 #[test]
 fn atk_53_a_place_in_no_group_and_a_group_without_one_are_malformed() {
     let padded = content(Body::Heartbeat).encode().unwrap();
     let good = unpad(&padded).unwrap();
-    // the last key, 10, has the state's head and two places of others
+    // the last key, 10, has the head, the state and two places of others
     let at = good.iter().rposition(|byte| *byte == 10).unwrap();
     let mut without = good[..at].to_vec();
     without[0] -= 1;

@@ -351,12 +351,12 @@ def vector():
             for wish, by, fulfilled in ((join, "dave", 3), (leave, "carol", 8))
         ],
         "token": {"token": (bytes([9]) * 32).hex(), "hash": token_hash(bytes([9]) * 32).hex()},
-        "contents": contents(reader.group, (reader.seq, reader.head)),
+        "contents": contents(reader.group, (reader.seq, reader.head), state_hash(reader.state)),
         "link": "chat-group:1:" + base64.urlsafe_b64encode(text).decode().rstrip("="),
     }
 
 
-def contents(group, head):
+def contents(group, head, state):
     """What one device says in a group, as one reader gets it that is left out of the third: each with the chain behind it."""
     told, chain = [], bytes(32)
     bodies = [(1, {0: "hello"}), (3, {0: bytes([7]) * 16, 1: "hallo"}), (1, {0: "psst"}), (5, {0: bytes([7]) * 16, 1: "👍"})]
@@ -364,15 +364,15 @@ def contents(group, head):
         body, message = cbor2.dumps(body), bytes([n]) * 16
         chained = {0: {1: None, 2: 1, 3: 2, 4: 2}[n], 1: chain}
         chained = {key: value for key, value in chained.items() if value is not None}
-        place = {0: {0: head[0], 1: head[1]}, 1: chained}
+        place = {0: {0: head[0], 1: head[1]}, 1: state, 2: chained}
         if n == 4:
-            place[2] = [{0: bytes([0xDD]) * 16, 1: 5, 2: 9, 3: bytes([0xEE]) * 16}]
+            place[3] = [{0: bytes([0xDD]) * 16, 1: 5, 2: 9, 3: bytes([0xEE]) * 16}]
         account = {0: 3, 1: bytes([0xAA]) * 32}
         fields = {0: 1, 1: kind, 2: {1: group}, 3: message, 4: {0: 9, 1: n}, 5: AT + n, 6: {0: account, 1: account}, 7: [],
                   8: body, 10: place}
         numbers = b"".join(number.to_bytes(8, "big") for number in (9, n, AT + n))
-        said = labelled("chat/v1/group/said", group + head[0].to_bytes(8, "big") + head[1] + message + numbers
-                        + kind.to_bytes(2, "big") + body)
+        said = labelled("chat/v1/group/said", group + head[0].to_bytes(8, "big") + head[1] + state + message
+                        + numbers + kind.to_bytes(2, "big") + body)
         chain = labelled("chat/v1/group/seen", chain + said)
         told.append({"content": padded(fields), "said": said.hex(), "after": chain.hex()})
     return told

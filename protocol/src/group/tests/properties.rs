@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::world::*;
 use crate::cbor;
 use crate::group::{
-    Action, Add, AppendToken, Change, HistoryCount, Link, LinkSecret, Role, Settings, Shown, SignedOp, Snapshot, State,
-    Unlink, Verdict,
+    Action, Add, AppendToken, Body, Change, GroupName, HistoryCount, Link, LinkSecret, Role, Settings, Shown, SignedOp,
+    Snapshot, State, Unlink, Verdict,
 };
 use crate::identity::account_log::AccountLog;
 use crate::limits::MAX_GROUP_MEMBERS;
@@ -80,6 +80,17 @@ fn settled(verdict: Verdict) -> State {
     }
 }
 
+/// What somebody may show who made up a state.
+fn lied(mut body: Body, lie: usize) -> Body {
+    match lie {
+        0 => {}
+        1 => body.name = GroupName::new("theirs").unwrap(),
+        2 => drop(body.members.remove(&CAROL.user())),
+        _ => body.members.get_mut(&ALICE.user()).into_iter().for_each(|alice| alice.head.seq += 1),
+    }
+    body
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -113,6 +124,28 @@ proptest! {
             later = settled(later.apply(&SignedOp::read(op.bytes()).unwrap(), log).unwrap());
         }
         prop_assert_eq!(at_once, later);
+    }
+
+    #[test]
+    fn no_state_made_up_over_a_void_op_is_confirmed_by_whoever_judged_that_op(
+        steps in steps(),
+        by in 0..5_usize,
+        last: Step,
+        lie in 0..4_usize,
+    ) {
+        let honest = ops(&steps).iter().fold(three(), |state, (op, log)| settled(state.apply(op, Some(log)).unwrap()));
+        let (by, action) = (people()[by], action((0, last.1 % 10, last.2 % 5, last.3 % 30)));
+        let made_up = lied(honest.forged_body(by, &action), lie);
+        let op = sign(&honest.op_to(by, action, &made_up), by);
+        let verdict = honest.apply(&op, Some(&by.log)).unwrap();
+        let snapshot = Snapshot { op: op.bytes().to_vec().into(), state: Some(cbor::encode(&made_up).into()) };
+        if let (Verdict::Void(honest, _), Ok(Shown::State(shown))) = (verdict, snapshot.verify(Some(&by.log))) {
+            prop_assert_eq!(honest.head(), shown.head());
+            prop_assert_eq!(shown.is_confirmed_by(honest.head(), honest.hash()), shown == honest);
+            let next = honest.propose(&ALICE, refresh()).unwrap();
+            let (honest, shown) = (next.state, settled(shown.apply(&next.op, Some(&ALICE.log)).unwrap()));
+            prop_assert_eq!(shown.is_confirmed_by(honest.head(), honest.hash()), shown == honest);
+        }
     }
 
     #[test]

@@ -2,7 +2,9 @@
 
 use super::world::*;
 use crate::cbor;
-use crate::group::{Action, Body, Member, Proposal, Refused, Role, Shown, Snapshot, SnapshotError, Verdict};
+use crate::group::{
+    Action, Body, Member, Proposal, Refused, Role, Shown, Snapshot, SnapshotError, State, Verdict, Void,
+};
 use crate::ids::GroupAt;
 use crate::message::Blob;
 
@@ -83,6 +85,35 @@ fn a_state_to_which_its_op_does_not_lead_is_not_shown() {
     assert_eq!(made_up(&BOB, link(1, &BOB, 2).into(), |body| body.links.retain(|_| false)), impossible);
     let no_owner = made_up(&BOB, bring_dave(), |body| drop(body.members.remove(&ALICE.user())));
     assert_eq!(no_owner, Err(SnapshotError::OtherState), "a group has an owner");
+}
+
+/// What bob's void `refresh` is for those who have the state before it, and for whom he shows a state he made up.
+fn two_states_under_one_head() -> (State, State) {
+    let honest = three();
+    let mut body = honest.body().clone();
+    body.members.get_mut(&CAROL.user()).unwrap().fingerprint = OTHER_BOB.log.fingerprint();
+    let op = sign(&honest.op_to(&BOB, refresh(), &body), &BOB);
+    let Ok(Verdict::Void(honest, Void::OtherState)) = honest.apply(&op, Some(&BOB.log)) else { panic!() };
+    let snapshot = Snapshot { op: op.bytes().to_vec().into(), state: Some(cbor::encode(&body).into()) };
+    let Ok(Shown::State(shown)) = snapshot.verify(Some(&BOB.log)) else { panic!() };
+    (honest, shown)
+}
+
+#[test]
+fn a_head_alone_confirms_no_state() {
+    let (honest, shown) = two_states_under_one_head();
+    assert_eq!(honest.head(), shown.head());
+    assert!(honest.is_confirmed_by(honest.head(), honest.hash()));
+    assert!(!shown.is_confirmed_by(honest.head(), honest.hash()));
+}
+
+#[test]
+fn who_was_shown_a_made_up_state_finds_the_next_op_void_for_its_state() {
+    let (honest, shown) = two_states_under_one_head();
+    let Proposal { op, state } = honest.propose(&ALICE, rename("duty")).unwrap();
+    let Ok(Verdict::Void(shown, why)) = shown.apply(&op, Some(&ALICE.log)) else { panic!() };
+    assert_eq!((why, shown.head()), (Void::OtherState, state.head()));
+    assert!(!shown.is_confirmed_by(state.head(), state.hash()));
 }
 
 #[test]

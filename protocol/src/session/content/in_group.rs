@@ -6,7 +6,7 @@ use minicbor::{CborLen, Decode, Encode};
 use super::SenderSeq;
 use crate::crypto::kdf;
 use crate::crypto::labels::Label;
-use crate::ids::{ChainHash, ChainMark, DeviceId, GroupHead, GroupId, MessageId, SaidHash};
+use crate::ids::{ChainHash, ChainMark, DeviceId, GroupHead, GroupId, MessageId, SaidHash, StateHash};
 use crate::limits::{MAX_NUMBER, MAX_SEEN};
 use crate::time::Timestamp;
 
@@ -14,14 +14,18 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Encode, Decode, CborLen)]
 #[cbor(map)]
 pub struct InGroup {
-    /// The state it was written under, which says who is to read it and what its author may do.
+    /// The last op that its author had.
     #[n(0)]
-    pub state: GroupHead,
-    /// Present exactly for messages.
+    pub head: GroupHead,
+    /// The state after it, by its author's judgement, under which it was written: that says who is to read it and what its
+    /// author may do. A reader who was shown another one under this head was deceived, or its author was.
     #[n(1)]
+    pub state: StateHash,
+    /// Present exactly for messages.
+    #[n(2)]
     pub chain: Option<Chained>,
     /// What its author's device was told by others, at most 16.
-    #[cbor(n(2), default, skip_if = "Vec::is_empty")]
+    #[cbor(n(3), default, skip_if = "Vec::is_empty")]
     pub seen: Vec<Seen>,
 }
 
@@ -64,7 +68,7 @@ impl InGroup {
             _ => false,
         };
         let seen = self.seen.len() <= MAX_SEEN && self.seen.iter().all(Seen::is_possible);
-        chained && seen && self.state.seq <= MAX_NUMBER
+        chained && seen && self.head.seq <= MAX_NUMBER
     }
 }
 
@@ -94,7 +98,8 @@ impl Seen {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Said<'a> {
     pub(super) group: GroupId,
-    pub(super) state: GroupHead,
+    pub(super) head: GroupHead,
+    pub(super) state: StateHash,
     pub(super) id: MessageId,
     pub(super) seq: SenderSeq,
     pub(super) sent: Timestamp,
@@ -105,9 +110,9 @@ pub(super) struct Said<'a> {
 
 impl Said<'_> {
     pub(super) fn hash(&self) -> SaidHash {
-        let Self { group, state, id, seq, sent, kind, body } = self;
+        let Self { group, head, state, id, seq, sent, kind, body } = self;
         let numbers = [seq.epoch, seq.n, sent.as_millis()].map(u64::to_be_bytes).concat();
-        let place = [&state.seq.to_be_bytes()[..], state.hash.as_bytes()].concat();
+        let place = [&head.seq.to_be_bytes()[..], head.hash.as_bytes(), state.as_bytes()].concat();
         let parts = [group.as_bytes(), &place[..], id.as_bytes(), &numbers, &kind.to_be_bytes(), body];
         SaidHash::new(kdf::hash(Label::GroupSaid, &parts))
     }
