@@ -83,8 +83,10 @@ action! {
         #[n(0)] pub user: Username,
         /// Which.
         #[n(1)] pub role: Role,
+        /// As in [`NewMember`], and not before the one that the group knows: the role is not for devices revoked by then.
+        #[n(2)] pub head: Head,
         /// The wish that this fulfils.
-        #[n(2)] pub wish: Option<WishHash>,
+        #[n(3)] pub wish: Option<WishHash>,
     }
 }
 action! {

@@ -1,5 +1,7 @@
 //! Whether a device wrote something, by its account's log up to the head it named.
 
+use std::cmp::Ordering;
+
 use super::void::Void;
 use crate::crypto::rsa::Context;
 use crate::crypto::signed::Signed;
@@ -44,15 +46,18 @@ pub(super) fn log_of<'a>(by: &Party, log: Option<&'a AccountLog>) -> Result<&'a 
         .ok_or_else(|| Unproven::Lacking(Lacking { user: by.user.clone(), fingerprint: by.fingerprint, head: by.head }))
 }
 
-/// Checks that `known`, the highest head the group knows of an account, is not ahead of the one `by` names, nor beside it.
-pub(super) fn follows(by: &Party, known: Head, log: &AccountLog) -> Result<(), Void> {
-    if by.head.seq < known.seq {
-        Err(Void::OldHead)
-    } else if log.contains(known) {
-        Ok(())
-    } else {
-        Err(Void::OtherHistory)
+/// Checks that a head of an account's log is not before `known`, the highest that the group knows, nor another in its place.
+pub(super) fn not_before(head: Head, known: Head) -> Result<(), Void> {
+    match head.seq.cmp(&known.seq) {
+        Ordering::Less => Err(Void::OldHead),
+        Ordering::Equal if head.hash != known.hash => Err(Void::OtherHistory),
+        Ordering::Equal | Ordering::Greater => Ok(()),
     }
+}
+
+/// Checks that a log, on which the head lies that its author names, goes on from `known`.
+pub(super) fn follows(log: &AccountLog, known: Head) -> Result<(), Void> {
+    if log.contains(known) { Ok(()) } else { Err(Void::OtherHistory) }
 }
 
 /// Checks a signature by a device that is in the log at the head named, and that it is active there.

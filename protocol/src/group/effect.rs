@@ -2,6 +2,7 @@
 
 use super::action::{Action, Add, Change, ChangeRole, Create, Link, Remove, Unlink};
 use super::ascending::Ascending;
+use super::author::not_before;
 use super::body::{Body, Member, OpenLink};
 use super::op::VERSION;
 use super::rights::needed;
@@ -112,6 +113,8 @@ impl Body {
         if member.role == change.role {
             return Err(Void::SameRole);
         }
+        not_before(change.head, member.head)?;
+        member.head = change.head;
         member.role = change.role;
         if change.role < Role::Admin {
             self.links.retain(|open| open.link.admin != change.user);

@@ -32,16 +32,16 @@ mod tests {
     use crate::group::action::{Add, Change, ChangeRole, Refresh, Remove, Unlink};
     use crate::ids::{Fingerprint, Head, HeadHash, LinkHash};
 
+    const HEAD: Head = Head { seq: 0, hash: HeadHash::new([1; 32]) };
     const ROLES: [Role; 3] = [Role::Member, Role::Admin, Role::Owner];
 
     fn add(role: Role) -> Action {
-        let head = Head { seq: 0, hash: HeadHash::new([1; 32]) };
         let (user, fingerprint) = ("bob".parse().unwrap(), Fingerprint::new([1; 32]));
-        Action::Add(Add { user, fingerprint, head, role, history: None, link: None, wish: None })
+        Action::Add(Add { user, fingerprint, head: HEAD, role, history: None, link: None, wish: None })
     }
 
     fn role(role: Role) -> Action {
-        Action::Role(ChangeRole { user: "bob".parse().unwrap(), role, wish: None })
+        Action::Role(ChangeRole { user: "bob".parse().unwrap(), role, head: HEAD, wish: None })
     }
 
     #[test]

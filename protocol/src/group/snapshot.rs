@@ -127,7 +127,7 @@ fn is_done(action: &Action, seq: u64, body: &Body) -> bool {
             as_told == (add.fingerprint, add.role, add.head, seq)
         }),
         Action::Remove(_) => target.is_none(),
-        Action::Role(change) => target.is_some_and(|member| member.role == change.role),
+        Action::Role(change) => target.is_some_and(|member| (member.role, member.head) == (change.role, change.head)),
         Action::Change(change) => {
             change.name.as_ref().is_none_or(|name| *name == body.name)
                 && change.about.as_ref().is_none_or(|about| *about == body.about)

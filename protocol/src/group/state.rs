@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use thiserror::Error;
 
-use super::author::{Lacking, Unproven, follows, log_of, signed};
+use super::author::{Lacking, Unproven, follows, log_of, not_before, signed};
 use super::body::{Body, Member};
 use super::effect::Circumstances;
 use super::op::{SignedOp, What};
@@ -97,11 +97,9 @@ impl State {
             return Err(Stop::Elsewhere);
         }
         let known = self.member_as(&said.by)?.head;
-        if said.by.head.seq < known.seq {
-            return Err(Void::OldHead.into());
-        }
+        not_before(said.by.head, known)?;
         let log = log_of(&said.by, log)?;
-        follows(&said.by, known, log)?;
+        follows(log, known)?;
         signed(&said.by, log, op.signed(), Context::Group)?;
         let after = self.body.after(action, Circumstances { by: &said.by, seq: *seq, time: said.time })?;
         if after.hash() == said.state { Ok(after) } else { Err(Void::OtherState.into()) }

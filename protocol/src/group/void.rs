@@ -12,11 +12,11 @@ pub enum Void {
     /// The member of that name is another identity than its author.
     #[error("its author is another identity than the member of that name")]
     OtherIdentity,
-    /// It names an earlier head of its author's log than an op before it did.
-    #[error("it names an earlier head of its author's log than is known")]
+    /// It names an earlier head of an account's log than an op before it did: of its author's, or of whom it gives a role.
+    #[error("it names an earlier head of an account's log than is known")]
     OldHead,
-    /// It names a head of another history of its author's log than an op before it did.
-    #[error("it names another history of its author's log than is known")]
+    /// It names a head of another history of an account's log than an op before it did.
+    #[error("it names another history of an account's log than is known")]
     OtherHistory,
     /// The device is not in its author's log at that head.
     #[error("its device is not in its author's log")]

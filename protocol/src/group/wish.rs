@@ -5,7 +5,7 @@ use rand::CryptoRng;
 use thiserror::Error;
 
 use super::action::{Action, Add, ChangeRole, Remove};
-use super::author::{Lacking, Unproven, follows, log_of, signed};
+use super::author::{Lacking, Unproven, follows, log_of, not_before, signed};
 use super::op::VERSION;
 use super::role::Role;
 use super::secrets::LinkSecret;
@@ -203,7 +203,7 @@ impl SignedWish {
         let by = &self.wish.by;
         let known = state.member_as(by).ok().map(|member| member.head);
         let proven = log_of(by, log).and_then(|log| {
-            known.map_or(Ok(()), |known| follows(by, known, log))?;
+            known.map_or(Ok(()), |known| not_before(by.head, known).and_then(|()| follows(log, known)))?;
             signed(by, log, &self.signed, Context::Wish).map(|_| log.active(&by.device).is_some())
         });
         match proven {
@@ -213,14 +213,17 @@ impl SignedWish {
         }
     }
 
-    /// Whether an op of this action fulfils the wish: it names it, and does what was wished; an `add` may name a later head
-    /// of the account, and give messages from before.
+    /// Whether an op of this action fulfils the wish: it names it, and does what was wished; an `add` or a `role` may name a
+    /// later head of the account, and an `add` give messages from before.
     #[must_use]
     pub fn is_fulfilled_by(&self, state: &State, action: &Action) -> bool {
         match (self.wanted(state), action) {
             (Ok(Action::Add(wanted)), Action::Add(add)) => {
                 let Add { head, history, .. } = add.clone();
-                head.seq >= wanted.head.seq && Add { head, history, ..wanted } == *add
+                not_before(head, wanted.head).is_ok() && Add { head, history, ..wanted } == *add
+            }
+            (Ok(Action::Role(wanted)), Action::Role(role)) => {
+                not_before(role.head, wanted.head).is_ok() && ChangeRole { head: role.head, ..wanted } == *role
             }
             (Ok(wanted), action) => wanted == *action,
             (Err(_), _) => false,
@@ -235,7 +238,7 @@ impl SignedWish {
                 Ok(Action::Remove(Remove { user, wish }))
             }
             Wanted::StepDown { membership, role } if *role < self.role(state, membership)? => {
-                Ok(Action::Role(ChangeRole { user, role: *role, wish }))
+                Ok(Action::Role(ChangeRole { user, role: *role, head: self.wish.by.head, wish }))
             }
             Wanted::StepDown { .. } => Err(WishError::Pointless),
             Wanted::Add { membership, user, fingerprint, head } => {

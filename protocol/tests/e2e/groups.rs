@@ -191,7 +191,7 @@ fn action(dice: &mut impl RngExt) -> Action {
             wish: None,
         }),
         3 => Action::Remove(Remove { user, wish: None }),
-        4 => Action::Role(ChangeRole { user, role, wish: None }),
+        4 => Action::Role(ChangeRole { user, role, head: whom.head(), wish: None }),
         5 => {
             let (about, settings) = (GroupAbout::new("all").ok(), settings(dice.random_bool(0.5)));
             Action::Change(Change { name: None, about, settings: Some(settings) })

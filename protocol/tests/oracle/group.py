@@ -147,6 +147,13 @@ def add(state, seq, time, fields, target):
         end_links(state, user)
 
 
+def not_before(head, known):
+    if head[0] < known[0]:
+        raise Void("OldHead")
+    if head[0] == known[0] and head[1] != known[1]:
+        raise Void("OtherHistory")
+
+
 def end_links(state, gone):
     state[5] = [link for link in state[5] if link[0][2] and link[0][1] != gone]
 
@@ -163,7 +170,8 @@ def change_role(state, seq, time, fields, target):
         raise Void("NoSuchMember")
     if target[2] == fields[1]:
         raise Void("SameRole")
-    target[2] = fields[1]
+    not_before(fields[2], target[3])
+    target[2], target[3] = fields[1], fields[2]
     if fields[1] < ADMIN:
         state[5] = [link for link in state[5] if link[0][1] != fields[0]]
 
@@ -247,8 +255,7 @@ class Reader:
             raise Void("NotMember")
         if known[1] != by[2]:
             raise Void("OtherIdentity")
-        if by[3][0] < known[3][0]:
-            raise Void("OldHead")
+        not_before(by[3], known[3])
         account = accounts[by[2]]
         assert account.has(by[3]), "held"
         if not account.has(known[3]):
@@ -327,7 +334,7 @@ def vector():
     then(later, CHANGE, {0: "Küche"})
     then(later, CHANGE, {1: "", 2: {0: 1, 1: 3600, 2: True, 3: False}})
     then(carol, CHANGE, {0: "mine"})
-    then(later, ROLE, {0: "bob", 1: OWNER})
+    then(later, ROLE, {0: "bob", 1: OWNER, 2: bob.by[3]})
     membership = {0: {0: reader.seq, 1: reader.head}, 1: 1}
     leave = carol.wish(reader.group, [0, {0: membership}])
     then(bob, REMOVE, {0: "carol", 1: wish_hash(cbor2.loads(leave)[0])})
@@ -337,7 +344,8 @@ def vector():
     then(bob, UNLINK, {0: link_hash(secret)})
     then(bob, ADD, carol.added(ADMIN, history=20))
     then(carol, REMOVE, {0: "alice"})
-    then(bob, ROLE, {0: "alice", 1: MEMBER})
+    then(bob, ROLE, {0: "alice", 1: MEMBER, 2: later.by[3]})
+    then(bob, ROLE, {0: "alice", 1: MEMBER, 2: safe.by[3]})
     snapshot = cbor2.dumps({0: bytes.fromhex(told[13]["op"]), 1: bytes.fromhex(told[13]["state"])})
     text = reader.group + first.by[2] + secret + b"alice"
     succeeds = {0: reader.group, 1: {0: reader.seq, 1: reader.head}}

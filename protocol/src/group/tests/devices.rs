@@ -1,7 +1,7 @@
 //! What an op says by the log of its author: up to the head it names, and no further.
 
 use super::world::*;
-use crate::group::{Lacking, Refused, State, Verdict, Void};
+use crate::group::{Lacking, Refused, Role, State, Verdict, Void};
 use crate::ids::{DeviceId, Fingerprint};
 
 #[test]
@@ -67,6 +67,26 @@ fn once_a_head_is_known_no_op_names_an_earlier_one() {
         let verdict = state.apply(&stolen, Some(log));
         assert!(matches!(verdict, Ok(Verdict::Void(_, Void::OldHead))), "{verdict:?}");
     }
+}
+
+#[test]
+fn a_device_revoked_before_a_promotion_has_no_part_in_it() {
+    let phone = CAROL.with_device(5);
+    let laptop = CAROL.knowing(&phone.log);
+    let safe = laptop.knowing(&laptop.revoking(phone.cert.id()));
+    let state = three().then(&ALICE, change_role(&safe, Role::Admin));
+    assert_eq!(state.body().members.get(&CAROL.user()).unwrap().head, safe.log.head());
+    assert_eq!(state.void(&phone, &state.forged(&phone, remove(&BOB))), Void::OldHead);
+    assert_eq!(state.then(&safe, remove(&BOB)).role_of(&BOB), None);
+}
+
+#[test]
+fn a_role_names_no_earlier_head_than_is_known_and_none_beside_it() {
+    let (one, other) = (BOB.with_device(5), BOB.with_device(6));
+    let state = three().then(&one, refresh());
+    assert_eq!(state.refuses(&ALICE, change_role(&BOB, Role::Owner)), Void::OldHead);
+    assert_eq!(state.refuses(&ALICE, change_role(&other, Role::Owner)), Void::OtherHistory);
+    assert_eq!(state.then(&ALICE, change_role(&one, Role::Owner)).role_of(&BOB), Some(Role::Owner));
 }
 
 #[test]

@@ -79,6 +79,13 @@ fn a_state_to_which_its_op_does_not_lead_is_not_shown() {
     assert_eq!(dave(|dave| dave.role = Role::Admin), impossible);
     assert_eq!(dave(|dave| dave.since = 7), impossible);
     assert_eq!(dave(|dave| dave.since = 0), impossible);
+    let role = |change: fn(&mut Member)| {
+        let raised = change_role(&CAROL, Role::Admin);
+        made_up(&BOB, raised, move |body| change(body.members.get_mut(&CAROL.user()).unwrap()))
+    };
+    assert!(role(|_| ()).is_ok());
+    assert_eq!(role(|carol| carol.role = Role::Member), impossible);
+    assert_eq!(role(|carol| carol.head.seq += 1), impossible);
     let without = made_up(&BOB, bring_dave(), |body| drop(body.members.remove(&DAVE.user())));
     assert_eq!(without, impossible, "somebody else was added");
     assert_eq!(made_up(&BOB, rename("duty"), |body| body.name = three().body().name.clone()), impossible);

@@ -112,7 +112,7 @@ pub(super) fn remove(person: &Person) -> Action {
 }
 
 pub(super) fn change_role(person: &Person, role: Role) -> Action {
-    Action::Role(ChangeRole { user: person.user(), role, wish: None })
+    Action::Role(ChangeRole { user: person.user(), role, head: person.log.head(), wish: None })
 }
 
 pub(super) fn rename(name: &str) -> Action {
