@@ -26,7 +26,7 @@
 //! action op                         what is signed
 //! body rights effect void author    what it does, who may, why it would not, who says so
 //! state write snapshot              applied, written, shown to who has not all of it
-//! wish link                         what those ask who may not write
+//! wish past fulfil link             what those ask who may not write
 //! ```
 
 mod action;
@@ -34,8 +34,10 @@ mod ascending;
 mod author;
 mod body;
 mod effect;
+mod fulfil;
 mod link;
 mod op;
+mod past;
 mod rights;
 mod role;
 pub mod secrets;
@@ -52,6 +54,7 @@ pub use self::action::{Action, Add, Change, ChangeRole, Create, Link, NewMember,
 pub use self::ascending::{Ascending, Full, Keyed};
 pub use self::author::Lacking;
 pub use self::body::{Body, Member, OpenLink};
+pub use self::fulfil::{Known, Wishes};
 pub use self::link::{GroupLink, GroupLinkError};
 pub use self::op::{Op, OpError, SignedOp, What};
 pub use self::rights::needed;
@@ -61,5 +64,5 @@ pub use self::snapshot::{Shown, Snapshot, SnapshotError};
 pub use self::state::{Refused, State, Verdict};
 pub use self::values::{GroupAbout, GroupName, GroupTtl, HistoryCount, LinkUses, NotPossible, Settings, Writers};
 pub use self::void::Void;
-pub use self::wish::{Membership, SignedWish, Wanted, Wish, WishError, Wishes};
+pub use self::wish::{Membership, SignedWish, Wanted, Wish, WishError};
 pub use self::write::{Author, Proposal};

@@ -154,6 +154,16 @@ pub enum Action {
 }
 
 impl Action {
+    /// The wish that it fulfils.
+    pub(super) const fn wish(&self) -> Option<WishHash> {
+        match self {
+            Self::Add(Add { wish, .. }) | Self::Remove(Remove { wish, .. }) | Self::Role(ChangeRole { wish, .. }) => {
+                *wish
+            }
+            Self::Change(_) | Self::Refresh(_) | Self::Link(_) | Self::Unlink(_) => None,
+        }
+    }
+
     /// The member it is about, if it is about one.
     #[must_use]
     pub const fn target(&self) -> Option<&Username> {

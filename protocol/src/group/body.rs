@@ -32,6 +32,9 @@ pub struct Member {
     /// Sequence of the op that made it a member.
     #[n(4)]
     pub since: u64,
+    /// Sequence of the op that gave it its role.
+    #[n(5)]
+    pub given: u64,
 }
 
 /// A link that is open.
@@ -85,12 +88,13 @@ impl Body {
         StateHash::new(kdf::hash(Label::GroupState, &[&cbor::encode(self)]))
     }
 
-    /// What holds after every op: there is an owner, and the links are those of admins, and not used up.
+    /// What holds after every op: there is an owner, roles are those of members, and links those of admins, not used up.
     pub(super) fn is_possible(&self) -> bool {
         let owned = self.members.iter().any(|member| member.role == Role::Owner);
         let open =
             |open: &OpenLink| open.used < open.link.uses.get() && self.role(&open.link.admin) >= Some(Role::Admin);
-        self.version == VERSION && owned && self.links.iter().all(open)
+        let given = self.members.iter().all(|member| member.since <= member.given);
+        self.version == VERSION && owned && given && self.links.iter().all(open)
     }
 
     /// Whether somebody may write. A message counts if its author might in the state it names, and may in the reader's own.

@@ -27,13 +27,14 @@ impl Body {
     /// The state after a `create`; [`Void::Full`] cannot be, since a `create` names no more than fit.
     pub(super) fn begin(create: &Create, succeeds: Option<&GroupAt>, by: &Party) -> Result<Self, Void> {
         let Party { user, fingerprint, head, .. } = by.clone();
-        let owner = Member { user, fingerprint, role: Role::Owner, head, since: 0 };
+        let owner = Member { user, fingerprint, role: Role::Owner, head, since: 0, given: 0 };
         let others = create.members.iter().cloned().map(|new| Member {
             user: new.user,
             fingerprint: new.fingerprint,
             role: new.role,
             head: new.head,
             since: 0,
+            given: 0,
         });
         Ok(Self {
             version: VERSION,
@@ -60,7 +61,7 @@ impl Body {
         match action {
             Action::Add(add) => after.add(add, op)?,
             Action::Remove(remove) => after.remove(remove)?,
-            Action::Role(change) => after.change_role(change)?,
+            Action::Role(change) => after.change_role(change, op.seq)?,
             Action::Change(change) => after.change(change),
             Action::Refresh(_) => {}
             Action::Link(link) => after.open_link(link, op.time)?,
@@ -89,7 +90,7 @@ impl Body {
             self.use_link(link, op.time)?;
         }
         let Add { user, fingerprint, role, head, .. } = add.clone();
-        let member = Member { user, fingerprint, role, head, since: op.seq };
+        let member = Member { user, fingerprint, role, head, since: op.seq, given: op.seq };
         self.members.put(member).map_err(|_| Void::Full)?;
         if replaces {
             self.end_links_after(&add.user);
@@ -108,14 +109,13 @@ impl Body {
         self.links.retain(|open| open.link.approval && open.link.admin != *gone);
     }
 
-    fn change_role(&mut self, change: &ChangeRole) -> Result<(), Void> {
+    fn change_role(&mut self, change: &ChangeRole, seq: u64) -> Result<(), Void> {
         let member = self.members.get_mut(&change.user).ok_or(Void::NoSuchMember)?;
         if member.role == change.role {
             return Err(Void::SameRole);
         }
         not_before(change.head, member.head)?;
-        member.head = change.head;
-        member.role = change.role;
+        (member.role, member.head, member.given) = (change.role, change.head, seq);
         if change.role < Role::Admin {
             self.links.retain(|open| open.link.admin != change.user);
         }

@@ -87,6 +87,14 @@ pub enum What {
 }
 
 impl What {
+    /// What it does, if it is not the first.
+    pub(super) const fn action(&self) -> Option<&Action> {
+        match self {
+            Self::Create { .. } => None,
+            Self::Next { action, .. } => Some(action),
+        }
+    }
+
     const fn seq(&self) -> u64 {
         match self {
             Self::Create { .. } => 0,
@@ -151,6 +159,11 @@ impl SignedOp {
             What::Create { .. } => GroupId::of(self.head.hash),
             What::Next { group, .. } => *group,
         }
+    }
+
+    /// Whether it stands directly behind an op.
+    pub(super) fn is_behind(&self, head: GroupHead) -> bool {
+        matches!(self.op.what, What::Next { seq, prev, .. } if prev == head.hash && seq.checked_sub(1) == Some(head.seq))
     }
 
     pub(super) const fn signed(&self) -> &Signed {

@@ -114,7 +114,7 @@ fn led_to(op: &SignedOp, seq: u64, action: &Action, body: &Body) -> bool {
     let by = &op.op().by;
     let author = body.members.get(&by.user).filter(|member| member.fingerprint == by.fingerprint);
     let entitled = author.is_some_and(|author| author.head == by.head && author.role >= needed(action, None));
-    let known = body.members.iter().all(|member| member.since <= seq);
+    let known = body.members.iter().all(|member| member.given <= seq);
     let about_another = action.target() != Some(&by.user);
     entitled && known && about_another && is_done(action, seq, body)
 }
@@ -123,11 +123,13 @@ fn is_done(action: &Action, seq: u64, body: &Body) -> bool {
     let target = action.target().and_then(|user| body.members.get(user));
     match action {
         Action::Add(add) => target.is_some_and(|member| {
-            let as_told = (member.fingerprint, member.role, member.head, member.since);
-            as_told == (add.fingerprint, add.role, add.head, seq)
+            let as_told = (member.fingerprint, member.role, member.head, member.since, member.given);
+            as_told == (add.fingerprint, add.role, add.head, seq, seq)
         }),
         Action::Remove(_) => target.is_none(),
-        Action::Role(change) => target.is_some_and(|member| (member.role, member.head) == (change.role, change.head)),
+        Action::Role(change) => {
+            target.is_some_and(|member| (member.role, member.head, member.given) == (change.role, change.head, seq))
+        }
         Action::Change(change) => {
             change.name.as_ref().is_none_or(|name| *name == body.name)
                 && change.about.as_ref().is_none_or(|about| *about == body.about)

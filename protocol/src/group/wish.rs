@@ -4,26 +4,22 @@ use minicbor::{Decode, Encode};
 use rand::CryptoRng;
 use thiserror::Error;
 
-use super::action::{Action, Add, ChangeRole, Remove};
-use super::author::{Lacking, Unproven, follows, log_of, not_before, signed};
 use super::op::VERSION;
 use super::role::Role;
 use super::secrets::LinkSecret;
-use super::state::State;
 use super::write::Author;
 use crate::cbor;
 use crate::crypto::kdf;
 use crate::crypto::labels::Label;
 use crate::crypto::rsa::Context;
 use crate::crypto::signed::Signed;
-use crate::identity::account_log::AccountLog;
 use crate::identity::party::Party;
 use crate::ids::{Fingerprint, GroupHead, GroupId, Head, Username, WishHash};
 use crate::limits::MAX_WISH_BYTES;
 use crate::message::Blob;
 use crate::time::Timestamp;
 
-/// What somebody wishes.
+/// What somebody wishes. It counts once.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum Wanted {
     /// A member: to be one no longer.
@@ -76,7 +72,7 @@ pub enum Wanted {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
 #[cbor(map)]
 pub struct Membership {
-    /// Where the group stood for him.
+    /// Where the group stood for him: no op behind it has fulfilled the wish.
     #[n(0)]
     pub state: GroupHead,
     /// Sequence of the op that made him a member.
@@ -130,15 +126,13 @@ pub enum WishError {
     /// The settings do not let members wish for somebody to be added.
     #[error("members do not wish for others in this group")]
     NotAllowed,
-}
-
-/// What a wish is, in a state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Wishes {
-    /// It may be fulfilled, by whoever may do this.
-    For(Box<Action>),
-    /// The log of whoever wishes is not known up to there.
-    Held(Lacking),
+    /// An op names it: it was fulfilled.
+    #[error("a wish that was fulfilled before")]
+    Fulfilled,
+    /// The ops at hand do not lead from where it stood to now, so that nobody can tell whether it was fulfilled; or it stood
+    /// in another history. Somebody else may have them.
+    #[error("a wish from before what is known of the group")]
+    Unknown,
 }
 
 impl Wish {
@@ -189,90 +183,7 @@ impl SignedWish {
         WishHash::new(kdf::hash(Label::GroupWish, &[&self.signed.object]))
     }
 
-    /// What has to be done to fulfil it in `state`, by the log of whoever wishes, as far as it is known now.
-    ///
-    /// That the head it names lies on the group's log is the caller's to know, who has the ops.
-    ///
-    /// # Errors
-    /// [`WishError`].
-    pub fn check(&self, state: &State, log: Option<&AccountLog>) -> Result<Wishes, WishError> {
-        if self.wish.group != state.group() {
-            return Err(WishError::NotMember);
-        }
-        let action = self.wanted(state)?;
-        let by = &self.wish.by;
-        let known = state.member_as(by).ok().map(|member| member.head);
-        let proven = log_of(by, log).and_then(|log| {
-            known.map_or(Ok(()), |known| not_before(by.head, known).and_then(|()| follows(log, known)))?;
-            signed(by, log, &self.signed, Context::Wish).map(|_| log.active(&by.device).is_some())
-        });
-        match proven {
-            Ok(true) => Ok(Wishes::For(Box::new(action))),
-            Err(Unproven::Lacking(lacking)) => Ok(Wishes::Held(lacking)),
-            Ok(false) | Err(Unproven::Void(_) | Unproven::Signature) => Err(WishError::NotSigned),
-        }
+    pub(super) const fn signed(&self) -> &Signed {
+        &self.signed
     }
-
-    /// Whether an op of this action fulfils the wish: it names it, and does what was wished; an `add` or a `role` may name a
-    /// later head of the account, and an `add` give messages from before.
-    #[must_use]
-    pub fn is_fulfilled_by(&self, state: &State, action: &Action) -> bool {
-        match (self.wanted(state), action) {
-            (Ok(Action::Add(wanted)), Action::Add(add)) => {
-                let Add { head, history, .. } = add.clone();
-                not_before(head, wanted.head).is_ok() && Add { head, history, ..wanted } == *add
-            }
-            (Ok(Action::Role(wanted)), Action::Role(role)) => {
-                not_before(role.head, wanted.head).is_ok() && ChangeRole { head: role.head, ..wanted } == *role
-            }
-            (Ok(wanted), action) => wanted == *action,
-            (Err(_), _) => false,
-        }
-    }
-
-    fn wanted(&self, state: &State) -> Result<Action, WishError> {
-        let (user, wish) = (self.wish.by.user.clone(), Some(self.hash()));
-        match &self.wish.wanted {
-            Wanted::Leave { membership } => {
-                self.role(state, membership)?;
-                Ok(Action::Remove(Remove { user, wish }))
-            }
-            Wanted::StepDown { membership, role } if *role < self.role(state, membership)? => {
-                Ok(Action::Role(ChangeRole { user, role: *role, head: self.wish.by.head, wish }))
-            }
-            Wanted::StepDown { .. } => Err(WishError::Pointless),
-            Wanted::Add { membership, user, fingerprint, head } => {
-                self.role(state, membership)?;
-                let settings = state.body().settings;
-                if !settings.wishes {
-                    return Err(WishError::NotAllowed);
-                }
-                add(state, Add { user: user.clone(), wish, ..plain(*fingerprint, *head, user) })
-            }
-            Wanted::Join { secret } => {
-                let link = secret.hash();
-                state.body().links.get(&link).ok_or(WishError::Pointless)?;
-                let Party { fingerprint, head, .. } = self.wish.by;
-                add(state, Add { link: Some(link), wish, ..plain(fingerprint, head, &user) })
-            }
-        }
-    }
-
-    /// The role of the member who wishes, if he is the one as whom he does.
-    fn role(&self, state: &State, membership: &Membership) -> Result<Role, WishError> {
-        let member = state.member_as(&self.wish.by).map_err(|_| WishError::NotMember)?;
-        let (then, now) = (membership.state, state.head());
-        let possible = then == now || then.seq < now.seq;
-        if membership.since == member.since && possible { Ok(member.role) } else { Err(WishError::NotMember) }
-    }
-}
-
-/// Nobody is replaced because of a wish: who a name is is for an admin to say.
-fn add(state: &State, add: Add) -> Result<Action, WishError> {
-    let known = state.body().members.get(&add.user).is_some();
-    if known { Err(WishError::Pointless) } else { Ok(Action::Add(add)) }
-}
-
-fn plain(fingerprint: Fingerprint, head: Head, user: &Username) -> Add {
-    Add { user: user.clone(), fingerprint, head, role: Role::Member, history: None, link: None, wish: None }
 }

@@ -9,8 +9,8 @@ use chat_protocol::crypto::signed::Signed;
 use chat_protocol::fixtures::{FirstDevice, first_device};
 use chat_protocol::group::{
     Action, Add, AppendToken, Ascending, Author, Body, Change, ChangeRole, Create, GroupAbout, GroupLink, GroupName,
-    GroupTtl, HistoryCount, Link, LinkSecret, LinkUses, Member, NewMember, Proposal, Refresh, Remove, Role, Settings,
-    Shown, SignedOp, SignedWish, Snapshot, State, Unlink, Verdict, What, Wishes, Writers,
+    GroupTtl, HistoryCount, Known, Link, LinkSecret, LinkUses, Member, NewMember, Proposal, Refresh, Remove, Role,
+    Settings, Shown, SignedOp, SignedWish, Snapshot, State, Unlink, Verdict, What, Wishes, Writers,
 };
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::party::Party;
@@ -77,6 +77,8 @@ fn check_ops(vector: &Value, logs: &Logs) -> Vec<State> {
 fn check_group(vector: &Value) {
     let logs = Logs::read(vector);
     let states = check_ops(vector, &logs);
+    let ops = vector["ops"].as_array().unwrap().iter().map(|told| SignedOp::read(&bytes(&told["op"])).unwrap());
+    let ops: Vec<_> = ops.collect();
     let last = states.last().unwrap();
 
     let snapshot: Snapshot = cbor::decode(&bytes(&vector["snapshot"])).unwrap();
@@ -93,11 +95,11 @@ fn check_group(vector: &Value) {
         let wish = SignedWish::read(&bytes(&told["wish"])).unwrap();
         assert_eq!(told["hash"], wish.hash().to_string());
         let at = usize::try_from(told["fulfilled"].as_u64().unwrap()).unwrap();
-        let op = SignedOp::read(&bytes(&vector["ops"][at]["op"])).unwrap();
-        let What::Next { action, .. } = &op.op().what else { panic!() };
+        let What::Next { action, .. } = &ops[at].op().what else { panic!() };
         assert!(wish.is_fulfilled_by(&states[at - 1], action));
         let log = &logs.0[told["by"].as_str().unwrap()];
-        assert_eq!(wish.check(&states[at - 1], Some(log)), Ok(Wishes::For(Box::new(action.clone()))));
+        let known = Known { ops: &ops[..at], author: Some(log), added: None };
+        assert_eq!(wish.check(&states[at - 1], known), Ok(Wishes::For(Box::new(action.clone()))));
     }
 
     check_contents(&vector["contents"], last);

@@ -96,8 +96,8 @@ def begin(create, succeeds, by):
     state = {0: 1, 1: create[0], 2: create[1], 3: create[2], 4: [], 5: []}
     state |= {6: succeeds} if succeeds else {}
     for new in create[3]:
-        put(state[4], {0: new[0], 1: new[1], 2: new[3], 3: new[2], 4: 0}, by_name)
-    put(state[4], {0: by[0], 1: by[2], 2: OWNER, 3: by[3], 4: 0}, by_name)
+        put(state[4], {0: new[0], 1: new[1], 2: new[3], 3: new[2], 4: 0, 5: 0}, by_name)
+    put(state[4], {0: by[0], 1: by[2], 2: OWNER, 3: by[3], 4: 0, 5: 0}, by_name)
     return state
 
 
@@ -142,7 +142,7 @@ def add(state, seq, time, fields, target):
             state[5].remove(link)
     if not target and len(state[4]) >= MAX_MEMBERS:
         raise Void("Full")
-    put(state[4], {0: user, 1: fingerprint, 2: role, 3: head, 4: seq}, by_name)
+    put(state[4], {0: user, 1: fingerprint, 2: role, 3: head, 4: seq, 5: seq}, by_name)
     if target:
         end_links(state, user)
 
@@ -171,7 +171,7 @@ def change_role(state, seq, time, fields, target):
     if target[2] == fields[1]:
         raise Void("SameRole")
     not_before(fields[2], target[3])
-    target[2], target[3] = fields[1], fields[2]
+    target[2], target[3], target[5] = fields[1], fields[2], seq
     if fields[1] < ADMIN:
         state[5] = [link for link in state[5] if link[0][1] != fields[0]]
 

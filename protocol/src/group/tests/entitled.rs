@@ -123,9 +123,10 @@ fn a_name_of_another_identity_is_not_the_member() {
     let state = three();
     let op = state.forged(&OTHER_BOB, rename("duty"));
     assert_eq!(state.void(&OTHER_BOB, &op), Void::OtherIdentity);
-    let mut claimed = op;
+    let longer = OTHER_BOB.with_device(5);
+    let mut claimed = state.forged(&longer, rename("duty"));
     claimed.by.fingerprint = BOB.log.fingerprint();
-    let held = state.apply(&sign(&claimed, &OTHER_BOB), Some(&OTHER_BOB.log));
+    let held = state.apply(&sign(&claimed, &longer), Some(&longer.log));
     assert!(matches!(held, Ok(Verdict::Held(_))), "a log of another identity says nothing: {held:?}");
 }
 

@@ -77,7 +77,8 @@ fn a_state_to_which_its_op_does_not_lead_is_not_shown() {
         made_up(&BOB, bring_dave(), move |body| change(body.members.get_mut(&DAVE.user()).unwrap()))
     };
     assert_eq!(dave(|dave| dave.role = Role::Admin), impossible);
-    assert_eq!(dave(|dave| dave.since = 7), impossible);
+    assert_eq!(dave(|dave| (dave.since, dave.given) = (7, 7)), impossible);
+    assert_eq!(dave(|dave| dave.given = 7), impossible, "of a later op");
     assert_eq!(dave(|dave| dave.since = 0), impossible);
     let role = |change: fn(&mut Member)| {
         let raised = change_role(&CAROL, Role::Admin);
@@ -86,6 +87,7 @@ fn a_state_to_which_its_op_does_not_lead_is_not_shown() {
     assert!(role(|_| ()).is_ok());
     assert_eq!(role(|carol| carol.role = Role::Member), impossible);
     assert_eq!(role(|carol| carol.head.seq += 1), impossible);
+    assert_eq!(role(|carol| carol.given = 0), impossible);
     let without = made_up(&BOB, bring_dave(), |body| drop(body.members.remove(&DAVE.user())));
     assert_eq!(without, impossible, "somebody else was added");
     assert_eq!(made_up(&BOB, rename("duty"), |body| body.name = three().body().name.clone()), impossible);

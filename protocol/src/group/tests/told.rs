@@ -136,7 +136,7 @@ fn the_largest_group_fits_its_bounds() {
         state = state.then(&ALICE, link);
     }
     let len = cbor::encode(state.body()).len();
-    assert!(len + 150 + 128 * 8 <= MAX_GROUP_STATE_BYTES, "{len}");
+    assert!(len + 150 + 128 * 2 * 8 <= MAX_GROUP_STATE_BYTES, "{len}");
     let op = state.propose(&ALICE, refresh()).unwrap().op;
     assert!(len + op.bytes().len() < crate::limits::MAX_TEXT_BYTES - 2 * 1024, "both fit a content");
 }

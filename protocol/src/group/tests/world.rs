@@ -171,7 +171,10 @@ impl State {
         let head = Head { seq: 0, hash: HeadHash::new([0; 32]) };
         let ghost = Party { user: user.clone(), device: DeviceId::new([0; 16]), fingerprint: nothing, head };
         let mut lawless = self.body.clone();
-        lawless.members.put(Member { user, fingerprint: nothing, role: Role::Owner, head, since: 0 }).unwrap();
+        lawless
+            .members
+            .put(Member { user, fingerprint: nothing, role: Role::Owner, head, since: 0, given: 0 })
+            .unwrap();
         let circumstances = Circumstances { by: &ghost, seq: self.head.seq + 1, time: AT };
         let mut after = lawless.after(action, circumstances).unwrap_or_else(|_| self.body.clone());
         after.members.remove(&ghost.user);
