@@ -22,6 +22,7 @@ pub use self::chain::{Chain, Told};
 use self::in_group::Said;
 pub use self::in_group::{Chained, InGroup, Seen};
 pub use self::padding::{pad, padded_len, unpad};
+use self::wire::VERSION;
 pub use self::wire::{FIRST_VERSION, VERSIONS};
 use crate::ids::{DeviceId, GroupId, Head, MessageId, SaidHash, Username};
 use crate::limits::{MAX_ACKS, MAX_GIVEN_UP, MAX_NUMBER};
@@ -163,22 +164,23 @@ impl Content {
     /// # Errors
     /// [`ContentError`].
     pub fn decode_said(padded: &[u8]) -> Result<(Self, Option<SaidHash>), ContentError> {
-        let (content, body) = Self::from_cbor(unpad(padded)?)?;
+        let (content, came) = Self::from_cbor(unpad(padded)?)?;
         content.check()?;
-        let said = content.said(&body);
+        let said = content.said(came.version, &came.body);
         Ok((content, said))
     }
 
-    /// What of a message in a group is the same for all readers, as its author writes it; none of anything else.
+    /// What of a message in a group is the same for all readers, for its author who is about to write it; none of anything
+    /// else. Who read it has that of the bytes that came, from [`Self::decode_said`].
     #[must_use]
-    pub fn said_hash(&self) -> Option<SaidHash> {
-        self.said(&self.body.to_cbor())
+    pub fn said_when_written(&self) -> Option<SaidHash> {
+        self.said(VERSION, &self.body.to_cbor())
     }
 
-    fn said(&self, body: &[u8]) -> Option<SaidHash> {
+    fn said(&self, version: u8, body: &[u8]) -> Option<SaidHash> {
         let (Conversation::Group(group, place), Some(seq)) = (&self.conversation, self.sender_seq) else { return None };
         let Self { id, sent, .. } = *self;
-        Some(Said { group: *group, head: place.head, state: place.state, id, seq, sent, kind: self.body.kind(), body }.hash())
+        Some(Said { group: *group, head: place.head, state: place.state, version, id, seq, sent, kind: self.body.kind(), body }.hash())
     }
 
     /// Takes as many of `acks` as fit without growing the padded size: how many it took. The rest

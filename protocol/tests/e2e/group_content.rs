@@ -57,14 +57,14 @@ fn what_is_said_in_a_group_reads_back_as_written() {
         let bytes = content.encode().unwrap();
         assert_eq!(Content::decode(&bytes).as_ref(), Ok(&content));
         let (read, said) = Content::decode_said(&bytes).unwrap();
-        assert_eq!((&read, said), (&content, content.said_hash()));
+        assert_eq!((&read, said), (&content, content.said_when_written()));
         assert_eq!(said.is_some(), content.body.is_message());
     }
 }
 
 #[test]
 fn what_all_readers_share_is_all_but_what_is_for_one_of_them() {
-    let said = |content: &Content| content.said_hash().unwrap();
+    let said = |content: &Content| content.said_when_written().unwrap();
     let original = content(Body::text("hello".into()));
     let for_one: [fn(&mut Content); 4] = [
         |content| content.sender_seq = Some(SenderSeq { first: None, ..SEQ }),
@@ -97,6 +97,16 @@ fn what_all_readers_share_is_all_but_what_is_for_one_of_them() {
     hashes.sort();
     hashes.dedup();
     assert_eq!(hashes.len(), others.len() + 1);
+}
+
+#[test]
+fn the_same_words_in_another_version_are_another_thing_to_say() {
+    let bytes = content(Body::text("hello".into())).encode().unwrap();
+    let mut later = unpad(&bytes).unwrap().to_vec();
+    assert_eq!(later[1..3], [0, 1], "the version comes first");
+    later[2] = 2;
+    let said = |padded: &[u8]| Content::decode_said(padded).unwrap().1.unwrap();
+    assert_ne!(said(&pad(later).unwrap()), said(&bytes));
 }
 
 #[test]

@@ -119,7 +119,7 @@ fn check_contents(told: &Value, state: &State) {
         let frozen = bytes(&told["content"]);
         let (content, said) = Content::decode_said(&frozen).unwrap();
         let (said, seq) = (said.unwrap(), content.sender_seq.unwrap());
-        assert_eq!((told["said"].as_str(), Some(said)), (Some(&*said.to_string()), content.said_hash()));
+        assert_eq!((told["said"].as_str(), Some(said)), (Some(&*said.to_string()), content.said_when_written()));
         let Conversation::Group(group, place) = &content.conversation else { panic!() };
         assert!(state.is_confirmed_by(place.head, place.state));
         assert_eq!((*group, place.seen.len()), (state.group(), usize::from(n == 4)));

@@ -379,8 +379,8 @@ def contents(group, head, state):
         fields = {0: 1, 1: kind, 2: {1: group}, 3: message, 4: {0: 9, 1: n}, 5: AT + n, 6: {0: account, 1: account}, 7: [],
                   8: body, 10: place}
         numbers = b"".join(number.to_bytes(8, "big") for number in (9, n, AT + n))
-        said = labelled("chat/v1/group/said", group + head[0].to_bytes(8, "big") + head[1] + state + message
-                        + numbers + kind.to_bytes(2, "big") + body)
+        said = labelled("chat/v1/group/said", group + head[0].to_bytes(8, "big") + head[1] + state + bytes([1])
+                        + message + numbers + kind.to_bytes(2, "big") + body)
         chain = labelled("chat/v1/group/seen", chain + said)
         told.append({"content": padded(fields), "said": said.hex(), "after": chain.hex()})
     return told

@@ -100,6 +100,8 @@ pub(super) struct Said<'a> {
     pub(super) group: GroupId,
     pub(super) head: GroupHead,
     pub(super) state: StateHash,
+    /// Of the content: all copies have one, so that what the body means is the same for all readers.
+    pub(super) version: u8,
     pub(super) id: MessageId,
     pub(super) seq: SenderSeq,
     pub(super) sent: Timestamp,
@@ -110,10 +112,10 @@ pub(super) struct Said<'a> {
 
 impl Said<'_> {
     pub(super) fn hash(&self) -> SaidHash {
-        let Self { group, head, state, id, seq, sent, kind, body } = self;
+        let Self { group, head, state, version, id, seq, sent, kind, body } = self;
         let numbers = [seq.epoch, seq.n, sent.as_millis()].map(u64::to_be_bytes).concat();
         let place = [&head.seq.to_be_bytes()[..], head.hash.as_bytes(), state.as_bytes()].concat();
-        let parts = [group.as_bytes(), &place[..], id.as_bytes(), &numbers, &kind.to_be_bytes(), body];
+        let parts = [group.as_bytes(), &place[..], &[*version], id.as_bytes(), &numbers, &kind.to_be_bytes(), body];
         SaidHash::new(kdf::hash(Label::GroupSaid, &parts))
     }
 }

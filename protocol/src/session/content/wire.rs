@@ -12,9 +12,15 @@ use crate::time::Timestamp;
 /// What is meant where no version is named.
 pub const FIRST_VERSION: u8 = 1;
 /// The content version that is written here.
-const VERSION: u8 = FIRST_VERSION;
+pub(super) const VERSION: u8 = FIRST_VERSION;
 /// The content versions that are read here: named in bundles, so that nobody sends others.
 pub const VERSIONS: [u8; 1] = [VERSION];
+
+/// What of a content is as it came, whatever is known of it.
+pub(super) struct Came {
+    pub(super) version: u8,
+    pub(super) body: Blob,
+}
 
 #[derive(Encode, Decode, CborLen)]
 #[cbor(map)]
@@ -87,9 +93,9 @@ impl Content {
         }
     }
 
-    /// All but the body, which is given as it came too, is alike in every version. What a later one means by its body is not
+    /// All but the body, which is given as it came too, with its version, is alike in every version. What a later one means by its body is not
     /// known here, whatever its type.
-    pub(super) fn from_cbor(bytes: &[u8]) -> Result<(Self, Blob), ContentError> {
+    pub(super) fn from_cbor(bytes: &[u8]) -> Result<(Self, Came), ContentError> {
         let wire: Wire = cbor::decode(bytes).map_err(|_| ContentError::Malformed)?;
         let body = match wire.version {
             0 => return Err(ContentError::Malformed),
@@ -105,7 +111,7 @@ impl Content {
             acks: wire.acks,
             body,
         };
-        Ok((content, wire.body))
+        Ok((content, Came { version: wire.version, body: wire.body }))
     }
 }
 
