@@ -121,6 +121,8 @@ pub const MAX_GROUP_MEMBERS: usize = 128;
 pub const MAX_GROUP_NAME_BYTES: usize = MAX_DISPLAY_NAME_BYTES;
 /// Longest line about a group, as long as one that somebody writes about themselves.
 pub const MAX_GROUP_ABOUT_BYTES: usize = MAX_ABOUT_BYTES;
+/// Highest place in an account log that an op of a group names: such a log has at most 1,024 entries.
+pub const MAX_GROUP_ACCOUNT_SEQ: u64 = 1_023;
 /// Most open links of a group: one for each place where it is spoken of, and a state with all of them still fits a content.
 pub const MAX_GROUP_LINKS: usize = 16;
 /// Most times one link lets somebody in: several times what a group holds, since people leave.

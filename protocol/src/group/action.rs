@@ -154,6 +154,14 @@ pub enum Action {
 }
 
 impl Action {
+    /// The account head that it names.
+    pub(super) const fn head(&self) -> Option<Head> {
+        match self {
+            Self::Add(Add { head, .. }) | Self::Role(ChangeRole { head, .. }) => Some(*head),
+            Self::Remove(_) | Self::Change(_) | Self::Refresh(_) | Self::Link(_) | Self::Unlink(_) => None,
+        }
+    }
+
     /// The wish that it fulfils.
     pub(super) const fn wish(&self) -> Option<WishHash> {
         match self {

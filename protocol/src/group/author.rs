@@ -9,6 +9,7 @@ use crate::identity::account_log::AccountLog;
 use crate::identity::device::DeviceCert;
 use crate::identity::party::Party;
 use crate::ids::{Fingerprint, Head, Username};
+use crate::limits::MAX_GROUP_ACCOUNT_SEQ;
 
 /// What a reader lacks before it can decide: the log of this account up to that head.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -44,6 +45,11 @@ pub(super) fn log_of<'a>(by: &Party, log: Option<&'a AccountLog>) -> Result<&'a 
         |log: &&AccountLog| *log.user() == by.user && log.fingerprint() == by.fingerprint && log.contains(by.head);
     log.filter(fits)
         .ok_or_else(|| Unproven::Lacking(Lacking { user: by.user.clone(), fingerprint: by.fingerprint, head: by.head }))
+}
+
+/// Whether an account log may have this head.
+pub(super) const fn is_possible(head: Head) -> bool {
+    head.seq <= MAX_GROUP_ACCOUNT_SEQ
 }
 
 /// Checks that a head of an account's log is not before `known`, the highest that the group knows, nor another in its place.

@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 
 use super::action::Link;
 use super::ascending::{Ascending, Keyed};
+use super::author::is_possible;
 use super::op::VERSION;
 use super::role::Role;
 use super::values::{GroupAbout, GroupName, Settings};
@@ -93,8 +94,8 @@ impl Body {
         let owned = self.members.iter().any(|member| member.role == Role::Owner);
         let open =
             |open: &OpenLink| open.used < open.link.uses.get() && self.role(&open.link.admin) >= Some(Role::Admin);
-        let given = self.members.iter().all(|member| member.since <= member.given);
-        self.version == VERSION && owned && given && self.links.iter().all(open)
+        let member = |member: &Member| member.since <= member.given && is_possible(member.head);
+        self.version == VERSION && owned && self.members.iter().all(member) && self.links.iter().all(open)
     }
 
     /// Whether somebody may write. A message counts if its author might in the state it names, and may in the reader's own.

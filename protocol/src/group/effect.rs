@@ -47,16 +47,20 @@ impl Body {
         })
     }
 
-    /// The state after an action.
-    pub(super) fn after(&self, action: &Action, op: Circumstances<'_>) -> Result<Self, Void> {
+    /// Whether a member may do this at all: the state alone says so, whatever is known of account logs.
+    pub(super) fn permits(&self, action: &Action, by: &Member) -> Result<(), Void> {
         let target = action.target();
-        if target == Some(&op.by.user) {
+        if target == Some(&by.user) {
             return Err(Void::OnSelf);
         }
-        let held = self.role(&op.by.user).ok_or(Void::NotMember)?;
-        if held < needed(action, target.and_then(|user| self.role(user))) {
+        if by.role < needed(action, target.and_then(|user| self.role(user))) {
             return Err(Void::NoPermission);
         }
+        Ok(())
+    }
+
+    /// The state after an action of a member who may do it.
+    pub(super) fn after(&self, action: &Action, op: Circumstances<'_>) -> Result<Self, Void> {
         let mut after = self.clone();
         match action {
             Action::Add(add) => after.add(add, op)?,

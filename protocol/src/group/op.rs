@@ -5,6 +5,7 @@ use rand::CryptoRng;
 use thiserror::Error;
 
 use super::action::{Action, Create};
+use super::author::is_possible;
 use crate::cbor;
 use crate::crypto::kdf;
 use crate::crypto::labels::Label;
@@ -178,7 +179,16 @@ impl Op {
             What::Create { create, .. } => create.members.get(&self.by.user).is_none(),
             What::Next { seq, .. } => *seq >= 1,
         };
-        if fits { Ok(()) } else { Err(OpError::Malformed) }
+        if fits && self.heads_are_possible() { Ok(()) } else { Err(OpError::Malformed) }
+    }
+
+    /// What no log has is never fetched.
+    fn heads_are_possible(&self) -> bool {
+        let named = match &self.what {
+            What::Create { create, .. } => create.members.iter().all(|new| is_possible(new.head)),
+            What::Next { action, .. } => action.head().is_none_or(is_possible),
+        };
+        named && is_possible(self.by.head)
     }
 }
 

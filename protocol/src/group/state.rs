@@ -96,10 +96,11 @@ impl State {
         if *group != self.group || *prev != self.head.hash || Some(*seq) != self.head.seq.checked_add(1) {
             return Err(Stop::Elsewhere);
         }
-        let known = self.member_as(&said.by)?.head;
-        not_before(said.by.head, known)?;
+        let member = self.member_as(&said.by)?;
+        not_before(said.by.head, member.head)?;
+        self.body.permits(action, member)?;
         let log = log_of(&said.by, log)?;
-        follows(log, known)?;
+        follows(log, member.head)?;
         signed(&said.by, log, op.signed(), Context::Group)?;
         let after = self.body.after(action, Circumstances { by: &said.by, seq: *seq, time: said.time })?;
         if after.hash() == said.state { Ok(after) } else { Err(Void::OtherState.into()) }

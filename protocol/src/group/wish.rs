@@ -4,6 +4,7 @@ use minicbor::{Decode, Encode};
 use rand::CryptoRng;
 use thiserror::Error;
 
+use super::author::is_possible;
 use super::op::VERSION;
 use super::role::Role;
 use super::secrets::LinkSecret;
@@ -149,6 +150,14 @@ impl Wish {
         let wish = Self { version: VERSION, group, by: author.party(), time: author.at, wanted };
         SignedWish::read(&cbor::encode(&Signed::new(cbor::encode(&wish), author.key, Context::Wish, rng)))
     }
+
+    fn heads_are_possible(&self) -> bool {
+        let added = match &self.wanted {
+            Wanted::Add { head, .. } => is_possible(*head),
+            Wanted::Leave { .. } | Wanted::StepDown { .. } | Wanted::Join { .. } => true,
+        };
+        added && is_possible(self.by.head)
+    }
 }
 
 impl SignedWish {
@@ -157,9 +166,12 @@ impl SignedWish {
     /// # Errors
     /// [`WishError::Malformed`].
     pub fn read(bytes: &[u8]) -> Result<Self, WishError> {
+        if bytes.len() > MAX_WISH_BYTES {
+            return Err(WishError::Malformed);
+        }
         let signed: Signed = cbor::decode_canonical(bytes).map_err(|_| WishError::Malformed)?;
         let wish: Wish = cbor::decode_canonical(&signed.object).map_err(|_| WishError::Malformed)?;
-        if wish.version != VERSION || bytes.len() > MAX_WISH_BYTES {
+        if wish.version != VERSION || !wish.heads_are_possible() {
             return Err(WishError::Malformed);
         }
         Ok(Self { bytes: bytes.to_vec().into(), signed, wish })

@@ -79,6 +79,7 @@ impl Proposal {
         rng: &mut R,
     ) -> Result<Self, Void> {
         let (by, seq) = (author.party(), before.head.seq.saturating_add(1));
+        before.body.permits(&action, before.member_as(&by)?)?;
         let after = before.body.after(&action, Circumstances { by: &by, seq, time: author.at })?;
         let what = What::Next { group: before.group, seq, prev: before.head.hash, action };
         let op = author.op(what, after.hash(), next);

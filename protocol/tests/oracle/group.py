@@ -107,15 +107,22 @@ def least_role(kind, fields, target):
     return OWNER if kind in (ADD, REMOVE, ROLE) and OWNER in touched else ADMIN
 
 
-def effect(state, by, seq, time, action):
-    """The state after an action, or Void."""
-    state, (kind, (fields,)) = copy.deepcopy(state), action
-    author = member(state, by[0])
-    target = member(state, fields[0]) if kind in (ADD, REMOVE, ROLE) else None
+def about(state, kind, fields):
+    return member(state, fields[0]) if kind in (ADD, REMOVE, ROLE) else None
+
+
+def permits(state, by, action):
+    kind, (fields,) = action
     if kind in (ADD, REMOVE, ROLE) and fields[0] == by[0]:
         raise Void("OnSelf")
-    if author[2] < least_role(kind, fields, target):
+    if member(state, by[0])[2] < least_role(kind, fields, about(state, kind, fields)):
         raise Void("NoPermission")
+
+
+def effect(state, by, seq, time, action):
+    """The state after an action of who may do it, or Void."""
+    state, (kind, (fields,)) = copy.deepcopy(state), action
+    author, target = member(state, by[0]), about(state, kind, fields)
     EFFECTS[kind](state, seq, time, fields, target)
     author[3] = by[3]
     return state
@@ -256,6 +263,7 @@ class Reader:
         if known[1] != by[2]:
             raise Void("OtherIdentity")
         not_before(by[3], known[3])
+        permits(self.state, by, what[3])
         account = accounts[by[2]]
         assert account.has(by[3]), "held"
         if not account.has(known[3]):
@@ -292,6 +300,7 @@ class Writer:
     def next(self, reader, action):
         seq = reader.seq + 1
         try:
+            permits(reader.state, self.by, action)
             after = effect(reader.state, self.by, seq, AT + seq, action)
         except Void:
             after = reader.state

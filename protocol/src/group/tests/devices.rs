@@ -27,6 +27,19 @@ fn an_op_is_held_until_its_authors_log_is_known_up_to_its_head() {
 }
 
 #[test]
+fn what_its_author_may_not_do_is_void_whatever_is_known_of_his_log() {
+    let state = three();
+    let phone = CAROL.with_device(5);
+    for (action, why) in [(rename("mine"), Void::NoPermission), (remove(&CAROL), Void::OnSelf)] {
+        let op = sign(&state.forged(&phone, action), &phone);
+        for log in [None, Some(&CAROL.log), Some(&phone.log)] {
+            let verdict = state.apply(&op, log);
+            assert!(matches!(&verdict, Ok(Verdict::Void(_, told)) if *told == why), "{verdict:?}");
+        }
+    }
+}
+
+#[test]
 fn devices_that_are_not_in_the_log_at_the_head_named_say_nothing() {
     let phone = BOB.with_device(5);
     let state = three();

@@ -4,12 +4,12 @@ use super::world::*;
 use crate::cbor;
 use crate::crypto::signed::Signed;
 use crate::group::{
-    Ascending, Create, GroupAbout, GroupName, GroupTtl, NewMember, Op, OpError, Proposal, Role, Settings, SignedOp,
-    State, Verdict, What, Writers,
+    Action, Add, Ascending, ChangeRole, Create, GroupAbout, GroupName, GroupTtl, NewMember, Op, OpError, Proposal,
+    Role, Settings, SignedOp, State, Verdict, What, Writers,
 };
 use crate::identity::party::Party;
 use crate::ids::{GroupAt, GroupHead, GroupId, Head, OpHash, Username};
-use crate::limits::{MAX_GROUP_OP_BYTES, MAX_GROUP_STATE_BYTES, MAX_NUMBER};
+use crate::limits::{MAX_GROUP_ACCOUNT_SEQ, MAX_GROUP_OP_BYTES, MAX_GROUP_STATE_BYTES, MAX_LOG_ENTRIES, MAX_NUMBER};
 use crate::time::Timestamp;
 
 #[test]
@@ -70,6 +70,30 @@ fn no_op_beyond_the_first_stands_at_0_and_none_beyond_all_numbers() {
 }
 
 #[test]
+fn a_head_that_no_account_log_has_makes_an_op_malformed() {
+    assert_eq!(usize::try_from(MAX_GROUP_ACCOUNT_SEQ), Ok(MAX_LOG_ENTRIES - 1));
+    let state = group(&[(&BOB, Role::Admin), (&CAROL, Role::Member)]);
+    let at = |seq| Head { seq, ..DAVE.log.head() };
+    let by = |seq| Op { by: Party { head: at(seq), ..BOB.party() }, ..state.forged(&BOB, refresh()) };
+    let added = |seq| state.forged(&BOB, Add { head: at(seq), ..add(&DAVE, Role::Member) });
+    let raised = |seq| {
+        let user = CAROL.user();
+        state.forged(&BOB, Action::Role(ChangeRole { user, role: Role::Admin, head: at(seq), wish: None }))
+    };
+    let first = |seq| {
+        let new = NewMember { head: at(seq), ..DAVE.new_member(Role::Member) };
+        let members = Ascending::new([new]).unwrap();
+        Op { what: What::Create { create: Create { members, ..create(&[]) }, succeeds: None }, ..by(0) }
+    };
+    let of: [&dyn Fn(u64) -> Op; 4] = [&by, &added, &raised, &first];
+    for (n, op) in of.into_iter().enumerate() {
+        assert!(SignedOp::sign(&op(1_023), &BOB.keys.signing, &mut rand::rng()).is_ok(), "{n}");
+        let signed = SignedOp::sign(&op(1_024), &BOB.keys.signing, &mut rand::rng());
+        assert_eq!(signed, Err(OpError::Malformed), "{n}");
+    }
+}
+
+#[test]
 fn members_of_a_create_are_named_once_in_their_order() {
     let two = Vec::from([BOB.new_member(Role::Member), CAROL.new_member(Role::Member)]);
     let read = |members: &Vec<NewMember>| cbor::decode::<Ascending<NewMember, 127>>(&cbor::encode(members)).is_ok();
@@ -110,7 +134,7 @@ fn long(n: usize) -> Username {
 
 #[test]
 fn the_largest_group_fits_its_bounds() {
-    let most = Head { seq: MAX_NUMBER, ..ALICE.log.head() };
+    let most = Head { seq: MAX_GROUP_ACCOUNT_SEQ, ..ALICE.log.head() };
     let Party { fingerprint, .. } = ALICE.party();
     let member = |n| NewMember { user: long(n), fingerprint, head: most, role: Role::Admin };
     let create = Create {

@@ -253,6 +253,19 @@ fn a_wish_is_its_authors_alone() {
 }
 
 #[test]
+fn a_wish_with_a_head_that_no_account_log_has_is_malformed() {
+    let group = three();
+    let membership = group.membership(&CAROL);
+    let sign = |seq| {
+        let NewMember { user, fingerprint, head, .. } = DAVE.new_member(Role::Member);
+        let wanted = Wanted::Add { membership, user, fingerprint, head: Head { seq, ..head } };
+        Wish::sign(CAROL.author(), group.state.group(), wanted, &mut rand::rng())
+    };
+    assert!(sign(1_023).is_ok());
+    assert_eq!(sign(1_024), Err(WishError::Malformed));
+}
+
+#[test]
 fn a_device_that_is_revoked_by_now_wishes_nothing() {
     let phone = CAROL.with_device(5);
     let laptop = CAROL.knowing(&phone.log);
