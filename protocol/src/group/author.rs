@@ -39,7 +39,9 @@ impl From<Void> for Unproven {
     }
 }
 
-/// The log that has the head which `by` names: of any other one nothing is known.
+/// The log that has the head which `by` names: of any other one nothing is known. Any valid log of that identity counts, also
+/// one beside what the reader takes for the account's: else an account whose log was forked could split a group into those who
+/// have one and those who have the other.
 pub(super) fn log_of<'a>(by: &Party, log: Option<&'a AccountLog>) -> Result<&'a AccountLog, Unproven> {
     let fits =
         |log: &&AccountLog| *log.user() == by.user && log.fingerprint() == by.fingerprint && log.contains(by.head);

@@ -32,7 +32,8 @@ pub struct State {
 pub enum Verdict {
     /// It counts: the state after it.
     Applied(State),
-    /// It takes its place and changes nothing but head and token.
+    /// It takes its place and changes nothing but head and token. Its author need not have signed it: some reasons are found
+    /// before the signature is looked at, or without the log that it takes. So nothing is to be held against whoever it names.
     Void(State, Void),
     /// The reader lacks the log of its author up to the head it names.
     Held(Lacking),
@@ -77,6 +78,9 @@ impl State {
     ///
     /// The verdict depends on this state, the op and the log up to the head it names, and on nothing else: so all readers
     /// come to the same, at whatever time. It may depend on nothing else because a head names all before it.
+    ///
+    /// `log` is any valid log of the author's identity on which that head lies, also one beside the log that the reader has
+    /// pinned ([`AccountLog::spliced`]). That the account has two is evidence, and one event; the op is judged all the same.
     ///
     /// # Errors
     /// [`Refused`]; the op is then nothing, and another one with the same head may be something.

@@ -40,6 +40,20 @@ fn what_its_author_may_not_do_is_void_whatever_is_known_of_his_log() {
 }
 
 #[test]
+fn an_op_on_a_log_beside_the_pinned_one_is_judged_by_that_log_and_so_alike_by_all() {
+    let (pinned, beside) = (BOB.with_device(5), BOB.with_device(6));
+    let state = three();
+    let op = state.propose(&beside, rename("duty")).unwrap();
+    assert!(matches!(state.apply(&op.op, Some(&pinned.log)), Ok(Verdict::Held(_))), "until that log is known too");
+    let entries: Vec<_> = beside.log.entries_from(1).collect();
+    let side_log = pinned.log.spliced(&entries).unwrap();
+    for log in [&beside.log, &side_log] {
+        assert_eq!(state.apply(&op.op, Some(log)), Ok(Verdict::Applied(op.state.clone())));
+    }
+    assert_eq!(op.state.void(&pinned, &op.state.forged(&pinned, refresh())), Void::OtherHistory, "one branch counts");
+}
+
+#[test]
 fn devices_that_are_not_in_the_log_at_the_head_named_say_nothing() {
     let phone = BOB.with_device(5);
     let state = three();
