@@ -1,6 +1,8 @@
 //! What is said in a group, and what cannot be.
 
-use chat_protocol::ids::{ChainHash, ChainMark, DeviceId, GroupHead, GroupId, Head, HeadHash, MessageId, OpHash, StateHash};
+use chat_protocol::ids::{
+    ChainHash, ChainMark, DeviceId, GroupHead, GroupId, Head, HeadHash, MessageId, OpHash, StateHash,
+};
 use chat_protocol::limits::{MAX_ACKS, MAX_NUMBER, MAX_SEEN, MAX_TEXT_BYTES};
 use chat_protocol::session::content::{
     Ack, Body, Chained, Content, ContentError, Conversation, Delete, Heads, InGroup, Seen, SenderSeq, pad, unpad,
@@ -71,8 +73,10 @@ fn what_all_readers_share_is_all_but_what_is_for_one_of_them() {
         |content| content.heads.peer.seq += 1,
         |content| content.acks.push(Ack { device: DeviceId::new([1; 16]), epoch: 0, below: 2, given_up: vec![] }),
         |content| {
-            content.conversation =
-                Conversation::Group(GROUP, InGroup { head: head(), state: STATE, chain: Some(chained(None)), seen: vec![] })
+            content.conversation = Conversation::Group(
+                GROUP,
+                InGroup { head: head(), state: STATE, chain: Some(chained(None)), seen: vec![] },
+            )
         },
     ];
     for change in for_one {
@@ -166,6 +170,13 @@ fn atk_53_a_place_in_no_group_and_a_group_without_one_are_malformed() {
     };
     assert!(Content::decode(&pad(replace(&without, &direct)).unwrap()).is_ok());
     assert_eq!(Content::decode(&pad(replace(good, &direct)).unwrap()), Err(ContentError::Malformed), "a place in none");
+    let later = [&[0xa1, 2, 0x65][..], b"alice"].concat();
+    assert!(Content::decode(&pad(replace(&without, &later)).unwrap()).is_ok());
+    assert_eq!(
+        Content::decode(&pad(replace(good, &later)).unwrap()),
+        Err(ContentError::Malformed),
+        "in an unknown one"
+    );
     let short = [&[0xa1, 1, 0x58, 31][..], &[3; 31]].concat();
     assert_eq!(Content::decode(&pad(replace(good, &short)).unwrap()), Err(ContentError::Malformed));
 }

@@ -120,7 +120,7 @@ impl WireConversation {
         match (self.user, self.group, in_group) {
             (Some(user), None, None) => Ok(Conversation::Direct(user)),
             (None, Some(id), Some(in_group)) => Ok(Conversation::Group(id, in_group)),
-            (None, None, _) => Ok(Conversation::Unknown),
+            (None, None, None) => Ok(Conversation::Unknown),
             _ => Err(ContentError::Malformed),
         }
     }
