@@ -79,7 +79,10 @@ pub struct Body {
 impl Body {
     /// Reads the one form of a state, of which ops have led to.
     pub(super) fn read(bytes: &[u8]) -> Option<Self> {
-        let body: Self = cbor::decode_canonical(bytes).ok().filter(|_| bytes.len() <= MAX_GROUP_STATE_BYTES)?;
+        if bytes.len() > MAX_GROUP_STATE_BYTES {
+            return None;
+        }
+        let body: Self = cbor::decode_canonical(bytes).ok()?;
         body.is_possible().then_some(body)
     }
 

@@ -12,9 +12,13 @@ use zeroize::Zeroizing;
 
 use super::secrets::LinkSecret;
 use crate::ids::{Fingerprint, GroupId, Username};
+use crate::limits::MAX_USERNAME_BYTES;
 
 /// How the text begins; the number is its version.
 const PREFIX: &str = "chat-group:1:";
+
+/// Most characters behind that: no longer name fits a link.
+const MAX_BODY: usize = (GroupId::LEN + Fingerprint::LEN + LinkSecret::LEN + MAX_USERNAME_BYTES).div_ceil(3) * 4;
 
 /// What a link says.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -59,6 +63,9 @@ impl FromStr for GroupLink {
     /// White space around it is ignored.
     fn from_str(text: &str) -> Result<Self, GroupLinkError> {
         let body = text.trim().strip_prefix(PREFIX).ok_or(GroupLinkError::Foreign)?;
+        if body.len() > MAX_BODY {
+            return Err(GroupLinkError::Damaged);
+        }
         let bytes = Zeroizing::new(URL_SAFE_NO_PAD.decode(body).map_err(|_| GroupLinkError::Damaged)?);
         read(&bytes).ok_or(GroupLinkError::Damaged)
     }
@@ -92,6 +99,15 @@ mod tests {
         let ones = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQECAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg";
         assert_eq!(*text, format!("chat-group:1:{ones}MDAwMDAwMDAwMDAwMDAwNhbGljZQ"));
         assert_eq!(format!(" {}\n", &*text).parse(), Ok(link()));
+    }
+
+    #[test]
+    fn a_link_of_the_longest_name_is_read_and_none_longer() {
+        let longest = GroupLink { admin: "a".repeat(MAX_USERNAME_BYTES).parse().unwrap(), ..link() };
+        assert_eq!(longest.to_text().parse(), Ok(longest.clone()));
+        assert!(longest.to_text().len() <= PREFIX.len() + MAX_BODY);
+        let longer = format!("{}AAAA", &*longest.to_text());
+        assert_eq!(longer.parse::<GroupLink>(), Err(GroupLinkError::Damaged));
     }
 
     #[test]

@@ -16,6 +16,9 @@ macro_rules! hashed_secret {
         pub struct $name(#[n(0)] SecretBytes<$len>);
 
         impl $name {
+            /// Length in bytes.
+            pub const LEN: usize = $len;
+
             /// Draws one.
             #[must_use]
             pub fn generate<R: CryptoRng + ?Sized>(rng: &mut R) -> Self {
