@@ -115,12 +115,19 @@ pub const MAX_GIVEN_UP: usize = 8;
 /// How long a message waits for the ones its author sent before it.
 pub const ORDER_WAIT: Duration = Duration::from_secs(60);
 
+// The bounds of what is signed in groups are part of version 1 of their ops: all readers have to judge alike, so none of them
+// changes without a new version, and none follows a number of something else.
+
 /// Most members of a group: each message goes to every device of each of them, sealed apart.
 pub const MAX_GROUP_MEMBERS: usize = 128;
 /// Longest name of a group, as long as one that somebody gives themselves.
-pub const MAX_GROUP_NAME_BYTES: usize = MAX_DISPLAY_NAME_BYTES;
+pub const MAX_GROUP_NAME_BYTES: usize = 80;
 /// Longest line about a group, as long as one that somebody writes about themselves.
-pub const MAX_GROUP_ABOUT_BYTES: usize = MAX_ABOUT_BYTES;
+pub const MAX_GROUP_ABOUT_BYTES: usize = 500;
+/// Shortest life of the messages of a group, in seconds, as of any.
+pub const MIN_GROUP_TTL_S: u32 = 5;
+/// Longest life of the messages of a group, in seconds: a year.
+pub const MAX_GROUP_TTL_S: u32 = 31_536_000;
 /// Highest place in an account log that an op of a group names: such a log has at most 1,024 entries.
 pub const MAX_GROUP_ACCOUNT_SEQ: u64 = 1_023;
 /// Most open links of a group: one for each place where it is spoken of, and a state with all of them still fits a content.
