@@ -65,4 +65,4 @@ pub use self::state::{Refused, State, Verdict};
 pub use self::values::{GroupAbout, GroupName, GroupTtl, HistoryCount, LinkUses, NotPossible, Settings, Writers};
 pub use self::void::Void;
 pub use self::wish::{Membership, SignedWish, Wanted, Wish, WishError};
-pub use self::write::{Author, Proposal};
+pub use self::write::{Author, NotProposed, Proposal};

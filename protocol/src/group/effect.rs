@@ -24,8 +24,8 @@ pub(super) struct Circumstances<'a> {
 }
 
 impl Body {
-    /// The state after a `create`; [`Void::Full`] cannot be, since a `create` names no more than fit.
-    pub(super) fn begin(create: &Create, succeeds: Option<&GroupAt>, by: &Party) -> Result<Self, Void> {
+    /// The state after a `create`, which names no more members than fit beside its author.
+    pub(super) fn begin(create: &Create, succeeds: Option<&GroupAt>, by: &Party) -> Self {
         let Party { user, fingerprint, head, .. } = by.clone();
         let owner = Member { user, fingerprint, role: Role::Owner, head, since: 0, given: 0 };
         let others = create.members.iter().cloned().map(|new| Member {
@@ -36,15 +36,15 @@ impl Body {
             since: 0,
             given: 0,
         });
-        Ok(Self {
+        Self {
             version: VERSION,
             name: create.name.clone(),
             about: create.about.clone(),
             settings: create.settings,
-            members: Ascending::new(others.chain([owner])).map_err(|_| Void::Full)?,
+            members: Ascending::new(others.chain([owner])).unwrap_or_default(),
             links: Ascending::default(),
             succeeds: succeeds.copied(),
-        })
+        }
     }
 
     /// Whether a member may do this at all: the state alone says so, whatever is known of account logs.

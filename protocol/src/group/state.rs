@@ -70,7 +70,7 @@ impl State {
             Err(Unproven::Void(_)) => return Err(Refused::NoGroup),
             Ok(_) => {}
         }
-        let body = Body::begin(create, succeeds.as_ref(), &said.by).map_err(|_| Refused::NoGroup)?;
+        let body = Body::begin(create, succeeds.as_ref(), &said.by);
         if body.hash() == said.state { Ok(Verdict::Applied(Self::at(op, body))) } else { Err(Refused::NoGroup) }
     }
 

@@ -1,11 +1,12 @@
 //! Writing ops: what a device of an owner or admin proposes.
 
 use rand::CryptoRng;
+use thiserror::Error;
 
 use super::action::{Action, Create};
 use super::body::Body;
 use super::effect::Circumstances;
-use super::op::{Op, SignedOp, VERSION, What};
+use super::op::{Op, OpError, SignedOp, VERSION, What};
 use super::state::{State, Verdict};
 use super::void::Void;
 use crate::crypto::rsa::SigningKey;
@@ -37,6 +38,23 @@ impl Author<'_> {
     }
 }
 
+/// Why an action is not proposed.
+#[derive(Clone, Copy, Debug, Error, PartialEq, Eq)]
+pub enum NotProposed {
+    /// It would count for nothing.
+    #[error(transparent)]
+    Void(#[from] Void),
+    /// It would be malformed: a `create` that names its author.
+    #[error("an op that nobody would read")]
+    Malformed,
+}
+
+impl From<OpError> for NotProposed {
+    fn from(_: OpError) -> Self {
+        Self::Malformed
+    }
+}
+
 /// An op that was written, and the state after it. It counts once the notary has called it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Proposal {
@@ -50,44 +68,44 @@ impl Proposal {
     /// Begins a group. `next` is the hash of the secret that appends the op after this one.
     ///
     /// # Errors
-    /// [`Void`] if it would make none: too many members, or a device that is not active.
+    /// [`NotProposed`]: void if the device is not active.
     pub fn create<R: CryptoRng + ?Sized>(
         author: Author<'_>,
         create: Create,
         succeeds: Option<GroupAt>,
         next: TokenHash,
         rng: &mut R,
-    ) -> Result<Self, Void> {
-        let state = Body::begin(&create, succeeds.as_ref(), &author.party())?.hash();
+    ) -> Result<Self, NotProposed> {
+        let state = Body::begin(&create, succeeds.as_ref(), &author.party()).hash();
         let op = author.op(What::Create { create, succeeds }, state, next);
-        let op = SignedOp::sign(&op, author.key, rng).map_err(|_| Void::OnSelf)?;
+        let op = SignedOp::sign(&op, author.key, rng)?;
         match State::create(&op, Some(author.log)) {
             Ok(Verdict::Applied(state)) => Ok(Self { op, state }),
-            _ => Err(Void::UnknownDevice),
+            _ => Err(Void::UnknownDevice.into()),
         }
     }
 
     /// Writes the op after a state. `next` as in [`Self::create`].
     ///
     /// # Errors
-    /// [`Void`]: why it would count for nothing.
+    /// [`NotProposed`].
     pub fn next<R: CryptoRng + ?Sized>(
         before: &State,
         author: Author<'_>,
         action: Action,
         next: TokenHash,
         rng: &mut R,
-    ) -> Result<Self, Void> {
+    ) -> Result<Self, NotProposed> {
         let (by, seq) = (author.party(), before.head.seq.saturating_add(1));
         before.body.permits(&action, before.member_as(&by)?)?;
         let after = before.body.after(&action, Circumstances { by: &by, seq, time: author.at })?;
         let what = What::Next { group: before.group, seq, prev: before.head.hash, action };
         let op = author.op(what, after.hash(), next);
-        let op = SignedOp::sign(&op, author.key, rng).map_err(|_| Void::OtherState)?;
+        let op = SignedOp::sign(&op, author.key, rng)?;
         match before.apply(&op, Some(author.log)) {
             Ok(Verdict::Applied(state)) => Ok(Self { op, state }),
-            Ok(Verdict::Void(_, why)) => Err(why),
-            Ok(Verdict::Held(_)) | Err(_) => Err(Void::UnknownDevice),
+            Ok(Verdict::Void(_, why)) => Err(why.into()),
+            Ok(Verdict::Held(_)) | Err(_) => Err(Void::UnknownDevice.into()),
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::cbor;
 use crate::crypto::rsa::Context;
 use crate::crypto::signed::Signed;
 use crate::group::{
-    Action, Add, Change, HistoryCount, Lacking, Proposal, Refused, Role, Settings, SignedOp, State, Verdict, Void, What,
+    Action, Add, Change, HistoryCount, Lacking, NotProposed, Proposal, Refused, Role, Settings, SignedOp, State, Verdict, Void, What,
 };
 use crate::ids::{GroupId, OpHash, StateHash};
 
@@ -40,7 +40,8 @@ fn a_first_op_that_is_not_right_makes_no_group() {
 #[test]
 fn nobody_names_himself_among_those_he_begins_with() {
     let twice = create(&[(&ALICE, Role::Member)]);
-    assert!(Proposal::create(ALICE.author(), twice, None, token(0), &mut rand::rng()).is_err());
+    let proposed = Proposal::create(ALICE.author(), twice, None, token(0), &mut rand::rng());
+    assert_eq!(proposed, Err(NotProposed::Malformed));
 }
 
 #[test]

@@ -9,7 +9,7 @@ use crate::fixtures::{FirstDevice, device_keys, first_device};
 use crate::group::effect::Circumstances;
 use crate::group::{
     Action, Add, Author, Body, Change, ChangeRole, Create, GroupAbout, GroupName, Link, LinkSecret, LinkUses, Member,
-    NewMember, Op, Proposal, Refresh, Remove, Role, Settings, SignedOp, State, Verdict, Void, What, Writers,
+    NewMember, NotProposed, Op, Proposal, Refresh, Remove, Role, Settings, SignedOp, State, Verdict, Void, What, Writers,
 };
 use crate::identity::account_log::{self, AccountLog};
 use crate::identity::device::{DeviceCert, DeviceKeys};
@@ -155,7 +155,11 @@ impl State {
     }
 
     pub(super) fn propose(&self, by: &Person, action: impl Into<Action>) -> Result<Proposal, Void> {
-        Proposal::next(self, by.author(), action.into(), token(self.head.seq + 1), &mut rand::rng())
+        let proposal = Proposal::next(self, by.author(), action.into(), token(self.head.seq + 1), &mut rand::rng());
+        proposal.map_err(|why| match why {
+            NotProposed::Void(why) => why,
+            NotProposed::Malformed => panic!("malformed"),
+        })
     }
 
     /// An op of whoever it is, that names the state which would follow if everybody were allowed everything.
