@@ -2,6 +2,7 @@
 
 pub mod agreement;
 pub mod fernet;
+pub mod group;
 pub mod kdf;
 pub mod kem;
 pub mod labels;

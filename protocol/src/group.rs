@@ -22,7 +22,7 @@
 //! What is malformed is never an op, for nobody; a group whose notary calls it ends there, and another one succeeds it.
 //!
 //! ```text
-//! values role secrets ascending     checked parts
+//! values role ascending             checked parts
 //! action op                         what is signed
 //! body rights effect void author    what it does, who may, why it would not, who says so
 //! state write snapshot              applied, written, shown to who has not all of it
@@ -40,7 +40,6 @@ mod op;
 mod past;
 mod rights;
 mod role;
-pub mod secrets;
 mod snapshot;
 mod state;
 #[cfg(test)]
@@ -50,6 +49,8 @@ mod void;
 mod wish;
 mod write;
 
+pub use crate::crypto::group::{AppendToken, LinkSecret};
+
 pub use self::action::{Action, Add, Change, ChangeRole, Create, Link, NewMember, Refresh, Remove, Unlink};
 pub use self::ascending::{Ascending, Full, Keyed};
 pub use self::author::Lacking;
@@ -57,9 +58,7 @@ pub use self::body::{Body, Member, OpenLink};
 pub use self::fulfil::{Known, Wishes};
 pub use self::link::{GroupLink, GroupLinkError};
 pub use self::op::{Op, OpError, SignedOp, What};
-pub use self::rights::needed;
 pub use self::role::Role;
-pub use self::secrets::{AppendToken, LinkSecret};
 pub use self::snapshot::{Shown, Snapshot, SnapshotError};
 pub use self::state::{Refused, State, Verdict};
 pub use self::values::{GroupAbout, GroupName, GroupTtl, HistoryCount, LinkUses, NotPossible, Settings, Writers};

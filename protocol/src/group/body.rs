@@ -114,8 +114,7 @@ impl Body {
     }
 
     /// The role of an identity, if that is who the member of this name is.
-    #[must_use]
-    pub fn role_as(&self, user: &Username, fingerprint: Fingerprint) -> Option<Role> {
+    fn role_as(&self, user: &Username, fingerprint: Fingerprint) -> Option<Role> {
         self.members.get(user).filter(|member| member.fingerprint == fingerprint).map(|member| member.role)
     }
 

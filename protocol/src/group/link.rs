@@ -10,7 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use thiserror::Error;
 use zeroize::Zeroizing;
 
-use super::secrets::LinkSecret;
+use crate::crypto::group::LinkSecret;
 use crate::ids::{Fingerprint, GroupId, Username};
 use crate::limits::MAX_USERNAME_BYTES;
 

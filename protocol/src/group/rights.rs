@@ -12,8 +12,7 @@ use super::role::Role;
 ///
 /// An owner is touched if one is replaced, removed or given another role, and if the role of an owner is given. So nobody
 /// gives a role above his own.
-#[must_use]
-pub fn needed(action: &Action, target: Option<Role>) -> Role {
+pub(super) fn needed(action: &Action, target: Option<Role>) -> Role {
     let given = match action {
         Action::Add(add) => Some(add.role),
         Action::Role(change) => Some(change.role),

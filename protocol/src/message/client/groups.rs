@@ -2,7 +2,7 @@
 
 use minicbor::{CborLen, Decode, Encode};
 
-use crate::group::secrets::AppendToken;
+use crate::crypto::group::AppendToken;
 use crate::ids::{GroupHead, GroupId, TokenHash};
 use crate::message::server::GroupStands;
 use crate::message::{Call, Done};

@@ -2,9 +2,9 @@
 
 use rand::CryptoRng;
 
-use crate::crypto::kdf;
-use crate::crypto::labels::Label;
-use crate::crypto::secret::SecretBytes;
+use super::kdf;
+use super::labels::Label;
+use super::secret::SecretBytes;
 use crate::ids::{LinkHash, TokenHash};
 
 /// Defines random bytes that are known by their hash.
