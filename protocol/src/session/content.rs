@@ -180,7 +180,20 @@ impl Content {
     fn said(&self, version: u8, body: &[u8]) -> Option<SaidHash> {
         let (Conversation::Group(group, place), Some(seq)) = (&self.conversation, self.sender_seq) else { return None };
         let Self { id, sent, .. } = *self;
-        Some(Said { group: *group, head: place.head, state: place.state, version, id, seq, sent, kind: self.body.kind(), body }.hash())
+        Some(
+            Said {
+                group: *group,
+                head: place.head,
+                state: place.state,
+                version,
+                id,
+                seq,
+                sent,
+                kind: self.body.kind(),
+                body,
+            }
+            .hash(),
+        )
     }
 
     /// Takes as many of `acks` as fit without growing the padded size: how many it took. The rest

@@ -5,7 +5,8 @@ use crate::cbor;
 use crate::crypto::rsa::Context;
 use crate::crypto::signed::Signed;
 use crate::group::{
-    Action, Add, Change, HistoryCount, Lacking, NotProposed, Proposal, Refused, Role, Settings, SignedOp, State, Verdict, Void, What,
+    Action, Add, Change, HistoryCount, Lacking, NotProposed, Proposal, Refused, Role, Settings, SignedOp, State,
+    Verdict, Void, What,
 };
 use crate::ids::{GroupId, OpHash, StateHash};
 

@@ -7,8 +7,8 @@ use proptest::prelude::*;
 use super::world::*;
 use crate::cbor;
 use crate::group::{
-    Action, Add, AppendToken, Body, Change, GroupName, HistoryCount, Link, LinkSecret, Role, Settings, Shown, SignedOp,
-    Snapshot, State, Unlink, Verdict,
+    Action, Add, Body, Change, GroupName, HistoryCount, Link, LinkSecret, Role, Settings, Shown, SignedOp, Snapshot,
+    State, Unlink, Verdict,
 };
 use crate::identity::account_log::AccountLog;
 use crate::limits::MAX_GROUP_MEMBERS;
@@ -71,13 +71,6 @@ fn ops(steps: &[Step]) -> Vec<(SignedOp, &'static AccountLog)> {
         ops.push((op, &by.log));
     }
     ops
-}
-
-fn settled(verdict: Verdict) -> State {
-    match verdict {
-        Verdict::Applied(state) | Verdict::Void(state, _) => state,
-        Verdict::Held(lacking) => panic!("{lacking:?}"),
-    }
 }
 
 /// What somebody may show who made up a state.
@@ -151,12 +144,5 @@ proptest! {
     #[test]
     fn any_bytes_are_no_op_and_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
         prop_assert!(SignedOp::read(&bytes).is_err());
-    }
-
-    #[test]
-    fn tokens_and_links_are_known_by_hashes_of_their_own(bytes: [u8; 16]) {
-        let twice: [u8; 32] = [bytes, bytes].concat().try_into().unwrap();
-        let (token, link) = (AppendToken::new(twice).hash(), LinkSecret::new(bytes).hash());
-        prop_assert_ne!(token.as_bytes(), link.as_bytes());
     }
 }

@@ -9,7 +9,8 @@ use crate::fixtures::{FirstDevice, device_keys, first_device};
 use crate::group::effect::Circumstances;
 use crate::group::{
     Action, Add, Author, Body, Change, ChangeRole, Create, GroupAbout, GroupName, Link, LinkSecret, LinkUses, Member,
-    NewMember, NotProposed, Op, Proposal, Refresh, Remove, Role, Settings, SignedOp, State, Verdict, Void, What, Writers,
+    NewMember, NotProposed, Op, Proposal, Refresh, Remove, Role, Settings, SignedOp, State, Verdict, Void, What,
+    Writers,
 };
 use crate::identity::account_log::{self, AccountLog};
 use crate::identity::device::{DeviceCert, DeviceKeys};
@@ -146,6 +147,14 @@ pub(super) fn begun(members: &[(&Person, Role)]) -> Proposal {
 pub(super) fn sign(op: &Op, by: &Person) -> SignedOp {
     let signed = Signed::new(cbor::encode(op), &by.keys.signing, Context::Group, &mut rand::rng());
     SignedOp::read(&cbor::encode(&signed)).unwrap()
+}
+
+/// Where an op led that was called, whether it counts or not.
+pub(super) fn settled(verdict: Verdict) -> State {
+    match verdict {
+        Verdict::Applied(state) | Verdict::Void(state, _) => state,
+        Verdict::Held(lacking) => panic!("{lacking:?}"),
+    }
 }
 
 impl State {
