@@ -88,6 +88,14 @@ fn a_state_to_which_its_op_does_not_lead_is_not_shown() {
     assert_eq!(role(|carol| carol.role = Role::Member), impossible);
     assert_eq!(role(|carol| carol.head.seq += 1), impossible);
     assert_eq!(role(|carol| carol.given = 0), impossible);
+    let carol = |change: fn(&mut Member)| {
+        made_up(&BOB, bring_dave(), move |body| change(body.members.get_mut(&CAROL.user()).unwrap()))
+    };
+    assert!(carol(|carol| carol.given = 1).is_ok());
+    assert_eq!(carol(|carol| carol.given = 2), impossible, "a role of a later op");
+    let other_state = Err(SnapshotError::OtherState);
+    assert_eq!(carol(|carol| carol.since = 1), other_state, "no role is given before there is a member");
+    assert_eq!(carol(|carol| carol.head.seq = 1_024), other_state, "no account log has that head");
     let without = made_up(&BOB, bring_dave(), |body| drop(body.members.remove(&DAVE.user())));
     assert_eq!(without, impossible, "somebody else was added");
     assert_eq!(made_up(&BOB, rename("duty"), |body| body.name = three().body().name.clone()), impossible);
