@@ -44,6 +44,12 @@ macro_rules! hashed_secret {
             pub fn hash(&self) -> $hash {
                 $hash::new(kdf::hash(Label::$label, &[self.expose()]))
             }
+
+            /// Whether this is what a hash is of, compared in constant time.
+            #[must_use]
+            pub fn is_of(&self, hash: &$hash) -> bool {
+                SecretBytes::new(*self.hash().as_bytes()) == SecretBytes::new(*hash.as_bytes())
+            }
         }
     };
 }
@@ -73,5 +79,6 @@ mod tests {
         let (one, other) = (AppendToken::generate(rng), AppendToken::generate(rng));
         assert!(one != other && one.hash() != other.hash() && one.clone() == one);
         assert_ne!(LinkSecret::generate(rng).hash(), LinkSecret::generate(rng).hash());
+        assert!(one.is_of(&one.hash()) && !one.is_of(&other.hash()) && !one.is_of(&TokenHash::new(*one.expose())));
     }
 }
