@@ -12,7 +12,7 @@ macro_rules! migrations {
 }
 
 /// Steps of the schema's history.
-pub(super) const STEPS: usize = 10;
+pub(super) const STEPS: usize = 11;
 
 const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0001_accounts" => "V1__accounts",
@@ -25,6 +25,7 @@ const SQLITE: [(&str, &str); STEPS] = migrations!("sqlite":
     "0008_totals" => "V8__totals",
     "0009_generation" => "V9__generation",
     "0010_fewer_rows" => "V10__fewer_rows",
+    "0011_groups" => "V11__groups",
 );
 
 const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
@@ -38,6 +39,7 @@ const MYSQL: [(&str, &str); STEPS] = migrations!("mysql":
     "0008_totals" => "V8__totals",
     "0009_generation" => "V9__generation",
     "0010_fewer_rows" => "V10__fewer_rows",
+    "0011_groups" => "V11__groups",
 );
 
 /// Steps that bring a SQLite database up to date.

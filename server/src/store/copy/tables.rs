@@ -90,6 +90,8 @@ tables! {
     room_state { room: Int, last_seq: Int }
     room_post { seq: Int, author: Text, device: Bytes, submit_id: Bytes, at_ms: Int, text: Text }
     room_post_age { seq: Int, kept_ms: Int }
+    group_log { group_id: Bytes, account: Int, seq: Int, next_token: Bytes }
+    group_op { group_id: Bytes, seq: Int, hash: Bytes }
     seen_time { one: Int, time_ms: Int, wall_ms: Int }
 }
 
