@@ -193,7 +193,8 @@ impl Commits {
                 self.remind(pending.envelopes.into_keys()).await;
             }
             SubmitOutcome::Stale(heads) => {
-                (pending.answer)(Err(Refusal { heads: Some(heads), ..Refusal::new(Code::Stale) }));
+                let heads = (!heads.is_empty()).then_some(heads);
+                (pending.answer)(Err(Refusal { heads, ..Refusal::new(Code::Stale) }));
             }
             SubmitOutcome::Full => (pending.answer)(Err(Code::MailboxFull.into())),
             SubmitOutcome::NotFound => (pending.answer)(Err(Code::NotFound.into())),

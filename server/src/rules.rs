@@ -5,9 +5,10 @@
 //! live server keeps a [`window::Window`] per connection, and a simulated world can use both as they are.
 //! Nothing here stores anything: a verdict other than [`Verdict::Store`] means that nothing may be.
 
+pub mod notary;
 pub mod window;
 
-use chat_protocol::ids::{DeviceId, Head, Username};
+use chat_protocol::ids::{DeviceId, GroupAt, Head, Username};
 use chat_protocol::message::client::UserHead;
 
 /// How much one mailbox may hold.
@@ -88,10 +89,20 @@ pub struct Target {
     pub bytes: u64,
 }
 
+/// What a submit is built on: as its sender knows it, or as it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standpoint<'a> {
+    /// Heads of account logs.
+    pub heads: &'a [UserHead],
+    /// The group it is said in, by the last op that was called. In truth absent where there is none of that name.
+    pub group: Option<GroupAt>,
+}
+
 /// What a submit deserves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// Names an outdated log head: nothing is stored; the true heads of the accounts concerned.
+    /// Names an outdated log head: nothing is stored; the true heads of the accounts concerned. None of them where it is the
+    /// group that stands elsewhere.
     Stale(Vec<UserHead>),
     /// Names a device that is nobody's, or no longer (or not yet) active: nothing is stored.
     NotFound,
@@ -108,13 +119,13 @@ pub enum Verdict {
 
 /// Judges a submit that was not seen before (a repeated one gets its first answer again).
 ///
-/// `claimed` are the heads the sender named. `truth` holds the head of every account that is
+/// `claimed` is what the sender named. `truth` holds the head of every account that is
 /// claimed or owns a target, where the account has a log. Heads come first, because a sender who
-/// learns of a newer log picks its devices anew.
+/// learns of a newer log picks its devices anew; then the group, because its members are whom it picks them for.
 #[must_use]
-pub fn judge(quota: &Quota, claimed: &[UserHead], truth: &[UserHead], targets: &[Target]) -> Verdict {
-    let stale = outdated(claimed, truth, targets);
-    if !stale.is_empty() {
+pub fn judge(quota: &Quota, claimed: Standpoint<'_>, truth: Standpoint<'_>, targets: &[Target]) -> Verdict {
+    let stale = outdated(claimed.heads, truth.heads, targets);
+    if !stale.is_empty() || claimed.group.is_some() && claimed.group != truth.group {
         return Verdict::Stale(stale);
     }
     if !targets.iter().all(|target| target.owner.as_ref().is_some_and(|owner| owner.active)) {
@@ -186,7 +197,7 @@ pub const fn judge_ack(acked: u64, last: u64, seq: u64) -> Ack {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use chat_protocol::ids::HeadHash;
+    use chat_protocol::ids::{GroupHead, GroupId, HeadHash, OpHash};
 
     const QUOTA: Quota = Quota { messages: 2, bytes: 100, from_one: 2, of_account: 1_000 };
     const ROOMY: Quota = Quota { messages: 1 << 40, bytes: 256 << 20, from_one: 1 << 40, of_account: 1 << 30 };
@@ -197,6 +208,10 @@ mod tests {
 
     fn claim(user: &str, seq: u64) -> UserHead {
         UserHead { user: user.parse().unwrap(), head: head(seq) }
+    }
+
+    const fn on(heads: &[UserHead]) -> Standpoint<'_> {
+        Standpoint { heads, group: None }
     }
 
     fn target(id: u8, user: &str, usage: Usage) -> Target {
@@ -210,7 +225,8 @@ mod tests {
 
     #[test]
     fn submit_under_true_heads_is_stored() {
-        let verdict = judge(&QUOTA, &[claim("bob", 1)], &[claim("bob", 1)], &[target(1, "bob", Usage::default())]);
+        let verdict =
+            judge(&QUOTA, on(&[claim("bob", 1)]), on(&[claim("bob", 1)]), &[target(1, "bob", Usage::default())]);
         assert_eq!(verdict, Verdict::Store { to: vec![DeviceId::new([1; 16])], full: vec![] });
     }
 
@@ -218,17 +234,39 @@ mod tests {
     fn submit_under_an_outdated_or_missing_head_learns_the_true_one() {
         let targets = [target(1, "bob", Usage::default())];
         let truth = [claim("bob", 2)];
-        assert_eq!(judge(&QUOTA, &[claim("bob", 1)], &truth, &targets), Verdict::Stale(vec![claim("bob", 2)]));
-        assert_eq!(judge(&QUOTA, &[], &truth, &targets), Verdict::Stale(vec![claim("bob", 2)]));
+        assert_eq!(judge(&QUOTA, on(&[claim("bob", 1)]), on(&truth), &targets), Verdict::Stale(vec![claim("bob", 2)]));
+        assert_eq!(judge(&QUOTA, on(&[]), on(&truth), &targets), Verdict::Stale(vec![claim("bob", 2)]));
     }
 
     #[test]
     fn a_named_account_without_devices_in_the_submit_must_be_right_too() {
         let targets = [target(1, "bob", Usage::default())];
         let truth = [claim("bob", 1), claim("alice", 3)];
-        let verdict = judge(&QUOTA, &[claim("bob", 1), claim("alice", 2)], &truth, &targets);
+        let verdict = judge(&QUOTA, on(&[claim("bob", 1), claim("alice", 2)]), on(&truth), &targets);
         assert_eq!(verdict, Verdict::Stale(vec![claim("alice", 3)]));
-        assert!(matches!(judge(&QUOTA, &[claim("bob", 1)], &truth, &targets), Verdict::Store { .. }));
+        assert!(matches!(judge(&QUOTA, on(&[claim("bob", 1)]), on(&truth), &targets), Verdict::Store { .. }));
+    }
+
+    #[test]
+    fn submit_in_a_group_that_stands_elsewhere_is_stale_and_heads_come_first() {
+        let (heads, targets) = ([claim("bob", 1)], [target(1, "bob", Usage::default())]);
+        let at = |seq, hash| {
+            let head = GroupHead { seq, hash: OpHash::new([hash; 32]) };
+            Some(GroupAt { group: GroupId::new([7; 32]), head })
+        };
+        let judged = |heads, claimed, truth| {
+            let (claimed, truth) =
+                (Standpoint { heads, group: claimed }, Standpoint { heads: &[claim("bob", 1)], group: truth });
+            judge(&QUOTA, claimed, truth, &targets)
+        };
+        assert!(matches!(judged(&heads, at(2, 2), at(2, 2)), Verdict::Store { .. }));
+        for truth in [at(3, 3), at(2, 3), at(1, 2), None] {
+            assert_eq!(judged(&heads, at(2, 2), truth), Verdict::Stale(vec![]), "{truth:?}");
+        }
+        assert_eq!(judged(&[], at(2, 2), at(3, 3)), Verdict::Stale(heads.to_vec()));
+        let nobodys = [Target { device: DeviceId::new([9; 16]), owner: None, bytes: 1 }];
+        let claimed = Standpoint { heads: &heads, group: at(2, 2) };
+        assert_eq!(judge(&QUOTA, claimed, on(&heads), &nobodys), Verdict::Stale(vec![]), "before its devices");
     }
 
     #[test]
@@ -238,9 +276,9 @@ mod tests {
             owner.active = false;
         }
         let heads = [claim("bob", 1)];
-        assert_eq!(judge(&QUOTA, &heads, &heads, &[revoked]), Verdict::NotFound);
+        assert_eq!(judge(&QUOTA, on(&heads), on(&heads), &[revoked]), Verdict::NotFound);
         let nobodys = Target { device: DeviceId::new([9; 16]), owner: None, bytes: 1 };
-        let verdict = judge(&QUOTA, &heads, &heads, &[target(1, "bob", Usage::default()), nobodys]);
+        let verdict = judge(&QUOTA, on(&heads), on(&heads), &[target(1, "bob", Usage::default()), nobodys]);
         assert_eq!(verdict, Verdict::NotFound);
     }
 
@@ -248,9 +286,9 @@ mod tests {
     fn full_mailboxes_are_left_out_unless_all_are_full() {
         let heads = [claim("bob", 1)];
         let (open, closed) = (target(1, "bob", Usage::default()), target(2, "bob", full()));
-        let verdict = judge(&QUOTA, &heads, &heads, &[closed.clone(), open]);
+        let verdict = judge(&QUOTA, on(&heads), on(&heads), &[closed.clone(), open]);
         assert_eq!(verdict, Verdict::Store { to: vec![DeviceId::new([1; 16])], full: vec![DeviceId::new([2; 16])] });
-        assert_eq!(judge(&QUOTA, &heads, &heads, &[closed]), Verdict::Full);
+        assert_eq!(judge(&QUOTA, on(&heads), on(&heads), &[closed]), Verdict::Full);
     }
 
     #[test]
@@ -269,7 +307,7 @@ mod tests {
     fn atk_84_what_a_submit_places_counts_for_its_next_devices() {
         let heads = [claim("bob", 1)];
         let near = Usage { bytes_from_sender: LEAST_SHARE, bytes_everywhere: (1 << 30) - 15, ..Usage::default() };
-        let verdict = judge(&ROOMY, &heads, &heads, &[target(1, "bob", near), target(2, "bob", near)]);
+        let verdict = judge(&ROOMY, on(&heads), on(&heads), &[target(1, "bob", near), target(2, "bob", near)]);
         assert_eq!(verdict, Verdict::Store { to: vec![DeviceId::new([1; 16])], full: vec![DeviceId::new([2; 16])] });
     }
 

@@ -1,6 +1,7 @@
 //! What the server keeps, in words of the domain.
 //!
-//! Owns every durable row: accounts, account logs, devices, bundles, mailboxes, the room. Each method
+//! Owns every durable row: accounts, account logs, devices, bundles, mailboxes, the room, and which op
+//! stands where in a group. Each method
 //! is one transaction and is durable when it returns. No SQL leaves this module, and nothing here
 //! judges a signature: whoever calls has verified what it hands in.
 
@@ -21,8 +22,8 @@ pub use contract::{Cause, Mend, Result, SharedStore, Store, StoreError};
 pub(crate) use metered::MeteredStore;
 pub use types::{
     Account, AccountSummary, AppendEntry, Creation, DeviceState, Invite, KnownHead, LogPage, LogWrite, Mail,
-    MailboxState, NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication,
-    Renaming, Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
+    MailboxState, NewAccount, NewBundle, NewDevice, NewLog, NewOp, NewPost, PasswordHash, PendingReset, Posted,
+    Publication, Renaming, Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
 };
 pub use url::{DatabaseUrl, DatabaseUrlError, ESCAPES, SEED};
 

@@ -7,15 +7,17 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
-use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
+use chat_protocol::ids::{DeviceId, GroupAt, Head, SubmitId, Username};
+use chat_protocol::message::server::{GroupStands, LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
+use chat_server::rules::notary::Appending;
 use chat_server::rules::{Ack, Quota};
 use chat_server::store::sqlite::SqliteStore;
 use chat_server::store::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
-    NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Result, Retention, Store, StoreError, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
+    NewAccount, NewBundle, NewDevice, NewLog, NewOp, NewPost, PasswordHash, PendingReset, Posted, Publication,
+    Renaming, Result, Retention, Store, StoreError, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle,
+    Waiting,
 };
 use tokio::sync::oneshot;
 
@@ -249,6 +251,8 @@ gated! {
     mailbox_ack(device: DeviceId, seq: u64) -> Ack;
     mailbox_state(device: DeviceId) -> MailboxState;
     room_since(seq: Option<u64>, limit: u32) -> RoomPage;
+    append_op(new: NewOp, most: u64) -> Option<Appending>;
+    group_stands(at: GroupAt) -> Option<GroupStands>;
     seen_time() -> Option<SeenMark>;
     keep_seen_time(mark: SeenMark) -> ();
     sweep(now: Timestamp, ended: Timestamp, retention: Retention) -> Swept;

@@ -366,6 +366,7 @@ impl Server {
             // above no counter the device itself has used
             submit_id: SubmitId::new(0, rand::random()),
             heads: vec![UserHead { user: to.0.clone(), head }],
+            group: None,
             to: vec![(to.1, chat_protocol::cbor::encode(&envelope).into())],
             at: self.now(),
         };

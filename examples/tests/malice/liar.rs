@@ -6,15 +6,17 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use async_trait::async_trait;
-use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, GroupAt, Head, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
-use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
+use chat_protocol::message::server::{GroupStands, LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
+use chat_server::rules::notary::Appending;
 use chat_server::rules::{Ack, Quota};
 use chat_server::store::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
-    NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Result, Retention, SharedStore, Store, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
+    NewAccount, NewBundle, NewDevice, NewLog, NewOp, NewPost, PasswordHash, PendingReset, Posted, Publication,
+    Renaming, Result, Retention, SharedStore, Store, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle,
+    Waiting,
 };
 use chat_stories::DEADLINE;
 
@@ -81,7 +83,14 @@ impl Liar {
         let mut rows = Vec::new();
         for (to, envelope) in envelopes {
             let (submit_id, heads) = (SubmitId::new(0, rand::random()), self.truth_of(to).await);
-            rows.push(SubmitRow { sender, submit_id, heads, to: vec![(to, envelope.into())], at: Timestamp::ZERO });
+            rows.push(SubmitRow {
+                sender,
+                submit_id,
+                heads,
+                group: None,
+                to: vec![(to, envelope.into())],
+                at: Timestamp::ZERO,
+            });
         }
         let quota = Quota { messages: 1 << 20, bytes: 1 << 32, from_one: 1 << 20, of_account: 1 << 40 };
         let outcomes = self.truth.commit_submits(rows, quota).await.unwrap();
@@ -266,6 +275,8 @@ store! {
         mailbox_state(device: DeviceId) -> MailboxState;
         room_post(post: NewPost) -> Posted;
         room_since(seq: Option<u64>, limit: u32) -> RoomPage;
+        append_op(new: NewOp, most: u64) -> Option<Appending>;
+        group_stands(at: GroupAt) -> Option<GroupStands>;
         seen_time() -> Option<SeenMark>;
         keep_seen_time(mark: SeenMark) -> ();
         sweep(now: Timestamp, ended: Timestamp, retention: Retention) -> Swept;

@@ -74,6 +74,7 @@ mod tests {
             sender: DeviceId::new([1; _]),
             submit_id: SubmitId::new(number.into(), [0; 8]),
             heads: Vec::new(),
+            group: None,
             to: vec![(DeviceId::new([2; _]), Bytes::from(vec![0; bytes]))],
             at: Timestamp::from_millis(0),
         };

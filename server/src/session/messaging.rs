@@ -73,6 +73,7 @@ impl Ready {
             sender: self.device(),
             submit_id: ask.submit_id,
             heads: ask.heads,
+            group: ask.group,
             to: ask.to.into_iter().map(|to| (to.device, to.envelope.into_bytes().into())).collect(),
             at: self.shared().seen(),
         };
@@ -113,10 +114,6 @@ impl Ready {
 fn check_submit(ask: &Submit<EncodedEnvelope>) -> Result<(), Refusal> {
     if ask.to.len() > MAX_SUBMIT_DEVICES || ask.heads.len() > MAX_SUBMIT_DEVICES {
         return Err(Code::TooLarge.into());
-    }
-    // nothing is said in a group before there is a notary who knows where it stands
-    if ask.group.is_some() {
-        return Err(Code::Unsupported.into());
     }
     let devices: HashSet<_> = ask.to.iter().map(|to| to.device).collect();
     let users: HashSet<_> = ask.heads.iter().map(|head| &head.user).collect();

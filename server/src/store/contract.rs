@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chat_protocol::ids::{DeviceId, Head, Username};
-use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
+use chat_protocol::ids::{DeviceId, GroupAt, Head, Username};
+use chat_protocol::message::server::{GroupStands, LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
 use thiserror::Error;
 
 use super::types::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
-    NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
+    NewAccount, NewBundle, NewDevice, NewLog, NewOp, NewPost, PasswordHash, PendingReset, Posted, Publication,
+    Renaming, Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
 };
+use crate::rules::notary::Appending;
 use crate::rules::{Ack, Quota};
 
 /// Result of everything the store does.
@@ -146,6 +147,14 @@ pub trait Store: Send + Sync {
     async fn room_post(&self, post: NewPost) -> Result<Posted>;
     /// Up to `limit` posts after `seq`, oldest first; without `seq` the newest ones.
     async fn room_since(&self, seq: Option<u64>, limit: u32) -> Result<RoomPage>;
+
+    // Groups.
+
+    /// Gives an op its place in a group, as [`crate::rules::notary::judge_append`] decides; an account makes at most `most`
+    /// groups. `None` when the device is not active.
+    async fn append_op(&self, new: NewOp, most: u64) -> Result<Option<Appending>>;
+    /// Where a group stands for whoever has this head at its place. `None` without such a group.
+    async fn group_stands(&self, at: GroupAt) -> Result<Option<GroupStands>>;
 
     /// How far the time that was seen had come when that was last kept.
     async fn seen_time(&self) -> Result<Option<SeenMark>>;

@@ -3,13 +3,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use chat_protocol::ids::{DeviceId, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, GroupAt, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
 use chat_protocol::time::Timestamp;
 
 use super::snapshot::{Counters, Snapshot};
 use super::types::{DeviceState, SubmitOutcome, SubmitRow};
-use crate::rules::{Owner, Quota, Target, Usage, Verdict, judge, next_seq};
+use crate::rules::{Owner, Quota, Standpoint, Target, Usage, Verdict, judge, next_seq};
 
 /// A message to be inserted.
 pub(in crate::store) struct NewMail<'a> {
@@ -61,7 +61,9 @@ fn one<'a>(snapshot: &mut Snapshot, changes: &mut Changes<'a>, row: &'a SubmitRo
         return SubmitOutcome::NotFound;
     };
     let targets: Vec<_> = row.to.iter().map(|(device, envelope)| snapshot.target(*device, account, envelope)).collect();
-    match judge(quota, &row.heads, &snapshot.truth(row, &targets), &targets) {
+    let claimed = Standpoint { heads: &row.heads, group: row.group };
+    let truth = Standpoint { heads: &snapshot.heads_of(row, &targets), group: snapshot.group_of(row) };
+    match judge(quota, claimed, truth, &targets) {
         Verdict::Stale(heads) => SubmitOutcome::Stale(heads),
         Verdict::NotFound => SubmitOutcome::NotFound,
         Verdict::Full => SubmitOutcome::Full,
@@ -95,11 +97,17 @@ impl Snapshot {
     }
 
     /// Heads of every account that is claimed or owns a target.
-    fn truth(&self, row: &SubmitRow, targets: &[Target]) -> Vec<UserHead> {
+    fn heads_of(&self, row: &SubmitRow, targets: &[Target]) -> Vec<UserHead> {
         let owners = targets.iter().filter_map(|target| target.owner.as_ref().map(|owner| &owner.user));
         let users: BTreeSet<&Username> = owners.chain(row.heads.iter().map(|claim| &claim.user)).collect();
         let known = users.into_iter();
         known.filter_map(|user| Some(UserHead { user: user.clone(), head: *self.heads.get(user)? })).collect()
+    }
+
+    /// The group that is named, where it stands.
+    fn group_of(&self, row: &SubmitRow) -> Option<GroupAt> {
+        let group = row.group?.group;
+        Some(GroupAt { group, head: *self.groups.get(&group)? })
     }
 }
 

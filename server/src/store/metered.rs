@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chat_protocol::ids::{DeviceId, Head, Username};
-use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
+use chat_protocol::ids::{DeviceId, GroupAt, Head, Username};
+use chat_protocol::message::server::{GroupStands, LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
 
 use super::contract::{Result, SharedStore, Store, StoreError};
 use super::types::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
-    NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
+    NewAccount, NewBundle, NewDevice, NewLog, NewOp, NewPost, PasswordHash, PendingReset, Posted, Publication,
+    Renaming, Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
 };
 use crate::counters::{Counters, DatabaseFailure};
+use crate::rules::notary::Appending;
 use crate::rules::{Ack, Quota};
 
 /// A store, and where its failures are counted.
@@ -79,6 +80,8 @@ counted! {
     mailbox_state(device: DeviceId) -> MailboxState;
     room_post(post: NewPost) -> Posted;
     room_since(seq: Option<u64>, limit: u32) -> RoomPage;
+    append_op(new: NewOp, most: u64) -> Option<Appending>;
+    group_stands(at: GroupAt) -> Option<GroupStands>;
     seen_time() -> Option<SeenMark>;
     keep_seen_time(mark: SeenMark) -> ();
     sweep(now: Timestamp, ended: Timestamp, retention: Retention) -> Swept;

@@ -1,8 +1,8 @@
 //! A MySQL or MariaDB server, perhaps shared by several chat servers.
 //!
 //! Transactions run at READ COMMITTED. Order of locks, the same everywhere so that nobody waits in a
-//! circle: the account's row, then device rows ascending, then the room. A device's row is the lock
-//! of its mailbox and its prekeys. A collision, and a connection lost before the commit, are tried
+//! circle: the account's row, then device rows ascending, then the room or the rows of groups
+//! ascending. A device's row is the lock of its mailbox and its prekeys, a group's that of its ops. A collision, and a connection lost before the commit, are tried
 //! again; a commit whose outcome is unknown is not, since its caller can repeat it.
 
 mod accounts;
@@ -11,6 +11,7 @@ mod bundles;
 pub mod copy;
 mod devices;
 mod durability;
+mod groups;
 mod logs;
 mod mailbox;
 mod room;
@@ -23,8 +24,8 @@ mod time;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use chat_protocol::ids::{DeviceId, Head, Username};
-use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
+use chat_protocol::ids::{DeviceId, GroupAt, Head, Username};
+use chat_protocol::message::server::{GroupStands, LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
 use mysql_async::prelude::Queryable;
 use mysql_async::{Opts, OptsBuilder, Pool, PoolConstraints, PoolOpts, Transaction, TxOpts};
@@ -33,9 +34,10 @@ use super::contract::{Result, Store, StoreError};
 use super::schema;
 use super::types::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
-    NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
+    NewAccount, NewBundle, NewDevice, NewLog, NewOp, NewPost, PasswordHash, PendingReset, Posted, Publication,
+    Renaming, Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
 };
+use crate::rules::notary::Appending;
 use crate::rules::{Ack, Quota};
 use accounts::Names;
 use row::{Fault, Sql, int, millis};
@@ -344,6 +346,18 @@ impl Store for MysqlStore {
 
     async fn room_since(&self, seq: Option<u64>, limit: u32) -> Result<RoomPage> {
         Ok(read!(self, db => room::since(&mut db, seq, limit))?)
+    }
+
+    async fn append_op(&self, new: NewOp, most: u64) -> Result<Option<Appending>> {
+        match write!(self, db => groups::append(&mut db, &new, most)) {
+            // another server made the group between our look and our insert: it is looked at again
+            Err(fault) if fault.is_duplicate() => Ok(write!(self, db => groups::append(&mut db, &new, most))?),
+            other => Ok(other?),
+        }
+    }
+
+    async fn group_stands(&self, at: GroupAt) -> Result<Option<GroupStands>> {
+        Ok(read!(self, db => groups::stands(&mut db, at))?)
     }
 
     async fn seen_time(&self) -> Result<Option<SeenMark>> {

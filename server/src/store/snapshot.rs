@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use chat_protocol::ids::{DeviceId, Head, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, GroupHead, GroupId, Head, SubmitId, Username};
 
 use super::types::{DeviceState, SubmitRow};
 
@@ -29,6 +29,8 @@ pub(in crate::store) struct Snapshot {
     pub(in crate::store) users: HashMap<i64, Username>,
     /// Heads of those owners and of the accounts that are claimed, where they have a log.
     pub(in crate::store) heads: HashMap<Username, Head>,
+    /// Last ops that were called of the groups that are named.
+    pub(in crate::store) groups: HashMap<GroupId, GroupHead>,
     pub(in crate::store) mailboxes: HashMap<DeviceId, Counters>,
     /// Messages and bytes per mailbox and sending account.
     pub(in crate::store) senders: HashMap<(DeviceId, i64), FromSender>,
@@ -46,6 +48,11 @@ impl Snapshot {
         let others: BTreeSet<_> = claims.filter(|user| !owners.contains(user)).collect();
         others.into_iter().cloned().collect()
     }
+}
+
+/// Groups that are named, each once.
+pub(in crate::store) fn named_groups(rows: &[SubmitRow]) -> BTreeSet<GroupId> {
+    rows.iter().filter_map(|row| row.group).map(|at| at.group).collect()
 }
 
 /// Mailboxes that were full, as a row of `submitted` lists them.

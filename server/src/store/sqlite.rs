@@ -9,6 +9,7 @@ mod bundles;
 pub mod copy;
 mod devices;
 mod disk;
+mod groups;
 mod logs;
 mod mailbox;
 #[cfg(feature = "fixtures")]
@@ -26,16 +27,17 @@ mod writer;
 use std::path::{Path, PathBuf};
 
 use async_trait::async_trait;
-use chat_protocol::ids::{DeviceId, Head, Username};
-use chat_protocol::message::server::{LoggedIn, OneTimeLeft, RoomPage};
+use chat_protocol::ids::{DeviceId, GroupAt, Head, Username};
+use chat_protocol::message::server::{GroupStands, LoggedIn, OneTimeLeft, RoomPage};
 use chat_protocol::time::{SeenMark, Timestamp};
 
 use super::contract::{Result, Store};
 use super::types::{
     Account, AccountSummary, AppendEntry, Creation, Invite, KnownHead, LogPage, LogWrite, Mail, MailboxState,
-    NewAccount, NewBundle, NewDevice, NewLog, NewPost, PasswordHash, PendingReset, Posted, Publication, Renaming,
-    Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
+    NewAccount, NewBundle, NewDevice, NewLog, NewOp, NewPost, PasswordHash, PendingReset, Posted, Publication,
+    Renaming, Retention, StoredDevice, SubmitOutcome, SubmitRow, Swept, TakenBundle, Waiting,
 };
+use crate::rules::notary::Appending;
 use crate::rules::{Ack, Quota};
 use readers::Readers;
 use writer::Writer;
@@ -195,6 +197,14 @@ impl Store for SqliteStore {
 
     async fn room_since(&self, seq: Option<u64>, limit: u32) -> Result<RoomPage> {
         self.readers.read(move |db| room::since(db, seq, limit)).await
+    }
+
+    async fn append_op(&self, new: NewOp, most: u64) -> Result<Option<Appending>> {
+        self.writer.write(move |db| groups::append(db, &new, most)).await
+    }
+
+    async fn group_stands(&self, at: GroupAt) -> Result<Option<GroupStands>> {
+        self.readers.read(move |db| groups::stands(db, at)).await
     }
 
     async fn seen_time(&self) -> Result<Option<SeenMark>> {

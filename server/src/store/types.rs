@@ -1,6 +1,8 @@
-//! The values that go into the store and come out of it: here who people are, in [`delivery`] what they say.
+//! The values that go into the store and come out of it: here who people are, in [`delivery`] what they say, in
+//! [`groups`] what the notary is asked.
 
 mod delivery;
+mod groups;
 
 use std::fmt;
 
@@ -11,6 +13,7 @@ pub use delivery::{
     Mail, MailboxState, NewBundle, NewPost, Posted, Publication, Retention, SubmitOutcome, SubmitRow, Swept,
     TakenBundle,
 };
+pub use groups::NewOp;
 
 /// A stored password hash, as found: perhaps not a valid one. Never printed.
 #[derive(Clone, PartialEq, Eq)]

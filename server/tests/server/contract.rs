@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod bundles;
+pub mod groups;
 pub mod logs;
 pub mod mailboxes;
 pub mod room;
@@ -29,6 +30,11 @@ macro_rules! contract {
                 sweep_forgets_by_age_and_keeps_the_sequence, sweep_of_much_lets_others_in_between, how_far_submits_had_come_outlives_their_memory, racing_commits_leave_no_gap, large_commits_are_whole;
             room: posts_are_contiguous_and_deduplicated, newest_posts_come_without_a_cursor, sweep_keeps_the_counter,
                 any_text_survives;
+            groups: op_takes_its_place_once_and_may_ask_again, place_is_given_by_the_token_of_the_op_before,
+                account_makes_so_many_groups_also_at_two_servers, of_racing_ops_one_takes_the_place, ended_device_appends_nothing,
+                groups_outlive_sweeps_resets_and_their_account, groups_answer_as_their_model,
+                submit_under_another_op_of_its_group_stores_nothing, submit_is_repeated_and_its_answer_stays_when_the_group_went_on,
+                submit_in_many_groups_is_judged_by_each, all_devices_of_a_submit_may_be_full;
             time: seen_time_is_kept_and_never_goes_back, a_post_goes_by_the_time_that_was_seen_whatever_its_clock_said,
                 an_invite_goes_once_it_has_ended_and_not_with_what_is_old;
         );

@@ -91,6 +91,7 @@ pub fn submit(from: &Person, counter: u64, to: &[&Person], text: &str) -> Submit
         sender: from.device,
         submit_id: SubmitId::new(counter, [7; 8]),
         heads: to.iter().map(|person| person.claim()).collect(),
+        group: None,
         to: to.iter().map(|person| (person.device, text.as_bytes().to_vec().into())).collect(),
         at: at(10 + counter),
     }

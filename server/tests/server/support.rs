@@ -74,6 +74,25 @@ impl Home {
         Self { store: opened.store, hand: Hand::Mysql { server, database } }
     }
 
+    /// The store of a second server on the same database; with SQLite, where there is none, the same.
+    pub async fn beside(&self) -> Shared {
+        let Hand::Mysql { server, database } = &self.hand else { return self.store.clone() };
+        let url = server.lock().unwrap_or_else(PoisonError::into_inner).url(database);
+        store::open(&url.parse().unwrap()).await.unwrap().store
+    }
+
+    /// Deletes an account as a foreign program would.
+    pub async fn delete_account(&self, user: &str) {
+        let sql = format!("DELETE FROM chat_app WHERE username = '{user}'");
+        match &self.hand {
+            Hand::Sqlite { dir } => {
+                let db = rusqlite::Connection::open(dir.path().join("chat.db")).unwrap();
+                assert_eq!(db.execute(&sql, []), Ok(1));
+            }
+            Hand::Mysql { .. } => assert!(self.execute(&sql)),
+        }
+    }
+
     /// Puts rows where the first application would; false where the database cannot hold them side by side.
     pub async fn insert_adopted(&self, rows: &[(&str, &str)]) -> bool {
         match &self.hand {

@@ -152,7 +152,16 @@ pub(super) fn blob(row: &mut Row, index: usize) -> Sql<Vec<u8>> {
 
 /// An id, hash or key of fixed length.
 pub(super) fn id<T: for<'a> TryFrom<&'a [u8]>>(row: &mut Row, index: usize) -> Sql<T> {
-    T::try_from(&blob(row, index)?).map_err(|_| Fault::Odd("an id of a wrong length"))
+    id_of(&blob(row, index)?)
+}
+
+/// As [`id`], none for a row that an outer join did not find.
+pub(super) fn some_id<T: for<'a> TryFrom<&'a [u8]>>(row: &mut Row, index: usize) -> Sql<Option<T>> {
+    column::<Option<Vec<u8>>>(row, index)?.map(|bytes| id_of(&bytes)).transpose()
+}
+
+fn id_of<T: for<'a> TryFrom<&'a [u8]>>(bytes: &[u8]) -> Sql<T> {
+    T::try_from(bytes).map_err(|_| Fault::Odd("an id of a wrong length"))
 }
 
 /// Text, whatever a foreign hand has put there; none is empty.

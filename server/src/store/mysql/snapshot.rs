@@ -6,11 +6,11 @@ use chat_protocol::ids::{DeviceId, Head, SubmitId};
 use mysql_async::Value;
 use mysql_async::prelude::Queryable;
 
-use super::super::snapshot::{Counters, FromSender, Snapshot, full_devices};
+use super::super::snapshot::{Counters, FromSender, Snapshot, full_devices, named_groups};
 use super::super::types::SubmitRow;
 use super::accounts::Names;
 use super::row::{Sql, blob, column, id, many, marks, padded, signed, uint, uint_or_zero, user, value};
-use super::{devices, logs};
+use super::{devices, groups, logs};
 
 /// Locks the devices and reads the rest.
 pub(super) async fn read<C: Queryable>(db: &mut C, names: Names, rows: &[SubmitRow]) -> Sql<Snapshot> {
@@ -23,6 +23,7 @@ pub(super) async fn read<C: Queryable>(db: &mut C, names: Names, rows: &[SubmitR
     let targets = targets.into_iter().filter(|device| snapshot.devices.contains_key(device)).collect();
     let targets: Vec<_> = padded(targets).iter().map(|id| value(id.as_bytes())).collect();
     read_owners(&mut snapshot, db).await?;
+    snapshot.groups = groups::last(db, named_groups(rows)).await?.into_iter().collect();
     let claimed = logs::heads(db, names, &snapshot.claimed_only(rows)).await?;
     snapshot.heads.extend(claimed.into_iter().filter_map(|known| Some((known.user, known.head?))));
     if !targets.is_empty() {

@@ -120,3 +120,10 @@ fn newest_submit(row: &Row<'_>, column: usize) -> Sql<u64> {
     let none = row.get_ref(column)? == ValueRef::Null;
     if none { Ok(0) } else { id(row, column).map(|id| SubmitId::from_bytes(id).counter()) }
 }
+
+/// Account and name of a device that may speak.
+pub(super) fn active(db: &Connection, device: DeviceId) -> Sql<Option<(i64, Username)>> {
+    let sql = "SELECT d.account, u.username FROM device d JOIN chat_app u ON u.id = d.account \
+               WHERE d.device = ?1 AND d.state = 1";
+    one(db, sql, [device.as_bytes()], |row| Ok((row.get(0)?, user(row, 1)?)))
+}

@@ -6,6 +6,7 @@ use chat_protocol::time::Timestamp;
 use rusqlite::{Connection, Row};
 
 use super::super::types::{NewPost, Posted};
+use super::devices;
 use super::row::{Sql, id, int, many, millis, one, run, text, time, uint, uint_or_zero, user};
 use super::submits;
 use crate::rules::next_seq;
@@ -15,7 +16,7 @@ pub(super) fn post(db: &Connection, new: &NewPost) -> Sql<Posted> {
         let at = said_at(db, earlier.room_seq)?.unwrap_or(new.at);
         return Ok(Posted::Repeated { room_seq: earlier.room_seq, at });
     }
-    let Some((_, user)) = submits::active_sender(db, new.device)? else { return Ok(Posted::Missing) };
+    let Some((_, user)) = devices::active(db, new.device)? else { return Ok(Posted::Missing) };
     let room_seq = next_seq(last(db)?);
     run(db, "UPDATE room_state SET last_seq = ?1 WHERE room = 1", [int(room_seq)])?;
     let sql = "INSERT INTO room_post (seq, author, device, submit_id, at_ms, text) VALUES (?1, ?2, ?3, ?4, ?5, ?6)";

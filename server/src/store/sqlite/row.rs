@@ -48,6 +48,11 @@ pub(super) fn id<T: for<'a> TryFrom<&'a [u8]>>(row: &Row<'_>, column: usize) -> 
     value.as_blob().ok().and_then(|bytes| T::try_from(bytes).ok()).ok_or_else(|| odd(column, "wrong length"))
 }
 
+/// As [`id`], none for a row that an outer join did not find.
+pub(super) fn some_id<T: for<'a> TryFrom<&'a [u8]>>(row: &Row<'_>, column: usize) -> Sql<Option<T>> {
+    if row.get_ref(column)?.data_type() == Type::Null { Ok(None) } else { id(row, column).map(Some) }
+}
+
 /// A name as an adopted row spells it, in its canonical form.
 pub(super) fn user(row: &Row<'_>, column: usize) -> Sql<Username> {
     Username::existing(&text(row, column)?).map_err(|_| odd(column, "not a user name"))

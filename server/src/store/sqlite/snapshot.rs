@@ -3,10 +3,10 @@
 use chat_protocol::ids::{DeviceId, Head};
 use rusqlite::Connection;
 
-use super::super::snapshot::{Counters, FromSender, Snapshot};
+use super::super::snapshot::{Counters, FromSender, Snapshot, named_groups};
 use super::super::types::SubmitRow;
 use super::row::{Sql, id, one, state, uint, uint_or_zero, user};
-use super::{logs, submits};
+use super::{groups, logs, submits};
 
 pub(super) fn read(db: &Connection, rows: &[SubmitRow]) -> Sql<Snapshot> {
     let mut snapshot = Snapshot::default();
@@ -26,6 +26,11 @@ pub(super) fn read(db: &Connection, rows: &[SubmitRow]) -> Sql<Snapshot> {
     for user in snapshot.claimed_only(rows) {
         if let Some(head) = logs::head(db, &user)? {
             snapshot.heads.insert(user, head);
+        }
+    }
+    for group in named_groups(rows) {
+        if let Some(last) = groups::last(db, group)? {
+            snapshot.groups.insert(group, last);
         }
     }
     Ok(snapshot)

@@ -8,7 +8,7 @@ use super::super::contract::{Result, StoreError};
 use super::super::decide::{Changes, decide};
 use super::super::snapshot::{Snapshot, full_column, full_devices};
 use super::super::types::{SubmitOutcome, SubmitRow};
-use super::row::{Sql, int, millis, one, run, uint, user};
+use super::row::{Sql, int, millis, one, run, uint};
 use super::snapshot;
 use super::writer::apart;
 use crate::rules::Quota;
@@ -95,11 +95,4 @@ pub(super) fn recall(db: &Connection, sender: DeviceId, submit_id: SubmitId) -> 
     one(db, sql, (sender.as_bytes(), submit_id.as_bytes()), |row| {
         Ok(Earlier { full: full_devices(&row.get::<_, Vec<u8>>(0)?), room_seq: uint(row, 1)? })
     })
-}
-
-/// Account and name of a device that may speak.
-pub(super) fn active_sender(db: &Connection, sender: DeviceId) -> Sql<Option<(i64, chat_protocol::ids::Username)>> {
-    let sql = "SELECT d.account, u.username FROM device d JOIN chat_app u ON u.id = d.account \
-               WHERE d.device = ?1 AND d.state = 1";
-    one(db, sql, [sender.as_bytes()], |row| Ok((row.get(0)?, user(row, 1)?)))
 }

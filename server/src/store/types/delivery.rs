@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use bytes::Bytes;
-use chat_protocol::ids::{DeviceId, KeyHash, SubmitId, Username};
+use chat_protocol::ids::{DeviceId, GroupAt, KeyHash, SubmitId, Username};
 use chat_protocol::message::client::UserHead;
 use chat_protocol::message::server::Post;
 use chat_protocol::time::Timestamp;
@@ -53,6 +53,8 @@ pub struct SubmitRow {
     pub submit_id: SubmitId,
     /// Log heads as the sender knows them.
     pub heads: Vec<UserHead>,
+    /// The group it is said in, as the sender knows it.
+    pub group: Option<GroupAt>,
     /// Devices and their encoded envelopes, each device at most once.
     pub to: Vec<(DeviceId, Bytes)>,
     /// Now, in time that was seen to pass.
@@ -83,7 +85,7 @@ pub enum SubmitOutcome {
         /// Mailboxes that were full.
         full: Vec<DeviceId>,
     },
-    /// The sender knows outdated heads: these are the true ones. Nothing is stored or remembered.
+    /// The sender knows outdated heads: these are the true ones; none if it is the group that stands elsewhere. Nothing is stored or remembered.
     Stale(Vec<UserHead>),
     /// Every mailbox was full. Nothing is stored or remembered.
     Full,

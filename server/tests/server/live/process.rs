@@ -176,6 +176,7 @@ pub(super) async fn fill(store: &SharedStore, members: &[Member], count: u64, te
         sender: members[0].id(),
         submit_id: SubmitId::new(counter, [3; 8]),
         heads: part.iter().map(|member| member.head.clone()).collect(),
+        group: None,
         to: part.iter().map(|member| (member.id(), bytes.clone())).collect(),
         // what is older than the server keeps would go at its start
         at: now(),
