@@ -195,6 +195,8 @@ settings! {
         devices_per_day: u32 = 30,
         /// Entries of account logs that are verified per device and hour: a long log costs twenty milliseconds.
         log_entries_per_hour: u32 = 60,
+        /// Ops appended to groups per account and hour, right or wrong. One that is right leaves a row for ever.
+        group_appends_per_hour: u32 = 60,
         /// Posts in the room per account and minute, those of ten minutes at once after a silence …
         room_posts_per_minute: u32 = 60,
         /// … and their bytes: everybody stores and is sent every one of them.
@@ -218,8 +220,8 @@ settings! {
         /// Bytes all mailboxes together hold from one account; beyond it 72 KiB more in each, or whoever does not fetch
         /// what a bot sends could silence it everywhere.
         bytes_of_account: u64 = 1024 * 1024 * 1024,
-        /// Bytes of the disk of an SQLite database that stay free: below, submits, posts, registrations and bundles are
-        /// answered `busy`. What is acknowledged can still be deleted then.
+        /// Bytes of the disk of an SQLite database that stay free: below, submits, posts, registrations, bundles
+        /// and ops of groups are answered `busy`. What is acknowledged can still be deleted then.
         free_disk: u64 = 512 * 1024 * 1024,
         /// Deliveries on their way to one device and not acknowledged.
         delivery_window: u64 = 1_000,
@@ -254,6 +256,8 @@ settings! {
         approval_wait: Duration = DAY,
         /// Days a personal invite is good for.
         invite_days: u32 = 7,
+        /// Groups that one account makes; they are kept for ever, so an id is never used again.
+        groups: u64 = 256,
         /// What has outlived its time is deleted this often.
         #[key("sweep_seconds")] #[effect(Restart)]
         sweep: Duration = HOUR,

@@ -160,6 +160,8 @@ pub struct Limits {
     pub signatures: Attempts<(DeviceId, Source)>,
     /// Entries of account logs that are verified, per device that sends them.
     pub log_entries: Rate<DeviceId>,
+    /// Ops that accounts want appended to groups, right or wrong.
+    pub group_appends: Rate<Username>,
     /// One-time keys per requesting device and target device …
     keys_for_one: Rate<(DeviceId, DeviceId)>,
     /// … and per target device.
@@ -191,6 +193,7 @@ impl Limits {
             guesses: Guesses::new(rates.failed_logins, rates.failed_logins_within),
             signatures: Attempts::new(rates.failed_logins, rates.failed_logins_within, COUNTED_SIGNATURES),
             log_entries: Rate::new(rates.log_entries_per_hour, HOUR, rates.log_entries_per_hour),
+            group_appends: Rate::new(rates.group_appends_per_hour, HOUR, rates.group_appends_per_hour),
             keys_for_one: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
             keys_of_one: Rate::new(rates.one_time_keys_per_hour, HOUR, rates.one_time_keys_per_hour),
             submits: Rate::new(rates.submits_per_minute, MINUTE, rates.submits_burst),
@@ -248,6 +251,7 @@ impl Limits {
         self.checks.forget_old();
         self.password_changes.forget_old();
         self.log_entries.forget_old();
+        self.group_appends.forget_old();
         self.keys_for_one.forget_old();
         self.keys_of_one.forget_old();
         self.submits.forget_old();

@@ -18,6 +18,7 @@ mod delivery;
 mod guest;
 mod handshaking;
 mod messaging;
+mod notary;
 mod people;
 mod proof;
 mod ready;

@@ -130,8 +130,8 @@ impl Ready {
                 let owed = self.owe_page();
                 self.answer(asked, self.room_since(&ask, &owed).await);
             }
-            // the notary is not there yet
-            Ok(Request::GroupAppend(_) | Request::GroupHead(_)) => self.refuse(asked, Code::Unsupported.into()),
+            Ok(Request::GroupAppend(ask)) => self.answer(asked, self.group_append(ask).await),
+            Ok(Request::GroupHead(ask)) => self.answer(asked, self.group_head(&ask).await),
             Ok(Request::Register(_) | Request::Enrol(_) | Request::Login(_) | Request::Reset(_)) => {
                 self.refuse(asked, bad_request());
             }

@@ -5,6 +5,7 @@ mod attacks;
 mod costs;
 mod database;
 mod devices;
+mod groups;
 mod mailboxes;
 mod memory;
 mod passwords;

@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use chat_protocol::ids::{Head, HeadHash};
 use chat_protocol::message::client::{MailboxAck, OneTimeStatus, RoomSince, Submit, UserHead};
-use chat_protocol::message::server::Push;
+use chat_protocol::message::server::{OpThere, Push};
 use chat_server::config::Config;
 use chat_server::store::DatabaseUrl;
 use chat_server::store::copy::{self, Cell, Filling, Sink, Table};
 use tempfile::TempDir;
 
+use super::groups::{self, Group};
 use super::world::{Person, World, addressed, settings, text_of};
 use crate::support::mariadb::MariaDb;
 
@@ -209,6 +210,28 @@ async fn one_time_keys_are_not_handed_out_again() {
     assert!(left.hashes.is_empty());
 }
 
+#[tokio::test]
+async fn ops_called_after_the_backup_are_appended_again_by_whoever_kept_them_and_their_tokens() {
+    let world = World::new().await;
+    let mut alice = world.join("alice", 0).await;
+    let mut group = Group::made_by(&mut alice, 1).await;
+    group.grow(&mut alice, 2).await;
+    let copy = Copy::of(&file(&world.dir)).await;
+    let (kept, known) = (group.token.clone(), groups::stands(&mut alice, group.last()).await);
+    group.grow(&mut alice, 3).await;
+    group.grow(&mut alice, 4).await;
+    let alice = alice.vanish(&world).await;
+
+    let world = go_back(world, &copy, settings()).await;
+    let mut alice = alice.come_back(&world).await;
+    assert_eq!(groups::stands(&mut alice, group.ops[1]).await, known, "as it was");
+    assert_eq!(groups::stands(&mut alice, group.ops[2]).await.there, OpThere::NotYet);
+    let next = groups::draw();
+    alice.client.call(&groups::ask(group.ops[2], Some(&kept), &next)).await.expect("the token of that time");
+    alice.client.call(&groups::ask(group.ops[3], Some(&next), &group.token)).await.unwrap();
+    group.grow(&mut alice, 5).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rows_move_from_one_kind_of_database_to_the_other_and_back() {
     let world = World::new().await;
@@ -216,7 +239,9 @@ async fn rows_move_from_one_kind_of_database_to_the_other_and_back() {
     alice.send(&bob, "one").await.unwrap();
     alice.say("für alle: \u{1f600}").await;
     bob.receive().await;
+    Group::made_by(&mut alice, 1).await.grow(&mut bob, 2).await;
     let copy = Copy::of(&file(&world.dir)).await;
+    assert_eq!((copy.rows("group_log").len(), copy.rows("group_op").len()), (1, 2));
 
     let database = MariaDb::start();
     assert!(database.execute("CREATE DATABASE chat CHARACTER SET utf8mb4"));
@@ -234,7 +259,9 @@ async fn rows_move_from_one_kind_of_database_to_the_other_and_back() {
     let generation = |copy: &Copy| copy.rows("mailbox_generation")[0][1].clone();
     let [first, second] = [FLOOR, FLOOR * 2].map(|floor| Cell::Int(i64::try_from(floor).unwrap()));
     assert_eq!([generation(&copy), generation(&moved), generation(&back)], [Cell::Int(1), first, second]);
-    assert_eq!(back.rows("mail"), copy.rows("mail"));
+    for table in ["mail", "group_log", "group_op"] {
+        assert_eq!(back.rows(table), copy.rows(table));
+    }
     assert_eq!(back.rows("room_state"), [vec![Cell::Int(1), Cell::Int(i64::try_from(FLOOR * 2).unwrap())]]);
     let (_, used) = Filling::begin(&url).await.unwrap();
     assert!(used, "a database with rows is known as such");
