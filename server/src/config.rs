@@ -188,6 +188,9 @@ settings! {
         submits_per_minute: u32 = 600,
         /// … and how many may come at once after a silence.
         submits_burst: u32 = 2_000,
+        /// Envelopes per account and minute, those of ten minutes at once after a silence, in however few submits: as many of
+        /// the smallest size as the next setting lets through. Each is a row, and a push.
+        envelopes_per_minute: u32 = 12_000,
         /// Bytes of envelopes per account and minute, those of ten minutes at once after a silence: the server syncs and sends
         /// every one of them, and somebody's daemon decodes it.
         submit_bytes_per_minute: u32 = 8 * 1024 * 1024,

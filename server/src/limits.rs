@@ -168,7 +168,9 @@ pub struct Limits {
     keys_of_one: Rate<DeviceId>,
     /// Submits and posts per device …
     submits: Rate<DeviceId>,
-    /// … and bytes of envelopes per account.
+    /// … envelopes per account …
+    envelopes: Rate<Username>,
+    /// … and their bytes.
     submit_bytes: Rate<Username>,
     /// Posts per account …
     posts: Rate<Username>,
@@ -197,6 +199,7 @@ impl Limits {
             keys_for_one: Rate::new(rates.bundle_fetches_per_hour, HOUR, rates.bundle_fetches_per_hour),
             keys_of_one: Rate::new(rates.one_time_keys_per_hour, HOUR, rates.one_time_keys_per_hour),
             submits: Rate::new(rates.submits_per_minute, MINUTE, rates.submits_burst),
+            envelopes: Rate::new(rates.envelopes_per_minute, MINUTE, at_once(rates.envelopes_per_minute)),
             submit_bytes: Rate::new(rates.submit_bytes_per_minute, MINUTE, at_once(rates.submit_bytes_per_minute)),
             posts: Rate::new(rates.room_posts_per_minute, MINUTE, at_once(rates.room_posts_per_minute)),
             post_bytes: Rate::new(rates.room_bytes_per_minute, MINUTE, at_once(rates.room_bytes_per_minute)),
@@ -224,13 +227,14 @@ impl Limits {
         self.keys_for_one.check(&(requester, target)).is_ok() && self.keys_of_one.check(&target).is_ok()
     }
 
-    /// Counts a submit of so many bytes by a device of an account.
+    /// Counts a submit by a device of an account, of so many envelopes and bytes.
     ///
     /// # Errors
     /// [`TooOften`]: it is not to happen.
-    pub fn submit(&self, device: DeviceId, user: &Username, bytes: usize) -> Result<(), TooOften> {
+    pub fn submit(&self, device: DeviceId, user: &Username, envelopes: usize, bytes: usize) -> Result<(), TooOften> {
         self.submits.check(&device)?;
-        self.submit_bytes.check_many(user, u32::try_from(bytes).unwrap_or(u32::MAX))
+        self.envelopes.check_many(user, saturated(envelopes))?;
+        self.submit_bytes.check_many(user, saturated(bytes))
     }
 
     /// Counts a post of so many bytes: paid for by its device as whatever it submits, and by its account, since everybody
@@ -241,7 +245,7 @@ impl Limits {
     pub fn post(&self, device: DeviceId, user: &Username, bytes: usize) -> Result<(), TooOften> {
         self.submits.check(&device)?;
         self.posts.check(user)?;
-        self.post_bytes.check_many(user, u32::try_from(bytes).unwrap_or(u32::MAX))
+        self.post_bytes.check_many(user, saturated(bytes))
     }
 
     /// Forgets keys whose limits are whole again.
@@ -255,6 +259,7 @@ impl Limits {
         self.keys_for_one.forget_old();
         self.keys_of_one.forget_old();
         self.submits.forget_old();
+        self.envelopes.forget_old();
         self.submit_bytes.forget_old();
         self.posts.forget_old();
         self.post_bytes.forget_old();
@@ -262,6 +267,11 @@ impl Limits {
         self.guesses.forget_old(now);
         self.signatures.forget_old(now);
     }
+}
+
+/// More than there can ever be at once is as much as the most.
+fn saturated(events: usize) -> u32 {
+    u32::try_from(events).unwrap_or(u32::MAX)
 }
 
 /// So many per minute come at once after a silence.

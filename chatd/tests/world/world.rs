@@ -356,7 +356,8 @@ pub fn roomy() -> Config {
     let rates = &mut config.rates;
     (rates.bundle_fetches_per_hour, rates.one_time_keys_per_hour) = (1_000_000, 1_000_000);
     (rates.submits_burst, rates.submits_per_minute) = (1_000_000, 1_000_000);
-    rates.submit_bytes_per_minute = 100_000_000;
+    (rates.envelopes_per_minute, rates.submit_bytes_per_minute) = (10_000_000, 100_000_000);
+    rates.group_appends_per_hour = 1_000_000;
     rates.lookups_per_minute = 1_000_000;
     (rates.room_posts_per_minute, rates.room_bytes_per_minute) = (1_000_000, 100_000_000);
     config

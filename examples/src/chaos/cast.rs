@@ -14,10 +14,12 @@ use crate::{Database, Person, Process, Stage, binaries};
 
 const NAMES: [&str; 3] = ["alice", "bob", "carol"];
 /// Limits that would otherwise be what is measured.
-const OPEN: [&str; 7] = [
+const OPEN: [&str; 9] = [
     "rates.submits_per_minute=10000000",
+    "rates.envelopes_per_minute=10000000",
     "rates.submit_bytes_per_minute=400000000",
     "rates.submits_burst=1000000",
+    "rates.group_appends_per_hour=1000000",
     "rates.room_posts_per_minute=1000000",
     "rates.room_bytes_per_minute=100000000",
     "mailbox.per_sender=100000",

@@ -63,7 +63,7 @@ impl Ready {
         let bytes: usize = ask.to.iter().map(|to| to.envelope.encoded_len()).sum();
         // one that breaks a rule is paid for as any request
         let checked = check_submit(&ask).or_else(|refusal| self.afford().and(Err(refusal)));
-        let checked = checked.and_then(|()| self.afford_submit(bytes));
+        let checked = checked.and_then(|()| self.afford_submit(ask.to.len(), bytes));
         if let Err(refusal) = self.shared().counters.submits.judged(checked) {
             return self.refuse_and_pause(asked, refusal, bytes).await;
         }
@@ -89,10 +89,10 @@ impl Ready {
         self.shared().mailbox.take(Job::Submit { row, from: self.user().clone(), answer });
     }
 
-    /// A submit is paid for by its device, and its bytes by its account; what comes before the time that was told then is refused too.
-    fn afford_submit(&mut self, bytes: usize) -> Result<(), Refusal> {
+    /// A submit is paid for by its device, its envelopes and their bytes by its account; what comes before the time that was told then is refused too.
+    fn afford_submit(&mut self, envelopes: usize, bytes: usize) -> Result<(), Refusal> {
         let (limits, peer) = (self.shared().limits(), Arc::clone(self.peer()));
-        Ok(self.submits.check(Instant::now(), || limits.submit(peer.device(), peer.user(), bytes))?)
+        Ok(self.submits.check(Instant::now(), || limits.submit(peer.device(), peer.user(), envelopes, bytes))?)
     }
 
     pub(super) async fn mailbox_ack(&self, asked: Asked, ask: MailboxAck) {

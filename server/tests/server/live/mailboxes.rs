@@ -12,7 +12,7 @@ use chat_server::mailbox::{self, Commits, Job};
 use chat_server::store::SubmitRow;
 
 use super::client::{End, now};
-use super::world::{World, addressed, settings, text_of};
+use super::world::{Person, World, addressed, settings, text_of};
 
 #[tokio::test]
 async fn message_reaches_the_addressed_device_and_nobody_else() {
@@ -211,6 +211,30 @@ async fn submits_beyond_the_rate_are_told_to_wait() {
     }
     let refusal = alice.send(&bob, "hi").await.unwrap_err();
     assert!(refusal.code == Code::RateLimited && refusal.retry_after_ms.is_some_and(|wait| wait > 0));
+}
+
+#[tokio::test]
+async fn envelopes_are_counted_in_however_few_submits_and_to_the_account() {
+    let mut config = settings();
+    config.rates.envelopes_per_minute = 10;
+    let world = World::with(config).await;
+    let (mut alice, bob) = (world.join("alice", 0).await, world.join("bob", 1).await);
+    let (mut carol, mut further) = (world.join("carol", 2).await, world.further(&alice, 3).await);
+    let crowd = |counted: &mut Person, count: u16| {
+        let to = (0..count).map(|n| addressed(DeviceId::new(std::array::from_fn(|at| n.to_be_bytes()[at % 2])), "hi"));
+        Submit { to: to.collect(), ..counted.letter(&bob, "hi") }
+    };
+    // ten minutes at once; who is written to does not matter
+    let (most, more) = (crowd(&mut alice, 75), crowd(&mut alice, 26));
+    assert_eq!(alice.client.refused(&most).await, Code::NotFound);
+    let refusal = alice.client.call(&more).await.unwrap_err();
+    assert!(refusal.code == Code::RateLimited && refusal.retry_after_ms.is_some_and(|wait| wait > 0));
+    let (fits, rest) = (crowd(&mut further, 25), crowd(&mut further, 1));
+    assert_eq!(further.client.refused(&fits).await, Code::NotFound);
+    assert_eq!(further.client.refused(&rest).await, Code::RateLimited, "of all its devices");
+    carol.send(&bob, "hi").await.unwrap();
+    let largest = crowd(&mut carol, 256);
+    assert_eq!(carol.client.refused(&largest).await, Code::RateLimited);
 }
 
 #[tokio::test]
