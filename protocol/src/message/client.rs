@@ -198,8 +198,8 @@ pub struct UserHead {
 }
 
 /// Hands envelopes to mailboxes. The same `submit_id` is stored once, however often it is sent.
-/// Errors: `stale` with the true heads, `mailbox_full` when all are, `not_found`, `rate_limited`,
-/// `too_large`, `busy`.
+/// Errors: `stale` with the true heads, or with none where it is the group that stands elsewhere, `mailbox_full` when all
+/// are, `not_found`, `rate_limited`, `too_large`, `busy`.
 ///
 /// A server reads it with [`EncodedEnvelope`]s, which it passes on.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, CborLen)]

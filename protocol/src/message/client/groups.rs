@@ -10,8 +10,8 @@ use crate::message::{Call, Done};
 call! {
     /// Has an op called for its place. Success means that this head stands there, also if it did before, so that it may be
     /// asked again. Errors: `stale` (another op stands there, or the one before it does not), `denied` (token),
-    /// `not_found` (no such group, and not its first op), `bad_request` (a first op whose group is not its
-    /// hash), `rate_limited`, `too_large` (the account made too many).
+    /// `not_found` (no such group, and not its first op), `bad_request` (a first op that is not the one the group is named
+    /// after), `rate_limited`, `busy`, `too_large` (the account made too many).
     GroupAppend = 80 -> Done {
         /// The group; of the first op the hash of its head.
         #[n(0)] pub group: GroupId,
