@@ -31,7 +31,7 @@ macro_rules! contract {
             room: posts_are_contiguous_and_deduplicated, newest_posts_come_without_a_cursor, sweep_keeps_the_counter,
                 any_text_survives;
             groups: op_takes_its_place_once_and_may_ask_again, place_is_given_by_the_token_of_the_op_before,
-                account_makes_so_many_groups_also_at_two_servers, of_racing_ops_one_takes_the_place, ended_device_appends_nothing,
+                account_makes_so_many_groups_also_at_two_servers, of_racing_ops_one_takes_the_place, nothing_is_stored_under_an_op_once_the_next_one_was_called, ended_device_appends_nothing,
                 groups_outlive_sweeps_resets_and_their_account, groups_answer_as_their_model,
                 submit_under_another_op_of_its_group_stores_nothing, submit_is_repeated_and_its_answer_stays_when_the_group_went_on,
                 submit_in_many_groups_is_judged_by_each, all_devices_of_a_submit_may_be_full;

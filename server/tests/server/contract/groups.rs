@@ -1,18 +1,21 @@
 //! The notary: one op for each place of a group, and submits that name where a group stands.
 
+mod model;
+
 use std::collections::BTreeMap;
 
 use chat_protocol::crypto::group::AppendToken;
-use chat_protocol::ids::{GroupAt, GroupHead, GroupId, OpHash, TokenHash};
+use chat_protocol::ids::{DeviceId, GroupAt, GroupHead, GroupId, Head, OpHash, TokenHash};
 use chat_protocol::message::server::{GroupStands, OpThere};
 use chat_server::rules::Quota;
 use chat_server::rules::notary::Appending;
-use chat_server::store::{LogWrite, NewOp, SubmitOutcome, SubmitRow};
+use chat_server::store::{AppendEntry, LogWrite, NewOp, SubmitOutcome, SubmitRow};
 use rand::rngs::StdRng;
 use rand::{RngExt as _, SeedableRng as _};
 
-use super::{DAY, KEPT, Person, ROOMY, Shared, at, bytes, fresh, genesis, person, submit};
+use super::{DAY, KEPT, Person, ROOMY, Shared, at, bytes, fresh, genesis, hash, person, submit};
 use crate::support::Home;
+use model::Model;
 
 /// Groups that an account makes here.
 const MOST: u64 = 3;
@@ -56,6 +59,23 @@ async fn group(store: &Shared, by: &Person, last: u64) -> Vec<GroupAt> {
         assert_eq!(append(store, by, ops[ops.len() - 1], Some(seq - 1), seq).await, Appending::Takes);
     }
     ops
+}
+
+/// Another device of somebody.
+async fn further_device(store: &Shared, person: &Person) -> Person {
+    let device = DeviceId::new(bytes(fresh()));
+    let head = Head { seq: person.head.seq + 1, hash: hash(fresh()) };
+    let entry = AppendEntry {
+        user: person.user.clone(),
+        expected: person.head,
+        entry: vec![1],
+        head,
+        activates: Some((device, vec![2])),
+        revokes: Vec::new(),
+        at: at(2),
+    };
+    assert_eq!(store.append_log(entry).await.unwrap(), LogWrite::Written);
+    Person { device, head, ..person.clone() }
 }
 
 pub async fn op_takes_its_place_once_and_may_ask_again(home: &Home) {
@@ -103,42 +123,89 @@ pub async fn place_is_given_by_the_token_of_the_op_before(home: &Home) {
     assert_eq!(append(store, &alice, next, Some(2), 3).await, Appending::Takes);
 }
 
+/// Somebody at a server asks for the place of an op, by the token of that number and for the next.
+type Try<'a> = (&'a Shared, &'a Person, GroupAt, Option<u64>);
+
+/// What becomes of those that are made at once, in their order.
+async fn at_once(tries: impl IntoIterator<Item = Try<'_>>) -> Vec<Appending> {
+    let tasks = tries.into_iter().map(|(store, by, at, with)| {
+        let (store, by) = (store.clone(), by.clone());
+        tokio::spawn(async move { append(&store, &by, at, with, with.map_or(0, |with| with + 1)).await })
+    });
+    let tasks: Vec<_> = tasks.collect();
+    futures_util::future::join_all(tasks).await.into_iter().map(Result::unwrap).collect()
+}
+
+/// How many of them are this.
+fn count(judged: &[Appending], wanted: Appending) -> usize {
+    judged.iter().filter(|one| **one == wanted).count()
+}
+
 pub async fn account_makes_so_many_groups_also_at_two_servers(home: &Home) {
     let (store, other) = (&home.store, &home.beside().await);
-    let (alice, bob) = (person(store, "maker").await, person(store, "joiner").await);
-    let ops = group(store, &alice, 0).await;
-    let tries = (0..8).map(|n| {
-        let (store, alice) = (if n % 2 == 0 { store } else { other }, &alice);
-        append(store, alice, unborn(), None, 0)
-    });
-    let mut judged = futures_util::future::join_all(tries).await;
-    judged.sort_by_key(|one| *one != Appending::Takes);
-    assert_eq!(judged[..2], [Appending::Takes; 2]);
-    assert_eq!(judged[2..], [Appending::TooMany; 6]);
-    // what was made by others is not counted, nor is what is appended
-    assert_eq!(append(store, &alice, op(ops[0], 1), Some(0), 1).await, Appending::Takes);
-    assert_eq!(append(store, &alice, ops[0], None, 1).await, Appending::Stands);
-    assert_eq!(append(store, &bob, unborn(), None, 0).await, Appending::Takes);
+    for _ in 0..10 {
+        let mut devices = vec![person(store, "maker").await];
+        for n in 0..3 {
+            devices.push(further_device(store, &devices[n]).await);
+        }
+        let made = group(store, &devices[0], 0).await;
+        group(store, &devices[1], 0).await;
+        let tries = devices.iter().zip([store, other].into_iter().cycle());
+        let judged = at_once(tries.map(|(by, store)| (store, by, unborn(), None))).await;
+        assert_eq!((count(&judged, Appending::Takes), count(&judged, Appending::TooMany)), (1, 3), "{judged:?}");
+        // what is appended is not counted
+        assert_eq!(append(store, &devices[2], op(made[0], 1), Some(0), 1).await, Appending::Takes);
+        assert_eq!(append(store, &devices[2], made[0], None, 1).await, Appending::Stands);
+    }
+    let bob = person(store, "joiner").await;
+    assert_eq!(append(store, &bob, unborn(), None, 0).await, Appending::Takes, "nor what others make");
 }
 
 pub async fn of_racing_ops_one_takes_the_place(home: &Home) {
     let (store, other) = (&home.store, &home.beside().await);
-    let (alice, bob) = (person(store, "racera").await, person(store, "racerb").await);
-    let first = unborn();
-    let (one, two) = tokio::join!(append(store, &alice, first, None, 0), append(other, &bob, first, None, 0));
-    assert!([[Appending::Takes, Appending::Stands], [Appending::Stands, Appending::Takes]].contains(&[one, two]));
-    for seq in 1..=12 {
-        let ops: Vec<_> = (0..6).map(|_| op(first, seq)).collect();
-        let tries = ops.iter().zip(0..).map(|(at, n)| {
-            let (store, by) = (if n % 2 == 0 { store } else { other }, if n % 3 == 0 { &alice } else { &bob });
-            append(store, by, *at, Some(seq - 1), seq)
-        });
-        let judged = futures_util::future::join_all(tries).await;
-        let won: Vec<_> = ops.iter().zip(&judged).filter(|(_, one)| **one == Appending::Takes).collect();
-        assert_eq!(won.len(), 1, "{judged:?}");
-        assert!(judged.iter().all(|one| matches!(one, Appending::Takes | Appending::Stale)), "{judged:?}");
-        assert_eq!(stands(other, *won[0].0).await, Some((seq, OpThere::Same, token(seq).hash())));
+    for _ in 0..10 {
+        let (alice, bob) = (person(store, "racera").await, person(store, "racerb").await);
+        let first = unborn();
+        let judged = at_once([(store, &alice, first, None), (other, &bob, first, None)]).await;
+        assert_eq!((count(&judged, Appending::Takes), count(&judged, Appending::Stands)), (1, 1), "{judged:?}");
+        let ops: Vec<_> = (0..6).map(|_| op(first, 1)).collect();
+        let racers = [(store, &alice), (other, &bob), (store, &bob), (other, &alice)].into_iter().cycle();
+        let judged = at_once(ops.iter().zip(racers).map(|(at, (store, by))| (store, by, *at, Some(0)))).await;
+        assert_eq!((count(&judged, Appending::Takes), count(&judged, Appending::Stale)), (1, 5), "{judged:?}");
+        let won = ops.into_iter().zip(judged).find(|(_, one)| *one == Appending::Takes).unwrap().0;
+        assert_eq!(stands(other, won).await, Some((1, OpThere::Same, token(1).hash())));
     }
+}
+
+pub async fn nothing_is_stored_under_an_op_once_the_next_one_was_called(home: &Home) {
+    let (store, other) = (&home.store, &home.beside().await);
+    let (alice, bob) = (person(store, "speaker").await, person(store, "hearer").await);
+    let carol = person(store, "remover").await;
+    let mut ops = group(store, &carol, 0).await;
+    let (mut stored, mut refused) = (0, 0);
+    for seq in 1..=40 {
+        let (now, next) = (ops[ops.len() - 1], op(ops[0], seq));
+        let said = (0..8).map(|n| {
+            let row = said_in(now, submit(&alice, seq * 10 + n, &[&bob], "before it"));
+            tokio::spawn(commit(if n % 2 == 0 { store.clone() } else { other.clone() }, vec![row]))
+        });
+        let said: Vec<_> = said.collect();
+        assert_eq!(append(other, &carol, next, Some(seq - 1), seq).await, Appending::Takes);
+        let last = store.mailbox_state(bob.device).await.unwrap().last;
+        for said in said {
+            match &said.await.unwrap()[..] {
+                [SubmitOutcome::Stored { placed, .. }] => {
+                    assert!(placed[0].1 <= last, "stored after the next op was called");
+                    stored += 1;
+                }
+                [SubmitOutcome::Stale(heads)] if heads.is_empty() => refused += 1,
+                other => panic!("{other:?}"),
+            }
+        }
+        ops.push(next);
+        store.mailbox_ack(bob.device, last).await.unwrap();
+    }
+    assert_eq!(stored + refused, 320);
 }
 
 pub async fn ended_device_appends_nothing(home: &Home) {
@@ -169,56 +236,6 @@ pub async fn groups_outlive_sweeps_resets_and_their_account(home: &Home) {
     assert_eq!(append(store, &bob, op(ops[0], 2), Some(1), 2).await, Appending::Takes, "it goes on without its maker");
 }
 
-/// What a group is, told as shortly as can be.
-#[derive(Default)]
-struct Model {
-    groups: BTreeMap<GroupId, (Vec<OpHash>, Option<u64>)>,
-    made: BTreeMap<usize, u64>,
-}
-
-impl Model {
-    fn append(&mut self, by: usize, at: GroupAt, with: Option<u64>, next: u64) -> Appending {
-        let GroupHead { seq, hash } = at.head;
-        if seq == 0 && hash.as_bytes() != at.group.as_bytes() {
-            return Appending::Malformed;
-        }
-        let known = self.groups.contains_key(&at.group);
-        let (ops, wanted) = self.groups.entry(at.group).or_default();
-        let made = self.made.entry(by).or_default();
-        let judged = match ops.get(usize::try_from(seq).unwrap()) {
-            Some(there) if *there == hash => Appending::Stands,
-            Some(_) => Appending::Stale,
-            None if seq > 0 && !known => Appending::NotFound,
-            None if seq > ops.len() as u64 => Appending::Stale,
-            None if with != *wanted => Appending::Denied,
-            None if seq == 0 && *made == MOST => Appending::TooMany,
-            None => Appending::Takes,
-        };
-        if judged == Appending::Takes {
-            *made += u64::from(seq == 0);
-            ops.push(hash);
-            *wanted = Some(next);
-        } else if !known {
-            self.groups.remove(&at.group);
-        }
-        judged
-    }
-
-    fn stands(&self, at: GroupAt) -> Option<(u64, OpThere, TokenHash)> {
-        let (ops, wanted) = self.groups.get(&at.group)?;
-        let there = match ops.get(usize::try_from(at.head.seq).unwrap()) {
-            Some(there) if *there == at.head.hash => OpThere::Same,
-            Some(_) => OpThere::Other,
-            None => OpThere::NotYet,
-        };
-        Some((ops.len() as u64 - 1, there, token((*wanted)?).hash()))
-    }
-
-    fn last(&self, group: GroupId) -> u64 {
-        self.groups.get(&group).map_or(0, |(ops, _)| ops.len() as u64)
-    }
-}
-
 pub async fn groups_answer_as_their_model(home: &Home) {
     let store = &home.store;
     for seed in 0..3 {
@@ -230,7 +247,7 @@ pub async fn groups_answer_as_their_model(home: &Home) {
             let group = groups[rng.random_range(0..groups.len())];
             let seq = (model.last(group.group) + rng.random_range(0..3)).saturating_sub(1);
             // of each place three ops are known, of the first the one that it is named after
-            let hash = match rng.random_range(0..3u8) {
+            let called = match rng.random_range(0..3u8) {
                 0 | 1 if seq == 0 => group.head.hash,
                 variant => {
                     let mut hash = *group.head.hash.as_bytes();
@@ -238,7 +255,7 @@ pub async fn groups_answer_as_their_model(home: &Home) {
                     OpHash::new(hash)
                 }
             };
-            let at = GroupAt { head: GroupHead { seq, hash }, ..group };
+            let at = GroupAt { head: GroupHead { seq, hash: called }, ..group };
             let wanted = model.groups.get(&group.group).and_then(|(_, wanted)| *wanted);
             let with = if rng.random_bool(0.8) { wanted } else { Some(rng.random_range(0..step + 1)) };
             let by = rng.random_range(0..people.len());
@@ -256,7 +273,7 @@ fn said_in(group: GroupAt, row: SubmitRow) -> SubmitRow {
     SubmitRow { group: Some(group), ..row }
 }
 
-async fn commit(store: &Shared, rows: Vec<SubmitRow>) -> Vec<SubmitOutcome> {
+async fn commit(store: Shared, rows: Vec<SubmitRow>) -> Vec<SubmitOutcome> {
     store.commit_submits(rows, ROOMY).await.unwrap()
 }
 
@@ -270,13 +287,17 @@ pub async fn submit_under_another_op_of_its_group_stores_nothing(home: &Home) {
     let ops = group(store, &alice, 2).await;
     let wrong = [ops[1], ops[0], op(ops[0], 2), op(ops[0], 3), unborn(), GroupAt { group: unborn().group, ..ops[2] }];
     let rows = wrong.iter().zip(1..).map(|(at, n)| said_in(*at, submit(&alice, n, &[&bob], "old")));
-    assert_eq!(commit(store, rows.collect()).await, vec![SubmitOutcome::Stale(vec![]); wrong.len()]);
+    assert_eq!(commit(store.clone(), rows.collect()).await, vec![SubmitOutcome::Stale(vec![]); wrong.len()]);
     assert_eq!(store.mailbox_state(bob.device).await.unwrap().last, 0);
     // nothing of it was remembered either
-    let outcome = commit(store, vec![said_in(ops[2], submit(&alice, 1, &[&bob], "now"))]).await;
+    let outcome = commit(store.clone(), vec![said_in(ops[2], submit(&alice, 1, &[&bob], "now"))]).await;
     assert!(is_stored(&outcome[0]), "{outcome:?}");
     let unclaimed = SubmitRow { heads: vec![], ..said_in(ops[1], submit(&alice, 9, &[&bob], "both")) };
-    assert_eq!(commit(store, vec![unclaimed]).await, [SubmitOutcome::Stale(vec![bob.claim()])], "log heads come first");
+    assert_eq!(
+        commit(store.clone(), vec![unclaimed]).await,
+        [SubmitOutcome::Stale(vec![bob.claim()])],
+        "log heads come first"
+    );
 }
 
 pub async fn submit_is_repeated_and_its_answer_stays_when_the_group_went_on(home: &Home) {
@@ -284,13 +305,13 @@ pub async fn submit_is_repeated_and_its_answer_stays_when_the_group_went_on(home
     let (alice, bob) = (person(store, "repeater").await, person(store, "friend").await);
     let ops = group(store, &alice, 0).await;
     let row = said_in(ops[0], submit(&alice, 1, &[&bob], "hi"));
-    assert!(is_stored(&commit(store, vec![row.clone()]).await[0]));
+    assert!(is_stored(&commit(store.clone(), vec![row.clone()]).await[0]));
     let next = op(ops[0], 1);
     assert_eq!(append(store, &bob, next, Some(0), 1).await, Appending::Takes);
-    assert_eq!(commit(store, vec![row]).await, [SubmitOutcome::Repeated { full: vec![] }]);
-    let stale = commit(store, vec![said_in(ops[0], submit(&alice, 2, &[&bob], "late"))]).await;
+    assert_eq!(commit(store.clone(), vec![row]).await, [SubmitOutcome::Repeated { full: vec![] }]);
+    let stale = commit(store.clone(), vec![said_in(ops[0], submit(&alice, 2, &[&bob], "late"))]).await;
     assert_eq!(stale, [SubmitOutcome::Stale(vec![])]);
-    assert!(is_stored(&commit(store, vec![said_in(next, submit(&alice, 3, &[&bob], "now"))]).await[0]));
+    assert!(is_stored(&commit(store.clone(), vec![said_in(next, submit(&alice, 3, &[&bob], "now"))]).await[0]));
 }
 
 pub async fn submit_in_many_groups_is_judged_by_each(home: &Home) {
@@ -299,7 +320,7 @@ pub async fn submit_in_many_groups_is_judged_by_each(home: &Home) {
     let (one, two) = (group(store, &alice, 1).await, group(store, &bob, 0).await);
     let rows = [Some(one[1]), None, Some(two[0]), Some(one[0]), Some(one[1]), Some(op(two[0], 0))];
     let rows = rows.iter().zip(1..).map(|(at, n)| SubmitRow { group: *at, ..submit(&alice, n, &[&bob], "x") });
-    let outcomes = commit(store, rows.collect()).await;
+    let outcomes = commit(store.clone(), rows.collect()).await;
     assert_eq!(outcomes.iter().map(is_stored).collect::<Vec<_>>(), [true, true, true, false, true, false]);
     assert_eq!([&outcomes[3], &outcomes[5]], [&SubmitOutcome::Stale(vec![]); 2]);
     assert_eq!(store.mailbox_state(bob.device).await.unwrap().last, 4, "what is stale takes no number");
