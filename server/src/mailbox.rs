@@ -30,6 +30,8 @@ use crate::store::{Mail, NewPost, Posted, SharedStore, Store, StoreError, Submit
 const RETRY_MS: u64 = 1_000;
 /// How long while the disk is nearly full: somebody has to make room.
 const FULL_DISK_RETRY_MS: u64 = 60_000;
+/// What each head that a submit claims, or leaves out, may add to an answer, with a long name.
+pub(crate) const HEAD_BYTES: usize = 256;
 
 /// What becomes of the answer to a submit: called once, after its commit.
 pub type Answer<T> = Box<dyn FnOnce(Result<T, Refusal>) + Send>;
@@ -77,10 +79,14 @@ impl Job {
         }
     }
 
-    /// Bytes that it brings to the store.
+    /// Bytes that it brings to the store, and for each head that it claims those that stand for looking it up: they share a
+    /// commit and its turns.
     fn bytes(&self) -> usize {
         match self {
-            Self::Submit { row, .. } => row.to.iter().map(|(_, envelope)| envelope.len()).sum(),
+            Self::Submit { row, .. } => {
+                let envelopes: usize = row.to.iter().map(|(_, envelope)| envelope.len()).sum();
+                envelopes + row.heads.len() * HEAD_BYTES
+            }
             Self::Post { post, .. } => post.text.len(),
         }
     }

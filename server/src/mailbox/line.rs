@@ -62,11 +62,12 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use chat_protocol::ids::{DeviceId, SubmitId};
+    use chat_protocol::ids::{DeviceId, Head, HeadHash, SubmitId};
+    use chat_protocol::message::client::UserHead;
     use chat_protocol::time::Timestamp;
 
     use super::*;
-    use crate::mailbox::queue;
+    use crate::mailbox::{HEAD_BYTES, queue};
     use crate::store::SubmitRow;
 
     fn submit(from: &str, number: u8, bytes: usize) -> Job {
@@ -112,6 +113,27 @@ mod tests {
             })
             .collect();
         assert_eq!(numbers, (0..40).collect::<Vec<_>>());
+    }
+
+    #[tokio::test]
+    async fn heads_that_are_claimed_share_a_commit_and_its_turns() {
+        let claimed = |n: u8| UserHead {
+            user: format!("nobody{n}").parse().unwrap(),
+            head: Head { seq: 1, hash: HeadHash::new([0; _]) },
+        };
+        let (mailbox, mut jobs) = queue(512);
+        for n in 0..100 {
+            let mut job = submit("mallory", n, 70);
+            if let Job::Submit { row, .. } = &mut job {
+                row.heads = (0..u8::MAX).map(claimed).collect();
+            }
+            mailbox.take(job);
+        }
+        let mut line = Line::default();
+        assert!(line.gather(&mut jobs).await);
+        let heads = |jobs: &[Job]| jobs.len() * usize::from(u8::MAX);
+        let first = line.take(512);
+        assert!(heads(&first) <= COMMIT_BYTES / HEAD_BYTES + usize::from(u8::MAX), "{} heads", heads(&first));
     }
 
     #[tokio::test]

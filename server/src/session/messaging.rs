@@ -15,8 +15,8 @@ use chat_protocol::message::{Blob, Done, EncodedEnvelope, EnvelopeSizes};
 use super::asked::{Asked, bad_request};
 use super::delivery::Acknowledged;
 use super::proof;
-use super::ready::{HEAD_BYTES, Ready};
-use crate::mailbox::{Job, busy, check_disk, store_failed};
+use super::ready::Ready;
+use crate::mailbox::{HEAD_BYTES, Job, busy, check_disk, store_failed};
 use crate::store::{DeviceState, Publication, SubmitRow};
 
 impl Ready {
@@ -63,7 +63,8 @@ impl Ready {
         let bytes: usize = ask.to.iter().map(|to| to.envelope.encoded_len()).sum();
         // one that breaks a rule is paid for as any request
         let checked = check_submit(&ask).or_else(|refusal| self.afford().and(Err(refusal)));
-        let checked = checked.and_then(|()| self.afford_submit(ask.to.len(), bytes));
+        // a head that is claimed is looked up as an envelope's owner is
+        let checked = checked.and_then(|()| self.afford_submit(ask.to.len().max(ask.heads.len()), bytes));
         if let Err(refusal) = self.shared().counters.submits.judged(checked) {
             return self.refuse_and_pause(asked, refusal, bytes).await;
         }

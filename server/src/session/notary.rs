@@ -20,8 +20,9 @@ impl Ready {
     /// Has an op called for its place. Every try counts, since each that is right leaves a row for ever.
     pub(super) async fn group_append(&self, ask: GroupAppend) -> Result<Done, Refusal> {
         let shared = self.shared();
-        shared.limits().group_appends.check(self.user())?;
+        // what the server cannot store is not counted: it is to be asked again
         check_disk(&*shared.store, &shared.config()).await?;
+        shared.limits().group_appends.check(self.user())?;
         let at = GroupAt { group: ask.group, head: ask.head };
         let new = NewOp { by: self.device(), at, next_token: ask.next_token, token: ask.token };
         let judged = shared.store.append_op(new, shared.config().accounts.groups).await.map_err(failed)?;

@@ -14,7 +14,7 @@ use super::asked::{Asked, bad_request};
 use super::delivery::{self, Acknowledged};
 use super::{Peer, seen};
 use crate::limits::{InOrder, Refused, Source};
-use crate::mailbox::{busy, store_failed};
+use crate::mailbox::{HEAD_BYTES, busy, store_failed};
 use crate::router::outbox::{Outbox, Owed};
 use crate::router::{Online, Opening};
 use crate::shared::Shared;
@@ -29,8 +29,6 @@ pub(super) const MAX_PAGE_BYTES: usize = 256 * 1024;
 
 /// What is owed to a submit, post or acknowledgement that waits for a commit: a refusal that names nobody.
 const ANSWER_BYTES: usize = 64;
-/// What each head that a submit claims, or leaves out, may add to that, with a long name.
-pub(super) const HEAD_BYTES: usize = 256;
 
 /// A logged-in connection.
 pub(crate) struct Ready {

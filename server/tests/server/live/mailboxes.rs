@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use chat_protocol::frame::Frame;
-use chat_protocol::ids::DeviceId;
+use chat_protocol::ids::{DeviceId, Head, HeadHash};
 use chat_protocol::message::client::{MailboxAck, Submit, UserHead};
 use chat_protocol::message::server::{Code, Push};
 use chat_server::config::Live;
@@ -235,6 +235,10 @@ async fn envelopes_are_counted_in_however_few_submits_and_to_the_account() {
     carol.send(&bob, "hi").await.unwrap();
     let largest = crowd(&mut carol, 256);
     assert_eq!(carol.client.refused(&largest).await, Code::RateLimited);
+    let head = Head { seq: 1, hash: HeadHash::new([0; _]) };
+    let nobody = |n| UserHead { user: format!("nobody{n}").parse().unwrap(), head };
+    let claims = Submit { heads: (0..100).map(nobody).collect(), ..carol.letter(&bob, "hi") };
+    assert_eq!(carol.client.refused(&claims).await, Code::RateLimited, "heads that are claimed count alike");
 }
 
 #[tokio::test]
