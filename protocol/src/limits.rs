@@ -148,7 +148,8 @@ pub const CHAIN_MEMORY: usize = 64;
 /// Longest signed wish: two names and a signature under a 4096-bit key fit twice.
 pub const MAX_WISH_BYTES: usize = 2 * 1024;
 
-/// Most devices one submit names: half of those a group may have, whose envelopes of usual size still fit a record.
+/// Most devices one submit names: two submits reach the 512 that a group is meant to have, and their envelopes of usual size
+/// still fit a record.
 pub const MAX_SUBMIT_DEVICES: usize = 256;
 /// How long the server remembers a submit for deduplication.
 pub const SUBMIT_MEMORY: Duration = Duration::from_secs(31 * DAY);

@@ -1,6 +1,7 @@
 -- Why: of two ops for one place in a group one counts, and the server says which. It knows ops by their hashes, and of the
 -- token that appends the next one the hash. Nothing here is ever deleted, whatever becomes of the account that made the
--- group: an id is never used again. Whoever appends locks the group's row first, and whoever says something in it shares it.
+-- group: an id is never used again. Whoever appends locks the group's row, after that of the device, and whoever says
+-- something in the group shares it.
 CREATE TABLE IF NOT EXISTS group_log (
     group_id BINARY(32) NOT NULL PRIMARY KEY,
     account INT NOT NULL,
@@ -16,5 +17,5 @@ CREATE TABLE IF NOT EXISTS group_op (
     PRIMARY KEY (group_id, seq)
 ) ENGINE = InnoDB;
 
--- A submit names up to 256 devices since this file, all of which may be full.
+-- A submit names up to 256 devices since this file, all but one of which may be full.
 ALTER TABLE submitted MODIFY full_devices VARBINARY(4096) NOT NULL;

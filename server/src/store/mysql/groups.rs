@@ -36,7 +36,7 @@ pub(super) async fn last<C: Queryable>(db: &mut C, groups: BTreeSet<GroupId>) ->
     }
     let sql = format!(
         "SELECT l.group_id, l.seq, o.hash FROM group_log l \
-         JOIN group_op o ON o.group_id = l.group_id AND o.seq = l.seq \
+         STRAIGHT_JOIN group_op o ON o.group_id = l.group_id AND o.seq = l.seq \
          WHERE l.group_id IN ({}) ORDER BY l.group_id LOCK IN SHARE MODE",
         marks("?", groups.len())
     );

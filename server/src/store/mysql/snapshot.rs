@@ -22,8 +22,9 @@ pub(super) async fn read<C: Queryable>(db: &mut C, names: Names, rows: &[SubmitR
     let mut snapshot = Snapshot { devices, ..Snapshot::default() };
     let targets = targets.into_iter().filter(|device| snapshot.devices.contains_key(device)).collect();
     let targets: Vec<_> = padded(targets).iter().map(|id| value(id.as_bytes())).collect();
-    read_owners(&mut snapshot, db).await?;
+    // before the heads: it may wait for who appends, while an account's log grows
     snapshot.groups = groups::last(db, named_groups(rows)).await?.into_iter().collect();
+    read_owners(&mut snapshot, db).await?;
     let claimed = logs::heads(db, names, &snapshot.claimed_only(rows)).await?;
     snapshot.heads.extend(claimed.into_iter().filter_map(|known| Some((known.user, known.head?))));
     if !targets.is_empty() {
