@@ -1,11 +1,12 @@
 //! People who talk to each other, and hear every word.
 
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use chat_stories::{Person, Stage};
 use serde_json::Value;
 
+use crate::beat::Beat;
 use crate::callers::Door;
 
 /// Two who talk.
@@ -32,17 +33,16 @@ impl Pair {
         Door::of(&mut self.people[0])
     }
 
-    /// Each says so many words in turn, one every `pace` or, if the one before came later than that, as soon as it is heard.
-    /// How long after its time each was heard: what it waited for the one before counts.
-    fn talk(&mut self, messages: usize, begin: Instant, pace: Duration) -> Vec<Duration> {
-        let (mut took, mut due) = (Vec::new(), begin);
+    /// Each says so many words in turn, one a beat or, if the one before came later than that, as soon as it is heard. How
+    /// long after its beat each was heard: what it waited for the one before counts.
+    fn talk(&mut self, messages: usize, mut beat: Beat) -> Vec<Duration> {
+        let mut took = Vec::new();
         for _ in 0..messages {
             let text = format!("word {}", self.said.len());
             for speaker in 0..2 {
-                thread::sleep(due.saturating_duration_since(Instant::now()));
+                let due = beat.next();
                 self.say(speaker, &text);
                 took.push(due.elapsed());
-                due += pace;
             }
             self.said.push(text);
         }
@@ -109,11 +109,11 @@ pub fn names(pairs: &[Pair]) -> Vec<String> {
 /// All pairs talk at once, a word every `pace` in each, one pair a little after the other.
 pub fn talk(pairs: &mut [Pair], messages: usize, pace: Duration) -> Vec<Duration> {
     thread::scope(|scope| pairs.iter_mut().for_each(|pair| drop(scope.spawn(|| pair.catch_up()))));
-    let (begin, apart) = (Instant::now(), pace / u32::try_from(pairs.len()).unwrap());
+    let apart = pace / u32::try_from(pairs.len()).unwrap();
     thread::scope(|scope| {
-        let begins = (0..).map(|number| begin + apart * number);
-        let talks = pairs.iter_mut().zip(begins);
-        let talks: Vec<_> = talks.map(|(pair, begin)| scope.spawn(move || pair.talk(messages, begin, pace))).collect();
+        let beats = (1..).map(|number| Beat::after(apart * number, pace));
+        let talks = pairs.iter_mut().zip(beats);
+        let talks: Vec<_> = talks.map(|(pair, beat)| scope.spawn(move || pair.talk(messages, beat))).collect();
         talks.into_iter().flat_map(|talk| talk.join().unwrap()).collect()
     })
 }

@@ -17,6 +17,7 @@
     reason = "a story that cannot go on says why by panicking, and the figures are what it is for"
 )]
 
+mod beat;
 mod besiegers;
 mod callers;
 mod guests;
@@ -59,6 +60,8 @@ struct Plan {
 const ENOUGH: usize = 1_000;
 /// Messages of each in the long form: who never ends a record is cut off after 45 s, within the 50 s that these take.
 const MESSAGES: usize = 500;
+/// A pace that no word keeps.
+const AT_ONCE: Duration = Duration::from_millis(1);
 /// How often a word is said in a pair: five pairs leave most of two processors free.
 const PACE: Duration = Duration::from_millis(50);
 /// What a mailbox may hold here: with more there is no bound to be seen in short time.
@@ -82,7 +85,7 @@ impl Plan {
             }
             _ => {
                 let (rates, queued) = (Self::soon_met(), 32 * 1024 * 1024);
-                Self { pairs: 2, messages: 20, pace: Duration::ZERO, members, guests, rates, bcrypt_cost: 8, queued }
+                Self { pairs: 2, messages: 20, pace: AT_ONCE, members, guests, rates, bcrypt_cost: 8, queued }
             }
         }
     }
@@ -192,7 +195,7 @@ impl Figures {
             println!("  {what:?}: {before}; while they talked {during}");
         }
         let (peace, siege) = (percentile(&self.peace, 99), percentile(&self.siege, 99));
-        // without a pace each word is as late as all before it, and few say nothing of a percentile
+        // at once each word is as late as all before it, and few say nothing of a percentile
         if self.siege.len() >= ENOUGH {
             println!("p50 {:?} in peace, {:?} under siege", percentile(&self.peace, 50), percentile(&self.siege, 50));
             println!(
