@@ -2,6 +2,7 @@
 
 use chat_protocol::rpc::Method;
 use chat_protocol::rpc::types::MsgWait;
+use chatd::api::Backend;
 use chatd::rpc::{FINISH_WITHIN, MAX_CONNECTIONS, MAX_NAMELESS};
 use futures_util::SinkExt;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -105,6 +106,24 @@ async fn who_hangs_up_while_its_calls_wait_keeps_no_place() {
     served.fake.stop.cancel();
     (&mut served.task).await.unwrap();
     assert!(begun.elapsed() < FINISH_WITHIN, "noticed only when the calls had had their time");
+}
+
+#[tokio::test]
+async fn what_was_only_asked_before_hanging_up_is_not_begun() {
+    let mut served = serve();
+    served.fake.state().waits = true;
+    let mut script = Script::connect(&served).await;
+    // the waiting calls leave no place
+    let waits = vec![call(1, "msg.wait", &example(MsgWait::EXAMPLE.params)) + "\n"; IN_FLIGHT].concat();
+    let asks = vec![call(2, "daemon.info", &json!({})) + "\n"; IN_FLIGHT].concat();
+    script.write(waits + &asks).await;
+    served.fake.waiting.are(IN_FLIGHT).await;
+    drop(script);
+    served.fake.waiting.are(0).await;
+    served.fake.stop.cancel();
+    (&mut served.task).await.unwrap();
+    let metrics = served.fake.metrics().text(&served.fake.health().await.unwrap(), 0).unwrap();
+    assert!(!metrics.contains("daemon.info"), "{metrics}");
 }
 
 #[tokio::test]
