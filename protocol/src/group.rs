@@ -10,8 +10,9 @@
 //! ```
 //!
 //! Nothing here does I/O or reads a clock. [`State::apply`] depends on the state before, the op, and the log of its author
-//! up to the head that the op names; so all who have the same head have the same state, whenever they look and whatever
-//! happened to its author's devices since. An op is, in a state,
+//! up to the head that the op names; so all who applied the ops up to one head have one state, whenever they look and
+//! whatever happened to an author's devices since. Who took a snapshot instead has the state of whoever made it, until a
+//! member names the same state ([`State::is_confirmed_by`]). An op is, in a state,
 //!
 //! - **applied**: it counts;
 //! - **void**, for one of the reasons of [`Void`]: it takes its place, and changes head and token alone. So whoever may
@@ -48,8 +49,6 @@ mod values;
 mod void;
 mod wish;
 mod write;
-
-pub use crate::crypto::group::{AppendToken, LinkSecret};
 
 pub use self::action::{Action, Add, Change, ChangeRole, Create, Link, NewMember, Refresh, Remove, Unlink};
 pub use self::ascending::{Ascending, Full, Keyed};

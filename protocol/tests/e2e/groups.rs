@@ -4,13 +4,14 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use chat_protocol::cbor;
+use chat_protocol::crypto::group::{AppendToken, LinkSecret};
 use chat_protocol::crypto::rsa::Context;
 use chat_protocol::crypto::signed::Signed;
 use chat_protocol::fixtures::{FirstDevice, first_device};
 use chat_protocol::group::{
-    Action, Add, AppendToken, Ascending, Author, Body, Change, ChangeRole, Create, GroupAbout, GroupLink, GroupName,
-    GroupTtl, HistoryCount, Known, Link, LinkSecret, LinkUses, Member, NewMember, Proposal, Refresh, Remove, Role,
-    Settings, Shown, SignedOp, SignedWish, Snapshot, State, Unlink, Verdict, What, Wishes, Writers,
+    Action, Add, Ascending, Author, Body, Change, ChangeRole, Create, GroupAbout, GroupLink, GroupName, GroupTtl,
+    HistoryCount, Known, Link, LinkUses, Member, NewMember, Proposal, Refresh, Remove, Role, Settings, Shown, SignedOp,
+    SignedWish, Snapshot, State, Unlink, Verdict, What, Wishes, Writers,
 };
 use chat_protocol::identity::account_log::AccountLog;
 use chat_protocol::identity::party::Party;

@@ -1,7 +1,7 @@
 //! Every message of the protocol against its frozen bytes: numbers and fields may never move.
 
 use chat_protocol::cbor;
-use chat_protocol::group::AppendToken;
+use chat_protocol::crypto::group::AppendToken;
 use chat_protocol::ids::{
     DeviceId, Fingerprint, GroupAt, GroupHead, GroupId, Head, HeadHash, KeyHash, OpHash, SessionId, SubmitId,
     TokenHash, Username,

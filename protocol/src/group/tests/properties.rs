@@ -6,9 +6,10 @@ use proptest::prelude::*;
 
 use super::world::*;
 use crate::cbor;
+use crate::crypto::group::LinkSecret;
 use crate::group::{
-    Action, Add, Body, Change, GroupName, HistoryCount, Link, LinkSecret, Role, Settings, Shown, SignedOp, Snapshot,
-    State, Unlink, Verdict,
+    Action, Add, Body, Change, GroupName, HistoryCount, Link, Role, Settings, Shown, SignedOp, Snapshot, State, Unlink,
+    Verdict,
 };
 use crate::identity::account_log::AccountLog;
 use crate::limits::MAX_GROUP_MEMBERS;

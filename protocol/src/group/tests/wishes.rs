@@ -1,11 +1,12 @@
 //! What members and those who come by a link wish for, and which op fulfils it.
 
 use super::world::*;
+use crate::crypto::group::LinkSecret;
 use crate::crypto::rsa::Context;
 use crate::crypto::signed::Signed;
 use crate::group::{
-    Action, Add, Change, HistoryCount, Known, LinkSecret, Membership, NewMember, Proposal, Role, Settings, SignedOp,
-    SignedWish, State, Wanted, Wish, WishError, Wishes,
+    Action, Add, Change, HistoryCount, Known, Membership, NewMember, Proposal, Role, Settings, SignedOp, SignedWish,
+    State, Wanted, Wish, WishError, Wishes,
 };
 use crate::identity::account_log::AccountLog;
 use crate::ids::{GroupHead, GroupId, Head, HeadHash, OpHash};

@@ -3,14 +3,14 @@
 use std::sync::LazyLock;
 
 use crate::cbor;
+use crate::crypto::group::LinkSecret;
 use crate::crypto::rsa::Context;
 use crate::crypto::signed::Signed;
 use crate::fixtures::{FirstDevice, device_keys, first_device};
 use crate::group::effect::Circumstances;
 use crate::group::{
-    Action, Add, Author, Body, Change, ChangeRole, Create, GroupAbout, GroupName, Link, LinkSecret, LinkUses, Member,
-    NewMember, NotProposed, Op, Proposal, Refresh, Remove, Role, Settings, SignedOp, State, Verdict, Void, What,
-    Writers,
+    Action, Add, Author, Body, Change, ChangeRole, Create, GroupAbout, GroupName, Link, LinkUses, Member, NewMember,
+    NotProposed, Op, Proposal, Refresh, Remove, Role, Settings, SignedOp, State, Verdict, Void, What, Writers,
 };
 use crate::identity::account_log::{self, AccountLog};
 use crate::identity::device::{DeviceCert, DeviceKeys};
